@@ -1,0 +1,67 @@
+/**
+ * The errors Bobbin throws. There are three kinds of trouble and only one of them is an `AppError`:
+ * damage in somebody's data is a finding (a value, never thrown), a bug is a failed `assert`, and
+ * everything an administrator can act on is an `AppError`.
+ */
+
+/** What went wrong, in the words of sysexits; `cli/exit.ts` turns each into an exit code. */
+export type ErrorCode =
+  | "usage"
+  | "bad_data"
+  | "not_found"
+  | "unreachable"
+  | "cannot_create"
+  | "io"
+  | "busy"
+  | "protocol"
+  | "refused"
+  | "config";
+
+export interface AppErrorOptions {
+  readonly cause?: unknown;
+  /** Facts for logs and `--json`: user, mailbox, uid, path, value. */
+  readonly context?: Readonly<Record<string, string | number | bigint>>;
+  /** The next thing to try, as a sentence. */
+  readonly hint?: string;
+}
+
+/** An error that a person can act on. The message names user, mailbox, uid and value. */
+export class AppError extends Error {
+  override readonly name = "AppError";
+  readonly code: ErrorCode;
+  readonly context: Readonly<Record<string, string | number | bigint>>;
+  readonly hint: string | undefined;
+
+  constructor(code: ErrorCode, message: string, options: AppErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    this.context = options.context ?? {};
+    this.hint = options.hint;
+  }
+}
+
+/**
+ * Bytes that are not what their format demands. Codecs throw it; whoever reads a mailbox, a database
+ * or a peer turns it into a finding, a refusal or an `AppError` that names the place.
+ */
+export class FormatError extends Error {
+  override readonly name = "FormatError";
+  /** Byte offset in the input where reading failed. */
+  readonly offset: number;
+  /** What should have stood there. */
+  readonly expected: string;
+
+  constructor(offset: number, expected: string) {
+    super(`expected ${expected} at byte ${offset}`);
+    this.offset = offset;
+    this.expected = expected;
+  }
+}
+
+/** The errno name of a failed system call (`ENOENT`, `EACCES` …), or undefined for other errors. */
+export function errnoOf(error: unknown): string | undefined {
+  if (error instanceof Error && "code" in error && typeof error.code === "string") {
+    return error.code;
+  }
+  return undefined;
+}

@@ -1,0 +1,39 @@
+/**
+ * Every bound on foreign data, in one place. A loop over bytes that somebody else wrote takes its
+ * limit from here; passing one is an error or a finding, never a crash and never silence.
+ */
+export interface Limits {
+  /** Bytes of one dlist atom or quoted string (Cyrus: maxword, maxquoted = 128 KiB). */
+  readonly atomBytes: number;
+  /** Bytes of one dlist literal that is held in memory. */
+  readonly literalBytes: number;
+  /** Bytes of one message file, on disk or as a file literal (the wire says uint32). */
+  readonly messageBytes: number;
+  /** Nesting of dlist lists. */
+  readonly nesting: number;
+  /** Items of one dlist list. */
+  readonly listItems: number;
+  /** Bytes of cyrus.header. */
+  readonly headerFileBytes: number;
+  /** User flags of a mailbox: 4 words of 32 bits in each index record. */
+  readonly userFlags: number;
+  /** Records of one cyrus.index. */
+  readonly indexRecords: number;
+  /** Bytes of one cyrus.cache record. */
+  readonly cacheRecordBytes: number;
+  /** Depth of folders below a partition root. */
+  readonly folderDepth: number;
+}
+
+export const DEFAULT_LIMITS: Limits = {
+  atomBytes: 128 * 1024,
+  literalBytes: 64 * 1024 * 1024,
+  messageBytes: 0xffff_ffff,
+  nesting: 32,
+  listItems: 16 * 1024 * 1024,
+  headerFileBytes: 16 * 1024 * 1024,
+  userFlags: 128,
+  indexRecords: 64 * 1024 * 1024,
+  cacheRecordBytes: 64 * 1024 * 1024,
+  folderDepth: 64,
+};
