@@ -1,0 +1,4 @@
+/** Every command, in the order the help shows them. */
+import type { Register } from "./command.ts";
+
+export const COMMANDS: readonly Register[] = [];

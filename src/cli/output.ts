@@ -1,0 +1,98 @@
+/**
+ * Where words go: stdout is data, stderr is talk. With `--json` stdout holds one JSON object a line,
+ * whose last is always `{"type":"summary", …, "exit": n}`.
+ */
+import { writeSync } from "node:fs";
+import { errnoOf } from "../core/errors.ts";
+import { escapeText } from "./text.ts";
+
+export interface OutputOptions {
+  readonly json: boolean;
+  readonly quiet: boolean;
+  readonly verbose: boolean;
+  readonly progress: boolean;
+}
+
+/** The reader of our stdout has gone: there is nobody left to tell. */
+export class OutputClosed extends Error {
+  override readonly name = "OutputClosed";
+}
+
+export interface Output extends OutputOptions {
+  /** True when colour may be used on stdout. */
+  readonly color: boolean;
+  /** A line of data for people; dropped under --json. The caller has escaped foreign text. */
+  line(text: string): void;
+  /** One JSON object; dropped without --json. */
+  object(value: Readonly<Record<string, unknown>>): void;
+  /** Raw bytes to stdout (`cat`). */
+  bytes(data: Uint8Array): void;
+  /** A line of talk on stderr; dropped under --quiet. Escaped here. */
+  talk(text: string): void;
+  /** An error on stderr, always printed; under --json an `error` object as well. Escaped here. */
+  error(text: string, facts?: Readonly<Record<string, unknown>>): void;
+  /** Writes out what is buffered. */
+  flush(): void;
+}
+
+const STDOUT = 1;
+const STDERR = 2;
+const BUFFER_LIMIT = 64 * 1024;
+
+/** The process's own output. */
+export function processOutput(options: OutputOptions): Output {
+  let buffered = "";
+  const flush = () => {
+    const text = buffered;
+    buffered = "";
+    if (text !== "") writeAll(STDOUT, Buffer.from(text));
+  };
+  const write = (text: string) => {
+    buffered += `${text}\n`;
+    if (buffered.length > BUFFER_LIMIT) flush();
+  };
+  return {
+    ...options,
+    color: !options.json && process.stdout.isTTY === true && !process.env["NO_COLOR"],
+    line: (text) => {
+      if (!options.json) write(text);
+    },
+    object: (value) => {
+      if (options.json) write(JSON.stringify(value, jsonValue));
+    },
+    bytes: (data) => {
+      flush();
+      writeAll(STDOUT, data);
+    },
+    talk: (text) => {
+      if (!options.quiet) writeAll(STDERR, Buffer.from(`${escapeText(text)}\n`));
+    },
+    error: (text, facts = {}) => {
+      if (options.json) write(JSON.stringify({ type: "error", text, ...facts }, jsonValue));
+      flush();
+      writeAll(STDERR, Buffer.from(`bobbin: ${escapeText(text)}\n`));
+    },
+    flush,
+  };
+}
+
+/** 64-bit values stay exact: as numbers where JSON's readers keep them, else as strings. */
+export function jsonValue(_key: string, value: unknown): unknown {
+  if (typeof value !== "bigint") return value;
+  return value <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(value) : value.toString();
+}
+
+/** Writes all of `data`; a pipe may be full for a while (EAGAIN) or closed (EPIPE). */
+function writeAll(fd: number, data: Uint8Array): void {
+  let at = 0;
+  while (at < data.length) {
+    try {
+      at += writeSync(fd, data, at);
+    } catch (error) {
+      const errno = errnoOf(error);
+      if (errno === "EPIPE") throw new OutputClosed("output closed", { cause: error });
+      if (errno !== "EAGAIN") throw error;
+      Bun.sleepSync(2);
+    }
+  }
+}

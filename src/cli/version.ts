@@ -1,0 +1,11 @@
+/** What `bobbin --version` says. The build replaces BUILD_COMMIT by the commit it was made from. */
+import packageJson from "../../package.json" with { type: "json" };
+
+declare const BUILD_COMMIT: string | undefined;
+
+const commit = typeof BUILD_COMMIT === "string" ? BUILD_COMMIT : "not built";
+
+export const VERSION = packageJson.version;
+
+/** `0.1.0 (1a2b3c4d5e6f)`. */
+export const VERSION_TEXT = `${VERSION} (${commit})`;

@@ -1,0 +1,78 @@
+/**
+ * Reading files that somebody else put there. The path may name anything by the time it is opened, so
+ * a file is opened without following a link and without waiting for a writer, and must then prove to
+ * be regular. What stands there instead is a state, never an exception.
+ */
+import { closeSync, constants, fstatSync, openSync, readSync, type Stats } from "node:fs";
+import { errnoOf } from "./errors.ts";
+
+/** Why a file cannot be read. */
+export type Unreadable =
+  | { readonly state: "missing" }
+  | { readonly state: "not_regular" }
+  | { readonly state: "too_large"; readonly size: number }
+  | { readonly state: "unreadable"; readonly errno: string };
+
+/** The bytes of a file with its state at opening, or why there are none. */
+export type FileBytes =
+  | { readonly state: "read"; readonly bytes: Uint8Array<ArrayBuffer>; readonly stat: Stats }
+  | Unreadable;
+
+/** An open regular file, or why it is not open. */
+export type OpenedFile =
+  | { readonly state: "open"; readonly fd: number; readonly stat: Stats }
+  | Unreadable;
+
+const OPEN_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+
+/** Opens a regular file for reading; the caller closes `fd`. */
+export function openRegular(path: string): OpenedFile {
+  let fd: number;
+  try {
+    fd = openSync(path, OPEN_FLAGS);
+  } catch (error) {
+    return whyUnreadable(error);
+  }
+  const stat = fstatSync(fd);
+  if (stat.isFile()) return { state: "open", fd, stat };
+  closeSync(fd);
+  return { state: "not_regular" };
+}
+
+/** Reads a whole regular file of at most `limitBytes`, in one go. */
+export function readRegular(path: string, limitBytes: number): FileBytes {
+  const opened = openRegular(path);
+  if (opened.state !== "open") return opened;
+  try {
+    const { size } = opened.stat;
+    if (size > limitBytes) return { state: "too_large", size };
+    const bytes = new Uint8Array(size);
+    const length = readAt(opened.fd, bytes, 0);
+    return { state: "read", bytes: bytes.subarray(0, length), stat: opened.stat };
+  } catch (error) {
+    return whyUnreadable(error);
+  } finally {
+    closeSync(opened.fd);
+  }
+}
+
+/** Fills `into` from `position` of the file until it is full or the file ends; returns the length. */
+export function readAt(fd: number, into: Uint8Array, position: number): number {
+  let length = 0;
+  while (length < into.length) {
+    const count = readSync(fd, into, length, into.length - length, position + length);
+    if (count === 0) break;
+    length += count;
+  }
+  return length;
+}
+
+/** A failed open or read, as a state; errors that are not the file's are thrown on. */
+function whyUnreadable(error: unknown): Unreadable {
+  const errno = errnoOf(error);
+  if (errno === undefined) throw error;
+  if (errno === "ENOENT" || errno === "ENOTDIR") return { state: "missing" };
+  // O_NOFOLLOW answers ELOOP for a link, O_NONBLOCK answers ENXIO for a socket.
+  if (errno === "ELOOP" || errno === "ENXIO") return { state: "not_regular" };
+  return { state: "unreadable", errno };
+}

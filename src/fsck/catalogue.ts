@@ -1,0 +1,99 @@
+/**
+ * The catalogue of what fsck looks for (spool-format section 10): one row a code. A check names the
+ * code and the facts; severity and advice come from here, so that both are said in one place only.
+ */
+import { assert } from "../core/assert.ts";
+import type { Finding, Severity } from "./finding.ts";
+
+export interface CatalogueRow {
+  readonly title: string;
+  readonly severity: Severity;
+  /** What a safe repair would do. Nothing here ever deletes mail. */
+  readonly repair: string;
+}
+
+const INDEX: Readonly<Record<string, CatalogueRow>> = {
+  IX01: row("index unreadable", "critical", "rebuild from the records that pass their CRC"),
+  IX02: row("index header CRC mismatch", "critical", "derive the header from good records"),
+  IX03: row("index record CRC mismatch", "critical", "salvage the record if its file has its GUID"),
+  IX04: row("index shorter than its record count", "critical", "cut to whole good records"),
+  IX05: row("bytes after the last index record", "info", "none: records not yet committed"),
+  IX06: row("UIDs not strictly ascending", "critical", "drop the later record, add its file anew"),
+  IX07: row("UID above last_uid", "error", "raise last_uid"),
+  IX08: row("modseq above highestmodseq", "error", "raise highestmodseq"),
+  IX09: row("message counts wrong", "error", "count again"),
+  IX10: row("unseen count wrong", "error", "count again"),
+  IX11: row("quota sums wrong", "error", "sum again"),
+  IX12: row("sync CRC wrong", "error", "compute again if every record CRC is good"),
+  IX13: row("annotation sync CRC wrong", "warning", "compute again"),
+  IX14: row("cyrus.header does not have the CRC the index recorded", "warning", "record it anew"),
+  IX15: row("uidvalidity is 0", "error", "take it from mailboxes.db, or a new one"),
+  IX16: row("modseq fields contradict each other", "warning", "clamp"),
+  IX17: row("spare bytes or reserved bits set", "warning", "write zeros at the next rewrite"),
+  IX18: row("user flag bit without a name", "warning", "clear the bit"),
+  IX19: row("first_expunged wrong", "info", "compute again"),
+  IX20: row("internal flags contradict the record", "warning", "set or clear by the annotation"),
+  IX21: row("absurd time", "info", "take it from the message"),
+};
+
+const HEADER: Readonly<Record<string, CatalogueRow>> = {
+  HD01: row("cyrus.header unreadable", "critical", "rebuild from mailboxes.db"),
+  HD02: row("wrong or no uniqueid in cyrus.header", "critical", "decide by folder name, then db"),
+  HD03: row("cyrus.header contradicts mailboxes.db", "warning", "mailboxes.db wins"),
+  HD04: row("bad flag names in cyrus.header", "warning", "rename, never shift slots"),
+};
+
+const CACHE: Readonly<Record<string, CatalogueRow>> = {
+  CA01: row("cache record unreadable", "error", "parse the message again"),
+  CA02: row("cache record CRC mismatch", "error", "parse the message again"),
+  CA03: row("cache generation differs from the index", "warning", "none if the CRCs pass"),
+  CA04: row("cache record does not describe its message", "warning", "parse the message again"),
+  CA05: row("more than half of the cache is waste", "info", "repack"),
+};
+
+const MESSAGES: Readonly<Record<string, CatalogueRow>> = {
+  MS01: row("message file missing", "critical", "look for its GUID elsewhere"),
+  MS02: row("message file empty", "critical", "look for its GUID elsewhere"),
+  MS03: row("message size differs from its record", "critical", "restore; the GUID decides"),
+  MS04: row("message is not what its GUID says", "critical", "restore; never rewrite the GUID"),
+  MS05: row("header_size wrong", "error", "parse the message again"),
+  MS06: row("message file without a record", "error", "add under a new UID after a GUID check"),
+  MS07: row("message file above last_uid", "info", "none: a delivery in flight, or add it"),
+  MS08: row("file that belongs to no mailbox", "warning", "move to quarantine"),
+  MS09: row("file of an unlinked record", "info", "none: removed at the next cleanup"),
+  MS10: row("message in both spool and archive, or in the wrong one", "error", "keep one, set bit"),
+  MS11: row("unusual hard links", "info", "break the link by a copy"),
+  MS12: row("bare LF, NUL or 8-bit octets in headers", "info", "none"),
+  MS13: row("the same GUID twice in one mailbox", "info", "none: legal"),
+};
+
+const OTHERS: Readonly<Record<string, CatalogueRow>> = {
+  PM01: row("wrong owner or mode", "error", "chown or chmod"),
+  PM02: row("folder on another filesystem than its partition", "info", "none"),
+  DB05: row("the same uniqueid in two mailboxes", "critical", "give the younger copy a new one"),
+  TM01: row("leftover of an interrupted write", "info", "remove on request"),
+  EX01: row("cyrus.expunge of Cyrus 2.3 present", "warning", "export its messages first"),
+};
+
+/** Every code that a check may use. */
+export const CATALOGUE: Readonly<Record<string, CatalogueRow>> = {
+  ...INDEX,
+  ...HEADER,
+  ...CACHE,
+  ...MESSAGES,
+  ...OTHERS,
+};
+
+/** The facts of one finding; `text` and `severity` default to the catalogue's. */
+export type FindingFacts = Omit<Partial<Finding>, "code">;
+
+/** A finding of the catalogue's row `code`. */
+export function finding(code: string, facts: FindingFacts = {}): Finding {
+  const known = CATALOGUE[code];
+  assert(known !== undefined, `no row ${code} in the catalogue`);
+  return { code, severity: known.severity, text: known.title, ...facts };
+}
+
+function row(title: string, severity: Severity, repair: string): CatalogueRow {
+  return { title, severity, repair };
+}

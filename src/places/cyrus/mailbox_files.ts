@@ -1,0 +1,44 @@
+/** Where the files of one Cyrus mailbox lie (spool-format 6.4, 6.5). */
+import { join } from "node:path";
+
+/** The roots under which a mailbox has its files; the same relative path under each. */
+export interface PartitionRoots {
+  readonly data: string;
+  /** `archivepartition-*`: files of records with the ARCHIVED bit. */
+  readonly archive?: string;
+  /** `metapartition-*`: cyrus.* files that do not lie with the messages. */
+  readonly meta?: Readonly<Partial<Record<MetaFile, string>>>;
+}
+
+/** The cyrus.* files that a metapartition can hold; annotations go with the index. */
+export type MetaFile = "header" | "index" | "cache" | "archivecache";
+
+/** Absolute paths of one mailbox's folder and files. */
+export interface MailboxPaths {
+  /** Path below the partition roots; "" for a place that is itself a mailbox. */
+  readonly relative: string;
+  readonly data: string;
+  readonly archive: string | undefined;
+  readonly header: string;
+  readonly index: string;
+  readonly cache: string;
+  readonly archiveCache: string | undefined;
+  readonly annotations: string;
+}
+
+/** Where the mailbox at `relative` has its files under `roots`. */
+export function mailboxPaths(roots: PartitionRoots, relative: string): MailboxPaths {
+  const at = (root: string | undefined, file: string) => join(root ?? roots.data, relative, file);
+  const { meta, archive } = roots;
+  return {
+    relative,
+    data: join(roots.data, relative),
+    archive: archive === undefined ? undefined : join(archive, relative),
+    header: at(meta?.header, "cyrus.header"),
+    index: at(meta?.index, "cyrus.index"),
+    cache: at(meta?.cache, "cyrus.cache"),
+    archiveCache:
+      archive === undefined ? undefined : at(meta?.archivecache ?? archive, "cyrus.cache"),
+    annotations: at(meta?.index, "cyrus.annotations"),
+  };
+}
