@@ -1,0 +1,229 @@
+/**
+ * The main thread's side of jobs: a pool of worker threads, or the calling thread itself behind the same
+ * interface when the work is too little for threads (below some 500 files).
+ */
+import { availableParallelism } from "node:os";
+import { setImmediate } from "node:timers/promises";
+import { Worker } from "node:worker_threads";
+import { assert, BugError } from "../core/assert.ts";
+import {
+  handlerOf,
+  type JobMessage,
+  type JobReply,
+  type JobTable,
+  type Kind,
+  type Request,
+  type Result,
+  restoreError,
+} from "./jobs.ts";
+
+export interface JobPool<Table extends JobTable> {
+  /** Worker threads at most; 0 when jobs run on the calling thread. */
+  readonly workers: number;
+  /** Jobs that can be in the pool before another one only waits. */
+  readonly capacity: number;
+  /**
+   * Does a job. A submitter who does not wait for `room` first is queued without bound. Rejects with what
+   * the handler threw: an `AppError`, or a `BugError` with the stack from the worker.
+   */
+  submit<K extends Kind<Table>>(kind: K, request: Request<Table, K>): Promise<Result<Table, K>>;
+  /** Resolves when a job could be begun or lined up behind a running one. */
+  room(): Promise<void>;
+  /** Ends the threads. Jobs that have not been answered are rejected. */
+  close(): Promise<void>;
+}
+
+/**
+ * Two jobs a worker: the next one is there when one ends, so no worker waits for the main thread.
+ */
+const JOBS_PER_WORKER = 2;
+
+/** 4 for each core, since cold disks need many reads in flight, and at most 16. */
+export function defaultWorkers(): number {
+  return Math.min(16, 4 * availableParallelism());
+}
+
+/** A pool that runs the handlers on the calling thread, one after the other. */
+export function inlinePool<Table extends JobTable>(table: Table): JobPool<Table> {
+  let last: Promise<unknown> = Promise.resolve();
+  return {
+    workers: 0,
+    capacity: 1,
+    submit: (kind, request) => {
+      const job = last.then(async () => {
+        // Handlers are mostly synchronous: signals, timers and progress get their turn here.
+        await setImmediate();
+        return handlerOf(table, kind)(request);
+      });
+      last = job.catch(() => undefined); // the submitter has the error; the next job is none the worse
+      // The table's types say what its handler returns for this kind.
+      return job as Promise<Result<Table, typeof kind>>;
+    },
+    room: async () => {
+      await last;
+    },
+    close: async () => {
+      await last;
+    },
+  };
+}
+
+interface Job {
+  readonly message: JobMessage;
+  readonly resolve: (result: unknown) => void;
+  readonly reject: (error: Error) => void;
+}
+
+interface Thread {
+  readonly worker: Worker;
+  readonly running: Map<number, Job>;
+}
+
+/**
+ * Worker threads that run the module at `url`, which calls `serveJobs` with a table of the type given
+ * here. They are spawned when there is work for them.
+ */
+export class WorkerPool<Table extends JobTable> implements JobPool<Table> {
+  readonly workers: number;
+  readonly capacity: number;
+  readonly #url: URL;
+  readonly #threads = new Set<Thread>();
+  readonly #queue: Job[] = [];
+  #waiting: (() => void)[] = [];
+  #submitted = 0;
+  #unanswered = 0;
+  #closed = false;
+
+  constructor(url: URL, workers: number) {
+    assert(Number.isInteger(workers) && workers > 0, `a pool of ${workers} workers`);
+    this.#url = url;
+    this.workers = workers;
+    this.capacity = workers * JOBS_PER_WORKER;
+  }
+
+  submit<K extends Kind<Table>>(kind: K, request: Request<Table, K>): Promise<Result<Table, K>> {
+    assert(!this.#closed, "a job was submitted to a closed pool");
+    const { promise, resolve, reject } = Promise.withResolvers<unknown>();
+    this.#queue.push({ message: { id: ++this.#submitted, kind, request }, resolve, reject });
+    this.#unanswered++;
+    this.#dispatch();
+    return promise as Promise<Result<Table, K>>; // the worker serves the same table
+  }
+
+  async room(): Promise<void> {
+    while (this.#unanswered >= this.capacity) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#waiting.push(resolve);
+      await promise;
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    const threads = [...this.#threads];
+    for (const thread of threads) this.#lose(thread, "the pool was closed");
+    for (const job of this.#queue.splice(0)) this.#settle(() => job.reject(closedError(job)));
+    await Promise.all(threads.map((thread) => thread.worker.terminate()));
+  }
+
+  /** Hands queued jobs to the threads with the least to do; spawns one rather than line up. */
+  #dispatch(): void {
+    while (this.#queue.length > 0) {
+      let thread = this.#leastBusy();
+      const busy = thread?.running.size ?? Number.POSITIVE_INFINITY;
+      if (busy > 0 && this.#threads.size < this.workers) thread = this.#spawn();
+      else if (busy >= JOBS_PER_WORKER) return;
+      const job = this.#queue.shift();
+      if (thread === undefined || job === undefined) return;
+      if (thread.running.size === 0) thread.worker.ref();
+      thread.running.set(job.message.id, job);
+      thread.worker.postMessage(job.message);
+    }
+  }
+
+  #leastBusy(): Thread | undefined {
+    let best: Thread | undefined;
+    for (const thread of this.#threads) {
+      if (best === undefined || thread.running.size < best.running.size) best = thread;
+    }
+    return best;
+  }
+
+  #spawn(): Thread {
+    const thread: Thread = { worker: new Worker(this.#url), running: new Map() };
+    this.#threads.add(thread);
+    thread.worker.on("message", (reply: JobReply) => this.#answered(thread, reply));
+    thread.worker.on("error", (error: unknown) => {
+      const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
+      this.#lose(thread, stack);
+      this.#dispatch();
+    });
+    thread.worker.on("exit", (code: number) => {
+      this.#lose(thread, `it exited with code ${code}`);
+      if (!this.#closed) this.#dispatch();
+    });
+    return thread;
+  }
+
+  #answered(thread: Thread, reply: JobReply): void {
+    const job = thread.running.get(reply.id);
+    if (job === undefined) return; // given up already
+    thread.running.delete(reply.id);
+    // An idle thread does not keep the process alive.
+    if (thread.running.size === 0) thread.worker.unref();
+    this.#settle(() => {
+      if (reply.ok) job.resolve(reply.result);
+      else job.reject(restoreError(reply.error));
+    });
+    this.#dispatch();
+  }
+
+  /** A thread is gone: so are its jobs, but not the pool. */
+  #lose(thread: Thread, reason: string): void {
+    this.#threads.delete(thread);
+    for (const job of thread.running.values()) {
+      this.#settle(() =>
+        job.reject(new BugError(`worker lost during a job of kind ${job.message.kind}: ${reason}`)),
+      );
+    }
+    thread.running.clear();
+  }
+
+  #settle(answer: () => void): void {
+    this.#unanswered--;
+    answer();
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const wake of waiting) wake();
+  }
+}
+
+function closedError(job: Job): BugError {
+  return new BugError(`the pool was closed before a job of kind ${job.message.kind} began`);
+}
+
+/**
+ * Does `job` for each request, `atOnce` of them at a time (a pool's `capacity`), and yields the results
+ * as they come, not in the order of the requests, which are drawn only as fast as jobs end.
+ */
+export async function* mapJobs<From, To>(
+  requests: Iterable<From> | AsyncIterable<From>,
+  job: (request: From) => Promise<To>,
+  options: { readonly atOnce: number },
+): AsyncGenerator<To, void> {
+  const running = new Map<number, Promise<{ readonly id: number; readonly result: To }>>();
+  const next = async (): Promise<To> => {
+    const { id, result } = await Promise.race(running.values());
+    running.delete(id);
+    return result;
+  };
+  let count = 0;
+  for await (const request of requests) {
+    while (running.size >= options.atOnce) yield await next();
+    const id = count++;
+    const done = job(request).then((result) => ({ id, result }));
+    done.catch(() => undefined); // it is awaited in `next`, perhaps after another one has failed
+    running.set(id, done);
+  }
+  while (running.size > 0) yield await next();
+}
