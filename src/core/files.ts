@@ -6,12 +6,14 @@
 import { closeSync, constants, fstatSync, openSync, readSync, type Stats } from "node:fs";
 import { errnoOf } from "./errors.ts";
 
-/** Why a file cannot be read. */
-export type Unreadable =
+/** Why a file cannot be opened. */
+export type Unopened =
   | { readonly state: "missing" }
   | { readonly state: "not_regular" }
-  | { readonly state: "too_large"; readonly size: number }
   | { readonly state: "unreadable"; readonly errno: string };
+
+/** Why a file cannot be read. */
+export type Unreadable = Unopened | { readonly state: "too_large"; readonly size: number };
 
 /** The bytes of a file with its state at opening, or why there are none. */
 export type FileBytes =
@@ -21,12 +23,12 @@ export type FileBytes =
 /** An open regular file, or why it is not open. */
 export type OpenedFile =
   | { readonly state: "open"; readonly fd: number; readonly stat: Stats }
-  | Unreadable;
+  | Unopened;
 
 const OPEN_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
 /** Opens a regular file for reading; the caller closes `fd`. */
-export function openRegular(path: string): OpenedFile {
+export function openRegular(path: string | Buffer): OpenedFile {
   let fd: number;
   try {
     fd = openSync(path, OPEN_FLAGS);
@@ -68,7 +70,7 @@ export function readAt(fd: number, into: Uint8Array, position: number): number {
 }
 
 /** A failed open or read, as a state; errors that are not the file's are thrown on. */
-function whyUnreadable(error: unknown): Unreadable {
+function whyUnreadable(error: unknown): Unopened {
   const errno = errnoOf(error);
   if (errno === undefined) throw error;
   if (errno === "ENOENT" || errno === "ENOTDIR") return { state: "missing" };

@@ -23,6 +23,12 @@ export interface Limits {
   readonly cacheRecordBytes: number;
   /** Depth of folders below a partition root. */
   readonly folderDepth: number;
+  /** Bytes of one cyrus.index that is read into memory. */
+  readonly indexBytes: number;
+  /** Findings of one code in one mailbox; the rest is counted. */
+  readonly findingsPerCode: number;
+  /** Hard-linked files that are compared over a whole spool (about 100 bytes of memory each). */
+  readonly linkedFiles: number;
 }
 
 export const DEFAULT_LIMITS: Limits = {
@@ -36,4 +42,7 @@ export const DEFAULT_LIMITS: Limits = {
   indexRecords: 64 * 1024 * 1024,
   cacheRecordBytes: 64 * 1024 * 1024,
   folderDepth: 64,
+  indexBytes: 2 ** 31,
+  findingsPerCode: 200,
+  linkedFiles: 1_000_000,
 };

@@ -1,13 +1,12 @@
 /**
- * Hashing one message file. The path may name anything by the time it is opened, so the file is opened
- * without following a link and without waiting for a writer, and must then prove to be regular.
- * What stands there instead is a result, never an exception.
+ * Hashing one message file. What stands in its place is a result, never an exception.
  *
  * Reads are synchronous, into one buffer per thread: for files of some 30 KB that is twice as fast as
  * any asynchronous way, and workers give the concurrency.
  */
-import { closeSync, constants, fstatSync, openSync, readSync, type Stats } from "node:fs";
+import { closeSync, readSync, type Stats } from "node:fs";
 import { errnoOf } from "../core/errors.ts";
+import { openRegular } from "../core/files.ts";
 import { DEFAULT_LIMITS } from "../core/limits.ts";
 import type { Engine } from "./engines.ts";
 
@@ -26,12 +25,12 @@ export interface HashFileOptions {
   readonly engine: Engine;
   /** Bytes after which the file is no message any more. */
   readonly maxBytes?: number;
+  /** Is shown the first part of the file, all of it up to `BUFFER_BYTES`; valid during the call. */
+  readonly inspect?: (head: Uint8Array) => void;
 }
 
 /** Files up to this size are hashed in one call; larger ones in parts of it. */
 export const BUFFER_BYTES = 256 * 1024;
-
-const OPEN_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
 /** One per thread; nothing in it outlives a call. */
 let sharedBuffer: Uint8Array | undefined;
@@ -42,42 +41,35 @@ export function hashFile(
   out: Uint8Array,
   options: HashFileOptions,
 ): FileHash {
-  let fd: number;
-  try {
-    fd = openSync(path, OPEN_FLAGS);
-  } catch (error) {
-    return refusedOpen(error);
+  const opened = openRegular(path);
+  switch (opened.state) {
+    case "missing":
+    case "not_regular":
+      return { kind: opened.state };
+    case "unreadable":
+      return { kind: "unreadable", errno: opened.errno };
+    case "open":
+      break;
   }
   try {
-    return hashOpen(fd, out, options);
+    return hashOpen(opened, out, options);
   } catch (error) {
     const errno = errnoOf(error);
     if (errno === undefined) throw error;
     return { kind: "unreadable", errno };
   } finally {
-    closeSync(fd);
+    closeSync(opened.fd);
   }
 }
 
-function refusedOpen(error: unknown): FileHash {
-  const errno = errnoOf(error);
-  switch (errno) {
-    case undefined:
-      throw error;
-    case "ENOENT":
-      return { kind: "missing" };
-    case "ELOOP": // a symbolic link
-    case "ENXIO": // a socket, or a device without its driver
-      return { kind: "not_regular" };
-    default:
-      return { kind: "unreadable", errno };
-  }
+interface Opened {
+  readonly fd: number;
+  readonly stat: Stats;
 }
 
-function hashOpen(fd: number, out: Uint8Array, options: HashFileOptions): FileHash {
+function hashOpen(opened: Opened, out: Uint8Array, options: HashFileOptions): FileHash {
   const { engine, maxBytes = DEFAULT_LIMITS.messageBytes } = options;
-  const stat = fstatSync(fd);
-  if (!stat.isFile()) return { kind: "not_regular" };
+  const { fd, stat } = opened;
   if (stat.size > maxBytes) return { kind: "too_large", size: stat.size };
   sharedBuffer ??= new Uint8Array(BUFFER_BYTES);
   const buffer = sharedBuffer;
