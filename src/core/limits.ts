@@ -29,6 +29,8 @@ export interface Limits {
   readonly findingsPerCode: number;
   /** Hard-linked files that are compared over a whole spool (about 100 bytes of memory each). */
   readonly linkedFiles: number;
+  /** Problems listed for one database file; further ones are dropped. */
+  readonly databaseProblems: number;
 }
 
 export const DEFAULT_LIMITS: Limits = {
@@ -45,4 +47,5 @@ export const DEFAULT_LIMITS: Limits = {
   indexBytes: 2 ** 31,
   findingsPerCode: 200,
   linkedFiles: 1_000_000,
+  databaseProblems: 1000,
 };
