@@ -1,0 +1,487 @@
+/**
+ * The one dlist grammar (sync-protocol.md 2.1), as a machine that takes bytes in pieces of any size and
+ * stops wherever something is complete. `parse.ts` runs it over bytes in memory, `reader.ts` over a wire.
+ *
+ * It takes what Cyrus takes: any white space between the items of a list, CR and LF included (2.4
+ * prints a list over several lines), both forms of literals, a backslash escape in quoted strings.
+ */
+import { assert } from "../../core/assert.ts";
+import { concat, latin1 } from "../../core/bytes.ts";
+import { FormatError } from "../../core/errors.ts";
+import type { Limits } from "../../core/limits.ts";
+import { type Guid, isGuid } from "../../model/guid.ts";
+import { type DlistEntry, type DlistValue, NIL } from "./value.ts";
+
+export type DlistLimits = Pick<
+  Limits,
+  "atomBytes" | "literalBytes" | "messageBytes" | "nesting" | "listItems" | "lineBytes"
+>;
+
+export interface ParserOptions {
+  readonly limits: DlistLimits;
+  /** What is parsed: one value, or `name SP value`. */
+  readonly start: "value" | "line";
+  /** Hand a file's bytes out instead of holding them in the value. */
+  readonly streamFiles?: boolean;
+  /** Keys of the outermost kvlist whose list items are handed out one by one and not kept. */
+  readonly streamItemsOf?: ReadonlySet<string>;
+}
+
+/** Where the machine stopped. */
+export type ParserEvent =
+  | { readonly kind: "more" }
+  | { readonly kind: "done"; readonly name: string; readonly value: DlistValue }
+  | DlistItemEvent
+  | FileStartEvent
+  | { readonly kind: "fileData"; readonly bytes: Uint8Array }
+  | { readonly kind: "fileEnd" };
+
+/** One item of a list whose items are streamed, with the line's name and the key the list stands under. */
+export interface DlistItemEvent {
+  readonly kind: "item";
+  readonly name: string;
+  readonly key: string;
+  readonly value: DlistValue;
+}
+
+/** A file literal begins: its GUID is well-formed, and `size` bytes follow as `fileData`. */
+export interface FileStartEvent {
+  readonly kind: "fileStart";
+  /** Of the line it stands in. */
+  readonly name: string;
+  /** In latin1. */
+  readonly partition: string;
+  readonly guid: Guid;
+  readonly size: number;
+}
+
+/** A syntax error or a limit passed, and what must be eaten to stay in step with the sender. */
+export class DlistError extends FormatError {
+  /** Bytes of a literal that follow and that nobody will read. */
+  readonly skip: number;
+  /** True when the line has ended with what was wrong. */
+  readonly lineEnded: boolean;
+
+  constructor(offset: number, expected: string, rest: { skip?: number; lineEnded?: boolean } = {}) {
+    super(offset, expected);
+    this.skip = rest.skip ?? 0;
+    this.lineEnded = rest.lineEnded ?? false;
+  }
+}
+
+type State =
+  | ("lineStart" | "beforeValue" | "beforeName" | "percent" | "done")
+  | ("atom" | "quoted" | "escape" | "literalHead" | "literal" | "fileHead" | "file" | "fileEnded");
+
+interface Frame {
+  readonly items: DlistValue[];
+  /** Present for a kvlist. */
+  readonly entries: DlistEntry[] | undefined;
+  /** In a kvlist: the name that waits for its value. */
+  name: string | undefined;
+  /** Set when the items of this list are handed out. */
+  readonly streamKey: string | undefined;
+  count: number;
+}
+
+const MORE: ParserEvent = { kind: "more" };
+const FILE_END: ParserEvent = { kind: "fileEnd" };
+
+const LF = 0x0a;
+const CR = 0x0d;
+const SPACE = 0x20;
+const QUOTE = 0x22;
+const PERCENT = 0x25;
+const OPEN = 0x28;
+const CLOSE = 0x29;
+const BACKSLASH = 0x5c;
+const BRACE = 0x7b;
+
+const ENDS_ATOM = new Uint8Array(256);
+for (const byte of [9, LF, 11, 12, CR, SPACE, QUOTE, OPEN, CLOSE]) ENDS_ATOM[byte] = 1;
+
+const BODIES: ReadonlySet<State> = new Set(["literal", "file", "fileEnded"]);
+
+/** What a value weighs beside its bytes, roughly: `()` a million times over is not free. */
+const VALUE_WEIGHT = 64;
+const LITERAL_HEAD_BYTES = 32;
+const FILE_HEAD_BYTES = 2048;
+const LITERAL_HEAD = /^\{(\d{1,10})\+?\}\r\n$/;
+const ASTRING = '("(?:[^"\\\\\r\n]|\\\\[^\r\n])*"|[^\\s()"]+)';
+const FILE_HEAD = new RegExp(`^\\{${ASTRING} ${ASTRING} (\\d{1,10})\\}\\r?\\n$`);
+
+/** One value under construction. After an error or `done` it is spent. */
+export class DlistParser {
+  /** Where in the chunk given last the next byte to take lies. */
+  at = 0;
+  readonly #options: ParserOptions;
+  readonly #limits: DlistLimits;
+  readonly #frames: Frame[] = [];
+  #chunk: Uint8Array = new Uint8Array();
+  /** Offset in the whole input of the chunk's first byte. */
+  #base = 0;
+  #state: State;
+  #isName: boolean;
+  #isFlag = false;
+  /** What a token took from earlier chunks. */
+  #pieces: Uint8Array[] = [];
+  #pieceBytes = 0;
+  #remaining = 0;
+  #held = 0;
+  #file: FileStartEvent | undefined;
+  #name = "";
+
+  constructor(options: ParserOptions) {
+    this.#options = options;
+    this.#limits = options.limits;
+    this.#isName = options.start === "line";
+    this.#state = this.#isName ? "lineStart" : "beforeValue";
+  }
+
+  /** Bytes taken since the start of this value. */
+  get offset(): number {
+    return this.#base + this.at;
+  }
+
+  /**
+   * Takes bytes of `chunk` from `at` on until something is complete or the chunk is used up. The next
+   * call goes on from the parser's `at`. Throws DlistError; the byte that was wrong is not taken.
+   */
+  take(chunk: Uint8Array, at: number): ParserEvent {
+    this.#base = this.offset - at;
+    this.#chunk = chunk;
+    this.at = at;
+    for (;;) {
+      // A body of no bytes, or one that has been read, is complete without a further byte.
+      const atRest = this.#remaining > 0 || !BODIES.has(this.#state);
+      if (this.at >= chunk.length && atRest) return MORE;
+      const event = this.#step();
+      if (event !== undefined) return event;
+    }
+  }
+
+  /** Says that no byte follows: an atom that stood last is complete. Throws DlistError if the value is not. */
+  finish(): ParserEvent {
+    if (this.#state !== "atom" || this.#isName || this.#frames.length > 0) {
+      throw this.#error("the rest of the value");
+    }
+    return this.#endAtom(this.at) ?? MORE;
+  }
+
+  #step(): ParserEvent | undefined {
+    switch (this.#state) {
+      case "lineStart":
+        return this.#startString(this.#chunk[this.at] ?? 0);
+      case "beforeValue":
+        return this.#beforeValue();
+      case "beforeName":
+        return this.#beforeName();
+      case "atom":
+        return this.#atom();
+      case "quoted":
+        return this.#quoted();
+      case "escape":
+        return this.#escape();
+      case "percent":
+        return this.#percent();
+      case "literalHead":
+        return this.#literalHead();
+      case "literal":
+        return this.#body();
+      case "fileHead":
+        return this.#fileHead();
+      case "file":
+        return this.#options.streamFiles === true ? this.#streamFile() : this.#body();
+      case "fileEnded":
+        return this.#endFile(undefined);
+      case "done":
+        throw this.#error("nothing after the value");
+    }
+  }
+
+  #error(expected: string, rest?: { skip?: number; lineEnded?: boolean }): DlistError {
+    return new DlistError(this.offset, expected, rest);
+  }
+
+  /** Moves to the next byte that is not white space; returns it, or -1 at the end of the chunk. */
+  #skipSpace(): number {
+    const chunk = this.#chunk;
+    for (; this.at < chunk.length; this.at++) {
+      const byte = chunk[this.at] ?? 0;
+      if (byte !== SPACE && (byte < 9 || byte > CR)) return byte;
+    }
+    return -1;
+  }
+
+  #beforeValue(): ParserEvent | undefined {
+    const byte = this.#skipSpace();
+    this.#isName = false;
+    this.#isFlag = byte === BACKSLASH;
+    switch (byte) {
+      case -1:
+        return undefined;
+      case OPEN:
+        this.at++;
+        return this.#open("list");
+      case CLOSE:
+        if (this.#frames.at(-1)?.entries !== undefined) throw this.#error("a value after its name");
+        return this.#close();
+      case PERCENT:
+        this.at++;
+        this.#state = "percent";
+        return undefined;
+      default:
+        return this.#startString(byte);
+    }
+  }
+
+  #beforeName(): ParserEvent | undefined {
+    const byte = this.#skipSpace();
+    this.#isName = true;
+    this.#isFlag = false;
+    if (byte === -1) return undefined;
+    if (byte === CLOSE) return this.#close();
+    return this.#startString(byte);
+  }
+
+  #startString(byte: number): undefined {
+    if (byte === QUOTE) {
+      this.at++;
+      this.#state = "quoted";
+    } else {
+      this.#state = byte === BRACE ? "literalHead" : "atom";
+    }
+  }
+
+  #percent(): ParserEvent | undefined {
+    const byte = this.#chunk[this.at];
+    if (byte === OPEN) {
+      this.at++;
+      return this.#open("kvlist");
+    }
+    if (byte !== BRACE) throw this.#error('"(" or "{" after "%"');
+    this.#state = "fileHead";
+    return undefined;
+  }
+
+  #open(kind: "list" | "kvlist"): undefined {
+    if (this.#frames.length >= this.#limits.nesting) throw this.#error("no deeper nesting");
+    const parent = this.#frames.length === 1 ? this.#frames[0] : undefined;
+    const key = kind === "list" ? parent?.name : undefined;
+    const streamKey = key !== undefined && this.#options.streamItemsOf?.has(key) ? key : undefined;
+    const entries = kind === "kvlist" ? [] : undefined;
+    this.#frames.push({ items: [], entries, name: undefined, streamKey, count: 0 });
+    this.#state = kind === "kvlist" ? "beforeName" : "beforeValue";
+  }
+
+  #close(): ParserEvent | undefined {
+    const frame = this.#frames.pop();
+    if (frame === undefined) throw this.#error("a value");
+    this.at++;
+    if (frame.entries !== undefined) return this.#value({ kind: "kvlist", entries: frame.entries });
+    return this.#value({ kind: "list", items: frame.items });
+  }
+
+  /** A value is complete: it goes into the list around it, or is the result. */
+  #value(value: DlistValue): ParserEvent | undefined {
+    const frame = this.#frames.at(-1);
+    if (frame === undefined) {
+      this.#state = "done";
+      return { kind: "done", name: this.#name, value };
+    }
+    frame.count++;
+    if (frame.count > this.#limits.listItems) throw this.#error("fewer items in a list");
+    this.#hold(VALUE_WEIGHT);
+    if (frame.entries !== undefined) {
+      frame.entries.push({ name: frame.name ?? "", value });
+      frame.name = undefined;
+      this.#state = "beforeName";
+      return undefined;
+    }
+    this.#state = "beforeValue";
+    if (frame.streamKey === undefined) {
+      frame.items.push(value);
+      return undefined;
+    }
+    this.#held = 0;
+    return { kind: "item", name: this.#name, key: frame.streamKey, value };
+  }
+
+  #hold(bytes: number): void {
+    this.#held += bytes;
+    if (this.#held > this.#limits.lineBytes) throw this.#error("a shorter line");
+  }
+
+  /** Keeps a token's part of this chunk, for the token goes on in the next one. */
+  #keep(from: number, to: number, limit: number): void {
+    this.#pieceBytes += to - from;
+    if (this.#pieceBytes > limit) throw this.#error(`a string of at most ${limit} bytes`);
+    if (to > from) this.#pieces.push(this.#chunk.subarray(from, to));
+  }
+
+  #token(from: number, to: number, limit: number): Uint8Array {
+    if (this.#pieces.length === 0 && to - from <= limit) return this.#chunk.subarray(from, to);
+    this.#keep(from, to, limit);
+    const whole = concat(this.#pieces);
+    this.#pieces = [];
+    this.#pieceBytes = 0;
+    return whole;
+  }
+
+  #string(bytes: Uint8Array): ParserEvent | undefined {
+    this.#hold(bytes.length);
+    if (!this.#isName) return this.#value({ kind: "string", bytes });
+    const frame = this.#frames.at(-1);
+    if (frame === undefined) this.#name = latin1(bytes);
+    else frame.name = latin1(bytes);
+    this.#state = "beforeValue";
+    return undefined;
+  }
+
+  #atom(): ParserEvent | undefined {
+    const chunk = this.#chunk;
+    const from = this.at;
+    let to = from;
+    while (to < chunk.length && ENDS_ATOM[chunk[to] ?? 0] === 0) to++;
+    if (to < chunk.length) return this.#endAtom(to);
+    this.#keep(from, to, this.#limits.atomBytes);
+    this.at = to;
+    return undefined;
+  }
+
+  #endAtom(to: number): ParserEvent | undefined {
+    const bytes = this.#token(this.at, to, this.#limits.atomBytes);
+    if (bytes.length === 0) throw this.#error(this.#isName ? "a name" : "a value");
+    this.at = to;
+    if (this.#isName) return this.#string(bytes);
+    if (this.#isFlag) {
+      this.#hold(bytes.length);
+      return this.#value({ kind: "flag", bytes });
+    }
+    // The letters N, I, L.
+    const isNil = bytes.length === 3 && bytes[0] === 0x4e && bytes[1] === 0x49 && bytes[2] === 0x4c;
+    return isNil ? this.#value(NIL) : this.#string(bytes);
+  }
+
+  #quoted(): ParserEvent | undefined {
+    const chunk = this.#chunk;
+    const from = this.at;
+    for (let to = from; to < chunk.length; to++) {
+      const byte = chunk[to];
+      if (byte === QUOTE) {
+        const bytes = this.#token(from, to, this.#limits.atomBytes);
+        this.at = to + 1;
+        return this.#string(bytes);
+      }
+      if (byte === BACKSLASH) {
+        this.#keep(from, to, this.#limits.atomBytes);
+        this.at = to + 1;
+        this.#state = "escape";
+        return undefined;
+      }
+      if (byte === CR || byte === LF) {
+        this.at = to;
+        throw this.#error("the end of a quoted string before that of the line");
+      }
+    }
+    this.#keep(from, chunk.length, this.#limits.atomBytes);
+    this.at = chunk.length;
+    return undefined;
+  }
+
+  #escape(): undefined {
+    const byte = this.#chunk[this.at];
+    if (byte === CR || byte === LF) throw this.#error("a character after the backslash");
+    this.#keep(this.at, this.at + 1, this.#limits.atomBytes);
+    this.at++;
+    this.#state = "quoted";
+  }
+
+  /** The text of a head up to its LF once that has come; an error if it is longer than `limit`. */
+  #head(limit: number): string | undefined {
+    const end = this.#chunk.indexOf(LF, this.at);
+    const to = end < 0 ? this.#chunk.length : end + 1;
+    if (end < 0) {
+      this.#keep(this.at, to, limit);
+      this.at = to;
+      return undefined;
+    }
+    const head = latin1(this.#token(this.at, to, limit));
+    this.at = to;
+    return head;
+  }
+
+  #literalHead(): undefined {
+    const head = this.#head(LITERAL_HEAD_BYTES);
+    if (head === undefined) return;
+    const digits = LITERAL_HEAD.exec(head)?.[1];
+    if (digits === undefined) throw this.#error("{size} of a literal", { lineEnded: true });
+    this.#remaining = Number(digits);
+    this.#checkHeldBody();
+    this.#state = "literal";
+  }
+
+  #fileHead(): ParserEvent | undefined {
+    const head = this.#head(FILE_HEAD_BYTES);
+    if (head === undefined) return undefined;
+    const [, partition, guidText, digits] = FILE_HEAD.exec(head) ?? [];
+    if (partition === undefined || guidText === undefined || digits === undefined) {
+      throw this.#error("{partition guid size} of a file", { lineEnded: true });
+    }
+    const size = Number(digits);
+    const guid = unquote(guidText).toLowerCase();
+    if (!isGuid(guid)) throw this.#error("a GUID of 40 hex digits", { skip: size });
+    if (size > this.#limits.messageBytes) throw this.#error("a smaller file", { skip: size });
+    this.#remaining = size;
+    const name = this.#name;
+    this.#file = { kind: "fileStart", name, partition: unquote(partition), guid, size };
+    this.#state = "file";
+    if (this.#options.streamFiles === true) return this.#file;
+    this.#checkHeldBody();
+    return undefined;
+  }
+
+  #checkHeldBody(): void {
+    const size = this.#remaining;
+    const tooMuch = size > this.#limits.literalBytes || this.#held + size > this.#limits.lineBytes;
+    if (tooMuch) throw this.#error("a smaller literal", { skip: size });
+  }
+
+  /** Bytes of a literal, or of a file that is held. */
+  #body(): ParserEvent | undefined {
+    const from = this.at;
+    const to = Math.min(this.#chunk.length, from + this.#remaining);
+    this.#remaining -= to - from;
+    this.at = to;
+    if (this.#remaining > 0) {
+      this.#keep(from, to, Number.MAX_SAFE_INTEGER);
+      return undefined;
+    }
+    const bytes = this.#token(from, to, Number.MAX_SAFE_INTEGER);
+    if (this.#state === "literal") return this.#string(bytes);
+    this.#hold(bytes.length);
+    return this.#endFile(bytes);
+  }
+
+  #streamFile(): ParserEvent | undefined {
+    if (this.#remaining === 0) {
+      this.#state = "fileEnded";
+      return FILE_END;
+    }
+    const from = this.at;
+    this.at = Math.min(this.#chunk.length, from + this.#remaining);
+    this.#remaining -= this.at - from;
+    return { kind: "fileData", bytes: this.#chunk.subarray(from, this.at) };
+  }
+
+  #endFile(content: Uint8Array | undefined): ParserEvent | undefined {
+    assert(this.#file !== undefined, "a file's end follows its head");
+    const { partition, guid, size } = this.#file;
+    const value: DlistValue = { kind: "file", partition, guid, size };
+    return this.#value(content === undefined ? value : { ...value, content });
+  }
+}
+
+function unquote(astring: string): string {
+  return astring.startsWith('"') ? astring.slice(1, -1).replace(/\\(.)/gs, "$1") : astring;
+}

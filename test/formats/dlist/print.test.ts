@@ -1,0 +1,113 @@
+import { describe, expect, test } from "bun:test";
+import { BugError } from "../../../src/core/assert.ts";
+import { fromLatin1, latin1 } from "../../../src/core/bytes.ts";
+import { parseLine } from "../../../src/formats/dlist/parse.ts";
+import { printFileHead, printLine, printValue } from "../../../src/formats/dlist/print.ts";
+import {
+  type DlistValue,
+  dlistFlag,
+  dlistHex,
+  dlistKvlist,
+  dlistLatin1,
+  dlistList,
+  dlistNumber,
+  dlistString,
+  NIL,
+} from "../../../src/formats/dlist/value.ts";
+import { CAPTURE_SETS, capturesOf, linesOfSide } from "../../support/captures.ts";
+
+function printed(value: DlistValue, from: "client" | "server" = "server"): string {
+  return latin1(printValue(value, { from }));
+}
+
+/** Lines that were typed by the script which made the captures, not printed by Cyrus. */
+const TYPED_BY_HAND = [/^FORCE\r\n/, /^SIEVE .*(\{5\+\}\r\nkeep;|\{9\+\}\r\nnot sieve)\)/s];
+
+describe("printLine()", () => {
+  test.each([...CAPTURE_SETS])("printLine() gives the bytes of every dlist line of %s", (set) => {
+    let lines = 0;
+    const wrong: string[] = [];
+    for (const { name, connections } of capturesOf(set)) {
+      for (const connection of connections) {
+        for (const side of ["C", "S"] as const) {
+          for (const { bytes, line } of linesOfSide(connection, side)) {
+            if (line.kind !== "dlist") continue;
+            const start = side === "S" ? 2 : line.words.join(" ").length + 1;
+            const original = latin1(bytes.subarray(start)).replace(/\r\n$/, "");
+            if (TYPED_BY_HAND.some((pattern) => pattern.test(original))) continue;
+            const entry = parseLine(bytes.subarray(start));
+            const from = side === "C" ? "client" : "server";
+            lines++;
+            if (latin1(printLine(entry.name, entry.value, { from })) !== original) {
+              wrong.push(`${name} ${side} ${original}`);
+            }
+          }
+        }
+      }
+    }
+    expect(wrong).toEqual([]);
+    expect(lines).toBeGreaterThan(500);
+  });
+});
+
+describe("printValue()", () => {
+  const cases: readonly [string | Uint8Array, string][] = [
+    ["", '""'],
+    ["a", "a"],
+    ["NIL", '"NIL"'],
+    ["nil", "nil"],
+    ["Two Words", '"Two Words"'],
+    ["anne\tlrs\t", '"anne\tlrs\t"'],
+    ["a(b", '"a(b"'],
+    ["a)b", '"a)b"'],
+    ["a{b", '"a{b"'],
+    ["a}b[]", "a}b[]"],
+    ["a*b", '"a*b"'],
+    ["\x7f", '"\x7f"'],
+    ["\x1f", '"\x1f"'],
+    ["100%", "{4}\r\n100%"],
+    ["a\\b", "{3}\r\na\\b"],
+    ['a"b', '{3}\r\na"b'],
+    ["a\nb", "{3}\r\na\nb"],
+    ["a\0b", "{3}\r\na\0b"],
+    ["ü", "{2}\r\n\xc3\xbc"],
+    ["x".repeat(1023), "x".repeat(1023)],
+    ["x".repeat(1024), `{1024}\r\n${"x".repeat(1024)}`],
+    [` ${"x".repeat(1022)}`, `" ${"x".repeat(1022)}"`],
+  ];
+  test.each(cases)("printValue() prints the string %j by the astring rule", (content, text) => {
+    expect(printed(dlistString(content))).toBe(text);
+  });
+
+  test("printValue() marks a client's literals with a plus", () => {
+    expect(printed(dlistString("100%"), "client")).toBe("{4+}\r\n100%");
+  });
+
+  test("printValue() prints numbers, dates, hex, flags, lists and NIL", () => {
+    expect(printed(dlistNumber(0))).toBe("0");
+    expect(printed(dlistNumber(18446744073709551615n))).toBe("18446744073709551615");
+    expect(printed(dlistNumber(-1))).toBe("18446744073709551615");
+    expect(printed(dlistHex(0x80371c4e506d2a5n))).toBe("080371c4e506d2a5");
+    expect(printed(dlistList([dlistFlag("\\Seen"), dlistLatin1("$L"), NIL]))).toBe(
+      "(\\Seen $L NIL)",
+    );
+    expect(printed(dlistList([]))).toBe("()");
+    expect(printed(dlistKvlist([]))).toBe("%()");
+    const pairs = dlistKvlist([
+      ["A", dlistNumber(1)],
+      ["B", undefined],
+      ["C D", dlistList([])],
+    ]);
+    expect(printed(pairs)).toBe('%(A 1 "C D" ())');
+  });
+
+  test("printValue() prints a file with its bytes and refuses one without", () => {
+    const file = { kind: "file", partition: "default", guid: "0".repeat(39).concat("a") } as const;
+    const content = fromLatin1("a)b");
+    const head = `%{default ${file.guid} 3}\r\n`;
+    expect(printed({ ...file, size: 3, content })).toBe(`${head}a)b`);
+    expect(latin1(printFileHead({ ...file, size: 3 }, { from: "client" }))).toBe(head);
+    expect(() => printed({ ...file, size: 3 })).toThrow(BugError);
+    expect(() => printed({ ...file, size: 4, content })).toThrow(BugError);
+  });
+});

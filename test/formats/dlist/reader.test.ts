@@ -1,0 +1,252 @@
+import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
+import { concat, fromLatin1, latin1, utf8 } from "../../../src/core/bytes.ts";
+import { DEFAULT_LIMITS } from "../../../src/core/limits.ts";
+import { printLine } from "../../../src/formats/dlist/print.ts";
+import { DlistReader, type ReaderEvent } from "../../../src/formats/dlist/reader.ts";
+import type { DlistValue } from "../../../src/formats/dlist/value.ts";
+import {
+  bytesOfSide,
+  CAPTURE_SETS,
+  capturesOf,
+  expectAnswer,
+  expectCommand,
+} from "../../support/captures.ts";
+import { property } from "../../support/property.ts";
+import { anyValue } from "./values.ts";
+
+const GUID = "92d3b70197cb37afc4a8c9dcbcf685c9596d8abc";
+const limits = DEFAULT_LIMITS;
+
+/** What a server reads from `chunks`, each event in short text. */
+function read(chunks: readonly Uint8Array[], options: Partial<ReaderSetup> = {}): string[] {
+  const reader = new DlistReader({ limits, expect: expectCommand, ...options });
+  const seen: string[] = [];
+  for (const chunk of chunks) for (const event of reader.feed(chunk)) seen.push(short(event));
+  const left = reader.end();
+  if (left !== undefined) seen.push(`at the end: ${short(left)}`);
+  return joinData(seen);
+}
+
+type ReaderSetup = ConstructorParameters<typeof DlistReader>[0];
+
+function short(event: ReaderEvent): string {
+  switch (event.kind) {
+    case "text":
+      return `text ${[...event.words, latin1(event.text)].join("|")}`;
+    case "dlist":
+      return `dlist ${event.words.join("|")} ${latin1(printLine(event.name, fileless(event.value), { from: "server" }))}`;
+    case "malformed":
+      return `malformed ${event.words.join("|")}`;
+    case "item":
+      return `item ${latin1(printLine(event.key, fileless(event.value), { from: "server" }))}`;
+    case "fileStart":
+      return `file ${event.partition} ${event.guid} ${event.size}`;
+    case "fileData":
+      return `data ${latin1(event.bytes)}`;
+    case "fileEnd":
+      return "fileEnd";
+  }
+}
+
+/** The value with files as plain strings, for their content has been streamed out. */
+function fileless(value: DlistValue): DlistValue {
+  if (value.kind === "file") return { kind: "string", bytes: utf8(`file-${value.size}`) };
+  if (value.kind === "list") return { ...value, items: value.items.map(fileless) };
+  if (value.kind !== "kvlist") return value;
+  return {
+    ...value,
+    entries: value.entries.map((entry) => ({ ...entry, value: fileless(entry.value) })),
+  };
+}
+
+/** Chunks cut a file's data anywhere: neighbouring pieces are one. */
+function joinData(seen: readonly string[]): string[] {
+  const joined: string[] = [];
+  for (const line of seen) {
+    const last = joined.at(-1);
+    if (line.startsWith("data ") && last?.startsWith("data ")) {
+      joined[joined.length - 1] = last + line.slice(5);
+    } else if (line !== "data ") {
+      joined.push(line);
+    }
+  }
+  return joined;
+}
+
+const text = (...lines: string[]): Uint8Array[] => [fromLatin1(lines.join(""))];
+
+describe("DlistReader", () => {
+  test("feed() reads words, text and dlist lines", () => {
+    const seen = read(
+      text(
+        "NOOP\r\n",
+        "authenticate plain AGE=\r\n",
+        "\r\n",
+        "GET USER anne\n",
+        "APPLY MAILBOX %(A 1)\r\n",
+        "S12 SYNCGET USER anne\r\n",
+        "C01 CAPABILITY\r\n",
+        "APPLY\r\n",
+      ),
+    );
+    expect(seen).toEqual([
+      "text NOOP|",
+      "text authenticate|plain AGE=",
+      "text ",
+      "dlist GET USER anne",
+      "dlist APPLY MAILBOX %(A 1)",
+      "dlist S12|SYNCGET USER anne",
+      "text C01|CAPABILITY|",
+      "text APPLY|",
+    ]);
+  });
+
+  test("feed() reads a server's answers", () => {
+    const lines =
+      "* SASL PLAIN\r\n* OK beta\r\nOK success\r\n* MISSING (a b)\r\n+ \r\n* MESSAGE NIL\r\n";
+    expect(read(text(lines), { expect: expectAnswer })).toEqual([
+      "text *|SASL|PLAIN",
+      "text *|OK|beta",
+      "text OK|success",
+      "dlist *|MISSING MISSING (a b)",
+      "text +|",
+      "dlist *|MESSAGE MESSAGE NIL",
+    ]);
+  });
+
+  test("feed() streams the bytes of files and keeps the place in the value", () => {
+    const command = `APPLY MESSAGE (%{default ${GUID} 4}\r\na)\r\n %{p ${GUID} 0}\r\n)\r\nNOOP\r\n`;
+    expect(read(text(command))).toEqual([
+      `file default ${GUID} 4`,
+      "data a)\r\n",
+      "fileEnd",
+      `file p ${GUID} 0`,
+      "fileEnd",
+      "dlist APPLY MESSAGE (file-4 file-0)",
+      "text NOOP|",
+    ]);
+  });
+
+  test("feed() streams the items of the lists it was asked to, and only those", () => {
+    const command = "APPLY MAILBOX %(A (1) RECORD (%(UID 1 RECORD (x)) %(UID 2)) B 2)\r\n";
+    expect(read(text(command), { streamItemsOf: new Set(["RECORD"]) })).toEqual([
+      "item RECORD %(UID 1 RECORD (x))",
+      "item RECORD %(UID 2)",
+      "dlist APPLY MAILBOX %(A (1) RECORD () B 2)",
+    ]);
+  });
+
+  test("feed() reads lists over several lines, as 2.4 sends them", () => {
+    const command = "APPLY MAILBOX %(A 1 RECORD (\r\n   %(UID 1)\r\n   %(UID 2)))\r\nNOOP\r\n";
+    expect(read(text(command))).toEqual([
+      "dlist APPLY MAILBOX %(A 1 RECORD (%(UID 1) %(UID 2)))",
+      "text NOOP|",
+    ]);
+  });
+
+  const broken: readonly string[] = [
+    "APPLY MAILBOX )(\r\n",
+    "APPLY SUB %(USERID)\r\n",
+    'APPLY SUB %(USERID "unterminated)\r\n',
+    "APPLY MESSAGE (%{default xyz 5}\r\nabcde)\r\n",
+    "APPLY MESSAGE (%{default xyz 8}\r\nNOOP\r\n\r\n)\r\n",
+    `APPLY MESSAGE (%x {6+}\r\nNOOP\r\n %{default ${GUID} 6}\r\nNOOP\r\n)\r\n`,
+    "APPLY % {6}\r\nNOOP\r\n)\r\n",
+    "APPLY MAILBOX (a) {6+}\r\nNOOP\r\n\r\n",
+    "APPLY MAILBOX {x}\r\n",
+    "APPLY MAILBOX (a)x\r\n",
+    "APPLY MAILBOX (a)\r \r\n",
+  ];
+  test.each(broken)("feed() eats the whole of the broken command %j", (command) => {
+    expect(read(text(command, "NOOP\r\n"))).toEqual(["malformed APPLY", "text NOOP|"]);
+  });
+
+  test("feed() skips a literal past the limit and stays in step", () => {
+    const tight = { ...limits, literalBytes: 4, atomBytes: 40, nesting: 2, listItems: 3 };
+    for (const value of ["{6+}\r\nNOOP\r\n", "(((a)))", "(a b c d)", "a".repeat(41)]) {
+      expect(read(text(`APPLY X ${value}\r\n`, "NOOP\r\n"), { limits: tight })).toEqual([
+        "malformed APPLY",
+        "text NOOP|",
+      ]);
+    }
+    expect(read(text(`${"x".repeat(41)}\r\nNOOP\r\n`), { limits: tight })[0]).toBe("malformed ");
+  });
+
+  test("feed() swallows the literal of a line of text", () => {
+    expect(read(text("C01 LOGIN {6+}\r\nNOOP\r\n {4}\r\nabcd\r\nNOOP\r\n"))).toEqual([
+      "text C01|LOGIN|{6+}",
+      "text NOOP|",
+    ]);
+  });
+
+  test("end() reports a line that was not finished", () => {
+    expect(read(text("APPLY MAILBOX %(UNIQUEID\r\nNOOP\r\nEXIT\r\n"))).toEqual([
+      "at the end: malformed APPLY",
+    ]);
+    expect(read(text("NOO"))).toEqual(["at the end: malformed "]);
+    expect(read(text("APPLY )"))).toEqual(["at the end: malformed APPLY"]);
+    expect(read(text("NOOP\r\n"))).toEqual(["text NOOP|"]);
+  });
+
+  test("rest() gives what follows the line to whoever takes the connection over", () => {
+    const reader = new DlistReader({ limits, expect: expectCommand });
+    for (const event of reader.feed(fromLatin1("COMPRESS DEFLATE\r\n\x00\x01\x02"))) {
+      expect(event.kind).toBe("text");
+      break;
+    }
+    expect(latin1(reader.rest())).toBe("\x00\x01\x02");
+    expect([...reader.feed(utf8("NOOP\r\n"))]).toHaveLength(1);
+  });
+
+  test("feed() reads the captures alike, however their bytes are cut", () => {
+    const sizes = fc.array(fc.integer({ min: 1, max: 700 }), { minLength: 1, maxLength: 8 });
+    const connections = CAPTURE_SETS.flatMap((set) => capturesOf(set))
+      .filter((capture) => !capture.name.includes("compress"))
+      .flatMap((capture) => capture.connections);
+    property(fc.constantFrom(...connections), sizes, (connection, cuts) => {
+      const bytes = bytesOfSide(connection, "C");
+      expect(read(cut(bytes, cuts))).toEqual(read([bytes]));
+      const answers = bytesOfSide(connection, "S");
+      const expect_ = { expect: expectAnswer };
+      expect(read(cut(answers, cuts), expect_)).toEqual(read([answers], expect_));
+    });
+  });
+
+  test("feed() reads any value alike, byte by byte", () => {
+    property(anyValue, (value) => {
+      const line = concat([
+        utf8("APPLY "),
+        printLine("NAME", value, { from: "client" }),
+        utf8("\r\nNOOP\r\n"),
+      ]);
+      const whole = read([line]);
+      expect(whole.at(-1)).toBe("text NOOP|");
+      expect(whole.at(-2)).toStartWith("dlist APPLY NAME ");
+      expect(read(cut(line, [1]))).toEqual(whole);
+    });
+  });
+
+  test("feed() never throws and never stops reading, whatever the bytes", () => {
+    const piece = fc.oneof(
+      fc.constantFrom("APPLY ", "GET ", "NOOP\r\n", "(", ")", "%(", "%{", "{2}\r\n", "{2+}\r\n"),
+      fc.constantFrom(" ", "\r\n", '"', "\\", "a", `%{p ${GUID} 2}\r\n`, "\r", "\n", "NIL"),
+    );
+    property(fc.array(piece, { maxLength: 40 }), (pieces) => {
+      const bytes = fromLatin1(pieces.join(""));
+      const whole = read([bytes]);
+      expect(read(cut(bytes, [1]))).toEqual(whole);
+    });
+  });
+});
+
+/** `bytes` in pieces of `sizes`, over and over. */
+function cut(bytes: Uint8Array, sizes: readonly number[]): Uint8Array[] {
+  const pieces: Uint8Array[] = [];
+  for (let at = 0, turn = 0; at < bytes.length; turn++) {
+    const size = sizes[turn % sizes.length] ?? 1;
+    pieces.push(bytes.slice(at, at + size));
+    at += size;
+  }
+  return pieces;
+}
