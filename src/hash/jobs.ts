@@ -39,12 +39,16 @@ export interface CarriedError {
   };
 }
 
-/** Answers the jobs of the pool that spawned this thread, with `table`, for as long as the thread lives. */
+/**
+ * Answers the jobs of the pool that spawned this thread, with `table`, for as long as the thread lives:
+ * one after the other, so that a handler has the thread's buffers to itself even while it waits.
+ */
 export function serveJobs(table: JobTable): void {
   const port = parentPort;
   assert(port !== null, "jobs are served in a worker thread only");
+  let last = Promise.resolve();
   port.on("message", (message: JobMessage) => {
-    void answer(table, message).then((reply) => port.postMessage(reply));
+    last = last.then(async () => port.postMessage(await answer(table, message)));
   });
 }
 

@@ -38,6 +38,14 @@ export interface JobPool<Table extends JobTable> {
  */
 const JOBS_PER_WORKER = 2;
 
+/**
+ * More threads than processors only help while they wait for disks; else each costs the time of some
+ * hundred files to start. So the first ones come at once, and the others while the processors are
+ * found not to be busy.
+ */
+const CHECK_EVERY_MS = 20;
+const BUSY_SHARE = 0.8;
+
 /** 4 for each core, since cold disks need many reads in flight, and at most 16. */
 export function defaultWorkers(): number {
   return Math.min(16, 4 * availableParallelism());
@@ -81,7 +89,7 @@ interface Thread {
 
 /**
  * Worker threads that run the module at `url`, which calls `serveJobs` with a table of the type given
- * here. They are spawned when there is work for them.
+ * here. They are spawned when there is work for them that processors have time for.
  */
 export class WorkerPool<Table extends JobTable> implements JobPool<Table> {
   readonly workers: number;
@@ -89,7 +97,9 @@ export class WorkerPool<Table extends JobTable> implements JobPool<Table> {
   readonly #url: URL;
   readonly #threads = new Set<Thread>();
   readonly #queue: Job[] = [];
+  readonly #atOnce: number;
   #waiting: (() => void)[] = [];
+  #growing: NodeJS.Timeout | undefined;
   #submitted = 0;
   #unanswered = 0;
   #closed = false;
@@ -98,6 +108,7 @@ export class WorkerPool<Table extends JobTable> implements JobPool<Table> {
     assert(Number.isInteger(workers) && workers > 0, `a pool of ${workers} workers`);
     this.#url = url;
     this.workers = workers;
+    this.#atOnce = Math.min(workers, availableParallelism());
     this.capacity = workers * JOBS_PER_WORKER;
   }
 
@@ -120,25 +131,43 @@ export class WorkerPool<Table extends JobTable> implements JobPool<Table> {
 
   async close(): Promise<void> {
     this.#closed = true;
+    clearTimeout(this.#growing);
     const threads = [...this.#threads];
     for (const thread of threads) this.#lose(thread, "the pool was closed");
     for (const job of this.#queue.splice(0)) this.#settle(() => job.reject(closedError(job)));
     await Promise.all(threads.map((thread) => thread.worker.terminate()));
   }
 
-  /** Hands queued jobs to the threads with the least to do; spawns one rather than line up. */
+  /** Hands queued jobs to the threads with the least to do. */
   #dispatch(): void {
     while (this.#queue.length > 0) {
       let thread = this.#leastBusy();
       const busy = thread?.running.size ?? Number.POSITIVE_INFINITY;
-      if (busy > 0 && this.#threads.size < this.workers) thread = this.#spawn();
-      else if (busy >= JOBS_PER_WORKER) return;
+      if (busy > 0 && this.#threads.size < this.#atOnce) thread = this.#spawn();
+      else if (busy >= JOBS_PER_WORKER) break;
       const job = this.#queue.shift();
       if (thread === undefined || job === undefined) return;
       if (thread.running.size === 0) thread.worker.ref();
       thread.running.set(job.message.id, job);
       thread.worker.postMessage(job.message);
     }
+    if (this.#queue.length > 0) this.#growSoon();
+  }
+
+  /** While jobs queue, doubles the threads whenever the processors had time left. */
+  #growSoon(): void {
+    if (this.#growing !== undefined || this.#threads.size >= this.workers) return;
+    const cpuBefore = process.cpuUsage();
+    const before = performance.now();
+    this.#growing = setTimeout(() => {
+      this.#growing = undefined;
+      if (this.#queue.length === 0) return;
+      const { user, system } = process.cpuUsage(cpuBefore);
+      const share = (user + system) / 1000 / (performance.now() - before) / availableParallelism();
+      const more = share < BUSY_SHARE ? this.#threads.size : 0;
+      for (let count = 0; count < more && this.#threads.size < this.workers; count++) this.#spawn();
+      this.#dispatch();
+    }, CHECK_EVERY_MS);
   }
 
   #leastBusy(): Thread | undefined {

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { BugError } from "../../src/core/assert.ts";
 import { AppError } from "../../src/core/errors.ts";
@@ -89,24 +89,32 @@ describe.each(KINDS_OF_POOL)("a pool of %s", (_, open) => {
 });
 
 describe("WorkerPool", () => {
-  test("WorkerPool spreads jobs over its threads", async () => {
+  test("WorkerPool takes more threads than there are processors while jobs only wait", async () => {
+    const workers = availableParallelism() + 2;
+    const pool = workerPool(workers);
+    const jobs = Array.from({ length: workers * 5 }, () => pool.submit("thread", 100));
+    expect(new Set(await Promise.all(jobs)).size).toBe(workers);
+  });
+
+  test("WorkerPool takes one thread for one job after the other", async () => {
     const pool = workerPool(3);
-    const jobs = Array.from({ length: 6 }, () => pool.submit("thread", 30));
-    expect(new Set(await Promise.all(jobs)).size).toBe(3);
+    const threads = [await pool.submit("thread", 1), await pool.submit("thread", 1)];
+    expect(new Set(threads).size).toBe(1);
   });
 
   test("room() waits while two jobs per worker are in the pool", async () => {
     const pool = workerPool(1);
     expect(pool.capacity).toBe(2);
-    await pool.room();
-    let ended = 0;
-    for (let job = 0; job < 2; job++) {
+    const ended: number[] = [];
+    const jobs: Promise<void>[] = [];
+    for (const job of [1, 2]) {
       await pool.room();
-      void pool.submit("thread", 20).then(() => ended++);
+      jobs.push(pool.submit("thread", 20).then(() => void ended.push(job)));
     }
-    expect(ended).toBe(0);
+    expect(ended).toEqual([]);
     await pool.room();
-    expect(ended).toBe(1);
+    expect(ended).toEqual([1]);
+    await Promise.all(jobs);
   });
 
   test("a thread that dies fails its own jobs only, with the reason", async () => {
