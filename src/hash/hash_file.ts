@@ -26,14 +26,14 @@ export interface HashFileOptions {
   /** Bytes after which the file is no message any more. */
   readonly maxBytes?: number;
   /** Is shown the first part of the file, all of it up to `BUFFER_BYTES`; valid during the call. */
-  readonly inspect?: (head: Uint8Array) => void;
+  readonly inspect?: (head: Uint8Array<ArrayBuffer>) => void;
 }
 
 /** Files up to this size are hashed in one call; larger ones in parts of it. */
 export const BUFFER_BYTES = 256 * 1024;
 
 /** One per thread; nothing in it outlives a call. */
-let sharedBuffer: Uint8Array | undefined;
+let sharedBuffer: Uint8Array<ArrayBuffer> | undefined;
 
 /** Hashes the file at `path`; the SHA-1 goes to `out` (20 bytes), which is untouched unless `hashed`. */
 export function hashFile(
@@ -75,8 +75,10 @@ function hashOpen(opened: Opened, out: Uint8Array, options: HashFileOptions): Fi
   const buffer = sharedBuffer;
   const filled = fill(fd, buffer);
   if (filled > maxBytes) return { kind: "too_large", size: filled };
+  const head = buffer.subarray(0, filled);
+  options.inspect?.(head);
   if (filled < buffer.length) {
-    engine.sha1(buffer.subarray(0, filled), out);
+    engine.sha1(head, out);
     return { kind: "hashed", size: filled, stat };
   }
   const stream = engine.sha1Stream();

@@ -59,6 +59,18 @@ describe("hashFile()", () => {
     expect(hash(Buffer.from(path)).sha1).toBe(sha1);
   });
 
+  test("hashFile() shows the first part of the file", () => {
+    const path = join(folder, "inspected");
+    const heads: Buffer[] = [];
+    const inspect = (head: Uint8Array) => void heads.push(Buffer.from(head));
+    for (const size of [0, 10, BUFFER_BYTES, BUFFER_BYTES + 10]) {
+      writeFileSync(path, "x".repeat(size));
+      hashFile(path, new Uint8Array(20), { engine: native, inspect });
+    }
+    expect(heads.map((head) => head.length)).toEqual([0, 10, BUFFER_BYTES, BUFFER_BYTES]);
+    expect(heads[3]?.equals(Buffer.from("x".repeat(BUFFER_BYTES)))).toBe(true);
+  });
+
   test("hashFile() gives missing for a name that is not there", () => {
     expect(hash(join(folder, "absent")).result).toEqual({ kind: "missing" });
     expect(hash(join(folder, "no/such/folder/1.")).result).toEqual({ kind: "missing" });
