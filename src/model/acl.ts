@@ -1,0 +1,30 @@
+/**
+ * ACLs in the form Cyrus keeps and sends: `id TAB rights TAB id TAB rights TAB` (sync-protocol.md 3). The text is
+ * passed on as it is; these functions are for those who must look inside.
+ */
+
+export interface AclEntry {
+  /** User id, `anyone`, `group:…`; with `-` in front for rights taken away. Latin1. */
+  readonly identifier: string;
+  /** Letters of RFC 4314 and of Cyrus. */
+  readonly rights: string;
+}
+
+/** The entries of an ACL; undefined if it is not in tab form. */
+export function parseAcl(acl: string): AclEntry[] | undefined {
+  if (acl === "") return [];
+  const fields = acl.endsWith("\t") ? acl.slice(0, -1).split("\t") : acl.split("\t");
+  if (fields.length % 2 !== 0) return undefined;
+  const entries: AclEntry[] = [];
+  for (let at = 0; at < fields.length; at += 2) {
+    const [identifier = "", rights = ""] = fields.slice(at, at + 2);
+    if (identifier === "") return undefined;
+    entries.push({ identifier, rights });
+  }
+  return entries;
+}
+
+/** The inverse of `parseAcl`, each field with its TAB. */
+export function printAcl(entries: readonly AclEntry[]): string {
+  return entries.map((entry) => `${entry.identifier}\t${entry.rights}\t`).join("");
+}

@@ -1,0 +1,182 @@
+/**
+ * A place holds users' mail: Bobbin's store, a Cyrus spool, a sync server, a Maildir tree, a backup archive, a
+ * dump. This is all that the rest of Bobbin knows of one. It is the replication protocol turned inward:
+ * `Place` is its GET half, `PlaceSession` its APPLY half (sync-protocol.md 4), so that one planner, one
+ * server and one conformance suite serve them all.
+ *
+ * Names are internal (`user.anne.Sub`), user ids external (`anne@example.com`), both latin1.
+ * Refusals are values (`Outcome`); a thrown AppError means that the place itself has failed: it
+ * cannot be read, the peer is gone, the disk gives errors.
+ */
+import type { Annotation } from "../model/annotation.ts";
+import type { ApplyCommand } from "../model/apply.ts";
+import type { Guid } from "../model/guid.ts";
+import type {
+  MailboxState,
+  Quota,
+  QuotaResource,
+  RecordSource,
+  UserMeta,
+  UserState,
+} from "../model/mailbox.ts";
+import type { Owner } from "../model/names.ts";
+import type { Outcome } from "../model/outcome.ts";
+
+/**
+ * What a place keeps. What two places do not both hold is neither compared nor demanded, and is named in
+ * the result; so a place must not claim what it would have to make up.
+ */
+export interface Holds {
+  /** It can list its users; a sync server cannot. */
+  readonly userList: boolean;
+  /** Mailboxes keep their uniqueid over a rename, so that a rename can be told from delete and create. */
+  readonly uniqueids: boolean;
+  readonly uidvalidity: boolean;
+  /** UIDs stay what they were given as; otherwise messages are matched by GUID. */
+  readonly uids: boolean;
+  /** Modseqs of records and highestmodseq. */
+  readonly modseqs: boolean;
+  readonly lastUpdated: boolean;
+  /** Records of expunged messages. */
+  readonly tombstones: boolean;
+  /** Deleted mailboxes below DELETED. */
+  readonly deletedMailboxes: boolean;
+  readonly internaldates: boolean;
+  readonly internaldateNsec: boolean;
+  readonly savedates: boolean;
+  readonly threadIds: boolean;
+  /** Keywords a mailbox can have; 0 = system flags only. */
+  readonly keywords: number;
+  /** Of messages. */
+  readonly annotations: boolean;
+  readonly mailboxAnnotations: boolean;
+  readonly acls: boolean;
+  /** Options, POP3 times, RECENT*, type and partition of a mailbox. */
+  readonly mailboxDetails: boolean;
+  /** What readers other than the owner have seen. */
+  readonly seen: boolean;
+  readonly subscriptions: boolean;
+  /** Scripts as files beside the mailboxes. */
+  readonly sieveFiles: boolean;
+  readonly quotas: readonly QuotaResource[];
+}
+
+/** Where a message lies: enough for GET FETCH, and for any place to find it. */
+export interface MessageAddress {
+  /** Internal name. */
+  readonly mailbox: string;
+  readonly uniqueid: string;
+  readonly partition: string | null;
+  readonly uid: number;
+  readonly guid: Guid;
+}
+
+/** A message whose size and SHA-1 the place has found right before it gave this. */
+export interface MessageContent {
+  /** Bytes. */
+  readonly size: number;
+  /** May be gone through once. Leaving the loop early releases what it holds. */
+  chunks(): AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
+}
+
+/** A mailbox with its records, both as of one moment, whatever is written meanwhile. */
+export interface MailboxReading {
+  readonly state: MailboxState;
+  readonly records: RecordSource;
+}
+
+/** The GET half. Methods may be called at the same time; a place that cannot do so queues them. */
+export interface Place {
+  /** As an administrator would write it, e.g. `store:/srv/bobbin`; without secrets. */
+  readonly locator: string;
+  readonly holds: Holds;
+
+  /** Users and shared toplevels; refused as notSupported where `holds.userList` is false. */
+  owners(): Promise<Outcome<AsyncIterable<Owner>>>;
+  /** GET USER. A user that is not there has no mailboxes; that is no refusal. */
+  user(userid: string): Promise<Outcome<UserState>>;
+  /** GET META. */
+  meta(userid: string): Promise<Outcome<UserMeta>>;
+  /** GET MAILBOXES: the mailboxes of these names that are there, in any order. */
+  mailboxes(names: readonly string[]): Promise<Outcome<readonly MailboxState[]>>;
+  /** GET UNIQUEIDS: likewise. */
+  mailboxesByUniqueid(uniqueids: readonly string[]): Promise<Outcome<readonly MailboxState[]>>;
+  /** All mailboxes of a shared toplevel with those below it; notSupported where owners() is. */
+  sharedMailboxes(toplevel: string): Promise<Outcome<readonly MailboxState[]>>;
+  /** GET FULLMAILBOX. */
+  readMailbox(name: string): Promise<Outcome<MailboxReading>>;
+  /** GET FETCH. `nonexistent` if there is no such file, `damaged` if its size or SHA-1 is wrong. */
+  message(address: MessageAddress): Promise<Outcome<MessageContent>>;
+  /** GET ANNOTATION: those of a mailbox itself; of the server for the empty name. */
+  annotations(name: string): Promise<Outcome<readonly Annotation[]>>;
+  /** GET QUOTA; undefined if there is no such root. */
+  quota(root: string): Promise<Outcome<Quota | undefined>>;
+  /** GET FETCH_SIEVE: the bytes of `x.script`. */
+  sieveScript(userid: string, filename: string): Promise<Outcome<Uint8Array>>;
+
+  /** Ends what the place has open; it is not used afterwards. */
+  close(): Promise<void>;
+}
+
+/** A place that can be written. */
+export interface WritablePlace extends Place {
+  /** Begins a session with nothing staged. Many may be open at the same time. */
+  openSession(): Promise<PlaceSession>;
+}
+
+/** A message on its way in: APPLY MESSAGE. */
+export interface IncomingMessage {
+  /** The sender's name for it; a place without partitions ignores it. */
+  readonly partition: string;
+  readonly guid: Guid;
+  /** Bytes that will follow. */
+  readonly size: number;
+}
+
+/** Takes the bytes of one message. Exactly `size` bytes are written before `end`, or `abort` is called. */
+export interface MessageWriter {
+  /**
+   * The promise, if there is one, must be waited for before the next call. Nobody writes to `bytes`
+   * afterwards, so they may be kept.
+   */
+  write(bytes: Uint8Array): Promise<void> | undefined;
+  end(): Promise<void> | undefined;
+  abort(): void;
+}
+
+/** APPLY RESERVE. */
+export interface ReserveRequest {
+  readonly partition: string;
+  /** Internal names of the mailboxes to look in. */
+  readonly mailboxes: readonly string[];
+  readonly guids: readonly Guid[];
+}
+
+export interface ApplyOptions {
+  /** FORCE: what is there may be newer than what is sent and is overwritten all the same. */
+  readonly force?: boolean;
+}
+
+/**
+ * The APPLY half. Commands of one session are given one after the other, each after the answer to the
+ * one before. What is staged belongs to the session and promises nothing: it lives until `restart` or `close`.
+ */
+export interface PlaceSession {
+  /** APPLY RESERVE: stages what the mailboxes hold; gives the GUIDs still missing, in request order. */
+  reserve(request: ReserveRequest): Promise<Outcome<readonly Guid[]>>;
+  /**
+   * APPLY MESSAGE, one file of it. Writers of one session follow each other. What goes wrong with the place (a
+   * full disk) is the answer of `flush`; the bytes are taken all the same.
+   */
+  stage(message: IncomingMessage): MessageWriter;
+  /** Whether everything staged since the last `flush` is there and has the SHA-1 its GUID says. */
+  flush(): Promise<Outcome>;
+  /**
+   * Any other APPLY. `mailbox` is all or nothing: a refusal has changed nothing, and `ok` means that it
+   * is on disk. Every record that is new, alive and not staged refuses it as `checksum`.
+   */
+  apply(command: ApplyCommand, options?: ApplyOptions): Promise<Outcome>;
+  /** RESTART: forgets what is staged. */
+  restart(): Promise<void>;
+  close(): Promise<void>;
+}
