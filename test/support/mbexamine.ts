@@ -7,7 +7,7 @@ export interface ExaminedMailbox {
   readonly folder: string;
   readonly uniqueid: string;
   readonly acl: string;
-  /** Names in the order of their slots; unused slots are not shown. */
+  /** Names in the order of their slots up to the first one not in use, or `[none]`. */
   readonly userFlags: string;
   readonly generationNo: number;
   readonly minorVersion: number;
