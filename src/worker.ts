@@ -1,10 +1,5 @@
-/**
- * What a worker thread runs: the second entry point of the binary. It lies beside main.ts because only
- * there does one URL find it both compiled and under `bun run`; main.ts computes that URL.
- */
+/** Job in, answer out; nothing else. The second entry point of the build, beside main.ts. */
+import { FSCK_JOBS } from "./fsck/jobs.ts";
 import { serveJobs } from "./hash/jobs.ts";
 
-/** Each room that has jobs for workers adds its table here. */
-const JOBS = {};
-
-serveJobs(JOBS);
+serveJobs({ ...FSCK_JOBS });

@@ -1,4 +1,5 @@
 /** Every command, in the order the help shows them. */
 import type { Register } from "./command.ts";
+import { registerFsck } from "./fsck.ts";
 
-export const COMMANDS: readonly Register[] = [];
+export const COMMANDS: readonly Register[] = [registerFsck];

@@ -67,10 +67,14 @@ const MESSAGES: Readonly<Record<string, CatalogueRow>> = {
   MS13: row("the same GUID twice in one mailbox", "info", "none: legal"),
 };
 
+const DATABASES: Readonly<Record<string, CatalogueRow>> = {
+  DB05: row("the same uniqueid in two mailboxes", "critical", "give the younger copy a new one"),
+  AN01: row("annotations damaged or stale", "warning", "keep what can be read"),
+};
+
 const OTHERS: Readonly<Record<string, CatalogueRow>> = {
   PM01: row("wrong owner or mode", "error", "chown or chmod"),
   PM02: row("folder on another filesystem than its partition", "info", "none"),
-  DB05: row("the same uniqueid in two mailboxes", "critical", "give the younger copy a new one"),
   TM01: row("leftover of an interrupted write", "info", "remove on request"),
   EX01: row("cyrus.expunge of Cyrus 2.3 present", "warning", "export its messages first"),
 };
@@ -81,6 +85,7 @@ export const CATALOGUE: Readonly<Record<string, CatalogueRow>> = {
   ...HEADER,
   ...CACHE,
   ...MESSAGES,
+  ...DATABASES,
   ...OTHERS,
 };
 

@@ -27,6 +27,8 @@ export interface ListingInput {
   /** UIDs that Cyrus 2.3 moved to cyrus.expunge: their files stay. Ascending. */
   readonly expungedUids: Uint32Array;
   readonly nowSeconds: number;
+  /** Seconds since the file at `path` was last written; 0 when it is gone. */
+  readonly ageSeconds: (path: string) => number;
 }
 
 /** Rows of the message table whose file is there, in spool or archive, and can be read. */
@@ -150,11 +152,13 @@ function checkOrphans(
     if (messages.uids[row] === uid && row < messages.length) continue;
     if (expungedUids[expunged] === uid) continue;
     if (gaps.some((gap) => gap.above < uid && uid < gap.below)) continue;
-    const above = lastUid === undefined || uid > lastUid;
-    collector.add(above ? "MS07" : "MS06", { uid, path: join(folder, `${uid}.`) });
+    const path = join(folder, `${uid}.`);
+    if (lastUid !== undefined && uid <= lastUid) collector.add("MS06", { uid, path });
+    else if (input.ageSeconds(path) > HOUR_SECONDS) collector.add("MS07", { uid, path });
   }
 }
 
+const HOUR_SECONDS = 60 * 60;
 const DAY_SECONDS = 24 * 60 * 60;
 /** Files that Cyrus keeps beside the messages, besides those that are being written. */
 const CYRUS_FILES = /^cyrus\.(header|index|cache|annotations|squat|dav|seen|lock)$/;

@@ -83,7 +83,7 @@ function checkMessage(
   }
 }
 
-const EMPTY = new Uint8Array();
+const EMPTY: Uint8Array = new Uint8Array();
 
 interface Content extends MessageCheck {
   readonly digest: Uint8Array;

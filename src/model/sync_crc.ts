@@ -11,6 +11,7 @@ import { unreachable } from "../core/assert.ts";
 import { concat, fromLatin1 } from "../core/bytes.ts";
 import { crc32, crc32Range } from "../hash/crc32.ts";
 import type { Guid } from "./guid.ts";
+import type { MailRecord, VirtualFields } from "./record.ts";
 
 /** The basic checksum of a mailbox without records. */
 export const BASIC_INIT = 0;
@@ -81,41 +82,29 @@ export const ANNOT_VARIANTS = [
   { name: "2.5 and 3.0", init: 0, thrid: "short", nullUserid: "as empty" },
 ] as const satisfies readonly AnnotVariant[];
 
-/** An annotation of a message. Texts are latin1: each character is one byte. */
-export interface MessageAnnotation {
+/** What counts of an annotation of a message. Texts are latin1: each character is one byte. */
+export interface CountedAnnotation {
   readonly entry: string;
-  /** Empty for a shared annotation; undefined where it was stored without one. */
-  readonly userid: string | undefined;
+  /** Empty for a shared annotation; null or undefined where it was stored without one. */
+  readonly userid: string | null | undefined;
   readonly value: Uint8Array;
 }
 
 /** The value of one annotation of a message that is not expunged; an empty one counts for nothing. */
 export function annotationCrc(
   uid: number,
-  annotation: MessageAnnotation,
+  annotation: CountedAnnotation,
   variant: AnnotVariant,
 ): number {
   const { entry, userid, value } = annotation;
   if (value.length === 0) return 0;
-  if (userid === undefined && variant.nullUserid === "ignored") return 0;
+  if (userid == null && variant.nullUserid === "ignored") return 0;
   return crc32(concat([fromLatin1(`${uid} ${entry} ${userid ?? ""} `), value]));
 }
 
-/** The fields of a record that count as annotations once the index version has a place for them. */
-export interface VirtualFields {
-  readonly uid: number;
-  readonly cid: bigint;
-  readonly savedate: number;
-  readonly createdmodseq: bigint;
-  readonly internaldateNsec: number;
-  readonly basecid: bigint;
-}
-
-type VirtualField = Exclude<keyof VirtualFields, "uid">;
-
 /** An annotation that stands in the record instead, from an index version on. */
 export interface VirtualAnnotation {
-  readonly field: VirtualField;
+  readonly field: keyof VirtualFields;
   readonly entry: string;
   readonly sinceVersion: number;
 }
@@ -145,7 +134,7 @@ export function isVirtualAnnotation(entry: string, indexVersion: number): boolea
  * version. A field that is 0 is no annotation.
  */
 export function virtualAnnotationsCrc(
-  record: VirtualFields,
+  record: VirtualFields & { readonly uid: number },
   indexVersion: number,
   thrid: AnnotVariant["thrid"],
 ): number {
@@ -162,6 +151,34 @@ export function virtualAnnotationsCrc(
   return crc >>> 0;
 }
 
+/** The basic checksum of a mailbox from its records as replication sees them. */
+export function mailSyncCrc(records: Iterable<MailRecord>): number {
+  let crc = BASIC_INIT;
+  for (const record of records) {
+    if (!record.expunged) crc ^= basicRecordCrc(record, flagsCrc(record.flags));
+  }
+  return crc >>> 0;
+}
+
+/**
+ * The annotation checksum of a mailbox from its records as replication sees them. Whether a field is a
+ * virtual annotation for whoever compares does not matter: it counts the same as a real one.
+ */
+export function mailAnnotCrc(records: Iterable<MailRecord>, variant: AnnotVariant): number {
+  let crc = variant.init;
+  for (const record of records) {
+    if (record.expunged) continue;
+    crc ^= virtualAnnotationsCrc(record, LATEST_VERSION, variant.thrid);
+    for (const annotation of record.annotations) {
+      crc ^= annotationCrc(record.uid, annotation, variant);
+    }
+  }
+  return crc >>> 0;
+}
+
+/** The index version that has a place for every virtual annotation. */
+const LATEST_VERSION = 20;
+
 /** Between uid and value: the entry, the empty userid of a shared annotation, and their spaces. */
 const SHARED_ENTRIES = VIRTUAL_ANNOTATIONS.map((virtual) => ({
   ...virtual,
@@ -170,7 +187,7 @@ const SHARED_ENTRIES = VIRTUAL_ANNOTATIONS.map((virtual) => ({
 
 function putVirtualValue(
   record: VirtualFields,
-  field: VirtualField,
+  field: keyof VirtualFields,
   thrid: AnnotVariant["thrid"],
 ): number {
   switch (field) {

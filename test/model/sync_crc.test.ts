@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { fromLatin1, utf8 } from "../../src/core/bytes.ts";
 import { crc32 } from "../../src/hash/crc32.ts";
+import type { MailRecord, VirtualFields } from "../../src/model/record.ts";
 import {
   ANNOT_VARIANTS,
   type AnnotVariant,
@@ -11,8 +12,9 @@ import {
   flagCrc,
   flagsCrc,
   isVirtualAnnotation,
+  mailAnnotCrc,
+  mailSyncCrc,
   VIRTUAL_ANNOTATIONS,
-  type VirtualFields,
   virtualAnnotationsCrc,
 } from "../../src/model/sync_crc.ts";
 import { property } from "../support/property.ts";
@@ -22,7 +24,7 @@ const GUID_A = "92d3b70197cb37afc4a8c9dcbcf685c9596d8abc";
 const GUID_C = "e75fc6ab10b3c188032e86562003b2443d32f38e";
 const RECORD_A = { uid: 1, modseq: 4n, lastUpdated: 1_700_000_100, internaldate: 1_700_000_000 };
 const RECORD_C = { uid: 3, modseq: 9n, lastUpdated: 1_700_000_300, internaldate: 1_700_000_060 };
-const FIELDS_A: VirtualFields = {
+const FIELDS_A = {
   uid: 1,
   cid: 0x0123_4567_89ab_cdefn,
   savedate: 1_700_000_001,
@@ -177,6 +179,39 @@ describe("virtualAnnotationsCrc()", () => {
   });
 });
 
+describe("mailSyncCrc() and mailAnnotCrc()", () => {
+  const recordA: MailRecord = {
+    ...RECORD_A,
+    ...FIELDS_A,
+    guid: GUID_A,
+    size: 23,
+    flags: ["\\Seen", "$Label1"],
+    expunged: false,
+    annotations: [COMMENT],
+  };
+  const bare = { cid: 0n, savedate: 0, createdmodseq: 0n, annotations: [] };
+  const recordC = { ...recordA, ...RECORD_C, ...bare, guid: GUID_C, flags: [] };
+  const expunged = { ...recordA, uid: 2, flags: ["\\Seen"], expunged: true };
+
+  test("give the values of the worked example, expunged records left out", () => {
+    const records = [recordA, expunged, recordC];
+    expect(mailSyncCrc(records)).toBe(3716120869);
+    expect(mailAnnotCrc(records, OLD)).toBe(3365277254);
+    expect(mailAnnotCrc(records, MASTER)).toBe(67351950);
+    const old = { ...recordA, savedate: 0, createdmodseq: 0n };
+    expect(mailAnnotCrc([old, expunged, recordC], OLDEST)).toBe(3909650618);
+    const wide = { ...recordA, internaldateNsec: 123456789 };
+    expect(mailAnnotCrc([wide, recordC], MASTER)).toBe(2484301800);
+  });
+
+  test("are the initial values for a mailbox without messages", () => {
+    expect(mailSyncCrc([])).toBe(0);
+    expect(ANNOT_VARIANTS.map((variant) => mailAnnotCrc([], variant))).toEqual([
+      12345678, 12345678, 0,
+    ]);
+  });
+});
+
 describe("annotationCrc()", () => {
   test("puts two spaces before the value of a shared annotation", () => {
     const shared = { entry: "/comment", userid: "", value: utf8("x") };
@@ -195,9 +230,10 @@ describe("annotationCrc()", () => {
   });
 
   test("counts a missing userid as empty up to 3.0, and not at all later", () => {
-    const bare = { ...COMMENT, userid: undefined };
+    const bare = { ...COMMENT, userid: null };
     const shared = { ...COMMENT, userid: "" };
     expect(annotationCrc(1, bare, OLDEST)).toBe(annotationCrc(1, shared, OLDEST));
+    expect(annotationCrc(1, { ...COMMENT, userid: undefined }, OLD)).toBe(0);
     expect(annotationCrc(1, bare, OLD)).toBe(0);
     expect(annotationCrc(1, bare, MASTER)).toBe(0);
   });

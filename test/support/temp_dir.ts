@@ -16,9 +16,6 @@ export function tempDir(name = "test"): string {
   return path;
 }
 
-afterAll(
-  () => {
-    for (const path of made) rmSync(path, { recursive: true, force: true });
-  },
-  { timeout: 120_000 },
-);
+afterAll(() => {
+  for (const path of made) rmSync(path, { recursive: true, force: true });
+});

@@ -8,6 +8,7 @@
 import { concat, fromLatin1, latin1 } from "../../core/bytes.ts";
 import { FormatError } from "../../core/errors.ts";
 import { DEFAULT_LIMITS, type Limits } from "../../core/limits.ts";
+import { parseAcl, printAcl } from "../../model/acl.ts";
 import { latin1Of } from "../dlist/access.ts";
 import { DlistError, DlistParser } from "../dlist/parser.ts";
 import { printValue } from "../dlist/print.ts";
@@ -156,9 +157,12 @@ function nameOf(value: DlistValue | undefined, key: string): HeaderName {
 function aclOf(value: DlistValue | undefined): string | undefined {
   if (value === undefined) return undefined;
   if (value.kind !== "kvlist") throw new FormatError(MAGIC.length, "A as a kvlist");
-  return value.entries
-    .map((entry) => `${entry.name}\t${nameOf(entry.value, "A") ?? ""}\t`)
-    .join("");
+  return printAcl(
+    value.entries.map(({ name, value }) => ({
+      identifier: name,
+      rights: nameOf(value, "A") ?? "",
+    })),
+  );
 }
 
 function userFlagsOf(value: DlistValue | undefined): readonly (string | undefined)[] {
@@ -167,26 +171,10 @@ function userFlagsOf(value: DlistValue | undefined): readonly (string | undefine
   return value.items.map((item) => nameOf(item, "U") ?? undefined);
 }
 
-/** One line of an ACL. Rights of an identifier that begins with `-` are taken away. */
-export interface AclEntry {
-  readonly identifier: string;
-  readonly rights: string;
-}
-
-/** The entries of an ACL in its form with TABs. A last identifier without rights has none. */
-export function aclEntries(acl: string): AclEntry[] {
-  const words = acl.endsWith("\t") ? acl.slice(0, -1).split("\t") : acl.split("\t");
-  if (acl === "") return [];
-  const entries: AclEntry[] = [];
-  for (let at = 0; at < words.length; at += 2) {
-    entries.push({ identifier: words[at] ?? "", rights: words[at + 1] ?? "" });
-  }
-  return entries;
-}
-
 /**
  * The bytes of a cyrus.header in the form it names, as Cyrus prints them. Throws FormatError for a
- * value that the form cannot hold: NUL and line ends in both, TABs and spaces in names of the text form.
+ * value that the form cannot hold: NUL and line ends in both, TABs and spaces in names of the text form,
+ * in the dlist form an ACL that is none.
  */
 export function printHeaderFile(header: HeaderFile): Uint8Array<ArrayBuffer> {
   const text = header.form === "text" ? textForm(header) : `${dlistForm(header)}\n`;
@@ -215,7 +203,9 @@ function dlistForm(header: HeaderFile): string {
   addName("J", header.jmapid);
   addName("Q", header.quotaroot);
   if (acl !== undefined) {
-    const words = aclEntries(acl).flatMap(({ identifier, rights }) => [identifier, rights]);
+    const entries = parseAcl(acl);
+    if (entries === undefined) throw new FormatError(0, `${JSON.stringify(acl)} as an ACL`);
+    const words = entries.flatMap(({ identifier, rights }) => [identifier, rights]);
     add("A", `%(${words.map(wordOf).join(" ")})`);
   }
   if (userFlags.length > 0) {

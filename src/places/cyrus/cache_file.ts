@@ -22,14 +22,16 @@ export class CacheFile {
   /** Bytes 0–3: must be the index's (spool-format 3). Undefined in a file shorter than that. */
   readonly generation: number | undefined;
   readonly #fd: number;
-  #window = new Uint8Array(WINDOW_BYTES);
-  #view = new DataView(this.#window.buffer);
+  #window: Uint8Array<ArrayBuffer>;
+  #view: DataView;
   #start = 0;
   #length = 0;
 
   private constructor(fd: number, sizeBytes: number) {
     this.#fd = fd;
     this.sizeBytes = sizeBytes;
+    this.#window = new Uint8Array(Math.min(WINDOW_BYTES, sizeBytes));
+    this.#view = new DataView(this.#window.buffer);
     this.generation = this.#has(0, 4) ? this.#view.getUint32(0) : undefined;
   }
 

@@ -5,7 +5,6 @@ import { concat, equalBytes, fromLatin1, latin1 } from "../../../src/core/bytes.
 import { FormatError } from "../../../src/core/errors.ts";
 import { DEFAULT_LIMITS } from "../../../src/core/limits.ts";
 import {
-  aclEntries,
   BLANK_HEADER_FILE,
   type HeaderFile,
   parseHeaderFile,
@@ -14,6 +13,7 @@ import {
 import { parseIndexHeader } from "../../../src/formats/cyrus/index_header.ts";
 import { dlistLatin1, dlistList, NIL } from "../../../src/formats/dlist/value.ts";
 import { crc32 } from "../../../src/hash/crc32.ts";
+import { parseAcl } from "../../../src/model/acl.ts";
 import { fixturePath } from "../../support/fixtures.ts";
 import { goldenMailboxes, mailboxFile } from "../../support/golden_mailboxes.ts";
 import { examinedMailboxes } from "../../support/mbexamine.ts";
@@ -77,7 +77,7 @@ describe("parseHeaderFile()", () => {
         if (entry === undefined) continue;
         expect(header).toMatchObject({ name: entry.name, type: entry.mbtype });
         expect(header.jmapid ?? undefined).toBe(entry.jmapId);
-        const acl = aclEntries(header.acl ?? "").map(({ identifier, rights }) => [
+        const acl = (parseAcl(header.acl ?? "") ?? []).map(({ identifier, rights }) => [
           identifier,
           rights,
         ]);
@@ -264,6 +264,8 @@ describe("printHeaderFile()", () => {
     [{ form: "dlist", userFlags: ["a\rb"] }],
     [{ form: "dlist", name: "a\0b" }],
     [{ form: "dlist", acl: "fr\ned\tlrs\t" }],
+    [{ form: "dlist", acl: "fred" }],
+    [{ form: "dlist", acl: "\tlrs\t" }],
     [{ form: "text", userFlags: ["a b"] }],
     [{ form: "text", userFlags: ["a\nb"] }],
     [{ form: "text", uniqueid: "a\tb" }],
@@ -299,23 +301,5 @@ describe("printHeaderFile()", () => {
       const header = { ...BLANK_HEADER_FILE, form: "text" as const, ...values };
       expect(parseHeaderFile(printHeaderFile(header))).toEqual(header);
     });
-  });
-});
-
-describe("aclEntries()", () => {
-  test.each([
-    ["", []],
-    ["fred\tlrs\t", [{ identifier: "fred", rights: "lrs" }]],
-    ["fred\tlrs", [{ identifier: "fred", rights: "lrs" }]],
-    ["fred", [{ identifier: "fred", rights: "" }]],
-    [
-      "fred\tlrs\t-anyone\t\t",
-      [
-        { identifier: "fred", rights: "lrs" },
-        { identifier: "-anyone", rights: "" },
-      ],
-    ],
-  ])("splits %j", (acl, expected) => {
-    expect(aclEntries(acl)).toEqual(expected);
   });
 });

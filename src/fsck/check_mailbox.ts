@@ -1,0 +1,137 @@
+/**
+ * One mailbox, live or not. Nothing is locked: a mailbox is looked at, and what seems wrong must be seen
+ * again later before it is called damage (spool-format 8, protocol B). A writer may be between two of its
+ * writes at the first look; it is not there any more, at the same place, at the second and third.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import type { EngineChoice } from "../hash/engines.ts";
+import type { MailboxPaths } from "../places/cyrus/mailbox_files.ts";
+import { isUnchanged, type MailboxReading, readMailbox } from "../places/cyrus/mailbox_reading.ts";
+import type { PartitionOwner } from "./check_permissions.ts";
+import { atLeast, type Finding, sameObservation } from "./finding.ts";
+import { type Look, lookAt } from "./look.ts";
+import { type MessageTable, pickFromTable } from "./message_table.ts";
+import { type LinkedFile, type MessagesReport, sweepMessages } from "./sweep_messages.ts";
+
+export interface MailboxRequest {
+  readonly paths: MailboxPaths;
+  readonly engine: EngineChoice;
+  /** Open no message. */
+  readonly quick: boolean;
+  /** Messages to read here; the rest is handed back as parts to be read elsewhere. */
+  readonly readLimit: number;
+  readonly partition: PartitionOwner;
+}
+
+/** Messages still to be read, all in one folder. */
+export interface MessagesPart {
+  readonly paths: MailboxPaths;
+  readonly folder: string;
+  readonly ownerUid: number;
+  readonly messages: MessageTable;
+}
+
+export interface MailboxReport {
+  readonly findings: readonly Finding[];
+  /** It changed under every look, so that what seemed wrong could not be confirmed. */
+  readonly unstable: boolean;
+  /** Internal name by cyrus.header, where that holds one. */
+  readonly name: string | undefined;
+  readonly uniqueid: string | undefined;
+  readonly uidvalidity: number;
+  /** Records, expunged ones included. */
+  readonly records: number;
+  /** Messages whose bytes were read, and how many those were. */
+  readonly messagesRead: number;
+  readonly bytesRead: number;
+  readonly links: readonly LinkedFile[];
+  readonly parts: readonly MessagesPart[];
+}
+
+/** Looks at most, and the pauses before the later ones: mtime moves with the kernel's tick. */
+const PAUSES_MS = [20, 40, 80, 160, 320];
+/** Times that a finding must be seen in a mailbox that does not stand still. */
+const SIGHTINGS = 3;
+
+/** Checks one mailbox; reads its messages too unless `quick`. */
+export async function checkMailbox(request: MailboxRequest): Promise<MailboxReport> {
+  const { paths, quick } = request;
+  const { look, reading, unstable, findings } = await lookUntilSure(request);
+  const parts = quick ? [] : partsOf(paths, { look, reading });
+  const report: MessagesReport[] = [];
+  const left: MessagesPart[] = [];
+  let room = request.readLimit;
+  for (const part of parts) {
+    if (part.messages.length > room) {
+      left.push(part);
+      continue;
+    }
+    room -= part.messages.length;
+    report.push(await sweepMessages({ ...part, engine: request.engine }));
+  }
+  return {
+    findings: [...findings, ...report.flatMap((one) => one.findings)],
+    unstable: unstable || report.some((one) => one.unstable),
+    name: look.header?.name ?? undefined,
+    uniqueid: look.header?.uniqueid ?? undefined,
+    uidvalidity: look.index?.header.uidvalidity ?? 0,
+    records: look.index?.recordCount ?? 0,
+    messagesRead: report.reduce((sum, one) => sum + one.messagesRead, 0),
+    bytesRead: report.reduce((sum, one) => sum + one.bytesRead, 0),
+    links: report.flatMap((one) => one.links),
+    parts: left,
+  };
+}
+
+interface SureLook {
+  readonly look: Look;
+  readonly reading: MailboxReading;
+  readonly findings: readonly Finding[];
+  readonly unstable: boolean;
+}
+
+/** Looks until nothing is wrong, or until what is wrong has been seen often enough. */
+async function lookUntilSure({ paths, partition }: MailboxRequest): Promise<SureLook> {
+  let suspicion: { finding: Finding; sightings: number }[] = [];
+  for (let round = 0; ; round++) {
+    const reading = readMailbox(paths);
+    const look = lookAt(reading, { nowSeconds: Date.now() / 1000, partition });
+    const remarks = look.findings.filter((one) => !isDamage(one));
+    const damage = look.findings.filter(isDamage);
+    suspicion = damage.map((finding) => {
+      const before = suspicion.find((other) => sameObservation(other.finding, finding));
+      return { finding, sightings: (before?.sightings ?? 0) + 1 };
+    });
+    const pauseMs = PAUSES_MS[round];
+    if (damage.length > 0 && pauseMs !== undefined) await sleep(pauseMs);
+    const still = isUnchanged(reading);
+    const enough = still && round > 0 ? 2 : SIGHTINGS;
+    const sure = suspicion.every(({ sightings }) => sightings >= enough);
+    if (sure || pauseMs === undefined) {
+      const seen = suspicion.filter(({ sightings }) => sightings >= enough);
+      const findings = [...remarks, ...seen.map(({ finding }) => finding)];
+      return { look, reading, findings, unstable: !sure };
+    }
+  }
+}
+
+function isDamage(one: Finding): boolean {
+  return atLeast(one.severity, "warning");
+}
+
+function partsOf(
+  paths: MailboxPaths,
+  { look, reading }: { readonly look: Look; readonly reading: MailboxReading },
+): MessagesPart[] {
+  const { messages, present } = look;
+  if (messages === undefined || reading.folder === undefined) return [];
+  const ownerUid = reading.folder.uid;
+  const parts: MessagesPart[] = [];
+  const add = (folder: string | undefined, rows: Uint32Array) => {
+    if (folder === undefined || rows.length === 0) return;
+    parts.push({ paths, folder, ownerUid, messages: pickFromTable(messages, rows) });
+  };
+  add(paths.data, present.spool);
+  add(paths.archive, present.archive);
+  return parts;
+}

@@ -1,0 +1,10 @@
+/** The jobs of fsck that run on worker threads. */
+import { checkMailbox } from "./check_mailbox.ts";
+import { sweepMessages } from "./sweep_messages.ts";
+
+export const FSCK_JOBS = {
+  "fsck.mailbox": checkMailbox,
+  "fsck.messages": sweepMessages,
+} as const;
+
+export type FsckJobs = typeof FSCK_JOBS;

@@ -1,0 +1,179 @@
+/**
+ * fsck over a whole spool: finds the mailboxes, has them checked by workers, and then compares what no
+ * mailbox can know by itself: uniqueids and hard links.
+ */
+import { lstatSync } from "node:fs";
+import { join } from "node:path";
+import type { EngineChoice } from "../hash/engines.ts";
+import { type JobPool, mapJobs } from "../hash/pool.ts";
+import type { MailboxPaths, PartitionRoots } from "../places/cyrus/mailbox_files.ts";
+import { headerNameOf, mailboxName, oldStagedFiles, readSpool } from "../places/cyrus/spool.ts";
+import { finding } from "./catalogue.ts";
+import type { MailboxReport, MessagesPart } from "./check_mailbox.ts";
+import type { PartitionOwner } from "./check_permissions.ts";
+import type { Finding } from "./finding.ts";
+import type { FsckJobs } from "./jobs.ts";
+import { LinkCensus } from "./link_census.ts";
+import { sliceTable } from "./message_table.ts";
+import type { MessagesRequest } from "./sweep_messages.ts";
+import { UniqueidCensus } from "./uniqueid_census.ts";
+
+export interface SpoolRequest {
+  readonly roots: PartitionRoots;
+  readonly engine: EngineChoice;
+  readonly quick: boolean;
+  /** Says by its internal name whether a mailbox is to be checked; undefined: all. */
+  readonly wanted?: (name: string) => boolean;
+}
+
+/** One mailbox as fsck saw it, named. */
+export interface CheckedMailbox {
+  readonly paths: MailboxPaths;
+  /** Internal name, or the path where none is known. */
+  readonly name: string;
+  readonly report: MailboxReport;
+  readonly findings: readonly Finding[];
+}
+
+/** What was found outside of any mailbox. */
+export interface LooseFinding {
+  readonly path: string;
+  readonly finding: Finding;
+}
+
+export interface SpoolReport {
+  readonly mailboxes: number;
+  readonly records: number;
+  readonly messagesRead: number;
+  readonly bytesRead: number;
+  readonly unstable: number;
+  /** Of the whole spool: by the mailbox concerned, or loose. */
+  readonly late: readonly { readonly name: string; readonly finding: Finding }[];
+  readonly loose: readonly LooseFinding[];
+}
+
+export interface SpoolEvents {
+  /** A mailbox is done; findings that concern several mailboxes come with the report at the end. */
+  mailbox(checked: CheckedMailbox): void;
+  progress(done: number, total: number, bytesRead: number): void;
+}
+
+/** Messages that one job reads; larger mailboxes are shared out. */
+const MESSAGES_PER_JOB = 256;
+const READ_WITH_MAILBOX = 512;
+const DAY_SECONDS = 24 * 60 * 60;
+
+/** The mailboxes that a request is about. */
+export interface SpoolPlan {
+  readonly mailboxes: readonly MailboxPaths[];
+  /** A guess from the sizes of the index files: for the choice of a pool, and for progress. */
+  readonly recordsGuessed: number;
+  readonly loose: readonly LooseFinding[];
+}
+
+/** Walks the spool. Throws AppError when its root cannot be read. */
+export function planSpool(request: SpoolRequest): SpoolPlan {
+  const { roots, wanted } = request;
+  const { mailboxes, staging, unreadable } = readSpool(roots);
+  const chosen = wanted
+    ? mailboxes.filter((paths) => wanted(mailboxName(paths, headerNameOf(paths))))
+    : mailboxes;
+  const loose: LooseFinding[] = unreadable.map(({ relative, errno }) => {
+    const path = join(roots.data, relative);
+    const text = `folder cannot be read: ${errno}`;
+    return { path, finding: finding("PM01", { text, path, found: errno }) };
+  });
+  const before = Date.now() / 1000 - DAY_SECONDS;
+  for (const path of staging.map((relative) => join(roots.data, relative))) {
+    const old = wanted ? [] : oldStagedFiles(path, before);
+    if (old.length === 0) continue;
+    const text = "files left over from deliveries or replication more than a day ago";
+    loose.push({ path, finding: finding("TM01", { text, path, found: old.length }) });
+  }
+  const sizes = chosen.map(({ index }) => lstatSync(index, { throwIfNoEntry: false })?.size ?? 0);
+  const bytes = sizes.reduce((sum, size) => sum + size, 0);
+  return { mailboxes: chosen, recordsGuessed: Math.ceil(bytes / RECORD_BYTES), loose };
+}
+
+/** Bytes of an index record, about. */
+const RECORD_BYTES = 112;
+
+/** Checks what was planned. */
+export async function checkSpool(
+  request: SpoolRequest,
+  plan: SpoolPlan,
+  context: { readonly pool: JobPool<FsckJobs>; readonly events: SpoolEvents },
+): Promise<SpoolReport> {
+  const { pool, events } = context;
+  const { engine, quick, roots } = request;
+  const partition = partitionOf(roots);
+  const uniqueids = new UniqueidCensus();
+  const links = new LinkCensus();
+  const totals = { mailboxes: 0, records: 0, messagesRead: 0, bytesRead: 0, unstable: 0 };
+  const progress = () => {
+    const done = quick ? totals.mailboxes : totals.messagesRead;
+    events.progress(done, quick ? plan.mailboxes.length : plan.recordsGuessed, totals.bytesRead);
+  };
+  const atOnce = { atOnce: pool.capacity };
+  const check = async (paths: MailboxPaths) => {
+    const request = { paths, engine, quick, readLimit: READ_WITH_MAILBOX, partition };
+    return { paths, result: await pool.submit("fsck.mailbox", request) };
+  };
+  const sweep = (part: MessagesRequest) => pool.submit("fsck.messages", part);
+  for await (const { paths, result } of mapJobs(plan.mailboxes, check, atOnce)) {
+    const name = mailboxName(paths, result.name);
+    const found = [...result.findings];
+    totals.mailboxes += 1;
+    totals.records += result.records;
+    totals.messagesRead += result.messagesRead;
+    totals.bytesRead += result.bytesRead;
+    links.add(name, result.links);
+    let unstable = result.unstable;
+    for await (const part of mapJobs(slices(result.parts, engine), sweep, atOnce)) {
+      found.push(...part.findings);
+      totals.messagesRead += part.messagesRead;
+      totals.bytesRead += part.bytesRead;
+      links.add(name, part.links);
+      unstable ||= part.unstable;
+      progress();
+    }
+    if (unstable) totals.unstable += 1;
+    uniqueids.add({ paths, name, uniqueid: result.uniqueid, uidvalidity: result.uidvalidity });
+    const report = { ...result, unstable };
+    events.mailbox({ paths, name, report, findings: mergeCounts(found) });
+    progress();
+  }
+  const late = [...uniqueids.findings(), ...(request.wanted ? [] : links.findings())];
+  return { ...totals, late, loose: plan.loose };
+}
+
+function partitionOf(roots: PartitionRoots): PartitionOwner {
+  const { uid, dev } = lstatSync(roots.data);
+  return { uid, device: dev };
+}
+
+function* slices(parts: readonly MessagesPart[], engine: EngineChoice): Generator<MessagesRequest> {
+  for (const part of parts) {
+    for (let from = 0; from < part.messages.length; from += MESSAGES_PER_JOB) {
+      const to = Math.min(from + MESSAGES_PER_JOB, part.messages.length);
+      yield { ...part, messages: sliceTable(part.messages, from, to), engine };
+    }
+  }
+}
+
+/** Counts over parts of one mailbox become one count. */
+function mergeCounts(findings: readonly Finding[]): readonly Finding[] {
+  const counted = new Map<string, Finding>();
+  const merged: Finding[] = [];
+  for (const one of findings) {
+    if (one.field !== "messages" || typeof one.found !== "number") {
+      merged.push(one);
+      continue;
+    }
+    const key = `${one.code} ${one.text}`;
+    const before = counted.get(key);
+    const found = one.found + (typeof before?.found === "number" ? before.found : 0);
+    counted.set(key, { ...(before ?? one), found });
+  }
+  return [...merged, ...counted.values()];
+}

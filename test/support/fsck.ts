@@ -1,0 +1,70 @@
+/** Runs fsck inside the test process. */
+
+import { checkMessages } from "../../src/fsck/check_messages.ts";
+import { Collector } from "../../src/fsck/collector.ts";
+import { atLeast, type Finding, type Severity } from "../../src/fsck/finding.ts";
+import { FSCK_JOBS } from "../../src/fsck/jobs.ts";
+import { lookAt } from "../../src/fsck/look.ts";
+import { pickFromTable } from "../../src/fsck/message_table.ts";
+import { checkSpool, planSpool, type SpoolRequest } from "../../src/fsck/run.ts";
+import { engineOf } from "../../src/hash/engines.ts";
+import { inlinePool } from "../../src/hash/pool.ts";
+import { type MailboxPaths, mailboxPaths } from "../../src/places/cyrus/mailbox_files.ts";
+import { readMailbox } from "../../src/places/cyrus/mailbox_reading.ts";
+
+/** A finding with the internal name of its mailbox; "" for what lies outside of any. */
+export interface Found extends Finding {
+  readonly mailbox: string;
+}
+
+/** Everything that a full fsck of the spool at `data` finds, just as the command does it. */
+export async function fsckSpool(
+  data: string,
+  options: Partial<SpoolRequest> = {},
+): Promise<Found[]> {
+  const request = { roots: { data }, engine: "auto", quick: false, ...options } as const;
+  const found: Found[] = [];
+  const report = await checkSpool(request, planSpool(request), {
+    pool: inlinePool(FSCK_JOBS),
+    events: {
+      mailbox: ({ name, findings }) => {
+        found.push(...findings.map((one) => ({ ...one, mailbox: name })));
+      },
+      progress: () => undefined,
+    },
+  });
+  found.push(...report.late.map(({ name, finding }) => ({ ...finding, mailbox: name })));
+  found.push(...report.loose.map(({ finding }) => ({ ...finding, mailbox: "" })));
+  return found;
+}
+
+/** One look at one mailbox and all its messages, without the pauses that a live server calls for. */
+export async function lookOnce(folder: string): Promise<readonly Finding[]> {
+  return lookOncePaths(mailboxPaths({ data: folder }, ""));
+}
+
+async function lookOncePaths(paths: MailboxPaths): Promise<readonly Finding[]> {
+  const reading = readMailbox(paths);
+  const { uid = 0, dev: device = 0 } = reading.folder ?? {};
+  const look = lookAt(reading, { nowSeconds: Date.now() / 1000, partition: { uid, device } });
+  const { messages, present } = look;
+  if (messages === undefined) return look.findings;
+  const collector = new Collector();
+  checkMessages(pickFromTable(messages, present.spool), {
+    folder: paths.data,
+    engine: await engineOf("native"),
+    ownerUid: uid,
+    collector,
+    suspect: (_row, code, facts) => collector.add(code, facts),
+    linked: () => undefined,
+  });
+  return [...look.findings, ...collector.findings()];
+}
+
+/** `IX03 uid 2` for each finding of at least `floor`, without repeats. */
+export function codesOf(findings: readonly Finding[], floor: Severity = "info"): string[] {
+  const codes = findings
+    .filter(({ severity }) => atLeast(severity, floor))
+    .map(({ code, uid }) => (uid === undefined ? code : `${code} uid ${uid}`));
+  return [...new Set(codes)].sort();
+}
