@@ -6,8 +6,8 @@ export interface Annotation {
   readonly entry: string;
   /** `""` = shared, else private to that user; null is what 2.5 and 3.0 say for some shared ones. */
   readonly userid: string | null;
-  /** Absent from 2.5 and 3.0, and in the answers to GET ANNOTATION. */
-  readonly modseq?: bigint;
+  /** 0 = not said, as by 2.5 and 3.0 and in the answers to GET ANNOTATION. */
+  readonly modseq: bigint;
   readonly value: Uint8Array;
 }
 

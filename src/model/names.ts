@@ -27,14 +27,14 @@ export interface MailboxName {
   readonly owner: Owner;
 }
 
+/** An exclamation mark in a folder's name (`user.anne.Urgent!`) makes no domain of what stands before. */
+const DOMAIN = /^(?!user\.|DELETED\.)([A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*)!(.+)$/s;
 const DELETED = "DELETED.";
 const DELETED_AT = /\.([0-9A-F]{8,16})$/;
 
 /** Takes an internal name apart. Any text is one; whether it may be used is for `isValidName`. */
 export function parseName(internal: string): MailboxName {
-  const bang = internal.indexOf("!");
-  const domain = bang > 0 ? internal.slice(0, bang) : undefined;
-  const rest = domain === undefined ? internal : internal.slice(bang + 1);
+  const [, domain, rest = internal] = DOMAIN.exec(internal) ?? [];
   const isDeleted = rest.startsWith(DELETED);
   const whole = isDeleted ? rest.slice(DELETED.length) : rest;
   const time = isDeleted ? DELETED_AT.exec(whole)?.[1] : undefined;
@@ -93,13 +93,13 @@ const NAME_BYTES = 490;
 
 /**
  * True for a name that a mailbox may have: parts of one byte at least, no control characters, no
- * `/`, nothing that means something in a pattern of LIST, at most one domain.
+ * `/`, nothing that means something in a pattern of LIST.
  */
 export function isValidName(internal: string): boolean {
   if (internal.length > NAME_BYTES || /[\x00-\x1f\x7f/*%?]/.test(internal)) return false;
-  const { domain, local } = parseName(internal);
-  if (domain !== undefined && !/^[A-Za-z0-9.-]+$/.test(domain)) return false;
-  return !local.includes("!") && local.split(".").every((part) => part !== "");
+  return parseName(internal)
+    .local.split(".")
+    .every((part) => part !== "");
 }
 
 /** Between the two forms of a part's characters: `.` is `/` outside, and `^` is `.`. */
@@ -122,7 +122,8 @@ export function externalName(internal: string): string {
 
 /** The inverse of `externalName`. */
 export function internalName(external: string): string {
-  const [, prefix = "", rest = external] = /^([A-Za-z0-9.-]+!)(.*)$/s.exec(external) ?? [];
+  const [, prefix = "", rest = external] =
+    /^((?!user\/|DELETED\/)[A-Za-z0-9.-]+!)(.*)$/s.exec(external) ?? [];
   const [first = "", ...folders] = rest.split("/");
   const at = first.lastIndexOf("@");
   if (prefix === "" && at > 0) {

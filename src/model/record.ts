@@ -53,11 +53,11 @@ export const NO_VIRTUAL_FIELDS: VirtualFields = {
 };
 
 /**
- * The orders in which servers print virtual annotations: 3.2 to 3.12, and master. Readers do not care,
- * but only one order gives the same bytes again.
+ * The orders in which servers print virtual annotations: 3.2 to 3.12, to whom the first two are ordinary
+ * ones, and master. Readers do not care, but only one order gives the same bytes again.
  */
 export const VIRTUAL_ORDERS = {
-  "3.2": ["internaldate.nsec", "basethrid", "thrid", "savedate", "createdmodseq"],
+  "3.2": ["basethrid", "internaldate.nsec", "thrid", "savedate", "createdmodseq"],
   master: ["internaldate.nsec", "basethrid", "createdmodseq", "savedate", "thrid"],
 } as const;
 
@@ -142,7 +142,7 @@ export function foldAnnotations(
 function virtualFieldOf(annotation: Annotation): Partial<VirtualFields> | undefined {
   const { entry, userid, modseq, value } = annotation;
   const isShared = userid === "" || userid === null;
-  if (!isShared || (modseq ?? 0n) !== 0n || !entry.startsWith(PREFIX)) return undefined;
+  if (!isShared || modseq !== 0n || !entry.startsWith(PREFIX)) return undefined;
   const name = entry.slice(PREFIX.length);
   return isVirtualName(name) ? VIRTUAL[name].parse(latin1(value)) : undefined;
 }

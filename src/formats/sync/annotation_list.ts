@@ -1,0 +1,48 @@
+/** `ANNOTATIONS (%(ENTRY s USERID s MODSEQ n VALUE b) …)` of mailboxes and records (sync-protocol.md 4.3). */
+import type { Annotation } from "../../model/annotation.ts";
+import { bytesOf, itemsOf, kvlistOf, latin1Of, lookUp, u64Of } from "../dlist/access.ts";
+import {
+  type DlistValue,
+  dlistKvlist,
+  dlistLatin1,
+  dlistList,
+  dlistNumber,
+  dlistString,
+  NIL,
+} from "../dlist/value.ts";
+
+const NONE: readonly Annotation[] = [];
+
+/**
+ * The annotations under ANNOTATIONS; none if it is missing. MODSEQ may be absent (2.5, 3.0); Cyrus 3.2 and
+ * later fail then, or drop the rest of the list. Throws FieldError.
+ */
+export function parseAnnotations(value: DlistValue | undefined): readonly Annotation[] {
+  if (value === undefined) return NONE;
+  return itemsOf(value, "ANNOTATIONS").map((item) => {
+    const kvlist = kvlistOf(item, "ANNOTATIONS");
+    const userid = lookUp(kvlist, "USERID");
+    const modseq = lookUp(kvlist, "MODSEQ");
+    return {
+      entry: latin1Of(lookUp(kvlist, "ENTRY"), "ENTRY"),
+      userid: userid?.kind === "nil" ? null : latin1Of(userid, "USERID"),
+      modseq: modseq === undefined ? 0n : u64Of(modseq, "MODSEQ"),
+      value: bytesOf(lookUp(kvlist, "VALUE"), "VALUE"),
+    };
+  });
+}
+
+/** The inverse; undefined where there are none, for then the key is left out. MODSEQ is always printed. */
+export function printAnnotations(annotations: readonly Annotation[]): DlistValue | undefined {
+  if (annotations.length === 0) return undefined;
+  return dlistList(
+    annotations.map((annotation) =>
+      dlistKvlist([
+        ["ENTRY", dlistLatin1(annotation.entry)],
+        ["USERID", annotation.userid === null ? NIL : dlistLatin1(annotation.userid)],
+        ["MODSEQ", dlistNumber(annotation.modseq)],
+        ["VALUE", dlistString(annotation.value)],
+      ]),
+    ),
+  );
+}

@@ -1,0 +1,171 @@
+/**
+ * The data lines with which a server answers, as values (sync-protocol.md 4.1). A Cyrus client fails at
+ * a line type it did not ask for, so nothing is volunteered.
+ */
+import { type Guid, isGuid } from "../../model/guid.ts";
+import type { MailboxState, Quota, SeenState, SieveFile } from "../../model/mailbox.ts";
+import type { MailRecord, VirtualOrder } from "../../model/record.ts";
+import { bytesOf, FieldError, itemsOf, kvlistOf, latin1Of, lookUp } from "../dlist/access.ts";
+import {
+  type DlistEntry,
+  type DlistFile,
+  type DlistKvlist,
+  type DlistValue,
+  dlistKvlist,
+  dlistLatin1,
+  dlistString,
+  NIL,
+} from "../dlist/value.ts";
+import { printTexts, textsOf } from "./get_command.ts";
+import { parseMailbox, printMailbox } from "./mailbox_line.ts";
+import { parseRecord, printRecord } from "./record_line.ts";
+import {
+  type NamedAnnotation,
+  parseNamedAnnotation,
+  parseQuota,
+  parseSeen,
+  parseSieveFile,
+  printNamedAnnotation,
+  printQuota,
+  printSeen,
+  printSieveFile,
+} from "./user_lines.ts";
+
+export type Answer =
+  /** `records` are there in the answer to FULLMAILBOX alone. */
+  | {
+      readonly kind: "mailbox";
+      readonly state: MailboxState;
+      readonly records?: readonly MailRecord[];
+    }
+  | { readonly kind: "seen"; readonly seen: SeenState }
+  | { readonly kind: "subscriptions"; readonly names: readonly string[] }
+  | { readonly kind: "sieve"; readonly file: SieveFile }
+  | SieveContent
+  | { readonly kind: "quota"; readonly quota: Quota }
+  | ({ readonly kind: "annotation" } & NamedAnnotation)
+  /** GUIDs that RESERVE has not found. */
+  | { readonly kind: "missing"; readonly guids: readonly Guid[] }
+  /** Null: the server has the file and cannot give it. */
+  | { readonly kind: "message"; readonly file: DlistFile | null }
+  | { readonly kind: "enabled"; readonly names: readonly string[] };
+
+/** The answer to GET FETCH_SIEVE. */
+export interface SieveContent {
+  readonly kind: "sieveContent";
+  readonly userid: string;
+  readonly filename: string;
+  readonly content: Uint8Array;
+}
+
+/** Names of data lines: after `* ` and one of them comes a dlist value. */
+export const ANSWER_NAMES: ReadonlySet<string> = new Set([
+  ...["MAILBOX", "SEEN", "LSUB", "SIEVE", "QUOTA", "ANNOTATION", "MISSING", "MESSAGE", "ENABLED"],
+]);
+
+export interface ParseAnswerOptions {
+  /** The records that were streamed out of a MAILBOX. Absent: they stand in it, if at all. */
+  readonly records?: readonly MailRecord[];
+}
+
+/** The answer in `* name value`; undefined for an unknown name. Throws FieldError. */
+export function parseAnswer(
+  name: string,
+  value: DlistValue,
+  options: ParseAnswerOptions = {},
+): Answer | undefined {
+  switch (name) {
+    case "MAILBOX":
+      return parseMailboxAnswer(kvlistOf(value, name), options);
+    case "SEEN":
+      return { kind: "seen", seen: parseSeen(kvlistOf(value, name)) };
+    case "LSUB":
+      return { kind: "subscriptions", names: textsOf(value, name) };
+    case "SIEVE":
+      return parseSieve(kvlistOf(value, name));
+    case "QUOTA":
+      return { kind: "quota", quota: parseQuota(kvlistOf(value, name)) };
+    case "ANNOTATION":
+      return { kind: "annotation", ...parseNamedAnnotation(kvlistOf(value, name)) };
+    case "MISSING":
+      return { kind: "missing", guids: guidsOf(value) };
+    case "MESSAGE":
+      if (value.kind === "nil") return { kind: "message", file: null };
+      if (value.kind === "file") return { kind: "message", file: value };
+      throw new FieldError(name, "a file");
+    case "ENABLED":
+      return { kind: "enabled", names: textsOf(value, name) };
+    default:
+      return undefined;
+  }
+}
+
+function parseMailboxAnswer(kvlist: DlistKvlist, options: ParseAnswerOptions): Answer {
+  const state = parseMailbox(kvlist, "answer");
+  const list = lookUp(kvlist, "RECORD");
+  if (list === undefined) return { kind: "mailbox", state };
+  const records = options.records ?? itemsOf(list, "RECORD").map(parseRecord);
+  return { kind: "mailbox", state, records };
+}
+
+function parseSieve(kvlist: DlistKvlist): Answer {
+  const content = lookUp(kvlist, "CONTENT");
+  if (content === undefined) return { kind: "sieve", file: parseSieveFile(kvlist) };
+  return {
+    kind: "sieveContent",
+    userid: latin1Of(lookUp(kvlist, "USERID"), "USERID"),
+    filename: latin1Of(lookUp(kvlist, "FILENAME"), "FILENAME"),
+    content: bytesOf(content, "CONTENT"),
+  };
+}
+
+function guidsOf(value: DlistValue): Guid[] {
+  const guids = textsOf(value, "MISSING");
+  if (!guids.every(isGuid)) throw new FieldError("MISSING", "a list of GUIDs");
+  return guids;
+}
+
+export interface PrintAnswerOptions {
+  readonly virtualOrder?: VirtualOrder;
+  readonly quotaNames?: "old" | "both";
+}
+
+/** The inverse of `parseAnswer`. */
+export function printAnswer(answer: Answer, options: PrintAnswerOptions = {}): DlistEntry {
+  switch (answer.kind) {
+    case "mailbox": {
+      const records = answer.records?.map((one) => printRecord(one, options.virtualOrder));
+      const value = printMailbox(answer.state, {
+        purpose: "answer",
+        ...(records === undefined ? {} : { records }),
+      });
+      return { name: "MAILBOX", value };
+    }
+    case "seen":
+      return { name: "SEEN", value: printSeen(answer.seen) };
+    case "subscriptions":
+      return { name: "LSUB", value: printTexts(answer.names) };
+    case "sieve":
+      return { name: "SIEVE", value: printSieveFile(answer.file) };
+    case "sieveContent":
+      return { name: "SIEVE", value: printSieveContent(answer) };
+    case "quota":
+      return { name: "QUOTA", value: printQuota(answer.quota, options.quotaNames) };
+    case "annotation":
+      return { name: "ANNOTATION", value: printNamedAnnotation(answer.name, answer.annotation) };
+    case "missing":
+      return { name: "MISSING", value: printTexts(answer.guids) };
+    case "message":
+      return { name: "MESSAGE", value: answer.file ?? NIL };
+    case "enabled":
+      return { name: "ENABLED", value: printTexts(answer.names) };
+  }
+}
+
+function printSieveContent(answer: SieveContent): DlistKvlist {
+  return dlistKvlist([
+    ["USERID", dlistLatin1(answer.userid)],
+    ["FILENAME", dlistLatin1(answer.filename)],
+    ["CONTENT", dlistString(answer.content)],
+  ]);
+}

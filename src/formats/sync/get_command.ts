@@ -1,0 +1,126 @@
+/** The GET commands as values (sync-protocol.md 4.1). */
+import type { Guid } from "../../model/guid.ts";
+import { guidOf, itemsOf, kvlistOf, latin1Of, lookUp, u32Of } from "../dlist/access.ts";
+import {
+  type DlistEntry,
+  type DlistValue,
+  dlistKvlist,
+  dlistLatin1,
+  dlistList,
+  dlistNumber,
+} from "../dlist/value.ts";
+
+export type GetCommand =
+  | { readonly kind: "user" | "meta"; readonly userid: string }
+  | { readonly kind: "mailboxes"; readonly names: readonly string[] }
+  | { readonly kind: "uniqueids"; readonly uniqueids: readonly string[] }
+  /** For `annotation` the name may be empty: those of the server. */
+  | { readonly kind: "fullmailbox" | "annotation"; readonly name: string }
+  | { readonly kind: "quota"; readonly root: string }
+  | GetFetch
+  | { readonly kind: "fetchSieve"; readonly userid: string; readonly filename: string };
+
+export interface GetFetch {
+  readonly kind: "fetch";
+  readonly mailbox: string;
+  readonly partition: string;
+  /** Empty from 2.4 and 2.5, which do not send it. */
+  readonly uniqueid: string;
+  readonly guid: Guid;
+  readonly uid: number;
+}
+
+/** The command in `name value`; undefined for an unknown name. Throws FieldError for a wrong argument. */
+export function parseGet(name: string, value: DlistValue): GetCommand | undefined {
+  const key = name.toUpperCase();
+  switch (key) {
+    case "USER":
+      return { kind: "user", userid: latin1Of(value, key) };
+    case "META":
+      return { kind: "meta", userid: latin1Of(value, key) };
+    case "MAILBOXES":
+      return { kind: "mailboxes", names: textsOf(value, key) };
+    case "UNIQUEIDS":
+      return { kind: "uniqueids", uniqueids: textsOf(value, key) };
+    case "FULLMAILBOX":
+      return { kind: "fullmailbox", name: latin1Of(value, key) };
+    case "ANNOTATION":
+      return { kind: "annotation", name: latin1Of(value, key) };
+    case "QUOTA":
+      return { kind: "quota", root: latin1Of(value, key) };
+    case "FETCH":
+      return parseFetch(value);
+    case "FETCH_SIEVE": {
+      const kvlist = kvlistOf(value, key);
+      const userid = latin1Of(lookUp(kvlist, "USERID"), "USERID");
+      return {
+        kind: "fetchSieve",
+        userid,
+        filename: latin1Of(lookUp(kvlist, "FILENAME"), "FILENAME"),
+      };
+    }
+    default:
+      return undefined;
+  }
+}
+
+function parseFetch(value: DlistValue): GetFetch {
+  const kvlist = kvlistOf(value, "FETCH");
+  const uniqueid = lookUp(kvlist, "UNIQUEID");
+  return {
+    kind: "fetch",
+    mailbox: latin1Of(lookUp(kvlist, "MBOXNAME"), "MBOXNAME"),
+    partition: latin1Of(lookUp(kvlist, "PARTITION"), "PARTITION"),
+    uniqueid: uniqueid === undefined ? "" : latin1Of(uniqueid, "UNIQUEID"),
+    guid: guidOf(lookUp(kvlist, "GUID"), "GUID"),
+    uid: u32Of(lookUp(kvlist, "UID"), "UID"),
+  };
+}
+
+/** The texts of a list of strings. Throws FieldError. */
+export function textsOf(value: DlistValue | undefined, key: string): string[] {
+  return itemsOf(value, key).map((item) => latin1Of(item, key));
+}
+
+/** A list of strings. */
+export function printTexts(texts: readonly string[]): DlistValue {
+  return dlistList(texts.map(dlistLatin1));
+}
+
+/** The inverse of `parseGet`. */
+export function printGet(command: GetCommand): DlistEntry {
+  switch (command.kind) {
+    case "user":
+    case "meta":
+      return { name: command.kind.toUpperCase(), value: dlistLatin1(command.userid) };
+    case "mailboxes":
+      return { name: "MAILBOXES", value: printTexts(command.names) };
+    case "uniqueids":
+      return { name: "UNIQUEIDS", value: printTexts(command.uniqueids) };
+    case "fullmailbox":
+    case "annotation":
+      return { name: command.kind.toUpperCase(), value: dlistLatin1(command.name) };
+    case "quota":
+      return { name: "QUOTA", value: dlistLatin1(command.root) };
+    case "fetch":
+      return { name: "FETCH", value: printFetch(command) };
+    case "fetchSieve": {
+      const { userid, filename } = command;
+      const value = dlistKvlist([
+        ["USERID", dlistLatin1(userid)],
+        ["FILENAME", dlistLatin1(filename)],
+      ]);
+      return { name: "FETCH_SIEVE", value };
+    }
+  }
+}
+
+function printFetch(command: GetFetch): DlistValue {
+  return dlistKvlist([
+    ["MBOXNAME", dlistLatin1(command.mailbox)],
+    ["PARTITION", dlistLatin1(command.partition)],
+    ["UNIQUEID", dlistLatin1(command.uniqueid)],
+    ["GUID", dlistLatin1(command.guid)],
+    ["UID", dlistNumber(command.uid)],
+  ]);
+}

@@ -1,0 +1,74 @@
+/** `RECORD %(UID n MODSEQ n LAST_UPDATED d FLAGS (…) INTERNALDATE d SIZE n GUID s …)` (sync-protocol.md 4.4). */
+import { orderFlags } from "../../model/flags.ts";
+import {
+  allAnnotations,
+  foldAnnotations,
+  type MailRecord,
+  type VirtualOrder,
+} from "../../model/record.ts";
+import {
+  dateOf,
+  guidOf,
+  itemsOf,
+  kvlistOf,
+  latin1Of,
+  lookUp,
+  u32Of,
+  u64Of,
+} from "../dlist/access.ts";
+import {
+  type DlistKvlist,
+  type DlistValue,
+  dlistFlag,
+  dlistKvlist,
+  dlistLatin1,
+  dlistList,
+  dlistNumber,
+} from "../dlist/value.ts";
+import { parseAnnotations, printAnnotations } from "./annotation_list.ts";
+
+const EXPUNGED = "\\Expunged";
+const NO_FLAGS: readonly string[] = [];
+
+/** A record from its kvlist. Throws FieldError, which names the key. */
+export function parseRecord(value: DlistValue): MailRecord {
+  const kvlist = kvlistOf(value, "RECORD");
+  const flags = parseFlags(lookUp(kvlist, "FLAGS"), "FLAGS");
+  const expunged = flags.includes(EXPUNGED);
+  return {
+    uid: u32Of(lookUp(kvlist, "UID"), "UID"),
+    modseq: u64Of(lookUp(kvlist, "MODSEQ"), "MODSEQ"),
+    lastUpdated: dateOf(lookUp(kvlist, "LAST_UPDATED"), "LAST_UPDATED"),
+    flags: expunged ? flags.filter((flag) => flag !== EXPUNGED) : flags,
+    expunged,
+    internaldate: dateOf(lookUp(kvlist, "INTERNALDATE"), "INTERNALDATE"),
+    size: u32Of(lookUp(kvlist, "SIZE"), "SIZE"),
+    guid: guidOf(lookUp(kvlist, "GUID"), "GUID"),
+    ...foldAnnotations(parseAnnotations(lookUp(kvlist, "ANNOTATIONS"))),
+  };
+}
+
+/** The inverse of `parseRecord`; `order` says whose order the virtual annotations follow. */
+export function printRecord(record: MailRecord, order: VirtualOrder = "3.2"): DlistKvlist {
+  const flags = record.expunged ? orderFlags([...record.flags, EXPUNGED]) : record.flags;
+  return dlistKvlist([
+    ["UID", dlistNumber(record.uid)],
+    ["MODSEQ", dlistNumber(record.modseq)],
+    ["LAST_UPDATED", dlistNumber(record.lastUpdated)],
+    ["FLAGS", printFlags(flags)],
+    ["INTERNALDATE", dlistNumber(record.internaldate)],
+    ["SIZE", dlistNumber(record.size)],
+    ["GUID", dlistLatin1(record.guid)],
+    ["ANNOTATIONS", printAnnotations(allAnnotations(record, order))],
+  ]);
+}
+
+/** Flags in Cyrus' order, unknown system flags dropped. Throws FieldError. */
+export function parseFlags(value: DlistValue | undefined, key: string): readonly string[] {
+  const items = itemsOf(value, key);
+  return items.length === 0 ? NO_FLAGS : orderFlags(items.map((item) => latin1Of(item, key)));
+}
+
+export function printFlags(flags: readonly string[]): DlistValue {
+  return dlistList(flags.map(dlistFlag));
+}
