@@ -1,7 +1,13 @@
 import { describe, expect, test } from "bun:test";
+import {
+  type MessageAnnotation,
+  OWNER_TOKEN,
+  parseMessageAnnotation,
+} from "../../../src/formats/cyrus/annotations_db.ts";
 import { parseHeaderFile } from "../../../src/formats/cyrus/header_file.ts";
 import { openIndexFile, recordsOf } from "../../../src/formats/cyrus/index_file.ts";
 import { INTERNAL_FLAG } from "../../../src/formats/cyrus/index_flags.ts";
+import type { IndexRecord } from "../../../src/formats/cyrus/index_record.ts";
 import {
   recordFlagsCrc,
   recordSyncCrc,
@@ -9,8 +15,19 @@ import {
   syncCrcOf,
   userFlagCrcs,
 } from "../../../src/formats/cyrus/index_sync_crc.ts";
-import { flagsCrc } from "../../../src/model/sync_crc.ts";
-import { goldenMailboxes, mailboxFile } from "../../support/golden_mailboxes.ts";
+import { readTwoskip } from "../../../src/formats/cyrus/twoskip.ts";
+import {
+  ANNOT_VARIANTS,
+  annotationCrc,
+  flagsCrc,
+  isVirtualAnnotation,
+} from "../../../src/model/sync_crc.ts";
+import {
+  type GoldenMailbox,
+  goldenMailboxes,
+  mailboxFile,
+  mailboxFileIfAny,
+} from "../../support/golden_mailboxes.ts";
 
 const golden = goldenMailboxes();
 
@@ -34,6 +51,61 @@ describe("syncCrcOf()", () => {
     expect(seen.userFlags).toBeGreaterThan(50);
   });
 });
+
+describe("recordVirtualCrc()", () => {
+  test("makes, with cyrus.annotations, the header's annotation checksum in every real mailbox", () => {
+    const seen = { mailboxes: 0, annotations: 0, splits: 0, fits: new Set<string>() };
+    for (const mailbox of golden) {
+      const file = openIndexFile(mailboxFile(mailbox, "cyrus.index"));
+      if (file.table.version < 13) continue;
+      const records = [...recordsOf(file)];
+      const annotations = realAnnotations(mailbox, records, file.table.version);
+      const fitting = ANNOT_VARIANTS.filter((variant) => {
+        let crc: number = variant.init;
+        for (const record of records) {
+          crc ^= recordVirtualCrc(record, file.table.version, variant.thrid);
+        }
+        for (const annotation of annotations) {
+          crc ^= annotationCrc(annotation.uid, annotation, variant);
+        }
+        return crc >>> 0 === file.header.syncCrcAnnot;
+      });
+      const place = `${mailbox.archive}/${mailbox.folder}`;
+      expect(fitting.length === 0 ? place : "fits").toBe("fits");
+      for (const { name } of fitting) seen.fits.add(name);
+      seen.mailboxes += 1;
+      seen.annotations += annotations.length;
+      seen.splits += records.filter((record) => record.basecid !== 0n).length;
+    }
+    // The golden mailboxes must show all that counts.
+    expect(seen.mailboxes).toBeGreaterThan(150);
+    expect(seen.annotations).toBeGreaterThan(10);
+    expect(seen.splits).toBeGreaterThan(0);
+    expect(seen.fits).toContain("3.2 to 3.12");
+    expect(seen.fits).toContain("3.13 and later");
+  });
+});
+
+/** The annotations of messages that count: not of expunged ones, and not virtual in this version. */
+function realAnnotations(
+  mailbox: GoldenMailbox,
+  records: readonly IndexRecord[],
+  version: number,
+): MessageAnnotation[] {
+  const bytes = mailboxFileIfAny(mailbox, "cyrus.annotations");
+  if (bytes === undefined) return [];
+  const live = new Set(
+    records.filter((r) => r.systemFlags < INTERNAL_FLAG.expunged).map(({ uid }) => uid),
+  );
+  const name = parseHeaderFile(mailboxFile(mailbox, "cyrus.header")).name ?? "";
+  const owner = /^user\.([^.]+)/.exec(name)?.[1] ?? "";
+  return readTwoskip(bytes)
+    .entries.map((entry) => parseMessageAnnotation(entry))
+    .filter(({ uid, entry, deleted }) => {
+      return live.has(uid) && !deleted && !isVirtualAnnotation(entry, version);
+    })
+    .map((one) => (one.userid === OWNER_TOKEN ? { ...one, userid: owner } : one));
+}
 
 describe("recordFlagsCrc()", () => {
   test("counts every system flag and every user flag that has a name", () => {
