@@ -32,7 +32,7 @@ const FIELDS_A = {
   internaldateNsec: 0,
   basecid: 0n,
 };
-const COMMENT = { entry: "/comment", userid: "fred", value: utf8("hello") };
+const COMMENT = { entry: "/comment", userid: "fred", modseq: 4n, value: utf8("hello") };
 const [OLD, MASTER, OLDEST] = ANNOT_VARIANTS;
 
 describe("flagCrc()", () => {
