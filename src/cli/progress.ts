@@ -24,16 +24,25 @@ export function startProgress(output: Output, unit: string): Progress {
       clearOnComplete: true,
       etaBuffer: 50,
       barsize: 24,
+      gracefulExit: false, // it would end the process with code 0
     },
     Presets.shades_classic,
   );
   bar.start(1, 0, { rate: "" });
+  const restore = (signal: NodeJS.Signals) => {
+    bar.stop();
+    process.kill(process.pid, signal);
+  };
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, restore);
   return {
     update: (done, total, bytes) => {
       const seconds = Math.max((performance.now() - started) / 1000, 0.001);
       bar.setTotal(Math.max(total, 1));
       bar.update(done, { rate: `${formatBytes(bytes / seconds)}/s` });
     },
-    stop: () => bar.stop(),
+    stop: () => {
+      process.off("SIGINT", restore).off("SIGTERM", restore);
+      bar.stop();
+    },
   };
 }

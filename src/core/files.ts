@@ -73,7 +73,7 @@ export function readAt(fd: number, into: Uint8Array, position: number): number {
 function whyUnreadable(error: unknown): Unopened {
   const errno = errnoOf(error);
   if (errno === undefined) throw error;
-  if (errno === "ENOENT") return { state: "missing" };
+  if (errno === "ENOENT" || errno === "ENOTDIR") return { state: "missing" };
   // O_NOFOLLOW answers ELOOP for a link, O_NONBLOCK answers ENXIO for a socket.
   if (errno === "ELOOP" || errno === "ENXIO") return { state: "not_regular" };
   return { state: "unreadable", errno };

@@ -3,9 +3,14 @@
  * `domain/e/example.com/a/user/ann` is example.com!user.ann. Folders by uniqueid say nothing.
  */
 
+import { latin1, utf8 } from "../../core/bytes.ts";
+
 /** The internal name of the mailbox at `relative`, or undefined for the uuid layout and the root. */
 export function nameOfRelative(relative: string): string | undefined {
-  const parts = relative.split("/").filter((part) => part !== "");
+  // Names are bytes, one character each; a path comes as the text that its bytes spell in UTF-8.
+  const parts = latin1(utf8(relative))
+    .split("/")
+    .filter((part) => part !== "");
   if (parts[0] === "uuid" || parts.length === 0) return undefined;
   if (parts[0] !== "domain") return join(withoutHash(parts));
   const [, ...rest] = parts;

@@ -5,7 +5,7 @@
  */
 import { type Dirent, lstatSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import { AppError, errnoOf } from "../../core/errors.ts";
+import { AppError, type ErrorCode, errnoOf } from "../../core/errors.ts";
 import { DEFAULT_LIMITS } from "../../core/limits.ts";
 import type { PartitionRoots } from "./mailbox_files.ts";
 
@@ -95,12 +95,19 @@ function exists(path: string): boolean {
   return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
 }
 
+const ROOT_ERRORS: Readonly<Record<string, ErrorCode>> = {
+  ENOENT: "not_found",
+  ENOTDIR: "not_found",
+  EACCES: "refused",
+  EPERM: "refused",
+};
+
 function requireFolder(path: string): void {
   try {
     readdirSync(path);
   } catch (error) {
     const errno = errnoOf(error);
-    const code = errno === "ENOENT" || errno === "ENOTDIR" ? "not_found" : "io";
+    const code = ROOT_ERRORS[errno ?? ""] ?? "io";
     throw new AppError(code, `Cannot read folder ${path}: ${errno ?? String(error)}`, {
       cause: error,
       hint: "Give the folder of a partition, of one mailbox, or the imapd.conf of the server",

@@ -1,0 +1,57 @@
+/** Runs the built binary, as an administrator would. */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+
+const binary = join(import.meta.dir, "..", "..", "dist", "bobbin");
+
+export interface CliResult {
+  /** 128 + n when signal n ended it, as a shell says it. */
+  readonly exit: number;
+  readonly stdout: string;
+  readonly stderr: string;
+  /** Largest resident set, in bytes. */
+  readonly peakBytes: number;
+}
+
+export interface CliOptions {
+  readonly cwd?: string;
+  readonly env?: Readonly<Record<string, string>>;
+  /** Run as this user; root only. */
+  readonly uid?: number;
+}
+
+/** The path of the binary, which must have been built. */
+export function bobbinPath(): string {
+  if (!existsSync(binary)) throw new Error("dist/bobbin is not there: npm run build");
+  return binary;
+}
+
+/** Runs `bobbin` with these arguments to its end. */
+export async function bobbin(
+  args: readonly string[],
+  options: CliOptions = {},
+): Promise<CliResult> {
+  const as =
+    options.uid === undefined ? [] : ["setpriv", `--reuid=${options.uid}`, "--clear-groups"];
+  const child = Bun.spawn([...as, bobbinPath(), ...args], {
+    stdout: "pipe",
+    stderr: "pipe",
+    stdin: "ignore",
+    ...(options.cwd !== undefined && { cwd: options.cwd }),
+    env: { ...process.env, ...options.env },
+  });
+  const [stdout, stderr] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+  ]);
+  const exit = await child.exited;
+  return { exit, stdout, stderr, peakBytes: child.resourceUsage()?.maxRSS ?? 0 };
+}
+
+/** The objects of a `--json` run. */
+export function jsonLines(stdout: string): Record<string, unknown>[] {
+  return stdout
+    .split("\n")
+    .filter((line) => line !== "")
+    .map((line) => JSON.parse(line));
+}
