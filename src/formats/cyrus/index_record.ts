@@ -68,8 +68,13 @@ type WideTime = "sentdate" | "gmtime" | "lastUpdated" | "savedate";
 const WIDE_TIMES: readonly WideTime[] = ["sentdate", "gmtime", "lastUpdated", "savedate"];
 
 const PLAIN_NUMBERS = [
-  ...(["uid", "headerSize", "contentOffset", "systemFlags", "contentLines", "cacheCrc"] as const),
-];
+  "uid",
+  "headerSize",
+  "contentOffset",
+  "systemFlags",
+  "contentLines",
+  "cacheCrc",
+] as const;
 const PLAIN_BIGINTS = ["modseq", "cid", "createdmodseq", "basecid"] as const;
 
 const OFFSET_WORD = 0x1_0000_0000;

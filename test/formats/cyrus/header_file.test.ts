@@ -27,6 +27,15 @@ function headerFile(text: string): Uint8Array {
   return concat([MAGIC, fromLatin1(text)]);
 }
 
+function outcomeOf(bytes: Uint8Array): "read" | "refused" | "a crash" {
+  try {
+    parseHeaderFile(bytes);
+    return "read";
+  } catch (error) {
+    return error instanceof FormatError ? "refused" : "a crash";
+  }
+}
+
 function textOf(header: HeaderFile): string {
   return latin1(printHeaderFile(header).subarray(MAGIC.length));
 }
@@ -186,6 +195,28 @@ describe("parseHeaderFile()", () => {
     const names = Array.from({ length: 10_000 }, (_, slot) => `flag${slot}`);
     expect(parseHeaderFile(headerFile(`\tid\n${names.join(" ")}\n\n`)).userFlags).toEqual(names);
     expect(parseHeaderFile(headerFile(`%(U (${names.join(" ")}))\n`)).userFlags).toEqual(names);
+  });
+
+  test("takes every flip of a byte and every truncation of real files: a value or a FormatError", () => {
+    const forms = ["text", "dlist"].map((form) =>
+      golden
+        .map((mailbox) => mailboxFile(mailbox, "cyrus.header"))
+        .find((bytes) => {
+          const { form: found, userFlags } = parseHeaderFile(bytes);
+          return found === form && (form === "text" || userFlags.length > 2);
+        }),
+    );
+    for (const bytes of forms) {
+      if (bytes === undefined) continue; // text headers come from the shared mailboxes
+      for (let at = MAGIC.length; at < bytes.length; at++) {
+        for (const mask of [0x01, 0x10, 0x80, 0xff]) {
+          const flipped = bytes.slice();
+          flipped[at] = (flipped[at] ?? 0) ^ mask;
+          expect(outcomeOf(flipped)).not.toBe("a crash");
+        }
+        expect(outcomeOf(bytes.subarray(0, at))).toBe("refused");
+      }
+    }
   });
 
   test("throws nothing but FormatError on random bytes", () => {
