@@ -7,8 +7,12 @@ import { isAscii } from "node:buffer";
 import type { Stats } from "node:fs";
 import { join } from "node:path";
 import { hexOf } from "../core/bytes.ts";
+import { readRegular } from "../core/files.ts";
+import { DEFAULT_LIMITS } from "../core/limits.ts";
+import { classifyUuid, uuidMatchesMd5 } from "../formats/cyrus/uuid.ts";
 import { type Engine, SHA1_BYTES } from "../hash/engines.ts";
 import { hashFile } from "../hash/hash_file.ts";
+import { md5 } from "../hash/md5.ts";
 import type { FindingFacts } from "./catalogue.ts";
 import type { Collector } from "./collector.ts";
 import { guidOf, MESSAGE, type MessageTable } from "./message_table.ts";
@@ -104,8 +108,9 @@ function checkContent(messages: MessageTable, row: number, content: Content): vo
   const sizeFacts = { uid, path, field: "size", expected: expectedSize, found: size };
   if (size !== expectedSize) content.suspect(row, "MS03", sizeFacts);
   const guid = guidOf(messages, row);
-  const kind = guidKind(guid, messages.states[row] ?? 0);
-  if (kind === "sha1" && !isEqual(guid, digest)) {
+  if (isShortId(guid)) {
+    checkUuid(guid, { ...content, row, uid });
+  } else if (!isEqual(guid, digest)) {
     const facts = { uid, path, field: "guid", expected: hexOf(guid), found: hexOf(digest) };
     content.suspect(row, "MS04", facts);
     return; // what its header holds says nothing about the record any more
@@ -127,11 +132,26 @@ function checkHeaderSize(messages: MessageTable, row: number, content: Content):
   }
 }
 
-/** What the id of a record says about its file (spool-format 2.3). */
-function guidKind(guid: Uint8Array, state: number): "sha1" | "opaque" {
-  if ((state & MESSAGE.uuid) !== 0) return "opaque";
-  const tailIsZero = guid.subarray(12).every((byte) => byte === 0);
-  return tailIsZero ? "opaque" : "sha1";
+/** 12 bytes and zeros: nothing, or a UUID of Cyrus 2.3 (spool-format 2.3). */
+function isShortId(guid: Uint8Array): boolean {
+  return guid.subarray(12).every((byte) => byte === 0);
+}
+
+/** Of the UUIDs only one kind says anything about the message: it begins with byte 02. */
+function checkUuid(
+  guid: Uint8Array,
+  content: Content & { readonly row: number; uid: number },
+): void {
+  const { path, row, uid } = content;
+  const uuid = classifyUuid(hexOf(guid));
+  if (uuid?.kind !== "md5") return;
+  const file = readRegular(path, DEFAULT_LIMITS.literalBytes);
+  if (file.state !== "read") return; // it was read a moment ago: gone, or too large to hold
+  const digest = md5(file.bytes);
+  if (uuidMatchesMd5(uuid, digest) !== false) return;
+  const found = hexOf(digest).slice(0, uuid.prefix.length);
+  const text = "message is not what its UUID says";
+  content.suspect(row, "MS04", { text, uid, path, field: "uuid", expected: uuid.prefix, found });
 }
 
 const CR = 13;

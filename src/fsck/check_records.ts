@@ -83,7 +83,7 @@ export function checkRecords(input: RecordsInput, collector: Collector): Records
     checks.check(record);
     sums.add(record);
     input.onRecord(record);
-    putMessage(messages, count, record, index.table.guidBytes);
+    putMessage(messages, count, record);
     count += 1;
   }
   // Records that the file has not got whole had UIDs too.
@@ -128,12 +128,7 @@ function reportBadCrc(input: RecordsInput, number: number, collector: Collector)
   collector.add("IX03", { ...facts, path, ...(uid !== 0 && { uid }) });
 }
 
-function putMessage(
-  messages: MessageTable,
-  row: number,
-  record: IndexRecord,
-  guidBytes: number,
-): void {
+function putMessage(messages: MessageTable, row: number, record: IndexRecord): void {
   const { systemFlags } = record;
   messages.uids[row] = record.uid;
   messages.sizes[row] = record.size;
@@ -143,8 +138,7 @@ function putMessage(
     (hasBit(systemFlags, INTERNAL_FLAG.expunged) ? MESSAGE.expunged : 0) |
     (hasBit(systemFlags, INTERNAL_FLAG.unlinked) ? MESSAGE.unlinked : 0) |
     (hasBit(systemFlags, INTERNAL_FLAG.archived) ? MESSAGE.archived : 0) |
-    (hasBit(systemFlags, INTERNAL_FLAG.needsCleanup) ? MESSAGE.needsCleanup : 0) |
-    (guidBytes === 12 ? MESSAGE.uuid : 0);
+    (hasBit(systemFlags, INTERNAL_FLAG.needsCleanup) ? MESSAGE.needsCleanup : 0);
 }
 
 const DAY_SECONDS = 24 * 60 * 60;

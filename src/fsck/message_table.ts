@@ -11,8 +11,6 @@ export const MESSAGE = {
   archived: 4,
   /** One of the two copies in spool and archive is to be removed. */
   needsCleanup: 8,
-  /** The id is a 12-byte UUID of versions 7 to 9, in the first bytes of `guids`. */
-  uuid: 16,
 } as const;
 
 export interface MessageTable {
@@ -21,7 +19,7 @@ export interface MessageTable {
   readonly uids: Uint32Array;
   readonly sizes: Float64Array;
   readonly headerSizes: Uint32Array;
-  /** 20 bytes each. */
+  /** 20 bytes each; the 12-byte UUIDs of versions 7 to 9 have zeros behind them. */
   readonly guids: Uint8Array;
   readonly states: Uint8Array;
 }
