@@ -1,14 +1,13 @@
 /** What the records of an index add up to: counts, quota, and the sync checksums (spool-format 1.2, 5). */
 import { type MessageAnnotation, OWNER_TOKEN } from "../formats/cyrus/annotations_db.ts";
-import { hasBit, INTERNAL_FLAG, SYSTEM_FLAG, SYSTEM_FLAGS } from "../formats/cyrus/index_flags.ts";
+import { hasBit, INTERNAL_FLAG, SYSTEM_FLAG } from "../formats/cyrus/index_flags.ts";
 import type { IndexHeader } from "../formats/cyrus/index_header.ts";
 import { effectiveModseq, type IndexRecord } from "../formats/cyrus/index_record.ts";
+import { recordSyncCrc, type UserFlagCrcs, userFlagCrcs } from "../formats/cyrus/index_sync_crc.ts";
 import {
   ANNOT_VARIANTS,
   annotationCrc,
   BASIC_INIT,
-  basicRecordCrc,
-  flagCrc,
   isVirtualAnnotation,
   virtualAnnotationsCrc,
 } from "../model/sync_crc.ts";
@@ -50,7 +49,7 @@ export interface SumsContext {
 export class SumsBuilder {
   readonly #context: SumsContext;
   readonly #version: number;
-  readonly #flags: FlagCrcs;
+  readonly #userFlags: UserFlagCrcs;
   readonly #annots: number[] = ANNOT_VARIANTS.map((variant) => variant.init);
   #exists = 0;
   #answered = 0;
@@ -71,7 +70,7 @@ export class SumsBuilder {
   constructor(context: SumsContext) {
     this.#context = context;
     this.#version = context.index.header.minorVersion;
-    this.#flags = new FlagCrcs(context.userFlags ?? []);
+    this.#userFlags = userFlagCrcs(context.userFlags ?? []);
   }
 
   add(record: IndexRecord): void {
@@ -95,9 +94,7 @@ export class SumsBuilder {
       this.#deleted += 1;
       this.#usedDeleted += size;
     }
-    if (this.#version >= 12) {
-      this.#syncCrc ^= basicRecordCrc(record, this.#flags.of(record));
-    }
+    if (this.#version >= 12) this.#syncCrc ^= recordSyncCrc(record, this.#userFlags);
     if (this.#version >= 13) this.#addAnnotations(record);
   }
 
@@ -152,29 +149,5 @@ export class SumsBuilder {
         this.#usedAnnotations += value.length;
       }
     }
-  }
-}
-
-/** The part that flags have in a record's checksum: an XOR of parts known beforehand. */
-class FlagCrcs {
-  readonly #system = SYSTEM_FLAGS.map(({ mask, name }) => ({ mask, crc: flagCrc(name) }));
-  readonly #user: readonly number[];
-
-  constructor(userFlags: readonly (string | undefined)[]) {
-    this.#user = userFlags.map((name) => (name === undefined ? 0 : flagCrc(name)));
-  }
-
-  of({ systemFlags, userFlags }: IndexRecord): number {
-    let crc = 0;
-    for (const flag of this.#system) if (hasBit(systemFlags, flag.mask)) crc ^= flag.crc;
-    for (let word = 0; word < 4; word++) {
-      let bits = userFlags[word] ?? 0;
-      while (bits !== 0) {
-        const bit = 31 - Math.clz32(bits & -bits);
-        crc ^= this.#user[word * 32 + bit] ?? 0;
-        bits &= bits - 1;
-      }
-    }
-    return crc >>> 0;
   }
 }
