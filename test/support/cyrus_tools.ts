@@ -12,6 +12,8 @@ export interface CyrusTools {
   readonly folder: string;
   /** Writes a file there that the tools may change. */
   readonly write: (name: string, bytes: Uint8Array | string) => string;
+  /** Gives everything below a folder to the tools' account. */
+  readonly own: (path: string) => void;
   /** Runs a tool with this folder's imapd.conf; throws when it fails. */
   readonly run: (tool: string, args: readonly string[], input?: string) => string;
 }
@@ -38,6 +40,9 @@ export function cyrusTools(
     mkdirSync(join(folder, name), { recursive: true });
     if (account.asRoot) chownSync(join(folder, name), account.uid, account.gid);
   }
+  const own = (path: string) => {
+    if (account.asRoot) spawnSync("chown", ["-R", `${account.uid}:${account.gid}`, path]);
+  };
   const conf = write("imapd.conf", confOf(folder, settings));
   const identity = account.asRoot ? { uid: account.uid, gid: account.gid } : {};
   const run = (tool: string, args: readonly string[], input = "") => {
@@ -45,7 +50,7 @@ export function cyrusTools(
     if (done.status === 0) return done.stdout.toString("latin1");
     throw new Error(`${tool} ${args.join(" ")}: ${done.status}: ${done.stderr}${done.error ?? ""}`);
   };
-  return { folder, write, run };
+  return { folder, write, own, run };
 }
 
 function confOf(folder: string, settings: Readonly<Record<string, string>>): string {

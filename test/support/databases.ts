@@ -67,7 +67,7 @@ export function setHeader(
 
 /** `bytes` with one bit of the byte at `offset` turned over. */
 export function flipped(bytes: Uint8Array, offset: number): Uint8Array {
-  const copy = bytes.slice();
+  const copy = new Uint8Array(bytes);
   copy[offset] = (copy[offset] ?? 0) ^ 1;
   return copy;
 }

@@ -17,6 +17,15 @@ export function unpackFixture(name: string): string {
   return unpackArchive(fixturePath(name.endsWith(".tar.gz") ? name : `${name}.tar.gz`));
 }
 
+const shared = new Map<string, string>();
+
+/** The same copy for all tests of a run that only read it; see `unpackFixture` for one to change. */
+export function readOnlyFixture(name: string): string {
+  const path = shared.get(name) ?? unpackFixture(name);
+  shared.set(name, path);
+  return path;
+}
+
 /** Unpacks a tar.gz into a fresh temporary folder, removed after the run. */
 export function unpackArchive(path: string): string {
   const target = tempDir(basename(path, ".tar.gz"));

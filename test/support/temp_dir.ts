@@ -16,6 +16,9 @@ export function tempDir(name = "test"): string {
   return path;
 }
 
-afterAll(() => {
-  for (const path of made) rmSync(path, { recursive: true, force: true });
-});
+afterAll(
+  () => {
+    for (const path of made) rmSync(path, { recursive: true, force: true });
+  },
+  { timeout: 120_000 },
+);

@@ -15,7 +15,7 @@ import {
 import { readTwoskip } from "../../../src/formats/cyrus/twoskip.ts";
 import { TWOSKIP_MAGIC } from "../../../src/formats/cyrus/twoskip_record.ts";
 import { filesWithMagic } from "../../support/databases.ts";
-import { unpackFixture } from "../../support/fixtures.ts";
+import { readOnlyFixture } from "../../support/fixtures.ts";
 import { property } from "../../support/property.ts";
 
 const TYPE = utf8("text/plain\0");
@@ -74,7 +74,7 @@ describe("annotations of real servers", () => {
   ];
   for (const fixture of fixtures) {
     test(`of ${fixture} are read and printed byte for byte`, () => {
-      const root = unpackFixture(`cyrus-spools/${fixture}`);
+      const root = readOnlyFixture(`cyrus-spools/${fixture}`);
       let count = 0;
       for (const path of filesWithMagic(root, TWOSKIP_MAGIC)) {
         const name = basename(path);
@@ -94,7 +94,7 @@ describe("annotations of real servers", () => {
   }
 
   test("hold what was set: shared, private, and special use", () => {
-    const root = unpackFixture("cyrus-spools/legacy-paths");
+    const root = readOnlyFixture("cyrus-spools/legacy-paths");
     const found = filesWithMagic(root, TWOSKIP_MAGIC)
       .filter((path) => basename(path) === "annotations.db")
       .flatMap((path) => readTwoskip(readFileSync(path)).entries.map(parseMailboxAnnotation))

@@ -11,7 +11,7 @@ import { lookupTwoskip } from "../../../src/formats/cyrus/twoskip_lookup.ts";
 import { TWOSKIP_MAGIC } from "../../../src/formats/cyrus/twoskip_record.ts";
 import { writeTwoskip } from "../../../src/formats/cyrus/twoskip_writer.ts";
 import * as databases from "../../support/databases.ts";
-import { fixturePath, unpackFixture } from "../../support/fixtures.ts";
+import { fixturePath, readOnlyFixture } from "../../support/fixtures.ts";
 import { property } from "../../support/property.ts";
 
 const SOUND = ["legacy-paths", "uuid-paths", "uuid-paths-3.12", "uuid-paths-master"];
@@ -39,7 +39,7 @@ describe("readTwoskip()", () => {
   for (const fixture of [...SOUND, ...VERSIONED]) {
     test(`finds nothing wrong in any database of ${fixture}`, () => {
       const paths = databases.filesWithMagic(
-        unpackFixture(`cyrus-spools/${fixture}`),
+        readOnlyFixture(`cyrus-spools/${fixture}`),
         TWOSKIP_MAGIC,
       );
       expect(paths.length).toBeGreaterThan(10);
@@ -51,7 +51,7 @@ describe("readTwoskip()", () => {
   }
 
   test("names the record whose value lost a bit, and gives the others", () => {
-    const root = unpackFixture("cyrus-spools/damaged");
+    const root = readOnlyFixture("cyrus-spools/damaged");
     const path = join(root, "spool/uuid/6/c/6cskuh38dea1hkjf2i5w54u8/cyrus.annotations");
     const { entries, problems } = readTwoskip(readFileSync(path));
     expect(entries).toEqual([]);
@@ -222,7 +222,7 @@ describe("writeTwoskip()", () => {
   });
 
   test("writes the empty database byte for byte as Cyrus does", () => {
-    const root = unpackFixture("cyrus-spools/uuid-paths");
+    const root = readOnlyFixture("cyrus-spools/uuid-paths");
     const empty = databases
       .filesWithMagic(root, TWOSKIP_MAGIC)
       .map((path) => readFileSync(path))
