@@ -19,6 +19,10 @@ export interface Limits {
   readonly headerFileBytes: number;
   /** User flags of a mailbox: 4 words of 32 bits in each index record. */
   readonly userFlags: number;
+  /** Bytes of one cyrus.index, cyrus.cache or cyrus.annotations of the store, read as a whole. */
+  readonly mailboxFileBytes: number;
+  /** Bytes of messages that one session may have staged and not yet applied. */
+  readonly stagingBytes: number;
   /** Records of one cyrus.index. */
   readonly indexRecords: number;
   /** Bytes of one cyrus.cache record. */
@@ -44,6 +48,8 @@ export const DEFAULT_LIMITS: Limits = {
   listItems: 16 * 1024 * 1024,
   headerFileBytes: 16 * 1024 * 1024,
   userFlags: 128,
+  mailboxFileBytes: 16 * 1024 * 1024 * 1024,
+  stagingBytes: 64 * 1024 * 1024 * 1024,
   indexRecords: 64 * 1024 * 1024,
   cacheRecordBytes: 64 * 1024 * 1024,
   folderDepth: 64,

@@ -1,0 +1,85 @@
+/**
+ * `.catalogue.sqlite`: what a user's folders are called and what belongs to the user rather than to a
+ * message. Names lead to uniqueids here and nowhere else. 64-bit numbers are kept as decimal text:
+ * SQLite's integers are signed. Everything of a message lives in the mailbox folder.
+ */
+
+import type { Database } from "bun:sqlite";
+import { REDO_SCHEMA } from "./journal.ts";
+import { openDatabase } from "./sqlite.ts";
+
+/**
+ * `committed` grows with each transaction that touches the mailbox: readers take it before and after.
+ * `name` is the internal name (`user.fred.Sub`). `intermediate` mailboxes have no folder.
+ * `annot_init` and `thrid_padded` say which form of SYNC_CRC_ANNOT the mailbox's peer computes.
+ */
+const SCHEMA = {
+  version: 1,
+  statements: `
+  CREATE TABLE about (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+  CREATE TABLE mailbox (
+    uniqueid TEXT PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    mbtype TEXT NOT NULL,
+    partition TEXT NOT NULL,
+    acl TEXT NOT NULL,
+    foldermodseq TEXT NOT NULL,
+    createdmodseq TEXT NOT NULL,
+    xconvmodseq TEXT,
+    raclmodseq TEXT,
+    jmapid TEXT,
+    quotaroot TEXT,
+    annot_variant TEXT,
+    intermediate INTEGER NOT NULL DEFAULT 0,
+    committed INTEGER NOT NULL DEFAULT 1
+  ) WITHOUT ROWID;
+  CREATE TABLE history (
+    uniqueid TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    until INTEGER NOT NULL,
+    PRIMARY KEY (uniqueid, number)
+  ) WITHOUT ROWID;
+  CREATE TABLE tombstone (
+    number INTEGER PRIMARY KEY,
+    uniqueid TEXT NOT NULL,
+    name TEXT NOT NULL,
+    deleted INTEGER NOT NULL,
+    trash TEXT NOT NULL,
+    mailbox TEXT NOT NULL
+  );
+  CREATE TABLE subscription (name TEXT PRIMARY KEY) WITHOUT ROWID;
+  CREATE TABLE seen (
+    uniqueid TEXT PRIMARY KEY,
+    lastread INTEGER NOT NULL,
+    lastuid INTEGER NOT NULL,
+    lastchange INTEGER NOT NULL,
+    seenuids TEXT NOT NULL
+  ) WITHOUT ROWID;
+  CREATE TABLE sieve (
+    filename TEXT PRIMARY KEY,
+    last_update INTEGER NOT NULL,
+    active INTEGER NOT NULL DEFAULT 0,
+    content BLOB NOT NULL
+  ) WITHOUT ROWID;
+  CREATE TABLE quota (
+    root TEXT NOT NULL,
+    resource TEXT NOT NULL,
+    value TEXT NOT NULL,
+    PRIMARY KEY (root, resource)
+  ) WITHOUT ROWID;
+  CREATE TABLE annotation (
+    uniqueid TEXT NOT NULL,
+    entry TEXT NOT NULL,
+    userid TEXT NOT NULL,
+    modseq TEXT NOT NULL,
+    value BLOB NOT NULL,
+    PRIMARY KEY (uniqueid, entry, userid)
+  ) WITHOUT ROWID;
+  ${REDO_SCHEMA}`,
+};
+
+/** Opens the catalogue at `path`. */
+export function openCatalogue(path: string, options: { readonly create: boolean }): Database {
+  return openDatabase(path, SCHEMA, options);
+}

@@ -1,0 +1,139 @@
+/**
+ * Where things lie in a store, and how names become paths (design.md, section 3).
+ *
+ *     STORE/user/f/fred@example.com/     a user's folder; shared/l/lists likewise for a shared top level
+ *         .catalogue.sqlite  .pool/3f/3fa9…  .trash/<time>/…  <uniqueid>/cyrus.index …
+ *
+ * Only user ids, shared top levels, uniqueids and GUIDs ever take part in a path, and each only in the
+ * form this file gives it. Mailbox names never do.
+ */
+import { createHash } from "node:crypto";
+import { utf8 } from "../../core/bytes.ts";
+import { AppError } from "../../core/errors.ts";
+
+/** Whose folder holds a mailbox: a user's, or that of the top level of a shared tree. */
+export type Owner =
+  | { readonly kind: "user"; readonly userid: string }
+  | { readonly kind: "shared"; readonly toplevel: string };
+
+export const CATALOGUE_FILE = ".catalogue.sqlite";
+export const POOL_FOLDER = ".pool";
+export const TRASH_FOLDER = ".trash";
+export const STAGING_FOLDER = ".staging";
+export const REGISTRY_FILE = "uniqueids.sqlite";
+export const SETTINGS_FILE = "bobbin.json";
+
+/** NAME_MAX of every file system we know of, in bytes. */
+const NAME_BYTES_MAX = 255;
+/** The longest user id or top level that is taken, in bytes; Cyrus' own names end at 490. */
+const OWNER_BYTES_MAX = 490;
+const UNIQUEID = /^[A-Za-z0-9][A-Za-z0-9-]{0,63}$/;
+const GUID = /^[0-9a-f]{40}$/;
+const PLAIN = /[a-z0-9@+_.-]/;
+
+/**
+ * The folder name of a user id or shared top level: bytes outside `[a-z0-9@+_.-]` and a leading dot
+ * as %XX. A name that would pass 255 bytes keeps its beginning and ends in `%~` and its SHA-1; `%~`
+ * is no escape, so a shortened name equals no other. The result depends on every byte of `name`.
+ */
+export function folderName(name: string): string {
+  const bytes = utf8(name);
+  if (bytes.length === 0 || bytes.length > OWNER_BYTES_MAX || name.includes("\0")) {
+    throw new AppError(
+      "refused",
+      `Cannot keep "${name}": a name has 1 to ${OWNER_BYTES_MAX} bytes`,
+      {
+        hint: "Choose a shorter name, without NUL bytes.",
+      },
+    );
+  }
+  const parts: string[] = [];
+  for (const [at, byte] of bytes.entries()) {
+    const letter = String.fromCharCode(byte);
+    const plain = PLAIN.test(letter) && !(at === 0 && letter === ".");
+    parts.push(plain ? letter : `%${byte.toString(16).toUpperCase().padStart(2, "0")}`);
+  }
+  const encoded = parts.join("");
+  if (encoded.length <= NAME_BYTES_MAX) return encoded;
+  const ending = `%~${createHash("sha1").update(bytes).digest("hex")}`;
+  let kept = "";
+  for (const part of parts) {
+    if (kept.length + part.length + ending.length > NAME_BYTES_MAX) break;
+    kept += part;
+  }
+  return kept + ending;
+}
+
+/** The name a folder was made from, or undefined if it is shortened or is no folder name of ours. */
+export function nameOfFolder(folder: string): string | undefined {
+  if (folder.includes("%~")) return undefined;
+  const bytes: number[] = [];
+  for (let at = 0; at < folder.length; at++) {
+    if (folder[at] !== "%") {
+      bytes.push(folder.charCodeAt(at));
+      continue;
+    }
+    const hex = folder.slice(at + 1, at + 3);
+    if (!/^[0-9A-F]{2}$/.test(hex)) return undefined;
+    bytes.push(Number.parseInt(hex, 16));
+    at += 2;
+  }
+  const name = Buffer.from(bytes).toString("utf8");
+  return name !== "" && folderName(name) === folder ? name : undefined;
+}
+
+/** The folder of `owner` below the store, with or without the level of first letters. */
+export function ownerFolder(owner: Owner, hashed: boolean): string {
+  const name = folderName(owner.kind === "user" ? owner.userid : owner.toplevel);
+  const top = owner.kind === "user" ? "user" : "shared";
+  return hashed ? `${top}/${firstLetter(name)}/${name}` : `${top}/${name}`;
+}
+
+/** The level of first letters: a to z, and q for all else, as Cyrus hashes. */
+export function firstLetter(folder: string): string {
+  const letter = folder[0] ?? "";
+  return /[a-z]/.test(letter) ? letter : "q";
+}
+
+/** `user:fred` or `shared:lists`: an owner as one word of a database or a message. */
+export function ownerWord(owner: Owner): string {
+  return owner.kind === "user" ? `user:${owner.userid}` : `shared:${owner.toplevel}`;
+}
+
+/** The inverse of `ownerWord`; undefined for a word of another form. */
+export function ownerOfWord(word: string): Owner | undefined {
+  const at = word.indexOf(":");
+  const name = word.slice(at + 1);
+  if (name === "") return undefined;
+  if (word.slice(0, at) === "user") return { kind: "user", userid: name };
+  if (word.slice(0, at) === "shared") return { kind: "shared", toplevel: name };
+  return undefined;
+}
+
+/** True for a uniqueid that may name a folder. */
+export function isUniqueid(text: string): boolean {
+  return UNIQUEID.test(text);
+}
+
+/** `uniqueid` as the name of a folder, or a refusal. Nothing else a peer sends becomes one. */
+export function mailboxFolder(uniqueid: string): string {
+  if (!isUniqueid(uniqueid)) {
+    throw new AppError("refused", `Cannot keep a mailbox with the uniqueid "${uniqueid}"`, {
+      context: { uniqueid },
+      hint: "A uniqueid is 1 to 64 letters, digits and dashes, and does not begin with a dash.",
+    });
+  }
+  return uniqueid;
+}
+
+/** The place of a message in the user's pool, from its GUID in lower-case hex. */
+export function poolPath(guid: string): string {
+  if (!GUID.test(guid))
+    throw new AppError("refused", `Cannot keep a message with the GUID "${guid}"`);
+  return `${POOL_FOLDER}/${guid.slice(0, 2)}/${guid}`;
+}
+
+/** `7.` for UID 7: the name of a message in its mailbox folder. */
+export function messageFile(uid: number): string {
+  return `${uid}.`;
+}

@@ -1,0 +1,242 @@
+/**
+ * One owner's folder, open: its catalogue, the writer lock, the one commit point and the reading that
+ * goes on beside it. Everything here is synchronous; a store worker or a test calls it directly.
+ */
+import type { Database } from "bun:sqlite";
+import { existsSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { AppError } from "../../core/errors.ts";
+import { DEFAULT_LIMITS, type Limits } from "../../core/limits.ts";
+import { openCatalogue } from "./catalogue.ts";
+import { DurableBatch, makeFolder, readWhole } from "./disk.ts";
+import {
+  dropSteps,
+  type MailboxStep,
+  overlay,
+  pendingSteps,
+  type RedoStep,
+  recordSteps,
+  replay,
+} from "./journal.ts";
+import { CATALOGUE_FILE, type Owner, ownerFolder, ownerWord } from "./layout.ts";
+import type { PoolContext } from "./pool.ts";
+import type { Registry } from "./registry.ts";
+import type { StoreSettings } from "./settings.ts";
+import { reading, writing } from "./sqlite.ts";
+
+/** What an owner's folder needs of the store that holds it. */
+export interface StoreContext {
+  readonly root: string;
+  readonly settings: StoreSettings;
+  readonly registry: Registry;
+  /** Seconds since 1970. */
+  readonly now: () => number;
+  readonly limits: Limits;
+}
+
+/** The files of a mailbox that are read and written as wholes or in place. */
+export type MailboxFile = "cyrus.index" | "cyrus.header" | "cyrus.cache" | "cyrus.annotations";
+
+/** Rereads of a mailbox that keeps changing under its reader before busy is reported. */
+const READ_ATTEMPTS = 20;
+
+/** A transaction being planned under the writer lock; nothing of it holds before its commit. */
+export interface Transaction {
+  readonly database: Database;
+  readonly pool: PoolContext;
+  /** Adds what is to be done to files after the commit. */
+  readonly step: (uniqueid: string, step: RedoStep) => void;
+}
+
+export class OwnerFolder {
+  readonly owner: Owner;
+  readonly folder: string;
+  readonly database: Database;
+  readonly #context: StoreContext;
+  readonly #path: string;
+
+  private constructor(owner: Owner, folder: string, context: StoreContext) {
+    this.owner = owner;
+    this.folder = folder;
+    this.#context = context;
+    this.#path = join(folder, CATALOGUE_FILE);
+    this.database = openCatalogue(this.#path, { create: true });
+  }
+
+  /**
+   * Opens `owner`'s folder and does what a killed writer left to do. Without `create`, undefined where
+   * the store has no such owner.
+   */
+  static open(
+    owner: Owner,
+    context: StoreContext,
+    options: { readonly create: boolean },
+  ): OwnerFolder | undefined {
+    const folder = join(context.root, ownerFolder(owner, context.settings.hash));
+    const isThere = existsSync(join(folder, CATALOGUE_FILE));
+    if (!isThere && !options.create) return undefined;
+    const made = isThere ? [] : makeFolder(folder);
+    const opened = new OwnerFolder(owner, folder, context);
+    try {
+      opened.#introduce(made);
+      if (opened.pending().length > 0) opened.settleIfSound();
+      return opened;
+    } catch (error) {
+      opened.close();
+      throw error;
+    }
+  }
+
+  /** Writes the owner's name into a new catalogue, and holds an old one to it. */
+  #introduce(made: readonly string[]): void {
+    const word = ownerWord(this.owner);
+    const find = this.database.query<{ value: string }, []>(
+      "SELECT value FROM about WHERE key = 'owner'",
+    );
+    if (find.get() === null) {
+      writing(this.database, this.#path, () => {
+        this.database.query("INSERT OR IGNORE INTO about VALUES ('owner', ?)").run(word);
+      });
+      const batch = new DurableBatch();
+      for (const folder of made) batch.folder(dirname(folder));
+      batch.folder(this.folder);
+      batch.flush(this.folder);
+    }
+    const found = find.get()?.value;
+    if (found === word) return;
+    throw new AppError(
+      "bad_data",
+      `Cannot open ${this.folder} as ${word}: it belongs to ${found}`,
+      {
+        context: { path: this.folder },
+        hint: "Folders of a store are not to be renamed or copied by hand.",
+      },
+    );
+  }
+
+  /**
+   * Runs `work` under the writer lock and commits what it planned: catalogue rows as they are written,
+   * steps on files by way of the journal. Returns when the commit is durable. A refusal is an error
+   * that `work` throws: then nothing has happened.
+   */
+  write<T>(work: (transaction: Transaction) => T): T {
+    const result = writing(this.database, this.#path, () => {
+      this.#settleLocked();
+      const batch = new DurableBatch();
+      const steps: MailboxStep[] = [];
+      const pool = { folder: this.folder, mode: this.#context.settings.pool, batch };
+      const value = work({
+        database: this.database,
+        pool,
+        step: (uniqueid, step) => steps.push({ uniqueid, step }),
+      });
+      batch.flush(this.folder);
+      recordSteps(this.database, steps);
+      const touch = this.database.query(
+        "UPDATE mailbox SET committed = committed + 1 WHERE uniqueid = ?",
+      );
+      for (const uniqueid of new Set(steps.map((step) => step.uniqueid))) touch.run(uniqueid);
+      return { value, steps: steps.length };
+    });
+    if (result.steps > 0) this.settleIfFree();
+    return result.value;
+  }
+
+  /**
+   * Does the steps that are left, unless another writer holds the lock (it will) or the disk cannot
+   * take them now (readers lay them over, and the next writer meets the same error). False where steps
+   * are left.
+   */
+  settleIfFree(): boolean {
+    // Losing the drop of rows in a power cut only means that the same bytes are written once more.
+    this.database.run("PRAGMA synchronous = NORMAL");
+    try {
+      writing(this.database, this.#path, () => this.#settleLocked());
+      return true;
+    } catch (error) {
+      if (error instanceof AppError && (error.code === "busy" || error.code === "io")) return false;
+      throw error;
+    } finally {
+      this.database.run("PRAGMA synchronous = FULL");
+    }
+  }
+
+  /** As `settleIfFree`, but steps that do not fit their files wait for fsck: reading the rest goes on. */
+  settleIfSound(): boolean {
+    try {
+      return this.settleIfFree();
+    } catch (error) {
+      if (error instanceof AppError && error.code === "bad_data") return false;
+      throw error;
+    }
+  }
+
+  #settleLocked(): void {
+    const steps = this.pending();
+    if (steps.length === 0) return;
+    const batch = new DurableBatch();
+    const release = (uniqueid: string) => this.#context.registry.release(uniqueid, this.owner);
+    replay(steps, { folder: this.folder, release, batch });
+    batch.flush(this.folder);
+    dropSteps(this.database);
+  }
+
+  /** The steps of committed transactions that are not done to the files yet. */
+  pending(): MailboxStep[] {
+    return reading(this.database, this.#path, () => pendingSteps(this.database));
+  }
+
+  /** Runs `work` on one snapshot of the catalogue. */
+  read<T>(work: (database: Database) => T): T {
+    return reading(this.database, this.#path, () => work(this.database));
+  }
+
+  /**
+   * The named files of a mailbox as the last commit left them, beside whatever a writer is doing now:
+   * the files with the journal laid over, read again if a commit fell in between. Undefined where the
+   * catalogue has no such mailbox.
+   */
+  readFiles<Name extends MailboxFile>(
+    uniqueid: string,
+    names: readonly Name[],
+  ): Readonly<Record<Name, Uint8Array | undefined>> | undefined {
+    for (let attempt = 0; attempt < READ_ATTEMPTS; attempt++) {
+      const before = this.read(() => ({
+        committed: this.#committed(uniqueid),
+        steps: pendingSteps(this.database, uniqueid),
+      }));
+      if (before.committed === undefined) return undefined;
+      const files = names.map((name) => {
+        const path = `${uniqueid}/${name}`;
+        const bytes = readWhole(join(this.folder, path), limitOf(name, this.#context.limits));
+        return [name, overlay(path, bytes, before.steps)] as const;
+      });
+      if (this.read(() => this.#committed(uniqueid)) === before.committed) {
+        return Object.fromEntries(files) as Record<Name, Uint8Array | undefined>;
+      }
+    }
+    throw new AppError(
+      "busy",
+      `Cannot read mailbox ${uniqueid} of ${ownerWord(this.owner)}: it keeps changing`,
+      {
+        context: { uniqueid },
+        hint: "Run it again.",
+      },
+    );
+  }
+
+  #committed(uniqueid: string): number | undefined {
+    return this.database
+      .query<{ committed: number }, [string]>("SELECT committed FROM mailbox WHERE uniqueid = ?")
+      .get(uniqueid)?.committed;
+  }
+
+  close(): void {
+    this.database.close();
+  }
+}
+
+/** The most bytes that a file of a mailbox may have. */
+function limitOf(name: MailboxFile, limits: Limits = DEFAULT_LIMITS): number {
+  return name === "cyrus.header" ? limits.headerFileBytes : limits.mailboxFileBytes;
+}

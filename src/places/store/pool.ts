@@ -1,0 +1,151 @@
+/**
+ * The pool of one user: one file per message GUID, and `N.` in the mailbox folders hard-linked to it.
+ * A name in the pool is made only after the bytes under it are durable, so a power cut cannot leave a
+ * whole name on half a message. Where a link cannot be (EXDEV, EPERM, a full inode) a copy is made.
+ */
+import { constants, copyFileSync, linkSync, lstatSync, renameSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { AppError, errnoOf } from "../../core/errors.ts";
+import { DurableBatch, diskError, makeFolder, removeFile, statOf, syncPath } from "./disk.ts";
+import { messageFile, poolPath } from "./layout.ts";
+import { readMessageFacts } from "./message_file.ts";
+import { LINK_REFUSED } from "./settings.ts";
+
+export interface PoolContext {
+  /** The owner's folder. */
+  readonly folder: string;
+  /** As the store was probed: whether mailbox folders hold links or copies. */
+  readonly mode: "link" | "copy";
+  /** Takes what must be durable before the transaction may commit. */
+  readonly batch: DurableBatch;
+}
+
+/** A message that a mailbox is about to name. */
+export interface Arrival {
+  readonly guid: string;
+  /** The session's staged file. */
+  readonly staged: string;
+}
+
+/** Puts all arrivals into the pool; those already there with the right bytes are left alone. */
+export function admit(arrivals: readonly Arrival[], context: PoolContext): void {
+  const missing = arrivals.filter((arrival) => !isPresent(arrival, context));
+  const staged = new DurableBatch();
+  for (const arrival of missing) staged.file(arrival.staged);
+  const first = missing[0];
+  if (first !== undefined) staged.flush(dirname(first.staged));
+  for (const arrival of missing) enter(arrival, context);
+}
+
+/** True where the pool holds the message: the same inode, or a file with the right SHA-1. */
+function isPresent(arrival: Arrival, context: PoolContext): boolean {
+  const pooled = join(context.folder, poolPath(arrival.guid));
+  const stat = statOf(pooled, lstatSync);
+  if (stat === undefined) return false;
+  const staged = lstatSync(arrival.staged);
+  if (staged.ino === stat.ino && staged.dev === stat.dev) return true;
+  // Bytes that rotted under their name must not swallow the good ones that just came.
+  return stat.size === staged.size && readMessageFacts(pooled)?.guid === arrival.guid;
+}
+
+function enter(arrival: Arrival, context: PoolContext): void {
+  const pooled = join(context.folder, poolPath(arrival.guid));
+  for (const made of makeFolder(dirname(pooled))) context.batch.folder(dirname(made));
+  context.batch.folder(dirname(pooled));
+  try {
+    if (context.mode === "link" && statOf(pooled, lstatSync) === undefined) {
+      if (tryLink(arrival.staged, pooled)) return;
+    }
+    const next = `${pooled}.NEW`;
+    removeFile(next);
+    copyFileSync(arrival.staged, next, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
+    syncPath(next, "file");
+    renameSync(next, pooled);
+  } catch (error) {
+    throw diskError(error, `keep message ${arrival.guid}`, pooled);
+  }
+}
+
+/** Links; false where the file system refuses links here but would take a copy. */
+function tryLink(from: string, to: string): boolean {
+  try {
+    linkSync(from, to);
+    return true;
+  } catch (error) {
+    if (LINK_REFUSED.has(errnoOf(error) ?? "")) return false;
+    throw error;
+  }
+}
+
+/**
+ * Brings a message of the pool into a mailbox folder as `uid.`. A file that is there already belongs
+ * to no record (the caller has looked): a killed transaction left it, and it stays only if it is the
+ * very same inode.
+ */
+export function placeMessage(
+  guid: string,
+  target: { uniqueid: string; uid: number },
+  context: PoolContext,
+): void {
+  const pooled = join(context.folder, poolPath(guid));
+  const folder = join(context.folder, target.uniqueid);
+  const path = join(folder, messageFile(target.uid));
+  context.batch.folder(folder);
+  try {
+    if (statOf(path, lstatSync) !== undefined) {
+      if (sameInode(path, pooled)) return;
+      removeFile(path);
+    }
+    if (context.mode === "link" && linkFromPool(pooled, path, context)) return;
+    copyFileSync(pooled, path, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
+    context.batch.file(path);
+  } catch (error) {
+    throw diskError(error, `place message ${target.uid}`, path);
+  }
+}
+
+function sameInode(left: string, right: string): boolean {
+  const a = statOf(left, lstatSync);
+  const b = statOf(right, lstatSync);
+  return a !== undefined && b !== undefined && a.ino === b.ino && a.dev === b.dev;
+}
+
+/**
+ * Links a message out of the pool. An inode that can take no more links (65,000 on ext4) is followed
+ * by a fresh copy under the same pool name, which takes the next 65,000.
+ */
+function linkFromPool(pooled: string, path: string, context: PoolContext): boolean {
+  try {
+    linkSync(pooled, path);
+    return true;
+  } catch (error) {
+    const errno = errnoOf(error) ?? "";
+    if (errno !== "EMLINK") {
+      if (LINK_REFUSED.has(errno)) return false;
+      throw error;
+    }
+  }
+  const next = `${pooled}.NEW`;
+  removeFile(next);
+  copyFileSync(pooled, next, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
+  syncPath(next, "file");
+  renameSync(next, pooled);
+  context.batch.folder(dirname(pooled));
+  return tryLink(pooled, path);
+}
+
+/** The path of a message in the pool whose bytes were just found to be right, or undefined. */
+export function soundInPool(folder: string, guid: string): string | undefined {
+  const path = join(folder, poolPath(guid));
+  const facts = readMessageFacts(path);
+  return facts?.guid === guid ? path : undefined;
+}
+
+/** Refuses a message that the session has not staged. */
+export function requireStaged(path: string | undefined, guid: string): string {
+  if (path !== undefined) return path;
+  throw new AppError("refused", `Cannot append message ${guid}: it was neither sent nor reserved`, {
+    context: { guid },
+    hint: "Send it with APPLY MESSAGE in the same session first.",
+  });
+}

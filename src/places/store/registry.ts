@@ -1,0 +1,105 @@
+/**
+ * `uniqueids.sqlite`: which owner holds a uniqueid, for the whole store. A uniqueid is claimed here
+ * before the owner's transaction commits, so two owners can never both hold it; a claim that was left
+ * by a killed process is found stale by looking into the owner's catalogue under its writer lock.
+ */
+import type { Database } from "bun:sqlite";
+import { join } from "node:path";
+import { AppError } from "../../core/errors.ts";
+import { type Owner, ownerOfWord, ownerWord, REGISTRY_FILE } from "./layout.ts";
+import { openDatabase, sqliteError, writing } from "./sqlite.ts";
+
+const SCHEMA = {
+  version: 1,
+  statements: "CREATE TABLE claim (uniqueid TEXT PRIMARY KEY, owner TEXT NOT NULL) WITHOUT ROWID",
+};
+
+export interface Claim {
+  readonly uniqueid: string;
+  readonly owner: Owner;
+}
+
+/** The registry of one store, open. */
+export class Registry {
+  readonly path: string;
+  readonly #database: Database;
+
+  constructor(root: string, options: { readonly create: boolean }) {
+    this.path = join(root, REGISTRY_FILE);
+    this.#database = openDatabase(this.path, SCHEMA, options);
+  }
+
+  /** Who holds `uniqueid`, or undefined. */
+  holder(uniqueid: string): Owner | undefined {
+    try {
+      const row = this.#database
+        .query<{ owner: string }, [string]>("SELECT owner FROM claim WHERE uniqueid = ?")
+        .get(uniqueid);
+      return row === null ? undefined : this.#owner(row.owner);
+    } catch (error) {
+      throw sqliteError(error, this.path);
+    }
+  }
+
+  /**
+   * Claims `uniqueid` for `owner`, durably. Where another holds it, `isStale` decides, and only a
+   * stale claim is taken over. Returns the other holder where the claim stands.
+   */
+  claim(uniqueid: string, owner: Owner, isStale: (holder: Owner) => boolean): Owner | undefined {
+    const word = ownerWord(owner);
+    const before = this.holder(uniqueid);
+    if (before !== undefined && ownerWord(before) === word) return undefined;
+    if (before !== undefined && !isStale(before)) return before;
+    return writing(this.#database, this.path, () => {
+      const now = this.holder(uniqueid);
+      if (now !== undefined && (before === undefined || ownerWord(now) !== ownerWord(before)))
+        return now;
+      this.#database.query("INSERT OR REPLACE INTO claim VALUES (?, ?)").run(uniqueid, word);
+      return undefined;
+    });
+  }
+
+  /** Gives `uniqueid` up if `owner` holds it. */
+  release(uniqueid: string, owner: Owner): void {
+    writing(this.#database, this.path, () => {
+      this.#database
+        .query("DELETE FROM claim WHERE uniqueid = ? AND owner = ?")
+        .run(uniqueid, ownerWord(owner));
+    });
+  }
+
+  /** Every claim, by uniqueid. */
+  claims(): Claim[] {
+    try {
+      return this.#database
+        .query<{ uniqueid: string; owner: string }, []>(
+          "SELECT uniqueid, owner FROM claim ORDER BY uniqueid",
+        )
+        .all()
+        .map((row) => ({ uniqueid: row.uniqueid, owner: this.#owner(row.owner) }));
+    } catch (error) {
+      throw sqliteError(error, this.path);
+    }
+  }
+
+  /** Makes the claims exactly these, as `store reconstruct` found them. */
+  rebuild(claims: readonly Claim[]): void {
+    writing(this.#database, this.path, () => {
+      this.#database.run("DELETE FROM claim");
+      const insert = this.#database.query("INSERT INTO claim VALUES (?, ?)");
+      for (const claim of claims) insert.run(claim.uniqueid, ownerWord(claim.owner));
+    });
+  }
+
+  close(): void {
+    this.#database.close();
+  }
+
+  #owner(word: string): Owner {
+    const owner = ownerOfWord(word);
+    if (owner !== undefined) return owner;
+    throw new AppError("bad_data", `Cannot use ${this.path}: "${word}" is no owner`, {
+      hint: "Run `bobbin store reconstruct`.",
+    });
+  }
+}
