@@ -79,6 +79,26 @@ const OTHERS: Readonly<Record<string, CatalogueRow>> = {
   EX01: row("cyrus.expunge of Cyrus 2.3 present", "warning", "export its messages first"),
 };
 
+/** What only Bobbin's store has. */
+const STORE: Readonly<Record<string, CatalogueRow>> = {
+  ST01: row("mailbox of the catalogue without a sound folder", "critical", "reconstruct"),
+  ST02: row("mailbox folder that the catalogue does not name", "error", "reconstruct"),
+  ST03: row("cyrus.header has another name than the catalogue", "warning", "the catalogue wins"),
+  ST04: row("leftover of a transaction that did not commit", "info", "none: gc removes it"),
+  ST05: row("message in the pool is not what its name says", "critical", "take a sound copy"),
+  ST06: row("message of a record that the pool lacks", "info", "link it back from the folder"),
+  ST07: row("file in the pool that no record names", "info", "none: gc removes it"),
+  ST08: row("uniqueid not registered for its owner", "error", "reconstruct"),
+  ST09: row("uniqueid registered for an owner who has no such mailbox", "info", "none: taken over"),
+  ST10: row(
+    "committed change not yet written to its file",
+    "info",
+    "none: the next writer does it",
+  ),
+  ST11: row("staged messages of a session", "info", "none: gc removes them when it is over"),
+  ST12: row("trash and tombstones disagree", "warning", "none: gc removes it in time"),
+};
+
 /** Every code that a check may use. */
 export const CATALOGUE: Readonly<Record<string, CatalogueRow>> = {
   ...INDEX,
@@ -87,6 +107,7 @@ export const CATALOGUE: Readonly<Record<string, CatalogueRow>> = {
   ...MESSAGES,
   ...DATABASES,
   ...OTHERS,
+  ...STORE,
 };
 
 /** The facts of one finding; `text` and `severity` default to the catalogue's. */

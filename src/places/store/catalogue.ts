@@ -10,8 +10,9 @@ import { openDatabase } from "./sqlite.ts";
 
 /**
  * `committed` grows with each transaction that touches the mailbox: readers take it before and after.
- * `name` is the internal name (`user.fred.Sub`). `intermediate` mailboxes have no folder.
- * `annot_init` and `thrid_padded` say which form of SYNC_CRC_ANNOT the mailbox's peer computes.
+ * `name` is the internal name (`user.fred.Sub`), `state` what the peer said that no file of the folder
+ * keeps (mailbox_rows.ts). `intermediate` mailboxes have no folder. `annot_variant` is the form of
+ * SYNC_CRC_ANNOT that the mailbox's peer computes, where it is not that of the folder.
  */
 const SCHEMA = {
   version: 1,
@@ -20,17 +21,9 @@ const SCHEMA = {
   CREATE TABLE mailbox (
     uniqueid TEXT PRIMARY KEY,
     name TEXT NOT NULL UNIQUE,
-    mbtype TEXT NOT NULL,
-    partition TEXT NOT NULL,
-    acl TEXT NOT NULL,
-    foldermodseq TEXT NOT NULL,
-    createdmodseq TEXT NOT NULL,
-    xconvmodseq TEXT,
-    raclmodseq TEXT,
-    jmapid TEXT,
-    quotaroot TEXT,
-    annot_variant TEXT,
+    state TEXT NOT NULL,
     intermediate INTEGER NOT NULL DEFAULT 0,
+    annot_variant TEXT,
     committed INTEGER NOT NULL DEFAULT 1
   ) WITHOUT ROWID;
   CREATE TABLE history (
@@ -72,7 +65,7 @@ const SCHEMA = {
     uniqueid TEXT NOT NULL,
     entry TEXT NOT NULL,
     userid TEXT NOT NULL,
-    modseq TEXT NOT NULL,
+    modseq TEXT,
     value BLOB NOT NULL,
     PRIMARY KEY (uniqueid, entry, userid)
   ) WITHOUT ROWID;

@@ -10,8 +10,9 @@
  * writer after a kill, or whoever opens the user. Readers lay the rows over the files instead.
  */
 import type { Database } from "bun:sqlite";
-import { closeSync, constants, lstatSync, openSync, renameSync } from "node:fs";
+import { closeSync, constants, lstatSync, openSync, renameSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { assert } from "../../core/assert.ts";
 import { viewOf } from "../../core/bytes.ts";
 import { AppError, errnoOf } from "../../core/errors.ts";
 import {
@@ -23,8 +24,10 @@ import {
   removeFile,
   replaceFile,
   statOf,
+  syncPath,
   writeFully,
 } from "./disk.ts";
+import { TRASH_FOLDER } from "./layout.ts";
 
 /** What cyrus.index must look like for a write into it to be done: else somebody else replaced it. */
 export interface IndexFit {
@@ -49,6 +52,8 @@ export type RedoStep =
   | { readonly kind: "move"; readonly path: string; readonly target: string }
   /** A message removed; done already where it is absent. */
   | { readonly kind: "unlink"; readonly path: string }
+  /** A folder of the trash removed with all in it. */
+  | { readonly kind: "erase"; readonly path: string }
   /** A uniqueid given back to the store's registry. */
   | { readonly kind: "release"; readonly uniqueid: string };
 
@@ -134,7 +139,7 @@ function stepOfRow(row: RedoRow): RedoStep {
   }
   if (row.kind === "replace" && bytes !== null) return { kind: "replace", path, bytes };
   if (row.kind === "move" && row.target !== null) return { kind: "move", path, target: row.target };
-  if (row.kind === "unlink") return { kind: "unlink", path };
+  if (row.kind === "unlink" || row.kind === "erase") return { kind: row.kind, path };
   if (row.kind === "release") return { kind: "release", uniqueid: path };
   throw new AppError("bad_data", `Cannot replay the journal: a step of kind "${row.kind}"`, {
     hint: "Use the release of Bobbin that wrote it, or a later one.",
@@ -248,11 +253,18 @@ function replayOne(step: RedoStep, context: ReplayContext): void {
     moveFolder(path, join(context.folder, step.target), context.batch);
   else if (step.kind === "unlink") {
     if (removeFile(path)) context.batch.folder(parent);
+  } else {
+    assert(step.path.startsWith(`${TRASH_FOLDER}/`), `${step.path} is not in the trash`);
+    // What was moved out of the folder must be safe at its new place before the old one goes.
+    context.batch.flush(context.folder);
+    rmSync(path, { recursive: true, force: true });
+    context.batch.folder(parent);
   }
 }
 
 function moveFolder(path: string, target: string, batch: DurableBatch): void {
-  for (const made of makeFolder(dirname(target))) batch.folder(dirname(made));
+  // A folder must not go into one that a power cut could take back.
+  for (const made of makeFolder(dirname(target))) syncPath(dirname(made), "folder");
   try {
     renameSync(path, target);
   } catch (error) {

@@ -8,13 +8,9 @@
  * form this file gives it. Mailbox names never do.
  */
 import { createHash } from "node:crypto";
-import { utf8 } from "../../core/bytes.ts";
+import { fromLatin1, latin1 } from "../../core/bytes.ts";
 import { AppError } from "../../core/errors.ts";
-
-/** Whose folder holds a mailbox: a user's, or that of the top level of a shared tree. */
-export type Owner =
-  | { readonly kind: "user"; readonly userid: string }
-  | { readonly kind: "shared"; readonly toplevel: string };
+import type { Owner } from "../../model/names.ts";
 
 export const CATALOGUE_FILE = ".catalogue.sqlite";
 export const POOL_FOLDER = ".pool";
@@ -32,18 +28,18 @@ const GUID = /^[0-9a-f]{40}$/;
 const PLAIN = /[a-z0-9@+_.-]/;
 
 /**
- * The folder name of a user id or shared top level: bytes outside `[a-z0-9@+_.-]` and a leading dot
+ * The folder name of a user id or shared top level, given in latin1 as everywhere: bytes outside `[a-z0-9@+_.-]` and a leading dot
  * as %XX. A name that would pass 255 bytes keeps its beginning and ends in `%~` and its SHA-1; `%~`
  * is no escape, so a shortened name equals no other. The result depends on every byte of `name`.
  */
 export function folderName(name: string): string {
-  const bytes = utf8(name);
-  if (bytes.length === 0 || bytes.length > OWNER_BYTES_MAX || name.includes("\0")) {
+  const bytes = fromLatin1(name);
+  if (!/^[\x01-\xff]+$/.test(name) || bytes.length > OWNER_BYTES_MAX) {
     throw new AppError(
       "refused",
       `Cannot keep "${name}": a name has 1 to ${OWNER_BYTES_MAX} bytes`,
       {
-        hint: "Choose a shorter name, without NUL bytes.",
+        hint: "Names are bytes, as latin1, without NUL.",
       },
     );
   }
@@ -78,7 +74,7 @@ export function nameOfFolder(folder: string): string | undefined {
     bytes.push(Number.parseInt(hex, 16));
     at += 2;
   }
-  const name = Buffer.from(bytes).toString("utf8");
+  const name = latin1(Uint8Array.from(bytes));
   return name !== "" && folderName(name) === folder ? name : undefined;
 }
 

@@ -7,6 +7,7 @@ import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { AppError } from "../../core/errors.ts";
 import { DEFAULT_LIMITS, type Limits } from "../../core/limits.ts";
+import type { Owner } from "../../model/names.ts";
 import { openCatalogue } from "./catalogue.ts";
 import { DurableBatch, makeFolder, readWhole } from "./disk.ts";
 import {
@@ -18,7 +19,7 @@ import {
   recordSteps,
   replay,
 } from "./journal.ts";
-import { CATALOGUE_FILE, type Owner, ownerFolder, ownerWord } from "./layout.ts";
+import { CATALOGUE_FILE, mailboxFolder, ownerFolder, ownerWord } from "./layout.ts";
 import type { PoolContext } from "./pool.ts";
 import type { Registry } from "./registry.ts";
 import type { StoreSettings } from "./settings.ts";
@@ -46,6 +47,8 @@ export interface Transaction {
   readonly pool: PoolContext;
   /** Adds what is to be done to files after the commit. */
   readonly step: (uniqueid: string, step: RedoStep) => void;
+  /** Makes a mailbox's folder where there is none, so that messages can be put there before the commit. */
+  readonly makeMailboxFolder: (uniqueid: string) => void;
 }
 
 export class OwnerFolder {
@@ -129,6 +132,10 @@ export class OwnerFolder {
         database: this.database,
         pool,
         step: (uniqueid, step) => steps.push({ uniqueid, step }),
+        makeMailboxFolder: (uniqueid) => {
+          const made = makeFolder(join(this.folder, mailboxFolder(uniqueid)));
+          for (const path of made) batch.folder(dirname(path));
+        },
       });
       batch.flush(this.folder);
       recordSteps(this.database, steps);

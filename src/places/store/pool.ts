@@ -5,7 +5,7 @@
  */
 import { constants, copyFileSync, linkSync, lstatSync, renameSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { AppError, errnoOf } from "../../core/errors.ts";
+import { errnoOf } from "../../core/errors.ts";
 import { DurableBatch, diskError, makeFolder, removeFile, statOf, syncPath } from "./disk.ts";
 import { messageFile, poolPath } from "./layout.ts";
 import { readMessageFacts } from "./message_file.ts";
@@ -139,13 +139,4 @@ export function soundInPool(folder: string, guid: string): string | undefined {
   const path = join(folder, poolPath(guid));
   const facts = readMessageFacts(path);
   return facts?.guid === guid ? path : undefined;
-}
-
-/** Refuses a message that the session has not staged. */
-export function requireStaged(path: string | undefined, guid: string): string {
-  if (path !== undefined) return path;
-  throw new AppError("refused", `Cannot append message ${guid}: it was neither sent nor reserved`, {
-    context: { guid },
-    hint: "Send it with APPLY MESSAGE in the same session first.",
-  });
 }

@@ -6,7 +6,8 @@
 import type { Database } from "bun:sqlite";
 import { join } from "node:path";
 import { AppError } from "../../core/errors.ts";
-import { type Owner, ownerOfWord, ownerWord, REGISTRY_FILE } from "./layout.ts";
+import type { Owner } from "../../model/names.ts";
+import { ownerOfWord, ownerWord, REGISTRY_FILE } from "./layout.ts";
 import { openDatabase, sqliteError, writing } from "./sqlite.ts";
 
 const SCHEMA = {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
+import { latin1, utf8 } from "../../../src/core/bytes.ts";
 import { AppError } from "../../../src/core/errors.ts";
 import {
   folderName,
@@ -24,7 +25,7 @@ describe("folderName()", () => {
     ["100%", "100%25"],
     ["%41", "%2541"],
     ["Fred", "%46red"],
-    ["jörg", "j%C3%B6rg"],
+    [latin1(utf8("jörg")), "j%C3%B6rg"],
     ["a b", "a%20b"],
     ["a^b", "a%5Eb"],
   ];
@@ -37,28 +38,27 @@ describe("folderName()", () => {
 
   test("folderName() keeps 255 plain bytes and shortens what would be longer", () => {
     expect(folderName("a".repeat(255))).toBe("a".repeat(255));
-    const long = folderName("é".repeat(120)); // 240 bytes, 720 once escaped
+    const long = folderName("\xc3\xa9".repeat(120)); // 240 bytes, 720 once escaped
     expect(long.length).toBeLessThanOrEqual(255);
     expect(long).toMatch(/^(%C3%A9)+(%C3)?%~[0-9a-f]{40}$/);
     expect(nameOfFolder(long)).toBeUndefined();
   });
 
   test("folderName() tells long names apart by every byte", () => {
-    const start = "é".repeat(119);
+    const start = "\xc3\xa9".repeat(119);
     expect(folderName(`${start}ab`)).not.toBe(folderName(`${start}ac`));
   });
 
-  test("folderName() refuses an empty name, NUL and 491 bytes", () => {
-    for (const name of ["", "a\0b", "a".repeat(491)])
+  test("folderName() refuses an empty name, NUL, 491 bytes and what is not latin1", () => {
+    for (const name of ["", "a\0b", "a".repeat(491), "\u20ac"])
       expect(() => folderName(name)).toThrow(AppError);
   });
 
   test("folderName() gives one safe path component, another for each name", () => {
-    const names = fc.string({ minLength: 1, maxLength: 80, unit: "binary" });
+    const bytes = fc.integer({ min: 1, max: 255 }).map((byte) => String.fromCharCode(byte));
+    const names = fc.string({ minLength: 1, maxLength: 80, unit: bytes });
     fc.assert(
       fc.property(names, names, (left, right) => {
-        fc.pre(!left.includes("\0") && !right.includes("\0"));
-        fc.pre(left.isWellFormed() && right.isWellFormed());
         const folder = folderName(left);
         expect(folder).toMatch(/^(?!\.)[a-z0-9@+_.%A-F~-]{1,255}$/);
         expect(folder === folderName(right)).toBe(left === right);

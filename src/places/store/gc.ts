@@ -1,0 +1,206 @@
+/**
+ * Taking out what nothing needs any more: messages expunged long ago, pool files that no record names,
+ * trash past its time, and what killed sessions and transactions left. Each step holds the owner's
+ * writer lock, so that nothing can come to need a file while it goes.
+ */
+import { lstatSync, rmSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { AppError } from "../../core/errors.ts";
+import { hasBit, INTERNAL_FLAG } from "../../formats/cyrus/index_flags.ts";
+import { isGuid } from "../../model/guid.ts";
+import { namesIn, removeFile, statOf } from "./disk.ts";
+import { messageFile, POOL_FOLDER, STAGING_FOLDER } from "./layout.ts";
+import { allMailboxes, type MailboxRow, removeTombstone, tombstones } from "./mailbox_rows.ts";
+import { openImage } from "./open_image.ts";
+import type { OwnerFolder, Transaction } from "./owner_folder.ts";
+
+/** A pool file younger than this stays: a transaction may be about to name it. */
+const YOUNG_SECONDS = 24 * 60 * 60;
+
+export interface GcOptions {
+  /** Seconds since 1970. */
+  readonly now: number;
+  /** How long what was deleted or expunged stays. */
+  readonly retentionSeconds: number;
+}
+
+export interface GcResult {
+  /** Messages expunged long ago whose files went. */
+  readonly unlinked: number;
+  readonly poolFiles: number;
+  readonly poolBytes: number;
+  /** Mailboxes that left the trash. */
+  readonly trash: number;
+  /** Leftovers of transactions that did not commit. */
+  readonly leftovers: number;
+  /** Why the pool was left alone, where it was. */
+  readonly skipped: readonly string[];
+}
+
+/** Cleans one owner's folder. */
+export function collectOwner(folder: OwnerFolder, options: GcOptions): GcResult {
+  const unlinked = folder.write((transaction) => unlinkExpunged(folder, transaction, options));
+  const trash = emptyTrash(folder, options);
+  return { unlinked, trash, ...folder.write(() => cleanFiles(folder, options)) };
+}
+
+/** Marks records whose message has been expunged long enough as unlinked; their files follow. */
+function unlinkExpunged(folder: OwnerFolder, transaction: Transaction, options: GcOptions): number {
+  const before = options.now - options.retentionSeconds;
+  let count = 0;
+  for (const row of foldersOf(folder)) {
+    const image = openImage(folder, row);
+    const { firstExpunged } = image.index.header;
+    if (firstExpunged === 0 || firstExpunged > before) continue;
+    let first = 0;
+    for (const record of [...image.index.records()]) {
+      const { systemFlags, lastUpdated, uid } = record;
+      const isHidden = hasBit(systemFlags, INTERNAL_FLAG.expunged);
+      if (!isHidden || hasBit(systemFlags, INTERNAL_FLAG.unlinked)) continue;
+      if (lastUpdated > before) {
+        first = first === 0 ? lastUpdated : Math.min(first, lastUpdated);
+        continue;
+      }
+      image.put({ ...record, systemFlags: (systemFlags | INTERNAL_FLAG.unlinked) >>> 0 }, []);
+      const path = `${row.uniqueid}/${messageFile(uid)}`;
+      transaction.step(row.uniqueid, { kind: "unlink", path });
+      count++;
+    }
+    image.index.setHeader({ firstExpunged: first });
+    for (const step of image.steps()) transaction.step(row.uniqueid, step);
+  }
+  return count;
+}
+
+function foldersOf(folder: OwnerFolder): MailboxRow[] {
+  return folder.read(allMailboxes).filter((row) => !row.intermediate);
+}
+
+/** Removes deleted mailboxes past their time: the tombstone at the commit, the folder after it. */
+function emptyTrash(folder: OwnerFolder, options: GcOptions): number {
+  return folder.write(({ database, step }) => {
+    let count = 0;
+    for (const grave of tombstones(database)) {
+      if (grave.deleted > options.now - options.retentionSeconds) continue;
+      if (grave.trash !== "") step(grave.uniqueid, { kind: "erase", path: dirname(grave.trash) });
+      removeTombstone(database, grave.number);
+      forget(database, grave.uniqueid);
+      count++;
+    }
+    return count;
+  });
+}
+
+/** Drops the rows of a mailbox that no longer exists in any form. */
+function forget(database: Transaction["database"], uniqueid: string): void {
+  const isLeft =
+    database.query("SELECT 1 FROM mailbox WHERE uniqueid = ?").get(uniqueid) !== null ||
+    database.query("SELECT 1 FROM tombstone WHERE uniqueid = ?").get(uniqueid) !== null;
+  if (isLeft) return;
+  for (const table of ["history", "annotation"]) {
+    database.query(`DELETE FROM ${table} WHERE uniqueid = ?`).run(uniqueid);
+  }
+}
+
+type CleanResult = Omit<GcResult, "unlinked" | "trash">;
+
+/** Removes files that no committed record needs. One index that cannot be read keeps the whole pool. */
+function cleanFiles(folder: OwnerFolder, options: GcOptions): CleanResult {
+  const skipped: string[] = [];
+  const guids = new Set<string>();
+  let leftovers = removeOrphanFolders(folder, options);
+  for (const row of foldersOf(folder)) {
+    try {
+      const { index } = openImage(folder, row);
+      for (const { guid, systemFlags } of index.records()) {
+        if (!hasBit(systemFlags, INTERNAL_FLAG.unlinked)) guids.add(guid);
+      }
+      leftovers += removeLateMessages(folder, row, { lastUid: index.header.lastUid, ...options });
+    } catch (error) {
+      if (!(error instanceof AppError)) throw error;
+      skipped.push(error.message);
+    }
+  }
+  if (skipped.length > 0) return { poolFiles: 0, poolBytes: 0, leftovers, skipped };
+  return { ...cleanPool(folder, guids, options), leftovers, skipped };
+}
+
+/** A file that is old enough that no transaction under way can be about to use it. */
+function isOld(path: string, options: GcOptions): boolean {
+  const stat = statOf(path, lstatSync);
+  return stat !== undefined && stat.ctimeMs / 1000 < options.now - YOUNG_SECONDS;
+}
+
+/** Folders of mailboxes whose creation did not commit: they hold messages and nothing else. */
+function removeOrphanFolders(folder: OwnerFolder, options: GcOptions): number {
+  const known = new Set(folder.read(allMailboxes).map((row) => row.uniqueid));
+  let count = 0;
+  for (const name of namesIn(folder.folder)) {
+    const path = join(folder.folder, name);
+    if (name.startsWith(".") || known.has(name) || !isOld(path, options)) continue;
+    if (namesIn(path).some((file) => !/^[1-9]\d*\.$/.test(file))) continue; // a lost mailbox: fsck's
+    rmSync(path, { recursive: true });
+    count++;
+  }
+  return count;
+}
+
+/** Messages above the last UID: their transaction did not commit. */
+function removeLateMessages(
+  folder: OwnerFolder,
+  row: MailboxRow,
+  options: GcOptions & { readonly lastUid: number },
+): number {
+  let count = 0;
+  for (const file of namesIn(join(folder.folder, row.uniqueid))) {
+    const path = join(folder.folder, row.uniqueid, file);
+    const isLate = /^[1-9]\d*\.$/.test(file) && Number(file.slice(0, -1)) > options.lastUid;
+    if (isLate && isOld(path, options) && removeFile(path)) count++;
+  }
+  return count;
+}
+
+function cleanPool(
+  folder: OwnerFolder,
+  guids: ReadonlySet<string>,
+  options: GcOptions,
+): { poolFiles: number; poolBytes: number } {
+  const pool = join(folder.folder, POOL_FOLDER);
+  let poolFiles = 0;
+  let poolBytes = 0;
+  for (const prefix of namesIn(pool)) {
+    for (const name of namesIn(join(pool, prefix))) {
+      const path = join(pool, prefix, name);
+      const stat = statOf(path, lstatSync);
+      const isFree = !guids.has(name) && (isGuid(name) || name.endsWith(".NEW"));
+      if (stat === undefined || !isFree || stat.nlink > 1 || !isOld(path, options)) continue;
+      if (removeFile(path)) {
+        poolFiles++;
+        poolBytes += stat.size;
+      }
+    }
+  }
+  return { poolFiles, poolBytes };
+}
+
+/** Removes what sessions left whose process is gone. Returns how many. */
+export function collectStaging(root: string): number {
+  let count = 0;
+  for (const name of namesIn(join(root, STAGING_FOLDER))) {
+    const pid = /^(?:probe\.)?(\d+)/.exec(name)?.[1];
+    if (pid === undefined || isAlive(Number(pid))) continue;
+    rmSync(join(root, STAGING_FOLDER, name), { recursive: true, force: true });
+    count++;
+  }
+  return count;
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    // Another user's process answers EPERM: it lives.
+    return !(error instanceof Error && "code" in error && error.code === "ESRCH");
+  }
+}

@@ -1,0 +1,30 @@
+/** Opens a mailbox of the store for a transaction or a reader. */
+import { viewOf } from "../../core/bytes.ts";
+import { AppError } from "../../core/errors.ts";
+import type { Owner } from "../../model/names.ts";
+import { ANNOT_VARIANTS } from "../../model/sync_crc.ts";
+import { IMAGE_FILES, MailboxImage } from "./mailbox_image.ts";
+import type { MailboxRow } from "./mailbox_rows.ts";
+import type { OwnerFolder } from "./owner_folder.ts";
+import type { CrcForm } from "./record_crcs.ts";
+
+/** The form in which a folder keeps its CRCs: that of the releases of Cyrus that read its index version. */
+export function storedForm(owner: Owner, indexVersion: number): CrcForm {
+  const variant = indexVersion >= 20 ? ANNOT_VARIANTS[1] : ANNOT_VARIANTS[0];
+  return { variant, indexVersion, owner: owner.kind === "user" ? owner.userid : "" };
+}
+
+/** Byte 8 of every cyrus.index. */
+const VERSION_OFFSET = 8;
+
+/** The mailbox of `row` as last committed. Damage, or files that are gone, is an error. */
+export function openImage(folder: OwnerFolder, row: MailboxRow): MailboxImage {
+  const files = folder.readFiles(row.uniqueid, IMAGE_FILES);
+  if (files === undefined) {
+    throw new AppError("not_found", `Mailbox ${row.name} was deleted meanwhile`);
+  }
+  const index = files["cyrus.index"];
+  const isShort = index === undefined || index.length < VERSION_OFFSET + 4;
+  const version = isShort ? 0 : viewOf(index).getUint32(VERSION_OFFSET);
+  return MailboxImage.open(row.uniqueid, files, storedForm(folder.owner, version));
+}

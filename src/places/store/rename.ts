@@ -1,0 +1,133 @@
+/**
+ * Renaming in the store: names are rows, so one transaction renames a folder, a tree or a ring of swaps,
+ * whatever they hold, and no message moves. `planRenames` decides, `renameMailboxesIn` does.
+ */
+import { AppError } from "../../core/errors.ts";
+import { isInbox, isValidName } from "../../model/names.ts";
+import { withHistory } from "./history.ts";
+import {
+  addFormerName,
+  allMailboxes,
+  formerNames,
+  type MailboxRow,
+  renameMailboxes,
+} from "./mailbox_rows.ts";
+import { openImage } from "./open_image.ts";
+import type { OwnerFolder, Transaction } from "./owner_folder.ts";
+
+export interface RenameRequest {
+  /** Internal names. */
+  readonly from: string;
+  readonly to: string;
+  /** Take along what lies below `from`. */
+  readonly tree: boolean;
+}
+
+export interface PlannedRename {
+  readonly row: MailboxRow;
+  readonly to: string;
+}
+
+function refuse(text: string, hint: string): AppError {
+  return new AppError("refused", text, { hint });
+}
+
+/**
+ * Which mailboxes get which names, all requests taken at once. Refused: a source that is not there, a
+ * name that stays taken, two mailboxes under one name, an INBOX, a name of another owner or too long.
+ */
+export function planRenames(
+  rows: readonly MailboxRow[],
+  requests: readonly RenameRequest[],
+  isOwn: (name: string) => boolean,
+): PlannedRename[] {
+  const planned = new Map<string, PlannedRename>();
+  for (const { from, to, tree } of requests) {
+    if (!rows.some((row) => row.name === from)) {
+      throw new AppError("not_found", `Cannot rename ${from}: there is no such mailbox`);
+    }
+    for (const row of rows) {
+      const isBelow = tree && row.name.startsWith(`${from}.`);
+      if (row.name !== from && !isBelow) continue;
+      if (planned.has(row.uniqueid)) {
+        throw refuse(`Cannot rename ${row.name}: two requests name it`, "Name each folder once.");
+      }
+      planned.set(row.uniqueid, { row, to: to + row.name.slice(from.length) });
+    }
+  }
+  const list = [...planned.values()];
+  for (const { row, to } of list) requireName(row.name, to, isOwn);
+  const names = new Map<string, string>();
+  for (const row of rows) {
+    const name = planned.get(row.uniqueid)?.to ?? row.name;
+    const other = names.get(name);
+    if (other !== undefined) {
+      throw refuse(
+        `Cannot rename: ${other} and ${row.name} would both be called ${name}`,
+        "Rename or delete the other one first, or swap the two in one command.",
+      );
+    }
+    names.set(name, row.name);
+  }
+  return list.filter(({ row, to }) => row.name !== to);
+}
+
+function requireName(from: string, to: string, isOwn: (name: string) => boolean): void {
+  if (isInbox(from) || isInbox(to)) {
+    throw refuse(
+      `Cannot rename ${from} to ${to}: an INBOX is what its user is called by`,
+      "Copy the user with `bobbin replicate --as NEWUSER`, then delete the old one.",
+    );
+  }
+  if (!isOwn(to)) {
+    throw refuse(
+      `Cannot rename ${from} to ${to}: it belongs to another user`,
+      "Move the messages with an IMAP client, or copy the user with `bobbin replicate --as`.",
+    );
+  }
+  if (!isValidName(to)) {
+    throw refuse(
+      `Cannot rename ${from} to "${to}": no mailbox name`,
+      "A name has at most 490 bytes, no empty part and no control characters.",
+    );
+  }
+}
+
+export interface RenameContext {
+  readonly requests: readonly RenameRequest[];
+  /** True for internal names of the same owner. */
+  readonly isOwn: (name: string) => boolean;
+  /** Seconds since 1970: until when the old names held. */
+  readonly now: number;
+}
+
+/** Renames in one transaction of `folder`; what was renamed. */
+export function renameMailboxesIn(folder: OwnerFolder, context: RenameContext): PlannedRename[] {
+  return folder.write((transaction) => {
+    const rows = allMailboxes(transaction.database);
+    const planned = planRenames(rows, context.requests, context.isOwn);
+    for (const { row, to } of planned) renameOne(folder, transaction, { row, to, context });
+    renameMailboxes(
+      transaction.database,
+      new Map(planned.map(({ row, to }) => [row.uniqueid, to])),
+    );
+    return planned;
+  });
+}
+
+function renameOne(
+  folder: OwnerFolder,
+  transaction: Transaction,
+  rename: PlannedRename & { readonly context: RenameContext },
+): void {
+  const { row, to, context } = rename;
+  const { database } = transaction;
+  addFormerName(database, row.uniqueid, { name: row.name, until: context.now });
+  if (row.intermediate) return;
+  const image = openImage(folder, row);
+  image.setHeader({
+    name: to,
+    others: withHistory(image.header.others, formerNames(database, row.uniqueid)),
+  });
+  for (const step of image.steps()) transaction.step(row.uniqueid, step);
+}

@@ -1,0 +1,158 @@
+/** A store, open: its settings and registry, and the folders of the owners in use. Synchronous. */
+import { existsSync, lstatSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { AppError } from "../../core/errors.ts";
+import { DEFAULT_LIMITS, type Limits } from "../../core/limits.ts";
+import type { Owner } from "../../model/names.ts";
+import { namesIn, statOf } from "./disk.ts";
+import {
+  CATALOGUE_FILE,
+  nameOfFolder,
+  ownerFolder,
+  ownerOfWord,
+  ownerWord,
+  REGISTRY_FILE,
+} from "./layout.ts";
+import { OwnerFolder, type StoreContext } from "./owner_folder.ts";
+import { Registry } from "./registry.ts";
+import { readSettings, refuseNetwork, type StoreSettings } from "./settings.ts";
+import { openDatabase } from "./sqlite.ts";
+import { Staging } from "./staging.ts";
+
+export interface StoreOptions {
+  /** Seconds since 1970; the machine's clock if not given. */
+  readonly now?: () => number;
+  readonly limits?: Limits;
+  /** Owners whose folders stay open. */
+  readonly openOwners?: number;
+}
+
+const OPEN_OWNERS = 64;
+
+export class Store {
+  readonly root: string;
+  readonly settings: StoreSettings;
+  readonly registry: Registry;
+  readonly now: () => number;
+  readonly limits: Limits;
+  readonly #context: StoreContext;
+  /** The least recently used first. */
+  readonly #open = new Map<string, OwnerFolder>();
+  readonly #openMax: number;
+
+  constructor(root: string, options: StoreOptions = {}) {
+    this.root = resolve(root);
+    this.settings = readSettings(this.root);
+    refuseNetwork(this.root);
+    this.registry = new Registry(this.root, { create: true });
+    this.now = options.now ?? (() => Math.floor(Date.now() / 1000));
+    this.limits = options.limits ?? DEFAULT_LIMITS;
+    this.#openMax = options.openOwners ?? OPEN_OWNERS;
+    const { settings, registry, now, limits } = this;
+    this.#context = { root: this.root, settings, registry, now, limits };
+  }
+
+  /** The folder of `owner`, or undefined where the store has none. */
+  find(owner: Owner): OwnerFolder | undefined {
+    return this.#get(owner, { create: false });
+  }
+
+  /** The folder of `owner`, made if there is none. */
+  make(owner: Owner): OwnerFolder {
+    const folder = this.#get(owner, { create: true });
+    if (folder === undefined)
+      throw new AppError("io", `Cannot make the folder of ${ownerWord(owner)}`);
+    return folder;
+  }
+
+  #get(owner: Owner, options: { readonly create: boolean }): OwnerFolder | undefined {
+    const word = ownerWord(owner);
+    const known = this.#open.get(word);
+    if (known !== undefined) {
+      this.#open.delete(word);
+      this.#open.set(word, known);
+      return known;
+    }
+    const opened = OwnerFolder.open(owner, this.#context, options);
+    if (opened === undefined) return undefined;
+    this.#open.set(word, opened);
+    for (const [oldest, folder] of this.#open) {
+      if (this.#open.size <= this.#openMax) break;
+      this.#open.delete(oldest);
+      folder.close();
+    }
+    return opened;
+  }
+
+  /** Every owner that has a folder here, by the names of the folders. */
+  owners(): Owner[] {
+    const owners: Owner[] = [];
+    for (const kind of ["user", "shared"] as const) {
+      const letters = this.settings.hash ? namesIn(join(this.root, kind)) : [""];
+      for (const letter of letters) {
+        for (const name of namesIn(join(this.root, kind, letter))) {
+          const path = join(this.root, kind, letter, name);
+          if (statOf(path, lstatSync)?.isDirectory() !== true) continue;
+          const owner = ownerOfFolder(path, kind, name);
+          if (owner !== undefined) owners.push(owner);
+        }
+      }
+    }
+    return owners;
+  }
+
+  /**
+   * Claims `uniqueid` for `owner` before the transaction commits that will hold it. Returns the owner
+   * that has it already, if another. A claim whose holder has no such mailbox is stale; only the
+   * holder's writer lock can tell, so this may throw busy.
+   */
+  claim(uniqueid: string, owner: Owner): Owner | undefined {
+    return this.registry.claim(uniqueid, owner, (holder) => {
+      const folder = this.find(holder);
+      if (folder === undefined) return true;
+      return folder.write(
+        ({ database }) =>
+          database.query("SELECT 1 FROM mailbox WHERE uniqueid = ?").get(uniqueid) === null,
+      );
+    });
+  }
+
+  /** A new session's staging. */
+  stage(): Staging {
+    return new Staging(this.root, this.limits);
+  }
+
+  /** True where the store has a folder for `owner`. */
+  has(owner: Owner): boolean {
+    return existsSync(join(this.root, ownerFolder(owner, this.settings.hash), CATALOGUE_FILE));
+  }
+
+  close(): void {
+    for (const folder of this.#open.values()) folder.close();
+    this.#open.clear();
+    this.registry.close();
+  }
+}
+
+/** Whose folder `path` is: by its name, or where that was shortened, by what its catalogue says. */
+function ownerOfFolder(path: string, kind: "user" | "shared", name: string): Owner | undefined {
+  const plain = nameOfFolder(name);
+  if (plain !== undefined)
+    return kind === "user" ? { kind, userid: plain } : { kind, toplevel: plain };
+  const catalogue = join(path, CATALOGUE_FILE);
+  if (!existsSync(catalogue)) return undefined;
+  const database = openDatabase(catalogue, { version: 1, statements: "" }, { create: false });
+  try {
+    const row = database
+      .query<{ value: string }, []>("SELECT value FROM about WHERE key = 'owner'")
+      .get();
+    return row === null ? undefined : ownerOfWord(row.value);
+  } finally {
+    database.close();
+  }
+}
+
+/** Makes the registry of a new store. */
+export function makeRegistry(root: string): void {
+  new Registry(root, { create: !existsSync(join(root, REGISTRY_FILE)) }).close();
+}

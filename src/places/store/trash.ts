@@ -1,0 +1,100 @@
+/**
+ * Deleting and undeleting: a deleted mailbox is gone for every reader at the commit, and its folder lies
+ * in `.trash` until gc takes it. Its rows of annotations and history stay as long.
+ */
+import { dirname } from "node:path";
+import { AppError } from "../../core/errors.ts";
+import { mailboxFolder, TRASH_FOLDER } from "./layout.ts";
+import {
+  buryMailbox,
+  insertMailbox,
+  type MailboxRow,
+  mailboxById,
+  mailboxByName,
+  removeTombstone,
+  type Tombstone,
+  tombstones,
+} from "./mailbox_rows.ts";
+import type { OwnerFolder, Transaction } from "./owner_folder.ts";
+
+/** Deletes the mailboxes of `rows` within `transaction`. `now` is in seconds since 1970. */
+export function deleteMailboxes(
+  transaction: Transaction,
+  rows: readonly MailboxRow[],
+  now: number,
+): void {
+  const { database, step } = transaction;
+  for (const row of rows) {
+    const { uniqueid } = row;
+    const folder = mailboxFolder(uniqueid);
+    const trash = row.intermediate ? "" : `${TRASH_FOLDER}/${freeName(transaction, now)}/${folder}`;
+    buryMailbox(database, row, { deleted: now, trash });
+    if (trash !== "") step(uniqueid, { kind: "move", path: folder, target: trash });
+    step(uniqueid, { kind: "release", uniqueid });
+  }
+}
+
+/** A folder of the trash that no tombstone names: the time, and a number where that is taken. */
+function freeName(transaction: Transaction, now: number): string {
+  const taken = transaction.database.query<{ found: number }, [string]>(
+    "SELECT 1 AS found FROM tombstone WHERE trash LIKE ? || '/%'",
+  );
+  for (let number = 0; ; number++) {
+    const name = number === 0 ? String(now) : `${now}-${number}`;
+    if (taken.get(`${TRASH_FOLDER}/${name}`) === null) return name;
+  }
+}
+
+export interface UndeleteRequest {
+  /** The internal name it had, or its uniqueid. */
+  readonly which: string;
+  /** Another name to come back under. */
+  readonly as?: string;
+}
+
+/** Brings back the mailbox that was deleted last under that name; `claim` as `Store.claim`. */
+export function undeleteMailbox(
+  folder: OwnerFolder,
+  request: UndeleteRequest,
+  claim: (uniqueid: string) => string | undefined,
+): Tombstone {
+  return folder.write((transaction) => {
+    const { database, step } = transaction;
+    const found = tombstones(database)
+      .filter(({ name, uniqueid }) => name === request.which || uniqueid === request.which)
+      .at(-1);
+    if (found === undefined) {
+      throw new AppError(
+        "not_found",
+        `Cannot undelete ${request.which}: the trash has no such mailbox`,
+        {
+          hint: "See `bobbin store info` for what can be undeleted.",
+        },
+      );
+    }
+    const name = request.as ?? found.name;
+    const holder = mailboxById(database, found.uniqueid)?.name ?? claim(found.uniqueid);
+    if (holder !== undefined) {
+      throw new AppError("refused", `Cannot undelete ${found.name}: ${holder} has its uniqueid`, {
+        context: { uniqueid: found.uniqueid },
+        hint: "The same mailbox was sent again after it was deleted; delete that one first.",
+      });
+    }
+    if (mailboxByName(database, name) !== undefined) {
+      throw new AppError("refused", `Cannot undelete ${found.name}: there is a mailbox ${name}`, {
+        hint: "Give another name with --as.",
+      });
+    }
+    insertMailbox(database, { ...found.mailbox, name });
+    removeTombstone(database, found.number);
+    if (found.trash !== "") {
+      step(found.uniqueid, {
+        kind: "move",
+        path: found.trash,
+        target: mailboxFolder(found.uniqueid),
+      });
+      step(found.uniqueid, { kind: "erase", path: dirname(found.trash) });
+    }
+    return found;
+  });
+}

@@ -1,0 +1,185 @@
+/**
+ * The store against sudden death: a change is killed at every call that touches the disk, and the power
+ * is cut at every moment of it. Whatever is found afterwards must open, be sound to the last byte, and be
+ * either as before the change or as after it; after it, if the change was acknowledged.
+ */
+import { describe, expect, test } from "bun:test";
+import { cpSync, mkdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { newStore } from "../support/new_store.ts";
+import { type Contents, verifyStore } from "../support/store_verify.ts";
+import { tempDir } from "../support/temp_dir.ts";
+import { prepare, SCENARIOS } from "./driver.ts";
+import { type Forgets, PowerCut } from "./power_cut.ts";
+import { type FileEvent, hasStrace, runKilledAt, traceFiles } from "./trace.ts";
+
+const { BOBBIN_TEST_SIZE } = process.env;
+const isLong = BOBBIN_TEST_SIZE === "long";
+if (!hasStrace) console.warn("SKIPPED: the crash tests need strace in /usr/bin");
+
+const DRIVER = join(import.meta.dir, "driver.ts");
+
+/** Calls at which a change is killed. */
+const CALLS = [
+  ...["pwrite64", "fsync", "fdatasync", "syncfs", "link", "rename", "unlink", "unlinkat", "mkdir"],
+  ...["ftruncate", "copy_file_range", "rmdir"],
+];
+
+/** The calls that are killed by default; the long run takes every one. */
+const SAMPLE = [
+  { call: "pwrite64", when: 9 },
+  { call: "fdatasync", when: 1 },
+  { call: "rename", when: 1 },
+  { call: "unlink", when: 1 },
+];
+
+interface Stage {
+  /** The store before the change; nothing writes to it. */
+  readonly base: string;
+  readonly before: Contents;
+  readonly after: Contents;
+  readonly events: readonly FileEvent[];
+}
+
+function command(root: string, scenario: string): string[] {
+  return [process.execPath, "run", DRIVER, root, scenario];
+}
+
+const stages = new Map<string, Stage>();
+let base: string | undefined;
+
+function baseStore(): string {
+  if (base !== undefined) return base;
+  const { root, store } = newStore();
+  prepare(store);
+  store.close();
+  base = root;
+  return root;
+}
+
+/** Does the change once, undisturbed, and keeps what it did to the disk. */
+function stageOf(scenario: string): Stage {
+  const known = stages.get(scenario);
+  if (known !== undefined) return known;
+  const from = baseStore();
+  const folder = tempDir("crash");
+  const [start, target] = [join(folder, "start"), join(folder, "target")];
+  cpTree(from, start);
+  cpTree(from, target);
+  const events = traceFiles(command(target, scenario), target, join(folder, "trace"));
+  // The trace speaks of `target`, and so must whoever replays it.
+  const stage = { base: start, before: contentsOf(from), after: contentsOf(target), events };
+  stages.set(scenario, stage);
+  return stage;
+}
+
+/** Copies with hard links kept, as they are. */
+function cpTree(from: string, to: string): void {
+  rmSync(to, { recursive: true, force: true });
+  mkdirSync(to, { recursive: true });
+  const run = Bun.spawnSync(["cp", "-a", `${from}/.`, to]);
+  if (run.exitCode !== 0) cpSync(from, to, { recursive: true });
+}
+
+/** What a store holds, looked at in a copy so that it stays as it is. */
+function contentsOf(root: string): Contents {
+  const copy = join(tempDir("crash"), "copy");
+  cpTree(root, copy);
+  return verifyStore(copy);
+}
+
+function expectOneOf(found: Contents, stage: Stage, acknowledged: boolean): void {
+  const choices = acknowledged ? [stage.after] : [stage.before, stage.after];
+  if (!choices.some((choice) => Bun.deepEquals(choice, found))) expect(found).toEqual(stage.after);
+}
+
+function countCalls(events: readonly FileEvent[], kinds: readonly string[]): number {
+  return events.filter((event) => kinds.includes(event.kind)).length;
+}
+
+describe.if(hasStrace)("a change of the store", () => {
+  for (const scenario of Object.keys(SCENARIOS)) {
+    test(`${scenario}: changes what it should, and doing it again changes nothing`, () => {
+      const stage = stageOf(scenario);
+      if (scenario !== "gc") expect(stage.after).not.toEqual(stage.before);
+      expect(countCalls(stage.events, ["sync", "sync_all"])).toBeGreaterThan(0);
+      const again = join(tempDir("crash"), "again");
+      cpTree(baseStore(), again);
+      for (let round = 0; round < 2; round++) {
+        const run = Bun.spawnSync(command(again, scenario));
+        expect([run.stdout.toString(), run.stderr.toString()]).toEqual(["ack\n", ""]);
+      }
+      expect(verifyStore(again)).toEqual(stage.after);
+    });
+
+    test(`${scenario}: a power cut leaves it undone or done, at every moment`, () => {
+      const stage = stageOf(scenario);
+      const root = rootOf(stage.events);
+      const random = isLong ? 20 : 2;
+      const found = join(tempDir("cut"), "found");
+      const disk = new PowerCut(stage.base, root);
+      let acknowledged = false;
+      for (const [at, event] of stage.events.entries()) {
+        if (event.kind === "said") acknowledged ||= event.text.includes("ack");
+        disk.take(event);
+        const ways: (Forgets | undefined)[] = [undefined, { kind: "all" }, { kind: "bytes" }];
+        for (let seed = 0; seed < random; seed++)
+          ways.push({ kind: "some", seed: at * 100 + seed });
+        // By default a part of the moments: after what changes something, all unsynced bytes go.
+        const isSampled = isLong || at % 4 === 0;
+        if (!isSampled && event.kind !== "rename" && event.kind !== "sync") continue;
+        for (const forgets of isSampled ? ways : ways.slice(1, 2)) {
+          rmSync(found, { recursive: true, force: true });
+          disk.leave(found, forgets);
+          try {
+            expectOneOf(verifyStore(found), stage, acknowledged);
+          } catch (error) {
+            throw new Error(
+              `after event ${at} of ${stage.events.length} (${describeEvent(event)}), forgetting ${JSON.stringify(forgets)}`,
+              { cause: error },
+            );
+          }
+        }
+      }
+      expect(acknowledged).toBe(true);
+    }, 600_000);
+
+    test(`${scenario}: kill -9 at a call leaves it undone or done, and it can be done again`, () => {
+      const stage = stageOf(scenario);
+      let kills = 0;
+      for (const call of CALLS) {
+        for (let when = 1; when < 400; when++) {
+          if (!isLong && !SAMPLE.some((one) => one.call === call && one.when === when)) continue;
+          const root = join(tempDir("kill"), "store");
+          cpTree(baseStore(), root);
+          const { killed, said } = runKilledAt(command(root, scenario), call, when);
+          expectOneOf(verifyStore(root), stage, said.includes("ack"));
+          if (!killed) break;
+          kills++;
+          const run = Bun.spawnSync(command(root, scenario));
+          expect([call, when, run.stdout.toString(), run.stderr.toString()]).toEqual([
+            call,
+            when,
+            "ack\n",
+            "",
+          ]);
+          expect(verifyStore(root)).toEqual(stage.after);
+          rmSync(root, { recursive: true });
+        }
+      }
+      expect(kills).toBeGreaterThan(isLong ? 10 : 0);
+    }, 600_000);
+  }
+});
+
+/** The folder that a trace is about: that of its first path. */
+function rootOf(events: readonly FileEvent[]): string {
+  for (const event of events) {
+    if ("path" in event) return /^.*?\/target/.exec(event.path)?.[0] ?? "";
+  }
+  return "";
+}
+
+function describeEvent(event: FileEvent): string {
+  return "path" in event ? `${event.kind} ${event.path}` : event.kind;
+}

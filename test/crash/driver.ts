@@ -1,0 +1,117 @@
+/**
+ * One change of a store, in a process of its own that the crash tests trace and kill:
+ *
+ *     bun test/crash/driver.ts ROOT SCENARIO
+ *
+ * Prints `ack` when the store has promised the change, and nothing else. Doing a scenario again after a
+ * kill must end the same as doing it once.
+ */
+import { writeSync } from "node:fs";
+import { collectOwner, collectStaging } from "../../src/places/store/gc.ts";
+import { allMailboxes, mailboxByName } from "../../src/places/store/mailbox_rows.ts";
+import { renameMailboxesIn } from "../../src/places/store/rename.ts";
+import { Store } from "../../src/places/store/store.ts";
+import { deleteMailboxes, undeleteMailbox } from "../../src/places/store/trash.ts";
+import { apply, fill, message, NOW, record, stateOf } from "../support/store_fixture.ts";
+
+const INBOX = "user.fred";
+const DAY = 24 * 60 * 60;
+const owner = { kind: "user", userid: "fred" } as const;
+
+/** Brings a new store to where every scenario begins. */
+export function prepare(store: Store): void {
+  fill(store, INBOX, 3);
+  for (const name of ["Sub", "Sub.One", "Sub.Two"]) fill(store, `${INBOX}.${name}`, 2);
+  fill(store, `${INBOX}.Gone`, 2);
+  const folder = store.make(owner);
+  folder.write((transaction) => {
+    const row = mailboxByName(transaction.database, `${INBOX}.Gone`);
+    if (row !== undefined) deleteMailboxes(transaction, [row], NOW);
+  });
+  const old = [record(1, { expunged: true, lastUpdated: 1000, modseq: 50n }), record(2)];
+  const two = `${INBOX}.Sub.Two`;
+  apply(store, { state: stateOf(two, old), records: old });
+}
+
+const inbox = [record(1), record(2), record(3)];
+
+export const SCENARIOS: Readonly<Record<string, (store: Store) => void>> = {
+  append: (store) => {
+    const next = [record(4, { modseq: 90n }), record(5, { modseq: 91n, flags: ["$New"] })];
+    const state = stateOf(INBOX, [...inbox, ...next]);
+    apply(store, { state, records: next }, [message(4), message(5)]);
+  },
+  create: (store) => {
+    const next = [record(1), record(7)];
+    apply(store, { state: stateOf(`${INBOX}.Made`, next), records: next }, [
+      message(1),
+      message(7),
+    ]);
+  },
+  many: (store) => {
+    const next = Array.from({ length: 20 }, (_, at) => record(at + 4, { modseq: 90n }));
+    const state = stateOf(INBOX, [...inbox, ...next]);
+    apply(
+      store,
+      { state, records: next },
+      next.map(({ uid }) => message(uid)),
+    );
+  },
+  flags: (store) => {
+    const next = [
+      record(1, { modseq: 90n, flags: ["\\Seen", "$New"] }),
+      record(3, { modseq: 91n, flags: ["\\Flagged"] }),
+    ];
+    const whole = [...next, record(2)];
+    apply(store, { state: stateOf(INBOX, whole), records: next });
+  },
+  annotate: (store) => {
+    const annotations = [
+      { entry: "/comment", userid: "", modseq: 5n, value: Buffer.from("a note") },
+    ];
+    const next = [record(2, { modseq: 90n, annotations })];
+    apply(store, { state: stateOf(INBOX, [record(1), ...next, record(3)]), records: next });
+  },
+  expunge: (store) => {
+    const next = [record(2, { modseq: 90n, expunged: true, flags: ["\\Deleted"] })];
+    apply(store, { state: stateOf(INBOX, [record(1), ...next, record(3)]), records: next });
+  },
+  rename: (store) => {
+    const folder = store.make(owner);
+    const rows = folder.read(allMailboxes);
+    if (rows.some((row) => row.name === `${INBOX}.New`)) return; // done before the kill
+    const isOwn = (name: string): boolean => name.startsWith(`${INBOX}.`);
+    const requests = [{ from: `${INBOX}.Sub`, to: `${INBOX}.New`, tree: true }];
+    renameMailboxesIn(folder, { requests, isOwn, now: NOW });
+  },
+  delete: (store) => {
+    store.make(owner).write((transaction) => {
+      const row = mailboxByName(transaction.database, `${INBOX}.Sub.One`);
+      if (row !== undefined) deleteMailboxes(transaction, [row], NOW);
+    });
+  },
+  undelete: (store) => {
+    const folder = store.make(owner);
+    if (folder.read((database) => mailboxByName(database, `${INBOX}.Gone`)) !== undefined) return;
+    undeleteMailbox(
+      folder,
+      { which: `${INBOX}.Gone` },
+      (uniqueid) => store.claim(uniqueid, owner)?.kind,
+    );
+  },
+  gc: (store) => {
+    // Far in the future everything is old.
+    const now = Math.floor(Date.now() / 1000) + 100 * 365 * DAY;
+    collectOwner(store.make(owner), { now, retentionSeconds: 7 * DAY });
+    collectStaging(store.root);
+  },
+};
+
+if (import.meta.main) {
+  const [root = "", scenario = ""] = process.argv.slice(2);
+  const store = new Store(root, { now: () => NOW });
+  SCENARIOS[scenario]?.(store);
+  writeSync(1, "ack\n");
+  // As a server would be found: nothing is closed in good order.
+  process.reallyExit(0);
+}
