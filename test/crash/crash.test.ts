@@ -135,7 +135,7 @@ describe.if(hasStrace)("a change of the store", () => {
             expectOneOf(verifyStore(found), stage, acknowledged);
           } catch (error) {
             throw new Error(
-              `after event ${at} of ${stage.events.length} (${describeEvent(event)}), forgetting ${JSON.stringify(forgets)}`,
+              `${error instanceof Error ? error.message : error}: after event ${at} of ${stage.events.length} (${describeEvent(event)}), forgetting ${JSON.stringify(forgets)}`,
               { cause: error },
             );
           }

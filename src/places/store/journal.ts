@@ -272,7 +272,8 @@ function moveFolder(path: string, target: string, batch: DurableBatch): void {
     const done = errnoOf(error) === "ENOENT" && statOf(target, lstatSync) !== undefined;
     if (!done) throw diskError(error, `move to ${target} what lies`, path);
   }
-  batch.folder(dirname(path));
+  // Done again after a kill, the folder it came from may have been erased too.
+  if (statOf(dirname(path), lstatSync) !== undefined) batch.folder(dirname(path));
   batch.folder(dirname(target));
 }
 
