@@ -73,7 +73,7 @@ function hashOpen(opened: Opened, out: Uint8Array, options: HashFileOptions): Fi
   if (stat.size > maxBytes) return { kind: "too_large", size: stat.size };
   sharedBuffer ??= new Uint8Array(BUFFER_BYTES);
   const buffer = sharedBuffer;
-  const filled = fill(fd, buffer);
+  const filled = fill(fd, buffer, stat.size);
   if (filled > maxBytes) return { kind: "too_large", size: filled };
   const head = buffer.subarray(0, filled);
   options.inspect?.(head);
@@ -83,7 +83,7 @@ function hashOpen(opened: Opened, out: Uint8Array, options: HashFileOptions): Fi
   }
   const stream = engine.sha1Stream();
   let size = 0;
-  for (let part = filled; part > 0; part = fill(fd, buffer)) {
+  for (let part = filled; part > 0; part = fill(fd, buffer, 0)) {
     size += part;
     // It may grow while it is read, and faster than it is read.
     if (size > maxBytes) return { kind: "too_large", size };
@@ -93,13 +93,16 @@ function hashOpen(opened: Opened, out: Uint8Array, options: HashFileOptions): Fi
   return { kind: "hashed", size, stat };
 }
 
-/** Reads until `buffer` is full or a read returns nothing: only that is the end of a file. */
-function fill(fd: number, buffer: Uint8Array): number {
+/**
+ * Reads until `buffer` is full or the file ends. That is where a read returns nothing, or where as much
+ * has been read as the file held when it was opened: a read that could have given more gave no more.
+ */
+function fill(fd: number, buffer: Uint8Array, sizeAtOpen: number): number {
   let filled = 0;
   while (filled < buffer.length) {
     const count = readSync(fd, buffer, filled, buffer.length - filled, null);
-    if (count === 0) break;
     filled += count;
+    if (count === 0 || filled === sizeAtOpen) break;
   }
   return filled;
 }
