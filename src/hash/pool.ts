@@ -16,6 +16,7 @@ import {
   type Result,
   restoreError,
 } from "./jobs.ts";
+import { idleShareSince, processorTimes } from "./processors.ts";
 
 export interface JobPool<Table extends JobTable> {
   /** Worker threads at most; 0 when jobs run on the calling thread. */
@@ -39,12 +40,12 @@ export interface JobPool<Table extends JobTable> {
 const JOBS_PER_WORKER = 2;
 
 /**
- * More threads than processors only help while they wait for disks; else each costs the time of some
- * hundred files to start. So the first ones come at once, and the others while the processors are
- * found not to be busy.
+ * More threads than processors only help while those wait for disks; else each costs the time of some
+ * thousand files, in which its code is compiled anew. So the first ones come at once, and the others
+ * while processors are idle.
  */
-const CHECK_EVERY_MS = 20;
-const BUSY_SHARE = 0.8;
+const CHECK_EVERY_MS = 50;
+const IDLE_SHARE = 0.25;
 
 /** 4 for each core, since cold disks need many reads in flight, and at most 16. */
 export function defaultWorkers(): number {
@@ -87,6 +88,11 @@ interface Thread {
   readonly running: Map<number, Job>;
 }
 
+export interface PoolOptions {
+  /** How much of the time since then the processors were idle: by /proc/stat if not given. */
+  readonly idleShareSince?: typeof idleShareSince;
+}
+
 /**
  * Worker threads that run the module at `url`, which calls `serveJobs` with a table of the type given
  * here. They are spawned when there is work for them that processors have time for.
@@ -98,16 +104,18 @@ export class WorkerPool<Table extends JobTable> implements JobPool<Table> {
   readonly #threads = new Set<Thread>();
   readonly #queue: Job[] = [];
   readonly #atOnce: number;
+  readonly #idleShareSince: typeof idleShareSince;
   #waiting: (() => void)[] = [];
   #growing: NodeJS.Timeout | undefined;
   #submitted = 0;
   #unanswered = 0;
   #closed = false;
 
-  constructor(url: URL, workers: number) {
+  constructor(url: URL, workers: number, options: PoolOptions = {}) {
     assert(Number.isInteger(workers) && workers > 0, `a pool of ${workers} workers`);
     this.#url = url;
     this.workers = workers;
+    this.#idleShareSince = options.idleShareSince ?? idleShareSince;
     this.#atOnce = Math.min(workers, availableParallelism());
     this.capacity = workers * JOBS_PER_WORKER;
   }
@@ -157,14 +165,11 @@ export class WorkerPool<Table extends JobTable> implements JobPool<Table> {
   /** While jobs queue, doubles the threads whenever the processors had time left. */
   #growSoon(): void {
     if (this.#growing !== undefined || this.#threads.size >= this.workers) return;
-    const cpuBefore = process.cpuUsage();
-    const before = performance.now();
+    const before = processorTimes();
     this.#growing = setTimeout(() => {
       this.#growing = undefined;
       if (this.#queue.length === 0) return;
-      const { user, system } = process.cpuUsage(cpuBefore);
-      const share = (user + system) / 1000 / (performance.now() - before) / availableParallelism();
-      const more = share < BUSY_SHARE ? this.#threads.size : 0;
+      const more = this.#idleShareSince(before) >= IDLE_SHARE ? this.#threads.size : 0;
       for (let count = 0; count < more && this.#threads.size < this.workers; count++) this.#spawn();
       this.#dispatch();
     }, CHECK_EVERY_MS);

@@ -18,8 +18,8 @@ type Pool = JobPool<typeof TEST_JOBS>;
 const url = new URL("../support/pool/worker.ts", import.meta.url);
 const opened: Pool[] = [];
 
-function workerPool(workers: number): Pool {
-  const pool = new WorkerPool<typeof TEST_JOBS>(url, workers);
+function workerPool(workers: number, idleShare = 0): Pool {
+  const pool = new WorkerPool<typeof TEST_JOBS>(url, workers, { idleShareSince: () => idleShare });
   opened.push(pool);
   return pool;
 }
@@ -89,11 +89,14 @@ describe.each(KINDS_OF_POOL)("a pool of %s", (_, open) => {
 });
 
 describe("WorkerPool", () => {
-  test("WorkerPool takes more threads than there are processors while jobs only wait", async () => {
-    const workers = availableParallelism() + 2;
-    const pool = workerPool(workers);
-    const jobs = Array.from({ length: workers * 5 }, () => pool.submit("thread", 100));
-    expect(new Set(await Promise.all(jobs)).size).toBe(workers);
+  test.each([
+    ["as many threads as there are processors while those are busy", 0, 0],
+    ["more threads than there are processors while those are idle", 1, 2],
+  ])("WorkerPool takes %s", async (_, idleShare, more) => {
+    const processors = availableParallelism();
+    const pool = workerPool(processors + 2, idleShare);
+    const jobs = Array.from({ length: processors * 10 }, () => pool.submit("thread", 30));
+    expect(new Set(await Promise.all(jobs)).size).toBe(processors + more);
   });
 
   test("WorkerPool takes one thread for one job after the other", async () => {
