@@ -1,0 +1,17 @@
+/**
+ * `npm run bench -- WHAT [options]`: the project's own measurements. They are no tests: nothing here
+ * passes or fails, and what was measured where is for whoever quotes it.
+ */
+import { benchFsck } from "./fsck.ts";
+
+const BENCHES: Readonly<Record<string, (args: readonly string[]) => Promise<void>>> = {
+  fsck: benchFsck,
+};
+
+const [what = "", ...rest] = process.argv.slice(2);
+const bench = Object.hasOwn(BENCHES, what) ? BENCHES[what] : undefined;
+if (bench === undefined) {
+  console.error(`usage: npm run bench -- ${Object.keys(BENCHES).join("|")} [options]`);
+  process.exit(64);
+}
+await bench(rest);
