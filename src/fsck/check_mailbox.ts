@@ -5,6 +5,7 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { EngineChoice } from "../hash/engines.ts";
+import { type LockPaths, lockMailbox } from "../places/cyrus/locks.ts";
 import type { MailboxPaths } from "../places/cyrus/mailbox_files.ts";
 import { isUnchanged, type MailboxReading, readMailbox } from "../places/cyrus/mailbox_reading.ts";
 import type { PartitionOwner } from "./check_permissions.ts";
@@ -21,6 +22,8 @@ export interface MailboxRequest {
   /** Messages to read here; the rest is handed back as parts to be read elsewhere. */
   readonly readLimit: number;
   readonly partition: PartitionOwner;
+  /** Cyrus' lock files for this mailbox: to be held during the look. */
+  readonly locks?: Omit<LockPaths, "index">;
 }
 
 /** Messages still to be read, all in one folder. */
@@ -56,7 +59,8 @@ const SIGHTINGS = 3;
 /** Checks one mailbox; reads its messages too unless `quick`. */
 export async function checkMailbox(request: MailboxRequest): Promise<MailboxReport> {
   const { paths, quick } = request;
-  const { look, reading, unstable, findings } = await lookUntilSure(request);
+  const { look, reading, unstable, findings } =
+    (await lookUnderLocks(request)) ?? (await lookUntilSure(request));
   const parts = quick ? [] : partsOf(paths, { look, reading });
   const report: MessagesReport[] = [];
   const left: MessagesPart[] = [];
@@ -88,6 +92,24 @@ interface SureLook {
   readonly reading: MailboxReading;
   readonly findings: readonly Finding[];
   readonly unstable: boolean;
+}
+
+/**
+ * With Cyrus' locks held one look is enough, as no writer is between two writes. Undefined when no locks
+ * are wanted, or a writer kept them for longer than a reader should wait.
+ */
+async function lookUnderLocks(request: MailboxRequest): Promise<SureLook | undefined> {
+  const { locks, paths, partition } = request;
+  if (locks === undefined) return undefined;
+  const held = await lockMailbox({ ...locks, index: paths.index });
+  if (held === undefined) return undefined;
+  try {
+    const reading = readMailbox(paths);
+    const look = lookAt(reading, { nowSeconds: Date.now() / 1000, partition });
+    return { look, reading, findings: look.findings, unstable: false };
+  } finally {
+    held.release();
+  }
 }
 
 /** Looks until nothing is wrong, or until what is wrong has been seen often enough. */
