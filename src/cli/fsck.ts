@@ -125,7 +125,7 @@ function rootsOf(data: string, options: FsckOptions): PartitionRoots {
     data,
     ...(archive !== undefined && { archive }),
     ...(meta !== undefined && {
-      meta: { header: meta, index: meta, cache: meta, archivecache: meta },
+      meta: { header: meta, index: meta, cache: meta, annotations: meta, archivecache: meta },
     }),
   };
 }

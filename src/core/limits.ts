@@ -37,6 +37,12 @@ export interface Limits {
   readonly linkedFiles: number;
   /** Problems listed for one database file; further ones are dropped. */
   readonly databaseProblems: number;
+  /** Files of one configuration, with those it includes. */
+  readonly configFiles: number;
+  /** Bytes of one configuration file. */
+  readonly configBytes: number;
+  /** Bytes of one of Cyrus' databases that is read into memory. */
+  readonly databaseBytes: number;
 }
 
 export const DEFAULT_LIMITS: Limits = {
@@ -57,4 +63,7 @@ export const DEFAULT_LIMITS: Limits = {
   findingsPerCode: 200,
   linkedFiles: 1_000_000,
   databaseProblems: 1000,
+  configFiles: 100,
+  configBytes: 1024 * 1024,
+  databaseBytes: 2 ** 31,
 };

@@ -34,7 +34,7 @@ describe("cyr_dbtool and writeTwoskip()", () => {
     if (tools === undefined) return;
     const path = tools.write("changed.db", writeTwoskip(entriesUpTo(50)));
     const script = "BEGIN\nSET new 1\nDELETE key0\nSET key7919 changed\nCOMMIT\n";
-    tools.run("cyr_dbtool", ["-n", path, "twoskip", "batch"], script);
+    tools.run("cyr_dbtool", ["-n", path, "twoskip", "batch"], { input: script });
     const contents = readTwoskip(readFileSync(path));
     expect(contents.problems).toEqual([]);
     const shown = tools.run("cyr_dbtool", ["-n", path, "twoskip", "show"]);

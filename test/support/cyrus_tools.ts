@@ -14,8 +14,12 @@ export interface CyrusTools {
   readonly write: (name: string, bytes: Uint8Array | string) => string;
   /** Gives everything below a folder to the tools' account. */
   readonly own: (path: string) => void;
-  /** Runs a tool with this folder's imapd.conf; throws when it fails. */
-  readonly run: (tool: string, args: readonly string[], input?: string) => string;
+  /** Runs a tool with this folder's imapd.conf, or another; throws when it fails. */
+  readonly run: (
+    tool: string,
+    args: readonly string[],
+    options?: { readonly input?: string; readonly conf?: string },
+  ) => string;
 }
 
 /** Fails loudly once, and gives undefined, where no Cyrus is installed. */
@@ -45,8 +49,9 @@ export function cyrusTools(
   };
   const conf = write("imapd.conf", confOf(folder, settings));
   const identity = account.asRoot ? { uid: account.uid, gid: account.gid } : {};
-  const run = (tool: string, args: readonly string[], input = "") => {
-    const done = spawnSync(join(TOOLS, tool), ["-C", conf, ...args], { input, ...identity });
+  const run: CyrusTools["run"] = (tool, args, options = {}) => {
+    const all = ["-C", options.conf ?? conf, ...args];
+    const done = spawnSync(join(TOOLS, tool), all, { input: options.input ?? "", ...identity });
     if (done.status === 0) return done.stdout.toString("latin1");
     throw new Error(`${tool} ${args.join(" ")}: ${done.status}: ${done.stderr}${done.error ?? ""}`);
   };

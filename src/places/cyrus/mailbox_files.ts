@@ -10,8 +10,8 @@ export interface PartitionRoots {
   readonly meta?: Readonly<Partial<Record<MetaFile, string>>>;
 }
 
-/** The cyrus.* files that a metapartition can hold; annotations go with the index. */
-export type MetaFile = "header" | "index" | "cache" | "archivecache";
+/** The cyrus.* files that a metapartition can hold. */
+export type MetaFile = "header" | "index" | "cache" | "annotations" | "archivecache";
 
 /** Absolute paths of one mailbox's folder and files. */
 export interface MailboxPaths {
@@ -39,6 +39,6 @@ export function mailboxPaths(roots: PartitionRoots, relative: string): MailboxPa
     cache: at(meta?.cache, "cyrus.cache"),
     archiveCache:
       archive === undefined ? undefined : at(meta?.archivecache ?? archive, "cyrus.cache"),
-    annotations: at(meta?.index, "cyrus.annotations"),
+    annotations: at(meta?.annotations, "cyrus.annotations"),
   };
 }
