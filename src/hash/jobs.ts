@@ -40,15 +40,14 @@ export interface CarriedError {
 }
 
 /**
- * Answers the jobs of the pool that spawned this thread, with `table`, for as long as the thread lives:
- * one after the other, so that a handler has the thread's buffers to itself even while it waits.
+ * Answers the jobs of the pool that spawned this thread, with `table`, for as long as the thread lives.
+ * While a handler waits, the next one begins: what they share is theirs only from one wait to the next.
  */
 export function serveJobs(table: JobTable): void {
   const port = parentPort;
   assert(port !== null, "jobs are served in a worker thread only");
-  let last = Promise.resolve();
   port.on("message", (message: JobMessage) => {
-    last = last.then(async () => port.postMessage(await answer(table, message)));
+    void answer(table, message).then((reply) => port.postMessage(reply));
   });
 }
 

@@ -112,7 +112,7 @@ describe("WorkerPool", () => {
     const jobs: Promise<void>[] = [];
     for (const job of [1, 2]) {
       await pool.room();
-      jobs.push(pool.submit("thread", 20).then(() => void ended.push(job)));
+      jobs.push(pool.submit("thread", job * 60).then(() => void ended.push(job)));
     }
     expect(ended).toEqual([]);
     await pool.room();
