@@ -5,7 +5,6 @@
  */
 import { isAscii } from "node:buffer";
 import type { Stats } from "node:fs";
-import { join } from "node:path";
 import { hexOf } from "../core/bytes.ts";
 import { readRegular } from "../core/files.ts";
 import { DEFAULT_LIMITS } from "../core/limits.ts";
@@ -32,118 +31,120 @@ export interface MessageCheck {
 
 /** Checks every file of `messages`; returns the bytes read. */
 export function checkMessages(messages: MessageTable, check: MessageCheck): number {
-  const digest = new Uint8Array(SHA1_BYTES);
+  const sweep: Sweep = { ...check, messages, digest: new Uint8Array(SHA1_BYTES) };
   let bytes = 0;
-  for (let row = 0; row < messages.length; row++) {
-    bytes += checkMessage(messages, row, { ...check, digest });
-  }
+  for (let row = 0; row < messages.length; row++) bytes += checkMessage(sweep, row);
   return bytes;
 }
 
-function checkMessage(
-  messages: MessageTable,
-  row: number,
-  check: MessageCheck & { readonly digest: Uint8Array },
-): number {
-  const { folder, engine, digest } = check;
-  const uid = messages.uids[row] ?? 0;
-  const path = `${folder}/${uid}.`;
-  const state = messages.states[row] ?? 0;
-  let head = EMPTY;
-  const result = hashFile(path, digest, {
-    engine,
-    inspect: (bytes) => {
-      head = bytes;
-    },
-  });
-  switch (result.kind) {
-    case "missing":
-      if ((state & MESSAGE.unlinked) === 0) check.suspect(row, "MS01", { uid, path });
-      return 0;
-    case "not_regular":
-      check.suspect(row, "MS08", { uid, path, text: "not a regular file under a message's name" });
-      return 0;
-    case "unreadable":
-      check.suspect(row, "PM01", {
-        uid,
-        path,
-        text: `message cannot be read: ${result.errno}`,
-        found: result.errno,
-      });
-      return 0;
-    case "too_large":
-      check.suspect(row, "MS03", {
-        uid,
-        path,
-        field: "size",
-        expected: messages.sizes[row] ?? 0,
-        found: result.size,
-      });
-      return 0;
-    case "hashed":
-      checkStat(messages, row, { ...check, stat: result.stat });
-      checkContent(messages, row, { ...check, head, path, size: result.size });
-      return result.size;
-  }
+interface Sweep extends MessageCheck {
+  readonly messages: MessageTable;
+  /** Of the message that was read last. */
+  readonly digest: Uint8Array;
 }
 
-const EMPTY: Uint8Array = new Uint8Array();
-
-interface Content extends MessageCheck {
-  readonly digest: Uint8Array;
+/** A message whose file was read. */
+interface ReadMessage {
+  readonly row: number;
+  readonly uid: number;
+  readonly path: string;
+  readonly size: number;
+  readonly stat: Stats;
   /** The first part of the file; all of it unless it is a large one. */
   readonly head: Uint8Array;
-  readonly size: number;
-  readonly path: string;
 }
 
-function checkContent(messages: MessageTable, row: number, content: Content): void {
-  const { head, size, path, digest } = content;
+function checkMessage(sweep: Sweep, row: number): number {
+  const { messages, folder } = sweep;
   const uid = messages.uids[row] ?? 0;
-  const expectedSize = messages.sizes[row] ?? 0;
+  const path = `${folder}/${uid}.`;
+  const result = hashFile(path, sweep.digest, sweep);
+  switch (result.kind) {
+    case "hashed": {
+      const { size, stat, head } = result;
+      const message = { row, uid, path, size, stat, head };
+      checkStat(sweep, message);
+      checkContent(sweep, message);
+      return size;
+    }
+    case "missing": {
+      const state = messages.states[row] ?? 0;
+      if ((state & MESSAGE.unlinked) === 0) sweep.suspect(row, "MS01", { uid, path });
+      return 0;
+    }
+    case "not_regular":
+      sweep.suspect(row, "MS08", { uid, path, text: "not a regular file under a message's name" });
+      return 0;
+    case "unreadable": {
+      const text = `message cannot be read: ${result.errno}`;
+      sweep.suspect(row, "PM01", { uid, path, text, found: result.errno });
+      return 0;
+    }
+    case "too_large": {
+      const expected = messages.sizes[row] ?? 0;
+      const facts = { uid, path, field: "size", expected, found: result.size };
+      sweep.suspect(row, "MS03", facts);
+      return 0;
+    }
+  }
+}
+
+function checkContent(sweep: Sweep, message: ReadMessage): void {
+  const { messages, digest } = sweep;
+  const { row, uid, path, size, head } = message;
+  const expected = messages.sizes[row] ?? 0;
   if (size === 0) {
-    content.suspect(row, "MS02", { uid, path, field: "size", expected: expectedSize, found: 0 });
+    sweep.suspect(row, "MS02", { uid, path, field: "size", expected, found: 0 });
     return;
   }
-  const sizeFacts = { uid, path, field: "size", expected: expectedSize, found: size };
-  if (size !== expectedSize) content.suspect(row, "MS03", sizeFacts);
-  const guid = guidOf(messages, row);
-  if (isShortId(guid)) {
-    checkUuid(guid, { ...content, row, uid });
-  } else if (!isEqual(guid, digest)) {
-    const facts = { uid, path, field: "guid", expected: hexOf(guid), found: hexOf(digest) };
-    content.suspect(row, "MS04", facts);
+  if (size !== expected) {
+    sweep.suspect(row, "MS03", { uid, path, field: "size", expected, found: size });
+  }
+  if (isShortId(messages, row)) {
+    checkUuid(sweep, message);
+  } else if (!hasGuid(messages, row, digest)) {
+    const guids = { expected: hexOf(guidOf(messages, row)), found: hexOf(digest) };
+    sweep.suspect(row, "MS04", { uid, path, field: "guid", ...guids });
     return; // what its header holds says nothing about the record any more
   }
-  if (size === expectedSize) checkHeaderSize(messages, row, content);
-  checkOctets(head.subarray(0, messages.headerSizes[row] ?? 0), { content, uid });
+  if (size === expected) checkHeaderSize(sweep, message);
+  checkOctets(sweep, message);
   if (head.includes(0)) {
-    content.collector.tally("MS12", { text: "messages with NUL octets", uid, path });
+    sweep.collector.tally("MS12", { text: "messages with NUL octets", uid, path });
   }
 }
 
-function checkHeaderSize(messages: MessageTable, row: number, content: Content): void {
-  const { head, size, path } = content;
-  const uid = messages.uids[row] ?? 0;
-  const found = messages.headerSizes[row] ?? 0;
+function checkHeaderSize(sweep: Sweep, message: ReadMessage): void {
+  const { row, uid, path, head, size } = message;
+  const found = sweep.messages.headerSizes[row] ?? 0;
+  if (endsHeader(head, found)) return;
   const expected = headerSizeOf(head, size);
-  if (expected !== undefined && expected !== found && !endsHeader(head, found)) {
-    content.suspect(row, "MS05", { uid, path, field: "header_size", expected, found });
+  if (expected !== undefined && expected !== found) {
+    sweep.suspect(row, "MS05", { uid, path, field: "header_size", expected, found });
   }
+}
+
+/** True when the GUID of the record is `digest`; neither gets a view of its own. */
+function hasGuid(messages: MessageTable, row: number, digest: Uint8Array): boolean {
+  const { guids } = messages;
+  let different = 0;
+  for (let at = 0; at < SHA1_BYTES; at++) {
+    different |= (guids[row * SHA1_BYTES + at] ?? 0) ^ (digest[at] ?? 0);
+  }
+  return different === 0;
 }
 
 /** 12 bytes and zeros: nothing, or a UUID of Cyrus 2.3 (spool-format 2.3). */
-function isShortId(guid: Uint8Array): boolean {
-  return guid.subarray(12).every((byte) => byte === 0);
+function isShortId(messages: MessageTable, row: number): boolean {
+  const { guids } = messages;
+  let bits = 0;
+  for (let at = 12; at < SHA1_BYTES; at++) bits |= guids[row * SHA1_BYTES + at] ?? 0;
+  return bits === 0;
 }
 
 /** Of the UUIDs only one kind says anything about the message: it begins with byte 02. */
-function checkUuid(
-  guid: Uint8Array,
-  content: Content & { readonly row: number; uid: number },
-): void {
-  const { path, row, uid } = content;
-  const uuid = classifyUuid(hexOf(guid));
+function checkUuid(sweep: Sweep, { row, uid, path }: ReadMessage): void {
+  const uuid = classifyUuid(hexOf(guidOf(sweep.messages, row)));
   if (uuid?.kind !== "md5") return;
   const file = readRegular(path, DEFAULT_LIMITS.literalBytes);
   if (file.state !== "read") return; // it was read a moment ago: gone, or too large to hold
@@ -151,7 +152,7 @@ function checkUuid(
   if (uuidMatchesMd5(uuid, digest) !== false) return;
   const found = hexOf(digest).slice(0, uuid.prefix.length);
   const text = "message is not what its UUID says";
-  content.suspect(row, "MS04", { text, uid, path, field: "uuid", expected: uuid.prefix, found });
+  sweep.suspect(row, "MS04", { text, uid, path, field: "uuid", expected: uuid.prefix, found });
 }
 
 const CR = 13;
@@ -174,11 +175,10 @@ function endsHeader(head: Uint8Array, at: number): boolean {
   return head[at - 2] === LF || (head[at - 2] === CR && head[at - 3] === LF);
 }
 
-function checkOctets(
-  header: Uint8Array,
-  { content, uid }: { readonly content: Content; readonly uid: number },
-): void {
-  const { collector, path } = content;
+function checkOctets(sweep: Sweep, message: ReadMessage): void {
+  const { row, uid, path, head } = message;
+  const { collector } = sweep;
+  const header = head.subarray(0, sweep.messages.headerSizes[row] ?? 0);
   if (!isAscii(header)) {
     collector.tally("MS12", { text: "messages with 8-bit octets in the header", uid, path });
   }
@@ -189,24 +189,14 @@ function checkOctets(
   }
 }
 
-function checkStat(
-  messages: MessageTable,
-  row: number,
-  check: MessageCheck & { readonly stat: Stats },
-): void {
-  const { stat, collector } = check;
-  const uid = messages.uids[row] ?? 0;
-  const path = join(check.folder, `${uid}.`);
-  if (stat.nlink > 1) check.linked(row, stat);
-  if (stat.uid !== check.ownerUid) {
+function checkStat(sweep: Sweep, { row, uid, path, stat }: ReadMessage): void {
+  const { collector, ownerUid } = sweep;
+  if (stat.nlink > 1) sweep.linked(row, stat);
+  if (stat.uid !== ownerUid) {
     const text = "messages owned by another user than their folder";
-    collector.tally("PM01", { text, uid, path, expected: check.ownerUid });
+    collector.tally("PM01", { text, uid, path, expected: ownerUid });
   }
   if ((stat.mode & 0o002) !== 0) {
     collector.tally("PM01", { text: "messages that anybody may write", uid, path });
   }
-}
-
-function isEqual(left: Uint8Array, right: Uint8Array): boolean {
-  return Buffer.compare(left, right) === 0;
 }

@@ -12,7 +12,13 @@ import type { Engine } from "./engines.ts";
 
 export type FileHash =
   /** `size` bytes were read to the end of the file and hashed; `stat` is from before the reading. */
-  | { readonly kind: "hashed"; readonly size: number; readonly stat: Stats }
+  | {
+      readonly kind: "hashed";
+      readonly size: number;
+      readonly stat: Stats;
+      /** The first part of the file, all of it below `BUFFER_BYTES`. Valid until the next call. */
+      readonly head: Uint8Array<ArrayBuffer>;
+    }
   | { readonly kind: "missing" }
   /** A link, folder, fifo, socket or device. */
   | { readonly kind: "not_regular" }
@@ -25,15 +31,14 @@ export interface HashFileOptions {
   readonly engine: Engine;
   /** Bytes after which the file is no message any more. */
   readonly maxBytes?: number;
-  /** Is shown the first part of the file, all of it up to `BUFFER_BYTES`; valid during the call. */
-  readonly inspect?: (head: Uint8Array<ArrayBuffer>) => void;
 }
 
 /** Files up to this size are hashed in one call; larger ones in parts of it. */
 export const BUFFER_BYTES = 256 * 1024;
 
-/** One per thread; nothing in it outlives a call. */
-let sharedBuffer: Uint8Array<ArrayBuffer> | undefined;
+/** One per thread, for the first part of a file, and one for its other parts. */
+let headBuffer: Uint8Array<ArrayBuffer> | undefined;
+let partBuffer: Uint8Array<ArrayBuffer> | undefined;
 
 /** Hashes the file at `path`; the SHA-1 goes to `out` (20 bytes), which is untouched unless `hashed`. */
 export function hashFile(
@@ -71,26 +76,28 @@ function hashOpen(opened: Opened, out: Uint8Array, options: HashFileOptions): Fi
   const { engine, maxBytes = DEFAULT_LIMITS.messageBytes } = options;
   const { fd, stat } = opened;
   if (stat.size > maxBytes) return { kind: "too_large", size: stat.size };
-  sharedBuffer ??= new Uint8Array(BUFFER_BYTES);
-  const buffer = sharedBuffer;
-  const filled = fill(fd, buffer, stat.size);
+  headBuffer ??= new Uint8Array(BUFFER_BYTES);
+  const filled = fill(fd, headBuffer, stat.size);
   if (filled > maxBytes) return { kind: "too_large", size: filled };
-  const head = buffer.subarray(0, filled);
-  options.inspect?.(head);
-  if (filled < buffer.length) {
+  const head = headBuffer.subarray(0, filled);
+  if (filled < BUFFER_BYTES) {
     engine.sha1(head, out);
-    return { kind: "hashed", size: filled, stat };
+    return { kind: "hashed", size: filled, stat, head };
   }
+  partBuffer ??= new Uint8Array(BUFFER_BYTES);
   const stream = engine.sha1Stream();
-  let size = 0;
-  for (let part = filled; part > 0; part = fill(fd, buffer, 0)) {
+  stream.update(head);
+  let size = filled;
+  for (;;) {
+    const part = fill(fd, partBuffer, 0);
+    if (part === 0) break;
     size += part;
     // It may grow while it is read, and faster than it is read.
     if (size > maxBytes) return { kind: "too_large", size };
-    stream.update(part === buffer.length ? buffer : buffer.subarray(0, part));
+    stream.update(partBuffer.subarray(0, part));
   }
   stream.digest(out);
-  return { kind: "hashed", size, stat };
+  return { kind: "hashed", size, stat, head };
 }
 
 /**
