@@ -371,7 +371,7 @@ function writeRow(
   database.query("DELETE FROM annotation WHERE uniqueid = ?").run(uniqueid);
   const insert = database.query("INSERT OR REPLACE INTO annotation VALUES (?, ?, ?, ?, ?)");
   for (const { entry, userid, modseq, value } of state.annotations) {
-    insert.run(uniqueid, entry, userid ?? "", modseq?.toString() ?? null, value);
+    insert.run(uniqueid, entry, userid ?? "", modseq.toString(), value);
   }
 }
 

@@ -65,7 +65,7 @@ const SCHEMA = {
     uniqueid TEXT NOT NULL,
     entry TEXT NOT NULL,
     userid TEXT NOT NULL,
-    modseq TEXT,
+    modseq TEXT NOT NULL,
     value BLOB NOT NULL,
     PRIMARY KEY (uniqueid, entry, userid)
   ) WITHOUT ROWID;

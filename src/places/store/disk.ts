@@ -95,6 +95,20 @@ export function readWhole(path: string, limit: number): Uint8Array<ArrayBuffer> 
   }
 }
 
+/** The first `length` bytes of a file, fewer where it ends; undefined where there is none. */
+export function readStart(path: string, length: number): Uint8Array<ArrayBuffer> | undefined {
+  let fd: number | undefined;
+  try {
+    fd = openSync(path, READ);
+    return readFully(fd, length, 0);
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT") return undefined;
+    throw diskError(error, "read", path);
+  } finally {
+    if (fd !== undefined) closeSync(fd);
+  }
+}
+
 /** Creates `path` with `bytes`; it must not exist. Not durable yet. */
 export function createFile(path: string, bytes: Uint8Array): void {
   let fd: number | undefined;

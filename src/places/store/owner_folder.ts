@@ -9,7 +9,7 @@ import { AppError } from "../../core/errors.ts";
 import { DEFAULT_LIMITS, type Limits } from "../../core/limits.ts";
 import type { Owner } from "../../model/names.ts";
 import { openCatalogue } from "./catalogue.ts";
-import { DurableBatch, makeFolder, readWhole } from "./disk.ts";
+import { DurableBatch, makeFolder, readStart, readWhole } from "./disk.ts";
 import {
   dropSteps,
   type MailboxStep,
@@ -201,11 +201,12 @@ export class OwnerFolder {
   /**
    * The named files of a mailbox as the last commit left them, beside whatever a writer is doing now:
    * the files with the journal laid over, read again if a commit fell in between. Undefined where the
-   * catalogue has no such mailbox.
+   * catalogue has no such mailbox. `indexBytes` reads only the start of the index: its header.
    */
   readFiles<Name extends MailboxFile>(
     uniqueid: string,
     names: readonly Name[],
+    options: { readonly indexBytes?: number } = {},
   ): Readonly<Record<Name, Uint8Array | undefined>> | undefined {
     for (let attempt = 0; attempt < READ_ATTEMPTS; attempt++) {
       const before = this.read(() => ({
@@ -213,9 +214,14 @@ export class OwnerFolder {
         steps: pendingSteps(this.database, uniqueid),
       }));
       if (before.committed === undefined) return undefined;
+      // A folder on its way back from the trash is read where it will be.
+      if (before.steps.some(({ step }) => step.kind === "move")) this.settleIfFree();
       const files = names.map((name) => {
         const path = `${uniqueid}/${name}`;
-        const bytes = readWhole(join(this.folder, path), limitOf(name, this.#context.limits));
+        const bytes =
+          name === "cyrus.index" && options.indexBytes !== undefined
+            ? readStart(join(this.folder, path), options.indexBytes)
+            : readWhole(join(this.folder, path), limitOf(name, this.#context.limits));
         return [name, overlay(path, bytes, before.steps)] as const;
       });
       if (this.read(() => this.#committed(uniqueid)) === before.committed) {

@@ -90,7 +90,7 @@ export function keptAnnotations(
   const { basecid, internaldateNsec } = record;
   const beyond = { ...NO_VIRTUAL_FIELDS, basecid, internaldateNsec };
   const virtual = context.indexVersion >= SINCE_20 ? [] : virtualAnnotations(beyond);
-  return [...record.annotations, ...virtual].map(({ entry, userid, modseq = 0n, value }) => ({
+  return [...record.annotations, ...virtual].map(({ entry, userid, modseq, value }) => ({
     ...{ uid: record.uid, entry, modseq, value, deleted: false },
     userid:
       userid === null

@@ -11,6 +11,7 @@ import {
   formerNames,
   type MailboxRow,
   renameMailboxes,
+  updateMailbox,
 } from "./mailbox_rows.ts";
 import { openImage } from "./open_image.ts";
 import type { OwnerFolder, Transaction } from "./owner_folder.ts";
@@ -21,6 +22,13 @@ export interface RenameRequest {
   readonly to: string;
   /** Take along what lies below `from`. */
   readonly tree: boolean;
+}
+
+export interface RenameRules {
+  /** True for internal names of the same owner. */
+  readonly isOwn: (name: string) => boolean;
+  /** An INBOX may be renamed: a peer does so when it deletes a user with delay. */
+  readonly mayInbox?: boolean;
 }
 
 export interface PlannedRename {
@@ -39,7 +47,7 @@ function refuse(text: string, hint: string): AppError {
 export function planRenames(
   rows: readonly MailboxRow[],
   requests: readonly RenameRequest[],
-  isOwn: (name: string) => boolean,
+  rules: RenameRules,
 ): PlannedRename[] {
   const planned = new Map<string, PlannedRename>();
   for (const { from, to, tree } of requests) {
@@ -56,7 +64,7 @@ export function planRenames(
     }
   }
   const list = [...planned.values()];
-  for (const { row, to } of list) requireName(row.name, to, isOwn);
+  for (const { row, to } of list) requireName(row.name, to, rules);
   const names = new Map<string, string>();
   for (const row of rows) {
     const name = planned.get(row.uniqueid)?.to ?? row.name;
@@ -72,8 +80,8 @@ export function planRenames(
   return list.filter(({ row, to }) => row.name !== to);
 }
 
-function requireName(from: string, to: string, isOwn: (name: string) => boolean): void {
-  if (isInbox(from) || isInbox(to)) {
+function requireName(from: string, to: string, { isOwn, mayInbox }: RenameRules): void {
+  if (!mayInbox && (isInbox(from) || isInbox(to))) {
     throw refuse(
       `Cannot rename ${from} to ${to}: an INBOX is what its user is called by`,
       "Copy the user with `bobbin replicate --as NEWUSER`, then delete the old one.",
@@ -93,10 +101,10 @@ function requireName(from: string, to: string, isOwn: (name: string) => boolean)
   }
 }
 
-export interface RenameContext {
+export interface RenameContext extends RenameRules {
   readonly requests: readonly RenameRequest[];
-  /** True for internal names of the same owner. */
-  readonly isOwn: (name: string) => boolean;
+  /** The partition that the mailboxes are said to lie on from now on. */
+  readonly partition?: string;
   /** Seconds since 1970: until when the old names held. */
   readonly now: number;
 }
@@ -105,7 +113,7 @@ export interface RenameContext {
 export function renameMailboxesIn(folder: OwnerFolder, context: RenameContext): PlannedRename[] {
   return folder.write((transaction) => {
     const rows = allMailboxes(transaction.database);
-    const planned = planRenames(rows, context.requests, context.isOwn);
+    const planned = planRenames(rows, context.requests, context);
     for (const { row, to } of planned) renameOne(folder, transaction, { row, to, context });
     renameMailboxes(
       transaction.database,
@@ -123,6 +131,10 @@ function renameOne(
   const { row, to, context } = rename;
   const { database } = transaction;
   addFormerName(database, row.uniqueid, { name: row.name, until: context.now });
+  const { partition } = context;
+  if (partition !== undefined) {
+    updateMailbox(database, { ...row, details: { ...row.details, partition } });
+  }
   if (row.intermediate) return;
   const image = openImage(folder, row);
   image.setHeader({

@@ -6,6 +6,7 @@ import { createHash, randomBytes } from "node:crypto";
 import { closeSync, constants, copyFileSync, linkSync, lstatSync, openSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { AppError, errnoOf } from "../../core/errors.ts";
+import { isGuid } from "../../model/guid.ts";
 import { diskError, FILE_MODE, makeFolder, removeFile, statOf, writeFully } from "./disk.ts";
 import { STAGING_FOLDER } from "./layout.ts";
 import { LINK_REFUSED } from "./settings.ts";
@@ -18,6 +19,78 @@ export interface StagingLimits {
   readonly stagingBytes: number;
   /** Bytes of one message. */
   readonly messageBytes: number;
+}
+
+interface StagingFile {
+  readonly guid: string;
+  readonly path: string;
+  /** Undefined for a repeat, whose bytes are only checked. */
+  readonly fd: number | undefined;
+}
+
+interface StagingEvents {
+  /** Refuses a message that has come to this size. */
+  readonly require: (size: number) => void;
+  readonly done: (size: number) => void;
+}
+
+function openNew(path: string): number {
+  try {
+    return openSync(path, "w", FILE_MODE);
+  } catch (error) {
+    throw diskError(error, "stage a message", path);
+  }
+}
+
+/** One message on its way into staging. Ends by `end` or `abort`; `abort` after either does nothing. */
+export class StagingWriter {
+  readonly #file: StagingFile;
+  readonly #events: StagingEvents;
+  readonly #hash = createHash("sha1");
+  #size = 0;
+  #isOpen = true;
+
+  constructor(file: StagingFile, events: StagingEvents) {
+    this.#file = file;
+    this.#events = events;
+  }
+
+  write(bytes: Uint8Array): void {
+    const { fd, guid, path } = this.#file;
+    this.#events.require(this.#size + bytes.length);
+    this.#hash.update(bytes);
+    try {
+      if (fd !== undefined) writeFully(fd, bytes, this.#size);
+    } catch (error) {
+      throw diskError(error, `stage message ${guid}`, path);
+    }
+    this.#size += bytes.length;
+  }
+
+  /** Throws bad_data if the bytes were none or not those that the GUID says. */
+  end(): void {
+    const { fd, guid } = this.#file;
+    const found = this.#hash.digest("hex");
+    const wrong = this.#size === 0 ? "it is empty" : `its bytes have the SHA-1 ${found}`;
+    if (found !== guid || this.#size === 0) {
+      this.abort();
+      throw new AppError("bad_data", `Cannot stage message ${guid}: ${wrong}`, {
+        context: { guid },
+      });
+    }
+    this.#isOpen = false;
+    if (fd !== undefined) closeSync(fd);
+    this.#events.done(this.#size);
+  }
+
+  abort(): void {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    const { fd, path } = this.#file;
+    if (fd === undefined) return;
+    closeSync(fd);
+    removeFile(path);
+  }
 }
 
 /** What one session has staged, by GUID. */
@@ -50,47 +123,33 @@ export class Staging {
 
   /** Stages a message; its bytes must have the SHA-1 that `guid` says. A repeat is ignored. */
   put(guid: string, bytes: MessageBytes): void {
-    if (!/^[0-9a-f]{40}$/.test(guid))
-      throw new AppError("refused", `Cannot stage "${guid}": no GUID`);
-    const path = join(this.folder, guid);
-    if (this.#sizes.has(guid)) return;
-    const size = this.#write(path, guid, bytes);
-    this.#sizes.set(guid, size);
-    this.#bytes += size;
+    const writer = this.begin(guid);
+    try {
+      for (const piece of bytes) writer.write(piece);
+      writer.end();
+    } catch (error) {
+      writer.abort();
+      throw error;
+    }
   }
 
-  #write(path: string, guid: string, bytes: MessageBytes): number {
-    const hash = createHash("sha1");
-    let size = 0;
-    let whole = false;
-    let fd: number | undefined;
-    try {
-      fd = openSync(path, "wx", FILE_MODE);
-      for (const piece of bytes) {
-        this.#require(guid, size + piece.length);
-        writeFully(fd, piece, size);
-        hash.update(piece);
-        size += piece.length;
-      }
-      const found = hash.digest("hex");
-      if (found !== guid) {
-        throw new AppError(
-          "bad_data",
-          `Cannot stage message ${guid}: its bytes have the SHA-1 ${found}`,
-          {
-            context: { guid, found },
-          },
-        );
-      }
-      if (size === 0) throw new AppError("bad_data", `Cannot stage message ${guid}: it is empty`);
-      whole = true;
-      return size;
-    } catch (error) {
-      throw diskError(error, `stage message ${guid}`, path);
-    } finally {
-      if (fd !== undefined) closeSync(fd);
-      if (fd !== undefined && !whole) removeFile(path);
-    }
+  /** Begins to stage a message that comes in pieces. The bytes of a repeat are checked and let go. */
+  begin(guid: string): StagingWriter {
+    if (!isGuid(guid)) throw new AppError("refused", `Cannot stage "${guid}": no GUID`);
+    const path = join(this.folder, guid);
+    const isRepeat = this.#sizes.has(guid);
+    const fd = isRepeat ? undefined : openNew(path);
+    return new StagingWriter(
+      { guid, path, fd },
+      {
+        require: (size) => this.#require(guid, isRepeat ? 0 : size),
+        done: (size) => {
+          if (isRepeat) return;
+          this.#sizes.set(guid, size);
+          this.#bytes += size;
+        },
+      },
+    );
   }
 
   #require(guid: string, size: number): void {

@@ -1,0 +1,348 @@
+/**
+ * The store as a place: the synchronous store behind the asynchronous interface. Busy is waited for here;
+ * what the store refuses becomes an `Outcome`, and only what breaks is thrown.
+ */
+import { closeSync, constants, openSync, readSync } from "node:fs";
+import { join } from "node:path";
+import { AppError } from "../../core/errors.ts";
+import type { Annotation } from "../../model/annotation.ts";
+import type { ApplyCommand } from "../../model/apply.ts";
+import type { Guid } from "../../model/guid.ts";
+import {
+  type MailboxState,
+  QUOTA_RESOURCES,
+  type UserMeta,
+  type UserState,
+} from "../../model/mailbox.ts";
+import { type Owner, parseName } from "../../model/names.ts";
+import { type Outcome, ok, refused } from "../../model/outcome.ts";
+import type { MailRecord } from "../../model/record.ts";
+import type {
+  ApplyOptions,
+  Holds,
+  IncomingMessage,
+  MailboxReading,
+  MessageAddress,
+  MessageContent,
+  MessageWriter,
+  PlaceSession,
+  ReserveRequest,
+  WritablePlace,
+} from "../place.ts";
+import { applyCommand } from "./apply.ts";
+import { isUniqueid, messageFile, poolPath } from "./layout.ts";
+import { allMailboxes, type MailboxRow, mailboxById, mailboxByName } from "./mailbox_rows.ts";
+import { mailboxAnnotations, readState, recordsOfImage, stateOfImage } from "./mailbox_state.ts";
+import { readMessageFacts } from "./message_file.ts";
+import { openImage } from "./open_image.ts";
+import type { OwnerFolder } from "./owner_folder.ts";
+import { soundInPool } from "./pool.ts";
+import { refusalOf } from "./refusal.ts";
+import { whileBusy } from "./retry.ts";
+import type { Staging, StagingWriter } from "./staging.ts";
+import { Store, type StoreOptions } from "./store.ts";
+import { quotas, seenStates, sieveFiles, sieveScript, subscriptions } from "./user_rows.ts";
+
+const HOLDS: Holds = {
+  ...{ userList: true, uniqueids: true, uidvalidity: true, uids: true, modseqs: true },
+  ...{ lastUpdated: true, tombstones: true, deletedMailboxes: true, internaldates: true },
+  ...{ internaldateNsec: true, savedates: true, threadIds: true, keywords: 128, annotations: true },
+  ...{ mailboxAnnotations: true, acls: true, mailboxDetails: true, seen: true },
+  ...{ subscriptions: true, sieveFiles: true, quotas: QUOTA_RESOURCES },
+};
+
+/** Opens the store in the folder `root` as a place. */
+export function openStorePlace(root: string, options: StoreOptions = {}): WritablePlace {
+  return new StorePlace(new Store(root, options));
+}
+
+/** Runs `work`, waiting while it is busy; what it refuses is a value. */
+async function outcomeOf<T>(work: () => T | Outcome<T>): Promise<Outcome<T>> {
+  try {
+    const result = await whileBusy(work);
+    return isOutcome(result) ? result : ok(result);
+  } catch (error) {
+    const refusal = refusalOf(error);
+    if (refusal !== undefined) return refusal;
+    throw error;
+  }
+}
+
+function isOutcome<T>(result: T | Outcome<T>): result is Outcome<T> {
+  return (
+    typeof result === "object" && result !== null && "kind" in result && result.kind === "refused"
+  );
+}
+
+class StorePlace implements WritablePlace {
+  readonly locator: string;
+  readonly holds = HOLDS;
+  readonly #store: Store;
+
+  constructor(store: Store) {
+    this.#store = store;
+    this.locator = `store:${store.root}`;
+  }
+
+  owners(): Promise<Outcome<AsyncIterable<Owner>>> {
+    const owners = this.#store.owners();
+    return Promise.resolve(ok(asAsync(owners)));
+  }
+
+  user(userid: string): Promise<Outcome<UserState>> {
+    return outcomeOf(() => {
+      const folder = this.#user(userid);
+      if (folder === undefined) return { ...NO_META, mailboxes: [], quotas: [] };
+      return { ...metaOf(folder), mailboxes: statesOf(folder), quotas: folder.read(quotas) };
+    });
+  }
+
+  meta(userid: string): Promise<Outcome<UserMeta>> {
+    return outcomeOf(() => {
+      const folder = this.#user(userid);
+      return folder === undefined ? NO_META : metaOf(folder);
+    });
+  }
+
+  #user(userid: string): OwnerFolder | undefined {
+    return userid === "" ? undefined : this.#store.find({ kind: "user", userid });
+  }
+
+  mailboxes(names: readonly string[]): Promise<Outcome<readonly MailboxState[]>> {
+    return outcomeOf(() => {
+      const states: MailboxState[] = [];
+      for (const name of new Set(names)) {
+        const found = this.#find(name);
+        const state = found === undefined ? undefined : readState(found.folder, found.row);
+        if (state !== undefined) states.push(state);
+      }
+      return states;
+    });
+  }
+
+  mailboxesByUniqueid(uniqueids: readonly string[]): Promise<Outcome<readonly MailboxState[]>> {
+    return outcomeOf(() => {
+      const states: MailboxState[] = [];
+      for (const uniqueid of new Set(uniqueids.filter(isUniqueid))) {
+        const owner = this.#store.registry.holder(uniqueid);
+        const folder = owner === undefined ? undefined : this.#store.find(owner);
+        const row = folder?.read((database) => mailboxById(database, uniqueid));
+        if (folder === undefined || row === undefined) continue;
+        const state = readState(folder, row);
+        if (state !== undefined) states.push(state);
+      }
+      return states;
+    });
+  }
+
+  sharedMailboxes(toplevel: string): Promise<Outcome<readonly MailboxState[]>> {
+    return outcomeOf(() => {
+      const folder = toplevel === "" ? undefined : this.#store.find({ kind: "shared", toplevel });
+      return folder === undefined ? [] : statesOf(folder);
+    });
+  }
+
+  readMailbox(name: string): Promise<Outcome<MailboxReading>> {
+    return outcomeOf((): MailboxReading | Outcome<MailboxReading> => {
+      const found = this.#find(name);
+      if (found === undefined) return refused("nonexistent", `There is no mailbox ${name}`);
+      const { folder, row } = found;
+      if (row.intermediate) {
+        const state = readState(folder, row);
+        if (state === undefined) return refused("nonexistent", `There is no mailbox ${name}`);
+        return { state, records: { batches: () => [] } };
+      }
+      const image = openImage(folder, row);
+      return { state: stateOfImage(folder, row, image), records: recordsOfImage(folder, image) };
+    });
+  }
+
+  message(address: MessageAddress): Promise<Outcome<MessageContent>> {
+    return outcomeOf((): MessageContent | Outcome<MessageContent> => {
+      const { mailbox, uid, guid } = address;
+      const where = `message ${uid} of ${mailbox}`;
+      const found = this.#find(mailbox);
+      if (found === undefined) return refused("nonexistent", `There is no mailbox ${mailbox}`);
+      const { folder, row } = found;
+      const number = row.intermediate ? undefined : openImage(folder, row).index.find(uid);
+      if (number === undefined) return refused("nonexistent", `There is no ${where}`);
+      const paths = [`${row.uniqueid}/${messageFile(uid)}`, poolPath(guid)];
+      let isThere = false;
+      for (const path of paths.map((relative) => join(folder.folder, relative))) {
+        const facts = readMessageFacts(path);
+        isThere ||= facts !== undefined;
+        if (facts?.guid === guid)
+          return { size: facts.size, chunks: () => readChunks(path, facts.size) };
+      }
+      if (!isThere) return refused("nonexistent", `There is no file of ${where}`);
+      return refused("damaged", `The file of ${where} is not ${guid}`);
+    });
+  }
+
+  annotations(name: string): Promise<Outcome<readonly Annotation[]>> {
+    return outcomeOf(() => {
+      const found = this.#find(name);
+      return found === undefined ? [] : mailboxAnnotations(found.folder, found.row.uniqueid);
+    });
+  }
+
+  quota(root: string): ReturnType<WritablePlace["quota"]> {
+    return outcomeOf(() => {
+      const folder = root === "" ? undefined : this.#store.find(parseName(root).owner);
+      return folder?.read(quotas).find((quota) => quota.root === root);
+    });
+  }
+
+  sieveScript(userid: string, filename: string): Promise<Outcome<Uint8Array>> {
+    return outcomeOf((): Uint8Array | Outcome<Uint8Array> => {
+      const content = this.#user(userid)?.read((database) => sieveScript(database, filename));
+      return content ?? refused("nonexistent", `User ${userid} has no script ${filename}`);
+    });
+  }
+
+  #find(name: string): { folder: OwnerFolder; row: MailboxRow } | undefined {
+    const folder = name === "" ? undefined : this.#store.find(parseName(name).owner);
+    const row = folder?.read((database) => mailboxByName(database, name));
+    return folder === undefined || row === undefined ? undefined : { folder, row };
+  }
+
+  openSession(): Promise<PlaceSession> {
+    return Promise.resolve(new StoreSession(this.#store));
+  }
+
+  close(): Promise<void> {
+    this.#store.close();
+    return Promise.resolve();
+  }
+}
+
+const NO_META: UserMeta = { seen: [], subscriptions: [], sieve: [] };
+
+function metaOf(folder: OwnerFolder): UserMeta {
+  return folder.read((database) => ({
+    seen: seenStates(database),
+    subscriptions: subscriptions(database),
+    sieve: sieveFiles(database),
+  }));
+}
+
+function statesOf(folder: OwnerFolder): MailboxState[] {
+  const states = folder.read(allMailboxes).map((row) => readState(folder, row));
+  return states.filter((state) => state !== undefined);
+}
+
+async function* asAsync<T>(values: Iterable<T>): AsyncGenerator<T> {
+  yield* values;
+}
+
+const CHUNK_BYTES = 256 * 1024;
+
+/** The bytes of a message that was just found right. */
+function* readChunks(path: string, size: number): Generator<Uint8Array> {
+  const fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  try {
+    let done = 0;
+    while (done < size) {
+      const chunk = new Uint8Array(Math.min(CHUNK_BYTES, size - done));
+      const got = readSync(fd, chunk, 0, chunk.length, done);
+      if (got === 0)
+        throw new AppError("io", `Cannot read ${path}: it ends at ${done} of ${size} bytes`);
+      done += got;
+      yield chunk.subarray(0, got);
+    }
+  } finally {
+    closeSync(fd);
+  }
+}
+
+class StoreSession implements PlaceSession {
+  readonly #store: Store;
+  readonly #staging: Staging;
+  /** What staging ran into since the last flush. */
+  #trouble: unknown;
+
+  constructor(store: Store) {
+    this.#store = store;
+    this.#staging = store.stage();
+  }
+
+  reserve(request: ReserveRequest): Promise<Outcome<readonly Guid[]>> {
+    return outcomeOf(() => {
+      const folders = new Set(
+        request.mailboxes.map((name) => this.#store.find(parseName(name).owner)),
+      );
+      return request.guids.filter((guid) => !this.#reserveOne(guid, folders));
+    });
+  }
+
+  #reserveOne(guid: Guid, folders: ReadonlySet<OwnerFolder | undefined>): boolean {
+    if (this.#staging.has(guid)) return true;
+    for (const folder of folders) {
+      const path = folder === undefined ? undefined : soundInPool(folder.folder, guid);
+      if (path === undefined) continue;
+      this.#staging.reserve(guid, path);
+      return true;
+    }
+    return false;
+  }
+
+  stage(message: IncomingMessage): MessageWriter {
+    let writer: StagingWriter | undefined;
+    const attempt = (work: () => void): void => {
+      if (this.#trouble !== undefined) return; // the bytes are taken all the same
+      try {
+        work();
+      } catch (error) {
+        this.#trouble = error;
+        writer?.abort();
+      }
+    };
+    attempt(() => {
+      writer = this.#staging.begin(message.guid);
+    });
+    return {
+      write: (bytes) => {
+        attempt(() => writer?.write(bytes));
+        return undefined;
+      },
+      end: () => {
+        attempt(() => writer?.end());
+        return undefined;
+      },
+      abort: () => writer?.abort(),
+    };
+  }
+
+  flush(): Promise<Outcome> {
+    return outcomeOf(() => {
+      const trouble = this.#trouble;
+      this.#trouble = undefined;
+      if (trouble !== undefined) throw trouble;
+      return undefined;
+    });
+  }
+
+  async apply(command: ApplyCommand, options: ApplyOptions = {}): Promise<Outcome> {
+    const records: MailRecord[] = [];
+    if (command.kind === "mailbox") {
+      for await (const batch of command.records.batches())
+        for (const record of batch) records.push(record);
+    }
+    const session = { store: this.#store, staging: this.#staging, force: options.force ?? false };
+    return outcomeOf(() => {
+      applyCommand(command, records, session);
+      return undefined;
+    });
+  }
+
+  restart(): Promise<void> {
+    this.#trouble = undefined;
+    this.#staging.clear();
+    return Promise.resolve();
+  }
+
+  close(): Promise<void> {
+    this.#staging.close();
+    return Promise.resolve();
+  }
+}

@@ -1,0 +1,376 @@
+/**
+ * What every writable place must do, whatever lies behind it. A place's own test calls `conforms` with a
+ * way to open it empty; what a place does not hold (`place.holds`) is not asked of it.
+ */
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { utf8 } from "../../src/core/bytes.ts";
+import type { ApplyCommand } from "../../src/model/apply.ts";
+import { type MailboxState, recordsOf } from "../../src/model/mailbox.ts";
+import { type Owner, parseName } from "../../src/model/names.ts";
+import type { Outcome } from "../../src/model/outcome.ts";
+import type { MailRecord } from "../../src/model/record.ts";
+import type { PlaceSession, WritablePlace } from "../../src/places/place.ts";
+import { guidOf, message, NOW, record, stateOf } from "../support/store_fixture.ts";
+
+export interface Conforming {
+  /** A place with nothing in it. */
+  readonly open: () => Promise<WritablePlace>;
+  /** The same place opened anew, as after a restart. Left out where there is no such thing. */
+  readonly reopen?: () => Promise<WritablePlace>;
+}
+
+const INBOX = "user.fred";
+const SUB = "user.fred.Sub";
+
+/** The value of an outcome that must be one. */
+export function valueOf<T>(outcome: Outcome<T>): T {
+  if (outcome.kind === "ok") return outcome.value;
+  throw new Error(`refused as ${outcome.reason}: ${outcome.text}`);
+}
+
+function reasonOf(outcome: Outcome<unknown>): string {
+  return outcome.kind === "ok" ? "ok" : outcome.reason;
+}
+
+/** Sends a message in two pieces. */
+async function stage(
+  session: PlaceSession,
+  bytes: Uint8Array,
+  guid = guidOf(bytes),
+): Promise<void> {
+  const writer = session.stage({ partition: "default", guid, size: bytes.length });
+  const middle = bytes.length >>> 1;
+  await writer.write(bytes.subarray(0, middle));
+  await writer.write(bytes.subarray(middle));
+  await writer.end();
+}
+
+async function allRecords(place: WritablePlace, name: string): Promise<MailRecord[]> {
+  const { records } = valueOf(await place.readMailbox(name));
+  const all: MailRecord[] = [];
+  for await (const batch of records.batches()) all.push(...batch);
+  return all;
+}
+
+async function bytesOf(
+  place: WritablePlace,
+  name: string,
+  wanted: MailRecord,
+): Promise<Uint8Array> {
+  const state = valueOf(await place.mailboxes([name]))[0];
+  const address = {
+    mailbox: name,
+    uniqueid: state?.uniqueid ?? "",
+    partition: "default",
+    uid: wanted.uid,
+    guid: wanted.guid,
+  };
+  const content = valueOf(await place.message(address));
+  const parts: Uint8Array[] = [];
+  for await (const part of content.chunks()) parts.push(part);
+  return Buffer.concat(parts);
+}
+
+function mailbox(state: MailboxState, records: readonly MailRecord[]): ApplyCommand {
+  return { kind: "mailbox", state, records: recordsOf(records) };
+}
+
+/** Declares the tests of the suite for the place called `name`. */
+export function conforms(name: string, { open, reopen }: Conforming): void {
+  describe(`${name} as a place`, () => {
+    let place: WritablePlace;
+    let session: PlaceSession;
+    const apply = (command: ApplyCommand): Promise<Outcome> => session.apply(command);
+    const fill = async (
+      box: string,
+      records: readonly MailRecord[],
+      change: Partial<MailboxState> = {},
+    ): Promise<MailboxState> => {
+      for (const { uid } of records) await stage(session, message(uid));
+      expect(valueOf(await session.flush())).toBeUndefined();
+      const state = stateOf(box, records, change);
+      valueOf(await apply(mailbox(state, records)));
+      return state;
+    };
+
+    beforeEach(async () => {
+      place = await open();
+      session = await place.openSession();
+    });
+    afterEach(async () => {
+      await session.close();
+      await place.close();
+    });
+
+    test("an empty place has no one, and says so without refusing", async () => {
+      expect(valueOf(await place.user("fred")).mailboxes).toEqual([]);
+      expect(valueOf(await place.mailboxes([INBOX]))).toEqual([]);
+      expect(valueOf(await place.mailboxesByUniqueid(["nobody"]))).toEqual([]);
+      expect(reasonOf(await place.readMailbox(INBOX))).toBe("nonexistent");
+      expect(valueOf(await place.quota(INBOX))).toBeUndefined();
+      expect(valueOf(await place.meta("fred"))).toEqual({ seen: [], subscriptions: [], sieve: [] });
+    });
+
+    test("what was applied is given back: state, records and bytes", async () => {
+      const records = [
+        record(1, { flags: ["\\Seen", "$Label1", "work"] }),
+        record(2, { cid: 0xfn }),
+        record(5),
+      ];
+      const state = await fill(INBOX, records, {
+        ...{ recentUid: 3, recentTime: NOW, pop3LastLogin: 7, pop3ShowAfter: 9, options: "PS" },
+        ...{ xconvmodseq: 12n, raclmodseq: 13n, foldermodseq: 14n, partition: "other" },
+        annotations: [{ entry: "/comment", userid: "", modseq: 3n, value: utf8("box") }],
+      });
+      const user = valueOf(await place.user("fred"));
+      expect(user.mailboxes.length).toBe(1);
+      expect(user.mailboxes[0]).toMatchObject({ ...state });
+      expect(valueOf(await place.mailboxesByUniqueid([state.uniqueid]))[0]?.name).toBe(INBOX);
+      const found = await allRecords(place, INBOX);
+      expect(found.map(({ unlinked: _, ...rest }) => rest)).toEqual(
+        records.map((one) => ({ ...one })),
+      );
+      for (const one of records)
+        expect(await bytesOf(place, INBOX, one)).toEqual(Buffer.from(message(one.uid)));
+    });
+
+    test("records can be gone through twice, as of one moment", async () => {
+      await fill(INBOX, [record(1), record(2)]);
+      const reading = valueOf(await place.readMailbox(INBOX));
+      const next = [record(1, { modseq: 20n, flags: ["\\Flagged"] })];
+      valueOf(await apply(mailbox(stateOf(INBOX, [...next, record(2)]), next)));
+      for (let round = 0; round < 2; round++) {
+        const all: MailRecord[] = [];
+        for await (const batch of reading.records.batches()) all.push(...batch);
+        expect(all.map((one) => one.flags)).toEqual([[], []]);
+      }
+      expect(reading.state.highestmodseq).toBe(3n);
+    });
+
+    test("the same request twice changes nothing", async () => {
+      const records = [record(1), record(2)];
+      const state = await fill(INBOX, records);
+      const before = [valueOf(await place.user("fred")), await allRecords(place, INBOX)];
+      valueOf(await apply(mailbox(state, records)));
+      expect([valueOf(await place.user("fred")), await allRecords(place, INBOX)]).toEqual(before);
+    });
+
+    test("flags change, messages expunge and append in one request", async () => {
+      const one = record(1);
+      await fill(INBOX, [one, record(2), record(3)]);
+      const changed = [
+        record(1, { modseq: 20n, flags: ["\\Seen", "new"] }),
+        record(2, { modseq: 21n, expunged: true }),
+        record(4, { modseq: 22n }),
+      ];
+      await stage(session, message(4));
+      const whole = [changed[0] ?? one, record(3), changed[2] ?? one];
+      valueOf(await apply(mailbox(stateOf(INBOX, whole), changed)));
+      const found = await allRecords(place, INBOX);
+      const live = found.filter(({ expunged }) => !expunged);
+      expect(live.map(({ uid, flags }) => [uid, flags])).toEqual([
+        [1, ["\\Seen", "new"]],
+        [3, []],
+        [4, []],
+      ]);
+      if (place.holds.tombstones) expect(found.find(({ uid }) => uid === 2)?.expunged).toBe(true);
+    });
+
+    test("a refused request has changed nothing", async () => {
+      const records = [record(1), record(2)];
+      const state = await fill(INBOX, records);
+      const before = [valueOf(await place.user("fred")), await allRecords(place, INBOX)];
+      const late = record(3, { modseq: 9n });
+      const table: [string, ApplyCommand][] = [
+        ["checksum", mailbox({ ...state, syncCrc: 1 }, [])],
+        ["checksum", mailbox({ ...state, highestmodseq: 1n }, [])],
+        ["checksum", mailbox(stateOf(INBOX, [...records, late]), [late])],
+        ["moved", mailbox({ ...state, uniqueid: "another" }, [])],
+        ["moved", mailbox({ ...state, name: "user.anne" }, [])],
+        [
+          "changed",
+          {
+            ...mailbox(state, []),
+            kind: "mailbox",
+            state,
+            records: recordsOf([]),
+            since: { modseq: 9999n },
+          },
+        ],
+        ["nonexistent", { kind: "unmailbox", name: "user.fred.None" }],
+        ["moved", { kind: "expunge", name: INBOX, uniqueid: "another", uids: [1] }],
+        [
+          "nonexistent",
+          { kind: "rename", oldName: "user.fred.None", newName: SUB, partition: "default" },
+        ],
+      ];
+      for (const [reason, command] of table) {
+        expect([reason, command.kind, reasonOf(await apply(command))]).toEqual([
+          reason,
+          command.kind,
+          reason,
+        ]);
+      }
+      expect([valueOf(await place.user("fred")), await allRecords(place, INBOX)]).toEqual(before);
+    });
+
+    test("a message with another SHA-1 is the answer of flush, and the session goes on", async () => {
+      await stage(session, message(1), guidOf(message(2)));
+      expect(reasonOf(await session.flush())).not.toBe("ok");
+      const second = record(2);
+      expect(reasonOf(await apply(mailbox(stateOf(INBOX, [second]), [second])))).toBe("checksum");
+      await fill(INBOX, [record(1)]);
+    });
+
+    test("reserve stages what a user's mailboxes hold, and says what is missing", async () => {
+      await fill(INBOX, [record(1)]);
+      await session.restart();
+      const guids = [guidOf(message(9)), guidOf(message(1))];
+      const request = { partition: "default", mailboxes: [INBOX], guids };
+      expect(valueOf(await session.reserve(request))).toEqual([guids[0] ?? ""]);
+      const records = [record(4, {}, 1)];
+      valueOf(await apply(mailbox(stateOf(SUB, records), records)));
+      expect(await bytesOf(place, SUB, records[0] ?? record(4))).toEqual(Buffer.from(message(1)));
+    });
+
+    test("restart forgets what was staged", async () => {
+      await stage(session, message(1));
+      await session.restart();
+      const records = [record(1)];
+      expect(reasonOf(await apply(mailbox(stateOf(INBOX, records), records)))).toBe("checksum");
+    });
+
+    test("expunge marks records and keeps their modseqs", async () => {
+      const state = await fill(INBOX, [record(1), record(2)]);
+      valueOf(
+        await apply({ kind: "expunge", name: INBOX, uniqueid: state.uniqueid, uids: [1, 77] }),
+      );
+      const [first, second] = await allRecords(place, INBOX);
+      expect([first?.expunged, first?.modseq, second?.expunged]).toEqual([true, 2n, false]);
+    });
+
+    test("rename keeps the uniqueid and the mail, and the old name is free", async () => {
+      await fill(INBOX, [record(1)]);
+      const state = await fill(SUB, [record(2)]);
+      const newName = "user.fred.Other";
+      valueOf(await apply({ kind: "rename", oldName: SUB, newName, partition: "p2" }));
+      expect(valueOf(await place.mailboxes([SUB]))).toEqual([]);
+      expect(valueOf(await place.mailboxes([newName]))[0]).toMatchObject({
+        uniqueid: state.uniqueid,
+        partition: "p2",
+      });
+      expect((await allRecords(place, newName)).length).toBe(1);
+      await fill(SUB, [record(3)], { uniqueid: "fresh1" });
+    });
+
+    test("a mailbox deleted with delay goes below DELETED and stays its owner's", async () => {
+      await fill(INBOX, [record(1)]);
+      const newName = "DELETED.user.fred.5F3A2B1C";
+      valueOf(await apply({ kind: "rename", oldName: INBOX, newName, partition: "default" }));
+      expect(valueOf(await place.user("fred")).mailboxes.map((box) => box.name)).toEqual([newName]);
+    });
+
+    test("unmailbox takes effect at once, and the same mailbox can come again", async () => {
+      const state = await fill(SUB, [record(1)]);
+      valueOf(await apply({ kind: "unmailbox", name: SUB }));
+      expect(valueOf(await place.user("fred")).mailboxes).toEqual([]);
+      expect(valueOf(await place.mailboxesByUniqueid([state.uniqueid]))).toEqual([]);
+      await fill(SUB, [record(1)]);
+      expect((await allRecords(place, SUB)).length).toBe(1);
+    });
+
+    test("placeholders of the tree come back as they were", async () => {
+      const state = stateOf(SUB, [], {
+        type: "ei",
+        partition: null,
+        acl: null,
+        uidvalidity: 0,
+        syncCrc: 0,
+        syncCrcAnnot: 0,
+      });
+      valueOf(await apply(mailbox(state, [])));
+      const [found] = valueOf(await place.user("fred")).mailboxes;
+      expect(found).toMatchObject({
+        name: SUB,
+        type: "ei",
+        lastUid: 0,
+        partition: null,
+        acl: null,
+      });
+      await fill(SUB, [record(1)]);
+      expect((await allRecords(place, SUB)).length).toBe(1);
+    });
+
+    test("subscriptions, seen state, quotas, annotations and scripts come back and go", async () => {
+      const state = await fill(INBOX, [record(1)]);
+      const seen = {
+        uniqueid: "somebody-elses",
+        lastRead: 5,
+        lastUid: 6,
+        lastChange: 7,
+        seenUids: "1:6",
+      };
+      const quota = { root: INBOX, limits: { STORAGE: 1000, MESSAGE: 5 }, modseq: 4n };
+      const script = Buffer.from("keep;\n");
+      const commands: ApplyCommand[] = [
+        { kind: "sub", userid: "fred", name: SUB },
+        { kind: "seen", userid: "fred", seen },
+        { kind: "quota", quota },
+        { kind: "annotation", name: INBOX, entry: "/comment", userid: "", value: Buffer.from("x") },
+        { kind: "sieve", userid: "fred", filename: "a.script", lastUpdate: 99, content: script },
+        { kind: "activateSieve", userid: "fred", filename: "a.bc" },
+      ];
+      for (const command of commands) valueOf(await apply(command));
+      const user = valueOf(await place.user("fred"));
+      expect([user.subscriptions, user.seen, user.quotas]).toEqual([[SUB], [seen], [quota]]);
+      expect(user.sieve.map(({ filename, isActive }) => [filename, isActive])).toEqual([
+        ["a.script", false],
+        ["a.bc", true],
+      ]);
+      expect(valueOf(await place.quota(INBOX))).toEqual(quota);
+      expect(valueOf(await place.annotations(INBOX)).map(({ entry }) => entry)).toEqual([
+        "/comment",
+      ]);
+      expect(Buffer.from(valueOf(await place.sieveScript("fred", "a.script")))).toEqual(script);
+      expect(valueOf(await place.mailboxes([INBOX]))[0]?.uniqueid).toBe(state.uniqueid);
+      valueOf(await apply({ kind: "unuser", userid: "fred" }));
+      const gone = valueOf(await place.user("fred"));
+      expect(gone).toEqual({ mailboxes: [], quotas: [], subscriptions: [], seen: [], sieve: [] });
+    });
+
+    test("names of every kind are somebody's, and each one's own", async () => {
+      const names = [
+        "user.a^b",
+        "user.J\xc3\xb6rg",
+        "example.com!user.anne",
+        "lists.dev",
+        "user.100%25",
+      ];
+      const owners: Owner[] = names.map((one) => parseName(one).owner);
+      for (const one of names) await fill(one, [record(1)]);
+      for (const one of names) expect((await allRecords(place, one)).length).toBe(1);
+      if (!place.holds.userList) return;
+      const found: Owner[] = [];
+      for await (const owner of valueOf(await place.owners())) found.push(owner);
+      const words = (list: readonly Owner[]): string[] =>
+        list.map((owner) => JSON.stringify(owner)).sort();
+      expect(words(found)).toEqual(words(owners));
+      expect(valueOf(await place.sharedMailboxes("lists")).map((box) => box.name)).toEqual([
+        "lists.dev",
+      ]);
+    });
+
+    test.if(reopen !== undefined)(
+      "all of it is there after the place was opened anew",
+      async () => {
+        await fill(INBOX, [record(1), record(2)]);
+        const before = [valueOf(await place.user("fred")), await allRecords(place, INBOX)];
+        await session.close();
+        await place.close();
+        place = (await reopen?.()) ?? place;
+        session = await place.openSession();
+        expect([valueOf(await place.user("fred")), await allRecords(place, INBOX)]).toEqual(before);
+      },
+    );
+  });
+}
