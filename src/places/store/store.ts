@@ -4,19 +4,12 @@ import { join, resolve } from "node:path";
 import { AppError } from "../../core/errors.ts";
 import { DEFAULT_LIMITS, type Limits } from "../../core/limits.ts";
 import type { Owner } from "../../model/names.ts";
+import { openCatalogue } from "./catalogue.ts";
 import { namesIn, statOf } from "./disk.ts";
-import {
-  CATALOGUE_FILE,
-  nameOfFolder,
-  ownerFolder,
-  ownerOfWord,
-  ownerWord,
-  REGISTRY_FILE,
-} from "./layout.ts";
+import { CATALOGUE_FILE, nameOfFolder, ownerFolder, ownerOfWord, ownerWord } from "./layout.ts";
 import { OwnerFolder, type StoreContext } from "./owner_folder.ts";
 import { Registry } from "./registry.ts";
 import { readSettings, refuseNetwork, type StoreSettings } from "./settings.ts";
-import { openDatabase } from "./sqlite.ts";
 import { Staging } from "./staging.ts";
 
 export interface StoreOptions {
@@ -84,21 +77,10 @@ export class Store {
     return opened;
   }
 
-  /** Every owner that has a folder here, by the names of the folders. */
+  /** Every owner that has a folder here. */
   owners(): Owner[] {
-    const owners: Owner[] = [];
-    for (const kind of ["user", "shared"] as const) {
-      const letters = this.settings.hash ? namesIn(join(this.root, kind)) : [""];
-      for (const letter of letters) {
-        for (const name of namesIn(join(this.root, kind, letter))) {
-          const path = join(this.root, kind, letter, name);
-          if (statOf(path, lstatSync)?.isDirectory() !== true) continue;
-          const owner = ownerOfFolder(path, kind, name);
-          if (owner !== undefined) owners.push(owner);
-        }
-      }
-    }
-    return owners;
+    const paths = ownerPaths(this.root, this.settings.hash);
+    return paths.map((path) => path.owner()).filter((owner) => owner !== undefined);
   }
 
   /**
@@ -134,14 +116,37 @@ export class Store {
   }
 }
 
-/** Whose folder `path` is: by its name, or where that was shortened, by what its catalogue says. */
-function ownerOfFolder(path: string, kind: "user" | "shared", name: string): Owner | undefined {
+/** A folder that is an owner's by where it lies. */
+export interface OwnerPath {
+  readonly folder: string;
+  /** The folder's own name. */
+  readonly name: string;
+  /** Whose it is: by its catalogue, or where there is none, by its name unless that is shortened. */
+  readonly owner: () => Owner | undefined;
+}
+
+/** Every owner's folder in the store. */
+export function ownerPaths(root: string, hashed: boolean): OwnerPath[] {
+  const paths: OwnerPath[] = [];
+  for (const kind of ["user", "shared"] as const) {
+    for (const letter of hashed ? namesIn(join(root, kind)) : [""]) {
+      for (const name of namesIn(join(root, kind, letter))) {
+        const folder = join(root, kind, letter, name);
+        if (statOf(folder, lstatSync)?.isDirectory() !== true) continue;
+        paths.push({ folder, name, owner: () => ownerOf(folder, kind, name) });
+      }
+    }
+  }
+  return paths;
+}
+
+function ownerOf(folder: string, kind: Owner["kind"], name: string): Owner | undefined {
+  const catalogue = join(folder, CATALOGUE_FILE);
   const plain = nameOfFolder(name);
   if (plain !== undefined)
     return kind === "user" ? { kind, userid: plain } : { kind, toplevel: plain };
-  const catalogue = join(path, CATALOGUE_FILE);
   if (!existsSync(catalogue)) return undefined;
-  const database = openDatabase(catalogue, { version: 1, statements: "" }, { create: false });
+  const database = openCatalogue(catalogue, { create: false });
   try {
     const row = database
       .query<{ value: string }, []>("SELECT value FROM about WHERE key = 'owner'")
@@ -150,9 +155,4 @@ function ownerOfFolder(path: string, kind: "user" | "shared", name: string): Own
   } finally {
     database.close();
   }
-}
-
-/** Makes the registry of a new store. */
-export function makeRegistry(root: string): void {
-  new Registry(root, { create: !existsSync(join(root, REGISTRY_FILE)) }).close();
 }
