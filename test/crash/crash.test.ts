@@ -4,20 +4,18 @@
  * either as before the change or as after it; after it, if the change was acknowledged.
  */
 import { describe, expect, test } from "bun:test";
-import { cpSync, mkdirSync, rmSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { join } from "node:path";
-import { newStore } from "../support/new_store.ts";
-import { type Contents, verifyStore } from "../support/store_verify.ts";
+import { verifyStore } from "../support/store_verify.ts";
 import { tempDir } from "../support/temp_dir.ts";
-import { prepare, SCENARIOS } from "./driver.ts";
+import { SCENARIOS } from "./driver.ts";
 import { type Forgets, PowerCut } from "./power_cut.ts";
-import { type FileEvent, hasStrace, runKilledAt, traceFiles } from "./trace.ts";
+import { baseStore, command, cpTree, expectOneOf, stageOf } from "./stage.ts";
+import { type FileEvent, hasStrace, runInjected } from "./trace.ts";
 
 const { BOBBIN_TEST_SIZE } = process.env;
 const isLong = BOBBIN_TEST_SIZE === "long";
 if (!hasStrace) console.warn("SKIPPED: the crash tests need strace in /usr/bin");
-
-const DRIVER = join(import.meta.dir, "driver.ts");
 
 /** Calls at which a change is killed. */
 const CALLS = [
@@ -30,66 +28,6 @@ const SAMPLE = [
   { call: "pwrite64", when: 9 },
   { call: "rename", when: 1 },
 ];
-
-interface Stage {
-  /** The store before the change; nothing writes to it. */
-  readonly base: string;
-  readonly before: Contents;
-  readonly after: Contents;
-  readonly events: readonly FileEvent[];
-}
-
-function command(root: string, scenario: string): string[] {
-  return [process.execPath, "run", DRIVER, root, scenario];
-}
-
-const stages = new Map<string, Stage>();
-let base: string | undefined;
-
-function baseStore(): string {
-  if (base !== undefined) return base;
-  const { root, store } = newStore();
-  prepare(store);
-  store.close();
-  base = root;
-  return root;
-}
-
-/** Does the change once, undisturbed, and keeps what it did to the disk. */
-function stageOf(scenario: string): Stage {
-  const known = stages.get(scenario);
-  if (known !== undefined) return known;
-  const from = baseStore();
-  const folder = tempDir("crash");
-  const [start, target] = [join(folder, "start"), join(folder, "target")];
-  cpTree(from, start);
-  cpTree(from, target);
-  const events = traceFiles(command(target, scenario), target, join(folder, "trace"));
-  // The trace speaks of `target`, and so must whoever replays it.
-  const stage = { base: start, before: contentsOf(from), after: contentsOf(target), events };
-  stages.set(scenario, stage);
-  return stage;
-}
-
-/** Copies with hard links kept, as they are. */
-function cpTree(from: string, to: string): void {
-  rmSync(to, { recursive: true, force: true });
-  mkdirSync(to, { recursive: true });
-  const run = Bun.spawnSync(["cp", "-a", `${from}/.`, to]);
-  if (run.exitCode !== 0) cpSync(from, to, { recursive: true });
-}
-
-/** What a store holds, looked at in a copy so that it stays as it is. */
-function contentsOf(root: string): Contents {
-  const copy = join(tempDir("crash"), "copy");
-  cpTree(root, copy);
-  return verifyStore(copy);
-}
-
-function expectOneOf(found: Contents, stage: Stage, acknowledged: boolean): void {
-  const choices = acknowledged ? [stage.after] : [stage.before, stage.after];
-  if (!choices.some((choice) => Bun.deepEquals(choice, found))) expect(found).toEqual(stage.after);
-}
 
 function countCalls(events: readonly FileEvent[], kinds: readonly string[]): number {
   return events.filter((event) => kinds.includes(event.kind)).length;
@@ -150,9 +88,14 @@ describe.if(hasStrace)("a change of the store", () => {
           if (!isLong && !SAMPLE.some((one) => one.call === call && one.when === when)) continue;
           const root = join(tempDir("kill"), "store");
           cpTree(baseStore(), root);
-          const { killed, said } = runKilledAt(command(root, scenario), call, when);
+          const { ended, said, stderr } = runInjected(
+            command(root, scenario),
+            call,
+            `signal=KILL:when=${when}`,
+          );
+          expect([ended, stderr]).not.toEqual(["failed", stderr]);
           expectOneOf(verifyStore(root), stage, said.includes("ack"));
-          if (!killed) break;
+          if (ended === "well") break;
           kills++;
           const run = Bun.spawnSync(command(root, scenario));
           expect([call, when, run.stdout.toString(), run.stderr.toString()]).toEqual([

@@ -179,33 +179,26 @@ function eventOf(
   }
 }
 
+/** How a command ended that strace interfered with. */
+export interface InjectedRun {
+  readonly ended: "well" | "failed" | "killed";
+  /** Lines that it printed. */
+  readonly said: readonly string[];
+  readonly stderr: string;
+}
+
 /**
- * (Without --seccomp-bpf, with which strace counts no call to inject at.)
- * Kills the command at the `when`-th of its calls named `call` (the call itself is not done). */
-export function runKilledAt(
-  command: readonly string[],
-  call: string,
-  when: number,
-): { killed: boolean; said: string[] } {
-  const inject = `inject=${call}:signal=KILL:when=${when}`;
-  const run = Bun.spawnSync([
-    "strace",
-    "-f",
-    "-o",
-    "/dev/null",
-    "-e",
-    `trace=${call}`,
-    "-e",
-    inject,
-    ...command,
-  ]);
-  const said = run.stdout
-    .toString()
-    .split("\n")
-    .filter((line) => line !== "");
-  if (run.exitCode === 0) return { killed: false, said };
-  if (run.signalCode !== "SIGKILL" && run.exitCode !== 137) {
-    throw new Error(`killed at ${call} ${when}: exit ${run.exitCode} ${run.stderr}`);
-  }
-  return { killed: true, said };
+ * Runs the command with `fault` for its calls named `call`: `signal=KILL:when=3` kills it at the third,
+ * which is not done, `error=ENOSPC:when=3+` fails that and all later ones. (Without --seccomp-bpf, with
+ * which strace injects nothing.)
+ */
+export function runInjected(command: readonly string[], call: string, fault: string): InjectedRun {
+  const options = ["-f", "-o", "/dev/null", "-e", `trace=${call}`, "-e", `inject=${call}:${fault}`];
+  const run = Bun.spawnSync(["strace", ...options, ...command]);
+  const lines = run.stdout.toString().split("\n");
+  const said = lines.filter((line) => line !== "");
+  const stderr = run.stderr.toString();
+  if (run.exitCode === 0) return { ended: "well", said, stderr };
+  const isKilled = run.signalCode === "SIGKILL" || run.exitCode === 137;
+  return { ended: isKilled ? "killed" : "failed", said, stderr };
 }

@@ -18,3 +18,8 @@ export function newStore(
   initStore(root, settings);
   return { root, store: new Store(root, { now: () => NOW, ...options }) };
 }
+
+/** The store that is in `root` already. */
+export function storeAt(root: string): Store {
+  return new Store(root, { now: () => NOW });
+}
