@@ -58,9 +58,10 @@ export interface SpoolEvents {
   progress(done: number, total: number, bytesRead: number): void;
 }
 
-/** Messages that one job reads; larger mailboxes are shared out. */
+/** Messages that one job reads. */
 const MESSAGES_PER_JOB = 256;
-const READ_WITH_MAILBOX = 512;
+/** Messages that the job reads which looks at their mailbox; more are shared out. */
+const READ_WITH_MAILBOX = 64;
 const DAY_SECONDS = 24 * 60 * 60;
 
 /** The mailboxes that a request is about. */
@@ -114,13 +115,21 @@ export async function checkSpool(
     const done = quick ? totals.mailboxes : totals.messagesRead;
     events.progress(done, quick ? plan.mailboxes.length : plan.recordsGuessed, totals.bytesRead);
   };
-  const atOnce = { atOnce: pool.capacity };
+  const sweep = async (slice: MessagesRequest) => {
+    const part = await pool.submit("fsck.messages", slice);
+    totals.messagesRead += part.messagesRead;
+    totals.bytesRead += part.bytesRead;
+    progress();
+    return part;
+  };
   const check = async (paths: MailboxPaths) => {
     const request = { paths, engine, quick, readLimit: READ_WITH_MAILBOX, partition };
-    return { paths, result: await pool.submit("fsck.mailbox", request) };
+    const result = await pool.submit("fsck.mailbox", request);
+    const parts = await Promise.all(Array.from(slices(result.parts, engine), sweep));
+    return { paths, result, parts };
   };
-  const sweep = (part: MessagesRequest) => pool.submit("fsck.messages", part);
-  for await (const { paths, result } of mapJobs(plan.mailboxes, check, atOnce)) {
+  const atOnce = { atOnce: pool.capacity };
+  for await (const { paths, result, parts } of mapJobs(plan.mailboxes, check, atOnce)) {
     const name = mailboxName(paths, result.name);
     const found = [...result.findings];
     totals.mailboxes += 1;
@@ -129,13 +138,10 @@ export async function checkSpool(
     totals.bytesRead += result.bytesRead;
     links.add(name, result.links);
     let unstable = result.unstable;
-    for await (const part of mapJobs(slices(result.parts, engine), sweep, atOnce)) {
+    for (const part of parts) {
       found.push(...part.findings);
-      totals.messagesRead += part.messagesRead;
-      totals.bytesRead += part.bytesRead;
       links.add(name, part.links);
       unstable ||= part.unstable;
-      progress();
     }
     if (unstable) totals.unstable += 1;
     uniqueids.add({ paths, name, uniqueid: result.uniqueid, uidvalidity: result.uidvalidity });

@@ -85,6 +85,8 @@ interface Job {
 
 interface Thread {
   readonly worker: Worker;
+  /** Counted from 0 in the order of spawning: says what kind of job it does rather than others. */
+  readonly number: number;
   readonly running: Map<number, Job>;
 }
 
@@ -96,6 +98,9 @@ export interface PoolOptions {
 /**
  * Worker threads that run the module at `url`, which calls `serveJobs` with a table of the type given
  * here. They are spawned when there is work for them that processors have time for.
+ *
+ * Each thread compiles the code it runs, hot code for tens of milliseconds: so threads prefer different
+ * kinds of jobs, and do others only when they would be idle.
  */
 export class WorkerPool<Table extends JobTable> implements JobPool<Table> {
   readonly workers: number;
@@ -103,10 +108,13 @@ export class WorkerPool<Table extends JobTable> implements JobPool<Table> {
   readonly #url: URL;
   readonly #threads = new Set<Thread>();
   readonly #queue: Job[] = [];
+  /** In the order of their first jobs. */
+  readonly #kinds: string[] = [];
   readonly #atOnce: number;
   readonly #idleShareSince: typeof idleShareSince;
   #waiting: (() => void)[] = [];
   #growing: NodeJS.Timeout | undefined;
+  #spawned = 0;
   #submitted = 0;
   #unanswered = 0;
   #closed = false;
@@ -123,6 +131,7 @@ export class WorkerPool<Table extends JobTable> implements JobPool<Table> {
   submit<K extends Kind<Table>>(kind: K, request: Request<Table, K>): Promise<Result<Table, K>> {
     assert(!this.#closed, "a job was submitted to a closed pool");
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
+    if (!this.#kinds.includes(kind)) this.#kinds.push(kind);
     this.#queue.push({ message: { id: ++this.#submitted, kind, request }, resolve, reject });
     this.#unanswered++;
     this.#dispatch();
@@ -153,13 +162,20 @@ export class WorkerPool<Table extends JobTable> implements JobPool<Table> {
       const busy = thread?.running.size ?? Number.POSITIVE_INFINITY;
       if (busy > 0 && this.#threads.size < this.#atOnce) thread = this.#spawn();
       else if (busy >= JOBS_PER_WORKER) break;
-      const job = this.#queue.shift();
+      const job = thread && this.#take(thread);
       if (thread === undefined || job === undefined) return;
       if (thread.running.size === 0) thread.worker.ref();
       thread.running.set(job.message.id, job);
       thread.worker.postMessage(job.message);
     }
     if (this.#queue.length > 0) this.#growSoon();
+  }
+
+  /** The next job in the queue that is of the kind the thread prefers, or else of any. */
+  #take(thread: Thread): Job | undefined {
+    const kind = this.#kinds[thread.number % this.#kinds.length];
+    const preferred = this.#queue.findIndex(({ message }) => message.kind === kind);
+    return this.#queue.splice(Math.max(0, preferred), 1)[0];
   }
 
   /** While jobs queue, doubles the threads whenever the processors had time left. */
@@ -184,15 +200,16 @@ export class WorkerPool<Table extends JobTable> implements JobPool<Table> {
   }
 
   #spawn(): Thread {
-    const thread: Thread = { worker: new Worker(this.#url), running: new Map() };
+    const worker = new Worker(this.#url);
+    const thread: Thread = { worker, number: this.#spawned++, running: new Map() };
     this.#threads.add(thread);
-    thread.worker.on("message", (reply: JobReply) => this.#answered(thread, reply));
-    thread.worker.on("error", (error: unknown) => {
+    worker.on("message", (reply: JobReply) => this.#answered(thread, reply));
+    worker.on("error", (error: unknown) => {
       const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
       this.#lose(thread, stack);
       this.#dispatch();
     });
-    thread.worker.on("exit", (code: number) => {
+    worker.on("exit", (code: number) => {
       this.#lose(thread, `it exited with code ${code}`);
       if (!this.#closed) this.#dispatch();
     });

@@ -99,6 +99,18 @@ describe("WorkerPool", () => {
     expect(new Set(await Promise.all(jobs)).size).toBe(processors + more);
   });
 
+  test("WorkerPool keeps each kind of jobs on threads of its own while there is enough of each", async () => {
+    const pool = workerPool(2);
+    const jobs = (kind: "thread" | "otherThread") =>
+      Array.from({ length: 20 }, () => pool.submit(kind, 5));
+    const [ones, others] = [jobs("thread"), jobs("otherThread")];
+    // The first were lined up before the other kind came, and at the end one thread helps the other.
+    const among = async (all: Promise<number>[]) => new Set((await Promise.all(all)).slice(4, 14));
+    const [first, second] = [await among(ones), await among(others)];
+    expect([first.size, second.size]).toEqual([1, 1]);
+    expect(first).not.toEqual(second);
+  });
+
   test("WorkerPool takes one thread for one job after the other", async () => {
     const pool = workerPool(3);
     const threads = [await pool.submit("thread", 1), await pool.submit("thread", 1)];
