@@ -171,11 +171,8 @@ export class WorkerPool<Table extends JobTable> implements JobPool<Table> {
     if (this.#queue.length > 0) this.#growSoon();
   }
 
-  /** The next job in the queue that is of the kind the thread prefers, or else of any. */
   #take(thread: Thread): Job | undefined {
-    const kind = this.#kinds[thread.number % this.#kinds.length];
-    const preferred = this.#queue.findIndex(({ message }) => message.kind === kind);
-    return this.#queue.splice(Math.max(0, preferred), 1)[0];
+    return this.#queue.splice(placeToTake(this.#queue, this.#kinds, thread.number), 1)[0];
   }
 
   /** While jobs queue, doubles the threads whenever the processors had time left. */
@@ -247,6 +244,22 @@ export class WorkerPool<Table extends JobTable> implements JobPool<Table> {
     this.#waiting = [];
     for (const wake of waiting) wake();
   }
+}
+
+/**
+ * Which of the queued jobs the thread of this number takes: the first one of the kind that it prefers,
+ * or else the first of all. `kinds` are all that there are.
+ */
+export function placeToTake(
+  queued: readonly { readonly message: { readonly kind: string } }[],
+  kinds: readonly string[],
+  threadNumber: number,
+): number {
+  const preferred = kinds[threadNumber % kinds.length];
+  return Math.max(
+    0,
+    queued.findIndex(({ message }) => message.kind === preferred),
+  );
 }
 
 function closedError(job: Job): BugError {

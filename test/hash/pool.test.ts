@@ -9,6 +9,7 @@ import {
   inlinePool,
   type JobPool,
   mapJobs,
+  placeToTake,
   WorkerPool,
 } from "../../src/hash/pool.ts";
 import { TEST_JOBS } from "../support/pool/jobs.ts";
@@ -99,18 +100,6 @@ describe("WorkerPool", () => {
     expect(new Set(await Promise.all(jobs)).size).toBe(processors + more);
   });
 
-  test("WorkerPool keeps each kind of jobs on threads of its own while there is enough of each", async () => {
-    const pool = workerPool(2);
-    const jobs = (kind: "thread" | "otherThread") =>
-      Array.from({ length: 20 }, () => pool.submit(kind, 5));
-    const [ones, others] = [jobs("thread"), jobs("otherThread")];
-    // The first were lined up before the other kind came, and at the end one thread helps the other.
-    const among = async (all: Promise<number>[]) => new Set((await Promise.all(all)).slice(4, 14));
-    const [first, second] = [await among(ones), await among(others)];
-    expect([first.size, second.size]).toEqual([1, 1]);
-    expect(first).not.toEqual(second);
-  });
-
   test("WorkerPool takes one thread for one job after the other", async () => {
     const pool = workerPool(3);
     const threads = [await pool.submit("thread", 1), await pool.submit("thread", 1)];
@@ -158,6 +147,23 @@ describe("WorkerPool", () => {
     const error = await failureOf(pool.submit("double", 1));
     expect((error as Error).message).toContain("worker lost");
     await pool.close();
+  });
+});
+
+describe("placeToTake()", () => {
+  const queued = ["look", "look", "read", "look"].map((kind) => ({ message: { kind } }));
+  test.each([
+    [0, 0],
+    [1, 2],
+    [2, 0],
+    [3, 2],
+  ])("placeToTake() gives thread %d the first job of its kind, at %d", (thread, place) => {
+    expect(placeToTake(queued, ["look", "read"], thread)).toBe(place);
+  });
+
+  test("placeToTake() gives any job to a thread that would be idle", () => {
+    expect(placeToTake([{ message: { kind: "look" } }], ["look", "read"], 1)).toBe(0);
+    expect(placeToTake([{ message: { kind: "look" } }], ["look"], 1)).toBe(0);
   });
 });
 

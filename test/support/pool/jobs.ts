@@ -5,15 +5,12 @@ import { hexOf, utf8 } from "../../../src/core/bytes.ts";
 import { AppError } from "../../../src/core/errors.ts";
 import { type EngineChoice, engineOf } from "../../../src/hash/engines.ts";
 
-async function thread(milliseconds: number): Promise<number> {
-  await Bun.sleep(milliseconds);
-  return threadId;
-}
-
 export const TEST_JOBS = {
   double: (request: number) => request * 2,
-  thread,
-  otherThread: thread,
+  thread: async (milliseconds: number) => {
+    await Bun.sleep(milliseconds);
+    return threadId;
+  },
   hash: async (request: { readonly text: string; readonly engine: EngineChoice }) => {
     const out = new Uint8Array(20);
     (await engineOf(request.engine)).sha1(utf8(request.text), out);
