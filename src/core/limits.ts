@@ -31,6 +31,8 @@ export interface Limits {
   readonly folderDepth: number;
   /** Bytes of one cyrus.index that is read into memory. */
   readonly indexBytes: number;
+  /** Bytes of one cyrus.annotations that is read into memory. */
+  readonly annotationsBytes: number;
   /** Findings of one code in one mailbox; the rest is counted. */
   readonly findingsPerCode: number;
   /** Hard-linked files that are compared over a whole spool (about 100 bytes of memory each). */
@@ -60,6 +62,7 @@ export const DEFAULT_LIMITS: Limits = {
   cacheRecordBytes: 64 * 1024 * 1024,
   folderDepth: 64,
   indexBytes: 2 ** 31,
+  annotationsBytes: 2 ** 30,
   findingsPerCode: 200,
   linkedFiles: 1_000_000,
   databaseProblems: 1000,

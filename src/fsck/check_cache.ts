@@ -1,8 +1,8 @@
 /** cyrus.cache against the records that point into it: rows CA01 to CA05 (CA04 by sizes only). */
-import { hex32, viewOf } from "../core/bytes.ts";
+import { hex32 } from "../core/bytes.ts";
 import type { Unreadable } from "../core/files.ts";
 import type { IndexRecord } from "../formats/cyrus/index_record.ts";
-import { crc32 } from "../hash/crc32.ts";
+import { crc32Range } from "../hash/crc32.ts";
 import { CacheFile } from "../places/cyrus/cache_file.ts";
 import type { Collector } from "./collector.ts";
 import { describeUnreadable } from "./unreadable.ts";
@@ -15,6 +15,9 @@ export type CacheReference = Pick<
   IndexRecord,
   "uid" | "cacheOffset" | "cacheCrc" | "size" | "headerSize"
 >;
+
+const SECTION_ITEM = 3;
+const SECTION_HEAD_BYTES = 20;
 
 /** Waste is worth a word only in files of some size. */
 const WASTE_WORTH_BYTES = 64 * 1024;
@@ -65,22 +68,40 @@ export class CacheCheck {
       });
       return;
     }
-    this.#usedBytes += record.bytes.length;
-    const computed = crc === 0 ? crc : crc32(record.bytes);
+    const { start, end } = record;
+    this.#usedBytes += end - start;
+    const computed = crc === 0 ? crc : crc32Range(this.#cache.window, start, end);
     if (computed !== crc) {
       const crcs = { expected: hex32(crc), found: hex32(computed) };
       this.#collector.add("CA02", { uid, path, field: "cache_crc", ...crcs });
       return;
     }
-    const described = describedSizes(record.bytes);
-    const { size, headerSize } = reference;
-    if (described?.headerSize === headerSize && described.size === size) return;
+    this.#checkSection(this.#cache, reference);
+  }
+
+  /**
+   * CA04. The SECTION item begins with what concerns the whole message: the number of its parts, offset
+   * and size of the header, offset and size of the body (spool-format 3; the same in every cache version
+   * from 2 to 14).
+   */
+  #checkSection(cache: CacheFile, { uid, size, headerSize }: CacheReference): void {
+    const at = cache.itemStart(SECTION_ITEM);
+    const isLong = cache.wordAt(at) >= SECTION_HEAD_BYTES;
+    const isRight =
+      isLong &&
+      cache.wordAt(at + 8) === 0 &&
+      cache.wordAt(at + 12) === headerSize &&
+      cache.wordAt(at + 16) === headerSize &&
+      cache.wordAt(at + 20) === size - headerSize;
+    if (isRight) return;
     this.#collector.add("CA04", {
       uid,
-      path,
+      path: this.#path,
       field: "section",
       expected: `a header of ${headerSize} bytes, ${size} in all`,
-      found: described ? `${described.headerSize} of ${described.size}` : "no description",
+      found: isLong
+        ? `${cache.wordAt(at + 12)} of ${cache.wordAt(at + 16) + cache.wordAt(at + 20)}`
+        : "no description",
     });
   }
 
@@ -108,24 +129,4 @@ export class CacheCheck {
   close(): void {
     if (this.#cache instanceof CacheFile) this.#cache.close();
   }
-}
-
-const SECTION_ITEM = 3;
-
-/**
- * What the SECTION item says of the whole message: the number of its parts, then offset and size of the
- * header, offset and size of the body (spool-format 3; the same in every cache version from 2 to 14).
- */
-function describedSizes(
-  record: Uint8Array,
-): { readonly headerSize: number; readonly size: number } | undefined {
-  const view = viewOf(record);
-  let at = 0;
-  for (let item = 0; item < SECTION_ITEM; item++) at += 4 + ((view.getUint32(at) + 3) & ~3);
-  if (view.getUint32(at) < 20) return undefined;
-  const [headerOffset, headerSize, bodyOffset, bodySize] = [8, 12, 16, 20].map((skip) =>
-    view.getUint32(at + skip),
-  );
-  if (headerOffset !== 0 || headerSize !== bodyOffset) return undefined;
-  return { headerSize: headerSize ?? 0, size: (headerSize ?? 0) + (bodySize ?? 0) };
 }

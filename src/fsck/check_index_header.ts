@@ -3,43 +3,36 @@
  * IX05, IX07 to IX13, IX15 to IX17, IX19 and IX21.
  */
 import { hex32 } from "../core/bytes.ts";
-import { FormatError } from "../core/errors.ts";
-import type { FileBytes } from "../core/files.ts";
-import { type IndexFile, openIndexFile } from "../formats/cyrus/index_file.ts";
 import { INDEX_OPTION, OPTIONS_WRITTEN } from "../formats/cyrus/index_flags.ts";
 import { type IndexHeader, indexHeaderCrcs } from "../formats/cyrus/index_header.ts";
 import { HEADER_FIELDS, type HeaderField, spareRanges } from "../formats/cyrus/index_table.ts";
+import type { IndexOpening, IndexReader } from "../places/cyrus/index_reader.ts";
 import type { Collector } from "./collector.ts";
 import { crcFacts } from "./crc_facts.ts";
 import type { RecordSums } from "./record_sums.ts";
 import { describeUnreadable } from "./unreadable.ts";
 
-export interface CheckedIndex {
-  readonly index: IndexFile;
-  /** False when its CRC is wrong: then no field of it proves anything. */
-  readonly headerTrusted: boolean;
-}
-
-/** Opens the index; undefined, and IX01, when it is none. IX02, IX04, IX05 and IX15 to IX17. */
-export function checkIndexHeader(
-  file: FileBytes,
+/** IX01: the index itself; undefined when there is none to read. */
+export function checkIndexOpening(
+  opening: IndexOpening,
   path: string,
   collector: Collector,
-): CheckedIndex | undefined {
-  if (file.state !== "read") {
-    collector.add("IX01", { text: `cyrus.index ${describeUnreadable(file)}`, path });
-    return undefined;
-  }
-  let index: IndexFile;
-  try {
-    index = openIndexFile(file.bytes);
-  } catch (error) {
-    if (!(error instanceof FormatError)) throw error;
-    const text = `cyrus.index cannot be read: expected ${error.expected}`;
-    collector.add("IX01", { text, path, expected: error.expected });
-    return undefined;
-  }
-  const headerTrusted = checkHeaderCrc(index, path, collector);
+): IndexReader | undefined {
+  if (opening.state === "open") return opening.reader;
+  const why =
+    opening.state === "malformed"
+      ? `cannot be read: expected ${opening.expected}`
+      : describeUnreadable(opening);
+  collector.add("IX01", { text: `cyrus.index ${why}`, path });
+  return undefined;
+}
+
+/**
+ * IX02, IX04, IX05 and IX15 to IX17. False when the CRC of the header is wrong: then no field of it
+ * proves anything.
+ */
+export function checkIndexHeader(index: IndexReader, path: string, collector: Collector): boolean {
+  const isTrusted = checkHeaderCrc(index, path, collector);
   if (index.missingRecords > 0) {
     const { numRecords } = index.header;
     const text = `index ends after ${index.recordCount} of ${numRecords} records`;
@@ -47,17 +40,17 @@ export function checkIndexHeader(
     collector.add("IX04", { text, path, ...facts });
   }
   if (index.tailBytes > 0) collector.add("IX05", { path, found: index.tailBytes });
-  if (headerTrusted) checkFields(index, path, collector);
-  return { index, headerTrusted };
+  if (isTrusted) checkFields(index, path, collector);
+  return isTrusted;
 }
 
-function checkHeaderCrc(index: IndexFile, path: string, collector: Collector): boolean {
-  const crcs = indexHeaderCrcs(index.bytes, index.table);
+function checkHeaderCrc(index: IndexReader, path: string, collector: Collector): boolean {
+  const crcs = indexHeaderCrcs(index.headerBytes, index.table);
   if (crcs === undefined || crcs.stored === crcs.computed) return true;
   const crcAt = index.table.header.headerCrc?.offset ?? 0;
   const facts = crcFacts("index header CRC does not match", {
     ...crcs,
-    covered: index.bytes.subarray(0, crcAt),
+    covered: index.headerBytes.subarray(0, crcAt),
     base: 0,
     fields: HEADER_FIELDS.flatMap((name) => {
       const slot = index.table.header[name];
@@ -71,8 +64,8 @@ function checkHeaderCrc(index: IndexFile, path: string, collector: Collector): b
 /** Option bits that a reader may meet: what Cyrus writes, and the retired one. */
 const OPTIONS_KNOWN = (OPTIONS_WRITTEN | INDEX_OPTION.condstore) >>> 0;
 
-function checkFields(index: IndexFile, path: string, collector: Collector): void {
-  const { header, table, bytes } = index;
+function checkFields(index: IndexReader, path: string, collector: Collector): void {
+  const { header, table, headerBytes } = index;
   if (header.uidvalidity === 0) collector.add("IX15", { path, field: "uidvalidity", found: 0 });
   if (table.header.highestmodseq !== undefined && header.highestmodseq === 0n) {
     const text = "highestmodseq is 0";
@@ -94,7 +87,7 @@ function checkFields(index: IndexFile, path: string, collector: Collector): void
     collector.add("IX17", { text, path, field: "options", found: hex32(reserved) });
   }
   for (const [start, end] of spareRanges(table)) {
-    const at = bytes.subarray(start, end).findIndex((byte) => byte !== 0);
+    const at = headerBytes.subarray(start, end).findIndex((byte) => byte !== 0);
     if (at !== -1) {
       collector.add("IX17", { text: "spare header bytes not zero", path, found: start + at });
     }
@@ -103,7 +96,7 @@ function checkFields(index: IndexFile, path: string, collector: Collector): void
 
 /** The header's sums against those of the records. Only for a trusted header over good records. */
 export function checkSums(
-  { header, table }: IndexFile,
+  { header, table }: IndexReader,
   sums: RecordSums,
   context: { readonly path: string; readonly collector: Collector },
 ): void {

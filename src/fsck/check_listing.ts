@@ -146,12 +146,14 @@ function checkOrphans(
   const { lastUid, expungedUids, gaps } = input;
   let row = 0;
   let expunged = 0;
+  let gap = 0;
   for (const uid of uids) {
     while (row < messages.length && (messages.uids[row] ?? 0) < uid) row += 1;
     while ((expungedUids[expunged] ?? Infinity) < uid) expunged += 1;
     if (messages.uids[row] === uid && row < messages.length) continue;
     if (expungedUids[expunged] === uid) continue;
-    if (gaps.some((gap) => gap.above < uid && uid < gap.below)) continue;
+    while ((gaps[gap]?.below ?? Infinity) <= uid) gap += 1;
+    if ((gaps[gap]?.above ?? Infinity) < uid) continue;
     const path = join(folder, `${uid}.`);
     if (lastUid !== undefined && uid <= lastUid) collector.add("MS06", { uid, path });
     else if (input.ageSeconds(path) > HOUR_SECONDS) collector.add("MS07", { uid, path });

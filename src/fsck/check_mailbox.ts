@@ -3,11 +3,12 @@
  * again later before it is called damage (spool-format 8, protocol B). A writer may be between two of its
  * writes at the first look; it is not there any more, at the same place, at the second and third.
  */
+import type { Stats } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { EngineChoice } from "../hash/engines.ts";
 import { type LockPaths, lockMailbox } from "../places/cyrus/locks.ts";
 import type { MailboxPaths } from "../places/cyrus/mailbox_files.ts";
-import { isUnchanged, type MailboxReading, readMailbox } from "../places/cyrus/mailbox_reading.ts";
+import { closeMailbox, openMailbox, stillStands } from "../places/cyrus/open_mailbox.ts";
 import type { PartitionOwner } from "./check_permissions.ts";
 import { atLeast, type Finding, sameObservation } from "./finding.ts";
 import { type Look, lookAt } from "./look.ts";
@@ -59,9 +60,9 @@ const SIGHTINGS = 3;
 /** Checks one mailbox; reads its messages too unless `quick`. */
 export async function checkMailbox(request: MailboxRequest): Promise<MailboxReport> {
   const { paths, quick } = request;
-  const { look, reading, unstable, findings } =
+  const { look, folder, unstable, findings } =
     (await lookUnderLocks(request)) ?? (await lookUntilSure(request));
-  const parts = quick ? [] : partsOf(paths, { look, reading });
+  const parts = quick ? [] : partsOf(paths, { look, folder });
   const report: MessagesReport[] = [];
   const left: MessagesPart[] = [];
   let room = request.readLimit;
@@ -78,8 +79,8 @@ export async function checkMailbox(request: MailboxRequest): Promise<MailboxRepo
     unstable: unstable || report.some((one) => one.unstable),
     name: look.header?.name ?? undefined,
     uniqueid: look.header?.uniqueid ?? undefined,
-    uidvalidity: look.index?.header.uidvalidity ?? 0,
-    records: look.index?.recordCount ?? 0,
+    uidvalidity: look.uidvalidity,
+    records: look.records,
     messagesRead: report.reduce((sum, one) => sum + one.messagesRead, 0),
     bytesRead: report.reduce((sum, one) => sum + one.bytesRead, 0),
     links: report.flatMap((one) => one.links),
@@ -89,7 +90,7 @@ export async function checkMailbox(request: MailboxRequest): Promise<MailboxRepo
 
 interface SureLook {
   readonly look: Look;
-  readonly reading: MailboxReading;
+  readonly folder: Stats | undefined;
   readonly findings: readonly Finding[];
   readonly unstable: boolean;
 }
@@ -104,9 +105,8 @@ async function lookUnderLocks(request: MailboxRequest): Promise<SureLook | undef
   const held = await lockMailbox({ ...locks, index: paths.index });
   if (held === undefined) return undefined;
   try {
-    const reading = readMailbox(paths);
-    const look = lookAt(reading, { nowSeconds: Date.now() / 1000, partition });
-    return { look, reading, findings: look.findings, unstable: false };
+    const { look, mailbox } = lookOnce(paths, partition);
+    return { look, folder: mailbox.folder, findings: look.findings, unstable: false };
   } finally {
     held.release();
   }
@@ -116,8 +116,7 @@ async function lookUnderLocks(request: MailboxRequest): Promise<SureLook | undef
 async function lookUntilSure({ paths, partition }: MailboxRequest): Promise<SureLook> {
   let suspicion: { finding: Finding; sightings: number }[] = [];
   for (let round = 0; ; round++) {
-    const reading = readMailbox(paths);
-    const look = lookAt(reading, { nowSeconds: Date.now() / 1000, partition });
+    const { look, mailbox } = lookOnce(paths, partition);
     const remarks = look.findings.filter((one) => !isDamage(one));
     const damage = look.findings.filter(isDamage);
     suspicion = damage.map((finding) => {
@@ -126,14 +125,24 @@ async function lookUntilSure({ paths, partition }: MailboxRequest): Promise<Sure
     });
     const pauseMs = PAUSES_MS[round];
     if (damage.length > 0 && pauseMs !== undefined) await sleep(pauseMs);
-    const still = isUnchanged(reading);
+    const still = stillStands(mailbox);
     const enough = still && round > 0 ? 2 : SIGHTINGS;
     const sure = suspicion.every(({ sightings }) => sightings >= enough);
     if (sure || pauseMs === undefined) {
       const seen = suspicion.filter(({ sightings }) => sightings >= enough);
       const findings = [...remarks, ...seen.map(({ finding }) => finding)];
-      return { look, reading, findings, unstable: !sure };
+      return { look, folder: mailbox.folder, findings, unstable: !sure };
     }
+  }
+}
+
+function lookOnce(paths: MailboxPaths, partition: PartitionOwner) {
+  const mailbox = openMailbox(paths);
+  try {
+    const look = lookAt(mailbox, { nowSeconds: Date.now() / 1000, partition });
+    return { look, mailbox };
+  } finally {
+    closeMailbox(mailbox);
   }
 }
 
@@ -143,15 +152,15 @@ function isDamage(one: Finding): boolean {
 
 function partsOf(
   paths: MailboxPaths,
-  { look, reading }: { readonly look: Look; readonly reading: MailboxReading },
+  { look, folder }: { readonly look: Look; readonly folder: Stats | undefined },
 ): MessagesPart[] {
   const { messages, present } = look;
-  if (messages === undefined || reading.folder === undefined) return [];
-  const ownerUid = reading.folder.uid;
+  if (messages === undefined || folder === undefined) return [];
+  const ownerUid = folder.uid;
   const parts: MessagesPart[] = [];
-  const add = (folder: string | undefined, rows: Uint32Array) => {
-    if (folder === undefined || rows.length === 0) return;
-    parts.push({ paths, folder, ownerUid, messages: pickFromTable(messages, rows) });
+  const add = (path: string | undefined, rows: Uint32Array) => {
+    if (path === undefined || rows.length === 0) return;
+    parts.push({ paths, folder: path, ownerUid, messages: pickFromTable(messages, rows) });
   };
   add(paths.data, present.spool);
   add(paths.archive, present.archive);

@@ -1,7 +1,7 @@
 /** Owners, modes and filesystems: rows PM01 and PM02. Those of messages are seen while they are read. */
 import type { Stats } from "node:fs";
 import type { FileBytes } from "../core/files.ts";
-import type { MailboxReading } from "../places/cyrus/mailbox_reading.ts";
+import type { OpenMailbox } from "../places/cyrus/open_mailbox.ts";
 import type { Collector } from "./collector.ts";
 
 /** What the partition's own folder says of who writes here. */
@@ -12,11 +12,11 @@ export interface PartitionOwner {
 
 /** The folder against its partition, and its files against the folder. */
 export function checkPermissions(
-  reading: MailboxReading,
+  mailbox: OpenMailbox,
   partition: PartitionOwner,
   collector: Collector,
 ): void {
-  const { folder, paths } = reading;
+  const { folder, paths, index } = mailbox;
   if (folder === undefined) return;
   if (folder.uid !== partition.uid) {
     const text = "folder owned by another user than its partition";
@@ -25,9 +25,9 @@ export function checkPermissions(
   }
   checkMode(folder, paths.data, collector);
   if (folder.dev !== partition.device) collector.add("PM02", { path: paths.data });
-  checkFile(reading.header, paths.header, { folder, collector });
-  checkFile(reading.index, paths.index, { folder, collector });
-  checkFile(reading.annotations, paths.annotations, { folder, collector });
+  checkFile(mailbox.header, paths.header, { folder, collector });
+  if (index.state === "open") checkStat(index.reader.stat, paths.index, { folder, collector });
+  checkFile(mailbox.annotations, paths.annotations, { folder, collector });
 }
 
 function checkFile(
@@ -35,13 +35,20 @@ function checkFile(
   path: string,
   { folder, collector }: { readonly folder: Stats; readonly collector: Collector },
 ): void {
-  if (file.state !== "read") return;
-  if (file.stat.uid !== folder.uid) {
+  if (file.state === "read") checkStat(file.stat, path, { folder, collector });
+}
+
+function checkStat(
+  stat: Stats,
+  path: string,
+  { folder, collector }: { readonly folder: Stats; readonly collector: Collector },
+): void {
+  if (stat.uid !== folder.uid) {
     const text = "file owned by another user than its folder";
-    const owners = { expected: folder.uid, found: file.stat.uid };
+    const owners = { expected: folder.uid, found: stat.uid };
     collector.add("PM01", { text, path, field: "owner", ...owners });
   }
-  checkMode(file.stat, path, collector);
+  checkMode(stat, path, collector);
 }
 
 function checkMode(stat: Stats, path: string, collector: Collector): void {

@@ -6,14 +6,16 @@ import { FormatError } from "../core/errors.ts";
 import type { FileBytes } from "../core/files.ts";
 import { type MessageAnnotation, parseMessageAnnotation } from "../formats/cyrus/annotations_db.ts";
 import type { HeaderFile } from "../formats/cyrus/header_file.ts";
-import { type IndexFile, openIndexFile, recordsOf } from "../formats/cyrus/index_file.ts";
+import { openIndexFile, recordsOf } from "../formats/cyrus/index_file.ts";
 import { hasBit, INTERNAL_FLAG } from "../formats/cyrus/index_flags.ts";
 import { readTwoskip } from "../formats/cyrus/twoskip.ts";
 import { useridOf } from "../model/names.ts";
-import { fileAge, listMailbox, type MailboxReading } from "../places/cyrus/mailbox_reading.ts";
+import type { IndexReader } from "../places/cyrus/index_reader.ts";
+import { fileAge, listMailbox } from "../places/cyrus/mailbox_reading.ts";
+import type { OpenMailbox } from "../places/cyrus/open_mailbox.ts";
 import { CacheCheck } from "./check_cache.ts";
 import { checkHeaderFile, checkHeaderFileCrc } from "./check_header_file.ts";
-import { checkIndexHeader, checkSums } from "./check_index_header.ts";
+import { checkIndexHeader, checkIndexOpening, checkSums } from "./check_index_header.ts";
 import { checkListing, type PresentFiles } from "./check_listing.ts";
 import { checkPermissions, type PartitionOwner } from "./check_permissions.ts";
 import { checkRecords, type RecordsResult } from "./check_records.ts";
@@ -25,7 +27,9 @@ import { describeUnreadable } from "./unreadable.ts";
 export interface Look {
   readonly findings: readonly Finding[];
   readonly header: HeaderFile | undefined;
-  readonly index: IndexFile | undefined;
+  readonly uidvalidity: number;
+  /** Records that the index holds, expunged ones included. */
+  readonly records: number;
   /** What the good records say; undefined when there is no index to read. */
   readonly messages: MessageTable | undefined;
   readonly present: PresentFiles;
@@ -36,60 +40,30 @@ export interface LookContext {
   readonly partition: PartitionOwner;
 }
 
-/** Checks a reading of a mailbox against itself and against the folder as it is now. */
-export function lookAt(reading: MailboxReading, context: LookContext): Look {
-  const { paths } = reading;
+/** Checks an opened mailbox against itself and against the folder as it is now. */
+export function lookAt(mailbox: OpenMailbox, context: LookContext): Look {
+  const { paths } = mailbox;
   const { nowSeconds, partition } = context;
   const collector = new Collector();
-  checkPermissions(reading, partition, collector);
-  const header = checkHeaderFile(paths, reading.header, collector);
-  const checked = checkIndexHeader(reading.index, paths.index, collector);
-  let records: RecordsResult | undefined;
-  if (checked !== undefined) {
-    const { index, headerTrusted } = checked;
-    if (headerTrusted && reading.index.state === "read") {
-      checkHeaderFileCrc(
-        reading.header,
-        { crc: index.header.headerFileCrc, indexMtimeMs: reading.index.stat.mtimeMs },
-        { path: paths.header, collector },
-      );
-    }
-    const cache = new CacheCheck(paths.cache, collector);
-    const archiveCache =
-      paths.archiveCache === undefined ? cache : new CacheCheck(paths.archiveCache, collector);
-    try {
-      records = checkRecords(
-        {
-          index,
-          path: paths.index,
-          userFlags: header?.userFlags,
-          annotations: readAnnotations(reading.annotations, paths.annotations, collector),
-          owner: header?.name ? useridOf(header.name) : undefined,
-          nowSeconds,
-          onRecord: (record) => {
-            const archived = hasBit(record.systemFlags, INTERNAL_FLAG.archived);
-            (archived ? archiveCache : cache).check(record);
-          },
-        },
-        collector,
-      );
-      if (headerTrusted) cache.finish(index.header.generationNo, reading.hasNewCache);
-    } finally {
-      cache.close();
-      if (archiveCache !== cache) archiveCache.close();
-    }
-    if (headerTrusted && records.sums !== undefined && index.missingRecords === 0) {
-      checkSums(index, records.sums, { path: paths.index, collector });
-    }
+  checkPermissions(mailbox, partition, collector);
+  const header = checkHeaderFile(paths, mailbox.header, collector);
+  const index = checkIndexOpening(mailbox.index, paths.index, collector);
+  const isTrusted = index !== undefined && checkIndexHeader(index, paths.index, collector);
+  if (isTrusted) {
+    const { header: fields, stat } = index;
+    const recorded = { crc: fields.headerFileCrc, indexMtimeMs: stat.mtimeMs };
+    checkHeaderFileCrc(mailbox.header, recorded, { path: paths.header, collector });
   }
+  const records =
+    index && checkContents(index, { mailbox, header, isTrusted, nowSeconds, collector });
   const present = checkListing(
     {
       paths,
       ...listMailbox(paths),
       messages: records?.messages,
       gaps: records?.gaps ?? [],
-      lastUid: checked?.headerTrusted ? checked.index.header.lastUid : undefined,
-      expungedUids: readExpungedUids(reading.expunge),
+      lastUid: isTrusted ? index.header.lastUid : undefined,
+      expungedUids: readExpungedUids(mailbox.expunge),
       nowSeconds,
       ageSeconds: (path) => fileAge(path, nowSeconds),
     },
@@ -98,10 +72,54 @@ export function lookAt(reading: MailboxReading, context: LookContext): Look {
   return {
     findings: collector.findings(),
     header,
-    index: checked?.index,
+    uidvalidity: index?.header.uidvalidity ?? 0,
+    records: index?.recordCount ?? 0,
     messages: records?.messages,
     present,
   };
+}
+
+/** Records, cache and annotations, and what the header says of them. */
+function checkContents(
+  index: IndexReader,
+  context: {
+    readonly mailbox: OpenMailbox;
+    readonly header: HeaderFile | undefined;
+    readonly isTrusted: boolean;
+    readonly nowSeconds: number;
+    readonly collector: Collector;
+  },
+): RecordsResult {
+  const { mailbox, header, isTrusted, nowSeconds, collector } = context;
+  const { paths } = mailbox;
+  const cache = new CacheCheck(paths.cache, collector);
+  const archiveCache =
+    paths.archiveCache === undefined ? cache : new CacheCheck(paths.archiveCache, collector);
+  try {
+    const records = checkRecords(
+      {
+        index,
+        path: paths.index,
+        userFlags: header?.userFlags,
+        annotations: readAnnotations(mailbox.annotations, paths.annotations, collector),
+        owner: header?.name ? useridOf(header.name) : undefined,
+        nowSeconds,
+        onRecord: (record) => {
+          const archived = hasBit(record.systemFlags, INTERNAL_FLAG.archived);
+          (archived ? archiveCache : cache).check(record);
+        },
+      },
+      collector,
+    );
+    if (isTrusted) cache.finish(index.header.generationNo, mailbox.hasNewCache);
+    if (isTrusted && records.sums !== undefined && index.missingRecords === 0) {
+      checkSums(index, records.sums, { path: paths.index, collector });
+    }
+    return records;
+  } finally {
+    cache.close();
+    if (archiveCache !== cache) archiveCache.close();
+  }
 }
 
 /** Message annotations by UID; undefined where they cannot be read. A missing file holds none. */

@@ -2,6 +2,10 @@
  * What the index of a mailbox says of its messages, packed: a million of them take 40 MB, and a part of
  * them crosses to a worker thread in one copy.
  */
+import { hasBit, INTERNAL_FLAG } from "../formats/cyrus/index_flags.ts";
+import type { IndexRecord } from "../formats/cyrus/index_record.ts";
+import type { IndexTable } from "../formats/cyrus/index_table.ts";
+import type { GuidSet } from "./guid_set.ts";
 
 /** What a record says of its file, as bits. */
 export const MESSAGE = {
@@ -24,8 +28,50 @@ export interface MessageTable {
   readonly states: Uint8Array;
 }
 
-/** A table with room for `capacity` messages and none in it. */
-export function emptyTable(capacity: number): MessageTable {
+/** Fills a table from the records of an index. */
+export class MessageTableBuilder {
+  readonly #layout: IndexTable;
+  readonly #table: MessageTable;
+  #length = 0;
+
+  constructor(index: { readonly table: IndexTable; readonly recordCount: number }) {
+    this.#layout = index.table;
+    this.#table = emptyTable(index.recordCount);
+  }
+
+  /** Adds a record that lies at byte `offset` of `bytes`. */
+  push(record: IndexRecord, bytes: Uint8Array, offset: number): void {
+    const { systemFlags } = record;
+    const row = this.#length;
+    const table = this.#table;
+    table.uids[row] = record.uid;
+    table.sizes[row] = record.size;
+    table.headerSizes[row] = record.headerSize;
+    table.states[row] =
+      (hasBit(systemFlags, INTERNAL_FLAG.expunged) ? MESSAGE.expunged : 0) |
+      (hasBit(systemFlags, INTERNAL_FLAG.unlinked) ? MESSAGE.unlinked : 0) |
+      (hasBit(systemFlags, INTERNAL_FLAG.archived) ? MESSAGE.archived : 0) |
+      (hasBit(systemFlags, INTERNAL_FLAG.needsCleanup) ? MESSAGE.needsCleanup : 0);
+    const { recordAt, guidBytes } = this.#layout;
+    const from = offset + recordAt.guid;
+    for (let at = 0; at < guidBytes; at++) {
+      table.guids[row * 20 + at] = bytes[from + at] ?? 0;
+    }
+    this.#length += 1;
+  }
+
+  /** Puts the GUID of the last record into `seen`; false when it was there before. */
+  rememberGuid(seen: GuidSet): boolean {
+    return seen.add(this.#table.guids, (this.#length - 1) * 20);
+  }
+
+  /** The messages so far. */
+  table(): MessageTable {
+    return { ...this.#table, length: this.#length };
+  }
+}
+
+function emptyTable(capacity: number): MessageTable {
   return {
     length: 0,
     uids: new Uint32Array(capacity),

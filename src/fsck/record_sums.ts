@@ -130,24 +130,29 @@ export class SumsBuilder {
   }
 
   #addAnnotations(record: IndexRecord): void {
-    const short = virtualAnnotationsCrc(record, this.#version, "short");
-    const padded =
-      record.cid === 0n ? short : virtualAnnotationsCrc(record, this.#version, "padded");
+    const version = this.#version;
+    const short = virtualAnnotationsCrc(record, version, "short");
+    const padded = record.cid === 0n ? short : virtualAnnotationsCrc(record, version, "padded");
+    for (let at = 0; at < ANNOT_VARIANTS.length; at++) {
+      const part = ANNOT_VARIANTS[at]?.thrid === "short" ? short : padded;
+      this.#annots[at] = (this.#annots[at] ?? 0) ^ part;
+    }
     const own = this.#context.annotations?.get(record.uid);
-    ANNOT_VARIANTS.forEach((variant, at) => {
-      let crc = variant.thrid === "short" ? short : padded;
-      for (const annotation of own ?? []) {
-        if (annotation.deleted || isVirtualAnnotation(annotation.entry, this.#version)) continue;
-        const isOwners = annotation.userid === OWNER_TOKEN;
-        const userid = isOwners ? this.#context.owner : annotation.userid;
-        crc ^= annotationCrc(record.uid, { ...annotation, userid }, variant);
-      }
-      this.#annots[at] = (this.#annots[at] ?? 0) ^ crc;
-    });
-    for (const { value, deleted, entry } of own ?? []) {
-      if (!deleted && !isVirtualAnnotation(entry, this.#version)) {
-        this.#usedAnnotations += value.length;
-      }
+    if (own !== undefined) this.#addReal(record.uid, own);
+  }
+
+  /** Annotations that somebody has set, not those that stand in the record itself. */
+  #addReal(uid: number, own: readonly MessageAnnotation[]): void {
+    for (const annotation of own) {
+      const { entry, deleted, value } = annotation;
+      if (deleted || isVirtualAnnotation(entry, this.#version)) continue;
+      this.#usedAnnotations += value.length;
+      const isOwners = annotation.userid === OWNER_TOKEN;
+      const userid = isOwners ? this.#context.owner : annotation.userid;
+      ANNOT_VARIANTS.forEach((variant, at) => {
+        const crc = annotationCrc(uid, { ...annotation, userid }, variant);
+        this.#annots[at] = (this.#annots[at] ?? 0) ^ crc;
+      });
     }
   }
 }

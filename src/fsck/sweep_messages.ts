@@ -7,11 +7,10 @@ import type { Stats } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { equalBytes, hexOf } from "../core/bytes.ts";
 import { FormatError } from "../core/errors.ts";
-import { openIndexFile, recordsOf } from "../formats/cyrus/index_file.ts";
 import { hasBit, INTERNAL_FLAG } from "../formats/cyrus/index_flags.ts";
 import { confirmingEngine, type Engine, type EngineChoice, engineOf } from "../hash/engines.ts";
+import { IndexReader } from "../places/cyrus/index_reader.ts";
 import type { MailboxPaths } from "../places/cyrus/mailbox_files.ts";
-import { readIndex } from "../places/cyrus/mailbox_reading.ts";
 import type { FindingFacts } from "./catalogue.ts";
 import { checkMessages } from "./check_messages.ts";
 import { Collector } from "./collector.ts";
@@ -105,11 +104,11 @@ function rowsStillClaimed(
 ): number[] | undefined {
   const { paths, messages } = request;
   const rowOfUid = new Map([...rows].map((row) => [messages.uids[row] ?? 0, row]));
-  const file = readIndex(paths);
-  if (file.state !== "read") return undefined;
+  const index = IndexReader.open(paths.index);
+  if (index.state !== "open") return undefined;
   const still: number[] = [];
   try {
-    for (const record of recordsOf(openIndexFile(file.bytes))) {
+    for (const record of index.reader.records()) {
       const row = rowOfUid.get(record.uid);
       if (row === undefined) continue;
       const sameFile =
@@ -120,6 +119,8 @@ function rowsStillClaimed(
   } catch (error) {
     if (error instanceof FormatError) return undefined;
     throw error;
+  } finally {
+    index.reader.close();
   }
   return still;
 }

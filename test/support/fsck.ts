@@ -10,7 +10,7 @@ import { checkSpool, planSpool, type SpoolRequest } from "../../src/fsck/run.ts"
 import { engineOf } from "../../src/hash/engines.ts";
 import { inlinePool } from "../../src/hash/pool.ts";
 import { type MailboxPaths, mailboxPaths } from "../../src/places/cyrus/mailbox_files.ts";
-import { readMailbox } from "../../src/places/cyrus/mailbox_reading.ts";
+import { closeMailbox, openMailbox } from "../../src/places/cyrus/open_mailbox.ts";
 
 /** A finding with the internal name of its mailbox; "" for what lies outside of any. */
 export interface Found extends Finding {
@@ -44,9 +44,10 @@ export async function lookOnce(folder: string): Promise<readonly Finding[]> {
 }
 
 async function lookOncePaths(paths: MailboxPaths): Promise<readonly Finding[]> {
-  const reading = readMailbox(paths);
-  const { uid = 0, dev: device = 0 } = reading.folder ?? {};
-  const look = lookAt(reading, { nowSeconds: Date.now() / 1000, partition: { uid, device } });
+  const mailbox = openMailbox(paths);
+  const { uid = 0, dev: device = 0 } = mailbox.folder ?? {};
+  const look = lookAt(mailbox, { nowSeconds: Date.now() / 1000, partition: { uid, device } });
+  closeMailbox(mailbox);
   const { messages, present } = look;
   if (messages === undefined) return look.findings;
   const collector = new Collector();

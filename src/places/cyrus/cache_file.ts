@@ -10,9 +10,9 @@ import { DEFAULT_LIMITS } from "../../core/limits.ts";
 const WINDOW_BYTES = 1024 * 1024;
 const ITEMS = 10;
 
-export type CacheRecordBytes =
-  /** Valid until the next read. */
-  | { readonly state: "read"; readonly bytes: Uint8Array }
+export type CacheRecord =
+  /** The record's bytes are `window[start, end)`, until the next read. */
+  | { readonly state: "read"; readonly start: number; readonly end: number }
   /** Offset or an item's length leads out of the file, or past the limit. */
   | { readonly state: "overrun"; readonly item: number };
 
@@ -22,17 +22,22 @@ export class CacheFile {
   /** Bytes 0–3: must be the index's (spool-format 3). Undefined in a file shorter than that. */
   readonly generation: number | undefined;
   readonly #fd: number;
+  readonly #itemStarts = new Uint32Array(ITEMS);
   #window: Uint8Array<ArrayBuffer>;
   #view: DataView;
+  /** Byte of the file where the window begins, and the bytes in it. */
   #start = 0;
   #length = 0;
+  /** The item that the last scan came to. */
+  #item = 0;
 
   private constructor(fd: number, sizeBytes: number) {
     this.#fd = fd;
     this.sizeBytes = sizeBytes;
     this.#window = new Uint8Array(Math.min(WINDOW_BYTES, sizeBytes));
     this.#view = new DataView(this.#window.buffer);
-    this.generation = this.#has(0, 4) ? this.#view.getUint32(0) : undefined;
+    this.#fill(0, WINDOW_BYTES);
+    this.generation = this.#length >= 4 ? this.#view.getUint32(0) : undefined;
   }
 
   /** Opens the cache at `path`, or says why not. */
@@ -41,37 +46,66 @@ export class CacheFile {
     return opened.state === "open" ? new CacheFile(opened.fd, opened.stat.size) : opened;
   }
 
-  /** The ten items of the record at `offset`, with their length words and padding. */
-  recordAt(offset: number): CacheRecordBytes {
-    let length = 0;
-    for (let item = 0; item < ITEMS; item++) {
-      if (!this.#has(offset, length + 4)) return { state: "overrun", item };
-      const itemLength = this.#view.getUint32(offset + length - this.#start);
-      length += 4 + ((itemLength + 3) & ~3);
-      // `& ~3` is signed: lengths of 2 GiB and more come out negative and are refused here too.
-      if (itemLength > DEFAULT_LIMITS.cacheRecordBytes || !this.#has(offset, length)) {
-        return { state: "overrun", item };
+  /** What is in memory of the file. */
+  get window(): Uint8Array {
+    return this.#window;
+  }
+
+  /** Where item `item` (0 to 9) of the record read last begins in the window: at its length word. */
+  itemStart(item: number): number {
+    return this.#itemStarts[item] ?? 0;
+  }
+
+  /** Finds the ten items of the record at `offset`, with their length words and padding. */
+  recordAt(offset: number): CacheRecord {
+    for (let wanted = WINDOW_BYTES; ; wanted *= 2) {
+      const inside = offset >= this.#start && offset < this.#start + this.#length;
+      const end = inside ? this.#scan(offset - this.#start) : undefined;
+      if (end !== undefined) return { state: "read", start: offset - this.#start, end };
+      const isWhole = this.#start === offset && this.#length >= this.sizeBytes - offset;
+      const isLimit = wanted > 2 * DEFAULT_LIMITS.cacheRecordBytes;
+      if (offset >= this.sizeBytes || isWhole || isLimit) {
+        return { state: "overrun", item: this.#item };
       }
+      this.#fill(offset, wanted);
     }
-    const at = offset - this.#start;
-    return { state: "read", bytes: this.#window.subarray(at, at + length) };
+  }
+
+  /** The 32-bit word at `at` of the window. */
+  wordAt(at: number): number {
+    return this.#view.getUint32(at);
   }
 
   close(): void {
     closeSync(this.#fd);
   }
 
-  /** Brings `length` bytes from `offset` into the window; false where the file has them not. */
-  #has(offset: number, length: number): boolean {
-    const end = offset + length;
-    if (end > this.sizeBytes || length > DEFAULT_LIMITS.cacheRecordBytes) return false;
-    if (offset >= this.#start && end <= this.#start + this.#length) return true;
+  /** Goes over the items from byte `at` of the window on; undefined when they lead out of it. */
+  #scan(at: number): number | undefined {
+    const view = this.#view;
+    const starts = this.#itemStarts;
+    const windowEnd = this.#length;
+    let next = at;
+    for (let item = 0; item < ITEMS; item++) {
+      starts[item] = next;
+      this.#item = item;
+      if (next + 4 > windowEnd) return undefined;
+      const itemLength = view.getUint32(next);
+      if (itemLength > DEFAULT_LIMITS.cacheRecordBytes) return undefined;
+      next += 4 + ((itemLength + 3) & ~3);
+      if (next > windowEnd) return undefined;
+    }
+    return next;
+  }
+
+  /** Makes the window begin at byte `offset` of the file and hold up to `wanted` bytes. */
+  #fill(offset: number, wanted: number): void {
+    const length = Math.min(wanted, this.sizeBytes - offset);
     if (length > this.#window.length) {
-      this.#window = new Uint8Array(2 ** Math.ceil(Math.log2(length)));
+      this.#window = new Uint8Array(length);
       this.#view = new DataView(this.#window.buffer);
     }
     this.#start = offset;
-    this.#length = readAt(this.#fd, this.#window, offset);
-    return length <= this.#length;
+    this.#length = readAt(this.#fd, this.#window.subarray(0, length), offset);
   }
 }

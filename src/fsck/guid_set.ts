@@ -1,0 +1,34 @@
+/** Remembers GUIDs in little memory: 16 bytes for each that is expected. */
+
+/**
+ * Which GUIDs were seen: open addressing over their first 48 bits, which is enough for a remark (two
+ * different messages of a million share them once in 500 mailboxes of that size).
+ */
+export class GuidSet {
+  readonly #slots: Float64Array;
+  readonly #mask: number;
+
+  constructor(capacity: number) {
+    const size = 2 ** Math.ceil(Math.log2(Math.max(16, capacity * 2)));
+    this.#slots = new Float64Array(size);
+    this.#mask = size - 1;
+  }
+
+  /** False when the 20 bytes at `at` were there before. Null GUIDs are never the same. */
+  add(bytes: Uint8Array, at: number): boolean {
+    const word = (from: number) =>
+      (((bytes[from] ?? 0) << 24) |
+        ((bytes[from + 1] ?? 0) << 16) |
+        ((bytes[from + 2] ?? 0) << 8) |
+        (bytes[from + 3] ?? 0)) >>>
+      0;
+    const key = word(at) * 0x10000 + (word(at + 4) >>> 16);
+    if (key === 0) return true;
+    let slot = word(at + 8) & this.#mask;
+    for (; this.#slots[slot] !== 0; slot = (slot + 1) & this.#mask) {
+      if (this.#slots[slot] === key) return false;
+    }
+    this.#slots[slot] = key;
+    return true;
+  }
+}
