@@ -23,7 +23,7 @@ const INBOX = "user.fred";
 const SUB = "user.fred.Sub";
 
 /** The value of an outcome that must be one. */
-export function valueOf<T>(outcome: Outcome<T>): T {
+export function mustBeOk<T>(outcome: Outcome<T>): T {
   if (outcome.kind === "ok") return outcome.value;
   throw new Error(`refused as ${outcome.reason}: ${outcome.text}`);
 }
@@ -46,7 +46,7 @@ async function stage(
 }
 
 async function allRecords(place: WritablePlace, name: string): Promise<MailRecord[]> {
-  const { records } = valueOf(await place.readMailbox(name));
+  const { records } = mustBeOk(await place.readMailbox(name));
   const all: MailRecord[] = [];
   for await (const batch of records.batches()) all.push(...batch);
   return all;
@@ -57,7 +57,7 @@ async function bytesOf(
   name: string,
   wanted: MailRecord,
 ): Promise<Uint8Array> {
-  const state = valueOf(await place.mailboxes([name]))[0];
+  const state = mustBeOk(await place.mailboxes([name]))[0];
   const address = {
     mailbox: name,
     uniqueid: state?.uniqueid ?? "",
@@ -65,7 +65,7 @@ async function bytesOf(
     uid: wanted.uid,
     guid: wanted.guid,
   };
-  const content = valueOf(await place.message(address));
+  const content = mustBeOk(await place.message(address));
   const parts: Uint8Array[] = [];
   for await (const part of content.chunks()) parts.push(part);
   return Buffer.concat(parts);
@@ -87,9 +87,9 @@ export function conforms(name: string, { open, reopen }: Conforming): void {
       change: Partial<MailboxState> = {},
     ): Promise<MailboxState> => {
       for (const { uid } of records) await stage(session, message(uid));
-      expect(valueOf(await session.flush())).toBeUndefined();
+      expect(mustBeOk(await session.flush())).toBeUndefined();
       const state = stateOf(box, records, change);
-      valueOf(await apply(mailbox(state, records)));
+      mustBeOk(await apply(mailbox(state, records)));
       return state;
     };
 
@@ -103,12 +103,16 @@ export function conforms(name: string, { open, reopen }: Conforming): void {
     });
 
     test("an empty place has no one, and says so without refusing", async () => {
-      expect(valueOf(await place.user("fred")).mailboxes).toEqual([]);
-      expect(valueOf(await place.mailboxes([INBOX]))).toEqual([]);
-      expect(valueOf(await place.mailboxesByUniqueid(["nobody"]))).toEqual([]);
+      expect(mustBeOk(await place.user("fred")).mailboxes).toEqual([]);
+      expect(mustBeOk(await place.mailboxes([INBOX]))).toEqual([]);
+      expect(mustBeOk(await place.mailboxesByUniqueid(["nobody"]))).toEqual([]);
       expect(reasonOf(await place.readMailbox(INBOX))).toBe("nonexistent");
-      expect(valueOf(await place.quota(INBOX))).toBeUndefined();
-      expect(valueOf(await place.meta("fred"))).toEqual({ seen: [], subscriptions: [], sieve: [] });
+      expect(mustBeOk(await place.quota(INBOX))).toBeUndefined();
+      expect(mustBeOk(await place.meta("fred"))).toEqual({
+        seen: [],
+        subscriptions: [],
+        sieve: [],
+      });
     });
 
     test("what was applied is given back: state, records and bytes", async () => {
@@ -122,10 +126,10 @@ export function conforms(name: string, { open, reopen }: Conforming): void {
         ...{ xconvmodseq: 12n, raclmodseq: 13n, foldermodseq: 14n, partition: "other" },
         annotations: [{ entry: "/comment", userid: "", modseq: 3n, value: utf8("box") }],
       });
-      const user = valueOf(await place.user("fred"));
+      const user = mustBeOk(await place.user("fred"));
       expect(user.mailboxes.length).toBe(1);
       expect(user.mailboxes[0]).toMatchObject({ ...state });
-      expect(valueOf(await place.mailboxesByUniqueid([state.uniqueid]))[0]?.name).toBe(INBOX);
+      expect(mustBeOk(await place.mailboxesByUniqueid([state.uniqueid]))[0]?.name).toBe(INBOX);
       const found = await allRecords(place, INBOX);
       expect(found.map(({ unlinked: _, ...rest }) => rest)).toEqual(
         records.map((one) => ({ ...one })),
@@ -136,9 +140,9 @@ export function conforms(name: string, { open, reopen }: Conforming): void {
 
     test("records can be gone through twice, as of one moment", async () => {
       await fill(INBOX, [record(1), record(2)]);
-      const reading = valueOf(await place.readMailbox(INBOX));
+      const reading = mustBeOk(await place.readMailbox(INBOX));
       const next = [record(1, { modseq: 20n, flags: ["\\Flagged"] })];
-      valueOf(await apply(mailbox(stateOf(INBOX, [...next, record(2)]), next)));
+      mustBeOk(await apply(mailbox(stateOf(INBOX, [...next, record(2)]), next)));
       for (let round = 0; round < 2; round++) {
         const all: MailRecord[] = [];
         for await (const batch of reading.records.batches()) all.push(...batch);
@@ -150,9 +154,9 @@ export function conforms(name: string, { open, reopen }: Conforming): void {
     test("the same request twice changes nothing", async () => {
       const records = [record(1), record(2)];
       const state = await fill(INBOX, records);
-      const before = [valueOf(await place.user("fred")), await allRecords(place, INBOX)];
-      valueOf(await apply(mailbox(state, records)));
-      expect([valueOf(await place.user("fred")), await allRecords(place, INBOX)]).toEqual(before);
+      const before = [mustBeOk(await place.user("fred")), await allRecords(place, INBOX)];
+      mustBeOk(await apply(mailbox(state, records)));
+      expect([mustBeOk(await place.user("fred")), await allRecords(place, INBOX)]).toEqual(before);
     });
 
     test("flags change, messages expunge and append in one request", async () => {
@@ -165,7 +169,7 @@ export function conforms(name: string, { open, reopen }: Conforming): void {
       ];
       await stage(session, message(4));
       const whole = [changed[0] ?? one, record(3), changed[2] ?? one];
-      valueOf(await apply(mailbox(stateOf(INBOX, whole), changed)));
+      mustBeOk(await apply(mailbox(stateOf(INBOX, whole), changed)));
       const found = await allRecords(place, INBOX);
       const live = found.filter(({ expunged }) => !expunged);
       expect(live.map(({ uid, flags }) => [uid, flags])).toEqual([
@@ -179,7 +183,7 @@ export function conforms(name: string, { open, reopen }: Conforming): void {
     test("a refused request has changed nothing", async () => {
       const records = [record(1), record(2)];
       const state = await fill(INBOX, records);
-      const before = [valueOf(await place.user("fred")), await allRecords(place, INBOX)];
+      const before = [mustBeOk(await place.user("fred")), await allRecords(place, INBOX)];
       const late = record(3, { modseq: 9n });
       const table: [string, ApplyCommand][] = [
         ["checksum", mailbox({ ...state, syncCrc: 1 }, [])],
@@ -211,7 +215,7 @@ export function conforms(name: string, { open, reopen }: Conforming): void {
           reason,
         ]);
       }
-      expect([valueOf(await place.user("fred")), await allRecords(place, INBOX)]).toEqual(before);
+      expect([mustBeOk(await place.user("fred")), await allRecords(place, INBOX)]).toEqual(before);
     });
 
     test("a message with another SHA-1 is the answer of flush, and the session goes on", async () => {
@@ -227,9 +231,9 @@ export function conforms(name: string, { open, reopen }: Conforming): void {
       await session.restart();
       const guids = [guidOf(message(9)), guidOf(message(1))];
       const request = { partition: "default", mailboxes: [INBOX], guids };
-      expect(valueOf(await session.reserve(request))).toEqual([guids[0] ?? ""]);
+      expect(mustBeOk(await session.reserve(request))).toEqual([guids[0] ?? ""]);
       const records = [record(4, {}, 1)];
-      valueOf(await apply(mailbox(stateOf(SUB, records), records)));
+      mustBeOk(await apply(mailbox(stateOf(SUB, records), records)));
       expect(await bytesOf(place, SUB, records[0] ?? record(4))).toEqual(Buffer.from(message(1)));
     });
 
@@ -242,7 +246,7 @@ export function conforms(name: string, { open, reopen }: Conforming): void {
 
     test("expunge marks records and keeps their modseqs", async () => {
       const state = await fill(INBOX, [record(1), record(2)]);
-      valueOf(
+      mustBeOk(
         await apply({ kind: "expunge", name: INBOX, uniqueid: state.uniqueid, uids: [1, 77] }),
       );
       const [first, second] = await allRecords(place, INBOX);
@@ -253,9 +257,9 @@ export function conforms(name: string, { open, reopen }: Conforming): void {
       await fill(INBOX, [record(1)]);
       const state = await fill(SUB, [record(2)]);
       const newName = "user.fred.Other";
-      valueOf(await apply({ kind: "rename", oldName: SUB, newName, partition: "p2" }));
-      expect(valueOf(await place.mailboxes([SUB]))).toEqual([]);
-      expect(valueOf(await place.mailboxes([newName]))[0]).toMatchObject({
+      mustBeOk(await apply({ kind: "rename", oldName: SUB, newName, partition: "p2" }));
+      expect(mustBeOk(await place.mailboxes([SUB]))).toEqual([]);
+      expect(mustBeOk(await place.mailboxes([newName]))[0]).toMatchObject({
         uniqueid: state.uniqueid,
         partition: "p2",
       });
@@ -266,15 +270,17 @@ export function conforms(name: string, { open, reopen }: Conforming): void {
     test("a mailbox deleted with delay goes below DELETED and stays its owner's", async () => {
       await fill(INBOX, [record(1)]);
       const newName = "DELETED.user.fred.5F3A2B1C";
-      valueOf(await apply({ kind: "rename", oldName: INBOX, newName, partition: "default" }));
-      expect(valueOf(await place.user("fred")).mailboxes.map((box) => box.name)).toEqual([newName]);
+      mustBeOk(await apply({ kind: "rename", oldName: INBOX, newName, partition: "default" }));
+      expect(mustBeOk(await place.user("fred")).mailboxes.map((box) => box.name)).toEqual([
+        newName,
+      ]);
     });
 
     test("unmailbox takes effect at once, and the same mailbox can come again", async () => {
       const state = await fill(SUB, [record(1)]);
-      valueOf(await apply({ kind: "unmailbox", name: SUB }));
-      expect(valueOf(await place.user("fred")).mailboxes).toEqual([]);
-      expect(valueOf(await place.mailboxesByUniqueid([state.uniqueid]))).toEqual([]);
+      mustBeOk(await apply({ kind: "unmailbox", name: SUB }));
+      expect(mustBeOk(await place.user("fred")).mailboxes).toEqual([]);
+      expect(mustBeOk(await place.mailboxesByUniqueid([state.uniqueid]))).toEqual([]);
       await fill(SUB, [record(1)]);
       expect((await allRecords(place, SUB)).length).toBe(1);
     });
@@ -288,8 +294,8 @@ export function conforms(name: string, { open, reopen }: Conforming): void {
         syncCrc: 0,
         syncCrcAnnot: 0,
       });
-      valueOf(await apply(mailbox(state, [])));
-      const [found] = valueOf(await place.user("fred")).mailboxes;
+      mustBeOk(await apply(mailbox(state, [])));
+      const [found] = mustBeOk(await place.user("fred")).mailboxes;
       expect(found).toMatchObject({
         name: SUB,
         type: "ei",
@@ -320,21 +326,21 @@ export function conforms(name: string, { open, reopen }: Conforming): void {
         { kind: "sieve", userid: "fred", filename: "a.script", lastUpdate: 99, content: script },
         { kind: "activateSieve", userid: "fred", filename: "a.bc" },
       ];
-      for (const command of commands) valueOf(await apply(command));
-      const user = valueOf(await place.user("fred"));
+      for (const command of commands) mustBeOk(await apply(command));
+      const user = mustBeOk(await place.user("fred"));
       expect([user.subscriptions, user.seen, user.quotas]).toEqual([[SUB], [seen], [quota]]);
       expect(user.sieve.map(({ filename, isActive }) => [filename, isActive])).toEqual([
         ["a.script", false],
         ["a.bc", true],
       ]);
-      expect(valueOf(await place.quota(INBOX))).toEqual(quota);
-      expect(valueOf(await place.annotations(INBOX)).map(({ entry }) => entry)).toEqual([
+      expect(mustBeOk(await place.quota(INBOX))).toEqual(quota);
+      expect(mustBeOk(await place.annotations(INBOX)).map(({ entry }) => entry)).toEqual([
         "/comment",
       ]);
-      expect(Buffer.from(valueOf(await place.sieveScript("fred", "a.script")))).toEqual(script);
-      expect(valueOf(await place.mailboxes([INBOX]))[0]?.uniqueid).toBe(state.uniqueid);
-      valueOf(await apply({ kind: "unuser", userid: "fred" }));
-      const gone = valueOf(await place.user("fred"));
+      expect(Buffer.from(mustBeOk(await place.sieveScript("fred", "a.script")))).toEqual(script);
+      expect(mustBeOk(await place.mailboxes([INBOX]))[0]?.uniqueid).toBe(state.uniqueid);
+      mustBeOk(await apply({ kind: "unuser", userid: "fred" }));
+      const gone = mustBeOk(await place.user("fred"));
       expect(gone).toEqual({ mailboxes: [], quotas: [], subscriptions: [], seen: [], sieve: [] });
     });
 
@@ -351,11 +357,11 @@ export function conforms(name: string, { open, reopen }: Conforming): void {
       for (const one of names) expect((await allRecords(place, one)).length).toBe(1);
       if (!place.holds.userList) return;
       const found: Owner[] = [];
-      for await (const owner of valueOf(await place.owners())) found.push(owner);
+      for await (const owner of mustBeOk(await place.owners())) found.push(owner);
       const words = (list: readonly Owner[]): string[] =>
         list.map((owner) => JSON.stringify(owner)).sort();
       expect(words(found)).toEqual(words(owners));
-      expect(valueOf(await place.sharedMailboxes("lists")).map((box) => box.name)).toEqual([
+      expect(mustBeOk(await place.sharedMailboxes("lists")).map((box) => box.name)).toEqual([
         "lists.dev",
       ]);
     });
@@ -364,12 +370,14 @@ export function conforms(name: string, { open, reopen }: Conforming): void {
       "all of it is there after the place was opened anew",
       async () => {
         await fill(INBOX, [record(1), record(2)]);
-        const before = [valueOf(await place.user("fred")), await allRecords(place, INBOX)];
+        const before = [mustBeOk(await place.user("fred")), await allRecords(place, INBOX)];
         await session.close();
         await place.close();
         place = (await reopen?.()) ?? place;
         session = await place.openSession();
-        expect([valueOf(await place.user("fred")), await allRecords(place, INBOX)]).toEqual(before);
+        expect([mustBeOk(await place.user("fred")), await allRecords(place, INBOX)]).toEqual(
+          before,
+        );
       },
     );
   });
