@@ -8,3 +8,10 @@ import { createHash } from "node:crypto";
 export function md5(bytes: Uint8Array): Uint8Array {
   return createHash("md5").update(bytes).digest();
 }
+
+/** The MD5 of bytes that come in parts. */
+export function md5OfParts(parts: Iterable<Uint8Array>): Uint8Array {
+  const hash = createHash("md5");
+  for (const part of parts) hash.update(part);
+  return hash.digest();
+}

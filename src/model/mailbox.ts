@@ -6,6 +6,7 @@
  */
 import type { Annotation } from "./annotation.ts";
 import type { Guid } from "./guid.ts";
+import type { Refusal } from "./outcome.ts";
 import type { MailRecord } from "./record.ts";
 
 export interface MailboxState {
@@ -120,9 +121,21 @@ export interface UserMeta {
   readonly sieve: readonly SieveFile[];
 }
 
+/** A mailbox that is there and cannot be read now: damaged, or written to without pause. */
+export interface UnreadableMailbox {
+  readonly name: string;
+  readonly uniqueid?: string;
+  readonly refusal: Refusal;
+}
+
 /** Everything about a user but records and messages: the answer to GET USER. */
 export interface UserState extends UserMeta {
   /** With those below DELETED. */
   readonly mailboxes: readonly MailboxState[];
+  /**
+   * Those that are missing above because they could not be read: to be reported, while the others go on,
+   * and never to be taken for deleted. A place that cannot tell them apart refuses the whole user.
+   */
+  readonly unreadable?: readonly UnreadableMailbox[];
   readonly quotas: readonly Quota[];
 }

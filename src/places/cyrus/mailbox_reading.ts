@@ -69,10 +69,24 @@ export function fileAge(path: string, nowSeconds: number): number {
 /** True when index and header are still the files, and in the state, that were read. */
 export function isUnchanged(reading: MailboxReading): boolean {
   const { paths, index, header } = reading;
-  return sameFile(paths.index, index) && sameFile(paths.header, header);
+  return isSameFile(paths.index, index) && isSameFile(paths.header, header);
 }
 
-function sameFile(path: string, read: FileBytes): boolean {
+/**
+ * True when nobody wrote to index, header or annotations in the last seconds before `nowMs`: then times
+ * that are still the same tell that nobody has written since, however coarse the clock of the files is.
+ */
+export function isSettled(reading: MailboxReading, nowMs: number): boolean {
+  return [reading.index, reading.header, reading.annotations].every(
+    (file) => file.state !== "read" || file.stat.mtimeMs < nowMs - SETTLED_MS,
+  );
+}
+
+/** Well above the tick of any filesystem's clock, and the slips between two machines' clocks. */
+const SETTLED_MS = 2000;
+
+/** True when `path` is still the file, and in the state, that was read. */
+export function isSameFile(path: string, read: FileBytes): boolean {
   const now = lstatSync(path, { throwIfNoEntry: false });
   if (read.state === "missing") return now === undefined;
   if (read.state !== "read") return true;

@@ -5,15 +5,8 @@ import { errnoOf, FormatError } from "../../core/errors.ts";
 import { parseHeaderFile } from "../../formats/cyrus/header_file.ts";
 import { type MailboxPaths, mailboxPaths, type PartitionRoots } from "./mailbox_files.ts";
 import { readMailboxHeader } from "./mailbox_reading.ts";
-import { nameOfRelative } from "./spool_names.ts";
+import { nameOfMailbox } from "./spool_names.ts";
 import { walkMailboxes } from "./walk.ts";
-
-/** A mailbox of a spool. */
-export interface SpoolMailbox {
-  readonly paths: MailboxPaths;
-  /** Internal name by cyrus.header or by the path; the path below the place where neither tells. */
-  readonly name: string;
-}
 
 /** A folder that could not be walked. */
 export interface UnreadableFolder {
@@ -41,9 +34,9 @@ export function readSpool(roots: PartitionRoots): SpoolContents {
   return { mailboxes, staging, unreadable };
 }
 
-/** The name that a mailbox goes by when nothing but its folder is known. */
+/** The internal name of the mailbox at `paths`, by its path and by the name in its cyrus.header. */
 export function mailboxName(paths: MailboxPaths, headerName: string | undefined): string {
-  return headerName ?? nameOfRelative(paths.relative) ?? (paths.relative || paths.data);
+  return nameOfMailbox({ relative: paths.relative, folder: paths.data, headerName });
 }
 
 /** The name by cyrus.header, read now; undefined where there is none in it. */

@@ -1,0 +1,225 @@
+/**
+ * A Cyrus spool or server on disk as a place: its GET half. Nothing is locked and nothing is written; each
+ * mailbox is read as of one moment (snapshot.ts), and what fails a checksum is refused as damaged.
+ */
+import { closeSync } from "node:fs";
+import { join } from "node:path";
+import { classifyUuid } from "../../formats/cyrus/uuid.ts";
+import {
+  type MailboxState,
+  type Quota,
+  recordsOf,
+  type UnreadableMailbox,
+  type UserState,
+} from "../../model/mailbox.ts";
+import { externalName, type Owner } from "../../model/names.ts";
+import { type Outcome, ok, refused } from "../../model/outcome.ts";
+import type { MailRecord } from "../../model/record.ts";
+import type { MailboxReading, MessageAddress, MessageContent, Place } from "../place.ts";
+import { type Current, currentOf } from "./current.ts";
+import type { ListedMailbox, MailboxDirectory } from "./directory.ts";
+import { findRecord, recordsOfSnapshot } from "./mailbox_records.ts";
+import { intermediateState, stateOf } from "./mailbox_state.ts";
+import { type HeldFiles, openMessage } from "./message_content.ts";
+import { type MailboxSnapshot, takeSnapshot } from "./snapshot.ts";
+import type { CyrusSource } from "./source.ts";
+
+/** The place over a spool (`spoolSource`) or a server (`serverSource`). */
+export function cyrusPlace(source: CyrusSource): Place {
+  const held: HeldFiles = new Set();
+  const record = recordFinder(source);
+  return {
+    locator: source.locator,
+    holds: source.holds,
+    owners: async () => ok(ownersOf(await source.directory.get())),
+    user: (userid) => readUser(source, userid),
+    meta: (userid) => source.meta(userid),
+    mailboxes: (names) => readStates(source, (directory) => names.map(directory.named)),
+    mailboxesByUniqueid: (uniqueids) =>
+      readStates(source, (directory) => uniqueids.map(directory.withUniqueid)),
+    sharedMailboxes: (toplevel) =>
+      readStates(source, (directory) => directory.ownedBy({ kind: "shared", toplevel })),
+    readMailbox: (name) => readOne(source, name),
+    message: (address) => readMessage(source, address, { held, record }),
+    annotations: (name) => source.annotations(name),
+    quota: (root) => source.quota(root),
+    sieveScript: (userid, filename) => source.sieveScript(userid, filename),
+    close: async () => {
+      for (const fd of held) closeSync(fd);
+      held.clear();
+    },
+  };
+}
+
+async function* ownersOf(directory: MailboxDirectory): AsyncGenerator<Owner, void> {
+  yield* directory.owners;
+}
+
+/** A mailbox that is renamed or deleted while it is read is looked for again, this often at most. */
+const LISTINGS = 3;
+
+/** What was read of some mailboxes. `outdated`: one is not where it was listed. */
+interface Readings<Value> {
+  readonly found: readonly Value[];
+  readonly unreadable: readonly UnreadableMailbox[];
+  readonly outdated: boolean;
+}
+
+type Choice = (directory: MailboxDirectory) => readonly (ListedMailbox | undefined)[];
+type Read<Value> = (mailbox: ListedMailbox) => Promise<Outcome<Value>>;
+
+/** Reads the mailboxes of a choice, again with a new list where the first was outdated. */
+async function readChosen<Value>(
+  source: CyrusSource,
+  choose: Choice,
+  read: Read<Value>,
+): Promise<Readings<Value>> {
+  let directory = await source.directory.get();
+  for (let listing = 1; ; listing++) {
+    const chosen = choose(directory).filter((one) => one !== undefined);
+    const readings = await readAll(chosen, read);
+    if (!readings.outdated || listing === LISTINGS) return readings;
+    directory = await source.directory.fresh();
+  }
+}
+
+async function readAll<Value>(
+  mailboxes: readonly ListedMailbox[],
+  read: Read<Value>,
+): Promise<Readings<Value>> {
+  const found: Value[] = [];
+  const unreadable: UnreadableMailbox[] = [];
+  let outdated = false;
+  for (const mailbox of mailboxes) {
+    const { name, facts } = mailbox;
+    const outcome = await read(mailbox);
+    if (outcome.kind === "ok") {
+      found.push(outcome.value);
+      continue;
+    }
+    if (outcome.reason === "nonexistent" || outcome.reason === "moved") outdated = true;
+    if (outcome.reason === "nonexistent") continue;
+    const { uniqueid } = facts;
+    unreadable.push({ name, ...(uniqueid !== undefined && { uniqueid }), refusal: outcome });
+  }
+  return { found, unreadable, outdated };
+}
+
+async function readListed(mailbox: ListedMailbox): Promise<Outcome<MailboxReading>> {
+  const { name, facts } = mailbox;
+  if (mailbox.paths === undefined && mailbox.flaw === undefined) {
+    return ok({ state: intermediateState(name, facts), records: recordsOf([]) });
+  }
+  const outcome = await snapshotOf(mailbox);
+  if (outcome.kind === "refused") return outcome;
+  const snapshot = outcome.value;
+  return ok({ state: stateOf(name, snapshot, facts), records: recordsOfSnapshot(snapshot) });
+}
+
+/** The state alone: the bytes of the index, which the records need, are not kept. */
+async function readState(mailbox: ListedMailbox): Promise<Outcome<MailboxState>> {
+  const outcome = await readListed(mailbox);
+  return outcome.kind === "refused" ? outcome : ok(outcome.value.state);
+}
+
+/** `moved` where another mailbox lies there than the one that was listed. */
+async function snapshotOf({ name, ...listed }: ListedMailbox): Promise<Outcome<MailboxSnapshot>> {
+  const { paths, facts, flaw } = listed;
+  if (paths === undefined || flaw !== undefined) {
+    return refused("damaged", `Cannot read ${externalName(name)}: ${flaw ?? "it has no folder"}`);
+  }
+  const outcome = await takeSnapshot({ name, paths });
+  if (outcome.kind === "refused") return outcome;
+  const { uniqueid } = outcome.value.header;
+  if (facts.uniqueid === undefined || uniqueid == null || uniqueid === facts.uniqueid) {
+    return outcome;
+  }
+  const text = `Cannot read ${externalName(name)}: uniqueid ${uniqueid} in ${paths.header}, not ${facts.uniqueid}`;
+  return refused("moved", text);
+}
+
+async function readStates(
+  source: CyrusSource,
+  choose: Choice,
+): Promise<Outcome<readonly MailboxState[]>> {
+  const { found, unreadable } = await readChosen(source, choose, readState);
+  const [first] = unreadable;
+  return first?.refusal ?? ok(found);
+}
+
+async function readOne(source: CyrusSource, name: string): Promise<Outcome<MailboxReading>> {
+  const choose: Choice = (directory) => [directory.named(name)];
+  const { found, unreadable } = await readChosen(source, choose, readListed);
+  const [reading] = found;
+  if (reading !== undefined) return ok(reading);
+  return unreadable[0]?.refusal ?? refused("nonexistent", `There is no ${externalName(name)}`);
+}
+
+async function readUser(source: CyrusSource, userid: string): Promise<Outcome<UserState>> {
+  const choose: Choice = (directory) => directory.ownedBy({ kind: "user", userid });
+  const { found: mailboxes, unreadable } = await readChosen(source, choose, readState);
+  const meta = await source.meta(userid);
+  if (meta.kind === "refused") return meta;
+  const quotas: Quota[] = [];
+  for (const root of new Set(mailboxes.map(({ quotaroot }) => quotaroot))) {
+    const quota = root === undefined ? ok(undefined) : await source.quota(root);
+    if (quota.kind === "refused") return quota;
+    if (quota.value !== undefined) quotas.push(quota.value);
+  }
+  return ok({ ...meta.value, mailboxes, quotas, ...(unreadable.length > 0 && { unreadable }) });
+}
+
+/** Finds a record where its GUID is a number that says nothing about the message. */
+type RecordFinder = (
+  mailbox: ListedMailbox,
+  uid: number,
+) => Promise<Outcome<MailRecord | undefined>>;
+
+/** Keeps the mailbox that was asked for last: messages are mostly asked for one after the other. */
+function recordFinder(source: CyrusSource): RecordFinder {
+  let last:
+    | { readonly name: string; readonly snapshot: Current<Outcome<MailboxSnapshot>> }
+    | undefined;
+  return async ({ name }, uid) => {
+    if (last?.name !== name) {
+      const snapshot = currentOf(async () => {
+        const mailbox = (await source.directory.get()).named(name);
+        if (mailbox === undefined)
+          return refused("nonexistent", `There is no ${externalName(name)}`);
+        return snapshotOf(mailbox);
+      });
+      last = { name, snapshot };
+    }
+    const outcome = await last.snapshot.get();
+    return outcome.kind === "refused" ? outcome : ok(findRecord(outcome.value, uid));
+  };
+}
+
+async function readMessage(
+  source: CyrusSource,
+  address: MessageAddress,
+  { held, record }: { readonly held: HeldFiles; readonly record: RecordFinder },
+): Promise<Outcome<MessageContent>> {
+  const { uid, guid } = address;
+  const directory = await source.directory.get();
+  const named = directory.named(address.mailbox);
+  const isSame = named?.facts.uniqueid === address.uniqueid;
+  const mailbox = isSame ? named : (directory.withUniqueid(address.uniqueid) ?? named);
+  if (mailbox?.paths === undefined) {
+    return refused("nonexistent", `There is no ${externalName(address.mailbox)}`);
+  }
+  const { data, archive } = mailbox.paths;
+  const folders = archive === undefined ? [data] : [data, archive];
+  const wanted = {
+    label: `${externalName(mailbox.name)} uid ${uid}`,
+    paths: folders.map((folder) => join(folder, `${uid}.`)),
+    guid,
+  };
+  if (classifyUuid(guid) === undefined) return openMessage(wanted, held);
+  const found = await record(mailbox, uid);
+  if (found.kind === "refused") return found;
+  if (found.value?.guid !== guid) {
+    return refused("nonexistent", `There is no message with the GUID ${guid} at ${wanted.label}`);
+  }
+  return openMessage({ ...wanted, recordedSize: found.value.size }, held);
+}

@@ -1,0 +1,50 @@
+/** Which mailboxes a Cyrus place has: by name, by uniqueid, by owner. */
+import { type Owner, parseName } from "../../model/names.ts";
+import type { MailboxPaths } from "./mailbox_files.ts";
+import type { MailboxFacts } from "./mailbox_state.ts";
+
+export interface ListedMailbox {
+  /** Internal name. */
+  readonly name: string;
+  /** Undefined for a name that has no folder: an intermediate one. */
+  readonly paths: MailboxPaths | undefined;
+  readonly facts: MailboxFacts;
+  /** Why it must not be read, although it is there: another one claims its name. */
+  readonly flaw?: string;
+}
+
+export interface MailboxDirectory {
+  readonly owners: readonly Owner[];
+  named(name: string): ListedMailbox | undefined;
+  withUniqueid(uniqueid: string): ListedMailbox | undefined;
+  /** With DELETED ones, in the order of their names. */
+  ownedBy(owner: Owner): readonly ListedMailbox[];
+}
+
+/** The directory of these mailboxes. Of several with one name only the last is found: see `flaw`. */
+export function directoryOf(mailboxes: readonly ListedMailbox[]): MailboxDirectory {
+  const byName = new Map<string, ListedMailbox>();
+  const byUniqueid = new Map<string, ListedMailbox>();
+  const byOwner = new Map<string, { readonly owner: Owner; readonly mailboxes: ListedMailbox[] }>();
+  const sorted = mailboxes.toSorted((left, right) => (left.name < right.name ? -1 : 1));
+  for (const mailbox of sorted) {
+    byName.set(mailbox.name, mailbox);
+    const { uniqueid } = mailbox.facts;
+    if (uniqueid !== undefined) byUniqueid.set(uniqueid, mailbox);
+    const { owner } = parseName(mailbox.name);
+    const key = ownerKey(owner);
+    const known = byOwner.get(key);
+    if (known === undefined) byOwner.set(key, { owner, mailboxes: [mailbox] });
+    else known.mailboxes.push(mailbox);
+  }
+  return {
+    owners: [...byOwner.values()].map(({ owner }) => owner),
+    named: (name) => byName.get(name),
+    withUniqueid: (uniqueid) => byUniqueid.get(uniqueid),
+    ownedBy: (owner) => byOwner.get(ownerKey(owner))?.mailboxes ?? [],
+  };
+}
+
+function ownerKey(owner: Owner): string {
+  return owner.kind === "user" ? `user ${owner.userid}` : `shared ${owner.toplevel}`;
+}

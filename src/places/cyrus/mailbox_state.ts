@@ -1,0 +1,118 @@
+/** A mailbox in the terms of replication: MAILBOX of GET without its records (sync-protocol 4.3). */
+import { hasBit, INDEX_OPTION } from "../../formats/cyrus/index_flags.ts";
+import type { IndexHeader } from "../../formats/cyrus/index_header.ts";
+import type { Annotation } from "../../model/annotation.ts";
+import type { MailboxState } from "../../model/mailbox.ts";
+import type { MailboxSnapshot } from "./snapshot.ts";
+
+/** What mailboxes.db and other databases say of a mailbox; absent where they are not at hand. */
+export interface MailboxFacts {
+  readonly uniqueid?: string;
+  /** Letters of the type as mailboxes.db has them. */
+  readonly type?: string;
+  readonly jmapid?: string;
+  readonly partition?: string;
+  /** Tab form. */
+  readonly acl?: string;
+  readonly createdmodseq?: bigint;
+  readonly foldermodseq?: bigint;
+  readonly raclmodseq?: bigint;
+  readonly xconvmodseq?: bigint;
+  readonly annotations?: readonly Annotation[];
+}
+
+/** Letters of OPTIONS by the bits of the index, in the order in which Cyrus prints them. */
+const OPTION_LETTERS = [
+  [INDEX_OPTION.pop3NewUidl, "P"],
+  [INDEX_OPTION.sharedSeen, "S"],
+  [INDEX_OPTION.duplicateDeliver, "D"],
+  [INDEX_OPTION.hasAlarms, "A"],
+] as const;
+
+/** The state of a mailbox that was read. Where `facts` and cyrus.header differ, `facts` are right. */
+export function stateOf(
+  name: string,
+  snapshot: MailboxSnapshot,
+  facts: MailboxFacts,
+): MailboxState {
+  const { header, index, sums } = snapshot;
+  const { header: numbers } = index;
+  const type = typeLetters(facts.type ?? header.type ?? "");
+  const jmapid = facts.jmapid ?? header.jmapid ?? undefined;
+  const quotaroot = header.quotaroot ?? undefined;
+  return {
+    ...(jmapid !== undefined && { jmapid }),
+    uniqueid: facts.uniqueid ?? header.uniqueid ?? "",
+    name,
+    ...(type !== undefined && { type }),
+    syncCrc: sums.syncCrc,
+    syncCrcAnnot: sums.syncCrcAnnot,
+    lastUid: sums.lastUid,
+    highestmodseq: sums.highestmodseq || 1n,
+    recentUid: numbers.recentuid,
+    recentTime: numbers.recenttime,
+    lastAppenddate: numbers.lastAppenddate,
+    pop3LastLogin: numbers.pop3LastLogin,
+    pop3ShowAfter: numbers.pop3ShowAfter,
+    ...(facts.xconvmodseq !== undefined && { xconvmodseq: facts.xconvmodseq }),
+    ...(facts.raclmodseq !== undefined && { raclmodseq: facts.raclmodseq }),
+    version: numbers.minorVersion,
+    uidvalidity: numbers.uidvalidity,
+    partition: facts.partition ?? null,
+    acl: facts.acl ?? header.acl ?? "",
+    options: optionLetters(numbers),
+    ...(quotaroot !== undefined && { quotaroot }),
+    ...createdmodseqOf(numbers, facts),
+    ...(facts.foldermodseq !== undefined && { foldermodseq: facts.foldermodseq }),
+    deletedmodseq: numbers.deletedmodseq,
+    annotations: facts.annotations ?? [],
+    userflags: header.userFlags.filter((flag) => flag !== undefined),
+  };
+}
+
+/** The state of a name that only holds a place in the tree: zeros, for those who want numbers (4.3). */
+export function intermediateState(name: string, facts: MailboxFacts): MailboxState {
+  const { createdmodseq, foldermodseq } = facts;
+  return {
+    uniqueid: facts.uniqueid ?? "",
+    name,
+    type: typeLetters(facts.type ?? "ei") ?? "ei",
+    syncCrc: 0,
+    lastUid: 0,
+    highestmodseq: 0n,
+    recentUid: 0,
+    recentTime: 0,
+    lastAppenddate: 0,
+    pop3LastLogin: 0,
+    pop3ShowAfter: 0,
+    uidvalidity: 0,
+    partition: facts.partition ?? null,
+    acl: facts.acl ?? "",
+    options: "",
+    ...(createdmodseq !== undefined && { createdmodseq }),
+    ...(foldermodseq !== undefined && { foldermodseq }),
+    annotations: [],
+  };
+}
+
+/** Without `l`, which says how the folder lies and is never sent; nothing is said of plain mail. */
+export function typeLetters(letters: string): string | undefined {
+  const sent = letters.replaceAll("l", "");
+  return sent === "" || sent === "e" ? undefined : sent;
+}
+
+/** Versions below 16 have no place for it in the index. */
+function createdmodseqOf(
+  numbers: IndexHeader,
+  facts: MailboxFacts,
+): Pick<MailboxState, "createdmodseq"> {
+  const createdmodseq = numbers.createdmodseq || facts.createdmodseq;
+  return createdmodseq === undefined ? {} : { createdmodseq };
+}
+
+/** An empty mailbox counts as having new UIDLs, whatever its index says (spool-format 1.2). */
+function optionLetters({ options, exists, minorVersion, numRecords }: IndexHeader): string {
+  const messages = minorVersion < 12 ? numRecords : exists;
+  const effective = messages === 0 ? options | INDEX_OPTION.pop3NewUidl : options;
+  return OPTION_LETTERS.map(([bit, letter]) => (hasBit(effective, bit) ? letter : "")).join("");
+}

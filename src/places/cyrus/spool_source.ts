@@ -1,0 +1,102 @@
+/**
+ * A bare spool as a place: the folder of a partition, or of one mailbox. What Cyrus keeps beside the
+ * mailboxes (mailboxes.db, annotations.db, seen, subscriptions, quotas) is not here and not made up.
+ */
+import { join } from "node:path";
+import { FormatError } from "../../core/errors.ts";
+import { type HeaderFile, parseHeaderFile } from "../../formats/cyrus/header_file.ts";
+import { externalName } from "../../model/names.ts";
+import { ok, refused } from "../../model/outcome.ts";
+import type { Holds } from "../place.ts";
+import { accessError } from "./access.ts";
+import { currentOf } from "./current.ts";
+import { directoryOf, type ListedMailbox } from "./directory.ts";
+import { type MailboxPaths, mailboxPaths, type PartitionRoots } from "./mailbox_files.ts";
+import { readMailboxHeader } from "./mailbox_reading.ts";
+import type { CyrusSource } from "./source.ts";
+import { mailboxName, readSpool } from "./spool.ts";
+import { nameOfRelative } from "./spool_names.ts";
+
+const HOLDS: Holds = {
+  userList: true,
+  uniqueids: true,
+  uidvalidity: true,
+  uids: true,
+  modseqs: true,
+  lastUpdated: true,
+  tombstones: true,
+  deletedMailboxes: true,
+  internaldates: true,
+  internaldateNsec: true,
+  savedates: true,
+  threadIds: true,
+  keywords: 128,
+  annotations: true,
+  mailboxAnnotations: false,
+  acls: true,
+  mailboxDetails: true,
+  seen: false,
+  subscriptions: false,
+  sieveFiles: false,
+  quotas: [],
+};
+
+/** Made by the filesystem in its root, for itself. */
+const LOST_AND_FOUND = "lost+found";
+
+/** The spool below `roots`. */
+export function spoolSource(roots: PartitionRoots): CyrusSource {
+  return {
+    locator: `cyrus:${roots.data}`,
+    holds: HOLDS,
+    directory: currentOf(() => directoryOf(listSpool(roots))),
+    meta: async () => ok({ seen: [], subscriptions: [], sieve: [] }),
+    annotations: async () => ok([]),
+    quota: async () => ok(undefined),
+    sieveScript: async () => refused("notSupported", `A bare spool holds no sieve scripts`),
+  };
+}
+
+/**
+ * Every mailbox below the roots. A folder that cannot be looked into counts as a mailbox that cannot be read;
+ * throws AppError where its path does not tell whose it is, for then any user's may be missing.
+ */
+function listSpool(roots: PartitionRoots): ListedMailbox[] {
+  const byName = new Map<string, ListedMailbox>();
+  const { mailboxes, unreadable } = readSpool(roots);
+  for (const { relative, errno } of unreadable) {
+    if (relative === LOST_AND_FOUND) continue;
+    const name = nameOfRelative(relative);
+    const folder = join(roots.data, relative);
+    if (name === undefined) throw accessError(folder, errno);
+    const flaw = `${folder} cannot be read: ${errno}`;
+    byName.set(name, { name, paths: mailboxPaths(roots, relative), facts: {}, flaw });
+  }
+  for (const paths of mailboxes) {
+    const header = headerOf(paths);
+    const name = mailboxName(paths, header?.name ?? undefined);
+    const other = byName.get(name)?.paths;
+    const uniqueid = header?.uniqueid ?? undefined;
+    byName.set(name, {
+      name,
+      paths,
+      facts: uniqueid === undefined ? {} : { uniqueid },
+      ...(other !== undefined && {
+        flaw: `both ${other.data} and ${paths.data} are called ${externalName(name)}`,
+      }),
+    });
+  }
+  return [...byName.values()];
+}
+
+/** Undefined for a cyrus.header that cannot be read: whoever reads the mailbox is told. */
+function headerOf(paths: MailboxPaths): HeaderFile | undefined {
+  const file = readMailboxHeader(paths);
+  if (file.state !== "read") return undefined;
+  try {
+    return parseHeaderFile(file.bytes);
+  } catch (error) {
+    if (error instanceof FormatError) return undefined;
+    throw error;
+  }
+}
