@@ -1,6 +1,8 @@
 /** Every command, in the order the help shows them. */
+import { registerCat } from "./cat.ts";
 import type { Register } from "./command.ts";
 import { registerFsck } from "./fsck.ts";
+import { registerLs } from "./ls.ts";
 import { registerStore } from "./store.ts";
 
-export const COMMANDS: readonly Register[] = [registerFsck, registerStore];
+export const COMMANDS: readonly Register[] = [registerFsck, registerLs, registerCat, registerStore];

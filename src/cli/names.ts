@@ -1,5 +1,6 @@
 /** Mailbox names as people write them, and back (internal `user.ann.Sub` is `user/ann/Sub`). */
-import { externalName, useridOf } from "../model/names.ts";
+import { fromLatin1, latin1, textOf, utf8 } from "../core/bytes.ts";
+import { externalName, type Owner, parseName, useridOf } from "../model/names.ts";
 
 /** The name to show for an internal one. */
 export function displayName(name: string, { internal }: { readonly internal: boolean }): string {
@@ -21,4 +22,51 @@ export function mailboxFilter(
     const byName = wantedNames.has(name) || wantedNames.has(displayName(name, { internal: false }));
     return byUser || byName;
   };
+}
+
+/** A user id or name from the command line in the model's form: one character a byte. */
+export function bytesOfArgument(text: string): string {
+  return latin1(utf8(text));
+}
+
+/** A user id or internal name as text: UTF-8 where it is that, else one character a byte. */
+export function textOfName(name: string): string {
+  return textOf(fromLatin1(name)) ?? name;
+}
+
+/** A mailbox in `--json`: both forms of its name, and the bytes of one that is not UTF-8. */
+export function nameFacts(name: string): Readonly<Record<string, string>> {
+  const bytes = fromLatin1(name);
+  return {
+    mailbox: displayName(name, { internal: false }),
+    internalname: textOfName(name),
+    ...(textOf(bytes) === undefined && { base64: Buffer.from(bytes).toString("base64") }),
+  };
+}
+
+export interface MailboxChoice {
+  /** As a person wrote it. */
+  readonly wanted: string;
+  readonly owner: Owner;
+}
+
+/**
+ * The mailbox of an owner that is meant: by external or internal name, or by what follows the name of a
+ * user's INBOX, which is `INBOX` itself. Undefined where none is.
+ */
+export function chooseMailbox<Named extends { readonly name: string }>(
+  mailboxes: readonly Named[],
+  { wanted, owner }: MailboxChoice,
+): Named | undefined {
+  const whole = mailboxes.find(
+    ({ name }) => externalName(name) === wanted || textOfName(name) === wanted,
+  );
+  if (whole !== undefined || owner.kind === "shared") return whole;
+  return mailboxes.find(({ name }) => {
+    const { isDeleted, local } = parseName(name);
+    if (isDeleted) return false;
+    const [, ...folders] = local.split(".").slice(1);
+    const below = externalName(["user", "x", ...folders].join(".")).slice("user/x/".length);
+    return below === "" ? wanted === "INBOX" : wanted === below;
+  });
 }

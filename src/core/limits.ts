@@ -9,6 +9,8 @@ export interface Limits {
   readonly literalBytes: number;
   /** Bytes of one message file, on disk or as a file literal (the wire says uint32). */
   readonly messageBytes: number;
+  /** Bytes at the start of a message in which its header fields are looked for. */
+  readonly messageHeaderBytes: number;
   /** Bytes of one dlist line that are held at once, values counted with 64 each; files are not held. */
   readonly lineBytes: number;
   /** Nesting of dlist lists. */
@@ -51,6 +53,7 @@ export const DEFAULT_LIMITS: Limits = {
   atomBytes: 128 * 1024,
   literalBytes: 64 * 1024 * 1024,
   messageBytes: 0xffff_ffff,
+  messageHeaderBytes: 256 * 1024,
   lineBytes: 256 * 1024 * 1024,
   nesting: 32,
   listItems: 16 * 1024 * 1024,
