@@ -3,7 +3,7 @@
  * to ST12. The mailbox folders themselves are Cyrus' and are checked like any. Looks, and changes
  * nothing; what a running writer is about to do is never reported as damage.
  */
-import { existsSync, lstatSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { AppError } from "../core/errors.ts";
 import { isGuid } from "../model/guid.ts";
@@ -158,7 +158,7 @@ function checkPool(
     }
   }
   for (const guid of guids) {
-    if (statOf(join(folder.folder, poolPath(guid)), lstatSync) !== undefined) continue;
+    if (statOf(join(folder.folder, poolPath(guid))) !== undefined) continue;
     collector.tally("ST06", {
       path: poolPath(guid),
       text: "message of a record that the pool lacks",

@@ -3,9 +3,11 @@
  * passes or fails, and what was measured where is for whoever quotes it.
  */
 import { benchFsck } from "./fsck.ts";
+import { benchStore } from "./store.ts";
 
 const BENCHES: Readonly<Record<string, (args: readonly string[]) => Promise<void>>> = {
   fsck: benchFsck,
+  store: benchStore,
 };
 
 const [what = "", ...rest] = process.argv.slice(2);

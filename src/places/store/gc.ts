@@ -3,7 +3,7 @@
  * trash past its time, and what killed sessions and transactions left. Each step holds the owner's
  * writer lock, so that nothing can come to need a file while it goes.
  */
-import { lstatSync, rmSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { AppError } from "../../core/errors.ts";
 import { hasBit, INTERNAL_FLAG } from "../../formats/cyrus/index_flags.ts";
@@ -127,7 +127,7 @@ function cleanFiles(folder: OwnerFolder, options: GcOptions): CleanResult {
 
 /** A file that is old enough that no transaction under way can be about to use it. */
 function isOld(path: string, options: GcOptions): boolean {
-  const stat = statOf(path, lstatSync);
+  const stat = statOf(path);
   return stat !== undefined && stat.ctimeMs / 1000 < options.now - YOUNG_SECONDS;
 }
 
@@ -171,7 +171,7 @@ function cleanPool(
   for (const prefix of namesIn(pool)) {
     for (const name of namesIn(join(pool, prefix))) {
       const path = join(pool, prefix, name);
-      const stat = statOf(path, lstatSync);
+      const stat = statOf(path);
       const isFree = !guids.has(name) && (isGuid(name) || name.endsWith(".NEW"));
       if (stat === undefined || !isFree || stat.nlink > 1 || !isOld(path, options)) continue;
       if (removeFile(path)) {

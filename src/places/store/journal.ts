@@ -10,7 +10,7 @@
  * writer after a kill, or whoever opens the user. Readers lay the rows over the files instead.
  */
 import type { Database } from "bun:sqlite";
-import { closeSync, constants, lstatSync, openSync, renameSync, rmSync } from "node:fs";
+import { closeSync, constants, existsSync, openSync, renameSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { assert } from "../../core/assert.ts";
 import { viewOf } from "../../core/bytes.ts";
@@ -20,6 +20,7 @@ import {
   diskError,
   FILE_MODE,
   makeFolder,
+  overwriteFile,
   readFully,
   removeFile,
   replaceFile,
@@ -62,6 +63,8 @@ export interface MailboxStep {
   readonly uniqueid: string;
   readonly step: RedoStep;
 }
+
+const PAGE_BYTES = 4096;
 
 /** The first bytes of cyrus.index, the same in every version: generation at 0, records at 20. */
 const PREFIX_BYTES = 24;
@@ -205,8 +208,9 @@ function writeRun(steps: readonly MailboxStep[], start: number, context: ReplayC
   try {
     fd = openSync(path, constants.O_RDWR | constants.O_NOFOLLOW, FILE_MODE);
     if (first.fit !== undefined) requireFit(readFully(fd, PREFIX_BYTES, 0), path, first.fit);
-    for (const { step } of steps.slice(start)) {
-      if (step.kind !== "write" || step.path !== first.path) break;
+    for (;;) {
+      const step = steps[start + done]?.step;
+      if (step?.kind !== "write" || step.path !== first.path) break;
       writeFully(fd, step.bytes, step.offset);
       done++;
     }
@@ -245,9 +249,14 @@ function replayOne(step: RedoStep, context: ReplayContext): void {
   const path = join(context.folder, step.path);
   const parent = dirname(path);
   if (step.kind === "replace") {
+    context.batch.file(path);
+    // One page is written at once for whoever looks at the file beside the journal.
+    if (step.bytes.length <= PAGE_BYTES && existsSync(path)) {
+      overwriteFile(path, step.bytes);
+      return;
+    }
     for (const made of makeFolder(parent)) context.batch.folder(dirname(made));
     replaceFile(path, step.bytes);
-    context.batch.file(path);
     context.batch.folder(parent);
   } else if (step.kind === "move")
     moveFolder(path, join(context.folder, step.target), context.batch);
@@ -269,11 +278,11 @@ function moveFolder(path: string, target: string, batch: DurableBatch): void {
     renameSync(path, target);
   } catch (error) {
     // Done already before a kill: the folder is at its target, and nothing is left here.
-    const done = errnoOf(error) === "ENOENT" && statOf(target, lstatSync) !== undefined;
+    const done = errnoOf(error) === "ENOENT" && statOf(target) !== undefined;
     if (!done) throw diskError(error, `move to ${target} what lies`, path);
   }
   // Done again after a kill, the folder it came from may have been erased too.
-  if (statOf(dirname(path), lstatSync) !== undefined) batch.folder(dirname(path));
+  if (statOf(dirname(path)) !== undefined) batch.folder(dirname(path));
   batch.folder(dirname(target));
 }
 

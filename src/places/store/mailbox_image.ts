@@ -147,7 +147,7 @@ export class MailboxImage {
     const wanted = name.toLowerCase();
     const known = flags.findIndex((flag) => flag?.toLowerCase() === wanted);
     if (known !== -1) return known;
-    const free = flags.findIndex((flag) => flag === undefined);
+    const free = flags.indexOf(undefined);
     const slot = free === -1 ? flags.length : free;
     if (slot >= slots) {
       throw new AppError(

@@ -40,7 +40,7 @@ export function admit(arrivals: readonly Arrival[], context: PoolContext): void 
 /** True where the pool holds the message: the same inode, or a file with the right SHA-1. */
 function isPresent(arrival: Arrival, context: PoolContext): boolean {
   const pooled = join(context.folder, poolPath(arrival.guid));
-  const stat = statOf(pooled, lstatSync);
+  const stat = statOf(pooled);
   if (stat === undefined) return false;
   const staged = lstatSync(arrival.staged);
   if (staged.ino === stat.ino && staged.dev === stat.dev) return true;
@@ -53,7 +53,7 @@ function enter(arrival: Arrival, context: PoolContext): void {
   for (const made of makeFolder(dirname(pooled))) context.batch.folder(dirname(made));
   context.batch.folder(dirname(pooled));
   try {
-    if (context.mode === "link" && statOf(pooled, lstatSync) === undefined) {
+    if (context.mode === "link" && statOf(pooled) === undefined) {
       if (tryLink(arrival.staged, pooled)) return;
     }
     const next = `${pooled}.NEW`;
@@ -92,7 +92,7 @@ export function placeMessage(
   const path = join(folder, messageFile(target.uid));
   context.batch.folder(folder);
   try {
-    if (statOf(path, lstatSync) !== undefined) {
+    if (statOf(path) !== undefined) {
       if (sameInode(path, pooled)) return;
       removeFile(path);
     }
@@ -105,8 +105,8 @@ export function placeMessage(
 }
 
 function sameInode(left: string, right: string): boolean {
-  const a = statOf(left, lstatSync);
-  const b = statOf(right, lstatSync);
+  const a = statOf(left);
+  const b = statOf(right);
   return a !== undefined && b !== undefined && a.ino === b.ino && a.dev === b.dev;
 }
 

@@ -4,7 +4,7 @@
  * folder does (subscriptions, seen state, scripts, quotas, mailbox annotations) is kept where the
  * old catalogue can still be read, and gone where not.
  */
-import { existsSync, lstatSync, renameSync } from "node:fs";
+import { existsSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import { AppError, FormatError } from "../../core/errors.ts";
 import { type HeaderFile, parseHeaderFile } from "../../formats/cyrus/header_file.ts";
@@ -93,7 +93,7 @@ const HEADER_BYTES_MAX = 16 * 1024 * 1024;
 
 /** The header of the mailbox in `folder`; undefined for no mailbox, or why it cannot be used. */
 function headerIn(folder: string): HeaderFile | string | undefined {
-  if (statOf(folder, lstatSync)?.isDirectory() !== true) return undefined;
+  if (statOf(folder)?.isDirectory() !== true) return undefined;
   if (!existsSync(join(folder, "cyrus.index"))) return undefined;
   try {
     const bytes = readWhole(join(folder, "cyrus.header"), HEADER_BYTES_MAX);

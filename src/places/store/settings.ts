@@ -1,5 +1,5 @@
 /** `bobbin.json`: the format of a store and its settings, and the probing that fixes them at `init`. */
-import { linkSync, lstatSync } from "node:fs";
+import { linkSync } from "node:fs";
 import { join } from "node:path";
 import { textOf, utf8 } from "../../core/bytes.ts";
 import { AppError, errnoOf } from "../../core/errors.ts";
@@ -42,7 +42,7 @@ const SETTINGS_BYTES_MAX = 64 * 1024;
 
 /** True where `root` holds a store. */
 export function isStore(root: string): boolean {
-  return statOf(join(root, SETTINGS_FILE), lstatSync)?.isFile() ?? false;
+  return statOf(join(root, SETTINGS_FILE))?.isFile() ?? false;
 }
 
 /** The settings of the store at `root`; refuses a folder that is none, or one of another format. */

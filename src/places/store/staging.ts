@@ -3,7 +3,7 @@
  * Staging promises nothing: it is not synced, and gc removes what a killed session left.
  */
 import { createHash, randomBytes } from "node:crypto";
-import { closeSync, constants, copyFileSync, linkSync, lstatSync, openSync, rmSync } from "node:fs";
+import { closeSync, constants, copyFileSync, linkSync, openSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { AppError, errnoOf } from "../../core/errors.ts";
 import { isGuid } from "../../model/guid.ts";
@@ -199,6 +199,6 @@ export class Staging {
   /** Ends the session's staging. */
   close(): void {
     this.#sizes.clear();
-    if (statOf(this.folder, lstatSync) !== undefined) rmSync(this.folder, { recursive: true });
+    if (statOf(this.folder) !== undefined) rmSync(this.folder, { recursive: true });
   }
 }

@@ -1,5 +1,5 @@
 /** A store, open: its settings and registry, and the folders of the owners in use. Synchronous. */
-import { existsSync, lstatSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { AppError } from "../../core/errors.ts";
 import { DEFAULT_LIMITS, type Limits } from "../../core/limits.ts";
@@ -132,7 +132,7 @@ export function ownerPaths(root: string, hashed: boolean): OwnerPath[] {
     for (const letter of hashed ? namesIn(join(root, kind)) : [""]) {
       for (const name of namesIn(join(root, kind, letter))) {
         const folder = join(root, kind, letter, name);
-        if (statOf(folder, lstatSync)?.isDirectory() !== true) continue;
+        if (statOf(folder)?.isDirectory() !== true) continue;
         paths.push({ folder, name, owner: () => ownerOf(folder, kind, name) });
       }
     }
