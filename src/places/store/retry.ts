@@ -2,18 +2,23 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { AppError } from "../../core/errors.ts";
 
-/** Milliseconds between attempts; about 5 s in all. */
-const DELAYS_MS = [5, 10, 20, 40, 80, 160, 320, 640, 1000, 1000, 1000, 1000];
+/**
+ * A writer that comes right back leaves the lock free for a millisecond between two commits, so whoever
+ * waits must look often, and at moments that do not keep step with it.
+ */
+const DELAY_MS_MAX = 15;
+const PATIENCE_MS = 20_000;
 
-/** Runs `work`, again while it is busy; after the last attempt busy is what the caller gets. */
+/** Runs `work`, again while it is busy; after 20 seconds busy is what the caller gets. */
 export async function whileBusy<T>(work: () => T): Promise<T> {
-  for (const delay of DELAYS_MS) {
+  const deadline = performance.now() + PATIENCE_MS;
+  for (;;) {
     try {
       return work();
     } catch (error) {
-      if (!(error instanceof AppError) || error.code !== "busy") throw error;
+      const isBusy = error instanceof AppError && error.code === "busy";
+      if (!isBusy || performance.now() > deadline) throw error;
     }
-    await sleep(delay);
+    await sleep(1 + Math.random() * DELAY_MS_MAX);
   }
-  return work();
 }

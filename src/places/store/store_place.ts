@@ -11,6 +11,7 @@ import type { Guid } from "../../model/guid.ts";
 import {
   type MailboxState,
   QUOTA_RESOURCES,
+  type UnreadableMailbox,
   type UserMeta,
   type UserState,
 } from "../../model/mailbox.ts";
@@ -93,7 +94,7 @@ class StorePlace implements WritablePlace {
     return outcomeOf(() => {
       const folder = this.#user(userid);
       if (folder === undefined) return { ...NO_META, mailboxes: [], quotas: [] };
-      return { ...metaOf(folder), mailboxes: statesOf(folder), quotas: folder.read(quotas) };
+      return { ...metaOf(folder), ...readableStates(folder), quotas: folder.read(quotas) };
     });
   }
 
@@ -224,6 +225,23 @@ function metaOf(folder: OwnerFolder): UserMeta {
     subscriptions: subscriptions(database),
     sieve: sieveFiles(database),
   }));
+}
+
+/** The mailboxes that can be read, and those that cannot: one damaged mailbox stops no other. */
+function readableStates(folder: OwnerFolder): Pick<UserState, "mailboxes" | "unreadable"> {
+  const mailboxes: MailboxState[] = [];
+  const unreadable: UnreadableMailbox[] = [];
+  for (const row of folder.read(allMailboxes)) {
+    try {
+      const state = readState(folder, row);
+      if (state !== undefined) mailboxes.push(state);
+    } catch (error) {
+      const refusal = refusalOf(error);
+      if (refusal === undefined || refusal.reason === "busy") throw error;
+      unreadable.push({ name: row.name, uniqueid: row.uniqueid, refusal });
+    }
+  }
+  return unreadable.length === 0 ? { mailboxes } : { mailboxes, unreadable };
 }
 
 function statesOf(folder: OwnerFolder): MailboxState[] {

@@ -1,8 +1,13 @@
 import { describe, expect, test } from "bun:test";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { MailRecord } from "../../../src/model/record.ts";
 import { initStore } from "../../../src/places/store/settings.ts";
 import { openStorePlace } from "../../../src/places/store/store_place.ts";
+import { newStore } from "../../support/new_store.ts";
+import { apply, fill, peerCrcs, stateOf } from "../../support/store_fixture.ts";
 import { tempDir } from "../../support/temp_dir.ts";
-import { conforms } from "../conformance.ts";
+import { conforms, mustBeOk } from "../conformance.ts";
 
 for (const indexVersion of [17, 20] as const) {
   let root = "";
@@ -22,5 +27,58 @@ describe("initStore()", () => {
     initStore(`${root}/a`);
     expect(() => initStore(`${root}/a`)).toThrow(/it holds/);
     expect(() => openStorePlace(root)).toThrow(/there is no bobbin.json/);
+  });
+});
+
+describe("openStorePlace()", () => {
+  test("user() reports a damaged mailbox beside the sound ones and never serves it", async () => {
+    const { root, store } = newStore();
+    fill(store, "user.fred", 2);
+    fill(store, "user.fred.A", 2);
+    store.close();
+    const index = join(root, "user/f/fred", stateOf("user.fred.A", []).uniqueid, "cyrus.index");
+    const whole = readFileSync(index);
+    const place = openStorePlace(root);
+    for (const at of [30, 100, 159]) {
+      const bytes = Buffer.from(whole);
+      bytes[at] = 1 ^ (bytes[at] ?? 0);
+      writeFileSync(index, bytes);
+      const user = mustBeOk(await place.user("fred"));
+      expect(user.mailboxes.map(({ name }) => name)).toEqual(["user.fred"]);
+      expect(user.unreadable?.map(({ name, refusal }) => [name, refusal.reason])).toEqual([
+        ["user.fred.A", "damaged"],
+      ]);
+    }
+    const bytes = Buffer.from(whole);
+    bytes[170] = 1 ^ (bytes[170] ?? 0); // in the first record
+    writeFileSync(index, bytes);
+    const { records } = mustBeOk(await place.readMailbox("user.fred.A"));
+    const readAll = async () => {
+      for await (const _ of records.batches());
+    };
+    expect(readAll()).rejects.toThrow(/CRC mismatch in the record/);
+    await place.close();
+  });
+
+  test("a reader in another process sees the old state or the new one while a writer is at work", async () => {
+    const { root, store } = newStore();
+    const records = fill(store, "user.fred", 50);
+    const reader = openStorePlace(root);
+    for (let round = 0; round < 30; round++) {
+      const modseq = BigInt(100 + round);
+      const changed = records.map((one) => ({
+        ...one,
+        modseq,
+        flags: round % 2 === 0 ? ["\\Seen"] : [],
+      }));
+      apply(store, { state: stateOf("user.fred", changed), records: changed });
+      const { state, records: found } = mustBeOk(await reader.readMailbox("user.fred"));
+      const all: MailRecord[] = [];
+      for await (const batch of found.batches()) all.push(...batch);
+      expect(new Set(all.map((one) => one.modseq))).toEqual(new Set([state.highestmodseq]));
+      expect(state.syncCrc).toBe(peerCrcs(all).syncCrc);
+    }
+    await reader.close();
+    store.close();
   });
 });

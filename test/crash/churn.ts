@@ -1,0 +1,29 @@
+/**
+ * A writer that never stops, to be killed at any time:
+ *
+ *     bun test/crash/churn.ts ROOT MAILBOX
+ *
+ * Appends message after message, and says `ack UID` when the store has promised it.
+ */
+import { writeSync } from "node:fs";
+import { mailboxByName } from "../../src/places/store/mailbox_rows.ts";
+import { openImage } from "../../src/places/store/open_image.ts";
+import { whileBusy } from "../../src/places/store/retry.ts";
+import { Store } from "../../src/places/store/store.ts";
+import { apply, message, NOW, record, stateOf } from "../support/store_fixture.ts";
+
+const [root = "", name = ""] = process.argv.slice(2);
+const store = new Store(root, { now: () => NOW });
+const folder = await whileBusy(() => store.make({ kind: "user", userid: "fred" }));
+const row = folder.read((database) => mailboxByName(database, name));
+const records = Array.from(
+  { length: row === undefined ? 0 : openImage(folder, row).index.count },
+  (_, at) => record(at + 1),
+);
+for (;;) {
+  const next = record(records.length + 1);
+  records.push(next);
+  const state = stateOf(name, records);
+  await whileBusy(() => apply(store, { state, records: [next] }, [message(next.uid)]));
+  writeSync(1, `ack ${next.uid}\n`);
+}
