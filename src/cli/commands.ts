@@ -3,6 +3,15 @@ import { registerCat } from "./cat.ts";
 import type { Register } from "./command.ts";
 import { registerFsck } from "./fsck.ts";
 import { registerLs } from "./ls.ts";
+import { registerPasswd } from "./passwd.ts";
+import { registerServe } from "./serve.ts";
 import { registerStore } from "./store.ts";
 
-export const COMMANDS: readonly Register[] = [registerFsck, registerLs, registerCat, registerStore];
+export const COMMANDS: readonly Register[] = [
+  registerFsck,
+  registerServe,
+  registerPasswd,
+  registerLs,
+  registerCat,
+  registerStore,
+];

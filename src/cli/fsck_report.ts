@@ -1,10 +1,11 @@
 /** The words and objects of `bobbin fsck`: findings by mailbox, worst first, and the sums at the end. */
+import { escapeText } from "../core/escape.ts";
 import { CATALOGUE } from "../fsck/catalogue.ts";
 import { atLeast, type Finding, SEVERITIES, type Severity } from "../fsck/finding.ts";
 import { useridOf } from "../model/names.ts";
 import { displayName } from "./names.ts";
 import type { Output } from "./output.ts";
-import { columns, escapeText, formatBytes, formatCount, formatDuration, plural } from "./text.ts";
+import { columns, formatBytes, formatCount, formatDuration, plural } from "./text.ts";
 
 /** A finding and whose it is. `mailbox` is undefined for what lies outside of any. */
 export interface ReportedFinding {

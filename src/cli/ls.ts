@@ -1,5 +1,7 @@
 /** `bobbin ls PLACE [USER [MAILBOX]]`: who is there, what they have, and what lies in a mailbox. */
+
 import { AppError } from "../core/errors.ts";
+import { escapeText } from "../core/escape.ts";
 import type { MailboxState } from "../model/mailbox.ts";
 import { type Owner, parseName } from "../model/names.ts";
 import { type Outcome, ok, type Refusal } from "../model/outcome.ts";
@@ -12,7 +14,7 @@ import { bytesOfArgument, chooseMailbox, displayName, nameFacts, textOfName } fr
 import { openPlace } from "./open_place.ts";
 import { type Counts, countMailbox, readOwner, recordsIn, sumOf } from "./place_contents.ts";
 import { granted, refusalError } from "./refusal.ts";
-import { columns, escapeText, formatBytes, formatCount, formatTime } from "./text.ts";
+import { columns, formatBytes, formatCount, formatTime } from "./text.ts";
 
 export const registerLs: Register = (program, handle) => {
   program

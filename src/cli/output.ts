@@ -2,9 +2,10 @@
  * Where words go: stdout is data, stderr is talk. With `--json` stdout holds one JSON object a line,
  * whose last is always `{"type":"summary", …, "exit": n}`.
  */
+
 import { writeSync } from "node:fs";
 import { errnoOf } from "../core/errors.ts";
-import { escapeText } from "./text.ts";
+import { escapeText } from "../core/escape.ts";
 
 export interface OutputOptions {
   readonly json: boolean;

@@ -1,7 +1,9 @@
 /** `bobbin store init|info|rename|delete|undelete|gc|reconstruct`: keeping Bobbin's own store. */
+
 import { resolve } from "node:path";
 import type { Command } from "commander";
 import { AppError } from "../core/errors.ts";
+import { escapeText } from "../core/escape.ts";
 import { externalName, internalName, isBelow, type Owner, parseName } from "../model/names.ts";
 import { parseLocator } from "../places/locator.ts";
 import { collectOwner, collectStaging } from "../places/store/gc.ts";
@@ -17,7 +19,6 @@ import { deleteMailboxes, undeleteMailbox } from "../places/store/trash.ts";
 import type { CommandEnv, CommandResult, Handler, Register } from "./command.ts";
 import { EXIT } from "./exit.ts";
 import { choiceOption, countOption } from "./options.ts";
-import { escapeText } from "./text.ts";
 
 export const registerStore: Register = (program, handle) => {
   const store = program.command("store").summary("make and keep a store of Bobbin's own");

@@ -1,15 +1,4 @@
-/** How values look on a terminal: escaped, aligned, in units that a person reads. */
-
-/**
- * Control, bidi and other invisible characters as escapes: text from mail, names and peers must not
- * move the cursor, forge a line or hide a part of itself. A lone surrogate is escaped too.
- */
-export function escapeText(text: string): string {
-  return text.replace(
-    /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu,
-    (char) => `\\u{${(char.codePointAt(0) ?? 0).toString(16)}}`,
-  );
-}
+/** How values look on a terminal: aligned, in units that a person reads. */
 
 /** `1536` as `1.5 KiB`. */
 export function formatBytes(bytes: number): string {

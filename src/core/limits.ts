@@ -29,6 +29,15 @@ export interface Limits {
   readonly indexRecords: number;
   /** Bytes of one cyrus.cache record. */
   readonly cacheRecordBytes: number;
+  /** Records of one APPLY MAILBOX. */
+  readonly applyRecords: number;
+  /** Bytes that one session of a client may have staged. */
+  readonly sessionStagingBytes: number;
+  /** Bytes that all sessions of one account may have staged. */
+  readonly accountStagingBytes: number;
+  /** Connections of the server at a time, and of one address. */
+  readonly sessions: number;
+  readonly sessionsOfAddress: number;
   /** Depth of folders below a partition root. */
   readonly folderDepth: number;
   /** Bytes of one cyrus.index that is read into memory. */
@@ -63,6 +72,11 @@ export const DEFAULT_LIMITS: Limits = {
   stagingBytes: 64 * 1024 * 1024 * 1024,
   indexRecords: 64 * 1024 * 1024,
   cacheRecordBytes: 64 * 1024 * 1024,
+  applyRecords: 2 * 1024 * 1024,
+  sessionStagingBytes: 512 * 1024 ** 3,
+  accountStagingBytes: 1024 ** 4,
+  sessions: 1000,
+  sessionsOfAddress: 250,
   folderDepth: 64,
   indexBytes: 2 ** 31,
   annotationsBytes: 2 ** 30,

@@ -82,6 +82,11 @@ export class DlistReader {
     return this.#words;
   }
 
+  /** True between two lines: nothing of the next one has come. */
+  get isBetweenLines(): boolean {
+    return this.#state === "words" && this.#words.length === 0 && this.#lineBytes === 0;
+  }
+
   /** Takes a chunk; yields what it completes. The chunk must not be written to afterwards. */
   *feed(chunk: Uint8Array): Generator<ReaderEvent, void, void> {
     this.#chunk = chunk;
@@ -102,8 +107,7 @@ export class DlistReader {
 
   /** Says that the peer sends no more: the unfinished line, if there is one, as malformed. */
   end(): LineEvent | undefined {
-    const isFresh = this.#state === "words" && this.#words.length === 0 && this.#lineBytes === 0;
-    if (isFresh) return undefined;
+    if (this.isBetweenLines) return undefined;
     if (this.#result?.kind === "malformed") return this.#result;
     const error = new FormatError(this.#parser?.offset ?? this.#lineBytes, "the rest of the line");
     return { kind: "malformed", words: this.#words, error };

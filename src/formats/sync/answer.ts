@@ -6,6 +6,7 @@ import { type Guid, isGuid } from "../../model/guid.ts";
 import type { MailboxState, Quota, SeenState, SieveFile } from "../../model/mailbox.ts";
 import type { MailRecord, VirtualOrder } from "../../model/record.ts";
 import { bytesOf, FieldError, itemsOf, kvlistOf, latin1Of, lookUp } from "../dlist/access.ts";
+import { printLine } from "../dlist/print.ts";
 import {
   type DlistEntry,
   type DlistFile,
@@ -161,6 +162,18 @@ export function printAnswer(answer: Answer, options: PrintAnswerOptions = {}): D
       return { name: "ENABLED", value: printTexts(answer.names) };
   }
 }
+
+/**
+ * The line of a FULLMAILBOX answer up to its first record: records follow, one SP between them, then
+ * `RECORDS_END`. So a mailbox of a million messages is answered without being held as text.
+ */
+export function printMailboxOpening(state: MailboxState): Uint8Array {
+  const value = printMailbox(state, { purpose: "answer", records: [] });
+  return printLine("MAILBOX", value, { from: "server" }).subarray(0, -RECORDS_END.length);
+}
+
+/** Closes the list of records and the kvlist around it. */
+export const RECORDS_END = "))";
 
 function printSieveContent(answer: SieveContent): DlistKvlist {
   return dlistKvlist([

@@ -1,0 +1,174 @@
+/** `bobbin serve STORE`: be a replica for Cyrus or Bobbin. Runs until SIGTERM or SIGINT. */
+import { readFileSync, writeSync } from "node:fs";
+import { hostname } from "node:os";
+import { AppError, errnoOf } from "../core/errors.ts";
+import { DEFAULT_LIMITS } from "../core/limits.ts";
+import { type Log, type LogLevel, makeLog } from "../core/log.ts";
+import { parseLocator } from "../places/locator.ts";
+import { openStorePlace } from "../places/store/store_place.ts";
+import { AccountsFile } from "../server/accounts_file.ts";
+import type { TlsIdentity } from "../server/connection.ts";
+import { type ListenAt, startServer } from "../server/listener.ts";
+import { inheritedSockets, notifyManager } from "../server/systemd.ts";
+import type { Handler, Register } from "./command.ts";
+import { EXIT } from "./exit.ts";
+import { choiceOption, collect, countOption } from "./options.ts";
+import { VERSION } from "./version.ts";
+
+export const registerServe: Register = (program, handle) => {
+  program
+    .command("serve")
+    .summary("be a replica for Cyrus or Bobbin (the dlist sync server)")
+    .description(
+      "Serves a store to Cyrus' sync_client and to `bobbin replicate`. Logs to stderr, reads the\n" +
+        "users file again when it changes, and ends on SIGTERM after the commands in flight.",
+    )
+    .argument("<store>", "the store to serve")
+    .requiredOption("--users-file <file>", "accounts, made with `bobbin passwd`")
+    .option("--listen <address:port>", "plain or STARTTLS (repeat for more)", collect, [])
+    .option("--listen-tls <address:port>", "TLS at once (repeat for more)", collect, [])
+    .option("--tls-cert <file>", "certificate with its chain, PEM; offers STARTTLS")
+    .option("--tls-key <file>", "its key, PEM")
+    .option("--no-compress", "do not offer COMPRESS DEFLATE")
+    .option("--allow-plaintext", "take plain passwords without TLS from other machines")
+    .option("--idle-timeout <seconds>", "send silent clients away (1800)", secondsOption)
+    .option("--stop-timeout <seconds>", "let commands in flight end (60)", secondsOption)
+    .option("--max-sessions <n>", "connections at a time (1000)", countOption)
+    .addOption(choiceOption("--log-form <form>", "log lines", ["text", "journal"]))
+    .action(handle(runServe));
+};
+
+interface ServeOptions {
+  readonly usersFile: string;
+  readonly listen: readonly string[];
+  readonly listenTls: readonly string[];
+  readonly tlsCert?: string;
+  readonly tlsKey?: string;
+  readonly compress: boolean;
+  readonly allowPlaintext?: boolean;
+  readonly idleTimeout?: number;
+  readonly stopTimeout?: number;
+  readonly maxSessions?: number;
+  readonly logForm?: "text" | "journal";
+  readonly verbose?: boolean;
+  readonly quiet?: boolean;
+}
+
+const IDLE_SECONDS = 1800;
+const STOP_SECONDS = 60;
+const STDERR = 2;
+
+const runServe: Handler = async (args, given, env) => {
+  const options = given as unknown as ServeOptions; // as commander was told above
+  const locator = parseLocator(String(args[0]));
+  if (locator.kind !== "store") {
+    throw new AppError("usage", `Cannot serve ${args[0]}: it is no store`, {
+      hint: "Make one with `bobbin store init FOLDER`.",
+    });
+  }
+  const log = logOf(options);
+  const accounts = new AccountsFile(options.usersFile, log);
+  const tls = tlsOf(options);
+  const listen = listenersOf(options);
+  const stopping = env.takeSignals();
+  const place = openStorePlace(locator.path);
+  try {
+    const { maxSessions, allowPlaintext = false, compress } = options;
+    const server = await startServer({
+      place,
+      accounts: () => accounts.current(),
+      log,
+      listen,
+      settings: {
+        serverName: hostname(),
+        version: VERSION,
+        compress,
+        allowPlaintext,
+        tls,
+        idleMs: (options.idleTimeout ?? IDLE_SECONDS) * 1000,
+        limits: { ...DEFAULT_LIMITS, ...(maxSessions !== undefined && { sessions: maxSessions }) },
+      },
+    });
+    log.write("info", "Serving", { store: locator.path, at: server.addresses.join(",") });
+    env.output.object({ type: "listening", addresses: server.addresses });
+    env.output.flush();
+    notifyManager(process.env, "READY=1");
+    await ended(stopping);
+    log.write("info", "Stopping", {
+      signal: String(stopping.reason),
+      sessions: server.sessionCount(),
+    });
+    notifyManager(process.env, "STOPPING=1");
+    await server.stop((options.stopTimeout ?? STOP_SECONDS) * 1000);
+  } finally {
+    await place.close();
+  }
+  log.write("info", "Stopped");
+  return { exit: EXIT.ok };
+};
+
+function logOf(options: ServeOptions): Log {
+  const level: LogLevel = options.verbose ? "debug" : options.quiet ? "warning" : "info";
+  // systemd says so when stderr goes to its journal.
+  const form =
+    options.logForm ?? (process.env["JOURNAL_STREAM"] === undefined ? "text" : "journal");
+  const sink = (line: string) => {
+    writeSync(STDERR, `${line}\n`);
+  };
+  return makeLog({ sink, form, level, now: () => Date.now() });
+}
+
+function tlsOf({ tlsCert, tlsKey }: ServeOptions): TlsIdentity | undefined {
+  if (tlsCert === undefined && tlsKey === undefined) return undefined;
+  if (tlsCert === undefined || tlsKey === undefined) {
+    throw new AppError("usage", "--tls-cert and --tls-key go together");
+  }
+  return { cert: readPem(tlsCert), key: readPem(tlsKey) };
+}
+
+function readPem(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    throw new AppError("config", `Cannot read ${path}: ${errnoOf(error)}`, { cause: error });
+  }
+}
+
+/** Sockets of systemd first; one whose name has `tls` in it speaks TLS at once. */
+function listenersOf(options: ServeOptions): ListenAt[] {
+  const inherited = inheritedSockets(process.env, process.pid);
+  const found: ListenAt[] = [
+    ...inherited.map(({ fd, name }) => ({ fd, tls: name.includes("tls") })),
+    ...options.listen.map((text) => ({ ...addressOf(text), tls: false })),
+    ...options.listenTls.map((text) => ({ ...addressOf(text), tls: true })),
+  ];
+  if (found.length === 0) {
+    throw new AppError("usage", "Nowhere to listen", { hint: "--listen 127.0.0.1:2005" });
+  }
+  return found;
+}
+
+/** `127.0.0.1:2005`, `[::1]:2005`, `:2005` for every address. Throws AppError (usage). */
+function addressOf(text: string): { host: string; port: number } {
+  const [, v6, name, digits] = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]]*)):(\d{1,5})$/.exec(text) ?? [];
+  const port = Number(digits);
+  if (digits === undefined || port > 65_535) {
+    throw new AppError("usage", `Cannot listen on ${text}: expected ADDRESS:PORT`);
+  }
+  return { host: v6 ?? (name || "::"), port };
+}
+
+function secondsOption(value: string): number {
+  const seconds = Number(value);
+  if (!/^\d{1,6}$/.test(value) || seconds < 1) {
+    throw new AppError("usage", `${value} is no number of seconds from 1 on`);
+  }
+  return seconds;
+}
+
+function ended(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) =>
+    signal.addEventListener("abort", () => resolve(), { once: true }),
+  );
+}

@@ -1,0 +1,65 @@
+/**
+ * Log lines of a server: one event a line, words first, then facts as `key=value`. Foreign text is escaped
+ * here, so that nobody can forge a line. In the form for journald a line begins with its
+ * priority, `<4>`, and has no time of its own (sd-daemon(3)).
+ */
+import { escapeText } from "./escape.ts";
+
+/** In the order of syslog's priorities, the gravest first. */
+export type LogLevel = "error" | "warning" | "notice" | "info" | "debug";
+
+const PRIORITY: Readonly<Record<LogLevel, number>> = {
+  error: 3,
+  warning: 4,
+  notice: 5,
+  info: 6,
+  debug: 7,
+};
+
+export type LogFacts = Readonly<Record<string, string | number | bigint | boolean | undefined>>;
+
+export interface Log {
+  /** Writes one line, unless `level` is below what is wanted. Undefined facts are left out. */
+  write(level: LogLevel, text: string, facts?: LogFacts): void;
+  /** A log whose lines have these facts too. */
+  with(facts: LogFacts): Log;
+}
+
+export interface LogOptions {
+  /** Takes each line, without its end. */
+  readonly sink: (line: string) => void;
+  readonly form: "text" | "journal";
+  /** The least grave level that is written. */
+  readonly level: LogLevel;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+}
+
+/** A log that writes to `options.sink`. */
+export function makeLog(options: LogOptions, facts: LogFacts = {}): Log {
+  return {
+    write: (level, text, more = {}) => {
+      if (PRIORITY[level] > PRIORITY[options.level]) return;
+      const line = `${escapeText(text)}${factsText({ ...facts, ...more })}`;
+      const time = options.form === "text" ? new Date(options.now()).toISOString() : "";
+      options.sink(
+        options.form === "text" ? `${time} ${level} ${line}` : `<${PRIORITY[level]}>${line}`,
+      );
+    },
+    with: (more) => makeLog(options, { ...facts, ...more }),
+  };
+}
+
+function factsText(facts: LogFacts): string {
+  let text = "";
+  for (const [key, value] of Object.entries(facts)) {
+    if (value !== undefined) text += ` ${key}=${quoted(String(value))}`;
+  }
+  return text;
+}
+
+/** A value with anything but plain characters in it stands in quotes. */
+function quoted(value: string): string {
+  if (/^[\w.:@/+,%#!&*-]+$/.test(value)) return value;
+  return `"${escapeText(value).replace(/["\\]/g, "\\$&")}"`;
+}

@@ -1,0 +1,13 @@
+/** `APPLY EXPUNGE %(…)`: marks records as expunged, their modseq left alone. */
+import type { ApplyExpunge } from "../model/apply.ts";
+import type { Outcome } from "../model/outcome.ts";
+import type { CommandContext } from "./context.ts";
+import { absent, mayTouchMailbox } from "./scope.ts";
+
+export async function applyExpunge(
+  command: ApplyExpunge,
+  context: CommandContext,
+): Promise<Outcome> {
+  if (!mayTouchMailbox(context.scope, command.name)) return absent(command.name);
+  return context.session.apply(command);
+}

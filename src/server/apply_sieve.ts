@@ -1,0 +1,19 @@
+/** `APPLY SIEVE`, `UNSIEVE`, `ACTIVATE_SIEVE` and `UNACTIVATE_SIEVE %(…)`: scripts as files. */
+import type { ApplyCommand } from "../model/apply.ts";
+import { DONE, type Outcome } from "../model/outcome.ts";
+import type { CommandContext } from "./context.ts";
+import { denied, mayTouchUser } from "./scope.ts";
+
+export type SieveCommand = Extract<
+  ApplyCommand,
+  { kind: "sieve" | "unsieve" | "activateSieve" | "unactivateSieve" }
+>;
+
+export async function applySieve(command: SieveCommand, context: CommandContext): Promise<Outcome> {
+  const { userid } = command;
+  if (!mayTouchUser(context.scope, userid)) return denied(`scripts of ${userid}`);
+  // Like 3.6 and later: anything but a script is taken and ignored. Older ones send bytecode too.
+  const isScript = command.kind === "sieve" || command.kind === "unsieve";
+  if (isScript && !command.filename.endsWith(".script")) return DONE;
+  return context.session.apply(command);
+}

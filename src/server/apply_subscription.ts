@@ -1,0 +1,14 @@
+/** `APPLY SUB` and `APPLY UNSUB %(USERID s MBOXNAME s)`: a name on a user's list, whoever owns it. */
+import type { ApplyCommand } from "../model/apply.ts";
+import type { Outcome } from "../model/outcome.ts";
+import type { CommandContext } from "./context.ts";
+import { denied, mayTouchUser } from "./scope.ts";
+
+export async function applySubscription(
+  command: Extract<ApplyCommand, { kind: "sub" | "unsub" }>,
+  context: CommandContext,
+): Promise<Outcome> {
+  const { userid } = command;
+  if (!mayTouchUser(context.scope, userid)) return denied(`subscriptions of ${userid}`);
+  return context.session.apply(command);
+}

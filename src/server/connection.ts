@@ -1,0 +1,241 @@
+/**
+ * One client's connection as bytes in and bytes out, whatever lies between: plain TCP, TLS at once or after
+ * STARTTLS, raw deflate after COMPRESS. Reading is by pull, and a client that does not read is not
+ * written for: nothing grows without bound.
+ */
+import type { Socket } from "node:net";
+import type { Duplex, Readable, Writable } from "node:stream";
+import { TLSSocket } from "node:tls";
+import { constants, createDeflateRaw, createInflateRaw, type DeflateRaw } from "node:zlib";
+import { concat } from "../core/bytes.ts";
+
+export interface TlsIdentity {
+  /** PEM. */
+  readonly key: string;
+  readonly cert: string;
+}
+
+/** Bytes that are read ahead of who asks for them. */
+const READ_AHEAD_BYTES = 1024 * 1024;
+/** Answers are gathered up to here before they are written. */
+const WRITE_BEHIND_BYTES = 64 * 1024;
+const HANDSHAKE_MS = 30_000;
+/** A client that takes no byte of an answer for so long is cut off. */
+const STALLED_MS = 120_000;
+const LAST_BYTES_MS = 2_000;
+
+export type ReadResult = Uint8Array | "end" | "timeout";
+
+/** A connection that is there; it must be closed in the end. */
+export class Connection {
+  readonly address: string;
+  #socket: Socket | TLSSocket;
+  #input: Readable;
+  #output: Writable;
+  #deflate: DeflateRaw | undefined;
+  /** True while the deflater may hold bytes that the client waits for. */
+  #isHeldBack = false;
+  #isEncrypted: boolean;
+  #chunks: Uint8Array[] = [];
+  #chunkBytes = 0;
+  #ended = false;
+  #failed: Error | undefined;
+  #wake: (() => void) | undefined;
+  #pending: Uint8Array[] = [];
+  #pendingBytes = 0;
+
+  constructor(socket: Socket | TLSSocket, options: { readonly isEncrypted: boolean }) {
+    this.address = socket.remoteAddress ?? "unknown";
+    this.#socket = socket;
+    this.#input = socket;
+    this.#output = socket;
+    this.#isEncrypted = options.isEncrypted;
+    socket.setNoDelay(true);
+    this.#listen(socket);
+  }
+
+  get isEncrypted(): boolean {
+    return this.#isEncrypted;
+  }
+
+  get isCompressed(): boolean {
+    return this.#deflate !== undefined;
+  }
+
+  /** True when bytes have come that nobody has read. */
+  get hasMore(): boolean {
+    return this.#chunkBytes > 0;
+  }
+
+  get isLoopback(): boolean {
+    return /^(127\.|::1$|::ffff:127\.)/.test(this.address);
+  }
+
+  /** The next bytes; "end" when the client sends no more, "timeout" after `timeoutMs` without any. */
+  async read(timeoutMs: number): Promise<ReadResult> {
+    if (this.#chunks.length === 0 && !this.#ended) await this.#arrival(timeoutMs);
+    const chunk = this.#chunks.shift();
+    if (chunk === undefined) return this.#ended ? "end" : "timeout";
+    this.#chunkBytes -= chunk.length;
+    if (this.#chunkBytes < READ_AHEAD_BYTES) this.#input.resume();
+    return chunk;
+  }
+
+  /** Ends a read that waits, with "timeout": there is something else to do. */
+  interrupt(): void {
+    this.#wake?.();
+  }
+
+  /** Queues bytes; the promise, if there is one, must be waited for before more are written. */
+  write(bytes: Uint8Array): Promise<void> | undefined {
+    this.#pending.push(bytes);
+    this.#pendingBytes += bytes.length;
+    return this.#pendingBytes >= WRITE_BEHIND_BYTES ? this.#drain() : undefined;
+  }
+
+  /** Sends everything queued. */
+  async flush(): Promise<void> {
+    await this.#drain();
+    const deflate = this.#deflate;
+    if (deflate === undefined || this.#failed !== undefined || !this.#isHeldBack) return;
+    this.#isHeldBack = false;
+    await new Promise<void>((resolve) => deflate.flush(constants.Z_SYNC_FLUSH, () => resolve()));
+  }
+
+  /** Takes the connection over into TLS. Rejects if the handshake fails. */
+  async startTls(identity: TlsIdentity): Promise<void> {
+    const plain = this.#socket;
+    this.#unlisten(plain);
+    const secure = new TLSSocket(plain, {
+      isServer: true,
+      key: identity.key,
+      cert: identity.cert,
+      minVersion: "TLSv1.2",
+    });
+    await new Promise<void>((resolve, reject) => {
+      const timer = setTimeout(() => reject(new Error("TLS handshake timed out")), HANDSHAKE_MS);
+      const settle = (error?: Error) => {
+        clearTimeout(timer);
+        if (error === undefined) resolve();
+        else reject(error);
+      };
+      secure.once("secure", () => settle());
+      secure.once("error", settle);
+      secure.once("close", () => settle(new Error("connection closed in the TLS handshake")));
+    });
+    this.#socket = secure;
+    this.#input = secure;
+    this.#output = secure;
+    this.#isEncrypted = true;
+    this.#listen(secure);
+  }
+
+  /** Compresses both ways from here on; `rest` was read already and belongs to the compressed stream. */
+  startCompression(rest: Uint8Array): void {
+    const socket: Duplex = this.#socket;
+    this.#unlisten(socket);
+    const inflate = createInflateRaw({ finishFlush: constants.Z_SYNC_FLUSH });
+    const deflate = createDeflateRaw({ finishFlush: constants.Z_SYNC_FLUSH });
+    const early = [rest, ...this.#chunks];
+    this.#chunks = [];
+    this.#chunkBytes = 0;
+    this.#input = inflate;
+    this.#output = deflate;
+    this.#deflate = deflate;
+    this.#isHeldBack = false;
+    socket.on("error", this.#onError);
+    socket.on("close", this.#onEnd);
+    this.#listen(inflate);
+    deflate.on("error", this.#onError);
+    for (const chunk of early) if (chunk.length > 0) inflate.write(chunk);
+    if (this.#ended) inflate.end();
+    this.#ended = false;
+    socket.pipe(inflate);
+    deflate.pipe(socket);
+  }
+
+  /** Sends what is queued and closes; a client that does not take it is cut off. */
+  async close(): Promise<void> {
+    const socket = this.#socket;
+    if (this.#failed === undefined && !socket.destroyed) {
+      const timer = setTimeout(() => socket.destroy(), LAST_BYTES_MS);
+      await this.flush();
+      await new Promise<void>((resolve) => {
+        socket.once("close", () => resolve());
+        this.#output.end();
+        if (socket.destroyed) resolve();
+        else socket.resume();
+      });
+      clearTimeout(timer);
+    }
+    socket.destroy();
+  }
+
+  /** Cuts the connection off. */
+  destroy(): void {
+    this.#socket.destroy();
+  }
+
+  readonly #onData = (chunk: Uint8Array) => {
+    this.#chunks.push(chunk);
+    this.#chunkBytes += chunk.length;
+    if (this.#chunkBytes >= READ_AHEAD_BYTES) this.#input.pause();
+    this.#wake?.();
+  };
+
+  readonly #onEnd = () => {
+    this.#ended = true;
+    this.#wake?.();
+  };
+
+  readonly #onError = (error: Error) => {
+    this.#failed = error;
+    this.#ended = true;
+    this.#wake?.();
+  };
+
+  #listen(stream: Readable): void {
+    stream.on("data", this.#onData);
+    stream.on("end", this.#onEnd);
+    stream.on("close", this.#onEnd);
+    stream.on("error", this.#onError);
+  }
+
+  #unlisten(stream: Readable): void {
+    stream.off("data", this.#onData);
+    stream.off("end", this.#onEnd);
+    stream.off("close", this.#onEnd);
+    stream.off("error", this.#onError);
+    stream.pause();
+  }
+
+  async #arrival(timeoutMs: number): Promise<void> {
+    const timer = setTimeout(() => this.#wake?.(), timeoutMs);
+    await new Promise<void>((resolve) => {
+      this.#wake = resolve;
+    });
+    this.#wake = undefined;
+    clearTimeout(timer);
+  }
+
+  async #drain(): Promise<void> {
+    const bytes = concat(this.#pending);
+    this.#pending = [];
+    this.#pendingBytes = 0;
+    const output = this.#output;
+    this.#isHeldBack ||= bytes.length > 0;
+    if (bytes.length === 0 || this.#failed !== undefined || output.destroyed) return;
+    if (output.write(bytes)) return;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(() => this.#socket.destroy(), STALLED_MS);
+      const settle = () => {
+        clearTimeout(timer);
+        output.off("drain", settle);
+        this.#socket.off("close", settle);
+        resolve();
+      };
+      output.on("drain", settle);
+      this.#socket.on("close", settle);
+    });
+  }
+}

@@ -1,0 +1,22 @@
+/** `GET ANNOTATION <name>`: those of a mailbox itself, or of the server for the empty name. */
+import type { GetCommand } from "../formats/sync/get_command.ts";
+import { DONE, type Outcome } from "../model/outcome.ts";
+import type { CommandContext } from "./context.ts";
+import { absent, mayTouchMailbox } from "./scope.ts";
+
+export async function getAnnotation(
+  command: Extract<GetCommand, { kind: "fullmailbox" | "annotation" }>,
+  context: CommandContext,
+): Promise<Outcome> {
+  const { name } = command;
+  const isServer = name === "";
+  if (isServer && !context.scope.everything) return DONE;
+  if (!isServer && !mayTouchMailbox(context.scope, name)) return absent(name);
+  const found = await context.place.annotations(name);
+  if (found.kind === "refused") return found;
+  for (const one of found.value) {
+    const annotation = { ...one, userid: one.userid ?? "" };
+    await context.send({ kind: "annotation", name, annotation });
+  }
+  return DONE;
+}

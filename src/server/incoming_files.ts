@@ -1,0 +1,110 @@
+/**
+ * The files of `APPLY MESSAGE`, from the wire into the staging of a place as they come. Whatever goes wrong, every byte
+ * that was announced is taken, and the answer comes with the end of the command.
+ */
+import { assert } from "../core/assert.ts";
+import type { FileStartEvent } from "../formats/dlist/parser.ts";
+import type { ReaderEvent } from "../formats/dlist/reader.ts";
+import { type Outcome, type Refusal, refused } from "../model/outcome.ts";
+import type { MessageWriter, PlaceSession } from "../places/place.ts";
+
+export type FileEvent = Extract<ReaderEvent, { kind: "fileStart" | "fileData" | "fileEnd" }>;
+
+/** Bytes that may lie staged: one for a session, one for all sessions of an account. */
+export class StagingBudget {
+  readonly #limitBytes: number;
+  #usedBytes = 0;
+
+  constructor(limitBytes: number) {
+    this.#limitBytes = limitBytes;
+  }
+
+  get usedBytes(): number {
+    return this.#usedBytes;
+  }
+
+  /** False, and nothing taken, if it would be too much. */
+  take(bytes: number): boolean {
+    if (this.#usedBytes + bytes > this.#limitBytes) return false;
+    this.#usedBytes += bytes;
+    return true;
+  }
+
+  give(bytes: number): void {
+    this.#usedBytes -= bytes;
+    assert(this.#usedBytes >= 0, "no more staging is given back than was taken");
+  }
+}
+
+export class IncomingFiles {
+  readonly #session: PlaceSession;
+  readonly #budgets: readonly StagingBudget[];
+  #takenBytes = 0;
+  #writer: MessageWriter | undefined;
+  #refusal: Refusal | undefined;
+
+  constructor(session: PlaceSession, budgets: readonly StagingBudget[]) {
+    this.#session = session;
+    this.#budgets = budgets;
+  }
+
+  /** Takes one event of the reader. */
+  take(event: FileEvent): Promise<void> | undefined {
+    switch (event.kind) {
+      case "fileStart":
+        this.#start(event);
+        return undefined;
+      case "fileData":
+        return this.#writer?.write(event.bytes);
+      case "fileEnd": {
+        const ended = this.#writer?.end();
+        this.#writer = undefined;
+        return ended;
+      }
+    }
+  }
+
+  /** The answer to the command: whether everything is staged. */
+  async finish(): Promise<Outcome> {
+    const refusal = this.#refusal;
+    this.#refusal = undefined;
+    const flushed = await this.#session.flush();
+    return refusal ?? flushed;
+  }
+
+  /** The command was broken: what was being written is dropped, what was whole stays staged. */
+  abort(): void {
+    this.#writer?.abort();
+    this.#writer = undefined;
+    this.#refusal = undefined;
+  }
+
+  /** Everything staged has been forgotten: RESTART, or the end of the session. */
+  release(): void {
+    this.abort();
+    for (const budget of this.#budgets) budget.give(this.#takenBytes);
+    this.#takenBytes = 0;
+  }
+
+  #start(file: FileStartEvent): void {
+    this.#writer = undefined;
+    if (!this.#pay(file.size)) {
+      this.#refusal ??= refused("noSpace", `more than may be staged, at message ${file.guid}`);
+      return;
+    }
+    this.#writer = this.#session.stage(file);
+  }
+
+  #pay(bytes: number): boolean {
+    const paid: StagingBudget[] = [];
+    for (const budget of this.#budgets) {
+      if (!budget.take(bytes)) {
+        for (const one of paid) one.give(bytes);
+        return false;
+      }
+      paid.push(budget);
+    }
+    this.#takenBytes += bytes;
+    return true;
+  }
+}

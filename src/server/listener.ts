@@ -1,0 +1,174 @@
+/**
+ * Takes connections and gives each its session. A stop lets every session finish the command it is in
+ * the middle of; what has not ended after a while is cut off, which the store survives like any
+ * other broken connection.
+ */
+import { createServer, type Server, type Socket } from "node:net";
+import { createServer as createTlsServer } from "node:tls";
+import { AppError, errnoOf } from "../core/errors.ts";
+import type { Log } from "../core/log.ts";
+import type { WritablePlace } from "../places/place.ts";
+import type { Accounts } from "./accounts.ts";
+import { Connection } from "./connection.ts";
+import { StagingBudget } from "./incoming_files.ts";
+import { Session } from "./session.ts";
+import type { ServerSettings, SharedState } from "./settings.ts";
+import { networkOf, SignInGate } from "./sign_in_gate.ts";
+
+/** Where to listen: an address, or a descriptor that is listening already (socket activation). */
+export type ListenAt = { readonly tls: boolean } & (
+  | { readonly host: string; readonly port: number }
+  | { readonly fd: number }
+);
+
+export interface ServerOptions {
+  readonly place: WritablePlace;
+  readonly accounts: () => Accounts;
+  readonly settings: ServerSettings;
+  readonly log: Log;
+  readonly listen: readonly ListenAt[];
+  /** How the answers to wrong passwords are held back; the clock, if not given. */
+  readonly sleep?: (ms: number) => Promise<void>;
+}
+
+export interface RunningServer {
+  /** `host:port` of each listener, in the order asked for. */
+  readonly addresses: readonly string[];
+  /** Sessions open now. */
+  sessionCount(): number;
+  /** Ends when every session has; those that take longer than `graceMs` are cut off. */
+  stop(graceMs: number): Promise<void>;
+}
+
+/** Starts to serve. Throws AppError if an address cannot be listened on. */
+export async function startServer(options: ServerOptions): Promise<RunningServer> {
+  const sessions = new Sessions(options);
+  const servers: Server[] = [];
+  try {
+    for (const at of options.listen) servers.push(await listen(at, sessions, options));
+  } catch (error) {
+    for (const server of servers) server.close();
+    throw error;
+  }
+  return {
+    addresses: servers.map(addressOf),
+    sessionCount: () => sessions.count,
+    stop: async (graceMs) => {
+      for (const server of servers) server.close();
+      await sessions.stop(graceMs);
+    },
+  };
+}
+
+function listen(at: ListenAt, sessions: Sessions, options: ServerOptions): Promise<Server> {
+  const { tls } = options.settings;
+  const take = (socket: Socket) => sessions.take(socket, { isEncrypted: at.tls });
+  let server: Server;
+  if (at.tls) {
+    if (tls === undefined) throw new AppError("config", "TLS needs a certificate and a key");
+    const secure = createTlsServer({ ...tls, minVersion: "TLSv1.2" }, take);
+    secure.on("tlsClientError", (error) => {
+      options.log.write("info", "TLS handshake failed", { why: error.message });
+    });
+    server = secure;
+  } else {
+    // A client may close its side and still wait for answers.
+    server = createServer({ allowHalfOpen: true }, take);
+  }
+  return new Promise((resolve, reject) => {
+    server.once("error", (error) => {
+      const where = "fd" in at ? `descriptor ${at.fd}` : `${at.host}:${at.port}`;
+      const reason = errnoOf(error) ?? error.message;
+      reject(
+        new AppError("cannot_create", `Cannot listen on ${where}: ${reason}`, { cause: error }),
+      );
+    });
+    const ready = () => resolve(server);
+    if ("fd" in at) server.listen({ fd: at.fd }, ready);
+    else server.listen({ host: at.host, port: at.port }, ready);
+  });
+}
+
+function addressOf(server: Server): string {
+  const address = server.address();
+  if (address === null || typeof address === "string") return address ?? "unknown";
+  const host = address.family === "IPv6" ? `[${address.address}]` : address.address;
+  return `${host}:${address.port}`;
+}
+
+/** All sessions of a server. */
+class Sessions {
+  readonly #options: ServerOptions;
+  readonly #shared: SharedState;
+  readonly #running = new Map<Connection, Promise<void>>();
+  readonly #ofNetwork = new Map<string, number>();
+  readonly #budgets = new Map<string, StagingBudget>();
+  #isStopping = false;
+
+  constructor(options: ServerOptions) {
+    this.#options = options;
+    const { settings, place, accounts, log } = options;
+    this.#shared = {
+      settings,
+      place,
+      accounts,
+      log,
+      gate: new SignInGate({ now: () => performance.now(), sleep: options.sleep ?? Bun.sleep }),
+      budgetOf: (account) => this.#budgetOf(account),
+      isStopping: () => this.#isStopping,
+    };
+  }
+
+  get count(): number {
+    return this.#running.size;
+  }
+
+  take(socket: Socket, options: { readonly isEncrypted: boolean }): void {
+    // Whatever goes wrong with a socket between two listeners of its session ends that session alone.
+    socket.on("error", () => socket.destroy());
+    const connection = new Connection(socket, options);
+    const network = networkOf(connection.address);
+    const { sessions, sessionsOfAddress } = this.#options.settings.limits;
+    const ofNetwork = this.#ofNetwork.get(network) ?? 0;
+    const isFull = this.#running.size >= sessions || ofNetwork >= sessionsOfAddress;
+    if (isFull || this.#isStopping) {
+      const why = isFull ? "too many connections" : "shutting down";
+      this.#options.log.write("warning", "Connection refused", { peer: connection.address, why });
+      connection.write(Buffer.from(`* Fatal error: ${why}\r\n`));
+      void connection.close();
+      return;
+    }
+    this.#ofNetwork.set(network, ofNetwork + 1);
+    this.#running.set(connection, this.#serve(connection, network));
+  }
+
+  async stop(graceMs: number): Promise<void> {
+    this.#isStopping = true;
+    for (const connection of this.#running.keys()) connection.interrupt();
+    const timer = setTimeout(() => {
+      for (const connection of this.#running.keys()) {
+        this.#options.log.write("warning", "Cut off a session", { peer: connection.address });
+        connection.destroy();
+      }
+    }, graceMs);
+    await Promise.all(this.#running.values());
+    clearTimeout(timer);
+  }
+
+  async #serve(connection: Connection, network: string): Promise<void> {
+    this.#options.log.write("debug", "Connected", { peer: connection.address });
+    await new Session(connection, this.#shared).run();
+    this.#running.delete(connection);
+    const left = (this.#ofNetwork.get(network) ?? 1) - 1;
+    if (left > 0) this.#ofNetwork.set(network, left);
+    else this.#ofNetwork.delete(network);
+  }
+
+  #budgetOf(account: string): StagingBudget {
+    const known = this.#budgets.get(account);
+    if (known !== undefined) return known;
+    const budget = new StagingBudget(this.#options.settings.limits.accountStagingBytes);
+    this.#budgets.set(account, budget);
+    return budget;
+  }
+}

@@ -1,0 +1,324 @@
+/**
+ * One client's session of the csync protocol (sync-protocol.md 1): banner, sign-in, then commands, strictly
+ * one after the other, each answered with data lines and exactly one status line. A command that is
+ * refused or broken leaves the session in step.
+ */
+import { latin1, utf8 } from "../core/bytes.ts";
+import type { Log } from "../core/log.ts";
+import {
+  DlistReader,
+  type Expectation,
+  type LineEvent,
+  type ReaderEvent,
+} from "../formats/dlist/reader.ts";
+import type { Account } from "./accounts.ts";
+import { type Mechanism, signIn } from "./authenticate.ts";
+import type { Connection } from "./connection.ts";
+import { SIEVE_MAILBOX } from "./context.ts";
+import type { SharedState } from "./settings.ts";
+import { BrokenAnswer, SignedInSession } from "./signed_in.ts";
+
+/** Before sign-in a client has less time and fewer tries. */
+const SIGN_IN_MS = 60_000;
+const STRANGERS_COMMANDS = 20;
+/** Senseless commands in a row, after which a client is beyond help. */
+const SENSELESS_COMMANDS = 100;
+
+const DLIST_VERBS: ReadonlySet<string> = new Set(["GET", "APPLY", "RESTORE"]);
+const STREAMED: ReadonlySet<string> = new Set(["RECORD"]);
+
+/** A client that speaks IMAP: `C01 CAPABILITY`. */
+const IMAP_TAG = /^[A-Z]\d{1,9}$/;
+
+export class Session {
+  readonly #connection: Connection;
+  readonly #shared: SharedState;
+  readonly #reader: DlistReader;
+  #log: Log;
+  #signedIn: SignedInSession | undefined;
+  #inDialog = false;
+  #isOver = false;
+  #commands = 0;
+  #senseless = 0;
+
+  constructor(connection: Connection, shared: SharedState) {
+    this.#connection = connection;
+    this.#shared = shared;
+    this.#log = shared.log.with({ peer: connection.address });
+    this.#reader = new DlistReader({
+      limits: shared.settings.limits,
+      expect: (words) => this.#expect(words),
+      streamItemsOf: STREAMED,
+    });
+  }
+
+  /** Serves the client until it or the server has had enough. Does not throw. */
+  async run(): Promise<void> {
+    try {
+      await this.#banner();
+      while (!this.#isOver) await this.#turn();
+    } catch (error) {
+      this.#logFailure(error);
+    }
+    try {
+      await this.#signedIn?.close();
+      await this.#connection.close();
+    } catch (error) {
+      this.#logFailure(error);
+    }
+    this.#log.write("debug", "Session has ended");
+  }
+
+  /** Reads once and does what has come. */
+  async #turn(): Promise<void> {
+    const { isStopping, settings } = this.#shared;
+    if (isStopping() && this.#reader.isBetweenLines) return this.#end("BYE shutting down");
+    const waitMs = this.#signedIn === undefined ? SIGN_IN_MS : settings.idleMs;
+    const got = await this.#connection.read(waitMs);
+    if (got === "timeout" && isStopping()) return;
+    if (got === "timeout") {
+      this.#log.write("info", "Client was silent for too long");
+      return this.#end("BYE idle for too long");
+    }
+    if (got === "end") {
+      const left = this.#reader.end();
+      if (left !== undefined) await this.#takeLine(left);
+      this.#isOver = true;
+      return;
+    }
+    for (const event of this.#reader.feed(got)) {
+      await this.#take(event);
+      if (this.#isOver) break;
+    }
+    await this.#connection.flush();
+  }
+
+  #end(lastLine: string): void {
+    this.#reply(lastLine);
+    this.#isOver = true;
+  }
+
+  async #banner(): Promise<void> {
+    const { settings } = this.#shared;
+    const { isEncrypted, isCompressed } = this.#connection;
+    this.#reply(`* SASL ${this.#mechanisms().join(" ")}`);
+    if (settings.tls !== undefined && !isEncrypted) this.#reply("* STARTTLS");
+    if (settings.compress && !isEncrypted && !isCompressed) this.#reply("* COMPRESS DEFLATE");
+    this.#reply(`* ${SIEVE_MAILBOX}`);
+    this.#reply(`* OK ${settings.serverName} Bobbin sync server ${settings.version}`);
+    await this.#connection.flush();
+  }
+
+  #mechanisms(): Mechanism[] {
+    const { isEncrypted, isLoopback } = this.#connection;
+    const mayBePlain = isEncrypted || isLoopback || this.#shared.settings.allowPlaintext;
+    return mayBePlain ? ["SCRAM-SHA-256", "PLAIN"] : ["SCRAM-SHA-256"];
+  }
+
+  #reply(line: string): void {
+    // Such lines are few and short; the next flush waits for what the client has not taken.
+    this.#connection.write(utf8(`${line}\r\n`));
+  }
+
+  #expect(words: readonly string[]): Expectation {
+    if (this.#inDialog) return "text";
+    const [verb] = words;
+    if (verb === undefined) return "word";
+    return DLIST_VERBS.has(verb.toUpperCase()) ? "line" : "text";
+  }
+
+  async #take(event: ReaderEvent): Promise<void> {
+    if (event.kind === "text" || event.kind === "dlist" || event.kind === "malformed") {
+      await this.#takeLine(event);
+    } else {
+      await this.#signedIn?.take(event, verbOf(this.#reader.words));
+    }
+  }
+
+  async #takeLine(line: LineEvent): Promise<void> {
+    this.#commands++;
+    const isStranger = this.#signedIn === undefined;
+    if (isStranger && this.#commands > STRANGERS_COMMANDS) {
+      return this.#end("* Fatal error: too many commands before authentication");
+    }
+    const verb = verbOf(line.words);
+    if (line.kind === "text") return this.#command(verb, line);
+    if (this.#signedIn === undefined) return this.#reply("NO Please authenticate first");
+    if (line.kind === "malformed") {
+      this.#signedIn.dropLine();
+      this.#log.write("warning", "Cannot parse a line", { command: verb, why: line.error.message });
+      return this.#nonsense(`BAD IMAP_PROTOCOL_ERROR Failed to parse ${verb} line`);
+    }
+    this.#senseless = 0;
+    this.#reply(await this.#signedIn.run(line));
+  }
+
+  async #command(verb: string, line: Extract<LineEvent, { kind: "text" }>): Promise<void> {
+    const rest = [...line.words.slice(1), latin1(line.text)].join(" ");
+    switch (verb) {
+      case "NOOP":
+      case "RESTART":
+      case "EXIT":
+        if (rest !== "") {
+          const name = verb.charAt(0) + verb.slice(1).toLowerCase();
+          return this.#nonsense(`BAD Unexpected extra arguments to ${name}`);
+        }
+        return this.#simple(verb);
+      case "AUTHENTICATE":
+        return this.#authenticate(rest);
+      case "STARTTLS":
+        return this.#startTls();
+      case "COMPRESS":
+        return this.#compress(rest);
+      case "GET":
+      case "APPLY":
+      case "RESTORE":
+        if (this.#signedIn === undefined) return this.#reply("NO Please authenticate first");
+        return this.#nonsense(`BAD IMAP_PROTOCOL_ERROR Failed to parse ${verb} line`);
+      case "":
+        return this.#nonsense("BAD Null command");
+      default:
+        return this.#unknown(line.words[0] ?? "", rest);
+    }
+  }
+
+  async #simple(verb: "NOOP" | "RESTART" | "EXIT"): Promise<void> {
+    if (verb === "NOOP") return this.#reply("OK Noop completed");
+    if (verb === "EXIT") return this.#end("OK Finished");
+    await this.#signedIn?.restart();
+    this.#reply("OK Restarting");
+  }
+
+  #nonsense(reply: string): void {
+    this.#senseless++;
+    if (this.#senseless > SENSELESS_COMMANDS) this.#end("* Fatal error: too many errors");
+    else this.#reply(reply);
+  }
+
+  /** An IMAP client on this port waits ten seconds for a line with its tag, unless it gets one. */
+  #unknown(word: string, rest: string): void {
+    const reply = IMAP_TAG.test(word)
+      ? `${word} BAD This is a csync server and does not speak IMAP`
+      : "BAD IMAP_PROTOCOL_ERROR Unrecognized command";
+    if (IMAP_TAG.test(word) && /^LOGOUT$/i.test(rest)) this.#end(reply);
+    else this.#nonsense(reply);
+  }
+
+  async #authenticate(args: string): Promise<void> {
+    if (this.#signedIn !== undefined) return this.#reply("BAD Already authenticated");
+    if (this.#dropsPipelined("AUTHENTICATE")) return;
+    const [name = "", initial, ...more] = args.split(" ");
+    const mechanism = this.#mechanisms().find((one) => one === name.toUpperCase());
+    if (mechanism === undefined || more.length > 0) return this.#reply("NO no mechanism available");
+    const signed = await signIn(mechanism, {
+      accounts: this.#shared.accounts(),
+      gate: this.#shared.gate,
+      address: this.#connection.address,
+      initial: initial === "" ? undefined : initial,
+      ask: (challenge) => this.#ask(challenge),
+    });
+    switch (signed.kind) {
+      case "signedIn":
+        await this.#welcome(signed.account, mechanism);
+        break;
+      case "failed":
+        this.#log.write("warning", "Sign-in refused", { account: signed.name, why: signed.why });
+        this.#reply("NO authentication failure");
+        break;
+      case "cancelled":
+        this.#reply("BAD Client canceled authentication");
+        break;
+      case "malformed":
+        this.#log.write("warning", "Sign-in malformed", { why: signed.why });
+        this.#reply("NO bad protocol / cancel");
+        break;
+      case "busy":
+        this.#reply("NO too many sign-ins, try again later");
+        break;
+    }
+  }
+
+  async #welcome(account: Account, mechanism: Mechanism): Promise<void> {
+    const { place } = this.#shared;
+    const log = this.#log.with({ account: account.name });
+    const session = await place.openSession();
+    const [connection, shared] = [this.#connection, this.#shared];
+    this.#signedIn = new SignedInSession({ account, session, connection, shared, log });
+    this.#log = log;
+    log.write("info", "Signed in", { mechanism, tls: connection.isEncrypted });
+    this.#reply(`OK Success (${connection.isEncrypted ? "tls" : "no"} protection)`);
+  }
+
+  /** Sends a challenge and reads the client's line; undefined if it has gone. */
+  async #ask(challenge: string): Promise<string | undefined> {
+    this.#reply(`+ ${challenge}`);
+    await this.#connection.flush();
+    this.#inDialog = true;
+    try {
+      for (;;) {
+        const got = await this.#connection.read(SIGN_IN_MS);
+        if (typeof got === "string") {
+          this.#isOver = true;
+          return undefined;
+        }
+        for (const event of this.#reader.feed(got)) {
+          if (event.kind !== "text") return undefined;
+          return this.#dropsPipelined("AUTHENTICATE") ? undefined : latin1(event.text);
+        }
+      }
+    } finally {
+      this.#inDialog = false;
+    }
+  }
+
+  async #startTls(): Promise<void> {
+    const { tls } = this.#shared.settings;
+    if (tls === undefined) return this.#unknown("STARTTLS", "");
+    if (this.#signedIn !== undefined) {
+      return this.#reply("BAD Can't Starttls after authentication");
+    }
+    if (this.#connection.isEncrypted) return this.#reply("BAD Already did a successful Starttls");
+    if (this.#connection.isCompressed) return this.#reply("BAD Can't Starttls with compression");
+    if (this.#dropsPipelined("STARTTLS")) return;
+    this.#reply("OK Begin TLS negotiation now");
+    await this.#connection.flush();
+    await this.#connection.startTls(tls);
+    await this.#banner();
+  }
+
+  /**
+   * Bytes sent together with a command that changes who can have written them prove nothing (an
+   * attacker in the middle can put them there): they are dropped and the session ends.
+   */
+  #dropsPipelined(command: string): boolean {
+    const rest = this.#reader.rest();
+    if (rest.length === 0 && !this.#connection.hasMore) return false;
+    this.#log.write("warning", `Bytes sent right after ${command}: the session is ended`);
+    this.#end(`* Fatal error: bytes after ${command}`);
+    return true;
+  }
+
+  async #compress(args: string): Promise<void> {
+    const connection = this.#connection;
+    if (connection.isCompressed) return this.#reply("NO Compression already active: DEFLATE");
+    if (args.toUpperCase() !== "DEFLATE") {
+      return this.#reply(`NO Unknown compression algorithm: ${args.slice(0, 64)}`);
+    }
+    if (!this.#shared.settings.compress || connection.isEncrypted) {
+      return this.#reply("NO DEFLATE not available");
+    }
+    this.#reply("OK DEFLATE active");
+    await connection.flush();
+    connection.startCompression(this.#reader.rest());
+  }
+
+  #logFailure(error: unknown): void {
+    if (error instanceof BrokenAnswer) return; // said already
+    const why = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    this.#log.write("error", "Session broke off", { why });
+  }
+}
+
+function verbOf(words: readonly string[]): string {
+  return (words[0] ?? "").toUpperCase();
+}

@@ -1,0 +1,35 @@
+/** What a server is told at its start, and what all its sessions share. */
+import type { Limits } from "../core/limits.ts";
+import type { Log } from "../core/log.ts";
+import type { WritablePlace } from "../places/place.ts";
+import type { Accounts } from "./accounts.ts";
+import type { TlsIdentity } from "./connection.ts";
+import type { StagingBudget } from "./incoming_files.ts";
+import type { SignInGate } from "./sign_in_gate.ts";
+
+export interface ServerSettings {
+  /** The name in the banner. */
+  readonly serverName: string;
+  readonly version: string;
+  /** Offer COMPRESS DEFLATE. */
+  readonly compress: boolean;
+  /** Take PLAIN without TLS from anywhere; else from this machine only. */
+  readonly allowPlaintext: boolean;
+  /** Present: STARTTLS is offered. */
+  readonly tls?: TlsIdentity | undefined;
+  /** A signed-in client that says nothing for so long is sent away. */
+  readonly idleMs: number;
+  readonly limits: Limits;
+}
+
+export interface SharedState {
+  readonly settings: ServerSettings;
+  readonly place: WritablePlace;
+  readonly accounts: () => Accounts;
+  readonly gate: SignInGate;
+  readonly log: Log;
+  /** What all sessions of an account may have staged together. */
+  readonly budgetOf: (account: string) => StagingBudget;
+  /** True once the server is stopping: sessions end between two commands. */
+  readonly isStopping: () => boolean;
+}

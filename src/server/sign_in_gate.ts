@@ -1,0 +1,89 @@
+/**
+ * Slows down whoever guesses passwords. Two checks run at a time (argon2id takes 64 MB each); after a
+ * failure an address waits, twice as long after each further one. IPv6 addresses count by their /64.
+ */
+
+export interface GateOptions {
+  /** Milliseconds, monotonic. */
+  readonly now: () => number;
+  readonly sleep: (ms: number) => Promise<void>;
+}
+
+const CHECKS_AT_A_TIME = 2;
+const CHECKS_WAITING = 64;
+const FIRST_WAIT_MS = 500;
+const LONGEST_WAIT_MS = 30_000;
+/** After this long without a failure an address is forgotten. */
+const FORGET_MS = 15 * 60_000;
+const ADDRESSES = 10_000;
+
+interface Failures {
+  count: number;
+  lastMs: number;
+}
+
+export class SignInGate {
+  readonly #options: GateOptions;
+  readonly #failures = new Map<string, Failures>();
+  #running = 0;
+  readonly #waiting: (() => void)[] = [];
+
+  constructor(options: GateOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Runs `check` for a client at `address` when it is its turn; false is a wrong password. The answer to a failure
+   * is held back as long as the address deserves. Undefined: too many are waiting, try again.
+   */
+  async pass(address: string, check: () => Promise<boolean>): Promise<boolean | undefined> {
+    const key = networkOf(address);
+    await this.#options.sleep(this.#waitOf(key));
+    if (this.#running >= CHECKS_AT_A_TIME) {
+      if (this.#waiting.length >= CHECKS_WAITING) return undefined;
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    }
+    this.#running++;
+    try {
+      const passed = await check();
+      if (passed) this.#failures.delete(key);
+      else this.#fail(key);
+      return passed;
+    } finally {
+      this.#running--;
+      this.#waiting.shift()?.();
+    }
+  }
+
+  /** Milliseconds that the next check of an address has to wait. */
+  #waitOf(key: string): number {
+    const failures = this.#failures.get(key);
+    if (failures === undefined) return 0;
+    const wait = Math.min(FIRST_WAIT_MS * 2 ** (failures.count - 1), LONGEST_WAIT_MS);
+    return Math.max(0, failures.lastMs + wait - this.#options.now());
+  }
+
+  #fail(key: string): void {
+    const now = this.#options.now();
+    const before = this.#failures.get(key);
+    const recent = before !== undefined && now - before.lastMs < FORGET_MS ? before.count : 0;
+    this.#failures.delete(key);
+    this.#failures.set(key, { count: recent + 1, lastMs: now });
+    // The map is in the order of last failures: the oldest are forgotten first.
+    for (const [oldest, { lastMs }] of this.#failures) {
+      if (this.#failures.size <= ADDRESSES && now - lastMs < FORGET_MS) break;
+      this.#failures.delete(oldest);
+    }
+  }
+}
+
+/** What counts as one client: an IPv4 address, or the first 64 bits of an IPv6 address. */
+export function networkOf(address: string): string {
+  const plain = address.startsWith("::ffff:") ? address.slice(7) : address;
+  if (!plain.includes(":")) return plain;
+  const [head = "", tail = ""] = plain.split("::");
+  const left = head === "" ? [] : head.split(":");
+  const right = tail === "" ? [] : tail.split(":");
+  const zeros = plain.includes("::") ? Math.max(0, 8 - left.length - right.length) : 0;
+  return [...left, ...Array<string>(zeros).fill("0"), ...right].slice(0, 4).join(":");
+}

@@ -1,0 +1,249 @@
+/**
+ * A session from sign-in to its end: the commands that read and write mail. Files and records are taken
+ * out of a command while its line is still being read; the answer comes when the line has ended.
+ */
+import { BugError } from "../core/assert.ts";
+import { utf8 } from "../core/bytes.ts";
+import { AppError } from "../core/errors.ts";
+import type { Log } from "../core/log.ts";
+import { FieldError } from "../formats/dlist/access.ts";
+import { printLine } from "../formats/dlist/print.ts";
+import type { LineEvent, ReaderEvent } from "../formats/dlist/reader.ts";
+import type { DlistEntry } from "../formats/dlist/value.ts";
+import { printAnswer } from "../formats/sync/answer.ts";
+import { parseApply, parseRestore } from "../formats/sync/apply_command.ts";
+import { parseGet } from "../formats/sync/get_command.ts";
+import { parseRecord } from "../formats/sync/record_line.ts";
+import type { MailboxState } from "../model/mailbox.ts";
+import { type Outcome, type Refusal, refused } from "../model/outcome.ts";
+import type { MailRecord } from "../model/record.ts";
+import type { PlaceSession } from "../places/place.ts";
+import type { Account } from "./accounts.ts";
+import { runApply } from "./apply_command.ts";
+import type { Connection } from "./connection.ts";
+import type { CommandContext, PutBytes } from "./context.ts";
+import { runGet } from "./get_command.ts";
+import { IncomingFiles, StagingBudget } from "./incoming_files.ts";
+import { CRLF, factsOf, levelOf, type Request, statusOf } from "./replies.ts";
+import { scopeOf } from "./scope.ts";
+import type { SharedState } from "./settings.ts";
+
+export interface SignedInOptions {
+  readonly account: Account;
+  readonly session: PlaceSession;
+  readonly connection: Connection;
+  readonly shared: SharedState;
+  readonly log: Log;
+}
+
+/** What comes out of a line before it has ended. */
+type PartEvent = Extract<ReaderEvent, { kind: "item" | "fileStart" | "fileData" | "fileEnd" }>;
+
+const STAR = utf8("* ");
+const PROTOCOL_ERROR = "NO IMAP_PROTOCOL_ERROR Protocol error";
+
+/** A connection that has to end, for its client cannot know where the broken answer ends. */
+export class BrokenAnswer extends Error {
+  override readonly name = "BrokenAnswer";
+}
+
+export class SignedInSession {
+  readonly #options: SignedInOptions;
+  readonly #log: Log;
+  readonly #files: IncomingFiles;
+  readonly #context: CommandContext;
+  #takesFiles = false;
+  #records: MailRecord[] = [];
+  #recordError: FieldError | undefined;
+  /** A client of 2.4: it sends the one checksum and none of what came later. */
+  #is24 = false;
+
+  constructor(options: SignedInOptions) {
+    const { account, session, shared, log } = options;
+    this.#options = options;
+    this.#log = log;
+    this.#files = new IncomingFiles(session, [
+      new StagingBudget(shared.settings.limits.sessionStagingBytes),
+      shared.budgetOf(account.name),
+    ]);
+    this.#context = {
+      place: shared.place,
+      session,
+      scope: scopeOf(account.allow),
+      log,
+      modes: { force: false, enabled: new Set() },
+      send: (answer) => this.#sendLine(printAnswer(answer)),
+      sendPieces: (write) => this.#sendPieces(write),
+    };
+  }
+
+  /** Takes a part of the line that is being read; `verb` is the line's, in capitals. */
+  take(event: PartEvent, verb: string): Promise<void> | undefined {
+    switch (event.kind) {
+      case "item":
+        this.#takeRecord(event, verb);
+        return undefined;
+      case "fileStart":
+        // Files that nobody asked for are read past.
+        this.#takesFiles = verb === "APPLY" && event.name.toUpperCase() === "MESSAGE";
+        break;
+    }
+    return this.#takesFiles ? this.#files.take(event) : undefined;
+  }
+
+  /** Does the command of a whole line; gives its status line. Throws BrokenAnswer. */
+  async run(line: Extract<LineEvent, { kind: "dlist" }>): Promise<string> {
+    const verb = (line.words[0] ?? "").toUpperCase();
+    const records = this.#records;
+    const recordError = this.#recordError;
+    this.#forgetParts();
+    let request: Request | undefined;
+    try {
+      if (recordError !== undefined) throw recordError;
+      request = parseRequest(verb, line, records);
+    } catch (error) {
+      if (!(error instanceof FieldError)) throw error;
+      this.#log.write("warning", "Command is malformed", {
+        command: line.name,
+        why: error.message,
+      });
+      // A record that cannot be read is told apart from a field of the command itself, as by Cyrus.
+      if (recordError !== undefined) return PROTOCOL_ERROR;
+      return this.#status({ ...refused("badParameters", error.message), field: error.key });
+    }
+    if (request === undefined) return PROTOCOL_ERROR;
+    return this.#do(request);
+  }
+
+  /** The line could not be read: what had come of it is dropped. */
+  dropLine(): void {
+    this.#forgetParts();
+    this.#files.abort();
+  }
+
+  /** RESTART: forgets what is staged; login and modes stay. */
+  async restart(): Promise<void> {
+    this.#files.release();
+    await this.#options.session.restart();
+  }
+
+  async close(): Promise<void> {
+    this.#files.release();
+    await this.#options.session.close();
+  }
+
+  async #do(request: Request): Promise<string> {
+    const { command } = request;
+    if (command.kind === "mailbox") this.#is24 = isFrom24(command.state);
+    const started = performance.now();
+    let outcome: Outcome;
+    try {
+      outcome = await this.#outcomeOf(request);
+    } catch (error) {
+      if (error instanceof BrokenAnswer) throw error;
+      outcome = this.#failure(error, request);
+    }
+    const facts = { ...factsOf(request), ms: Math.round(performance.now() - started) };
+    if (outcome.kind === "refused") {
+      const { reason, text, field } = outcome;
+      this.#log.write(levelOf(outcome), "Refused a command", {
+        ...facts,
+        reason,
+        field,
+        why: text,
+      });
+    } else {
+      this.#log.write("debug", "Did a command", facts);
+    }
+    return this.#status(outcome);
+  }
+
+  #outcomeOf(request: Request): Promise<Outcome> {
+    if (request.verb === "GET") return runGet(request.command, this.#context);
+    const { command } = request;
+    return command.kind === "message" ? this.#files.finish() : runApply(command, this.#context);
+  }
+
+  /** The place has failed, or Bobbin has: the client gets a NO, the administrator the reason. */
+  #failure(error: unknown, request: Request): Refusal {
+    const facts = factsOf(request);
+    const text = error instanceof Error ? error.message : String(error);
+    if (error instanceof AppError) {
+      this.#log.write("error", error.message, { ...facts, ...error.context, hint: error.hint });
+      return refused(error.code === "busy" ? "busy" : "failed", text);
+    }
+    const kind =
+      error instanceof BugError ? "a promise inside Bobbin was broken" : "unexpected error";
+    const stack = error instanceof Error ? error.stack : undefined;
+    this.#log.write("error", `${kind}: ${text}`, { ...facts, stack });
+    return refused("failed", text);
+  }
+
+  #status(outcome: Outcome): string {
+    return statusOf(outcome, { for24: this.#is24 });
+  }
+
+  #takeRecord(event: Extract<PartEvent, { kind: "item" }>, verb: string): void {
+    const isMailbox = verb !== "GET" && /^(LOCAL_)?MAILBOX$/i.test(event.name);
+    if (!isMailbox || this.#recordError !== undefined) return;
+    try {
+      if (this.#records.length >= this.#options.shared.settings.limits.applyRecords) {
+        throw new FieldError("RECORD", "fewer records");
+      }
+      this.#records.push(parseRecord(event.value));
+    } catch (error) {
+      if (!(error instanceof FieldError)) throw error;
+      this.#recordError = error;
+      this.#records = [];
+    }
+  }
+
+  #forgetParts(): void {
+    this.#records = [];
+    this.#recordError = undefined;
+    this.#takesFiles = false;
+  }
+
+  #sendLine(line: DlistEntry): Promise<void> | undefined {
+    const { connection } = this.#options;
+    connection.write(STAR);
+    connection.write(printLine(line.name, line.value, { from: "server" }));
+    return connection.write(CRLF);
+  }
+
+  async #sendPieces(write: (put: PutBytes) => Promise<void>): Promise<void> {
+    const { connection } = this.#options;
+    await connection.write(STAR);
+    try {
+      await write((bytes) => connection.write(bytes));
+    } catch (error) {
+      this.#log.write("error", "Cannot finish an answer, the client is cut off", {
+        why: error instanceof Error ? error.message : String(error),
+      });
+      throw new BrokenAnswer("an answer was broken off", { cause: error });
+    }
+    await connection.write(CRLF);
+  }
+}
+
+/** Undefined for a name that is no command. Throws FieldError. */
+function parseRequest(
+  verb: string,
+  line: DlistEntry,
+  records: readonly MailRecord[],
+): Request | undefined {
+  const { name, value } = line;
+  if (verb === "GET") {
+    const command = parseGet(name, value);
+    return command && { verb, command };
+  }
+  const parse = verb === "RESTORE" ? parseRestore : parseApply;
+  const command = parse(name, value, { records });
+  return command && { verb: "APPLY", command };
+}
+
+/** 2.4 sends the one checksum and none of the keys that 2.5 brought (sync-protocol.md 6). */
+function isFrom24(state: MailboxState): boolean {
+  const later = [state.syncCrcAnnot, state.pop3ShowAfter, state.createdmodseq];
+  return state.syncCrc !== undefined && later.every((one) => one === undefined);
+}

@@ -1,0 +1,369 @@
+/** The protocol of a session, but for what commands do to mail. */
+import { afterEach, describe, expect, test } from "bun:test";
+import { readdirSync } from "node:fs";
+import { makeClientFinal, makeClientFirst } from "../../src/formats/sasl/scram.ts";
+import { Csync } from "../support/csync.ts";
+import { type TestServer, type TestServerOptions, testServer } from "../support/serve.ts";
+import { TEST_TLS } from "../support/tls_identity.ts";
+
+const servers: TestServer[] = [];
+const clients: Csync[] = [];
+
+async function serve(options: TestServerOptions = {}): Promise<TestServer> {
+  const server = await testServer(options);
+  servers.push(server);
+  return server;
+}
+
+async function stranger(server: TestServer): Promise<Csync> {
+  const { client } = await Csync.open(server.port);
+  clients.push(client);
+  return client;
+}
+
+async function admin(server: TestServer): Promise<Csync> {
+  const client = await Csync.signedIn(server.port);
+  clients.push(client);
+  return client;
+}
+
+afterEach(async () => {
+  for (const client of clients.splice(0)) client.close();
+  for (const server of servers.splice(0)) await server.stop();
+});
+
+const base64 = (text: string): string => Buffer.from(text).toString("base64");
+const PLAIN = base64("\0admin\0labpass");
+
+describe("banner", () => {
+  test("offers what there is, one line each, and ends with OK", async () => {
+    const server = await serve();
+    const { client, banner } = await Csync.open(server.port);
+    clients.push(client);
+    expect(banner).toEqual({
+      data: ["SASL SCRAM-SHA-256 PLAIN", "COMPRESS DEFLATE", "SIEVE-MAILBOX"],
+      status: "* OK test Bobbin sync server 0",
+    });
+  });
+
+  test("offers STARTTLS, and after it neither that nor COMPRESS", async () => {
+    const server = await serve({ settings: { tls: TEST_TLS } });
+    const { client, banner } = await Csync.open(server.port);
+    clients.push(client);
+    expect(banner.data).toContain("STARTTLS");
+    const second = await client.startTls();
+    expect(second.data).toEqual(["SASL SCRAM-SHA-256 PLAIN", "SIEVE-MAILBOX"]);
+    expect((await client.command("STARTTLS")).status).toBe("BAD Already did a successful Starttls");
+    expect((await client.command("COMPRESS DEFLATE")).status).toStartWith("NO ");
+    expect((await client.command(`AUTHENTICATE PLAIN ${PLAIN}`)).status).toBe(
+      "OK Success (tls protection)",
+    );
+    expect((await client.command("GET USER nobody")).status).toBe("OK success");
+    expect((await client.command("STARTTLS")).status).toBe(
+      "BAD Can't Starttls after authentication",
+    );
+  });
+
+  test("speaks TLS at once on a port for that", async () => {
+    const server = await serve({ settings: { tls: TEST_TLS } });
+    const { client, banner } = await Csync.open(server.tlsPort, { tls: true });
+    clients.push(client);
+    expect(banner.data).toEqual(["SASL SCRAM-SHA-256 PLAIN", "SIEVE-MAILBOX"]);
+    expect((await client.command(`AUTHENTICATE PLAIN ${PLAIN}`)).status).toStartWith("OK ");
+  });
+
+  test("does not offer what was turned off", async () => {
+    const server = await serve({ settings: { compress: false } });
+    const { client, banner } = await Csync.open(server.port);
+    clients.push(client);
+    expect(banner.data).not.toContain("COMPRESS DEFLATE");
+    expect((await client.command("COMPRESS DEFLATE")).status).toStartWith("NO ");
+    expect((await client.command("STARTTLS")).status).toBe(
+      "BAD IMAP_PROTOCOL_ERROR Unrecognized command",
+    );
+  });
+});
+
+describe("AUTHENTICATE", () => {
+  test("takes PLAIN in any letter case, with and without an initial response", async () => {
+    const server = await serve();
+    const first = await stranger(server);
+    expect((await first.command(`authenticate plain ${PLAIN}`)).status).toBe(
+      "OK Success (no protection)",
+    );
+    expect((await first.command(`AUTHENTICATE PLAIN ${PLAIN}`)).status).toBe(
+      "BAD Already authenticated",
+    );
+    const second = await stranger(server);
+    expect((await second.command("AUTHENTICATE PLAIN")).status).toBe("+ ");
+    expect((await second.command(PLAIN)).status).toBe("OK Success (no protection)");
+  });
+
+  test("takes SCRAM-SHA-256 and proves itself", async () => {
+    const server = await serve();
+    const client = await stranger(server);
+    const first = makeClientFirst("admin", "abcdefgh");
+    const challenge = await client.command(`AUTHENTICATE SCRAM-SHA-256 ${base64(first.text)}`);
+    const serverFirst = Buffer.from(challenge.status.slice(2), "base64").toString();
+    const final = makeClientFinal(serverFirst, first, "labpass");
+    const proof = await client.command(base64(final.text));
+    expect(Buffer.from(proof.status.slice(2), "base64").toString()).toBe(final.serverFinal);
+    expect((await client.command("")).status).toBe("OK Success (no protection)");
+    expect((await client.command("GET USER nobody")).status).toBe("OK success");
+  });
+
+  test("a wrong password and a name that is no account answer alike, by both mechanisms", async () => {
+    const server = await serve();
+    for (const [name, password] of [
+      ["admin", "wrong"],
+      ["nobody", "labpass"],
+    ] as const) {
+      const client = await stranger(server);
+      const initial = base64(`\0${name}\0${password}`);
+      expect((await client.command(`AUTHENTICATE PLAIN ${initial}`)).status).toBe(
+        "NO authentication failure",
+      );
+      expect((await client.command("GET USER admin")).status).toBe("NO Please authenticate first");
+    }
+    const salts: string[] = [];
+    for (const name of ["nobody", "nobody", "admin"]) {
+      const client = await stranger(server);
+      const first = makeClientFirst(name, "abcdefgh");
+      const challenge = await client.command(`AUTHENTICATE SCRAM-SHA-256 ${base64(first.text)}`);
+      const serverFirst = Buffer.from(challenge.status.slice(2), "base64").toString();
+      salts.push(/s=([^,]*),i=16384$/.exec(serverFirst)?.[1] ?? "");
+      const final = makeClientFinal(serverFirst, first, "wrong");
+      expect((await client.command(base64(final.text))).status).toBe("NO authentication failure");
+    }
+    expect(salts[0]).toBe(salts[1] ?? "");
+    expect(salts[0]).not.toBe(salts[2] ?? "");
+    expect(salts.every((salt) => salt.length === 24)).toBe(true);
+    expect(server.log.filter((line) => line.includes("Sign-in refused"))).toHaveLength(5);
+    expect(server.log.join()).not.toMatch(/wrong|labpass/);
+  }, 30_000);
+
+  test("refuses what is no mechanism, no base64, cancelled, or acts for another", async () => {
+    const server = await serve();
+    const client = await stranger(server);
+    const replies: [string, string][] = [
+      ["AUTHENTICATE XYZZY", "NO no mechanism available"],
+      ["AUTHENTICATE", "NO no mechanism available"],
+      ["AUTHENTICATE PLAIN a b", "NO no mechanism available"],
+      ["AUTHENTICATE PLAIN !!!!", "NO bad protocol / cancel"],
+      ["AUTHENTICATE PLAIN =", "NO bad protocol / cancel"],
+      ["AUTHENTICATE SCRAM-SHA-256 AAAA", "NO bad protocol / cancel"],
+      [`AUTHENTICATE PLAIN ${base64("anne\0admin\0labpass")}`, "NO authentication failure"],
+    ];
+    for (const [line, status] of replies) expect((await client.command(line)).status).toBe(status);
+    await client.command("AUTHENTICATE PLAIN");
+    expect((await client.command("*")).status).toBe("BAD Client canceled authentication");
+    expect((await client.command("NOOP")).status).toBe("OK Noop completed");
+  });
+
+  test.each(["AUTHENTICATE PLAIN", `AUTHENTICATE PLAIN ${PLAIN}`, "STARTTLS"])(
+    "%s ends the session if bytes come with it",
+    async (line) => {
+      const server = await serve({ settings: { tls: TEST_TLS } });
+      const client = await stranger(server);
+      client.send(`${line}\r\nAPPLY UNUSER admin\r\n`);
+      expect((await client.reply()).status).toStartWith("* Fatal error: bytes after ");
+      expect((await client.reply()).status).toBe("closed");
+    },
+  );
+});
+
+describe("before sign-in", () => {
+  test("GET and APPLY are refused and swallowed with their literals and files", async () => {
+    const server = await serve();
+    const client = await stranger(server);
+    const guid = "92d3b70197cb37afc4a8c9dcbcf685c9596d8abc";
+    for (const line of [
+      "GET USER anne",
+      "APPLY SUB %(USERID {6+}\r\nNOOP\r\n MBOXNAME x)",
+      `APPLY MESSAGE (%{default ${guid} 6}\r\nNOOP\r\n)`,
+      "APPLY )(",
+      "APPLY",
+      "RESTORE MAILBOX %()",
+    ]) {
+      expect((await client.command(line)).status).toBe("NO Please authenticate first");
+    }
+    expect((await client.command("NOOP")).status).toBe("OK Noop completed");
+    expect((await client.command("RESTART")).status).toBe("OK Restarting");
+    expect((await client.command("EXIT")).status).toBe("OK Finished");
+    expect((await client.reply()).status).toBe("closed");
+    expect(readdirSync(`${server.root}/.staging`)).toEqual([]);
+  });
+
+  test("a stranger has few tries", async () => {
+    const server = await serve();
+    const client = await stranger(server);
+    for (let count = 0; count < 20; count++) await client.command("NOOP");
+    expect((await client.command("NOOP")).status).toStartWith("* Fatal error:");
+    expect((await client.reply()).status).toBe("closed");
+  });
+
+  test("an IMAP client is answered at once", async () => {
+    const server = await serve();
+    const client = await stranger(server);
+    expect((await client.command("C01 CAPABILITY")).status).toStartWith("C01 BAD ");
+    expect((await client.command("Q01 LOGOUT")).status).toStartWith("Q01 BAD ");
+    expect((await client.reply()).status).toBe("closed");
+  });
+});
+
+describe("commands that are none", () => {
+  const replies: readonly [string, string][] = [
+    ["FOO", "BAD IMAP_PROTOCOL_ERROR Unrecognized command"],
+    ["LOGOUT", "BAD IMAP_PROTOCOL_ERROR Unrecognized command"],
+    ["", "BAD Null command"],
+    ["NOOP extra", "BAD Unexpected extra arguments to Noop"],
+    ["EXIT extra", "BAD Unexpected extra arguments to Exit"],
+    ["RESTART x y", "BAD Unexpected extra arguments to Restart"],
+    ["COMPRESS LZ4", "NO Unknown compression algorithm: LZ4"],
+    ["GET", "BAD IMAP_PROTOCOL_ERROR Failed to parse GET line"],
+    ["APPLY", "BAD IMAP_PROTOCOL_ERROR Failed to parse APPLY line"],
+    ["RESTORE ()", "BAD IMAP_PROTOCOL_ERROR Failed to parse RESTORE line"],
+    ["GET NONSENSE x", "NO IMAP_PROTOCOL_ERROR Protocol error"],
+    ["APPLY NONSENSE %(A B)", "NO IMAP_PROTOCOL_ERROR Protocol error"],
+    ["RESTORE NONSENSE %(A B)", "NO IMAP_PROTOCOL_ERROR Protocol error"],
+    ["GET USER (a)", "NO IMAP_PROTOCOL_BAD_PARAMETERS near USER"],
+    ["GET FETCH %(MBOXNAME a)", "NO IMAP_PROTOCOL_BAD_PARAMETERS near PARTITION"],
+    ["APPLY MAILBOX %(UNIQUEID abc)", "NO IMAP_PROTOCOL_BAD_PARAMETERS near MBOXNAME"],
+    ["APPLY MAILBOX (a b c)", "NO IMAP_PROTOCOL_BAD_PARAMETERS near MAILBOX"],
+    ["APPLY SUB %(USERID)", "BAD IMAP_PROTOCOL_ERROR Failed to parse APPLY line"],
+    ["APPLY SUB %(USERID anne MBOXNAME {3}\r\nabc)", "OK success"],
+    ["APPLY MESSAGE (%{default xyz 5}\r\nabcde)", "BAD IMAP_PROTOCOL_ERROR Failed to parse APPLY line"],
+  ]; // biome-ignore format: a table
+
+  test("are told apart, and the session stays in step", async () => {
+    const client = await admin(await serve());
+    for (const [line, status] of replies) {
+      expect([line, (await client.command(line)).status]).toEqual([line, status]);
+      expect((await client.command("NOOP")).status).toBe("OK Noop completed");
+    }
+  });
+
+  test("end the session when there is nothing else", async () => {
+    const client = await admin(await serve());
+    for (let count = 0; count < 100; count++) await client.command("FOO");
+    expect((await client.command("FOO")).status).toBe("* Fatal error: too many errors");
+    expect((await client.reply()).status).toBe("closed");
+  });
+
+  test("the rest of a line that never ended is answered when the client has gone", async () => {
+    const client = await admin(await serve());
+    client.send("APPLY MAILBOX %(UNIQUEID\r\nNOOP\r\nEXIT\r\n");
+    client.end();
+    expect((await client.reply()).status).toBe(
+      "BAD IMAP_PROTOCOL_ERROR Failed to parse APPLY line",
+    );
+  });
+
+  test("commands sent in one go are answered one by one, also after the client has ended", async () => {
+    const client = await admin(await serve());
+    client.send("NOOP\r\nGET USER nobody\r\nAPPLY CAPABILITIES (SIEVE-MAILBOX FOO)\r\nEXIT\r\n");
+    client.end();
+    expect((await client.reply()).status).toBe("OK Noop completed");
+    expect((await client.reply()).status).toBe("OK success");
+    expect(await client.reply()).toEqual({
+      data: ["ENABLED (SIEVE-MAILBOX)"],
+      status: "OK success",
+    });
+    expect((await client.reply()).status).toBe("OK Finished");
+    expect((await client.reply()).status).toBe("closed");
+  });
+});
+
+describe("COMPRESS", () => {
+  test("compresses from the byte after OK, before and after sign-in", async () => {
+    const server = await serve();
+    const before = await stranger(server);
+    await before.compress();
+    expect((await before.command(`AUTHENTICATE PLAIN ${PLAIN}`)).status).toStartWith("OK ");
+    expect((await before.command("COMPRESS DEFLATE")).status).toBe(
+      "NO Compression already active: DEFLATE",
+    );
+    const after = await admin(server);
+    await after.compress();
+    expect((await after.command("GET USER nobody")).status).toBe("OK success");
+    expect((await after.command("EXIT")).status).toBe("OK Finished");
+  });
+});
+
+describe("limits", () => {
+  test("sessions, in all and of one address", async () => {
+    const server = await serve({ limits: { sessionsOfAddress: 2 } });
+    await stranger(server);
+    await stranger(server);
+    const { banner } = await Csync.open(server.port);
+    expect(banner.status).toBe("* Fatal error: too many connections");
+    clients.pop()?.close();
+    for (let tries = 0; server.server.sessionCount() > 1 && tries < 100; tries++) {
+      await Bun.sleep(10);
+    }
+    expect((await (await stranger(server)).command("NOOP")).status).toBe("OK Noop completed");
+  });
+
+  test("silence", async () => {
+    const server = await serve({ settings: { idleMs: 50 } });
+    const client = await admin(server);
+    expect((await client.reply()).status).toBe("BYE idle for too long");
+    expect((await client.reply()).status).toBe("closed");
+  });
+
+  test("atoms, literals, nesting, lists: the command is refused, the session goes on", async () => {
+    const limits = { atomBytes: 1000, literalBytes: 2000, nesting: 5, listItems: 10 };
+    const client = await admin(await serve({ limits }));
+    for (const value of [
+      "x".repeat(1001),
+      `"${"x".repeat(1001)}"`,
+      `{2001+}\r\n${"x".repeat(2001)}`,
+      "((((((a))))))",
+      "(1 2 3 4 5 6 7 8 9 10 11)",
+    ]) {
+      expect((await client.command(`GET MAILBOXES ${value}`)).status).toStartWith("BAD ");
+      expect((await client.command("NOOP")).status).toBe("OK Noop completed");
+    }
+  });
+
+  test("staging", async () => {
+    const server = await serve({ limits: { sessionStagingBytes: 10 } });
+    const client = await admin(server);
+    const guid = "0beec7b5ea3f0fdbc95d0dd47f3c5bc275da8a33"; // foo
+    const command = `APPLY MESSAGE (%{default ${guid} 3}\r\nfoo)`;
+    for (let count = 0; count < 3; count++) {
+      expect((await client.command(command)).status).toBe("OK success");
+    }
+    expect((await client.command(command)).status).toStartWith("NO ");
+    await client.command("RESTART");
+    expect((await client.command(command)).status).toBe("OK success");
+  });
+});
+
+describe("the end", () => {
+  test("a stop waits for a command in flight and says BYE to the others", async () => {
+    const server = await serve();
+    const idle = await admin(server);
+    const busy = await admin(server);
+    busy.send("APPLY CAPABILITIES (SIEVE-");
+    await Bun.sleep(20);
+    const stopped = server.server.stop(10_000);
+    expect((await idle.reply()).status).toBe("BYE shutting down");
+    expect((await idle.reply()).status).toBe("closed");
+    busy.send("MAILBOX)\r\n");
+    expect((await busy.reply()).status).toBe("OK success");
+    expect((await busy.reply()).status).toBe("BYE shutting down");
+    await stopped;
+  });
+
+  test("a stop cuts off who does not come to an end", async () => {
+    const server = await serve();
+    const client = await admin(server);
+    client.send("APPLY CAPABILITIES (");
+    await Bun.sleep(20);
+    const started = performance.now();
+    await server.server.stop(100);
+    expect(performance.now() - started).toBeLessThan(5000);
+    expect((await client.reply()).status).toBe("closed");
+  });
+});

@@ -1,0 +1,107 @@
+/** A server over a new store, in this process. */
+import { DEFAULT_LIMITS, type Limits } from "../../src/core/limits.ts";
+import { type LogLevel, makeLog } from "../../src/core/log.ts";
+import { makeVerifier } from "../../src/formats/sasl/scram.ts";
+import type { WritablePlace } from "../../src/places/place.ts";
+import { initStore } from "../../src/places/store/settings.ts";
+import { openStorePlace } from "../../src/places/store/store_place.ts";
+import { type Account, type Accounts, noAccounts } from "../../src/server/accounts.ts";
+import { type RunningServer, startServer } from "../../src/server/listener.ts";
+import type { ServerSettings } from "../../src/server/settings.ts";
+import { tempDir } from "./temp_dir.ts";
+
+export interface TestServer {
+  readonly port: number;
+  /** Of the listener that speaks TLS at once, if `tls` was given. */
+  readonly tlsPort: number;
+  readonly root: string;
+  readonly place: WritablePlace;
+  readonly server: RunningServer;
+  /** Log lines so far. */
+  readonly log: readonly string[];
+  stop(): Promise<void>;
+}
+
+export interface TestServerOptions {
+  readonly settings?: Partial<ServerSettings>;
+  readonly limits?: Partial<Limits>;
+  readonly place?: WritablePlace;
+  readonly level?: LogLevel;
+}
+
+let accounts: Promise<Accounts> | undefined;
+
+/** `admin` may touch everything, `anne` only herself, `lists` what is shared; password `labpass`. */
+export function testAccounts(): Promise<Accounts> {
+  accounts ??= makeAll();
+  return accounts;
+}
+
+async function makeAll(): Promise<Accounts> {
+  const known = [
+    await cheapAccount("admin", ["*"]),
+    await cheapAccount("anne", ["anne"]),
+    await cheapAccount("lists", ["shared"]),
+  ];
+  return { ...noAccounts(), byName: new Map(known.map((one) => [one.name, one])) };
+}
+
+/** An account whose hash is quickly checked: a suite signs in hundreds of times. */
+async function cheapAccount(name: string, allow: readonly string[]): Promise<Account> {
+  const cost = { algorithm: "argon2id", memoryCost: 8, timeCost: 1 } as const;
+  const salt = new Uint8Array(16);
+  return {
+    name,
+    argon2id: await Bun.password.hash("labpass", cost),
+    scram: makeVerifier("labpass", { salt, iterations: 16_384 }),
+    allow,
+  };
+}
+
+/** Starts a server on a free port of this machine. */
+export async function testServer(options: TestServerOptions = {}): Promise<TestServer> {
+  const root = `${tempDir("serve")}/store`;
+  initStore(root);
+  const place = options.place ?? openStorePlace(root);
+  const log: string[] = [];
+  const known = await testAccounts();
+  const { tls } = options.settings ?? {};
+  const at = { host: "127.0.0.1", port: 0 };
+  const server = await startServer({
+    place,
+    accounts: () => known,
+    sleep: () => Promise.resolve(),
+    log: makeLog({
+      sink: (line) => log.push(line),
+      form: "text",
+      level: options.level ?? "info",
+      now: () => Date.now(),
+    }),
+    listen:
+      tls === undefined
+        ? [{ ...at, tls: false }]
+        : [at, at].map((one, index) => ({ ...one, tls: index === 1 })),
+    settings: {
+      serverName: "test",
+      version: "0",
+      compress: true,
+      allowPlaintext: false,
+      idleMs: 60_000,
+      limits: { ...DEFAULT_LIMITS, ...options.limits },
+      ...options.settings,
+    },
+  });
+  const portOf = (address: string | undefined) => Number(address?.split(":").at(-1));
+  return {
+    port: portOf(server.addresses[0]),
+    tlsPort: portOf(server.addresses[1]),
+    root,
+    place,
+    server,
+    log,
+    stop: async () => {
+      await server.stop(5000);
+      await place.close();
+    },
+  };
+}
