@@ -1,0 +1,109 @@
+/** Real, isolated Cyrus servers on loopback (test/support/cyrus-lab), where Cyrus is installed. */
+import { chmodSync, existsSync, readFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { tempDir } from "./temp_dir.ts";
+
+const LAB = join(import.meta.dir, "cyrus-lab", "lab");
+const STORM = join(import.meta.dir, "cyrus-lab", "lab-storm.py");
+const SERVER_PROGRAMS = [
+  "/usr/lib/cyrus/bin/sync_server",
+  `${process.env["CYRUS_LAB_ROOT"] ?? "/var/tmp/cyrus-lab"}/usr/lib/cyrus/bin/sync_server`,
+];
+let reported = false;
+
+/**
+ * True where a Cyrus can be started. Where none is installed the tests skip themselves, with one loud
+ * line; with CI=true that is a failure.
+ */
+export function labIsThere(): boolean {
+  if (SERVER_PROGRAMS.some((path) => existsSync(path))) return true;
+  if (process.env["CI"] === "true")
+    throw new Error("CI without cyrus-imapd: run cyrus-lab/lab install");
+  if (!reported) console.warn("SKIPPED: tests with a real Cyrus: cyrus-imapd is not installed");
+  reported = true;
+  return false;
+}
+
+/** A running instance; `down` ends exactly that one. */
+export interface Lab {
+  readonly folder: string;
+  readonly conf: string;
+  readonly spool: string;
+  readonly imapPort: number;
+  readonly syncPort: number;
+  /** Runs `lab COMMAND FOLDER ARGS`; throws with its output when it fails. */
+  run(command: string, ...args: readonly string[]): Promise<string>;
+  /** Starts lab-storm.py: `user` is written to for `seconds`; resolves with the rates. */
+  storm(user: string, seconds: number, ...args: readonly string[]): Promise<StormResult>;
+  down(): Promise<void>;
+}
+
+export interface StormResult {
+  readonly deliveries: number;
+  readonly changes: number;
+  readonly seconds: number;
+}
+
+/** Starts an instance with these options of `lab up`. */
+export async function labUp(...options: readonly string[]): Promise<Lab> {
+  const folder = join(tempDir("lab"), "server");
+  chmodSync(join(folder, ".."), 0o755); // the cyrus user must be able to enter it
+  const base = await freePorts(4);
+  await lab("up", folder, "--base-port", String(base), ...options);
+  return {
+    folder,
+    conf: join(folder, "imapd.conf"),
+    spool: join(folder, "spool"),
+    imapPort: base,
+    syncPort: base + 1,
+    run: (command, ...args) => lab(command, folder, ...args),
+    storm: async (user, seconds, ...args) => {
+      const env = join(folder, "lab.env");
+      const out = await run("python3", STORM, env, String(seconds), user, ...args);
+      const [deliveries = 0, changes = 0, took = 0] = out.trim().split(" ").map(Number);
+      return { deliveries, changes, seconds: took };
+    },
+    down: async () => {
+      await lab("down", folder);
+    },
+  };
+}
+
+/** What Cyrus wrote to syslog. */
+export function labLog({ folder }: Lab): string {
+  return readFileSync(join(folder, "log", "syslog"), "utf8");
+}
+
+function lab(command: string, ...args: readonly string[]): Promise<string> {
+  return run("bash", LAB, command, ...args);
+}
+
+async function run(...command: readonly string[]): Promise<string> {
+  const child = Bun.spawn([...command], { stdout: "pipe", stderr: "pipe", stdin: "ignore" });
+  const [stdout, stderr] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+  ]);
+  if ((await child.exited) === 0) return stdout;
+  throw new Error(`${command.join(" ")} ended with ${child.exitCode}: ${stderr}${stdout}`);
+}
+
+/** The first of `count` ports in a row that nobody listens on. */
+async function freePorts(count: number): Promise<number> {
+  for (let attempt = 0; attempt < 100; attempt++) {
+    const base = 30_000 + Math.floor(Math.random() * 2500) * 10;
+    const ports = Array.from({ length: count }, (_, at) => base + at);
+    const free = await Promise.all(ports.map(isFree));
+    if (free.every(Boolean)) return base;
+  }
+  throw new Error("no free ports");
+}
+
+function isFree(port: number): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const server = createServer();
+  server.once("error", () => resolve(false));
+  server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
+  return promise;
+}
