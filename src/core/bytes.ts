@@ -8,6 +8,13 @@ export function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
+/** The unsigned 32-bit number at byte `at`, which must lie inside. In loops faster than a DataView. */
+export function u32At(bytes: Uint8Array, at: number): number {
+  const high = ((bytes[at] as number) << 24) | ((bytes[at + 1] as number) << 16);
+  const low = ((bytes[at + 2] as number) << 8) | (bytes[at + 3] as number);
+  return (high | low) >>> 0;
+}
+
 /** The bytes of `text` in UTF-8. */
 export function utf8(text: string): Uint8Array<ArrayBuffer> {
   return utf8Encoder.encode(text);

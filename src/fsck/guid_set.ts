@@ -1,4 +1,5 @@
 /** Remembers GUIDs in little memory: 16 bytes for each that is expected. */
+import { u32At } from "../core/bytes.ts";
 
 /**
  * Which GUIDs were seen: open addressing over their first 48 bits, which is enough for a remark (two
@@ -16,15 +17,9 @@ export class GuidSet {
 
   /** False when the 20 bytes at `at` were there before. Null GUIDs are never the same. */
   add(bytes: Uint8Array, at: number): boolean {
-    const word = (from: number) =>
-      (((bytes[from] ?? 0) << 24) |
-        ((bytes[from + 1] ?? 0) << 16) |
-        ((bytes[from + 2] ?? 0) << 8) |
-        (bytes[from + 3] ?? 0)) >>>
-      0;
-    const key = word(at) * 0x10000 + (word(at + 4) >>> 16);
+    const key = u32At(bytes, at) * 0x10000 + (u32At(bytes, at + 4) >>> 16);
     if (key === 0) return true;
-    let slot = word(at + 8) & this.#mask;
+    let slot = u32At(bytes, at + 8) & this.#mask;
     for (; this.#slots[slot] !== 0; slot = (slot + 1) & this.#mask) {
       if (this.#slots[slot] === key) return false;
     }

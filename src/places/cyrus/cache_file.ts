@@ -4,6 +4,7 @@
  * and the whole file is never in memory.
  */
 import { closeSync } from "node:fs";
+import { u32At } from "../../core/bytes.ts";
 import { openRegular, readAt, type Unreadable } from "../../core/files.ts";
 import { DEFAULT_LIMITS } from "../../core/limits.ts";
 
@@ -24,7 +25,6 @@ export class CacheFile {
   readonly #fd: number;
   readonly #itemStarts = new Uint32Array(ITEMS);
   #window: Uint8Array<ArrayBuffer>;
-  #view: DataView;
   /** Byte of the file where the window begins, and the bytes in it. */
   #start = 0;
   #length = 0;
@@ -35,9 +35,8 @@ export class CacheFile {
     this.#fd = fd;
     this.sizeBytes = sizeBytes;
     this.#window = new Uint8Array(Math.min(WINDOW_BYTES, sizeBytes));
-    this.#view = new DataView(this.#window.buffer);
     this.#fill(0, WINDOW_BYTES);
-    this.generation = this.#length >= 4 ? this.#view.getUint32(0) : undefined;
+    this.generation = this.#length >= 4 ? u32At(this.#window, 0) : undefined;
   }
 
   /** Opens the cache at `path`, or says why not. */
@@ -73,7 +72,7 @@ export class CacheFile {
 
   /** The 32-bit word at `at` of the window. */
   wordAt(at: number): number {
-    return this.#view.getUint32(at);
+    return u32At(this.#window, at);
   }
 
   close(): void {
@@ -82,7 +81,7 @@ export class CacheFile {
 
   /** Goes over the items from byte `at` of the window on; undefined when they lead out of it. */
   #scan(at: number): number | undefined {
-    const view = this.#view;
+    const window = this.#window;
     const starts = this.#itemStarts;
     const windowEnd = this.#length;
     let next = at;
@@ -90,7 +89,7 @@ export class CacheFile {
       starts[item] = next;
       this.#item = item;
       if (next + 4 > windowEnd) return undefined;
-      const itemLength = view.getUint32(next);
+      const itemLength = u32At(window, next);
       if (itemLength > DEFAULT_LIMITS.cacheRecordBytes) return undefined;
       next += 4 + ((itemLength + 3) & ~3);
       if (next > windowEnd) return undefined;
@@ -101,10 +100,7 @@ export class CacheFile {
   /** Makes the window begin at byte `offset` of the file and hold up to `wanted` bytes. */
   #fill(offset: number, wanted: number): void {
     const length = Math.min(wanted, this.sizeBytes - offset);
-    if (length > this.#window.length) {
-      this.#window = new Uint8Array(length);
-      this.#view = new DataView(this.#window.buffer);
-    }
+    if (length > this.#window.length) this.#window = new Uint8Array(length);
     this.#start = offset;
     this.#length = readAt(this.#fd, this.#window.subarray(0, length), offset);
   }
