@@ -4,6 +4,7 @@ import type { Register } from "./command.ts";
 import { registerFsck } from "./fsck.ts";
 import { registerLs } from "./ls.ts";
 import { registerPasswd } from "./passwd.ts";
+import { registerReplicate } from "./replicate.ts";
 import { registerServe } from "./serve.ts";
 import { registerStore } from "./store.ts";
 
@@ -14,4 +15,5 @@ export const COMMANDS: readonly Register[] = [
   registerLs,
   registerCat,
   registerStore,
+  registerReplicate,
 ];
