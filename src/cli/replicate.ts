@@ -1,5 +1,6 @@
 /** `bobbin replicate USER… --from A --to B`: bring B what A holds. A is never written. */
 import { AppError } from "../core/errors.ts";
+import { escapeText } from "../core/escape.ts";
 import { parseLocator } from "../places/locator.ts";
 import type { Place, WritablePlace } from "../places/place.ts";
 import { openStorePlace } from "../places/store/store_place.ts";
@@ -10,7 +11,7 @@ import { EXIT, type ExitCode, worstExit } from "./exit.ts";
 import { bytesOfArgument, displayName } from "./names.ts";
 import { openPlace } from "./open_place.ts";
 import { granted } from "./refusal.ts";
-import { escapeText, formatBytes } from "./text.ts";
+import { formatBytes } from "./text.ts";
 
 export const registerReplicate: Register = (program, handle) => {
   program
