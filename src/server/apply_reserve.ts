@@ -1,7 +1,7 @@
 /** `APPLY RESERVE %(…)`: stages what mailboxes hold already; answers what they do not. */
 import type { ApplyRequest } from "../formats/sync/apply_command.ts";
 import { isGuid, NULL_GUID } from "../model/guid.ts";
-import { DONE, type Outcome } from "../model/outcome.ts";
+import { DONE, type Outcome, refused } from "../model/outcome.ts";
 import type { CommandContext } from "./context.ts";
 import { mayTouchMailbox } from "./scope.ts";
 
@@ -11,13 +11,15 @@ export async function applyReserve(
 ): Promise<Outcome> {
   // A GUID alone would give any mail to any account: only mailboxes that it may read are searched.
   const mailboxes = command.mailboxes.filter((name) => mayTouchMailbox(context.scope, name));
-  const wanted = command.guids.filter((guid) => isGuid(guid) && guid !== NULL_GUID);
+  if (!command.guids.every(isGuid)) {
+    return { ...refused("badParameters", "RESERVE names what is no GUID"), field: "GUID" };
+  }
+  const wanted = command.guids.filter((guid) => guid !== NULL_GUID);
   const request = { partition: command.partition, mailboxes, guids: wanted };
   const found = await context.session.reserve(request);
   if (found.kind === "refused") return found;
   const missing = new Set(found.value);
-  const known = new Set(wanted);
-  const guids = command.guids.filter((guid) => missing.has(guid) || !known.has(guid));
+  const guids = command.guids.filter((guid) => missing.has(guid) || guid === NULL_GUID);
   if (guids.length > 0) await context.send({ kind: "missing", guids });
   return DONE;
 }

@@ -3,6 +3,7 @@ import type { GetCommand } from "../formats/sync/get_command.ts";
 import type { MailboxState } from "../model/mailbox.ts";
 import { DONE, type Outcome } from "../model/outcome.ts";
 import type { CommandContext } from "./context.ts";
+import { mailboxAnswer } from "./mailbox_answer.ts";
 import { mayTouchMailbox } from "./scope.ts";
 
 export async function getMailboxes(
@@ -27,7 +28,7 @@ async function sendMailboxes(
   if (found.kind === "refused") return found;
   for (const state of found.value) {
     // A uniqueid does not say whose it is before it is found.
-    if (mayTouchMailbox(context.scope, state.name)) await context.send({ kind: "mailbox", state });
+    if (mayTouchMailbox(context.scope, state.name)) await context.send(mailboxAnswer(state));
   }
   return DONE;
 }

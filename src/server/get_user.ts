@@ -5,6 +5,7 @@ import { parseName } from "../model/names.ts";
 import { DONE, type Outcome } from "../model/outcome.ts";
 import type { CommandContext } from "./context.ts";
 import { sendMeta } from "./get_meta.ts";
+import { mailboxAnswer } from "./mailbox_answer.ts";
 import { mayTouchUser } from "./scope.ts";
 
 export async function getUser(
@@ -15,7 +16,7 @@ export async function getUser(
   const found = await context.place.user(command.userid);
   if (found.kind === "refused") return found;
   const { mailboxes, quotas } = found.value;
-  for (const state of mailboxes) await context.send({ kind: "mailbox", state });
+  for (const state of mailboxes) await context.send(mailboxAnswer(state));
   for (const quota of quotas) await context.send({ kind: "quota", quota });
   // Since 3.6 a user without a real mailbox has no seen state, subscriptions and scripts either.
   const isThere = mailboxes.some((one) => !isIntermediate(one) && !parseName(one.name).isDeleted);

@@ -110,6 +110,7 @@ export function applyStaged(store: Store, update: MailboxUpdate, staging: Stagin
     },
     indexVersion: store.settings.indexVersion,
     userFlags: store.limits.userFlags,
+    now: store.now(),
   });
 }
 

@@ -51,7 +51,7 @@ export type ApplyRequest =
       readonly kind: "reserve";
       readonly partition: string;
       readonly mailboxes: readonly string[];
-      /** As sent: what is no GUID is answered as missing. */
+      /** As sent. */
       readonly guids: readonly string[];
     }
   /** The files have been streamed out of the line, or stand in it. */

@@ -105,6 +105,7 @@ export function applyContext(
     },
     indexVersion: store.settings.indexVersion,
     userFlags: store.limits.userFlags,
+    now: store.now(),
   };
 }
 
@@ -189,8 +190,11 @@ function expunge(store: Store, command: ApplyExpunge): void {
 }
 
 function annotate(store: Store, command: ApplyAnnotation | ApplyUnannotation): void {
-  if (command.name === "")
-    throw refusal("notSupported", "The store has no annotations of the server");
+  if (command.name === "") {
+    const value = command.kind === "annotation" ? command.value : undefined;
+    store.registry.setAnnotation(command.entry, command.userid, value);
+    return;
+  }
   withMailbox(store, command.name, (folder, transaction, row) => {
     const { database } = transaction;
     const { uniqueid } = row;

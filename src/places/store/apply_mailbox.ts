@@ -28,6 +28,7 @@ import { admit, placeMessage } from "./pool.ts";
 import { keptAnnotations, newRecord, optionBits, updatedRecord } from "./record_update.ts";
 import { refusal } from "./refusal.ts";
 import type { Staging } from "./staging.ts";
+import { deleteMailboxes } from "./trash.ts";
 
 export interface MailboxUpdate {
   readonly state: MailboxState;
@@ -47,6 +48,8 @@ export interface ApplyContext {
   readonly indexVersion: number;
   /** User flags that a mailbox has room for. */
   readonly userFlags: number;
+  /** Seconds since 1970. */
+  readonly now: number;
 }
 
 /** Applies `update`; returns when it is durable. A refusal is thrown and has changed nothing. */
@@ -59,6 +62,7 @@ export function applyMailbox(update: MailboxUpdate, context: ApplyContext): void
 
 function applyFull(update: MailboxUpdate, context: ApplyContext, transaction: Transaction): void {
   const { uniqueid } = update.state;
+  makeRoom(update, context, transaction);
   const row = findRow(update.state, transaction);
   const image = row === undefined ? makeImage(update, context) : openImage(context.folder, row);
   if (row !== undefined && update.force !== true) requireNotAhead(update, image, row);
@@ -91,6 +95,19 @@ function applyIntermediate(
     );
   }
   writeRow(transaction, update.state, { row, variant: undefined });
+}
+
+/**
+ * A mailbox of another uniqueid that has never had mail gives its name up, as in Cyrus since 3.6; under
+ * FORCE any does. It goes into the trash like whatever else is deleted.
+ */
+function makeRoom(update: MailboxUpdate, context: ApplyContext, transaction: Transaction): void {
+  const { uniqueid, name } = update.state;
+  const named = mailboxByName(transaction.database, name);
+  if (named === undefined || named.uniqueid === uniqueid) return;
+  if (mailboxById(transaction.database, uniqueid) !== undefined) return;
+  const hadMail = !named.intermediate && openImage(context.folder, named).index.header.lastUid > 0;
+  if (!hadMail || update.force === true) deleteMailboxes(transaction, [named], context.now);
 }
 
 /** The row of the mailbox, undefined for one that is not there; name and uniqueid must not contradict. */
@@ -395,5 +412,7 @@ function detailsOf(state: MailboxState, row: MailboxRow | undefined): MailboxDet
     state[field],
   ]);
   const partition = row === undefined ? state.partition : row.details.partition;
-  return { acl: state.acl, ...Object.fromEntries(given), partition };
+  // A peer before 3.2 does not say when the folder changed; Cyrus takes the highest modseq for it.
+  const foldermodseq = state.foldermodseq ?? state.highestmodseq;
+  return { acl: state.acl, ...Object.fromEntries(given), foldermodseq, partition };
 }

@@ -2,17 +2,26 @@
  * `uniqueids.sqlite`: which owner holds a uniqueid, for the whole store. A uniqueid is claimed here
  * before the owner's transaction commits, so two owners can never both hold it; a claim that was left
  * by a killed process is found stale by looking into the owner's catalogue under its writer lock.
+ * What belongs to no owner is kept here too: the annotations of the server as a whole.
  */
 import type { Database } from "bun:sqlite";
 import { join } from "node:path";
 import { AppError } from "../../core/errors.ts";
+import type { Annotation } from "../../model/annotation.ts";
 import type { Owner } from "../../model/names.ts";
 import { ownerOfWord, ownerWord, REGISTRY_FILE } from "./layout.ts";
 import { openDatabase, sqliteError, writing } from "./sqlite.ts";
 
 const SCHEMA = {
   version: 1,
-  statements: "CREATE TABLE claim (uniqueid TEXT PRIMARY KEY, owner TEXT NOT NULL) WITHOUT ROWID",
+  statements: `
+  CREATE TABLE claim (uniqueid TEXT PRIMARY KEY, owner TEXT NOT NULL) WITHOUT ROWID;
+  CREATE TABLE annotation (
+    entry TEXT NOT NULL,
+    userid TEXT NOT NULL,
+    value BLOB NOT NULL,
+    PRIMARY KEY (entry, userid)
+  ) WITHOUT ROWID`,
 };
 
 export interface Claim {
@@ -89,6 +98,31 @@ export class Registry {
       this.#database.run("DELETE FROM claim");
       const insert = this.#database.query("INSERT INTO claim VALUES (?, ?)");
       for (const claim of claims) insert.run(claim.uniqueid, ownerWord(claim.owner));
+    });
+  }
+
+  /** The annotations of the server as a whole. */
+  annotations(): Annotation[] {
+    try {
+      return this.#database
+        .query<Pick<Annotation, "entry" | "value"> & { userid: string }, []>(
+          "SELECT entry, userid, value FROM annotation ORDER BY entry, userid",
+        )
+        .all()
+        .map((row) => ({ ...row, modseq: 0n }));
+    } catch (error) {
+      throw sqliteError(error, this.path);
+    }
+  }
+
+  /** Sets an annotation of the server, or removes it where `value` is undefined. */
+  setAnnotation(entry: string, userid: string, value: Uint8Array | undefined): void {
+    writing(this.#database, this.path, () => {
+      const sql =
+        value === undefined
+          ? "DELETE FROM annotation WHERE entry = ? AND userid = ?"
+          : "INSERT OR REPLACE INTO annotation VALUES (?, ?, ?)";
+      this.#database.query(sql).run(entry, userid, ...(value === undefined ? [] : [value]));
     });
   }
 

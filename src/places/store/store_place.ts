@@ -182,6 +182,7 @@ class StorePlace implements WritablePlace {
 
   annotations(name: string): Promise<Outcome<readonly Annotation[]>> {
     return outcomeOf(() => {
+      if (name === "") return this.#store.registry.annotations();
       const found = this.#find(name);
       return found === undefined ? [] : mailboxAnnotations(found.folder, found.row.uniqueid);
     });

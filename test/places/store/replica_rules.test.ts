@@ -1,0 +1,81 @@
+/** Rules of APPLY MAILBOX that only a replica needs (sync-protocol.md 5.5). */
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { utf8 } from "../../../src/core/bytes.ts";
+import { recordsOf } from "../../../src/model/mailbox.ts";
+import type { PlaceSession, WritablePlace } from "../../../src/places/place.ts";
+import { initStore } from "../../../src/places/store/settings.ts";
+import { openStorePlace } from "../../../src/places/store/store_place.ts";
+import { guidOf, message, record, stateOf } from "../../support/store_fixture.ts";
+import { tempDir } from "../../support/temp_dir.ts";
+
+let place: WritablePlace;
+let session: PlaceSession;
+
+beforeEach(async () => {
+  const root = `${tempDir("rules")}/store`;
+  initStore(root);
+  place = openStorePlace(root);
+  session = await place.openSession();
+});
+
+afterEach(async () => {
+  await session.close();
+  await place.close();
+});
+
+async function apply(change: Parameters<typeof stateOf>[2], uids: number[] = [], force = false) {
+  for (const uid of uids) {
+    const bytes = message(uid);
+    const writer = session.stage({ partition: "p", guid: guidOf(bytes), size: bytes.length });
+    writer.write(bytes);
+    writer.end();
+  }
+  await session.flush();
+  const records = uids.map((uid) => record(uid));
+  const state = stateOf("user.fred", records, change);
+  const outcome = await session.apply(
+    { kind: "mailbox", state, records: recordsOf(records) },
+    { force },
+  );
+  return outcome.kind === "ok" ? "ok" : outcome.reason;
+}
+
+async function current() {
+  const found = await place.mailboxes(["user.fred"]);
+  return found.kind === "ok" ? found.value[0] : undefined;
+}
+
+describe("APPLY MAILBOX", () => {
+  test("gives the name of a mailbox that never had mail to another uniqueid", async () => {
+    expect(await apply({ uniqueid: "first" })).toBe("ok");
+    expect(await apply({ uniqueid: "second" }, [1])).toBe("ok");
+    expect((await current())?.uniqueid).toBe("second");
+    expect(await place.mailboxesByUniqueid(["first"])).toEqual({ kind: "ok", value: [] });
+    expect(await apply({ uniqueid: "third" })).toBe("moved");
+    expect((await current())?.uniqueid).toBe("second");
+    expect(await apply({ uniqueid: "third" }, [], true)).toBe("ok");
+    expect((await current())?.uniqueid).toBe("third");
+    // What gave way is in the trash: its uniqueid may come again.
+    expect(await apply({ uniqueid: "first" })).toBe("ok");
+  });
+
+  test("takes the highest modseq for that of the folder where it is not said", async () => {
+    const { foldermodseq: _, ...state } = stateOf("user.fred", [], { highestmodseq: 7n });
+    await session.apply({ kind: "mailbox", state, records: recordsOf([]) });
+    expect((await current())?.foldermodseq).toBe(7n);
+  });
+});
+
+describe("annotations of the server", () => {
+  test("are kept, replaced and removed", async () => {
+    const named = { name: "", entry: "/motd", userid: "" };
+    await session.apply({ kind: "annotation", ...named, value: utf8("hello") });
+    await session.apply({ kind: "annotation", ...named, value: utf8("bye") });
+    expect(await place.annotations("")).toEqual({
+      kind: "ok",
+      value: [{ entry: "/motd", userid: "", modseq: 0n, value: utf8("bye") }],
+    });
+    await session.apply({ kind: "unannotation", ...named });
+    expect(await place.annotations("")).toEqual({ kind: "ok", value: [] });
+  });
+});

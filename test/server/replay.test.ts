@@ -1,0 +1,174 @@
+/**
+ * Every transcript of a real Cyrus, its client's side played to `bobbin serve`: the answers are those that
+ * Cyrus gave, status token and data lines, or the difference stands below with its reason.
+ */
+import { describe, expect, test } from "bun:test";
+import { CAPTURE_SETS, type Capture, capturesOf } from "../support/captures.ts";
+import { catchUp, type Exchange, messagesIn, replay } from "../support/replay.ts";
+import { testServer } from "../support/serve.ts";
+
+/** Before these something was done to the replica by other means than the protocol. */
+const REPLICA_CHANGED = /\/(3[0-3]-|.*-05-conflict)/;
+
+interface Difference {
+  /** Of `captures/50-raw-apply`. */
+  readonly capture: RegExp;
+  /** Of the command; every command of the capture if left out. */
+  readonly command?: RegExp;
+  readonly why: string;
+}
+
+/** Where our answers are other than Cyrus', and why. Each must be met, or it has no place here. */
+const DIFFERENT: readonly Difference[] = [
+  {
+    capture: /\/(27-variant-A|41-)/,
+    command: /u3|#sieve|META u1|FETCH_SIEVE/,
+    why: "Cyrus makes scripts into messages of #sieve, and back; for us files and messages are two things",
+  },
+  {
+    capture: /\/(3[45]|39|41|4[567])-/,
+    command: /GET (USER|MAILBOXES) |get user|MBOXNAME user.u1.twice/,
+    why:
+      "user.u1.twice and .extra were made on the replica itself, and 44 left empty mailboxes behind " +
+      "where Cyrus died: neither is here",
+  },
+  {
+    capture: /\/(37|51)-/,
+    command: /AHU5AGxhYnBhc3M=|NOOP|EXIT|u9|RESTART|RESTORE/,
+    why: "there are no accounts that may sign in and then do nothing at all",
+  },
+  {
+    capture: /\/(40|43|44)-/,
+    command: /APPLY MESSAGE/,
+    why: "the SHA-1 of a message is checked as it comes; Cyrus checks it, and aborts, when it is used",
+  },
+  {
+    capture: /\/(40|44)-/,
+    command: /NOOP|EXIT|APPLY MAILBOX|GET FULLMAILBOX/,
+    why: "where Cyrus aborts or asserts the connection lives on here",
+  },
+  {
+    capture: /\/41-/,
+    command: /GET ANNOTATION user.u1/,
+    why: "3.6.1 does not find the annotations of a mailbox in the uuid layout",
+  },
+  {
+    capture: /\/4[79]-|\/50-/,
+    command: /GET (MAILBOXES|USER|QUOTA)/,
+    why:
+      "RENAME raises FOLDERMODSEQ in Cyrus, ours is what the master said last; 3.6.1 knows two of the " +
+      "quota resources by other names only; a mailbox annotation without MODSEQ is kept",
+  },
+  {
+    capture: /\/50-/,
+    command: /MBOXNAME user\.v7\.sub|user\.v1\.part|EXPUNGE|RENAME %\(OLDMBOXNAME user\.u2/,
+    why:
+      "a folder may come before its INBOX, partitions are names and no places, to expunge what is " +
+      "not there is done already, and there was no user.u2 to rename",
+  },
+  {
+    capture: /\/50-/,
+    command: /LAST_UID 4 HIGHESTMODSEQ 9 /,
+    why: "annotations without MODSEQ, as 2.5 and 3.0 send them, are taken",
+  },
+  {
+    capture: /\/50-/,
+    command: /badtype|typej|UNUSER|NOOP|EXIT/,
+    why: "unknown types, UNUSER of nobody: Cyrus of one version or another dies of them",
+  },
+  {
+    capture: /\/50-/,
+    command: /GET ANNOTATION|bad\.script|GET META/,
+    why: "annotations are answered where 3.6.1 forgets to; scripts are kept as they are, not compiled",
+  },
+  {
+    capture: /\/51-/,
+    command: /GET (USER|MAILBOXES)/,
+    why: "the replica had other mailboxes by then, which no transcript shows being made",
+  },
+  {
+    capture: /\/(53|54)-/,
+    why: "they go on from a state that no transcript shows being made",
+  },
+  {
+    capture: /\/(23|24)-|36-to-master-02/,
+    command: /RESERVE/,
+    why: "master without conversations finds no message to reserve; here they are found",
+  },
+  {
+    capture: /-to-.*-0[45]-/,
+    command: /GET (USER|MAILBOXES)/,
+    why: "FOLDERMODSEQ after RENAME, and RECENT* of a message appended on the replica, as above",
+  },
+  {
+    capture: /(36-to-master|master-to-36)-08-/,
+    why:
+      "the two Cyrus cannot agree on a thread id that begins with 0 and give up; the store has both " +
+      "forms of the checksum",
+  },
+];
+
+function reasonFor(exchange: Exchange): Difference | undefined {
+  const [capture = ""] = exchange.where.split(" #");
+  return DIFFERENT.find(
+    (one) => one.capture.test(capture) && (one.command?.test(exchange.command) ?? true),
+  );
+}
+
+/** Transcripts that go on from each other's state, in order. */
+function chainsOf(captures: readonly Capture[]): Capture[][] {
+  const chains = new Map<string, Capture[]>();
+  for (const capture of captures) {
+    const pair = /\/(.*-to-.*)-\d\d-/.exec(capture.name)?.[1];
+    const alone = /\/(5[234]-.*)$/.exec(capture.name)?.[1];
+    const name = pair ?? alone ?? "main";
+    chains.set(name, [...(chains.get(name) ?? []), capture]);
+  }
+  return [...chains.values()];
+}
+
+function isSame({ expected, got }: Exchange): boolean {
+  return JSON.stringify(expected) === JSON.stringify(got);
+}
+
+const met = new Set<Difference>();
+
+describe("the transcripts", () => {
+  test.each([...CAPTURE_SETS])("%s: bobbin serve answers as Cyrus did", async (set) => {
+    const captures = capturesOf(set);
+    const messages = messagesIn(captures);
+    const wrong: string[] = [];
+    let same = 0;
+    let explained = 0;
+    for (const chain of chainsOf(captures)) {
+      const server = await testServer();
+      for (const capture of chain) {
+        if (REPLICA_CHANGED.test(capture.name)) await catchUp(capture, server.place, messages);
+        for (const exchange of await replay(capture, server.port)) {
+          const reason = reasonFor(exchange);
+          if (isSame(exchange)) same++;
+          else if (reason === undefined) wrong.push(describeDifference(exchange));
+          else {
+            met.add(reason);
+            explained++;
+          }
+        }
+      }
+      await server.stop();
+    }
+    expect(wrong).toEqual([]);
+    // Most answers are the same, or the list has swallowed what it was not meant to.
+    expect(same).toBeGreaterThan(explained * 5);
+  });
+
+  test("every reason on the list is met", () => {
+    expect(DIFFERENT.filter((one) => !met.has(one)).map(({ why }) => why)).toEqual([]);
+  });
+});
+
+function describeDifference({ where, command, expected, got }: Exchange): string {
+  const missing = expected.data.filter((line) => !got.data.includes(line));
+  const extra = got.data.filter((line) => !expected.data.includes(line));
+  const lines = [...missing.map((line) => `- ${line}`), ...extra.map((line) => `+ ${line}`)];
+  return `${where} ${command.slice(0, 120)}: ${expected.status} | ${got.status}\n${lines.join("\n")}`;
+}
