@@ -44,7 +44,7 @@ const JOBS_PER_WORKER = 2;
  * thousand files, in which its code is compiled anew. So the first ones come at once, and the others
  * while processors are idle.
  */
-const CHECK_EVERY_MS = 50;
+const CHECK_EVERY_MS = 100;
 const IDLE_SHARE = 0.25;
 
 /** 4 for each core, since cold disks need many reads in flight, and at most 16. */
