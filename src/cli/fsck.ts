@@ -1,5 +1,6 @@
 /** `bobbin fsck PLACE…`: is every byte what it was? Reads only. */
 import { AppError } from "../core/errors.ts";
+import { checkWholeStore } from "../fsck/check_store.ts";
 import { atLeast, type Severity } from "../fsck/finding.ts";
 import { FSCK_JOBS, type FsckJobs } from "../fsck/jobs.ts";
 import { checkSpool, planSpool, type SpoolPlan, type SpoolRequest } from "../fsck/run.ts";
@@ -7,6 +8,8 @@ import { type EngineChoice, selfTest } from "../hash/engines.ts";
 import { defaultWorkers, inlinePool, type JobPool, WorkerPool } from "../hash/pool.ts";
 import type { PartitionRoots } from "../places/cyrus/mailbox_files.ts";
 import { parseLocator } from "../places/locator.ts";
+import { isStore } from "../places/store/settings.ts";
+import { Store } from "../places/store/store.ts";
 import type { CommandEnv, CommandResult, Handler, Register } from "./command.ts";
 import { EXIT, worstExit } from "./exit.ts";
 import {
@@ -79,6 +82,7 @@ const runFsck: Handler = async (args, given, env) => {
   const pool = poolFor(plans, options, env);
   const progress = startProgress(env.output, options.quick ? "mailboxes" : "messages");
   try {
+    for (const place of places) checkStoreAt(place, options, report);
     for (const { request, plan } of plans) {
       const done = await checkSpool(request, plan, {
         pool,
@@ -105,10 +109,28 @@ const runFsck: Handler = async (args, given, env) => {
   return conclude(reported, { totals: { ...totals, elapsedMs }, options, env });
 };
 
+/** What a store has beside mailboxes; opening it does what a killed writer left to do. */
+function checkStoreAt(
+  place: string,
+  options: FsckOptions,
+  report: (one: ReportedFinding) => void,
+): void {
+  const locator = parseLocator(place);
+  if (locator.kind !== "store" || options.user.length > 0 || options.mailbox.length > 0) return;
+  const store = new Store(locator.path);
+  try {
+    for (const finding of checkWholeStore(store, { hashPool: options.quick !== true })) {
+      report({ mailbox: undefined, finding });
+    }
+  } finally {
+    store.close();
+  }
+}
+
 function requestOf(place: string, options: FsckOptions): SpoolRequest {
   const locator = parseLocator(place);
-  if (locator.kind !== "cyrus") {
-    throw new AppError("usage", `Cannot check ${place}: fsck reads Cyrus spools`);
+  if (locator.kind !== "cyrus" && locator.kind !== "store") {
+    throw new AppError("usage", `Cannot check ${place}: fsck reads Cyrus spools and stores`);
   }
   const wanted = mailboxFilter(options.user, options.mailbox);
   return {
@@ -137,6 +159,7 @@ function refuseNothing(plans: Planned, options: FsckOptions): void {
   for (const { request, plan } of plans) {
     if (plan.mailboxes.length > 0 || plan.loose.length > 0) continue;
     const filters = [...options.user, ...options.mailbox];
+    if (filters.length === 0 && isStore(request.roots.data)) continue; // a new one is empty
     const what = filters.length === 0 ? "any mailbox" : filters.join(", ");
     throw new AppError("not_found", `Cannot find ${what} below ${request.roots.data}`);
   }

@@ -4,9 +4,10 @@
  * nothing; what a running writer is about to do is never reported as damage.
  */
 import { existsSync } from "node:fs";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { AppError } from "../core/errors.ts";
 import { isGuid } from "../model/guid.ts";
+import type { Owner } from "../model/names.ts";
 import { namesIn, statOf } from "../places/store/disk.ts";
 import {
   ownerWord,
@@ -20,13 +21,37 @@ import { allMailboxes, type MailboxRow, tombstones } from "../places/store/mailb
 import { readMessageFacts } from "../places/store/message_file.ts";
 import { openImage } from "../places/store/open_image.ts";
 import type { OwnerFolder } from "../places/store/owner_folder.ts";
-import type { Store } from "../places/store/store.ts";
+import { ownerPaths, type Store } from "../places/store/store.ts";
+import { finding } from "./catalogue.ts";
 import { Collector } from "./collector.ts";
 import type { Finding } from "./finding.ts";
 
 export interface StoreCheckOptions {
   /** Hash every file of the pool. */
   readonly hashPool: boolean;
+}
+
+/**
+ * Checks a store but for the insides of its mailboxes: registry, staging, and every owner's folder. Paths
+ * in findings are below the store. A folder that cannot be opened is a finding, and the rest goes on.
+ */
+export function* checkWholeStore(store: Store, options: StoreCheckOptions): Generator<Finding> {
+  for (const { folder, owner: ownerAt } of ownerPaths(store.root, store.settings.hash)) {
+    const below = relative(store.root, folder);
+    try {
+      const owner = ownerAt();
+      const opened = owner === undefined ? undefined : store.find(owner);
+      if (opened === undefined)
+        yield finding("ST01", { path: below, text: "folder without a catalogue" });
+      else
+        for (const one of checkOwner(opened, options))
+          yield { ...one, path: join(below, one.path ?? "") };
+    } catch (error) {
+      if (!(error instanceof AppError) || error.code === "busy") throw error;
+      yield finding("ST01", { path: below, text: error.message });
+    }
+  }
+  yield* checkStore(store);
 }
 
 /** Checks what belongs to the whole store: the registry against the users, and staging. */
@@ -43,8 +68,7 @@ function checkRegistry(store: Store, collector: Collector): void {
   const claims = new Map(store.registry.claims().map(({ uniqueid, owner }) => [uniqueid, owner]));
   const held = new Set<string>();
   for (const owner of store.owners()) {
-    const folder = store.find(owner);
-    for (const { uniqueid, name } of folder?.read(allMailboxes) ?? []) {
+    for (const { uniqueid, name } of rowsOf(store, owner)) {
       held.add(uniqueid);
       const claim = claims.get(uniqueid);
       const found = claim === undefined ? "no one" : ownerWord(claim);
@@ -55,6 +79,16 @@ function checkRegistry(store: Store, collector: Collector): void {
   for (const [uniqueid, owner] of claims) {
     if (!held.has(uniqueid))
       collector.add("ST09", { field: "uniqueid", found: uniqueid, other: ownerWord(owner) });
+  }
+}
+
+/** The mailboxes of an owner; none where the catalogue cannot be read, which is a finding elsewhere. */
+function rowsOf(store: Store, owner: Owner): readonly MailboxRow[] {
+  try {
+    return store.find(owner)?.read(allMailboxes) ?? [];
+  } catch (error) {
+    if (error instanceof AppError && error.code === "bad_data") return [];
+    throw error;
   }
 }
 
