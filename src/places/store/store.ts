@@ -40,7 +40,8 @@ export class Store {
     this.registry = new Registry(this.root, { create: true });
     this.now = options.now ?? (() => Math.floor(Date.now() / 1000));
     this.limits = options.limits ?? DEFAULT_LIMITS;
-    this.#openMax = options.openOwners ?? OPEN_OWNERS;
+    // Two at least: a claim looks into another owner while one is being written.
+    this.#openMax = Math.max(2, options.openOwners ?? OPEN_OWNERS);
     const { settings, registry, now, limits } = this;
     this.#context = { root: this.root, settings, registry, now, limits };
   }

@@ -1,0 +1,56 @@
+import { describe, expect, test } from "bun:test";
+import { join } from "node:path";
+import { bobbin } from "../support/cli.ts";
+import { readOnlyFixture } from "../support/fixtures.ts";
+import { newStore } from "../support/new_store.ts";
+import { fill } from "../support/store_fixture.ts";
+import { tempDir } from "../support/temp_dir.ts";
+
+const spool = (): string => join(readOnlyFixture("cyrus-spools/uuid-paths-3.12"), "spool");
+
+function lastLine(stdout: string): Record<string, unknown> {
+  return JSON.parse(stdout.trimEnd().split("\n").at(-1) ?? "{}");
+}
+
+describe("bobbin store", () => {
+  test("a store is made, filled by replicate, checked, and has nothing to do the second time", async () => {
+    const root = join(tempDir("cli"), "store");
+    expect((await bobbin(["store", "init", root])).exit).toBe(0);
+    expect((await bobbin(["store", "init", root])).exit).toBe(73);
+    const planned = await bobbin(["replicate", "--from", spool(), "--to", root, "-n", "--check"]);
+    expect([planned.exit, planned.stdout]).toEqual([1, expect.stringContaining("create")]);
+    const done = await bobbin(["--json", "replicate", "--from", spool(), "--to", `store:${root}`]);
+    expect([done.exit, done.stderr]).toEqual([0, ""]);
+    const summary = lastLine(done.stdout);
+    expect(summary).toMatchObject({ type: "summary", failures: 0, extras: 0, exit: 0 });
+    expect(Number(summary["messages"])).toBeGreaterThan(0);
+    const again = await bobbin(["--json", "replicate", "--from", spool(), "--to", root]);
+    expect([again.exit, lastLine(again.stdout)["steps"]]).toEqual([0, 0]);
+    expect((await bobbin(["fsck", root])).exit).toBe(0);
+    const info = await bobbin(["--json", "store", "info", root]);
+    expect(lastLine(info.stdout)).toMatchObject({ format: 1, pending: 0, exit: 0 });
+  }, 60_000);
+
+  test("folders are renamed, swapped, deleted and brought back by the names people write", async () => {
+    const { root, store } = newStore();
+    for (const name of ["", ".A", ".A.X", ".B"]) fill(store, `user.fred${name}`, 1);
+    store.close();
+    const run = async (...args: string[]): Promise<number> =>
+      (await bobbin(["store", ...args])).exit;
+    expect(await run("rename", root, "user/fred/A", "user/fred/C")).toBe(0);
+    expect(await run("rename", root, "user/fred/C", "user/fred/B", "--swap")).toBe(0);
+    expect(await run("rename", root, "user/fred/B", "user/anne/B")).toBe(77);
+    expect(await run("rename", root, "user/fred/None", "user/fred/D")).toBe(66);
+    expect(await run("rename", root, "user/fred/B", "user/fred/C")).toBe(77);
+    expect(await run("delete", root, "user/fred/B", "--tree")).toBe(0);
+    expect(await run("delete", root, "user/fred/B")).toBe(66);
+    const info = await bobbin(["--internal", "store", "info", root, "fred"]);
+    expect(info.stdout.split("\n").map((line) => line.split("  ")[0])).toEqual([
+      ...["user.fred", "user.fred.C", "user.fred.B", "user.fred.B.X", ""],
+    ]);
+    expect(await run("undelete", root, "user/fred/B")).toBe(0);
+    expect(await run("gc", root)).toBe(0);
+    expect(await run("reconstruct", root)).toBe(0);
+    expect((await bobbin(["fsck", root])).exit).toBe(0);
+  }, 60_000);
+});
