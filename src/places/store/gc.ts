@@ -41,7 +41,9 @@ export interface GcResult {
 export function collectOwner(folder: OwnerFolder, options: GcOptions): GcResult {
   const unlinked = folder.write((transaction) => unlinkExpunged(folder, transaction, options));
   const trash = emptyTrash(folder, options);
-  return { unlinked, trash, ...folder.write(() => cleanFiles(folder, options)) };
+  const cleaned = folder.write(() => cleanFiles(folder, options));
+  folder.write(({ database }) => database.run("PRAGMA incremental_vacuum"));
+  return { unlinked, trash, ...cleaned };
 }
 
 /** Marks records whose message has been expunged long enough as unlinked; their files follow. */

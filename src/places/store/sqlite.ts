@@ -29,6 +29,9 @@ export function sqliteError(error: unknown, path: string): unknown {
   });
 }
 
+/** What the log is cut back to once it has been written into the database. */
+const LOG_BYTES = 4 * 1024 * 1024;
+
 export interface OpenOptions {
   /** Make the database where there is none. */
   readonly create: boolean;
@@ -47,6 +50,8 @@ export function openDatabase(
   try {
     database = new Database(path, { create: options.create, readwrite: true, strict: true });
     database.run("PRAGMA busy_timeout = 0");
+    // Takes effect in a new database only: gc can then give back what large journals took.
+    database.run("PRAGMA auto_vacuum = INCREMENTAL");
     const mode = database.query<{ journal_mode: string }, []>("PRAGMA journal_mode = WAL").get();
     if (mode?.journal_mode !== "wal") {
       throw new AppError("refused", `Cannot keep ${path} with a write-ahead log`, {
@@ -54,6 +59,7 @@ export function openDatabase(
       });
     }
     database.run("PRAGMA synchronous = FULL");
+    database.run(`PRAGMA journal_size_limit = ${LOG_BYTES}`);
     database.run("PRAGMA trusted_schema = OFF");
     bringUp(database, path, schema);
     return database;
