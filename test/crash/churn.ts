@@ -15,11 +15,11 @@ import { apply, message, NOW, record, stateOf } from "../support/store_fixture.t
 const [root = "", name = ""] = process.argv.slice(2);
 const store = new Store(root, { now: () => NOW });
 const folder = await whileBusy(() => store.make({ kind: "user", userid: "fred" }));
-const row = folder.read((database) => mailboxByName(database, name));
-const records = Array.from(
-  { length: row === undefined ? 0 : openImage(folder, row).index.count },
-  (_, at) => record(at + 1),
-);
+const count = await whileBusy(() => {
+  const row = folder.read((database) => mailboxByName(database, name));
+  return row === undefined ? 0 : openImage(folder, row).index.count;
+});
+const records = Array.from({ length: count }, (_, at) => record(at + 1));
 for (;;) {
   const next = record(records.length + 1);
   records.push(next);

@@ -32,6 +32,9 @@ export function sqliteError(error: unknown, path: string): unknown {
 /** What the log is cut back to once it has been written into the database. */
 const LOG_BYTES = 4 * 1024 * 1024;
 
+/** How long the opening of a database may wait for another process; nothing waits later. */
+const OPENING_MS = 2000;
+
 export interface OpenOptions {
   /** Make the database where there is none. */
   readonly create: boolean;
@@ -49,7 +52,8 @@ export function openDatabase(
   let database: Database | undefined;
   try {
     database = new Database(path, { create: options.create, readwrite: true, strict: true });
-    database.run("PRAGMA busy_timeout = 0");
+    // Somebody may just be recovering the log of a killed process, or closing: both are short.
+    database.run(`PRAGMA busy_timeout = ${OPENING_MS}`);
     // Takes effect in a new database only: gc can then give back what large journals took.
     database.run("PRAGMA auto_vacuum = INCREMENTAL");
     const mode = database.query<{ journal_mode: string }, []>("PRAGMA journal_mode = WAL").get();
@@ -62,6 +66,7 @@ export function openDatabase(
     database.run(`PRAGMA journal_size_limit = ${LOG_BYTES}`);
     database.run("PRAGMA trusted_schema = OFF");
     bringUp(database, path, schema);
+    database.run("PRAGMA busy_timeout = 0");
     return database;
   } catch (error) {
     database?.close();

@@ -86,8 +86,7 @@ class StorePlace implements WritablePlace {
   }
 
   owners(): Promise<Outcome<AsyncIterable<Owner>>> {
-    const owners = this.#store.owners();
-    return Promise.resolve(ok(asAsync(owners)));
+    return outcomeOf(() => asAsync(this.#store.owners()));
   }
 
   user(userid: string): Promise<Outcome<UserState>> {
