@@ -31,6 +31,8 @@ export interface Limits {
   readonly cacheRecordBytes: number;
   /** Records of one APPLY MAILBOX. */
   readonly applyRecords: number;
+  /** Data lines with which a server may answer one command. */
+  readonly answerLines: number;
   /** Bytes that one session of a client may have staged. */
   readonly sessionStagingBytes: number;
   /** Bytes that all sessions of one account may have staged. */
@@ -73,6 +75,7 @@ export const DEFAULT_LIMITS: Limits = {
   indexRecords: 64 * 1024 * 1024,
   cacheRecordBytes: 64 * 1024 * 1024,
   applyRecords: 2 * 1024 * 1024,
+  answerLines: 4 * 1024 * 1024,
   sessionStagingBytes: 512 * 1024 ** 3,
   accountStagingBytes: 1024 ** 4,
   sessions: 1000,

@@ -27,6 +27,8 @@ export interface TestServerOptions {
   readonly limits?: Partial<Limits>;
   readonly place?: WritablePlace;
   readonly level?: LogLevel;
+  /** 127.0.0.1 without it. */
+  readonly host?: string;
 }
 
 let accounts: Promise<Accounts> | undefined;
@@ -66,7 +68,7 @@ export async function testServer(options: TestServerOptions = {}): Promise<TestS
   const log: string[] = [];
   const known = await testAccounts();
   const { tls } = options.settings ?? {};
-  const at = { host: "127.0.0.1", port: 0 };
+  const at = { host: options.host ?? "127.0.0.1", port: 0 };
   const server = await startServer({
     place,
     accounts: () => known,

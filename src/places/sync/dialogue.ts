@@ -1,0 +1,226 @@
+/**
+ * Commands and answers of the sync protocol over a connection (sync-protocol.md 1.3), in both flavours:
+ * csync without tags, and inside IMAP as SYNCGET, SYNCAPPLY … with tags. One command at a time.
+ */
+import { latin1, utf8 } from "../../core/bytes.ts";
+import { AppError, FormatError } from "../../core/errors.ts";
+import type { Limits } from "../../core/limits.ts";
+import { printLine } from "../../formats/dlist/print.ts";
+import { DlistReader, type LineEvent, type ReaderEvent } from "../../formats/dlist/reader.ts";
+import type { DlistEntry } from "../../formats/dlist/value.ts";
+import { ANSWER_NAMES, type Answer, parseAnswer } from "../../formats/sync/answer.ts";
+import { parseRecord } from "../../formats/sync/record_line.ts";
+import type { Guid } from "../../model/guid.ts";
+import type { MailRecord } from "../../model/record.ts";
+import type { SyncFlavour } from "../sync_address.ts";
+import type { Connection } from "./connection.ts";
+
+export type Verb = "GET" | "APPLY" | "RESTORE" | "RESTART";
+
+/** How a command ended. */
+export interface Status {
+  readonly kind: "OK" | "NO" | "BAD";
+  readonly text: string;
+}
+
+export interface Reply {
+  readonly status: Status;
+  readonly answers: readonly Answer[];
+}
+
+/** Takes a message out of an answer while it comes. */
+export interface FileTaker {
+  start(file: { readonly guid: Guid; readonly size: number }): void;
+  data(bytes: Uint8Array): void;
+}
+
+export interface DialogueOptions {
+  readonly flavour: SyncFlavour;
+  readonly limits: Limits;
+  /** For messages: `host:port`. */
+  readonly where: string;
+}
+
+const CRLF = utf8("\r\n");
+const STREAMED: ReadonlySet<string> = new Set(["RECORD"]);
+
+export class Dialogue {
+  readonly connection: Connection;
+  readonly #options: DialogueOptions;
+  readonly #reader: DlistReader;
+  #events: Generator<ReaderEvent, void, void> | undefined;
+  #tags = 0;
+  #tag = "";
+
+  constructor(connection: Connection, options: DialogueOptions) {
+    this.connection = connection;
+    this.#options = options;
+    this.#reader = new DlistReader({
+      limits: options.limits,
+      expect: expectAnswer,
+      streamItemsOf: STREAMED,
+    });
+  }
+
+  /** Sends a line of its own making: what comes before the commands proper. */
+  async send(line: string): Promise<void> {
+    await this.connection.write(utf8(`${line}\r\n`));
+    await this.connection.flush();
+  }
+
+  /** The next line as text, whatever it is. Throws AppError (unreachable, protocol). */
+  async line(): Promise<string> {
+    for (;;) {
+      const event = await this.#next();
+      if (event.kind === "text") return textOfLine(event);
+      if (event.kind === "malformed") throw this.#malformed(event.error);
+    }
+  }
+
+  /** Takes the unread bytes of the reader: they belong to another layer. */
+  rest(): Uint8Array {
+    const rest = this.#reader.rest();
+    this.#events = undefined;
+    return rest;
+  }
+
+  /** A command whose argument is at hand. */
+  async command(verb: Verb, entry: DlistEntry, files?: FileTaker): Promise<Reply> {
+    await this.begin(verb, printLine(entry.name, entry.value, { from: "client" }));
+    return this.finish(files);
+  }
+
+  /** The first bytes of a command; more may follow with `put`, and `finish` ends it. */
+  begin(verb: Verb, argument?: Uint8Array): Promise<void> | undefined {
+    const { flavour } = this.#options;
+    this.#tag = flavour === "imap" ? `S${this.#tags++}` : "";
+    const words = flavour === "imap" ? `${this.#tag} SYNC${verb}` : verb;
+    if (argument === undefined) return this.put(utf8(words));
+    const first = this.put(utf8(`${words} `));
+    return first === undefined ? this.put(argument) : first.then(() => this.put(argument));
+  }
+
+  /** The promise, if there is one, must be waited for. */
+  put(bytes: Uint8Array): Promise<void> | undefined {
+    const writing = this.connection.write(bytes);
+    return writing?.catch((error) => {
+      throw this.#lastWords(error);
+    });
+  }
+
+  /**
+   * Ends the command and reads up to its status. Throws AppError: unreachable when the server has
+   * gone, protocol for an answer that nobody can understand.
+   */
+  async finish(files?: FileTaker): Promise<Reply> {
+    await this.put(CRLF);
+    await this.connection.flush();
+    const answers: Answer[] = [];
+    let records: MailRecord[] = [];
+    for (;;) {
+      const event = await this.#next();
+      switch (event.kind) {
+        case "item":
+          records.push(this.#parsed(() => parseRecord(event.value)));
+          if (records.length > this.#options.limits.applyRecords) {
+            throw this.#protocol("an answer of too many records");
+          }
+          break;
+        case "fileStart":
+          files?.start(event);
+          break;
+        case "fileData":
+          files?.data(event.bytes);
+          break;
+        case "fileEnd":
+          break;
+        case "malformed":
+          throw this.#malformed(event.error);
+        case "dlist": {
+          const answer = this.#parsed(() => parseAnswer(event.name, event.value, { records }));
+          if (answer === undefined) throw this.#protocol(`the unknown answer ${event.name}`);
+          answers.push(answer);
+          if (answers.length > this.#options.limits.answerLines) {
+            throw this.#protocol("too many answers");
+          }
+          records = [];
+          break;
+        }
+        case "text": {
+          const status = this.#statusOf(event);
+          if (status !== undefined) return { status, answers };
+        }
+      }
+    }
+  }
+
+  /** The status in a line; undefined for one that only IMAP sends, in passing. */
+  #statusOf(event: Extract<LineEvent, { kind: "text" }>): Status | undefined {
+    const text = textOfLine(event);
+    const { flavour } = this.#options;
+    if (/^(\* )?BYE\b|^\* Fatal error/i.test(text)) throw this.#farewell(text);
+    const own = flavour === "imap" ? untagged(text, this.#tag) : text;
+    const [, word, rest = ""] = /^(OK|NO|BAD)\b ?(.*)$/is.exec(own ?? "") ?? [];
+    if (word !== undefined) return { kind: word.toUpperCase() as Status["kind"], text: rest };
+    if (text.startsWith("* ") && flavour === "imap") return undefined;
+    throw this.#protocol(`"${text.slice(0, 100)}"`);
+  }
+
+  async #next(): Promise<ReaderEvent> {
+    for (;;) {
+      const step = this.#events?.next();
+      if (step !== undefined && step.done !== true) return step.value;
+      this.#events = this.#reader.feed(await this.connection.read());
+    }
+  }
+
+  #parsed<Value>(parse: () => Value): Value {
+    try {
+      return parse();
+    } catch (error) {
+      if (error instanceof FormatError) throw this.#malformed(error);
+      throw error;
+    }
+  }
+
+  #malformed(error: FormatError): AppError {
+    return this.#protocol(`an answer that cannot be read (${error.message})`, error);
+  }
+
+  #protocol(what: string, cause?: Error): AppError {
+    this.connection.destroy();
+    return new AppError("protocol", `${this.#options.where} has sent ${what}`, { cause });
+  }
+
+  #farewell(text: string): AppError {
+    this.connection.destroy();
+    return new AppError("unreachable", `${this.#options.where} has ended the session: ${text}`);
+  }
+
+  /** The server has gone while it was written to: what it said last is the better reason. */
+  #lastWords(error: unknown): unknown {
+    for (;;) {
+      const step = this.#events?.next();
+      if (step === undefined || step.done === true) return error;
+      if (step.value.kind === "text") return this.#farewell(textOfLine(step.value));
+    }
+  }
+}
+
+/** After a star and a known name comes a dlist value; everything else is text. */
+export function expectAnswer(words: readonly string[]): "word" | "value" | "text" {
+  const [first, second] = words;
+  if (first === undefined) return "word";
+  if (first !== "*") return "text";
+  if (second === undefined) return "word";
+  return ANSWER_NAMES.has(second) ? "value" : "text";
+}
+
+function textOfLine(event: Extract<LineEvent, { kind: "text" }>): string {
+  const text = latin1(event.text);
+  return [...event.words, ...(text === "" ? [] : [text])].join(" ");
+}
+
+function untagged(text: string, tag: string): string | undefined {
+  return text.startsWith(`${tag} `) ? text.slice(tag.length + 1) : undefined;
+}

@@ -1,0 +1,33 @@
+/** How a sync server is reached and spoken to. */
+import type { Limits } from "../../core/limits.ts";
+import type { SyncAddress } from "../sync_address.ts";
+import type { TlsTrust } from "./connection.ts";
+
+export interface SyncOptions {
+  readonly address: SyncAddress;
+  /** Asked once for each connection. */
+  readonly password: () => Promise<string>;
+  readonly trust?: TlsTrust;
+  /**
+   * STARTTLS: `auto` = where it is offered and the server is not on this machine, or where signing in
+   * needs it; `always` = or there is no session; `never`.
+   */
+  readonly startTls?: "auto" | "always" | "never";
+  /** PLAIN without TLS to another machine: whoever listens reads the password. */
+  readonly allowPlaintext?: boolean;
+  /** DEFLATE where it is offered. It pays on a slow line and costs on a fast one. */
+  readonly compress?: boolean;
+  /**
+   * How scripts travel: as the messages of the mailbox they live in (SIEVE-MAILBOX, since 3.6) or as files.
+   * Absent: as the mailbox where the server can.
+   */
+  readonly sieve?: "mailbox" | "files";
+  /** The partition for mailboxes whose own is not known to the server. Cyrus dies of an unknown one. */
+  readonly partition?: string;
+  readonly limits?: Limits;
+  readonly connectMs?: number;
+  /** The longest silence of the server while an answer is awaited. */
+  readonly silenceMs?: number;
+  /** Reads are tried again so often when the connection is lost; the wait doubles from `firstMs` on. */
+  readonly retries?: { readonly count: number; readonly firstMs: number };
+}

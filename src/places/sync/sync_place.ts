@@ -1,0 +1,296 @@
+/**
+ * A sync server as a place: real Cyrus (2.4 to master) or `bobbin serve`, over csync or inside IMAP. Reads
+ * share one connection and follow each other; when it is lost they are tried again, with growing pauses, for
+ * they change nothing. Sessions have connections of their own.
+ */
+import { AppError } from "../../core/errors.ts";
+import { type GetCommand, printGet } from "../../formats/sync/get_command.ts";
+import type { Annotation } from "../../model/annotation.ts";
+import {
+  type MailboxState,
+  recordsOf,
+  type UserMeta,
+  type UserState,
+} from "../../model/mailbox.ts";
+import type { Owner } from "../../model/names.ts";
+import { type Outcome, ok, type Refusal, refused } from "../../model/outcome.ts";
+import type { MailRecord } from "../../model/record.ts";
+import type {
+  Holds,
+  MailboxReading,
+  MessageAddress,
+  MessageContent,
+  PlaceSession,
+  WritablePlace,
+} from "../place.ts";
+import { printSyncAddress } from "../sync_address.ts";
+import type { FileTaker, Reply } from "./dialogue.ts";
+import { PeerMemory } from "./memory.ts";
+import type { SyncOptions } from "./options.ts";
+import { holdsOf, isAtLeast, type Peer } from "./peer.ts";
+import { ReceivedMessage } from "./received_message.ts";
+import { answersOf, refusalIn } from "./refusals.ts";
+import { givesSieveFiles, type Link, openLink } from "./sign_in.ts";
+import { SyncSession } from "./sync_session.ts";
+
+/** Mailboxes asked for with one command. */
+const NAMES = 1000;
+const RETRIES = { count: 5, firstMs: 500 };
+const LONGEST_PAUSE_MS = 30_000;
+
+/** Connects and signs in, so that what is wrong with it is known at once. Throws AppError. */
+export async function openSyncPlace(options: SyncOptions): Promise<WritablePlace> {
+  return new SyncPlace(options, await openLink(options, "read"));
+}
+
+class SyncPlace implements WritablePlace {
+  readonly locator: string;
+  readonly holds: Holds;
+  readonly #options: SyncOptions;
+  readonly #peer: Peer;
+  readonly #memory: PeerMemory;
+  /** Cyrus shows the mailbox of the scripts also where they are asked for as files. */
+  readonly #hidesSieve: boolean;
+  #link: Link | undefined;
+  #last: Promise<unknown> = Promise.resolve();
+  #isClosed = false;
+
+  constructor(options: SyncOptions, link: Link) {
+    const { peer } = link;
+    const sieveFiles = givesSieveFiles(peer, options.sieve);
+    this.locator = printSyncAddress(options.address);
+    this.holds = holdsOf(peer, sieveFiles);
+    this.#hidesSieve = sieveFiles && peer.software === "cyrus";
+    this.#options = options;
+    this.#peer = peer;
+    this.#link = link;
+    this.#memory = new PeerMemory({
+      isFree: peer.software === "bobbin",
+      fallback: options.partition,
+    });
+  }
+
+  owners(): Promise<Outcome<AsyncIterable<Owner>>> {
+    return Promise.resolve(this.#noList());
+  }
+
+  sharedMailboxes(): Promise<Outcome<readonly MailboxState[]>> {
+    return Promise.resolve(this.#noList());
+  }
+
+  #noList(): Refusal {
+    return refused(
+      "notSupported",
+      `${this.locator} cannot list users: the protocol has no such word`,
+    );
+  }
+
+  async user(userid: string): Promise<Outcome<UserState>> {
+    const got = await this.#get({ kind: "user", userid });
+    if (got.kind === "refused") {
+      return nothingIf<UserState>(got, { ...NO_META, mailboxes: [], quotas: [] });
+    }
+    const answers = answersOf(got.value, ...META_KINDS, "mailbox", "quota");
+    return ok({
+      ...metaOf(got.value),
+      mailboxes: this.#statesIn(got.value),
+      quotas: answers.flatMap((one) => (one.kind === "quota" ? [one.quota] : [])),
+    });
+  }
+
+  async meta(userid: string): Promise<Outcome<UserMeta>> {
+    const got = await this.#get({ kind: "meta", userid });
+    if (got.kind === "refused") return nothingIf(got, NO_META);
+    answersOf(got.value, ...META_KINDS);
+    return ok(metaOf(got.value));
+  }
+
+  mailboxes(names: readonly string[]): Promise<Outcome<readonly MailboxState[]>> {
+    return this.#states([...new Set(names)], (part) => ({ kind: "mailboxes", names: part }));
+  }
+
+  mailboxesByUniqueid(uniqueids: readonly string[]): Promise<Outcome<readonly MailboxState[]>> {
+    if (!isAtLeast(this.#peer, 3, 2)) {
+      const text = `${this.locator} is too old to find mailboxes by uniqueid`;
+      return Promise.resolve(refused("notSupported", text));
+    }
+    return this.#states([...new Set(uniqueids)], (part) => ({
+      kind: "uniqueids",
+      uniqueids: part,
+    }));
+  }
+
+  async #states(
+    wanted: readonly string[],
+    command: (part: readonly string[]) => GetCommand,
+  ): Promise<Outcome<readonly MailboxState[]>> {
+    const states: MailboxState[] = [];
+    for (let at = 0; at < wanted.length; at += NAMES) {
+      const got = await this.#get(command(wanted.slice(at, at + NAMES)));
+      if (got.kind === "refused") {
+        if (got.reason === "nonexistent") continue;
+        return got;
+      }
+      answersOf(got.value, "mailbox");
+      states.push(...this.#statesIn(got.value));
+    }
+    return ok(states);
+  }
+
+  #statesIn(reply: Reply): MailboxState[] {
+    const states = reply.answers.flatMap((one) => (one.kind === "mailbox" ? [one.state] : []));
+    for (const state of states) this.#memory.learn(state);
+    return this.#hidesSieve ? states.filter(({ type }) => type?.startsWith("f") !== true) : states;
+  }
+
+  async readMailbox(name: string): Promise<Outcome<MailboxReading>> {
+    const got = await this.#get({ kind: "fullmailbox", name });
+    if (got.kind === "refused") return got;
+    const [answer, ...others] = answersOf(got.value, "mailbox");
+    if (answer === undefined || others.length > 0) {
+      throw new AppError(
+        "protocol",
+        `${this.locator} answers with ${others.length} mailboxes more`,
+      );
+    }
+    this.#memory.learn(answer.state);
+    const { state, records = [] } = answer;
+    return ok({ state, records: recordsOf(ascending(records, name)) });
+  }
+
+  async message(address: MessageAddress): Promise<Outcome<MessageContent>> {
+    const { mailbox, uniqueid, uid, guid } = address;
+    const partition = this.#memory.partitionFor(
+      address.partition ?? this.#memory.find(mailbox)?.partition ?? null,
+    );
+    const received = new ReceivedMessage();
+    const command: GetCommand = { kind: "fetch", mailbox, uniqueid, partition, uid, guid };
+    const got = await this.#get(command, received);
+    if (got.kind === "refused") return got;
+    const where = `message ${uid} of ${mailbox}`;
+    const [answer] = answersOf(got.value, "message");
+    if (answer === undefined) return refused("nonexistent", `There is no ${where}`);
+    if (answer.file === null) {
+      return refused("damaged", `${where}: the server cannot give it, or finds it damaged`);
+    }
+    const digest = received.digest();
+    if (received.guid === guid && digest === guid) return ok(received.content());
+    received.release();
+    return refused("damaged", `${where} should be ${guid} and came as ${digest}`);
+  }
+
+  async annotations(name: string): Promise<Outcome<readonly Annotation[]>> {
+    // 3.6 answers GET ANNOTATION with nothing where a mailbox lies by uuid: its own line does say.
+    if (name !== "" && isAtLeast(this.#peer, 2, 5)) {
+      const found = await this.mailboxes([name]);
+      return found.kind === "refused" ? found : ok(found.value[0]?.annotations ?? []);
+    }
+    const got = await this.#get({ kind: "annotation", name });
+    if (got.kind === "refused") return nothingIf(got, []);
+    return ok(answersOf(got.value, "annotation").map(({ annotation }) => annotation));
+  }
+
+  async quota(root: string): ReturnType<WritablePlace["quota"]> {
+    const got = await this.#get({ kind: "quota", root });
+    if (got.kind === "refused") return nothingIf(got, undefined);
+    return ok(answersOf(got.value, "quota")[0]?.quota);
+  }
+
+  async sieveScript(userid: string, filename: string): Promise<Outcome<Uint8Array>> {
+    const got = await this.#get({ kind: "fetchSieve", userid, filename });
+    if (got.kind === "refused") return got;
+    const [script] = answersOf(got.value, "sieveContent");
+    if (script !== undefined) return ok(script.content);
+    return refused("nonexistent", `User ${userid} has no script ${filename}`);
+  }
+
+  openSession(): Promise<PlaceSession> {
+    const session = new SyncSession({
+      open: () => openLink(this.#options, "write"),
+      memory: this.#memory,
+      locator: this.locator,
+    });
+    return session.connect().then(() => session);
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await this.#last;
+    await this.#link?.dialogue.connection.close();
+    this.#link = undefined;
+  }
+
+  /** Sends a GET once those before it are answered. */
+  #get(command: GetCommand, files?: FileTaker): Promise<Outcome<Reply>> {
+    const turn = this.#last.then(() => this.#persistently(command, files));
+    this.#last = turn.catch(() => undefined); // its own caller is told
+    return turn;
+  }
+
+  async #persistently(command: GetCommand, files?: FileTaker): Promise<Outcome<Reply>> {
+    const { count, firstMs } = this.#options.retries ?? RETRIES;
+    for (let attempt = 0; ; attempt++) {
+      try {
+        return await this.#once(command, files);
+      } catch (error) {
+        this.#link?.dialogue.connection.destroy();
+        this.#link = undefined;
+        const isLost = error instanceof AppError && error.code === "unreachable";
+        if (!isLost || attempt >= count || this.#isClosed) throw error;
+        await Bun.sleep(Math.min(firstMs * 2 ** attempt, LONGEST_PAUSE_MS));
+      }
+    }
+  }
+
+  async #once(command: GetCommand, files?: FileTaker): Promise<Outcome<Reply>> {
+    this.#link ??= await openLink(this.#options, "read");
+    const reply = await this.#link.dialogue.command("GET", printGet(command), files);
+    return refusalIn(reply.status, `${this.locator}: ${whatOf(command)}`) ?? ok(reply);
+  }
+}
+
+const META_KINDS = ["seen", "subscriptions", "sieve"] as const;
+const NO_META: UserMeta = { seen: [], subscriptions: [], sieve: [] };
+
+function metaOf({ answers }: Reply): UserMeta {
+  return {
+    seen: answers.flatMap((one) => (one.kind === "seen" ? [one.seen] : [])),
+    subscriptions: answers.flatMap((one) => (one.kind === "subscriptions" ? one.names : [])),
+    sieve: answers.flatMap((one) => (one.kind === "sieve" ? [one.file] : [])),
+  };
+}
+
+/** What is not there is nothing where a place must not refuse it. */
+function nothingIf<Value>(refusal: Refusal, nothing: Value): Outcome<Value> {
+  return refusal.reason === "nonexistent" ? ok(nothing) : refusal;
+}
+
+/** Records by UID: the protocol promises an order that nobody checks. */
+function ascending(records: readonly MailRecord[], name: string): readonly MailRecord[] {
+  const sorted = records.toSorted((left, right) => left.uid - right.uid);
+  sorted.forEach((record, at) => {
+    if (record.uid === sorted[at + 1]?.uid) {
+      throw new AppError("protocol", `${name} has two records of uid ${record.uid}`);
+    }
+  });
+  return sorted;
+}
+
+function whatOf(command: GetCommand): string {
+  switch (command.kind) {
+    case "user":
+    case "meta":
+      return `user ${command.userid}`;
+    case "fetchSieve":
+      return `script ${command.filename} of ${command.userid}`;
+    case "fetch":
+      return `message ${command.uid} of ${command.mailbox}`;
+    case "fullmailbox":
+    case "annotation":
+      return `mailbox ${command.name}`;
+    case "quota":
+      return `quota ${command.root}`;
+    default:
+      return "mailboxes";
+  }
+}

@@ -1,0 +1,346 @@
+/**
+ * The APPLY half of a sync server: one connection of its own. What is staged lives as long as that: when the connection
+ * is lost every call throws, until `restart` begins anew with nothing staged. No change is ever sent twice.
+ */
+import { AppError } from "../../core/errors.ts";
+import { printLine } from "../../formats/dlist/print.ts";
+import { printApply } from "../../formats/sync/apply_command.ts";
+import { printGet } from "../../formats/sync/get_command.ts";
+import type { ApplyCommand, ApplyMailbox, ApplyRename, RestoreMailbox } from "../../model/apply.ts";
+import type { Guid } from "../../model/guid.ts";
+import { isIntermediate, type MailboxState } from "../../model/mailbox.ts";
+import { DONE, type Outcome, ok, type Refusal, refused } from "../../model/outcome.ts";
+import type {
+  ApplyOptions,
+  IncomingMessage,
+  MessageWriter,
+  PlaceSession,
+  ReserveRequest,
+} from "../place.ts";
+import { longestString, objectionTo, printSieve, putMailbox } from "./commands.ts";
+import type { Reply } from "./dialogue.ts";
+import type { KnownMailbox, PeerMemory } from "./memory.ts";
+import { isAtLeast, literalLimitOf, typeFor } from "./peer.ts";
+import { answersOf, refusalIn } from "./refusals.ts";
+import type { Link } from "./sign_in.ts";
+import { type StagedMessage, Upload } from "./upload.ts";
+
+export interface SyncSessionOptions {
+  readonly open: () => Promise<Link>;
+  readonly memory: PeerMemory;
+  /** For messages. */
+  readonly locator: string;
+}
+
+/** GUIDs of one RESERVE; Cyrus' own client asks for no more. */
+const RESERVE_GUIDS = 8193;
+
+interface Live {
+  readonly link: Link;
+  readonly upload: Upload;
+}
+
+export class SyncSession implements PlaceSession {
+  readonly #options: SyncSessionOptions;
+  readonly #staged = new Set<string>();
+  #live: Live | undefined;
+  /** Why the connection is lost. */
+  #lost: unknown;
+  #isForced = false;
+
+  constructor(options: SyncSessionOptions) {
+    this.#options = options;
+  }
+
+  /** Opens the connection, so that what is wrong with it is known before anything is staged. */
+  async connect(): Promise<Live> {
+    const link = await this.#options.open();
+    this.#isForced = false;
+    this.#live = {
+      link,
+      upload: new Upload({
+        dialogue: link.dialogue,
+        isStaged: (message) => this.#isStaged(message),
+        onStaged: (messages) => {
+          for (const message of messages) this.#staged.add(keyOf(message));
+        },
+      }),
+    };
+    return this.#live;
+  }
+
+  async reserve(request: ReserveRequest): Promise<Outcome<readonly Guid[]>> {
+    const { mailboxes, guids } = request;
+    const partition = this.#options.memory.partitionFor(request.partition);
+    const unknown = guids.filter((guid) => !this.#isStaged({ partition, guid }));
+    // Where there is no mailbox there is nothing to find (sync-protocol.md 5.2).
+    if (mailboxes.length === 0 || unknown.length === 0) return ok(unknown);
+    const missing = new Set<Guid>();
+    for (let at = 0; at < unknown.length; at += RESERVE_GUIDS) {
+      const part = unknown.slice(at, at + RESERVE_GUIDS);
+      const entry = printApply({ kind: "reserve", partition, mailboxes, guids: part });
+      const got = await this.#command("reserve", ({ link }) =>
+        link.dialogue.command("APPLY", entry),
+      );
+      if (got.kind === "refused") return got;
+      for (const answer of answersOf(got.value, "missing")) {
+        for (const guid of answer.guids) missing.add(guid);
+      }
+      for (const guid of part) if (!missing.has(guid)) this.#staged.add(keyOf({ partition, guid }));
+    }
+    return ok(guids.filter((guid) => missing.has(guid)));
+  }
+
+  stage(message: IncomingMessage): MessageWriter {
+    const { upload } = this.#alive();
+    const partition = this.#options.memory.partitionFor(message.partition);
+    const writer = upload.writer({ ...message, partition });
+    return {
+      write: (bytes) => this.#watched(writer.write(bytes)),
+      end: () => this.#watched(writer.end()),
+      abort: () => writer.abort(),
+    };
+  }
+
+  async flush(): Promise<Outcome> {
+    const { upload } = this.#alive();
+    if (!upload.isPoisoned) await this.#watched(upload.endBatch());
+    const trouble = upload.takeTrouble();
+    if (upload.isPoisoned) await this.restart();
+    return trouble ?? DONE;
+  }
+
+  async apply(command: ApplyCommand, options: ApplyOptions = {}): Promise<Outcome> {
+    if (options.force === true && !this.#isForced) {
+      const forced = await this.#force();
+      if (forced.kind === "refused") return forced;
+    }
+    const { memory } = this.#options;
+    switch (command.kind) {
+      case "mailbox":
+        return this.#applyMailbox(command);
+      case "restore":
+        return this.#sendMailbox(command, command.name);
+      case "sieve":
+        return this.#sendPrinted(command, printSieve(command));
+      case "rename":
+        return this.#rename(command);
+      case "unmailbox":
+        memory.forget(command.name);
+        return this.#sendPrinted(command);
+      case "unuser":
+        memory.forgetAll();
+        return this.#sendPrinted(command);
+      default:
+        return this.#sendPrinted(command);
+    }
+  }
+
+  /** Also the way back after the connection was lost. */
+  async restart(): Promise<void> {
+    this.#staged.clear();
+    const live = this.#live;
+    if (this.#lost === undefined && live !== undefined && !live.upload.isPoisoned) {
+      const got = await this.#command("restart", async ({ link }) => {
+        await link.dialogue.begin("RESTART");
+        return link.dialogue.finish();
+      });
+      live.upload.takeTrouble();
+      if (got.kind === "ok") return;
+    }
+    // Also after a message that was sent wrong: a new connection has nothing of it.
+    this.#live = undefined;
+    await live?.link.dialogue.connection.close();
+    this.#lost = undefined;
+    await this.#watched(this.connect());
+  }
+
+  async close(): Promise<void> {
+    const live = this.#live;
+    this.#live = undefined;
+    await live?.link.dialogue.connection.close();
+  }
+
+  /** FORCE. It lasts as long as the connection: the protocol has no way to end it. */
+  async #force(): Promise<Outcome> {
+    if (!isAtLeast(this.#alive().link.peer, 3, 6)) {
+      return refused("notSupported", `${this.#options.locator} is too old to be forced`);
+    }
+    const entry = printApply({ kind: "force" });
+    const got = await this.#command("force", ({ link }) => link.dialogue.command("APPLY", entry));
+    if (got.kind === "refused") return got;
+    this.#isForced = true;
+    return DONE;
+  }
+
+  async #sendPrinted(command: ApplyCommand, printed?: Uint8Array): Promise<Outcome> {
+    const what = whatOf(command);
+    const entry = printApply(command);
+    const limit = literalLimitOf(this.#alive().link.peer);
+    if (longestString(entry) > limit) return refused("notSupported", `${what}: ${tooLong(limit)}`);
+    const bytes = printed ?? printLine(entry.name, entry.value, { from: "client" });
+    const got = await this.#command(what, async ({ link }) => {
+      await link.dialogue.begin("APPLY", bytes);
+      return link.dialogue.finish();
+    });
+    return got.kind === "refused" ? got : DONE;
+  }
+
+  async #rename(command: ApplyRename): Promise<Outcome> {
+    const { memory } = this.#options;
+    const partition = memory.partitionFor(command.partition);
+    const known = memory.find(command.oldName);
+    memory.forget(command.oldName);
+    memory.forget(command.newName);
+    const outcome = await this.#sendPrinted({ ...command, partition });
+    if (outcome.kind === "refused" || known === undefined) return outcome;
+    memory.note(command.newName, { ...known, partition });
+    return outcome;
+  }
+
+  async #applyMailbox(command: ApplyMailbox): Promise<Outcome> {
+    const { memory } = this.#options;
+    const { link } = this.#alive();
+    const { name } = command.state;
+    const type = typeFor(link.peer, command.state.type);
+    if (typeof type === "object") return { ...type, text: `${name}: ${type.text}` };
+    if (isIntermediate(command.state)) return this.#sendMailbox(withType(command, type), name);
+    const known = memory.find(name);
+    const partition = known?.partition ?? memory.partitionFor(command.state.partition);
+    const objection = await this.#objectionTo(command, partition);
+    if (objection !== undefined) return objection;
+    const found = memory.find(name) ?? known;
+    const fitted = fit(withType(command, type), {
+      found,
+      partition,
+      isOld: !isAtLeast(link.peer, 3, 2),
+    });
+    const outcome = await this.#sendMailbox(fitted, name);
+    if (outcome.kind === "ok") memory.learn(fitted.state);
+    else memory.forget(name);
+    return outcome;
+  }
+
+  /** What Cyrus would answer with the end of its process is refused here (sync-protocol.md 4.4, 5.5). */
+  async #objectionTo(command: ApplyMailbox, partition: string): Promise<Refusal | undefined> {
+    const { peer } = this.#alive().link;
+    const { name } = command.state;
+    const limits = { literalBytes: literalLimitOf(peer), isCyrus: peer.software === "cyrus" };
+    const entry = printApply(command);
+    if (longestString(entry) > limits.literalBytes) {
+      return refused("notSupported", `${name}: ${tooLong(limits.literalBytes)}`);
+    }
+    let last = 0;
+    let unsent: { readonly uid: number; readonly guid: Guid } | undefined;
+    for await (const batch of command.records.batches()) {
+      for (const record of batch) {
+        const { uid, guid } = record;
+        const why = uid > last ? objectionTo(record, limits) : `it comes after uid ${last}`;
+        if (why !== undefined) return refused("notSupported", `Message ${uid} of ${name}: ${why}`);
+        last = uid;
+        if (!record.expunged && !this.#isStaged({ partition, guid })) unsent = { uid, guid };
+      }
+    }
+    if (unsent === undefined || !limits.isCyrus) return undefined;
+    const known = await this.#lastUidOf(name, unsent.uid);
+    if (known.kind === "refused") return known;
+    if (unsent.uid <= known.value) return undefined;
+    const text = `Message ${unsent.uid} of ${name} is new and was not sent: ${unsent.guid}`;
+    return refused("checksum", text);
+  }
+
+  /** The highest UID the server has, asked for only if what is known is less than `uid`. */
+  async #lastUidOf(name: string, uid: number): Promise<Outcome<number>> {
+    const { memory } = this.#options;
+    const known = memory.find(name)?.lastUid ?? 0;
+    if (uid <= known) return ok(known);
+    const entry = printGet({ kind: "mailboxes", names: [name] });
+    const got = await this.#command(`mailbox ${name}`, ({ link }) =>
+      link.dialogue.command("GET", entry),
+    );
+    if (got.kind === "refused") return got.reason === "nonexistent" ? ok(0) : got;
+    const [answer] = answersOf(got.value, "mailbox");
+    if (answer === undefined) memory.forget(name);
+    else memory.learn(answer.state);
+    return ok(answer?.state.lastUid ?? 0);
+  }
+
+  async #sendMailbox(command: ApplyMailbox | RestoreMailbox, name: string): Promise<Outcome> {
+    const verb = command.kind === "restore" ? "RESTORE" : "APPLY";
+    const got = await this.#command(`mailbox ${name}`, async ({ link }) => {
+      await link.dialogue.begin(verb, new Uint8Array());
+      const order = isAtLeast(link.peer, 3, 13) ? "master" : "3.2";
+      await putMailbox(command, (bytes) => link.dialogue.put(bytes), order);
+      return link.dialogue.finish();
+    });
+    return got.kind === "refused" ? got : DONE;
+  }
+
+  /** Sends a command after the messages before it. */
+  async #command(what: string, send: (live: Live) => Promise<Reply>): Promise<Outcome<Reply>> {
+    const live = this.#alive();
+    const reply = await this.#watched(live.upload.endBatch().then(() => send(live)));
+    return refusalIn(reply.status, `${this.#options.locator}: ${what}`) ?? ok(reply);
+  }
+
+  #alive(): Live {
+    if (this.#lost !== undefined) throw this.#lost;
+    if (this.#live !== undefined) return this.#live;
+    throw new AppError("unreachable", `The session with ${this.#options.locator} is closed`);
+  }
+
+  /** Notes the loss of the connection: from then on nobody knows what the server has of the last command. */
+  #watched<Value>(work: Promise<Value>): Promise<Value>;
+  #watched<Value>(work: Promise<Value> | undefined): Promise<Value> | undefined;
+  #watched<Value>(work: Promise<Value> | undefined): Promise<Value> | undefined {
+    return work?.catch((error: unknown) => {
+      this.#lost ??= error;
+      this.#live?.link.dialogue.connection.destroy();
+      throw error;
+    });
+  }
+
+  #isStaged(message: StagedMessage): boolean {
+    return this.#staged.has(keyOf(message));
+  }
+}
+
+function keyOf({ partition, guid }: StagedMessage): string {
+  return `${partition}\0${guid}`;
+}
+
+function tooLong(limit: number): string {
+  return `a value in it has more than the ${limit} bytes that the server takes`;
+}
+
+function withType(command: ApplyMailbox, type: string | undefined): ApplyMailbox {
+  const { type: _, ...state } = command.state;
+  return { ...command, state: type === undefined ? state : { ...state, type } };
+}
+
+interface Fit {
+  readonly found: KnownMailbox | undefined;
+  readonly partition: string;
+  /** Before 3.2, whose SYNC_CRC_ANNOT counts from another start: it cannot match and is left out. */
+  readonly isOld: boolean;
+}
+
+/** The keys that servers of some version miss: their absence would reset a value or refuse the command. */
+function fit(command: ApplyMailbox, { found, partition, isOld }: Fit): ApplyMailbox {
+  const { syncCrcAnnot, ...rest } = command.state;
+  const state: MailboxState = {
+    ...rest,
+    partition,
+    syncCrc: rest.syncCrc ?? 0,
+    ...(isOld || syncCrcAnnot === undefined ? {} : { syncCrcAnnot }),
+    lastAppenddate: rest.lastAppenddate ?? 0,
+    createdmodseq: rest.createdmodseq ?? found?.createdmodseq ?? 0n,
+  };
+  return { ...command, state };
+}
+
+function whatOf(command: ApplyCommand): string {
+  if ("name" in command) return `${command.kind} ${command.name}`;
+  if ("userid" in command) return `${command.kind} of ${command.userid}`;
+  return command.kind;
+}
