@@ -7,6 +7,7 @@ import { AppError } from "../../core/errors.ts";
 import { type GetCommand, printGet } from "../../formats/sync/get_command.ts";
 import type { Annotation } from "../../model/annotation.ts";
 import {
+  isIntermediate,
   type MailboxState,
   recordsOf,
   type UserMeta,
@@ -138,7 +139,9 @@ class SyncPlace implements WritablePlace {
   }
 
   #statesIn(reply: Reply): MailboxState[] {
-    const states = reply.answers.flatMap((one) => (one.kind === "mailbox" ? [one.state] : []));
+    const states = reply.answers.flatMap((one) =>
+      one.kind === "mailbox" ? [plain(one.state)] : [],
+    );
     for (const state of states) this.#memory.learn(state);
     return this.#hidesSieve ? states.filter(({ type }) => type?.startsWith("f") !== true) : states;
   }
@@ -155,7 +158,7 @@ class SyncPlace implements WritablePlace {
     }
     this.#memory.learn(answer.state);
     const { state, records = [] } = answer;
-    return ok({ state, records: recordsOf(ascending(records, name)) });
+    return ok({ state: plain(state), records: recordsOf(ascending(records, name)) });
   }
 
   async message(address: MessageAddress): Promise<Outcome<MessageContent>> {
@@ -258,6 +261,11 @@ function metaOf({ answers }: Reply): UserMeta {
     subscriptions: answers.flatMap((one) => (one.kind === "subscriptions" ? one.names : [])),
     sieve: answers.flatMap((one) => (one.kind === "sieve" ? [one.file] : [])),
   };
+}
+
+/** A placeholder of the tree has no ACL: servers say so as an empty one. */
+function plain(state: MailboxState): MailboxState {
+  return isIntermediate(state) && state.acl === "" ? { ...state, acl: null } : state;
 }
 
 /** What is not there is nothing where a place must not refuse it. */
