@@ -1,0 +1,287 @@
+/** A real sync_client replicates to `bobbin serve`, and never notices that it is not Cyrus. */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { recordsOf } from "../../src/model/mailbox.ts";
+import type { MailRecord } from "../../src/model/record.ts";
+import { type Lab, labIsThere, labUp } from "../support/lab.ts";
+import { type TestServer, testServer } from "../support/serve.ts";
+import { guidOf } from "../support/store_fixture.ts";
+import { verifyStore } from "../support/store_verify.ts";
+
+const LAB = join(import.meta.dir, "../support/cyrus-lab/lab");
+const hasLab = labIsThere();
+const isLong = process.env["BOBBIN_TEST_SIZE"] === "long";
+
+/** What a run of sync_client made the server do, without signing in and enabling. */
+async function sync(lab: Lab, server: TestServer, ...args: string[]): Promise<string[]> {
+  const before = server.log.length;
+  await lab.run("sync-client", "127.0.0.1", String(server.port), ...args);
+  return server.log.slice(before).flatMap((line) => {
+    const done = /(?:Did|Refused) a command .*command="([^"]+)"(.*)/.exec(line);
+    const [, command = "", rest = ""] = done ?? [];
+    return command === "" || command === "APPLY capabilities" ? [] : [`${command}${rest}`];
+  });
+}
+
+const applies = (commands: readonly string[]) => commands.filter((one) => one.startsWith("APPLY"));
+
+/** Runs once and once more: the second time there is nothing to do. */
+async function settles(lab: Lab, server: TestServer, ...args: string[]): Promise<void> {
+  const first = await sync(lab, server, ...args);
+  expect(first.length).toBeGreaterThan(0);
+  expect(applies(await sync(lab, server, ...args))).toEqual([]);
+}
+
+interface Setup {
+  readonly title: string;
+  readonly options: readonly string[];
+  readonly users: readonly string[];
+}
+
+const SETUPS: readonly Setup[] = [
+  { title: "uuid layout", options: ["--uuid-paths"], users: ["ann", "a.b"] },
+  {
+    title: "legacy layout, conversations, reverse ACLs",
+    options: ["--legacy-paths", "--conversations", "on", "--set", "reverseacls: yes"],
+    users: ["ann", "a.b"],
+  },
+];
+
+for (const { title, options, users } of SETUPS) {
+  describe.skipIf(!hasLab)(`sync_client of a real Cyrus, ${title}`, () => {
+    let lab: Lab;
+    let server: TestServer;
+
+    beforeAll(async () => {
+      server = await testServer({ level: "debug" });
+      lab = await labUp(...options);
+      for (const [number, user] of users.entries()) {
+        await lab.run("user", user);
+        await lab.run(
+          "fill",
+          user,
+          isLong ? "400" : "60",
+          "--seed",
+          String(number),
+          "--avg-kb",
+          "4",
+        );
+      }
+    });
+
+    afterAll(async () => {
+      await lab.down();
+      await server.stop();
+    });
+
+    test("-u brings each user over, and finds nothing to do the second time", async () => {
+      for (const user of users) await settles(lab, server, "-u", user);
+    });
+
+    test("-A and -m find nothing left to do", async () => {
+      expect(applies(await sync(lab, server, "-A"))).toEqual([]);
+      expect(applies(await sync(lab, server, "-m", "user.ann", "user.a^b"))).toEqual([]);
+    });
+
+    test("the store is sound, and holds every message", () => {
+      const contents = verifyStore(server.root);
+      expect(Object.keys(contents).length).toBeGreaterThan(10 * users.length);
+    });
+
+    test("what changes comes over too: flags, folders, deletes, renames", async () => {
+      const [user = ""] = users;
+      await lab.run("fill", user, "20", "--seed", "9", "--avg-kb", "4");
+      await settles(lab, server, "-u", user);
+      verifyStore(server.root);
+    });
+  });
+}
+
+describe.skipIf(!hasLab)("users of virtual domains", () => {
+  test("come over under their full names", async () => {
+    const server = await testServer({ level: "debug" });
+    const lab = await labUp("--conversations", "on");
+    const { conf } = lab;
+    await lab.down();
+    writeFileSync(
+      conf,
+      readFileSync(conf, "utf8").replace("virtdomains: off", "virtdomains: userid"),
+    );
+    await lab.run("up");
+    const commands = ["anne@example.com", "a.b@example.com", "anne@example.org"].flatMap((user) => [
+      `CREATE user/${user}`,
+      `CREATE user/${user.replace("@", "/Sub.folder@")}`,
+      `SETACL user/${user} admin lrswipkxtecda`,
+      `APPEND user/${user} {{From: <a@example.org>\\r\\nSubject: for ${user}\\r\\n\\r\\nhello\\r\\n}}`,
+    ]);
+    await talk(lab, commands);
+    for (const user of ["anne@example.com", "a.b@example.com", "anne@example.org"]) {
+      await settles(lab, server, "-u", user);
+      const found = await server.place.user(user);
+      const names = found.kind === "ok" ? found.value.mailboxes.map(({ name }) => name) : [];
+      const [name = "", domain = ""] = user.split("@");
+      const inbox = `${domain}!user.${name.replace(".", "^")}`;
+      expect(names.sort()).toEqual([inbox, `${inbox}.Sub^folder`]);
+    }
+    verifyStore(server.root);
+    await lab.down();
+    await server.stop();
+  });
+});
+
+/** Speaks IMAP as the administrator. */
+async function talk(lab: Lab, commands: readonly string[]): Promise<void> {
+  const child = Bun.spawn(["bash", LAB, "talk", lab.folder, "imap", "admin"], {
+    stdin: new Blob([commands.map((line) => `${line}\n`).join("")]),
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  const said = await new Response(child.stdout).text();
+  if ((await child.exited) !== 0 || /^\w+ (NO|BAD)/m.test(said)) throw new Error(said);
+}
+
+describe.skipIf(!hasLab)("the conflict ladder of a real sync_client", () => {
+  let lab: Lab;
+  let server: TestServer;
+
+  beforeAll(async () => {
+    server = await testServer({ level: "debug" });
+    lab = await labUp();
+    await lab.run("user", "eve", "--plain");
+    await lab.run("fill", "eve", "5", "--plain", "--avg-kb", "4");
+    await settles(lab, server, "-u", "eve");
+  });
+
+  afterAll(async () => {
+    await lab.down();
+    await server.stop();
+  });
+
+  /** The INBOX as the replica has it. */
+  async function inbox() {
+    const found = await server.place.readMailbox("user.eve");
+    if (found.kind === "refused") throw new Error(found.text);
+    const records: MailRecord[] = [];
+    for await (const batch of found.value.records.batches()) records.push(...batch);
+    return { state: found.value.state, records };
+  }
+
+  /** Changes the replica behind the master's back. */
+  async function change(records: readonly MailRecord[], messages: readonly Uint8Array[] = []) {
+    const session = await server.place.openSession();
+    for (const bytes of messages) {
+      const writer = session.stage({
+        partition: "default",
+        guid: guidOf(bytes),
+        size: bytes.length,
+      });
+      await writer.write(bytes);
+      await writer.end();
+    }
+    await session.flush();
+    const { state } = await inbox();
+    const highestmodseq = records.reduce(
+      (most, one) => (one.modseq > most ? one.modseq : most),
+      0n,
+    );
+    const lastUid = records.reduce((most, one) => Math.max(most, one.uid), state.lastUid);
+    const outcome = await session.apply({
+      kind: "mailbox",
+      state: { ...state, highestmodseq, lastUid, syncCrc: 0, syncCrcAnnot: 0 },
+      records: recordsOf(records),
+    });
+    expect(outcome).toEqual({ kind: "ok", value: undefined });
+    await session.close();
+  }
+
+  test("a flag set on the replica with a higher modseq is taken by the master", async () => {
+    const { state, records } = await inbox();
+    const [first] = records;
+    if (first === undefined) throw new Error("the INBOX is empty");
+    const modseq = state.highestmodseq + 5n;
+    const lastUpdated = Math.floor(Date.now() / 1000) + 100;
+    await change([{ ...first, flags: ["\\Flagged", "$FromReplica"], modseq, lastUpdated }]);
+    await lab.run("fill", "eve", "1", "--plain", "--seed", "2");
+    const commands = await sync(lab, server, "-u", "eve");
+    expect(commands.some((one) => one.startsWith("GET fullmailbox"))).toBe(true);
+    expect(applies(await sync(lab, server, "-u", "eve"))).toEqual([]);
+    const after = (await inbox()).records.find((one) => one.uid === first.uid);
+    expect(after?.flags).toEqual(["\\Flagged", "$FromReplica"]);
+  });
+
+  test("a message appended on the replica is fetched by the master", async () => {
+    const { state, records } = await inbox();
+    const bytes = Buffer.from("Subject: from the replica\r\n\r\nhello\r\n");
+    const [like] = records;
+    if (like === undefined) throw new Error("the INBOX is empty");
+    const modseq = state.highestmodseq + 1n;
+    const uid = state.lastUid + 1;
+    const added = { ...like, uid, modseq, guid: guidOf(bytes), size: bytes.length, flags: [] };
+    await change([{ ...added, annotations: [], cid: 0n, createdmodseq: modseq }], [bytes]);
+    const commands = await sync(lab, server, "-u", "eve");
+    expect(commands.some((one) => one.startsWith("GET fetch"))).toBe(true);
+    expect(applies(await sync(lab, server, "-u", "eve"))).toEqual([]);
+    expect((await inbox()).records.some((one) => one.guid === guidOf(bytes))).toBe(true);
+  });
+
+  test("the same UID with two messages: both survive under new UIDs", async () => {
+    const { state, records } = await inbox();
+    const bytes = Buffer.from("Subject: same uid\r\n\r\nreplica\r\n");
+    const [like] = records;
+    if (like === undefined) throw new Error("the INBOX is empty");
+    const modseq = state.highestmodseq + 1n;
+    const uid = state.lastUid + 1;
+    const added = { ...like, uid, modseq, guid: guidOf(bytes), size: bytes.length, flags: [] };
+    await change([{ ...added, annotations: [], cid: 0n, createdmodseq: modseq }], [bytes]);
+    const alive = async () => (await inbox()).records.filter((one) => !one.expunged);
+    const before = (await alive()).length;
+    await lab.run("fill", "eve", "1", "--plain", "--seed", "3");
+    await sync(lab, server, "-u", "eve");
+    expect(applies(await sync(lab, server, "-u", "eve"))).toEqual([]);
+    const after = await alive();
+    expect(after).toHaveLength(before + 1);
+    expect(after.some((one) => one.guid === guidOf(bytes))).toBe(true);
+    expect(after.some((one) => one.uid === uid)).toBe(false);
+    verifyStore(server.root);
+  });
+});
+
+describe.skipIf(!hasLab)("sync_client -r", () => {
+  const seconds = isLong ? 300 : 60;
+
+  test(`rolls for ${seconds} s under constant delivery and change, and leaves nothing undone`, async () => {
+    const server = await testServer({ level: "debug" });
+    const lab = await labUp("--set", "sync_log: yes");
+    await lab.run("user", "zoe");
+    const shutdown = join(lab.folder, "conf", "shutdown-rolling");
+    // It goes into the background and keeps its output open, which therefore must be nobody's pipe.
+    const rolling = ["-r", "-d", "1", "-F", shutdown];
+    const command = ["bash", LAB, "sync-client", lab.folder, "127.0.0.1", String(server.port)];
+    const child = Bun.spawn([...command, ...rolling], { stdout: "ignore", stderr: "ignore" });
+    expect(await child.exited).toBe(0);
+    try {
+      const storm = await lab.storm("zoe", seconds);
+      expect(storm.deliveries).toBeGreaterThan(seconds);
+      expect(storm.changes).toBeGreaterThan(seconds);
+      await quiet(server);
+    } finally {
+      // The client looks for this file after each cycle, and removes it when it goes.
+      writeFileSync(shutdown, "");
+      for (let tries = 0; existsSync(shutdown) && tries < 200; tries++) await Bun.sleep(100);
+    }
+    expect(applies(await sync(lab, server, "-u", "zoe"))).toEqual([]);
+    verifyStore(server.root);
+    await lab.down();
+    await server.stop();
+  });
+});
+
+/** Waits until the server has had nothing to do for a while. */
+async function quiet(server: TestServer): Promise<void> {
+  let lines = -1;
+  while (lines !== server.log.length) {
+    lines = server.log.length;
+    await Bun.sleep(4000);
+  }
+}
