@@ -1,29 +1,32 @@
 /**
  * Where a place is, as the command line names it: `cyrus:/var/spool/cyrus/mail`, `store:/srv/bobbin`,
- * or a bare path that is recognised by what lies there.
+ * `sync://user@host:2005`, or a bare path that is recognised by what lies there.
  */
 import { existsSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { AppError } from "../core/errors.ts";
+import { isSyncAddress, parseSyncAddress, type SyncAddress } from "./sync_address.ts";
 
 export type Locator =
   /** A partition's folder, one mailbox's folder, or an imapd.conf. */
   | { readonly kind: "cyrus"; readonly path: string }
-  | { readonly kind: "store"; readonly path: string };
+  | { readonly kind: "store"; readonly path: string }
+  | { readonly kind: "sync"; readonly address: SyncAddress };
 
-const KINDS: readonly Locator["kind"][] = ["cyrus", "store"];
+const KINDS = ["cyrus", "store"] as const;
 
 /** A scheme has two letters at least, so that nothing of Windows is one. */
 const SCHEME = /^([a-z]{2,}):(.*)$/s;
 
 /** Parses a PLACE. Throws AppError (usage) for a kind that is not known, (not_found) for no path. */
 export function parseLocator(text: string): Locator {
+  if (isSyncAddress(text)) return { kind: "sync", address: parseSyncAddress(text) };
   const [, scheme, rest = ""] = SCHEME.exec(text) ?? [];
   if (scheme === undefined || existsSync(text)) return recognise(resolve(text));
   const kind = KINDS.find((known) => known === scheme);
   if (kind === undefined) {
     throw new AppError("usage", `Cannot read place ${text}: no kind of place is called ${scheme}`, {
-      hint: `Known here: ${KINDS.map((known) => `${known}:PATH`).join(", ")}, or a bare path`,
+      hint: `Known here: ${KINDS.map((known) => `${known}:PATH`).join(", ")}, sync://USER@HOST, or a bare path`,
     });
   }
   if (rest === "") throw new AppError("usage", `Cannot read place ${text}: the path is empty`);
