@@ -10,11 +10,11 @@ import { EXIT } from "./exit.ts";
 import { bytesOfArgument } from "./names.ts";
 import { openPlace } from "./open_place.ts";
 import { readOwner, recordsIn } from "./place_contents.ts";
-import { addPlaceOptions } from "./place_options.ts";
 import { granted, refusalError } from "./refusal.ts";
 
 export const registerCat: Register = (program, handle) => {
-  addPlaceOptions(program.command("cat"))
+  program
+    .command("cat")
     .summary("one message, checked, byte for byte")
     .description(
       "Prints a message once its SHA-1 is known to be right: by GUID, from whichever mailbox holds it\n" +
@@ -29,7 +29,7 @@ export const registerCat: Register = (program, handle) => {
 const runCat: Handler = async (args, options, env) => {
   const [text = "", message = ""] = args as readonly [string, string];
   refuseOutput(options["raw"] === true, env);
-  const place = await openPlace(text, options);
+  const place = await openPlace(text);
   try {
     const guid = message.toLowerCase();
     const content = isGuid(guid)

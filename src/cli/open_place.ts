@@ -1,48 +1,107 @@
-/** From a PLACE on the command line to a place: the one function that knows every kind. */
-import { statSync } from "node:fs";
-import { AppError } from "../core/errors.ts";
+/** From a PLACE on the command line to a place: the one table that knows every kind. */
+import { readFileSync, statSync } from "node:fs";
+import type { Command } from "commander";
+import { AppError, errnoOf } from "../core/errors.ts";
 import { cyrusPlace } from "../places/cyrus/cyrus_place.ts";
 import { spoolSource } from "../places/cyrus/spool_source.ts";
-import { parseLocator } from "../places/locator.ts";
+import { type PlaceLocator, parsePlace } from "../places/locator.ts";
 import type { Place, WritablePlace } from "../places/place.ts";
 import { openStorePlace } from "../places/store/store_place.ts";
 import { openSyncPlace } from "../places/sync/sync_place.ts";
-import { syncOptionsOf } from "./place_options.ts";
+import { printSyncAddress } from "../places/sync_address.ts";
+import { readPassword } from "./secrets.ts";
 
-type Options = Readonly<Record<string, unknown>>;
-
-/**
- * Opens the place that `text` names, for reading. The caller closes it. `options` are those of
- * `addPlaceOptions`. Throws AppError.
- */
-export async function openPlace(text: string, options: Options = {}): Promise<Place> {
-  const locator = parseLocator(text);
-  switch (locator.kind) {
-    case "cyrus":
-      if (statSync(locator.path).isDirectory())
-        return cyrusPlace(spoolSource({ data: locator.path }));
-      throw new AppError("usage", `Cannot read ${text}: it is not the folder of a spool`);
-    case "store":
-      return openStorePlace(locator.path);
-    case "sync":
-      return openSyncPlace(syncOptionsOf(locator.address, options));
-  }
+/** What sync servers need beside their address; `addPlaceOptions` declares them. */
+export interface PlaceOptions {
+  readonly passwordFile?: string;
+  /** PEM file of the authorities to trust. */
+  readonly ca?: string;
+  readonly insecure?: boolean;
+  readonly allowPlaintext?: boolean;
+  readonly compress?: boolean;
+  readonly partition?: string;
 }
 
-/** Opens the place that `text` names, to be written. The caller closes it. Throws AppError. */
+/** Declares the options of `PlaceOptions`. */
+export function addPlaceOptions(command: Command): Command {
+  return command
+    .option("--password-file <file>", "password of a sync server (- is stdin; or BOBBIN_PASSWORD)")
+    .option("--ca <file>", "trust these authorities (PEM) instead of the system's")
+    .option("--insecure", "take any certificate: whoever sits on the way can read and change all")
+    .option("--allow-plaintext", "send the password without TLS to another machine")
+    .option("--compress", "DEFLATE where the server offers it: for slow lines")
+    .option("--partition <name>", "of a sync server, for mailboxes whose own it does not have");
+}
+
+type Kind = PlaceLocator["kind"];
+
+interface Opener<Found extends PlaceLocator> {
+  readonly read: (locator: Found, options: PlaceOptions) => Promise<Place>;
+  /** Left out where the kind cannot be written. */
+  readonly write?: (locator: Found, options: PlaceOptions) => Promise<WritablePlace>;
+}
+
+const openStore = async ({ path }: { readonly path: string }) => openStorePlace(path);
+
+const OPENERS: { readonly [Name in Kind]: Opener<Extract<PlaceLocator, { kind: Name }>> } = {
+  cyrus: {
+    read: async ({ path }) => {
+      if (statSync(path).isDirectory()) return cyrusPlace(spoolSource({ data: path }));
+      throw new AppError("usage", `Cannot read ${path}: it is not the folder of a spool`);
+    },
+  },
+  store: { read: openStore, write: openStore },
+  sync: { read: openSync, write: openSync },
+};
+
+function openerOf(locator: PlaceLocator): Opener<PlaceLocator> {
+  return OPENERS[locator.kind] as Opener<PlaceLocator>; // each takes its own kind
+}
+
+/** Opens the place that `text` names, for reading. The caller closes it. Throws AppError. */
+export async function openPlace(text: string, options: PlaceOptions = {}): Promise<Place> {
+  const locator = parsePlace(text);
+  return openerOf(locator).read(locator, options);
+}
+
+/** Opens the place that `text` names, for writing. The caller closes it. Throws AppError. */
 export async function openWritablePlace(
   text: string,
-  options: Options = {},
+  options: PlaceOptions = {},
 ): Promise<WritablePlace> {
-  const locator = parseLocator(text);
-  switch (locator.kind) {
-    case "store":
-      return openStorePlace(locator.path);
-    case "sync":
-      return openSyncPlace(syncOptionsOf(locator.address, options));
-    case "cyrus":
-      throw new AppError("usage", `Cannot write to ${text}: a Cyrus spool is only read`, {
-        hint: "Write to a store, or to the running Cyrus: sync://USER@HOST",
-      });
+  const locator = parsePlace(text);
+  const { write } = openerOf(locator);
+  if (write !== undefined) return write(locator, options);
+  const kinds = Object.entries(OPENERS).filter(([, opener]) => opener.write !== undefined);
+  throw new AppError("usage", `Cannot write to ${text}: a ${locator.kind} place is only read`, {
+    hint: `Places that can be written: ${kinds.map(([name]) => name).join(", ")}`,
+  });
+}
+
+async function openSync(
+  { address }: Extract<PlaceLocator, { kind: "sync" }>,
+  options: PlaceOptions,
+): Promise<WritablePlace> {
+  const { passwordFile: file, ca, insecure, partition } = options;
+  const secret = { file, credential: "bobbin.password" };
+  let password: Promise<string> | undefined;
+  return openSyncPlace({
+    address,
+    password: () => {
+      password ??= readPassword({ ...secret, prompt: `Password for ${printSyncAddress(address)}` });
+      return password;
+    },
+    trust: { ca: ca === undefined ? undefined : readText(ca), insecure },
+    allowPlaintext: options.allowPlaintext ?? false,
+    compress: options.compress ?? false,
+    ...(partition !== undefined && { partition }),
+  });
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    throw new AppError("io", `Cannot read ${path}: ${errnoOf(error)}`, { cause: error });
   }
 }

@@ -19,3 +19,35 @@ export function countOption(value: string): number {
 export function choiceOption(flags: string, text: string, choices: readonly string[]): Option {
   return new Option(flags, text).choices([...choices]);
 }
+
+/** Whole seconds, from 1 on. */
+export function secondsOption(value: string): number {
+  const seconds = Number(value);
+  if (!/^\d{1,6}$/.test(value) || seconds < 1) {
+    throw new InvalidArgumentError("a whole number of seconds from 1 on is wanted");
+  }
+  return seconds;
+}
+
+/** A whole number from 0 to 100. */
+export function percentOption(value: string): number {
+  if (!/^\d{1,3}$/.test(value) || Number(value) > 100) {
+    throw new InvalidArgumentError("a percentage from 0 to 100 is wanted");
+  }
+  return Number(value);
+}
+
+const BYTE_UNITS: Readonly<Record<string, number>> = {
+  ...{ "": 1, k: 1e3, m: 1e6, g: 1e9 },
+  ...{ ki: 1024, mi: 1024 ** 2, gi: 1024 ** 3 },
+};
+
+/** `100MB/s`, `2.5MiB`, `500000`: bytes a second. */
+export function byteRateOption(value: string): number {
+  const [, digits, unit = ""] = /^(\d+(?:\.\d+)?)\s*([kmg]i?)?b?(?:\/s)?$/i.exec(value) ?? [];
+  const rate = Number(digits) * (BYTE_UNITS[unit.toLowerCase()] ?? 1);
+  if (digits === undefined || rate < 1) {
+    throw new InvalidArgumentError("bytes a second are wanted, like 100MB/s");
+  }
+  return rate;
+}

@@ -1,147 +1,191 @@
 /** `bobbin replicate USER… --from A --to B`: bring B what A holds. A is never written. */
 import { AppError } from "../core/errors.ts";
-import { escapeText } from "../core/escape.ts";
-import { parseLocator } from "../places/locator.ts";
+import type { Owner } from "../model/names.ts";
+import type { Outcome } from "../model/outcome.ts";
 import type { Place, WritablePlace } from "../places/place.ts";
-import { openStorePlace } from "../places/store/store_place.ts";
-import type { Extra, Step } from "../replicate/plan.ts";
-import { nameOf, replicateUser } from "../replicate/run.ts";
+import { notCompared } from "../replicate/holds.ts";
+import { ownerName } from "../replicate/owner_state.ts";
+import { replicateOwners } from "../replicate/owners.ts";
+import type { ReplicateResult } from "../replicate/run.ts";
 import type { CommandEnv, CommandResult, Handler, Register } from "./command.ts";
-import { EXIT, type ExitCode, worstExit } from "./exit.ts";
-import { bytesOfArgument, displayName } from "./names.ts";
-import { openPlace } from "./open_place.ts";
-import { granted } from "./refusal.ts";
-import { formatBytes } from "./text.ts";
+import { EXIT, type ExitCode, exitOf, worstExit } from "./exit.ts";
+import { textOfName } from "./names.ts";
+import { addPlaceOptions, openPlace, openWritablePlace, type PlaceOptions } from "./open_place.ts";
+import { byteRateOption, countOption, percentOption, secondsOption } from "./options.ts";
+import { chosenOwners } from "./owners.ts";
+import { refusalError } from "./refusal.ts";
+import { reportEvents } from "./replicate_report.ts";
+import { formatBytes, plural } from "./text.ts";
 
 export const registerReplicate: Register = (program, handle) => {
-  program
+  const command = program
     .command("replicate")
     .summary("bring one place what another holds")
     .description(
-      "Brings B the mailboxes, messages, flags and settings that A holds of each USER, or of every user\n" +
-        "A can list. A is never written. What only B has stays, is listed, and makes the exit code 1.",
+      "Brings B the mailboxes, messages, flags and settings that A holds of each USER, and proves that they\n" +
+        "are there. A is never written. What only B has stays, is listed, and makes the exit code 1.",
     )
-    .argument("[user...]", "users to bring over; all of A's without one")
-    .requiredOption("--from <place>", "where the mail is")
-    .requiredOption("--to <place>", "where it is to be: a store")
+    .argument("[user...]", "users to bring over")
+    .requiredOption("--from <place>", "A: where the mail is")
+    .requiredOption("--to <place>", "B: where it is to be")
+    .option("--all", "every user and shared mailbox that A can list")
+    .option("--shared", "USER is the first part of shared mailboxes' names instead")
     .option("-n, --dry-run", "print the plan, write nothing")
-    .option("--check", "with --dry-run: exit 1 if anything would be done")
-    .action(handle(runReplicate));
+    .option("--check", "like --dry-run, and exit 1 if steps remain")
+    .option("--mirror", "make B equal: what only B has is deleted there")
+    .option(
+      "--allow-delete <percent>",
+      "of a user's messages or mailboxes at B (20)",
+      percentOption,
+    )
+    .option("--rate <bytes>", "of messages a second over all jobs, like 100MB/s", byteRateOption)
+    .option("--timeout <seconds>", "give up a user after this long", secondsOption)
+    .option("--jobs <n>", "users at a time (2)", countOption);
+  addPlaceOptions(command).action(handle(runReplicate));
 };
 
+interface ReplicateFlags extends PlaceOptions {
+  readonly from: string;
+  readonly to: string;
+  readonly all?: boolean;
+  readonly shared?: boolean;
+  readonly dryRun?: boolean;
+  readonly check?: boolean;
+  readonly mirror?: boolean;
+  readonly allowDelete?: number;
+  readonly rate?: number;
+  readonly timeout?: number;
+  readonly jobs?: number;
+}
+
+const ALLOW_DELETE_PERCENT = 20;
+const JOBS = 2;
+
 const runReplicate: Handler = async (args, options, env) => {
-  const given = (args[0] ?? []) as readonly string[];
-  const source = await openPlace(String(options["from"]));
+  const flags = options as unknown as ReplicateFlags; // as commander was told above
+  const users = (args[0] ?? []) as readonly string[];
+  if (users.length > 0 === (flags.all === true)) {
+    throw new AppError("usage", "Cannot tell whom to replicate: name users, or say --all");
+  }
+  const isDry = flags.dryRun === true || flags.check === true;
+  const source = await openPlace(flags.from, flags);
   try {
-    const target = openTarget(String(options["to"]));
+    const target = isDry ? undefined : await openWritablePlace(flags.to, flags);
+    const reading = target ?? (await openPlace(flags.to, flags));
     try {
-      const users = given.length > 0 ? given.map(bytesOfArgument) : await usersOf(source);
-      return await replicateAll(users, { source, target, env, options });
+      const choice = { users, shared: flags.shared === true };
+      const listing = flags.mirror === true ? [source, reading] : [source];
+      const owners = chosenOwners(choice, listing);
+      return await runAll(owners, { source, reading, target, flags, env });
     } finally {
-      await target.close();
+      await reading.close();
     }
   } finally {
     await source.close();
   }
 };
 
-function openTarget(text: string): WritablePlace {
-  const locator = parseLocator(text);
-  if (locator.kind === "store") return openStorePlace(locator.path);
-  throw new AppError("usage", `Cannot write to ${text}: only a store can be written`, {
-    hint: "Make one with `bobbin store init FOLDER`.",
-  });
-}
-
-async function usersOf(source: Place): Promise<string[]> {
-  const users: string[] = [];
-  for await (const owner of granted(await source.owners())) {
-    if (owner.kind === "user") users.push(owner.userid);
-  }
-  return users;
-}
-
 interface Run {
   readonly source: Place;
-  readonly target: WritablePlace;
+  readonly reading: Place;
+  /** Undefined for a dry run. */
+  readonly target: WritablePlace | undefined;
+  readonly flags: ReplicateFlags;
   readonly env: CommandEnv;
-  readonly options: Readonly<Record<string, unknown>>;
 }
 
-async function replicateAll(users: readonly string[], run: Run): Promise<CommandResult> {
-  const { options, env } = run;
-  const totals = { users: users.length, steps: 0, failures: 0, extras: 0, messages: 0, bytes: 0 };
-  const exits: ExitCode[] = [];
-  for (const userid of users) {
-    const done = await replicateOne(userid, run);
-    totals.steps += done.steps;
-    totals.failures += done.failures;
-    totals.extras += done.extras;
-    totals.messages += done.messages;
-    totals.bytes += done.bytes;
-  }
-  const dryRun = options["dryRun"] === true;
-  if (totals.failures > 0) exits.push(EXIT.partial);
-  if (!dryRun && totals.extras > 0) exits.push(EXIT.damage);
-  if (dryRun && options["check"] === true && totals.steps > 0) exits.push(EXIT.damage);
-  const verb = dryRun ? "would be done" : "done";
-  env.output.line(
-    `${totals.users} users, ${totals.steps} steps ${verb}, ` +
-      `${totals.messages} messages (${formatBytes(totals.bytes)}), ${totals.failures} failed`,
-  );
-  return { exit: worstExit(exits), summary: totals };
+interface Totals {
+  users: number;
+  failedUsers: number;
+  steps: number;
+  differences: number;
+  failures: number;
+  messages: number;
+  bytes: number;
 }
 
-interface UserTotals {
-  readonly steps: number;
-  readonly failures: number;
-  readonly extras: number;
-  readonly messages: number;
-  readonly bytes: number;
-}
-
-async function replicateOne(
-  userid: string,
-  { source, target, env, options }: Run,
-): Promise<UserTotals> {
-  const { output } = env;
-  const show = (name: string): string =>
-    escapeText(displayName(name, { internal: env.internalNames }));
-  const done = await replicateUser(source, target, {
-    userid,
-    dryRun: options["dryRun"] === true,
-    events: {
-      step: (step) => {
-        output.object({ type: "step", user: userid, step: kindOf(step), name: nameOf(step) });
-        output.line(`${escapeText(userid)}: ${kindOf(step)} ${show(nameOf(step))}`);
-      },
-      failed: (name, { reason, text }) => {
-        output.error(`User ${userid}, mailbox ${show(name)}: ${text}`, {
-          user: userid,
-          name,
-          reason,
-        });
+async function runAll(owners: AsyncGenerator<Owner, void>, run: Run): Promise<CommandResult> {
+  const { source, reading, target, flags, env } = run;
+  const totals: Totals = {
+    ...{ users: 0, failedUsers: 0, steps: 0, differences: 0 },
+    ...{ failures: 0, messages: 0, bytes: 0 },
+  };
+  const refusals: AppError[] = [];
+  await replicateOwners(
+    owners,
+    { source, target: reading, open: target && (() => target.openSession()) },
+    {
+      mode: flags.mirror === true ? "mirror" : "merge",
+      allowDelete: flags.allowDelete ?? ALLOW_DELETE_PERCENT,
+      jobs: flags.jobs ?? JOBS,
+      bytesPerSecond: flags.rate,
+      timeoutMs: flags.timeout === undefined ? undefined : flags.timeout * 1000,
+      events: (owner) => reportEvents(owner, env),
+      done: (owner, result) => {
+        totals.users += 1;
+        const error = errorOf(result);
+        if (error !== undefined) refusals.push(tellRefused(owner, error, env));
+        else if ("value" in result) addUp(totals, result.value);
       },
     },
-  });
-  if (done.kind === "refused") {
-    output.error(`User ${userid}: ${done.text}`, { user: userid, reason: done.reason });
-    return { steps: 0, failures: 1, extras: 0, messages: 0, bytes: 0 };
+  );
+  totals.failedUsers = refusals.length;
+  const unheld = notCompared(source.holds, reading.holds);
+  if (unheld.length > 0) env.output.talk(`Not held by both places: ${unheld.join(", ")}`);
+  tellTotals(totals, run);
+  return {
+    exit: exitFor(totals, refusals, flags),
+    summary: { ...totals, notCompared: unheld, dryRun: target === undefined },
+  };
+}
+
+function errorOf(result: Outcome<ReplicateResult> | AppError): AppError | undefined {
+  if (result instanceof AppError) return result;
+  return result.kind === "refused" ? refusalError(result) : undefined;
+}
+
+function tellRefused(owner: Owner, error: AppError, { output }: CommandEnv): AppError {
+  const user = textOfName(ownerName(owner));
+  output.error(`User ${user}: ${error.message}`, { user, code: error.code });
+  const isBrake = error.code === "refused" && error.message.includes("would be deleted");
+  const hint = isBrake ? "Allow it with --allow-delete PERCENT, once you know why" : error.hint;
+  if (hint !== undefined) output.talk(`  ${hint}`);
+  return error;
+}
+
+function addUp(totals: Totals, result: ReplicateResult): void {
+  totals.steps += result.steps;
+  totals.differences += result.leftovers;
+  totals.failures += result.failures;
+  totals.messages += result.messages;
+  totals.bytes += result.bytes;
+}
+
+function tellTotals(totals: Totals, { target, env }: Run): void {
+  const { users, steps, messages, bytes, differences, failures, failedUsers } = totals;
+  const parts = [
+    plural(users, "user"),
+    `${plural(steps, "step")} ${target === undefined ? "to do" : "done"}`,
+    ...(target === undefined
+      ? []
+      : [`${plural(messages, "message")} sent (${formatBytes(bytes)})`]),
+    ...(differences > 0 ? [`${plural(differences, "difference")} left`] : []),
+    ...(failures + failedUsers > 0 ? [`${failures + failedUsers} failed`] : []),
+  ];
+  env.output.line(parts.join(", "));
+}
+
+/** One user alone who was refused gives the reason's own code; of many it is "done in part". */
+function exitFor(totals: Totals, refusals: readonly AppError[], flags: ReplicateFlags): ExitCode {
+  const [first] = refusals;
+  if (first !== undefined && refusals.length === totals.users) {
+    const codes = new Set(refusals.map(({ code }) => exitOf(code)));
+    if (codes.size === 1) return exitOf(first.code);
   }
-  const { plan, failures, messages, bytes } = done.value;
-  for (const extra of plan.extras) tellExtra(extra, { userid, env, show });
-  return { steps: plan.steps.length, failures, extras: plan.extras.length, messages, bytes };
-}
-
-function kindOf(step: Step): string {
-  if (step.kind === "apply") return step.command.kind;
-  return step.isNew ? "create" : "update";
-}
-
-function tellExtra(
-  { kind, name }: Extra,
-  { userid, env, show }: { userid: string; env: CommandEnv; show: (name: string) => string },
-): void {
-  env.output.object({ type: "difference", user: userid, kind, name, only: "to" });
-  env.output.line(`${escapeText(userid)}: only the target has ${kind} ${show(name)}`);
+  const isLeft = totals.differences > 0 && flags.dryRun !== true;
+  const remains = flags.check === true && totals.steps + totals.differences > 0;
+  return worstExit([
+    ...(totals.failures + totals.failedUsers > 0 ? [EXIT.partial] : []),
+    ...(isLeft || remains ? [EXIT.damage] : []),
+  ]);
 }

@@ -12,7 +12,7 @@ import { type ListenAt, startServer } from "../server/listener.ts";
 import { inheritedSockets, notifyManager } from "../server/systemd.ts";
 import type { Handler, Register } from "./command.ts";
 import { EXIT } from "./exit.ts";
-import { choiceOption, collect, countOption } from "./options.ts";
+import { choiceOption, collect, countOption, secondsOption } from "./options.ts";
 import { VERSION } from "./version.ts";
 
 export const registerServe: Register = (program, handle) => {
@@ -156,14 +156,6 @@ function addressOf(text: string): { host: string; port: number } {
     throw new AppError("usage", `Cannot listen on ${text}: expected ADDRESS:PORT`);
   }
   return { host: v6 ?? (name || "::"), port };
-}
-
-function secondsOption(value: string): number {
-  const seconds = Number(value);
-  if (!/^\d{1,6}$/.test(value) || seconds < 1) {
-    throw new AppError("usage", `${value} is no number of seconds from 1 on`);
-  }
-  return seconds;
 }
 
 function ended(signal: AbortSignal): Promise<void> {

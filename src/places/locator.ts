@@ -1,6 +1,6 @@
 /**
  * Where a place is, as the command line names it: `cyrus:/var/spool/cyrus/mail`, `store:/srv/bobbin`,
- * `sync://user@host:2005`, or a bare path that is recognised by what lies there.
+ * or a bare path that is recognised by what lies there.
  */
 import { existsSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
@@ -10,17 +10,25 @@ import { isSyncAddress, parseSyncAddress, type SyncAddress } from "./sync_addres
 export type Locator =
   /** A partition's folder, one mailbox's folder, or an imapd.conf. */
   | { readonly kind: "cyrus"; readonly path: string }
-  | { readonly kind: "store"; readonly path: string }
-  | { readonly kind: "sync"; readonly address: SyncAddress };
+  | { readonly kind: "store"; readonly path: string };
 
-const KINDS = ["cyrus", "store"] as const;
+/** Any place: on this machine, or a sync server. */
+export type PlaceLocator = Locator | { readonly kind: "sync"; readonly address: SyncAddress };
+
+const KINDS: readonly Locator["kind"][] = ["cyrus", "store"];
 
 /** A scheme has two letters at least, so that nothing of Windows is one. */
 const SCHEME = /^([a-z]{2,}):(.*)$/s;
 
-/** Parses a PLACE. Throws AppError (usage) for a kind that is not known, (not_found) for no path. */
+/** Parses any PLACE. Throws AppError (usage) for a kind that is not known, (not_found) for no path. */
+export function parsePlace(text: string): PlaceLocator {
+  return isSyncAddress(text)
+    ? { kind: "sync", address: parseSyncAddress(text) }
+    : parseLocator(text);
+}
+
+/** Parses a PLACE on this machine. Throws AppError (usage) for a kind that is not known, (not_found) for no path. */
 export function parseLocator(text: string): Locator {
-  if (isSyncAddress(text)) return { kind: "sync", address: parseSyncAddress(text) };
   const [, scheme, rest = ""] = SCHEME.exec(text) ?? [];
   if (scheme === undefined || existsSync(text)) return recognise(resolve(text));
   const kind = KINDS.find((known) => known === scheme);

@@ -1,200 +1,231 @@
 /**
- * What has to be done so that B holds what A holds of one user: two states in, steps out, nothing touched.
- * Mailboxes are paired by uniqueid (sync-protocol.md 5.4). This is the merge: what only B has stays and
- * is named as extra. Records are not looked at here: of a mailbox that differs, those that B cannot
- * know yet are sent, and a B that is ahead of A refuses.
+ * What has to be done so that the target holds what the source holds of one owner: two states in, steps out,
+ * nothing touched. Mailboxes are paired by uniqueid (sync-protocol.md 5.4). *Merge* leaves what only the target
+ * has, and names it; *mirror* makes the target equal. What goes on inside a mailbox is planned from its
+ * records, in content.ts.
  */
-import { sameAnnotations } from "../model/annotation.ts";
 import type { ApplyCommand } from "../model/apply.ts";
-import type { MailboxState, SeenState, UserState } from "../model/mailbox.ts";
+import { isIntermediate, type MailboxState, type UserState } from "../model/mailbox.ts";
+import { isBelow, isInbox, type Owner, parseName } from "../model/names.ts";
 import type { Holds } from "../places/place.ts";
+import { differingFields, differingSums, stateToSend } from "./mailbox_state.ts";
+import { planMeta } from "./plan_meta.ts";
+import { orderRenames, type Rename } from "./renames.ts";
 
-/** Brings one mailbox up to date: records above these two, and all of the state. */
+export type Mode = "merge" | "mirror";
+
+/** Brings the content and the state of one mailbox. */
 export interface MailboxStep {
   readonly kind: "mailbox";
+  /** Its name at both sides once the renames are done. */
   readonly name: string;
-  readonly uniqueid: string;
-  /** B has it not yet. */
-  readonly isNew: boolean;
-  /** Records up to this modseq are known to B; 0 sends all. */
-  readonly knownModseq: bigint;
-  /** Messages up to this UID are at B. */
-  readonly knownUid: number;
+  readonly ours: MailboxState;
+  /** The target's, under its new name; undefined for one to be made. */
+  readonly theirs: MailboxState | undefined;
+  /** The target's name for it before the renames. */
+  readonly nameBefore: string;
+  /**
+   * `all`: the target has no records. `newer`: those above the target's highestmodseq, for it is plainly
+   * behind. `compare`: every record of both.
+   */
+  readonly records: "all" | "newer" | "compare";
 }
 
-export type Step = MailboxStep | { readonly kind: "apply"; readonly command: ApplyCommand };
+export type Step =
+  | MailboxStep
+  | { readonly kind: "rename"; readonly rename: Rename; readonly command: ApplyCommand }
+  | { readonly kind: "delete"; readonly state: MailboxState }
+  | { readonly kind: "deleteUser"; readonly userid: string }
+  /** A script, whose bytes are fetched when its turn comes. */
+  | { readonly kind: "sieve"; readonly filename: string; readonly lastUpdate: number }
+  | { readonly kind: "apply"; readonly command: ApplyCommand };
 
-/** Something that only B has. */
-export interface Extra {
-  readonly kind: "mailbox" | "subscription" | "sieve script" | "quota";
+/** What stays different after a merge: what only the target has, or has instead. It is named. */
+export interface Leftover {
+  readonly kind: "mailbox" | "message" | "flags" | "subscription" | "sieve" | "quota";
   readonly name: string;
+  readonly uid?: number;
+  readonly text: string;
 }
 
 export interface Plan {
   readonly steps: readonly Step[];
-  readonly extras: readonly Extra[];
+  readonly leftovers: readonly Leftover[];
 }
 
 export interface PlanRequest {
-  readonly userid: string;
+  readonly owner: Owner;
+  readonly mode: Mode;
   readonly source: UserState;
   readonly target: UserState;
-  /** What both places hold: nothing else is compared or asked for. */
+  /** What both places hold. */
   readonly holds: Holds;
 }
 
-/** The steps for one user, in the order in which they must be done. */
-export function planUser(request: PlanRequest): Plan {
+/** The steps for one owner, in the order in which they are to be done. */
+export function planOwner(request: PlanRequest): Plan {
+  const { owner, mode, source, target } = request;
+  const isGone = source.mailboxes.length === 0 && (source.unreadable ?? []).length === 0;
+  if (isGone && owner.kind === "user") {
+    const mailboxes = target.mailboxes.map(({ name }) => leftoverMailbox(name));
+    if (mode === "merge" || mailboxes.length === 0) return { steps: [], leftovers: mailboxes };
+    return { steps: [{ kind: "deleteUser", userid: owner.userid }], leftovers: [] };
+  }
   const mailboxes = planMailboxes(request);
-  const meta = planMeta(request);
+  if (owner.kind === "shared") return mailboxes;
+  const meta = planMeta({ ...request, userid: owner.userid });
   return {
     steps: [...mailboxes.steps, ...meta.steps],
-    extras: [...mailboxes.extras, ...meta.extras],
+    leftovers: [...mailboxes.leftovers, ...meta.leftovers],
   };
 }
 
-/** What two places both hold. */
-export function commonHolds(left: Holds, right: Holds): Holds {
-  const both = Object.fromEntries(
-    Object.entries(left).map(([key, value]) => {
-      const other = right[key as keyof Holds]; // both have the same keys
-      return [key, typeof value === "boolean" ? value && other === true : value];
-    }),
-  ) as unknown as Holds;
-  return {
-    ...both,
-    keywords: Math.min(left.keywords, right.keywords),
-    quotas: left.quotas.filter((resource) => right.quotas.includes(resource)),
-  };
+function leftoverMailbox(name: string, text = "only the target has this mailbox"): Leftover {
+  return { kind: "mailbox", name, text };
 }
 
-function planMailboxes({ source, target, holds }: PlanRequest): Plan {
-  const byId = new Map(target.mailboxes.map((state) => [state.uniqueid, state]));
-  const steps: Step[] = [];
-  const renames: MailboxState[] = [];
-  const sorted = [...source.mailboxes].sort(inboxFirst);
-  for (const state of sorted) {
-    const theirs = byId.get(state.uniqueid);
-    if (theirs !== undefined && theirs.name !== state.name) renames.push(state);
-    if (theirs !== undefined && isUnchanged(state, theirs, holds)) continue;
-    steps.push({
-      kind: "mailbox",
-      name: state.name,
-      uniqueid: state.uniqueid,
-      isNew: theirs === undefined,
-      knownModseq: theirs?.highestmodseq ?? 0n,
-      knownUid: theirs?.lastUid ?? 0,
-    });
+interface Pair {
+  readonly ours: MailboxState;
+  readonly theirs: MailboxState | undefined;
+}
+
+function planMailboxes(request: PlanRequest): Plan {
+  const { mode, holds } = request;
+  const { pairs, unpaired } = pairMailboxes(request);
+  const names = new Set(pairs.map(({ ours }) => ours.name));
+  const inTheWay = unpaired.filter(({ name }) => names.has(name));
+  const others = unpaired.filter(({ name }) => !names.has(name));
+  // What never held mail gives way; a client may have made it before the first replication.
+  const giveWay = inTheWay.filter((state) => mode === "mirror" || isEmpty(state));
+  const staying = inTheWay.filter((state) => !giveWay.includes(state));
+  const { renames, blocked } = planRenames(pairs, {
+    staying: [...staying, ...(mode === "merge" ? others : [])],
+  });
+  const held = new Set([...staying.map(({ name }) => name), ...blocked.map((one) => one.newName)]);
+  const steps: Step[] = [
+    ...childrenFirst(giveWay).map((state): Step => ({ kind: "delete", state })),
+    ...renames,
+  ];
+  for (const { ours, theirs } of [...pairs].sort((a, b) => parentsFirst(a.ours, b.ours))) {
+    if (held.has(ours.name)) continue;
+    const step = contentStep({ ours, theirs }, holds, request.target);
+    if (step !== undefined) steps.push(step);
   }
-  const wanted = new Set(source.mailboxes.map(({ uniqueid }) => uniqueid));
-  // A mailbox of A that cannot be read now is not one that A has not.
-  for (const { uniqueid } of source.unreadable ?? [])
-    if (uniqueid !== undefined) wanted.add(uniqueid);
-  const unreadable = new Set((source.unreadable ?? []).map(({ name }) => name));
-  const extras = target.mailboxes
-    .filter(({ uniqueid, name }) => !wanted.has(uniqueid) && !unreadable.has(name))
-    .map(({ name }): Extra => ({ kind: "mailbox", name }));
-  return { steps: [...orderRenames(renames, byId), ...steps], extras };
+  if (mode === "mirror") {
+    steps.push(...childrenFirst(others).map((state): Step => ({ kind: "delete", state })));
+  }
+  const leftovers = [...held].map((name) =>
+    leftoverMailbox(name, "the target has another mailbox of this name, with another uniqueid"),
+  );
+  if (mode === "merge") leftovers.push(...others.map(({ name }) => leftoverMailbox(name)));
+  return { steps, leftovers };
 }
 
-/** The INBOX before what lies below it, deleted mailboxes last. */
-function inboxFirst(left: MailboxState, right: MailboxState): number {
-  const [a, b] = [left, right].map(({ name }) => (/^([^!]*!)?DELETED\./.test(name) ? 1 : 0));
-  if (a !== b) return (a ?? 0) - (b ?? 0);
+function isEmpty(state: MailboxState): boolean {
+  return isIntermediate(state) || state.lastUid === 0;
+}
+
+/** Pairs by uniqueid, by name where a place has none. What cannot be read now takes no part on either side. */
+function pairMailboxes({ source, target, holds }: PlanRequest): {
+  readonly pairs: readonly Pair[];
+  readonly unpaired: readonly MailboxState[];
+} {
+  const key = ({ uniqueid, name }: MailboxState): string => (holds.uniqueids ? uniqueid : name);
+  const counts = ({ name }: { readonly name: string }): boolean =>
+    holds.deletedMailboxes || !parseName(name).isDeleted;
+  const lost = [...(source.unreadable ?? []), ...(target.unreadable ?? [])];
+  const lostIds = new Set(lost.map(({ uniqueid }) => uniqueid));
+  const lostNames = new Set(lost.map(({ name }) => name));
+  const isLost = ({ name, uniqueid }: MailboxState): boolean =>
+    lostNames.has(name) || lostIds.has(uniqueid);
+  const ours = source.mailboxes.filter((state) => counts(state) && !isLost(state));
+  const theirs = target.mailboxes.filter((state) => counts(state) && !isLost(state));
+  const byKey = new Map(theirs.map((state) => [key(state), state]));
+  const wanted = new Set(ours.map(key));
+  return {
+    pairs: ours.map((state) => ({ ours: state, theirs: byKey.get(key(state)) })),
+    unpaired: theirs.filter((state) => !wanted.has(key(state))),
+  };
+}
+
+function planRenames(
+  pairs: readonly Pair[],
+  { staying }: { readonly staying: readonly MailboxState[] },
+): { readonly renames: readonly Step[]; readonly blocked: readonly Rename[] } {
+  const moving = new Map<string, Required<Pair>>();
+  const names = new Set(staying.map(({ name }) => name));
+  for (const { ours, theirs } of pairs) {
+    if (theirs === undefined) continue;
+    if (theirs.name === ours.name) names.add(ours.name);
+    else moving.set(ours.uniqueid, { ours, theirs });
+  }
+  const wanted = [...moving.values()].map(({ ours, theirs }) => ({
+    ...{ uniqueid: ours.uniqueid, oldName: theirs?.name ?? "", newName: ours.name },
+  }));
+  const { renames, blocked } = orderRenames(wanted, names);
+  const steps = renames.map((rename): Step => {
+    const pair = moving.get(rename.uniqueid);
+    const { oldName, newName } = rename;
+    const partition = pair?.theirs?.partition ?? "default";
+    const uidvalidity = pair?.ours.uidvalidity ?? 0;
+    const given = newName === pair?.ours.name && uidvalidity > 0 ? { uidvalidity } : {};
+    return {
+      ...{ kind: "rename", rename },
+      command: { kind: "rename", oldName, newName, partition, ...given },
+    };
+  });
+  return { renames: steps, blocked };
+}
+
+/** Undefined where both are the same already. */
+function contentStep(
+  { ours, theirs }: Pair,
+  holds: Holds,
+  target: UserState,
+): MailboxStep | undefined {
+  const nameBefore = theirs?.name ?? ours.name;
+  const step = { kind: "mailbox", name: ours.name, ours, nameBefore } as const;
+  const becomesMailbox = theirs !== undefined && isIntermediate(theirs) && !isIntermediate(ours);
+  if (theirs === undefined || becomesMailbox) return { ...step, theirs: undefined, records: "all" };
+  const renamed = { ...theirs, name: ours.name };
+  const wanted = stateToSend(ours, { holds, theirs, partition: partitionFor(ours, target) });
+  const isSame =
+    differingFields(wanted, theirs, holds).length === 0 && differingSums(ours, theirs).length === 0;
+  if (isSame) return undefined;
+  return { ...step, theirs: renamed, records: isBehind(ours, theirs, holds) ? "newer" : "compare" };
+}
+
+/** True where all that the source has and the target has not lies above the target's highestmodseq. */
+export function isBehind(ours: MailboxState, theirs: MailboxState, holds: Holds): boolean {
+  if (!holds.modseqs || !holds.uids || !holds.tombstones) return false;
+  if (isIntermediate(ours) || isIntermediate(theirs)) return false;
+  if (theirs.highestmodseq === ours.highestmodseq) return differingSums(ours, theirs).length === 0;
+  return (
+    theirs.highestmodseq < ours.highestmodseq &&
+    theirs.lastUid <= ours.lastUid &&
+    theirs.uidvalidity <= ours.uidvalidity &&
+    (ours.deletedmodseq ?? 0n) <= theirs.highestmodseq
+  );
+}
+
+/** Where a new mailbox goes: only the target knows its partitions, so one of those that it uses. */
+export function partitionFor(ours: MailboxState, target: UserState): string {
+  const used = target.mailboxes.map(({ name, partition }) => ({ name, partition }));
+  const same = used.find(({ partition }) => partition !== null && partition === ours.partition);
+  const inbox = used.find(({ name, partition }) => partition !== null && isInbox(name));
+  return same?.partition ?? inbox?.partition ?? ours.partition ?? "default";
+}
+
+/** The INBOX first, parents before what lies below them, deleted mailboxes last. */
+function parentsFirst(left: MailboxState, right: MailboxState): number {
+  const [a, b] = [left, right].map(({ name }) => parseName(name).isDeleted);
+  if (a !== b) return a === true ? 1 : -1;
+  if (isInbox(left.name) !== isInbox(right.name)) return isInbox(left.name) ? -1 : 1;
+  if (isBelow(left.name, right.name)) return 1;
+  if (isBelow(right.name, left.name)) return -1;
   return left.name < right.name ? -1 : 1;
 }
 
-/** Renames one at a time, each to a name that is free by then; a ring goes by way of a name of its own. */
-function orderRenames(
-  renames: readonly MailboxState[],
-  byId: ReadonlyMap<string, MailboxState>,
-): Step[] {
-  const steps: Step[] = [];
-  const now = new Map(renames.map(({ uniqueid }) => [uniqueid, byId.get(uniqueid)?.name ?? ""]));
-  let waiting = [...renames];
-  const rename = (state: MailboxState, newName: string): void => {
-    const oldName = now.get(state.uniqueid) ?? "";
-    const partition = state.partition ?? byId.get(state.uniqueid)?.partition ?? "default";
-    steps.push({ kind: "apply", command: { kind: "rename", oldName, newName, partition } });
-    now.set(state.uniqueid, newName);
-  };
-  while (waiting.length > 0) {
-    const taken = new Set(now.values());
-    const free = waiting.filter((state) => !taken.has(state.name));
-    for (const state of free) rename(state, state.name);
-    const [first] = waiting;
-    if (free.length === 0 && first !== undefined) rename(first, `${first.name}-${first.uniqueid}`);
-    waiting = waiting.filter((state) => now.get(state.uniqueid) !== state.name);
-  }
-  return steps;
-}
-
-/** True when B needs nothing sent for this mailbox (sync-protocol.md 5.6). */
-export function isUnchanged(ours: MailboxState, theirs: MailboxState, holds: Holds): boolean {
-  const same = (field: keyof MailboxState): boolean =>
-    (ours[field] ?? null) === (theirs[field] ?? null);
-  const given = (field: keyof MailboxState): boolean => ours[field] === undefined || same(field);
-  const crc = (field: "syncCrc" | "syncCrcAnnot"): boolean =>
-    !ours[field] || !theirs[field] || same(field);
-  if (holds.uids && !same("lastUid")) return false;
-  if (holds.modseqs && !same("highestmodseq")) return false;
-  if (holds.uidvalidity && !same("uidvalidity")) return false;
-  if (holds.acls && !same("acl")) return false;
-  if (holds.mailboxDetails) {
-    const details = ["recentUid", "recentTime", "pop3LastLogin", "options"] as const;
-    if (!details.every(same) || !given("pop3ShowAfter") || !given("foldermodseq")) return false;
-    if (
-      !given("raclmodseq") ||
-      !given("xconvmodseq") ||
-      (ours.type ?? "") !== (theirs.type ?? "")
-    ) {
-      return false;
-    }
-  }
-  if (holds.mailboxAnnotations && !sameAnnotations(ours.annotations, theirs.annotations))
-    return false;
-  return crc("syncCrc") && crc("syncCrcAnnot");
-}
-
-function planMeta({ userid, source, target, holds }: PlanRequest): Plan {
-  const steps: Step[] = [];
-  const extras: Extra[] = [];
-  const add = (command: ApplyCommand): void => {
-    steps.push({ kind: "apply", command });
-  };
-  if (holds.quotas.length > 0) {
-    const theirs = new Map(target.quotas.map((quota) => [quota.root, quota]));
-    for (const quota of source.quotas) {
-      const other = theirs.get(quota.root);
-      const same =
-        other !== undefined &&
-        holds.quotas.every((name) => quota.limits[name] === other.limits[name]);
-      if (!same) add({ kind: "quota", quota });
-      theirs.delete(quota.root);
-    }
-    for (const root of theirs.keys()) extras.push({ kind: "quota", name: root });
-  }
-  if (holds.subscriptions) {
-    const theirs = new Set(target.subscriptions);
-    for (const name of source.subscriptions)
-      if (!theirs.delete(name)) add({ kind: "sub", userid, name });
-    for (const name of theirs) extras.push({ kind: "subscription", name });
-  }
-  if (holds.seen) {
-    const theirs = new Map(target.seen.map((seen) => [seen.uniqueid, seen]));
-    for (const seen of source.seen) {
-      if (!sameSeen(seen, theirs.get(seen.uniqueid))) add({ kind: "seen", userid, seen });
-    }
-  }
-  return { steps, extras };
-}
-
-function sameSeen(ours: SeenState, theirs: SeenState | undefined): boolean {
-  return (
-    theirs !== undefined &&
-    ours.lastRead === theirs.lastRead &&
-    ours.lastUid === theirs.lastUid &&
-    ours.lastChange === theirs.lastChange &&
-    ours.seenUids === theirs.seenUids
-  );
+function childrenFirst(states: readonly MailboxState[]): MailboxState[] {
+  return [...states].sort((left, right) => parentsFirst(right, left));
 }

@@ -1,196 +1,288 @@
 /**
- * Does a plan: brings one user from a place to another. One mailbox that fails is reported and stops no
- * other; what it failed for is a value, so that the caller can say it and count it.
+ * Does a plan: brings one owner from a place to another. One mailbox that fails is told and stops no other. What
+ * the target has in the end is proven against what was read of the source.
  */
-import { createHash } from "node:crypto";
-import { classifyUuid } from "../formats/cyrus/uuid.ts";
-import type { MailboxState, UserState } from "../model/mailbox.ts";
-import { recordsOf } from "../model/mailbox.ts";
-import { type Outcome, type Refusal, refused } from "../model/outcome.ts";
-import type { MailRecord } from "../model/record.ts";
-import type { MailboxReading, Place, PlaceSession, WritablePlace } from "../places/place.ts";
-import { commonHolds, type MailboxStep, type Plan, planUser, type Step } from "./plan.ts";
+import type { ApplyCommand } from "../model/apply.ts";
+import type { UserState } from "../model/mailbox.ts";
+import type { Owner } from "../model/names.ts";
+import { type Outcome, ok, type Refusal, refused } from "../model/outcome.ts";
+import type { Place, PlaceSession } from "../places/place.ts";
+import type { ContentPlan } from "./content.ts";
+import { commonHolds } from "./holds.ts";
+import { identified } from "./identified.ts";
+import { ownerName, readOwnerState } from "./owner_state.ts";
+import {
+  type Leftover,
+  type MailboxStep,
+  type Mode,
+  type Plan,
+  partitionFor,
+  planOwner,
+  type Step,
+} from "./plan.ts";
+import { runMailbox, type Sending, type Work } from "./run_mailbox.ts";
+import { brake, type SurveyedStep, surveyPlan } from "./survey.ts";
 
 export interface ReplicateEvents {
   /** Before a step is done, or instead of it in a dry run. */
-  readonly step?: (step: Step) => void;
-  /** A step that could not be done, or a mailbox of A that could not be read. */
+  readonly step: (step: SurveyedStep) => void;
+  readonly leftover: (leftover: Leftover) => void;
+  /** A step that could not be done, or a mailbox that could not be read. */
   readonly failed: (name: string, refusal: Refusal) => void;
-  readonly sent?: (message: { readonly bytes: number }) => void;
 }
 
 export interface ReplicateOptions {
-  readonly userid: string;
+  readonly mode: Mode;
+  /** Nothing is written, and no session is needed. */
   readonly dryRun: boolean;
+  /** Per cent of the target's messages or mailboxes that may be deleted. */
+  readonly allowDelete: number;
   readonly events: ReplicateEvents;
+  /** After each batch of messages; may wait, or throw where the time is up. */
+  readonly sent: (messages: number, bytes: number) => Promise<void>;
 }
 
 export interface ReplicateResult {
-  readonly plan: Plan;
+  readonly steps: number;
+  readonly leftovers: number;
   readonly failures: number;
   readonly messages: number;
   readonly bytes: number;
 }
 
-/** Brings what `source` holds of a user to `target`. A refusal is one of the whole user. */
-export async function replicateUser(
-  source: Place,
-  target: WritablePlace,
+/** The two places, and the session that writes; none for a dry run. */
+export interface Sides {
+  readonly source: Place;
+  readonly target: Place;
+  readonly session: PlaceSession | undefined;
+}
+
+/** Brings what the source holds of `owner` to the target. A refusal is one of the whole owner. */
+export async function replicateOwner(
+  owner: Owner,
+  sides: Sides,
   options: ReplicateOptions,
 ): Promise<Outcome<ReplicateResult>> {
-  const { userid, dryRun, events } = options;
-  const ours = await source.user(userid);
+  const { target, session } = sides;
+  const source = identified(sides.source);
+  const { mode, dryRun, allowDelete } = options;
+  const ours = await readOwnerState(source, owner);
   if (ours.kind === "refused") return ours;
-  const theirs = await target.user(userid);
+  const theirs = await readOwnerState(target, owner);
   if (theirs.kind === "refused") return theirs;
+  const who = ownerName(owner);
+  if (isNobody(ours.value) && isNobody(theirs.value)) {
+    return refused("nonexistent", `There is no ${who} at ${source.locator}`);
+  }
   const holds = commonHolds(source.holds, target.holds);
-  const plan = planUser({ userid, source: ours.value, target: theirs.value, holds });
-  const total = { failures: 0, messages: 0, bytes: 0 };
-  const fail = (name: string, refusal: Refusal): void => {
-    total.failures++;
-    events.failed(name, refusal);
+  const request = { owner, mode, source: ours.value, target: theirs.value, holds };
+  const plan = planOwner(request);
+  const work: Work = {
+    ...{ source, target, holds, mode },
+    partitionFor: (state) => partitionFor(state, theirs.value),
   };
-  for (const { name, refusal } of ours.value.unreadable ?? []) fail(name, refusal);
-  const session = await target.openSession();
-  try {
-    const sender = { source, session, target: theirs.value, events, total };
-    for (const step of plan.steps) {
-      events.step?.(step);
-      if (dryRun) continue;
-      const done =
-        step.kind === "mailbox"
-          ? await sendMailbox(step, sender)
-          : await session.apply(step.command);
-      if (done.kind === "refused") fail(nameOf(step), done);
-    }
-  } finally {
-    await session.close();
+  const tally = newTally(options);
+  for (const place of [ours.value, theirs.value]) {
+    for (const { name, refusal } of place.unreadable ?? []) tally.fail(name, refusal);
   }
-  return { kind: "ok", value: { plan, ...total } };
+  for (const leftover of plan.leftovers) tally.leave(leftover);
+  if (dryRun || mode === "mirror") {
+    const surveyed = await surveyPlan(plan, work);
+    const braked = await brake(surveyed, { target, theirs: theirs.value, allowDelete, who });
+    if (dryRun || session === undefined) tellSurvey(surveyed, tally);
+    if (braked.kind === "refused") return braked;
+  }
+  if (!dryRun && session !== undefined) {
+    await doSteps(plan, { ...request, work, session, tally, options });
+  }
+  return ok(tally.result());
 }
 
-/** What a step is about, for a person. */
-export function nameOf(step: Step): string {
-  if (step.kind === "mailbox") return step.name;
-  const { command } = step;
-  if (command.kind === "rename") return command.oldName;
-  if (command.kind === "quota") return command.quota.root;
-  return "name" in command ? command.name : command.kind;
+/** True for a user who has no mailbox there, not even one that cannot be read. */
+function isNobody({ mailboxes, unreadable = [] }: UserState): boolean {
+  return mailboxes.length + unreadable.length === 0;
 }
 
-interface Sender {
-  readonly source: Place;
-  readonly session: PlaceSession;
+interface Tally {
+  readonly step: (step: SurveyedStep) => void;
+  readonly leave: (leftover: Leftover) => void;
+  readonly fail: (name: string, refusal: Refusal) => void;
+  readonly sent: (messages: number, bytes: number) => void;
+  readonly result: () => ReplicateResult;
+}
+
+function newTally({ events }: ReplicateOptions): Tally {
+  const count = { steps: 0, leftovers: 0, failures: 0, messages: 0, bytes: 0 };
+  return {
+    step: (step) => {
+      count.steps += 1;
+      events.step(step);
+    },
+    leave: (leftover) => {
+      count.leftovers += 1;
+      events.leftover(leftover);
+    },
+    fail: (name, refusal) => {
+      count.failures += 1;
+      events.failed(name, refusal);
+    },
+    sent: (messages, bytes) => {
+      count.messages += messages;
+      count.bytes += bytes;
+    },
+    result: () => ({ ...count }),
+  };
+}
+
+function tellSurvey(surveyed: readonly SurveyedStep[], tally: Tally): void {
+  for (const one of surveyed) {
+    if (one.refusal !== undefined) tally.fail(nameOfStep(one.step), one.refusal);
+    else if (one.content?.isNothing !== true) tally.step(one);
+    for (const leftover of one.content?.leftovers ?? []) tally.leave(leftover);
+  }
+}
+
+interface Doing {
+  readonly owner: Owner;
+  readonly mode: Mode;
+  readonly source: UserState;
   readonly target: UserState;
-  readonly events: ReplicateEvents;
-  readonly total: { messages: number; bytes: number };
+  readonly work: Work;
+  readonly session: PlaceSession;
+  readonly tally: Tally;
+  readonly options: ReplicateOptions;
 }
 
-/** Sends the records that the target cannot know, their messages first. */
-async function sendMailbox(step: MailboxStep, sender: Sender): Promise<Outcome> {
-  const reading = await sender.source.readMailbox(step.name);
-  if (reading.kind === "refused") return reading;
-  const { state: found } = reading.value;
-  const { fresh, hasForeign } = await newRecords(reading.value, step);
-  const records = hasForeign ? await identify(fresh, found, sender.source) : fresh;
-  // The checksum over GUIDs that no one else has cannot come out the same.
-  const state = hasForeign ? { ...found, syncCrc: 0 } : found;
-  if (state.uniqueid !== step.uniqueid)
-    return refused("changed", `Mailbox ${step.name} was replaced meanwhile`);
-  const arriving = records.filter((record) => record.uid > step.knownUid && !record.unlinked);
-  const staged = await sendMessages(arriving, state, sender);
-  if (staged.kind === "refused") return staged;
-  const since = step.isNew ? undefined : { modseq: step.knownModseq };
-  return sender.session.apply({
-    kind: "mailbox",
-    state,
-    records: recordsOf(records),
-    ...(since === undefined ? {} : { since }),
-  });
-}
-
-interface NewRecords {
-  readonly fresh: readonly MailRecord[];
-  /** True where any record of the mailbox lacks the GUID that is its message's SHA-1. */
-  readonly hasForeign: boolean;
-}
-
-async function newRecords(reading: MailboxReading, step: MailboxStep): Promise<NewRecords> {
-  const fresh: MailRecord[] = [];
-  let hasForeign = false;
-  for await (const batch of reading.records.batches()) {
-    for (const record of batch) {
-      hasForeign ||= isForeign(record);
-      if (record.modseq > step.knownModseq || record.uid > step.knownUid) fresh.push(record);
+async function doSteps(plan: Plan, doing: Doing): Promise<void> {
+  const { work, session, tally, target, options } = doing;
+  const moved = new Set<string>();
+  let hasFailed = false;
+  const sending: Sending = {
+    ...{ ...work, session, staged: new Set() },
+    reservable: target.mailboxes.filter(({ lastUid }) => lastUid > 0).map(({ name }) => name),
+    sent: async (messages, bytes) => {
+      tally.sent(messages, bytes);
+      await options.sent(messages, bytes);
+    },
+    begins: (step, content) => tally.step({ step, content }),
+  };
+  for (const step of plan.steps) {
+    const done =
+      step.kind === "mailbox"
+        ? await doMailbox(step, sending, moved)
+        : await doCommand(step, doing, { session, tally });
+    if (step.kind === "rename") moved.add(step.rename.uniqueid);
+    if (done.kind === "refused") {
+      hasFailed = true;
+      tally.fail(nameOfStep(step), done);
+    } else if (done.value !== undefined) {
+      for (const leftover of done.value.leftovers) tally.leave(leftover);
     }
   }
-  return { fresh, hasForeign };
+  await proveOwner(plan, doing, hasFailed);
 }
 
-function isForeign(record: MailRecord): boolean {
-  return classifyUuid(record.guid) !== undefined;
-}
-
-/**
- * Gives records of old mailboxes the GUID of their message: Cyrus before 2.4 kept none, or a number of
- * its own, and the protocol knows messages by nothing else.
- */
-async function identify(
-  records: readonly MailRecord[],
-  state: MailboxState,
-  source: Place,
-): Promise<MailRecord[]> {
-  const known: MailRecord[] = [];
-  for (const record of records) {
-    const guid =
-      isForeign(record) && !record.unlinked ? await hashOf(record, state, source) : undefined;
-    known.push(guid === undefined ? record : { ...record, guid });
+/** A mailbox that was renamed a moment ago may have new numbers. */
+async function doMailbox(
+  step: MailboxStep,
+  sending: Sending,
+  moved: ReadonlySet<string>,
+): Promise<Outcome<ContentPlan | undefined>> {
+  if (!moved.has(step.ours.uniqueid)) return runMailbox(step, sending);
+  const now = await sending.target.mailboxes([step.name]);
+  if (now.kind === "refused") return now;
+  const [theirs] = now.value;
+  if (theirs === undefined || theirs.uniqueid !== step.theirs?.uniqueid) {
+    return refused("moved", `${step.name} could not be renamed at the target`);
   }
-  return known;
+  return runMailbox({ ...step, theirs }, sending);
 }
 
-async function hashOf(
-  record: MailRecord,
-  state: MailboxState,
+async function doCommand(
+  step: Exclude<Step, MailboxStep>,
+  { owner, work }: Doing,
+  { session, tally }: { readonly session: PlaceSession; readonly tally: Tally },
+): Promise<Outcome<undefined>> {
+  tally.step({ step });
+  const command = await commandOf(step, ownerName(owner), work.source);
+  return command.kind === "refused" ? command : session.apply(command.value);
+}
+
+async function commandOf(
+  step: Exclude<Step, MailboxStep>,
+  userid: string,
   source: Place,
-): Promise<string | undefined> {
-  const { uid, guid } = record;
-  const { uniqueid, name: mailbox, partition } = state;
-  const content = await source.message({ mailbox, uniqueid, partition, uid, guid });
-  if (content.kind === "refused") return undefined; // sending it will say why
-  const hash = createHash("sha1");
-  for await (const chunk of content.value.chunks()) hash.update(chunk);
-  return hash.digest("hex");
-}
-
-/** Stages what the target has not; an expunged message that is gone is no loss, a live one is. */
-async function sendMessages(
-  records: readonly MailRecord[],
-  state: MailboxState,
-  { source, session, target, events, total }: Sender,
-): Promise<Outcome> {
-  if (records.length === 0) return session.flush();
-  const byGuid = new Map(records.map((record) => [record.guid, record]));
-  const partition = state.partition ?? "default";
-  const mailboxes = [state.name, ...target.mailboxes.map(({ name }) => name)];
-  const missing = await session.reserve({ partition, mailboxes, guids: [...byGuid.keys()] });
-  if (missing.kind === "refused") return missing;
-  for (const guid of missing.value) {
-    const record = byGuid.get(guid);
-    if (record === undefined) continue;
-    const { uniqueid, name: mailbox } = state;
-    const content = await source.message({ mailbox, uniqueid, partition, uid: record.uid, guid });
-    if (content.kind === "refused") {
-      if (record.expunged) continue;
-      return content;
+): Promise<Outcome<ApplyCommand>> {
+  switch (step.kind) {
+    case "rename":
+    case "apply":
+      return ok(step.command);
+    case "delete":
+      return ok({ kind: "unmailbox", name: step.state.name });
+    case "deleteUser":
+      return ok({ kind: "unuser", userid });
+    case "sieve": {
+      const { filename, lastUpdate } = step;
+      const script = await source.sieveScript(userid, filename);
+      if (script.kind === "refused") return script;
+      return ok({ kind: "sieve", userid, filename, lastUpdate, content: script.value });
     }
-    const { size } = content.value;
-    const writer = session.stage({ partition, guid, size });
-    for await (const chunk of content.value.chunks()) await writer.write(chunk);
-    await writer.end();
-    total.messages++;
-    total.bytes += size;
-    events.sent?.({ bytes: size });
   }
-  return session.flush();
+}
+
+/** Plans again from what the target now has: anything left to do has not come about. */
+async function proveOwner(done: Plan, doing: Doing, hasFailed: boolean): Promise<void> {
+  const { owner, mode, source, work, tally } = doing;
+  const proven = new Set(
+    done.steps.flatMap((step) => (step.kind === "mailbox" ? [step.ours.uniqueid] : [])),
+  );
+  const now = await readOwnerState(work.target, owner);
+  if (now.kind === "refused") {
+    tally.fail(ownerName(owner), now);
+    return;
+  }
+  const plan = planOwner({ owner, mode, source, target: now.value, holds: work.holds });
+  for (const step of plan.steps) {
+    // Mailboxes that were sent are proven one by one, and what failed has been told.
+    if (step.kind === "mailbox" ? proven.has(step.ours.uniqueid) : hasFailed) continue;
+    const name = nameOfStep(step);
+    tally.fail(name, refused("checksum", `${name} is not at the target what it is at the source`));
+  }
+}
+
+/** What a step is about: an internal name, a script, a quota root, a user. */
+export function nameOfStep(step: Step): string {
+  switch (step.kind) {
+    case "mailbox":
+      return step.name;
+    case "rename":
+      return step.rename.newName;
+    case "delete":
+      return step.state.name;
+    case "deleteUser":
+      return step.userid;
+    case "sieve":
+      return step.filename;
+    case "apply":
+      return nameOfCommand(step.command);
+  }
+}
+
+function nameOfCommand(command: ApplyCommand): string {
+  switch (command.kind) {
+    case "quota":
+      return command.quota.root;
+    case "unquota":
+      return command.root;
+    case "sub":
+    case "unsub":
+      return command.name;
+    case "seen":
+      return command.seen.uniqueid;
+    case "unsieve":
+    case "activateSieve":
+      return command.filename;
+    default:
+      return command.kind;
+  }
 }

@@ -1,132 +1,264 @@
+/** The planner on random users: doing its steps on a model gives what was asked for, in an order that can be done. */
 import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
 import type { MailboxState, UserState } from "../../src/model/mailbox.ts";
+import { isInbox, parseName } from "../../src/model/names.ts";
 import type { Holds } from "../../src/places/place.ts";
-import { commonHolds, planUser, type Step } from "../../src/replicate/plan.ts";
-import { record, stateOf } from "../support/store_fixture.ts";
+import { initStore } from "../../src/places/store/settings.ts";
+import { openStorePlace } from "../../src/places/store/store_place.ts";
+import { commonHolds, notCompared } from "../../src/replicate/holds.ts";
+import { type Mode, type Plan, planOwner } from "../../src/replicate/plan.ts";
+import { orderRenames, type Rename } from "../../src/replicate/renames.ts";
+import { property } from "../support/property.ts";
+import { stateOf } from "../support/store_fixture.ts";
+import { tempDir } from "../support/temp_dir.ts";
 
-const HOLDS: Holds = {
-  ...{ userList: true, uniqueids: true, uidvalidity: true, uids: true, modseqs: true },
-  ...{ lastUpdated: true, tombstones: true, deletedMailboxes: true, internaldates: true },
-  ...{ internaldateNsec: true, savedates: true, threadIds: true, keywords: 128, annotations: true },
-  ...{ mailboxAnnotations: true, acls: true, mailboxDetails: true, seen: true },
-  ...{ subscriptions: true, sieveFiles: true, quotas: ["STORAGE", "MESSAGE"] },
-};
+const OWNER = { kind: "user", userid: "fred" } as const;
+const HOLDS = holdsOfStore();
 
-function user(mailboxes: readonly MailboxState[], change: Partial<UserState> = {}): UserState {
-  return { mailboxes, quotas: [], seen: [], subscriptions: [], sieve: [], ...change };
+function holdsOfStore(): Holds {
+  const root = `${tempDir("holds")}/store`;
+  initStore(root);
+  return openStorePlace(root).holds;
 }
 
-function plan(source: UserState, target: UserState): ReturnType<typeof planUser> {
-  return planUser({ userid: "fred", source, target, holds: HOLDS });
-}
+const NOBODY: UserState = { mailboxes: [], quotas: [], seen: [], subscriptions: [], sieve: [] };
 
-function words(steps: readonly Step[]): string[] {
-  return steps.map((step) => {
-    if (step.kind === "mailbox") return `${step.isNew ? "new" : "update"} ${step.name}`;
-    const { command } = step;
-    return command.kind === "rename" ? `${command.oldName} -> ${command.newName}` : command.kind;
+const NAMES = [
+  "user.fred",
+  "user.fred.a",
+  "user.fred.a.b",
+  "user.fred.c",
+  "DELETED.user.fred.a.5F3A2B1C",
+];
+
+/** Mailboxes of one user: which uniqueid has which name, and how far it has come. */
+const mailboxes = fc
+  .tuple(
+    fc.shuffledSubarray(NAMES),
+    fc.shuffledSubarray(["u1", "u2", "u3", "u4", "u5", "u6"]),
+    fc.array(fc.integer({ min: 0, max: 3 }), { minLength: 6, maxLength: 6 }),
+  )
+  .map(([names, uniqueids, numbers]) =>
+    names.slice(0, uniqueids.length).map((name, at): MailboxState => {
+      const number = numbers[at] ?? 0;
+      const change = { lastUid: number, highestmodseq: BigInt(number + 1), syncCrc: number };
+      return stateOf(name, [], { uniqueid: uniqueids[at] ?? "", ...change });
+    }),
+  );
+
+const user = fc
+  .record({
+    mailboxes,
+    subscriptions: fc.subarray(NAMES),
+    quota: fc.constantFrom(undefined, 5, 7),
+    sieve: fc.subarray(["a", "b"]),
+    active: fc.constantFrom(undefined, "a", "b"),
+    seen: fc.constantFrom("", "1:3", "1:5"),
+  })
+  .map(({ quota, sieve, active, seen, ...rest }): UserState => {
+    const files = sieve.map((name) => ({
+      ...{ filename: `${name}.script`, lastUpdate: 1, guid: "1".repeat(40) },
+      isActive: name === active,
+    }));
+    const state = { uniqueid: "u1", lastRead: 1, lastUid: 1, lastChange: 1, seenUids: seen };
+    const quotas = quota === undefined ? [] : [{ root: "user.fred", limits: { STORAGE: quota } }];
+    return { ...rest, quotas, sieve: files, seen: seen === "" ? [] : [state] };
   });
-}
 
-const inbox = stateOf("user.fred", [record(1)]);
-const box = (name: string, uniqueid: string): MailboxState =>
-  stateOf(`user.fred.${name}`, [], { uniqueid });
-
-describe("planUser()", () => {
-  test("planUser() does nothing for a user that is the same, and brings over one that is not there", () => {
-    const whole = user([box("A", "a"), inbox]);
-    expect(plan(whole, whole)).toEqual({ steps: [], extras: [] });
-    const deleted = stateOf("DELETED.user.fred.A.5F3A2B1C", [], { uniqueid: "d" });
-    const { steps } = plan(user([deleted, box("A", "a"), inbox]), user([]));
-    expect(words(steps)).toEqual([
-      "new user.fred",
-      "new user.fred.A",
-      "new DELETED.user.fred.A.5F3A2B1C",
-    ]);
-  });
-
-  test("planUser() sends a mailbox again for each thing that a replica must give back", () => {
-    const changes: Partial<MailboxState>[] = [
-      ...[
-        { lastUid: 7 },
-        { highestmodseq: 99n },
-        { uidvalidity: 5 },
-        { acl: "x\tl\t" },
-        { options: "S" },
-      ],
-      ...[
-        { recentUid: 4 },
-        { recentTime: 4 },
-        { pop3LastLogin: 4 },
-        { pop3ShowAfter: 4 },
-        { type: "c" },
-      ],
-      ...[
-        { foldermodseq: 44n },
-        { raclmodseq: 4n },
-        { xconvmodseq: 4n },
-        { syncCrc: 77 },
-        { syncCrcAnnot: 7 },
-      ],
-      { annotations: [{ entry: "/comment", userid: "", modseq: 1n, value: new Uint8Array([1]) }] },
-    ];
-    for (const change of changes) {
-      expect([change, words(plan(user([{ ...inbox, ...change }]), user([inbox])).steps)]).toEqual([
-        change,
-        ["update user.fred"],
-      ]);
+/** Does the steps on a model of the target; throws where one could not be done. */
+function perform(target: UserState, plan: Plan): UserState {
+  if (plan.steps.some(({ kind }) => kind === "deleteUser")) return NOBODY;
+  const byName = new Map(target.mailboxes.map((state) => [state.name, state]));
+  const subscriptions = new Set(target.subscriptions);
+  const quotas = new Map(target.quotas.map((quota) => [quota.root, quota]));
+  const seen = new Map(target.seen.map((state) => [state.uniqueid, state]));
+  let sieve = [...target.sieve];
+  const free = (name: string): void => expect([name, byName.has(name)]).toEqual([name, false]);
+  const take = (name: string): MailboxState => {
+    const state = byName.get(name) ?? expect.unreachable(`no ${name}`);
+    byName.delete(name);
+    return state;
+  };
+  for (const step of plan.steps) {
+    if (step.kind === "rename") {
+      free(step.rename.newName);
+      expect(parseName(step.rename.newName).owner).toEqual(OWNER);
+      byName.set(step.rename.newName, { ...take(step.rename.oldName), name: step.rename.newName });
+    } else if (step.kind === "delete") {
+      take(step.state.name);
+    } else if (step.kind === "mailbox") {
+      const now = byName.get(step.name);
+      if (now?.uniqueid !== step.ours.uniqueid) free(step.name);
+      expect(now?.uniqueid).toBe(step.theirs?.uniqueid);
+      byName.set(step.name, step.ours);
+    } else if (step.kind === "sieve") {
+      sieve = sieve.filter(({ filename }) => filename !== step.filename);
+      sieve.push({ filename: step.filename, lastUpdate: 1, guid: "1".repeat(40), isActive: false });
+    } else if (step.kind === "apply") {
+      const { command } = step;
+      if (command.kind === "sub") subscriptions.add(command.name);
+      else if (command.kind === "unsub") subscriptions.delete(command.name);
+      else if (command.kind === "quota") quotas.set(command.quota.root, command.quota);
+      else if (command.kind === "unquota") quotas.delete(command.root);
+      else if (command.kind === "seen") seen.set(command.seen.uniqueid, command.seen);
+      else if (command.kind === "unsieve")
+        sieve = sieve.filter((one) => one.filename !== command.filename);
+      else if (command.kind === "activateSieve")
+        sieve = sieve.map((one) => ({
+          ...one,
+          isActive: `${command.filename.slice(0, -3)}.script` === one.filename,
+        }));
+      else if (command.kind === "unactivateSieve")
+        sieve = sieve.map((one) => ({ ...one, isActive: false }));
+      else expect.unreachable(command.kind);
     }
-    expect(
-      plan(user([{ ...inbox, syncCrcAnnot: 0, foldermodseq: 1n }]), user([inbox])).steps,
-    ).toEqual([]);
-  });
+  }
+  return {
+    mailboxes: [...byName.values()],
+    subscriptions: [...subscriptions],
+    quotas: [...quotas.values()],
+    seen: [...seen.values()],
+    sieve,
+  };
+}
 
-  test("planUser() pairs by uniqueid: renames in an order that works, rings by a third name", () => {
-    const target = user([inbox, box("A", "a"), box("B", "b"), box("C", "c")]);
-    const moved = plan(user([inbox, box("B", "a"), box("D", "b"), box("C", "c")]), target);
-    expect(words(moved.steps)).toEqual([
-      "user.fred.B -> user.fred.D",
-      "user.fred.A -> user.fred.B",
-    ]);
-    const swapped = plan(user([inbox, box("B", "a"), box("A", "b"), box("C", "c")]), target);
-    expect(words(swapped.steps)).toEqual([
-      "user.fred.B -> user.fred.A-b",
-      "user.fred.A -> user.fred.B",
-      "user.fred.A-b -> user.fred.A",
-    ]);
-  });
+/** Everything in an order that does not depend on how it came about. `seen` is only ever added to. */
+function sorted({ mailboxes, subscriptions, quotas, sieve }: UserState): unknown {
+  const states = mailboxes.map(({ name, uniqueid, lastUid, syncCrc }) => [
+    name,
+    uniqueid,
+    lastUid,
+    syncCrc,
+  ]);
+  return {
+    states: states.sort(),
+    subscriptions: [...subscriptions].sort(),
+    quotas,
+    sieve: sieve.map(({ filename, isActive }) => `${filename} ${isActive}`).sort(),
+  };
+}
 
-  test("planUser() deletes nothing: what only the target has is named", () => {
-    const quota = { root: "user.fred", limits: { STORAGE: 5 } };
-    const target = user([inbox, box("A", "a"), box("Bad", "bad")], {
-      subscriptions: ["x"],
-      quotas: [quota],
+function planFor(source: UserState, target: UserState, mode: Mode): Plan {
+  return planOwner({ owner: OWNER, mode, source, target, holds: HOLDS });
+}
+
+describe("planOwner()", () => {
+  test("planOwner() in mirror mode makes the target equal, and then plans nothing", () => {
+    property(user, user, (source, target) => {
+      const result = perform(target, planFor(source, target, "mirror"));
+      if (source.mailboxes.length === 0) expect(result.mailboxes).toEqual([]);
+      else expect(sorted(result)).toEqual(sorted(source));
+      if (source.mailboxes.length > 0) expect(planFor(source, result, "mirror").steps).toEqual([]);
     });
+  });
+
+  test("planOwner() in merge mode brings all of the source that has room and deletes no mail", () => {
+    property(user, user, (source, target) => {
+      const plan = planFor(source, target, "merge");
+      const result = perform(target, plan);
+      const named = new Set(plan.leftovers.map(({ name }) => name));
+      if (source.mailboxes.length > 0) {
+        for (const { name, uniqueid } of source.mailboxes) {
+          if (named.has(name)) continue;
+          expect(result.mailboxes).toContainEqual(expect.objectContaining({ name, uniqueid }));
+        }
+        expect(result.subscriptions).toEqual(expect.arrayContaining([...source.subscriptions]));
+      }
+      const kept = new Set(result.mailboxes.map(({ uniqueid }) => uniqueid));
+      const lost = target.mailboxes.filter(({ uniqueid }) => !kept.has(uniqueid));
+      expect(lost.filter(({ lastUid }) => lastUid > 0)).toEqual([]);
+      const again = planFor(source, result, "merge");
+      expect(again.steps).toEqual([]);
+    });
+  });
+
+  test("planOwner() makes the INBOX first and parents before children, and deletes in reverse", () => {
+    property(mailboxes, (states) => {
+      const full = { ...NOBODY, mailboxes: states };
+      const made = planFor(full, NOBODY, "mirror").steps.map(
+        (step) => step.kind === "mailbox" && step.name,
+      );
+      const anchor = stateOf("user.fred.z", [], { uniqueid: "anchor" });
+      const less = { ...NOBODY, mailboxes: [anchor] };
+      const more = { ...NOBODY, mailboxes: [...states, anchor] };
+      const gone = planFor(less, more, "mirror").steps.map(
+        (step) => step.kind === "delete" && step.state.name,
+      );
+      expect(gone).toEqual([...made].reverse());
+      if (states.some(({ name }) => isInbox(name))) expect(made[0]).toBe("user.fred");
+      expect(made.indexOf("user.fred.a.b")).toBeGreaterThanOrEqual(
+        made.includes("user.fred.a.b") ? made.indexOf("user.fred.a") : -1,
+      );
+    });
+  });
+
+  test("planOwner() deletes a user who is gone at the source in mirror mode only", () => {
+    const target = { ...NOBODY, mailboxes: [stateOf("user.fred", [])] };
+    expect(planFor(NOBODY, target, "mirror").steps).toEqual([
+      { kind: "deleteUser", userid: "fred" },
+    ]);
+    expect(planFor(NOBODY, target, "merge")).toMatchObject({
+      steps: [],
+      leftovers: [{ name: "user.fred" }],
+    });
+  });
+
+  test("planOwner() never takes a mailbox that cannot be read for one that was deleted", () => {
+    const target = { ...NOBODY, mailboxes: [stateOf("user.fred", []), stateOf("user.fred.a", [])] };
     const refusal = { kind: "refused", reason: "damaged", text: "" } as const;
-    const source = user([inbox], {
-      unreadable: [{ name: "user.fred.Bad", uniqueid: "bad", refusal }],
-    });
-    const { steps, extras } = plan(source, target);
-    expect(steps).toEqual([]);
-    expect(extras.map(({ kind, name }) => `${kind} ${name}`)).toEqual([
-      ...["mailbox user.fred.A", "quota user.fred", "subscription x"],
-    ]);
+    const unreadable = target.mailboxes.map(({ name, uniqueid }) => ({ name, uniqueid, refusal }));
+    expect(planFor({ ...NOBODY, unreadable }, target, "mirror").steps).toEqual([]);
+  });
+});
+
+describe("orderRenames()", () => {
+  test("orderRenames() does chains, rings and swaps so that each name is free when it is taken", () => {
+    property(
+      fc.shuffledSubarray(["a", "b", "c", "d", "e"]),
+      fc.shuffledSubarray(["a", "b", "c", "d", "e", "f"]),
+      (from, to) => {
+        const wanted = from.slice(0, to.length).map((name, at): Rename => {
+          return {
+            uniqueid: `u${at}`,
+            oldName: `user.fred.${name}`,
+            newName: `user.fred.${to[at]}`,
+          };
+        });
+        const moving = wanted.filter(({ oldName, newName }) => oldName !== newName);
+        const staying = new Set(
+          wanted.filter((one) => !moving.includes(one)).map(({ oldName }) => oldName),
+        );
+        const now = new Map(wanted.map(({ uniqueid, oldName }) => [oldName, uniqueid]));
+        const { renames, blocked } = orderRenames(moving, staying);
+        expect(blocked).toEqual([]);
+        for (const { uniqueid, oldName, newName } of renames) {
+          expect(now.get(oldName)).toBe(uniqueid);
+          expect(now.has(newName)).toBe(false);
+          now.delete(oldName);
+          now.set(newName, uniqueid);
+        }
+        for (const { uniqueid, newName } of wanted) expect(now.get(newName)).toBe(uniqueid);
+      },
+    );
   });
 
-  test("planUser() asks for nothing that either place does not hold", () => {
-    const bare = commonHolds(HOLDS, {
-      ...HOLDS,
-      modseqs: false,
-      subscriptions: false,
-      acls: false,
-      quotas: [],
-    });
-    expect([bare.modseqs, bare.uids, bare.quotas]).toEqual([false, true, []]);
-    const source = user([{ ...inbox, highestmodseq: 999n, acl: "y\tl\t" }], {
-      subscriptions: ["x"],
-    });
-    expect(planUser({ userid: "fred", source, target: user([inbox]), holds: bare }).steps).toEqual(
-      [],
-    );
+  test("orderRenames() blocks a chain that ends at a name that stays taken", () => {
+    const wanted = [
+      { uniqueid: "1", oldName: "user.fred.a", newName: "user.fred.b" },
+      { uniqueid: "2", oldName: "user.fred.b", newName: "user.fred.c" },
+    ];
+    const { renames, blocked } = orderRenames(wanted, new Set(["user.fred.c"]));
+    expect([renames, blocked]).toEqual([[], wanted]);
+  });
+});
+
+describe("commonHolds()", () => {
+  test("commonHolds() keeps what both hold, and notCompared() names the rest", () => {
+    const less = { ...HOLDS, seen: false, keywords: 0, quotas: ["STORAGE"] } as const;
+    expect(commonHolds(HOLDS, less)).toEqual(less);
+    expect(notCompared(HOLDS, HOLDS)).toEqual([]);
+    const quotas = ["quota MESSAGE", "quota ANNOTATION-STORAGE", "quota MAILBOX"];
+    expect(notCompared(HOLDS, less)).toEqual(["seen", "keywords", ...quotas]);
   });
 });

@@ -1,0 +1,99 @@
+/** What `replicate` says of its steps, of what stays different and of what failed, in words and as objects. */
+import { escapeText } from "../core/escape.ts";
+import type { ApplyCommand } from "../model/apply.ts";
+import type { Owner } from "../model/names.ts";
+import { ownerName } from "../replicate/owner_state.ts";
+import type { Leftover, Step } from "../replicate/plan.ts";
+import { nameOfStep, type ReplicateEvents } from "../replicate/run.ts";
+import type { SurveyedStep } from "../replicate/survey.ts";
+import type { CommandEnv } from "./command.ts";
+import { displayName, nameFacts, textOfName } from "./names.ts";
+import { formatBytes, plural } from "./text.ts";
+
+/** Tells everything about `owner` as it happens. */
+export function reportEvents(owner: Owner, env: CommandEnv): ReplicateEvents {
+  const { output } = env;
+  const user = textOfName(ownerName(owner));
+  const line = (text: string): void => output.line(`${escapeText(user)}: ${text}`);
+  return {
+    step: (surveyed) => {
+      const { step, counts } = surveyed;
+      const action = actionOf(surveyed);
+      output.object({ type: "step", user, step: action, ...subjectFacts(step), ...counts });
+      const size =
+        counts === undefined || counts.records === 0
+          ? ""
+          : ` (${plural(counts.records, "record")}, ${formatBytes(counts.bytes)} of messages)`;
+      line(`${action} ${subjectText(step, env)}${size}`);
+    },
+    leftover: (leftover) => {
+      const { kind, uid, text } = leftover;
+      const facts = isMailbox(leftover) ? nameFacts(leftover.name) : { name: leftover.name };
+      output.object({ type: "difference", user, kind, ...facts, uid, text });
+      const shown = isMailbox(leftover) ? show(leftover.name, env) : escapeText(leftover.name);
+      line(`differs: ${kind} ${shown}${uid === undefined ? "" : ` uid ${uid}`}: ${text}`);
+    },
+    failed: (name, { reason, text }) => {
+      output.error(`User ${user}: ${text}`, { user, name: textOfName(name), reason });
+    },
+  };
+}
+
+function isMailbox({ kind }: Leftover): boolean {
+  return kind !== "sieve";
+}
+
+function show(name: string, { internalNames: internal }: CommandEnv): string {
+  return escapeText(displayName(name, { internal }));
+}
+
+/** One word or two for what a step does. */
+function actionOf({ step, content }: SurveyedStep): string {
+  switch (step.kind) {
+    case "mailbox":
+      if (content?.rebuild === true) return "rebuild";
+      return step.theirs === undefined ? "create" : "update";
+    case "rename":
+    case "delete":
+      return step.kind;
+    case "deleteUser":
+      return "delete user";
+    case "sieve":
+      return "put script";
+    case "apply":
+      return COMMAND_WORDS[step.command.kind] ?? step.command.kind;
+  }
+}
+
+const COMMAND_WORDS: Partial<Readonly<Record<ApplyCommand["kind"], string>>> = {
+  quota: "set quota",
+  unquota: "remove quota",
+  sub: "subscribe",
+  unsub: "unsubscribe",
+  seen: "set seen",
+  unsieve: "remove script",
+  activateSieve: "activate script",
+  unactivateSieve: "deactivate script",
+};
+
+/** True for commands that are about a mailbox by its name. */
+function namesMailbox(step: Step): boolean {
+  if (step.kind !== "apply") return step.kind !== "sieve" && step.kind !== "deleteUser";
+  return ["quota", "unquota", "sub", "unsub"].includes(step.command.kind);
+}
+
+function subjectFacts(step: Step): Readonly<Record<string, unknown>> {
+  const name = nameOfStep(step);
+  if (!namesMailbox(step)) return { name: textOfName(name) };
+  return {
+    ...nameFacts(name),
+    ...(step.kind === "rename" && { from: nameFacts(step.rename.oldName) }),
+  };
+}
+
+function subjectText(step: Step, env: CommandEnv): string {
+  const name = nameOfStep(step);
+  if (!namesMailbox(step)) return escapeText(textOfName(name));
+  if (step.kind !== "rename") return show(name, env);
+  return `${show(step.rename.oldName, env)} to ${show(name, env)}`;
+}

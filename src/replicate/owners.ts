@@ -1,0 +1,105 @@
+/** Many owners, some at a time: one that fails never stops the others. */
+import { AppError } from "../core/errors.ts";
+import type { Owner } from "../model/names.ts";
+import type { Outcome } from "../model/outcome.ts";
+import type { Place, PlaceSession, WritablePlace } from "../places/place.ts";
+import { ownerName } from "./owner_state.ts";
+import type { Mode } from "./plan.ts";
+import { type ReplicateEvents, type ReplicateResult, replicateOwner } from "./run.ts";
+
+export interface ManyOptions {
+  readonly mode: Mode;
+  /** Per cent of the target's messages or mailboxes that may be deleted. */
+  readonly allowDelete: number;
+  /** Owners at a time. */
+  readonly jobs: number;
+  /** Bytes of messages a second, over all jobs. */
+  readonly bytesPerSecond: number | undefined;
+  /** An owner who takes longer fails; what was brought stays. */
+  readonly timeoutMs: number | undefined;
+  readonly events: (owner: Owner) => ReplicateEvents;
+  /** An owner is done; an error is what his places have thrown. */
+  readonly done: (owner: Owner, result: Outcome<ReplicateResult> | AppError) => void;
+}
+
+/** Where from and where to. */
+export interface Ends {
+  readonly source: Place;
+  readonly target: Place;
+  /** Opens a session at the target; undefined for a dry run. */
+  readonly open: WritablePlace["openSession"] | undefined;
+}
+
+/** Brings all `owners`, `jobs` at a time. Only bugs are thrown. */
+export async function replicateOwners(
+  owners: AsyncGenerator<Owner, void>,
+  ends: Ends,
+  options: ManyOptions,
+): Promise<void> {
+  const pace = pacer(options.bytesPerSecond);
+  const worker = async (): Promise<void> => {
+    const held: { session: PlaceSession | undefined } = { session: undefined };
+    try {
+      for (let next = await owners.next(); next.done !== true; next = await owners.next()) {
+        options.done(next.value, await replicateOne(next.value, { ends, options, pace, held }));
+      }
+    } finally {
+      await held.session?.close();
+    }
+  };
+  await Promise.all(Array.from({ length: options.jobs }, worker));
+}
+
+interface Job {
+  readonly ends: Ends;
+  readonly options: ManyOptions;
+  readonly pace: (bytes: number) => Promise<void>;
+  /** The worker's session, kept from one owner to the next. */
+  readonly held: { session: PlaceSession | undefined };
+}
+
+async function replicateOne(
+  owner: Owner,
+  { ends, options, pace, held }: Job,
+): Promise<Outcome<ReplicateResult> | AppError> {
+  const { source, target, open } = ends;
+  const deadline = performance.now() + (options.timeoutMs ?? Infinity);
+  try {
+    if (open !== undefined) held.session ??= await open();
+    const { session } = held;
+    const result = await replicateOwner(
+      owner,
+      { source, target, session },
+      {
+        ...{ mode: options.mode, allowDelete: options.allowDelete, dryRun: open === undefined },
+        events: options.events(owner),
+        sent: async (_, bytes) => {
+          await pace(bytes);
+          if (performance.now() > deadline) {
+            throw new AppError("busy", `Cannot finish ${ownerName(owner)}: the time is up`);
+          }
+        },
+      },
+    );
+    await session?.restart();
+    return result;
+  } catch (error) {
+    // What the session has staged or sent is not known any more: the next owner gets a new one.
+    const { session } = held;
+    held.session = undefined;
+    await session?.close();
+    if (error instanceof AppError) return error;
+    throw error;
+  }
+}
+
+/** Waits so that no more than `bytesPerSecond` go over, whoever sends them. */
+function pacer(bytesPerSecond: number | undefined): (bytes: number) => Promise<void> {
+  if (bytesPerSecond === undefined) return () => Promise.resolve();
+  let free = performance.now();
+  return async (bytes) => {
+    free = Math.max(free, performance.now()) + (bytes / bytesPerSecond) * 1000;
+    const wait = free - performance.now();
+    await new Promise((resolve) => setTimeout(resolve, wait));
+  };
+}

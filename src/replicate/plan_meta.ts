@@ -1,0 +1,145 @@
+/** The plan for what belongs to a user beside mailboxes: quotas, subscriptions, sieve scripts, what was seen. */
+import { NULL_GUID } from "../model/guid.ts";
+import type { Quota, SeenState, SieveFile } from "../model/mailbox.ts";
+import type { Holds } from "../places/place.ts";
+import type { Leftover, Plan, PlanRequest, Step } from "./plan.ts";
+
+interface MetaRequest extends PlanRequest {
+  readonly userid: string;
+}
+
+/** In the order of Cyrus' own client (sync-protocol.md 5.3). */
+export function planMeta(request: MetaRequest): Plan {
+  const { holds } = request;
+  const plans = [
+    ...(holds.quotas.length > 0 ? [planQuotas(request)] : []),
+    ...(holds.subscriptions ? [planSubscriptions(request)] : []),
+    ...(holds.sieveFiles ? [planSieve(request)] : []),
+    ...(holds.seen ? [planSeen(request)] : []),
+  ];
+  return {
+    steps: plans.flatMap(({ steps }) => steps),
+    leftovers: plans.flatMap(({ leftovers }) => leftovers),
+  };
+}
+
+/** A thing that only the target has: a step that removes it, or its name. */
+interface Only {
+  readonly mode: PlanRequest["mode"];
+  readonly steps: Step[];
+  readonly leftovers: Leftover[];
+}
+
+function only({ mode, steps, leftovers }: Only, leftover: Leftover, remove: Step): void {
+  if (mode === "mirror") steps.push(remove);
+  else leftovers.push(leftover);
+}
+
+function planQuotas({ source, target, mode, holds }: MetaRequest): Plan {
+  const found: Only = { mode, steps: [], leftovers: [] };
+  const theirs = new Map(target.quotas.map((quota) => [quota.root, quota]));
+  for (const quota of source.quotas) {
+    const other = theirs.get(quota.root);
+    theirs.delete(quota.root);
+    if (other !== undefined && sameLimits(quota, other, holds)) continue;
+    found.steps.push({ kind: "apply", command: { kind: "quota", quota } });
+  }
+  for (const root of theirs.keys()) {
+    only(
+      found,
+      { kind: "quota", name: root, text: "only the target has a quota here" },
+      { kind: "apply", command: { kind: "unquota", root } },
+    );
+  }
+  return found;
+}
+
+function sameLimits(left: Quota, right: Quota, holds: Holds): boolean {
+  return holds.quotas.every((resource) => left.limits[resource] === right.limits[resource]);
+}
+
+function planSubscriptions({ source, target, mode, userid }: MetaRequest): Plan {
+  const found: Only = { mode, steps: [], leftovers: [] };
+  const theirs = new Set(target.subscriptions);
+  for (const name of source.subscriptions) {
+    if (theirs.delete(name)) continue;
+    found.steps.push({ kind: "apply", command: { kind: "sub", userid, name } });
+  }
+  for (const name of theirs) {
+    only(
+      found,
+      { kind: "subscription", name, text: "subscribed at the target only" },
+      { kind: "apply", command: { kind: "unsub", userid, name } },
+    );
+  }
+  return found;
+}
+
+const SCRIPT = ".script";
+
+function planSieve({ source, target, mode, userid }: MetaRequest): Plan {
+  const found: Only = { mode, steps: [], leftovers: [] };
+  const theirs = new Map(scriptsOf(target.sieve).map((file) => [file.filename, file]));
+  for (const file of scriptsOf(source.sieve)) {
+    const other = theirs.get(file.filename);
+    theirs.delete(file.filename);
+    if (other !== undefined && sameScript(file, other)) continue;
+    const { filename, lastUpdate } = file;
+    found.steps.push({ kind: "sieve", filename, lastUpdate });
+  }
+  for (const filename of theirs.keys()) {
+    only(
+      found,
+      { kind: "sieve", name: filename, text: "only the target has this script" },
+      { kind: "apply", command: { kind: "unsieve", userid, filename } },
+    );
+  }
+  const [wanted, active] = [activeScript(source.sieve), activeScript(target.sieve)];
+  if (wanted === active) return found;
+  if (wanted !== undefined) {
+    const filename = `${wanted}.bc`;
+    found.steps.push({ kind: "apply", command: { kind: "activateSieve", userid, filename } });
+  } else {
+    only(
+      found,
+      { kind: "sieve", name: `${active}${SCRIPT}`, text: "active at the target only" },
+      { kind: "apply", command: { kind: "unactivateSieve", userid } },
+    );
+  }
+  return found;
+}
+
+function scriptsOf(files: readonly SieveFile[]): SieveFile[] {
+  return files.filter(({ filename }) => filename.endsWith(SCRIPT));
+}
+
+/** By content where both tell it; else the target's is old if it is older (sync-protocol.md 5.3). */
+function sameScript(ours: SieveFile, theirs: SieveFile): boolean {
+  const known = (guid: string | undefined): boolean => guid !== undefined && guid !== NULL_GUID;
+  if (known(ours.guid) && known(theirs.guid)) return ours.guid === theirs.guid;
+  return theirs.lastUpdate >= ours.lastUpdate;
+}
+
+/** The name without its suffix: the mark is on `x.bc`, or on the script itself. */
+function activeScript(files: readonly SieveFile[]): string | undefined {
+  return files.find(({ isActive }) => isActive)?.filename.replace(/\.(bc|script)$/, "");
+}
+
+/** Never deletes, as Cyrus does not: a state of a mailbox that is gone harms nobody. */
+function planSeen({ source, target, userid }: MetaRequest): Plan {
+  const theirs = new Map(target.seen.map((seen) => [seen.uniqueid, seen]));
+  const steps = source.seen
+    .filter((seen) => !sameSeen(seen, theirs.get(seen.uniqueid)))
+    .map((seen): Step => ({ kind: "apply", command: { kind: "seen", userid, seen } }));
+  return { steps, leftovers: [] };
+}
+
+function sameSeen(ours: SeenState, theirs: SeenState | undefined): boolean {
+  return (
+    theirs !== undefined &&
+    ours.lastRead === theirs.lastRead &&
+    ours.lastUid === theirs.lastUid &&
+    ours.lastChange === theirs.lastChange &&
+    ours.seenUids === theirs.seenUids
+  );
+}

@@ -1,0 +1,193 @@
+/**
+ * One mailbox, done: read, upload, apply, verify. Where the target refuses because it is not as it was thought
+ * to be, it is asked again and every record is compared (sync-protocol.md 5.6; Cyrus gives up sooner).
+ */
+import type { Guid } from "../model/guid.ts";
+import { isLegacyUuid, NULL_GUID } from "../model/guid.ts";
+import type { MailboxState, RecordSource } from "../model/mailbox.ts";
+import { isIntermediate } from "../model/mailbox.ts";
+import { type Outcome, ok, type Refusal, refused } from "../model/outcome.ts";
+import type { MailRecord } from "../model/record.ts";
+import type { Holds, MailboxReading, Place, PlaceSession } from "../places/place.ts";
+import { type ContentPlan, planCompared, planNewer } from "./content.ts";
+import type { MailboxStep, Mode } from "./plan.ts";
+import { uploadMessages, type WantedMessage } from "./upload.ts";
+import { verifyMailbox } from "./verify.ts";
+
+/** What the work on one owner needs. */
+export interface Work {
+  readonly source: Place;
+  readonly target: Place;
+  readonly holds: Holds;
+  readonly mode: Mode;
+  /** The partition for a mailbox that is to be made. */
+  readonly partitionFor: (state: MailboxState) => string;
+}
+
+export interface Sending extends Work {
+  readonly session: PlaceSession;
+  /** Target's mailboxes that RESERVE may look in. */
+  readonly reservable: readonly string[];
+  readonly staged: Set<string>;
+  readonly sent: (messages: number, bytes: number) => Promise<void>;
+  /** Before anything of this mailbox is written. */
+  readonly begins: (step: MailboxStep, content: ContentPlan) => void;
+}
+
+/** A mailbox looked at from both sides. */
+export interface Prepared {
+  readonly reading: MailboxReading;
+  readonly content: ContentPlan;
+}
+
+/** Reads what `step` needs and plans its content; nothing is written. */
+export async function prepareMailbox(
+  step: MailboxStep,
+  targetName: string,
+  work: Work,
+): Promise<Outcome<Prepared>> {
+  const read = await work.source.readMailbox(step.name);
+  if (read.kind === "refused") return read;
+  const reading = read.value;
+  if (reading.state.uniqueid !== step.ours.uniqueid) {
+    return refused("changed", `${step.name} was replaced at the source meanwhile`);
+  }
+  const { mode, holds } = work;
+  const request = { mode, holds, partition: work.partitionFor(step.ours) };
+  if (step.records !== "compare" || isIntermediate(step.ours)) {
+    return ok({ reading, content: planNewer(step, reading.state, request) });
+  }
+  const other = await work.target.readMailbox(targetName);
+  if (other.kind === "refused") return other;
+  const target = { ...other.value, state: { ...other.value.state, name: step.name } };
+  return ok({ reading, content: await planCompared(reading, target, request) });
+}
+
+/** How often a mailbox is tried: at the third time without the annotation sum, then without SINCE. */
+const ATTEMPTS = 4;
+const WITHOUT_ANNOTATION_SUM = 3;
+
+/** Brings one mailbox; the content plan that was carried out. */
+export async function runMailbox(
+  first: MailboxStep,
+  sending: Sending,
+): Promise<Outcome<ContentPlan>> {
+  let step = first;
+  for (let attempt = 1; ; attempt++) {
+    const prepared = await prepareMailbox(step, step.name, sending);
+    if (prepared.kind === "refused") return prepared;
+    const { content, reading } = prepared.value;
+    if (content.isNothing) return ok(content);
+    if (attempt === 1) sending.begins(step, content);
+    const state =
+      attempt < WITHOUT_ANNOTATION_SUM ? content.state : { ...content.state, syncCrcAnnot: 0 };
+    const since = attempt < ATTEMPTS ? step.theirs?.highestmodseq : undefined;
+    const done = await send(prepared.value, state, { ...sending, since });
+    if (done.kind === "ok") {
+      const { target, holds } = sending;
+      const records = step.records !== "newer";
+      const verified = await verifyMailbox(reading, { target, content, holds, records });
+      return verified.kind === "ok" ? ok(content) : verified;
+    }
+    if (!mayTryAgain(done) || attempt === ATTEMPTS) return done;
+    const again = await lookAgain(step, sending);
+    if (again.kind === "refused") return again;
+    step = again.value;
+  }
+}
+
+function mayTryAgain({ reason }: Refusal): boolean {
+  return reason === "changed" || reason === "checksum";
+}
+
+/** The same step by what the target has now, every record of it. */
+async function lookAgain(step: MailboxStep, { target }: Work): Promise<Outcome<MailboxStep>> {
+  const states = await target.mailboxes([step.name]);
+  if (states.kind === "refused") return states;
+  const [theirs] = states.value;
+  return ok({ ...step, theirs, records: theirs === undefined ? "all" : "compare" });
+}
+
+async function send(
+  { reading, content }: Prepared,
+  state: MailboxState,
+  sending: Sending & { readonly since: bigint | undefined },
+): Promise<Outcome> {
+  const { session, since } = sending;
+  const wanted = await messagesToSend(reading, content);
+  if (wanted.kind === "refused") return wanted;
+  const partition = state.partition ?? "default";
+  const uploaded = await uploadMessages(wanted.value, {
+    ...{ source: sending.source, session, mailboxes: sending.reservable, partition },
+    ...{ staged: sending.staged, sent: sending.sent },
+  });
+  if (uploaded.kind === "refused") return uploaded;
+  const { name, uniqueid } = state;
+  if (content.rebuild) {
+    const gone = await session.apply({ kind: "unmailbox", name });
+    if (gone.kind === "refused" && gone.reason !== "nonexistent") return gone;
+  }
+  if (content.expunge.length > 0) {
+    const uids = content.expunge;
+    const expunged = await session.apply({ kind: "expunge", name, uniqueid, uids });
+    if (expunged.kind === "refused") return expunged;
+  }
+  const records = filterRecords(
+    reading.records,
+    (record) => content.isSent(record) && !isBlank(record),
+  );
+  const isUpdate = since !== undefined && !content.rebuild;
+  return session.apply({
+    ...{ kind: "mailbox", state, records },
+    ...(isUpdate && { since: { modseq: since } }),
+  });
+}
+
+/** The messages of new records. Refuses what no peer could take (sync-protocol.md 4.4). */
+async function messagesToSend(
+  { state, records }: MailboxReading,
+  content: ContentPlan,
+): Promise<Outcome<Map<Guid, WantedMessage>>> {
+  const { name: mailbox, uniqueid, partition } = state;
+  const wanted = new Map<Guid, WantedMessage>();
+  for await (const batch of records.batches()) {
+    for (const record of batch) {
+      if (!content.isNew(record)) continue;
+      const { uid, guid, expunged } = record;
+      const flaw = expunged ? undefined : flawOf(record);
+      if (flaw !== undefined) return refused("notSupported", `${mailbox} UID ${uid}: ${flaw}`);
+      if (record.unlinked === true || isBlank(record)) continue;
+      const mayBeGone = expunged && wanted.get(guid)?.mayBeGone !== false;
+      wanted.set(guid, { address: { mailbox, uniqueid, partition, uid, guid }, mayBeGone });
+    }
+  }
+  return ok(wanted);
+}
+
+/** Why a living record cannot be sent. */
+function flawOf({ guid, size, internaldate }: MailRecord): string | undefined {
+  if (guid === NULL_GUID) return "it has no GUID";
+  if (isLegacyUuid(guid)) return `its GUID ${guid} is a UUID of Cyrus 2.3, not a SHA-1`;
+  if (internaldate === 0) return "it has no internaldate";
+  return size === 0 ? "it is empty" : undefined;
+}
+
+/** A tombstone too bare to be taken; nothing is lost with it. */
+function isBlank({ expunged, guid, internaldate }: MailRecord): boolean {
+  return expunged && (guid === NULL_GUID || internaldate === 0);
+}
+
+/** Those records of a source that `isWanted`. */
+function filterRecords(
+  source: RecordSource,
+  isWanted: (record: MailRecord) => boolean,
+): RecordSource {
+  return {
+    batches: async function* () {
+      for await (const batch of source.batches()) {
+        const some = batch.filter(isWanted);
+        if (some.length > 0) yield some;
+      }
+    },
+  };
+}

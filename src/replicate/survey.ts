@@ -1,0 +1,106 @@
+/** What a plan would come to before anything is done: for --dry-run, and for the brake on deleting. */
+import type { MailboxState, UserState } from "../model/mailbox.ts";
+import { DONE, type Outcome, ok, type Refusal, refused } from "../model/outcome.ts";
+import type { Place } from "../places/place.ts";
+import type { ContentPlan } from "./content.ts";
+import type { MailboxStep, Plan, Step } from "./plan.ts";
+import { prepareMailbox, type Work } from "./run_mailbox.ts";
+
+/** How much of a mailbox goes over. */
+export interface ContentCounts {
+  readonly records: number;
+  /** Messages that the target may lack; RESERVE may find some of them there. */
+  readonly messages: number;
+  readonly bytes: number;
+}
+
+export interface SurveyedStep {
+  readonly step: Step;
+  /** Of a mailbox that could be read at both sides. */
+  readonly content?: ContentPlan;
+  readonly counts?: ContentCounts;
+  readonly refusal?: Refusal;
+}
+
+/** Reads both sides of every mailbox step, and writes nothing. */
+export async function surveyPlan(plan: Plan, work: Work): Promise<SurveyedStep[]> {
+  const steps: SurveyedStep[] = [];
+  for (const step of plan.steps) {
+    steps.push(step.kind === "mailbox" ? await surveyMailbox(step, work) : { step });
+  }
+  return steps;
+}
+
+async function surveyMailbox(step: MailboxStep, work: Work): Promise<SurveyedStep> {
+  const prepared = await prepareMailbox(step, step.nameBefore, work);
+  if (prepared.kind === "refused") return { step, refusal: prepared };
+  const { reading, content } = prepared.value;
+  const counts = { records: 0, messages: 0, bytes: 0 };
+  for await (const batch of reading.records.batches()) {
+    for (const record of batch) {
+      if (!content.isSent(record)) continue;
+      counts.records += 1;
+      if (!content.isNew(record) || record.expunged) continue;
+      counts.messages += 1;
+      counts.bytes += record.size;
+    }
+  }
+  return { step, content, counts };
+}
+
+export interface BrakeOptions {
+  readonly target: Place;
+  readonly theirs: UserState;
+  /** Per cent of the target's messages or mailboxes that may be deleted. */
+  readonly allowDelete: number;
+  /** Whose, for the refusal. */
+  readonly who: string;
+}
+
+/**
+ * Refuses as `permissionDenied` a plan that deletes too much. What the source records as deleted is not counted: that is
+ * known, while what is merely missing there may be missing because something is wrong with it.
+ */
+export async function brake(
+  steps: readonly SurveyedStep[],
+  { target, theirs, allowDelete, who }: BrakeOptions,
+): Promise<Outcome> {
+  const all = theirs.mailboxes.length;
+  const deletesUser = steps.some(({ step }) => step.kind === "deleteUser");
+  if (deletesUser && allowDelete < 100) {
+    return refused("permissionDenied", `${who} would be deleted, with ${all} mailboxes`);
+  }
+  const gone = new Set(
+    steps.flatMap(({ step }) => (step.kind === "delete" ? [step.state.uniqueid] : [])),
+  );
+  const deletes = steps.reduce((sum, { content }) => sum + (content?.deletes ?? 0), 0);
+  if (gone.size === 0 && deletes === 0) return DONE;
+  if (gone.size * 100 > all * allowDelete) {
+    const text = `${gone.size} of ${all} mailboxes of ${who} would be deleted`;
+    return refused("permissionDenied", text);
+  }
+  const messages = await countLiving(target, theirs.mailboxes);
+  if (messages.kind === "refused") return messages;
+  const doomed = theirs.mailboxes.filter(({ uniqueid }) => gone.has(uniqueid));
+  const inGone = await countLiving(target, doomed);
+  if (inGone.kind === "refused") return inGone;
+  const lost = deletes + inGone.value;
+  if (lost * 100 <= messages.value * allowDelete) return DONE;
+  const text = `${lost} of ${messages.value} messages of ${who} would be deleted`;
+  return refused("permissionDenied", text);
+}
+
+async function countLiving(
+  target: Place,
+  mailboxes: readonly MailboxState[],
+): Promise<Outcome<number>> {
+  let living = 0;
+  for (const { name } of mailboxes) {
+    const reading = await target.readMailbox(name);
+    if (reading.kind === "refused") return reading;
+    for await (const batch of reading.value.records.batches()) {
+      living += batch.filter(({ expunged }) => !expunged).length;
+    }
+  }
+  return ok(living);
+}

@@ -1,0 +1,91 @@
+/** The proof after the deed: what the target now has, against what was read of the source. */
+import { DONE, type Outcome, refused } from "../model/outcome.ts";
+import type { Holds, MailboxReading, Place } from "../places/place.ts";
+import { compareRecords, type RecordDifference } from "./compare_records.ts";
+import type { ContentPlan } from "./content.ts";
+import { differingFields, differingSums } from "./mailbox_state.ts";
+
+/** UIDs named in one refusal. */
+const SHOWN = 3;
+
+export interface Verification {
+  readonly target: Place;
+  readonly content: ContentPlan;
+  readonly holds: Holds;
+  /** Look at every record although the sums agree. */
+  readonly records: boolean;
+}
+
+/** Refuses as `checksum` where the target's mailbox is not what it was to become. */
+export async function verifyMailbox(
+  reading: MailboxReading,
+  { target, content, holds, records }: Verification,
+): Promise<Outcome> {
+  const { state } = content;
+  const found = await target.mailboxes([state.name]);
+  if (found.kind === "refused") return found;
+  const [theirs] = found.value;
+  if (theirs === undefined) return refused("checksum", `${state.name} is not at the target`);
+  const fields: string[] = differingFields(state, theirs, holds);
+  const sums = differingSums(state, theirs);
+  // How annotations are summed up differs between versions: only the records can tell.
+  if (sums.includes("syncCrc")) fields.push("SYNC_CRC");
+  if (fields.length > 0) {
+    return refused("checksum", `${state.name} differs at the target in ${fields.join(", ")}`);
+  }
+  const bothSummed = Boolean(state.syncCrc && theirs.syncCrc);
+  if (!records && bothSummed && sums.length === 0) return DONE;
+  return verifyRecords(reading, { target, content, holds, records });
+}
+
+async function verifyRecords(
+  reading: MailboxReading,
+  { target, content, holds }: Verification,
+): Promise<Outcome> {
+  const { name } = content.state;
+  const other = await target.readMailbox(name);
+  if (other.kind === "refused") return other;
+  const expunged = new Set(content.expunge);
+  const wrong: string[] = [];
+  for await (const difference of compareRecords(reading.records, other.value.records, holds)) {
+    if (!isLiving(difference)) continue;
+    const uid = uidOf(difference);
+    const isOurs =
+      content.leftovers.length === 0 ||
+      expunged.has(uid) ||
+      (difference.kind !== "onlyTarget" && content.isSent(difference.source));
+    if (isOurs) wrong.push(`UID ${uid} (${textOf(difference)})`);
+  }
+  if (wrong.length === 0) return DONE;
+  const more = wrong.length > SHOWN ? ` and ${wrong.length - SHOWN} more` : "";
+  const text = `${name} differs at the target: ${wrong.slice(0, SHOWN).join(", ")}${more}`;
+  return refused("checksum", text);
+}
+
+/** False where the difference is one of tombstones only: nobody sees it and no sum counts it. */
+export function isLiving(difference: RecordDifference): boolean {
+  if (difference.kind === "onlySource") return !difference.source.expunged;
+  if (difference.kind === "onlyTarget") return !difference.target.expunged;
+  return true;
+}
+
+/** The UID in which the two differ. */
+export function uidOf(difference: RecordDifference): number {
+  return difference.kind === "onlyTarget" ? difference.target.uid : difference.source.uid;
+}
+
+/** In words for a person. */
+export function textOf(difference: RecordDifference): string {
+  switch (difference.kind) {
+    case "onlySource":
+      return "only at the source";
+    case "onlyTarget":
+      return "only at the target";
+    case "guid":
+      return `${difference.source.guid} and ${difference.target.guid}`;
+    case "expunged":
+      return `deleted at the ${difference.source.expunged ? "source" : "target"} only`;
+    case "fields":
+      return difference.fields.join(", ");
+  }
+}
