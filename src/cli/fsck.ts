@@ -1,15 +1,23 @@
 /** `bobbin fsck PLACE…`: is every byte what it was? Reads only. */
+import { statSync } from "node:fs";
+import { constants, setPriority } from "node:os";
 import { AppError } from "../core/errors.ts";
-import { checkWholeStore } from "../fsck/check_store.ts";
 import { atLeast, type Severity } from "../fsck/finding.ts";
 import { FSCK_JOBS, type FsckJobs } from "../fsck/jobs.ts";
+import { LinkCensus } from "../fsck/link_census.ts";
 import { checkSpool, planSpool, type SpoolPlan, type SpoolRequest } from "../fsck/run.ts";
+import {
+  type FsckTarget,
+  serverTarget,
+  spoolTarget,
+  storeTarget,
+  type TargetOptions,
+} from "../fsck/targets.ts";
+import { UniqueidCensus } from "../fsck/uniqueid_census.ts";
 import { type EngineChoice, selfTest } from "../hash/engines.ts";
 import { defaultWorkers, inlinePool, type JobPool, WorkerPool } from "../hash/pool.ts";
 import type { PartitionRoots } from "../places/cyrus/mailbox_files.ts";
 import { parseLocator } from "../places/locator.ts";
-import { isStore } from "../places/store/settings.ts";
-import { Store } from "../places/store/store.ts";
 import type { CommandEnv, CommandResult, Handler, Register } from "./command.ts";
 import { EXIT, worstExit } from "./exit.ts";
 import {
@@ -28,8 +36,8 @@ export const registerFsck: Register = (program, handle) => {
     .command("fsck")
     .summary("is every byte what it was? (reads only)")
     .description(
-      "Proves mailboxes sound, or says exactly what is not. A PLACE is the folder of a spool\n" +
-        "partition or of one mailbox. Nothing is locked and nothing is written.",
+      "Proves mailboxes sound, or says exactly what is not. A PLACE is the imapd.conf of a Cyrus\n" +
+        "server, the folder of a spool partition or of one mailbox, or a store. Nothing is written.",
     )
     .argument("<place...>", "what to check")
     .option("--user <user>", "only this user's mailboxes (repeat for more)", collect, [])
@@ -37,6 +45,7 @@ export const registerFsck: Register = (program, handle) => {
     .option("--quick", "read index, header, cache and folder listings, but open no message")
     .option("--archive-partition <dir>", "archived messages of the same mailboxes")
     .option("--meta-partition <dir>", "cyrus.* files of the same mailboxes")
+    .option("--lock", "hold Cyrus' own shared locks while a mailbox is looked at (imapd.conf only)")
     .option("--jobs <n>", "worker threads", countOption)
     .addOption(choiceOption("--engine <name>", "hash engine", ["auto", "native", "wasm"]))
     .addOption(
@@ -59,6 +68,7 @@ interface FsckOptions {
   readonly quick?: boolean;
   readonly archivePartition?: string;
   readonly metaPartition?: string;
+  readonly lock?: boolean;
   readonly jobs?: number;
   readonly engine?: EngineChoice;
   readonly minSeverity?: Severity;
@@ -69,37 +79,64 @@ const runFsck: Handler = async (args, given, env) => {
   const places = args[0] as readonly string[];
   const started = performance.now();
   await selfTest();
-  const requests = places.map((place) => requestOf(place, options));
-  const plans = requests.map((request) => ({ request, plan: planSpool(request) }));
-  refuseNothing(plans, options);
+  const targets: FsckTarget[] = [];
+  for (const place of places) targets.push(await targetOf(place, options));
+  if (targets.some(({ isLive }) => isLive)) yieldToServer();
+  const plans = targets.map((target) => ({
+    target,
+    spools: target.spools.map((request) => ({ request, plan: planSpool(request) })),
+  }));
+  refuseNothing(plans, { places, options });
   const reported: ReportedFinding[] = [];
   const report = (one: ReportedFinding) => {
     reported.push(one);
     const listed = options.minSeverity ?? "info";
     if (atLeast(one.finding.severity, listed)) env.output.object(findingObject(one));
   };
-  const totals = { mailboxes: 0, messages: 0, messagesRead: 0, bytesRead: 0, unstable: 0 };
+  const totals = {
+    mailboxes: 0,
+    messages: 0,
+    messagesRead: 0,
+    bytesRead: 0,
+    unstable: 0,
+    unreadable: 0,
+  };
   const pool = poolFor(plans, options, env);
   const progress = startProgress(env.output, options.quick ? "mailboxes" : "messages");
+  const uniqueids = new UniqueidCensus();
   try {
-    for (const place of places) checkStoreAt(place, options, report);
-    for (const { request, plan } of plans) {
-      const done = await checkSpool(request, plan, {
-        pool,
-        events: {
-          mailbox: ({ name, findings }) => {
-            for (const finding of findings) report({ mailbox: name, finding });
+    for (const { target, spools } of plans) {
+      const links = new LinkCensus();
+      for (const { request, plan } of spools) {
+        const done = await checkSpool(request, plan, {
+          pool,
+          censuses: { uniqueids, links },
+          events: {
+            mailbox: ({ name, findings }) => {
+              for (const finding of findings) report({ mailbox: name, finding });
+            },
+            progress: progress.update,
           },
-          progress: progress.update,
-        },
-      });
-      for (const { name, finding } of done.late) report({ mailbox: name, finding });
-      for (const { finding } of done.loose) report({ mailbox: undefined, finding });
-      totals.mailboxes += done.mailboxes;
-      totals.messages += done.records;
-      totals.messagesRead += done.messagesRead;
-      totals.bytesRead += done.bytesRead;
-      totals.unstable += done.unstable;
+        });
+        for (const { finding } of plan.loose) report({ finding });
+        totals.unreadable += plan.unreadable;
+        totals.mailboxes += done.mailboxes;
+        totals.messages += done.records;
+        totals.messagesRead += done.messagesRead;
+        totals.bytesRead += done.bytesRead;
+        totals.unstable += done.unstable;
+      }
+      for (const one of await target.afterwards()) report(one);
+      const isWhole = options.user.length + options.mailbox.length === 0;
+      for (const { name, finding } of target.countsLinks && isWhole ? links.findings() : []) {
+        report({ mailbox: name, finding });
+      }
+    }
+    for (const { name, finding } of uniqueids.findings()) {
+      const isTold = reported.some(
+        (other) => other.finding.code === finding.code && other.mailbox === name,
+      );
+      if (!isTold) report({ mailbox: name, finding });
     }
   } finally {
     progress.stop();
@@ -109,36 +146,28 @@ const runFsck: Handler = async (args, given, env) => {
   return conclude(reported, { totals: { ...totals, elapsedMs }, options, env });
 };
 
-/** What a store has beside mailboxes; opening it does what a killed writer left to do. */
-function checkStoreAt(
-  place: string,
-  options: FsckOptions,
-  report: (one: ReportedFinding) => void,
-): void {
+async function targetOf(place: string, options: FsckOptions): Promise<FsckTarget> {
   const locator = parseLocator(place);
-  if (locator.kind !== "store" || options.user.length > 0 || options.mailbox.length > 0) return;
-  const store = new Store(locator.path);
-  try {
-    for (const finding of checkWholeStore(store, { hashPool: options.quick !== true })) {
-      report({ mailbox: undefined, finding });
-    }
-  } finally {
-    store.close();
-  }
-}
-
-function requestOf(place: string, options: FsckOptions): SpoolRequest {
-  const locator = parseLocator(place);
-  if (locator.kind !== "cyrus" && locator.kind !== "store") {
-    throw new AppError("usage", `Cannot check ${place}: fsck reads Cyrus spools and stores`);
-  }
-  const wanted = mailboxFilter(options.user, options.mailbox);
-  return {
-    roots: rootsOf(locator.path, options),
+  const targetOptions: TargetOptions = {
     engine: options.engine ?? "auto",
     quick: options.quick === true,
-    ...(wanted && { wanted }),
+    lock: options.lock === true,
+    wanted: mailboxFilter(options.user, options.mailbox),
   };
+  if (locator.kind === "store") return storeTarget(locator.path, targetOptions);
+  if (locator.kind !== "cyrus") {
+    throw new AppError("usage", `Cannot check ${place}: fsck reads Cyrus spools and stores`);
+  }
+  if (!statSync(locator.path).isDirectory()) return serverTarget(locator.path, targetOptions);
+  if (options.lock) {
+    throw new AppError("usage", `Cannot lock ${place}: only an imapd.conf says where locks are`);
+  }
+  return spoolTarget(rootsOf(locator.path, options), targetOptions);
+}
+
+/** On a live server deliveries come first: workers inherit the priority of this thread. */
+function yieldToServer(): void {
+  setPriority(constants.priority.PRIORITY_LOW);
 }
 
 function rootsOf(data: string, options: FsckOptions): PartitionRoots {
@@ -152,21 +181,30 @@ function rootsOf(data: string, options: FsckOptions): PartitionRoots {
   };
 }
 
-type Planned = readonly { readonly request: SpoolRequest; readonly plan: SpoolPlan }[];
+type Planned = readonly {
+  readonly target: FsckTarget;
+  readonly spools: readonly { readonly request: SpoolRequest; readonly plan: SpoolPlan }[];
+}[];
 
-/** A place without any mailbox is a mistake of the caller's, not a sound spool. */
-function refuseNothing(plans: Planned, options: FsckOptions): void {
-  for (const { request, plan } of plans) {
-    if (plan.mailboxes.length > 0 || plan.loose.length > 0) continue;
-    const filters = [...options.user, ...options.mailbox];
-    if (filters.length === 0 && isStore(request.roots.data)) continue; // a new one is empty
+/** A folder without any mailbox is a mistake of the caller's, not a sound spool; a server may be new. */
+function refuseNothing(
+  plans: Planned,
+  { places, options }: { readonly places: readonly string[]; readonly options: FsckOptions },
+): void {
+  const filters = [...options.user, ...options.mailbox];
+  plans.forEach(({ target, spools }, at) => {
+    const isSomething = spools.some(
+      ({ plan }) => plan.mailboxes.length > 0 || plan.loose.length > 0,
+    );
+    if (isSomething || (target.isLive && filters.length === 0)) return;
     const what = filters.length === 0 ? "any mailbox" : filters.join(", ");
-    throw new AppError("not_found", `Cannot find ${what} below ${request.roots.data}`);
-  }
+    throw new AppError("not_found", `Cannot find ${what} below ${places[at]}`);
+  });
 }
 
 function poolFor(plans: Planned, options: FsckOptions, env: CommandEnv): JobPool<FsckJobs> {
-  const records = plans.reduce((sum, { plan }) => sum + plan.recordsGuessed, 0);
+  const spools = plans.flatMap((one) => one.spools);
+  const records = spools.reduce((sum, { plan }) => sum + plan.recordsGuessed, 0);
   if (options.jobs === undefined && records < MESSAGES_FOR_THREADS) return inlinePool(FSCK_JOBS);
   return new WorkerPool<FsckJobs>(env.workerUrl, options.jobs ?? defaultWorkers());
 }
@@ -180,6 +218,7 @@ function conclude(
       readonly messagesRead: number;
       readonly bytesRead: number;
       readonly unstable: number;
+      readonly unreadable: number;
       readonly elapsedMs: number;
     };
     readonly options: FsckOptions;
@@ -192,8 +231,7 @@ function conclude(
   printFindings(reported, output, { minSeverity, internalNames });
   printTotals(reported, totals, output);
   const isDamaged = reported.some(({ finding }) => atLeast(finding.severity, minSeverity));
-  const isPartial =
-    totals.unstable > 0 || reported.some(({ mailbox }) => mailbox === undefined && isDamaged);
+  const isPartial = totals.unstable + totals.unreadable > 0;
   const exit = worstExit([isDamaged ? EXIT.damage : EXIT.ok, isPartial ? EXIT.partial : EXIT.ok]);
   const findings = Object.fromEntries(
     countByCode(reported).map(({ code, count }) => [code, count]),

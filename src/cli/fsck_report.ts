@@ -2,16 +2,14 @@
 import { escapeText } from "../core/escape.ts";
 import { CATALOGUE } from "../fsck/catalogue.ts";
 import { atLeast, type Finding, SEVERITIES, type Severity } from "../fsck/finding.ts";
+import type { LocatedFinding } from "../fsck/located_finding.ts";
 import { useridOf } from "../model/names.ts";
 import { displayName } from "./names.ts";
 import type { Output } from "./output.ts";
 import { columns, formatBytes, formatCount, formatDuration, plural } from "./text.ts";
 
-/** A finding and whose it is. `mailbox` is undefined for what lies outside of any. */
-export interface ReportedFinding {
-  readonly mailbox: string | undefined;
-  readonly finding: Finding;
-}
+/** A finding and whose it is: a mailbox's, a user's, or neither's. */
+export type ReportedFinding = LocatedFinding;
 
 export interface ReportOptions {
   readonly minSeverity: Severity;
@@ -28,13 +26,17 @@ export interface ReportTotals {
 }
 
 /** The object of `--json` for one finding. */
-export function findingObject({ mailbox, finding }: ReportedFinding): Record<string, unknown> {
+export function findingObject({
+  mailbox,
+  userid,
+  finding,
+}: ReportedFinding): Record<string, unknown> {
   return {
     type: "finding",
     code: finding.code,
     severity: finding.severity,
     text: finding.text,
-    user: mailbox === undefined ? undefined : useridOf(mailbox),
+    user: userid ?? (mailbox === undefined ? undefined : useridOf(mailbox)),
     mailbox: mailbox === undefined ? undefined : displayName(mailbox, { internal: false }),
     internalname: mailbox,
     uid: finding.uid,
@@ -53,22 +55,19 @@ export function printFindings(
   output: Output,
   options: ReportOptions,
 ): void {
-  const groups = new Map<string | undefined, Finding[]>();
-  for (const { mailbox, finding } of reported) {
-    if (!atLeast(finding.severity, options.minSeverity)) continue;
-    const group = groups.get(mailbox);
-    if (group === undefined) groups.set(mailbox, [finding]);
-    else group.push(finding);
+  const groups = new Map<string, Finding[]>();
+  for (const one of reported) {
+    if (!atLeast(one.finding.severity, options.minSeverity)) continue;
+    const title = titleOf(one, options);
+    const group = groups.get(title);
+    if (group === undefined) groups.set(title, [one.finding]);
+    else group.push(one.finding);
   }
   const worstFirst = [...groups].sort(
-    ([leftName, left], [rightName, right]) =>
-      weight(right) - weight(left) || ((leftName ?? "") < (rightName ?? "") ? -1 : 1),
+    ([leftTitle, left], [rightTitle, right]) =>
+      weight(right) - weight(left) || (leftTitle < rightTitle ? -1 : 1),
   );
-  for (const [mailbox, findings] of worstFirst) {
-    const title =
-      mailbox === undefined
-        ? "outside of any mailbox"
-        : displayName(mailbox, { internal: options.internalNames });
+  for (const [title, findings] of worstFirst) {
     output.line(bold(escapeText(title), output));
     const rows = findings
       .toSorted((left, right) => rank(right) - rank(left) || (left.uid ?? 0) - (right.uid ?? 0))
@@ -127,6 +126,11 @@ export function countByCode(
       SEVERITIES.indexOf(right.severity) - SEVERITIES.indexOf(left.severity) ||
       (left.code < right.code ? -1 : 1),
   );
+}
+
+function titleOf({ mailbox, userid }: ReportedFinding, { internalNames }: ReportOptions): string {
+  if (mailbox !== undefined) return displayName(mailbox, { internal: internalNames });
+  return userid === undefined ? "outside of any mailbox" : `user ${userid}`;
 }
 
 function rank(finding: Finding): number {

@@ -23,17 +23,22 @@ function isSha1(guid: string): boolean {
 
 /** Counts the names of every linked file of a spool, up to the limit. */
 export class LinkCensus {
-  readonly #inodes = new Map<number, Inode>();
+  /** By device, then by inode number. */
+  readonly #devices = new Map<number, Map<number, Inode>>();
+  #files = 0;
   readonly #findings: { readonly name: string; readonly finding: Finding }[] = [];
   readonly #twice = new Map<string, { count: number; uid: number }>();
   #incomplete = false;
 
   add(name: string, files: readonly LinkedFile[]): void {
-    for (const { inode, links, uid, guid } of files) {
-      const before = this.#inodes.get(inode);
+    for (const { device, inode, links, uid, guid } of files) {
+      const inodes = this.#devices.get(device) ?? new Map<number, Inode>();
+      this.#devices.set(device, inodes);
+      const before = inodes.get(inode);
       if (before === undefined) {
-        if (this.#inodes.size < DEFAULT_LIMITS.linkedFiles) {
-          this.#inodes.set(inode, { guid, links, name, uid, seen: 1 });
+        if (this.#files < DEFAULT_LIMITS.linkedFiles) {
+          inodes.set(inode, { guid, links, name, uid, seen: 1 });
+          this.#files += 1;
         } else {
           this.#incomplete = true;
         }
@@ -68,7 +73,9 @@ export class LinkCensus {
     }
     if (this.#incomplete) return all;
     const outside = new Map<string, { count: number; uid: number }>();
-    for (const { name, uid, links, seen } of this.#inodes.values()) {
+    for (const { name, uid, links, seen } of [...this.#devices.values()].flatMap((inodes) => [
+      ...inodes.values(),
+    ])) {
       if (links <= seen) continue;
       const tally = outside.get(name);
       outside.set(name, { count: (tally?.count ?? 0) + 1, uid: tally?.uid ?? uid });

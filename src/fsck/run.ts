@@ -6,6 +6,7 @@ import { lstatSync } from "node:fs";
 import { join } from "node:path";
 import type { EngineChoice } from "../hash/engines.ts";
 import { type JobPool, mapJobs } from "../hash/pool.ts";
+import type { LockPaths } from "../places/cyrus/locks.ts";
 import type { MailboxPaths, PartitionRoots } from "../places/cyrus/mailbox_files.ts";
 import { headerNameOf, mailboxName, oldStagedFiles, readSpool } from "../places/cyrus/spool.ts";
 import { finding } from "./catalogue.ts";
@@ -13,10 +14,18 @@ import type { MailboxReport, MessagesPart } from "./check_mailbox.ts";
 import type { PartitionOwner } from "./check_permissions.ts";
 import type { Finding } from "./finding.ts";
 import type { FsckJobs } from "./jobs.ts";
-import { LinkCensus } from "./link_census.ts";
+import type { LinkCensus } from "./link_census.ts";
 import { sliceTable } from "./message_table.ts";
 import type { MessagesRequest } from "./sweep_messages.ts";
-import { UniqueidCensus } from "./uniqueid_census.ts";
+import type { UniqueidCensus } from "./uniqueid_census.ts";
+
+/** What somebody else knows of a mailbox folder: mailboxes.db, the catalogue of a store. */
+export interface FolderIdentity {
+  /** Internal name. */
+  readonly name: string;
+  /** Cyrus' lock files, to be held while it is looked at. */
+  readonly locks?: Omit<LockPaths, "index">;
+}
 
 export interface SpoolRequest {
   readonly roots: PartitionRoots;
@@ -24,6 +33,14 @@ export interface SpoolRequest {
   readonly quick: boolean;
   /** Says by its internal name whether a mailbox is to be checked; undefined: all. */
   readonly wanted?: (name: string) => boolean;
+  /** By the path below the roots; where it knows nothing, cyrus.header and the path tell the name. */
+  readonly identify?: (relative: string) => FolderIdentity | undefined;
+}
+
+/** What only all mailboxes together can show; one for all spools of a run. */
+export interface Censuses {
+  readonly uniqueids: UniqueidCensus;
+  readonly links: LinkCensus;
 }
 
 /** One mailbox as fsck saw it, named. */
@@ -47,13 +64,10 @@ export interface SpoolReport {
   readonly messagesRead: number;
   readonly bytesRead: number;
   readonly unstable: number;
-  /** Of the whole spool: by the mailbox concerned, or loose. */
-  readonly late: readonly { readonly name: string; readonly finding: Finding }[];
-  readonly loose: readonly LooseFinding[];
 }
 
 export interface SpoolEvents {
-  /** A mailbox is done; findings that concern several mailboxes come with the report at the end. */
+  /** A mailbox is done; findings that concern several mailboxes come from the censuses. */
   mailbox(checked: CheckedMailbox): void;
   progress(done: number, total: number, bytesRead: number): void;
 }
@@ -70,6 +84,8 @@ export interface SpoolPlan {
   /** A guess from the sizes of the index files: for the choice of a pool, and for progress. */
   readonly recordsGuessed: number;
   readonly loose: readonly LooseFinding[];
+  /** Folders that could not be read; each is among `loose`. */
+  readonly unreadable: number;
 }
 
 /** Walks the spool. Throws AppError when its root cannot be read. */
@@ -77,7 +93,7 @@ export function planSpool(request: SpoolRequest): SpoolPlan {
   const { roots, wanted } = request;
   const { mailboxes, staging, unreadable } = readSpool(roots);
   const chosen = wanted
-    ? mailboxes.filter((paths) => wanted(mailboxName(paths, headerNameOf(paths))))
+    ? mailboxes.filter((paths) => wanted(nameOf(paths, headerNameOf(paths), request)))
     : mailboxes;
   const loose: LooseFinding[] = unreadable.map(({ relative, errno }) => {
     const path = join(roots.data, relative);
@@ -93,7 +109,8 @@ export function planSpool(request: SpoolRequest): SpoolPlan {
   }
   const sizes = chosen.map(({ index }) => lstatSync(index, { throwIfNoEntry: false })?.size ?? 0);
   const bytes = sizes.reduce((sum, size) => sum + size, 0);
-  return { mailboxes: chosen, recordsGuessed: Math.ceil(bytes / RECORD_BYTES), loose };
+  const recordsGuessed = Math.ceil(bytes / RECORD_BYTES);
+  return { mailboxes: chosen, recordsGuessed, loose, unreadable: unreadable.length };
 }
 
 /** Bytes of an index record, about. */
@@ -103,13 +120,16 @@ const RECORD_BYTES = 112;
 export async function checkSpool(
   request: SpoolRequest,
   plan: SpoolPlan,
-  context: { readonly pool: JobPool<FsckJobs>; readonly events: SpoolEvents },
+  context: {
+    readonly pool: JobPool<FsckJobs>;
+    readonly events: SpoolEvents;
+    readonly censuses: Censuses;
+  },
 ): Promise<SpoolReport> {
   const { pool, events } = context;
+  const { uniqueids, links } = context.censuses;
   const { engine, quick, roots } = request;
   const partition = partitionOf(roots);
-  const uniqueids = new UniqueidCensus();
-  const links = new LinkCensus();
   const totals = { mailboxes: 0, records: 0, messagesRead: 0, bytesRead: 0, unstable: 0 };
   const progress = () => {
     const done = quick ? totals.mailboxes : totals.messagesRead;
@@ -123,14 +143,17 @@ export async function checkSpool(
     return part;
   };
   const check = async (paths: MailboxPaths) => {
-    const request = { paths, engine, quick, readLimit: READ_WITH_MAILBOX, partition };
-    const result = await pool.submit("fsck.mailbox", request);
+    const locks = request.identify?.(paths.relative)?.locks;
+    const result = await pool.submit("fsck.mailbox", {
+      ...{ paths, engine, quick, readLimit: READ_WITH_MAILBOX, partition },
+      ...(locks !== undefined && { locks }),
+    });
     const parts = await Promise.all(Array.from(slices(result.parts, engine), sweep));
     return { paths, result, parts };
   };
   const atOnce = { atOnce: pool.capacity };
   for await (const { paths, result, parts } of mapJobs(plan.mailboxes, check, atOnce)) {
-    const name = mailboxName(paths, result.name);
+    const name = nameOf(paths, result.name, request);
     const found = [...result.findings];
     totals.mailboxes += 1;
     totals.records += result.records;
@@ -149,8 +172,16 @@ export async function checkSpool(
     events.mailbox({ paths, name, report, findings: mergeCounts(found) });
     progress();
   }
-  const late = [...uniqueids.findings(), ...(request.wanted ? [] : links.findings())];
-  return { ...totals, late, loose: plan.loose };
+  return totals;
+}
+
+/** The name a mailbox goes by: as others know it, as cyrus.header says, or its path. */
+function nameOf(
+  paths: MailboxPaths,
+  headerName: string | undefined,
+  { identify }: SpoolRequest,
+): string {
+  return identify?.(paths.relative)?.name ?? mailboxName(paths, headerName);
 }
 
 function partitionOf(roots: PartitionRoots): PartitionOwner {

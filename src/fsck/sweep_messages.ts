@@ -27,6 +27,7 @@ export interface MessagesRequest {
 
 /** A message file that has more than one name. */
 export interface LinkedFile {
+  readonly device: number;
   readonly inode: number;
   readonly links: number;
   readonly uid: number;
@@ -67,7 +68,13 @@ function common(request: MessagesRequest, engine: Engine, collector: Collector) 
 
 function linkedFile(messages: MessageTable, row: number, stat: Stats): LinkedFile {
   const uid = messages.uids[row] ?? 0;
-  return { inode: stat.ino, links: stat.nlink, uid, guid: hexOf(guidOf(messages, row)) };
+  return {
+    device: stat.dev,
+    inode: stat.ino,
+    links: stat.nlink,
+    uid,
+    guid: hexOf(guidOf(messages, row)),
+  };
 }
 
 /** The second look; false when there was no index to compare with. */

@@ -3,10 +3,12 @@
  * passes or fails, and what was measured where is for whoever quotes it.
  */
 import { benchFsck } from "./fsck.ts";
+import { benchLive } from "./live.ts";
 import { benchStore } from "./store.ts";
 
 const BENCHES: Readonly<Record<string, (args: readonly string[]) => Promise<void>>> = {
   fsck: benchFsck,
+  live: benchLive,
   store: benchStore,
 };
 

@@ -4,9 +4,11 @@ import { checkMessages } from "../../src/fsck/check_messages.ts";
 import { Collector } from "../../src/fsck/collector.ts";
 import { atLeast, type Finding, type Severity } from "../../src/fsck/finding.ts";
 import { FSCK_JOBS } from "../../src/fsck/jobs.ts";
+import { LinkCensus } from "../../src/fsck/link_census.ts";
 import { lookAt } from "../../src/fsck/look.ts";
 import { pickFromTable } from "../../src/fsck/message_table.ts";
 import { checkSpool, planSpool, type SpoolRequest } from "../../src/fsck/run.ts";
+import { UniqueidCensus } from "../../src/fsck/uniqueid_census.ts";
 import { engineOf } from "../../src/hash/engines.ts";
 import { inlinePool } from "../../src/hash/pool.ts";
 import { type MailboxPaths, mailboxPaths } from "../../src/places/cyrus/mailbox_files.ts";
@@ -24,8 +26,11 @@ export async function fsckSpool(
 ): Promise<Found[]> {
   const request = { roots: { data }, engine: "auto", quick: false, ...options } as const;
   const found: Found[] = [];
-  const report = await checkSpool(request, planSpool(request), {
+  const plan = planSpool(request);
+  const censuses = { uniqueids: new UniqueidCensus(), links: new LinkCensus() };
+  await checkSpool(request, plan, {
     pool: inlinePool(FSCK_JOBS),
+    censuses,
     events: {
       mailbox: ({ name, findings }) => {
         found.push(...findings.map((one) => ({ ...one, mailbox: name })));
@@ -33,8 +38,13 @@ export async function fsckSpool(
       progress: () => undefined,
     },
   });
-  found.push(...report.late.map(({ name, finding }) => ({ ...finding, mailbox: name })));
-  found.push(...report.loose.map(({ finding }) => ({ ...finding, mailbox: "" })));
+  for (const { name, finding } of [
+    ...censuses.uniqueids.findings(),
+    ...censuses.links.findings(),
+  ]) {
+    found.push({ ...finding, mailbox: name });
+  }
+  found.push(...plan.loose.map(({ finding }) => ({ ...finding, mailbox: "" })));
   return found;
 }
 

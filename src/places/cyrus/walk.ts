@@ -72,8 +72,12 @@ function lookInto(folder: string, children: Set<string>): Look {
     if (stat.nlink === 2 && exists(join(folder, "cyrus.index"))) return { isMailbox: true };
     let isMailbox = false;
     for (const entry of readdirSync(folder, { withFileTypes: true })) {
-      if (isFolder(folder, entry)) children.add(entry.name);
-      else isMailbox ||= MAILBOX_FILE.test(entry.name);
+      // No mailbox begins with a dot: snapshots of filesystems do, and what a store keeps for itself.
+      if (isFolder(folder, entry)) {
+        if (!entry.name.startsWith(".")) children.add(entry.name);
+        continue;
+      }
+      isMailbox ||= MAILBOX_FILE.test(entry.name);
     }
     return { isMailbox };
   } catch (error) {

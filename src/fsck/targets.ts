@@ -1,0 +1,134 @@
+/**
+ * What fsck can be pointed at. Each kind of place is some spools of mailbox folders, which are all
+ * checked alike, and what only that kind has beside them, which is checked afterwards.
+ */
+import { basename } from "node:path";
+import { AppError } from "../core/errors.ts";
+import type { EngineChoice } from "../hash/engines.ts";
+import { useridOf } from "../model/names.ts";
+import { type ImapdConf, readImapdConf } from "../places/cyrus/imapd_conf.ts";
+import { readAllFacts } from "../places/cyrus/mailbox_facts.ts";
+import type { PartitionRoots } from "../places/cyrus/mailbox_files.ts";
+import { lockFiles, mailboxFolder } from "../places/cyrus/paths.ts";
+import { readServer } from "../places/cyrus/server.ts";
+import { allMailboxes } from "../places/store/mailbox_rows.ts";
+import { Store } from "../places/store/store.ts";
+import { checkWholeStore } from "./check_store.ts";
+import type { LocatedFinding } from "./located_finding.ts";
+import type { FolderIdentity, SpoolRequest } from "./run.ts";
+import { checkServerUntilSure } from "./server_look.ts";
+
+export interface TargetOptions {
+  readonly engine: EngineChoice;
+  readonly quick: boolean;
+  /** Hold Cyrus' locks; only a server says where they are. */
+  readonly lock: boolean;
+  /** By internal name; undefined: all. */
+  readonly wanted: ((name: string) => boolean) | undefined;
+}
+
+export interface FsckTarget {
+  /** A running server writes here: it goes first. */
+  readonly isLive: boolean;
+  readonly spools: readonly SpoolRequest[];
+  /** Files with names elsewhere are remarkable here. */
+  readonly countsLinks: boolean;
+  /** What the mailbox folders do not show. */
+  afterwards(): Promise<readonly LocatedFinding[]>;
+}
+
+/** The folder of a partition, or of one mailbox. */
+export function spoolTarget(roots: PartitionRoots, options: TargetOptions): FsckTarget {
+  return {
+    isLive: false,
+    spools: [requestOf(roots, options)],
+    countsLinks: true,
+    afterwards: async () => [],
+  };
+}
+
+/** A whole Cyrus server, by its imapd.conf. Throws AppError when that cannot be read. */
+export async function serverTarget(path: string, options: TargetOptions): Promise<FsckTarget> {
+  const conf = readImapdConf(path);
+  const identities = await identitiesOf(conf, options);
+  const spools = [...conf.partitions].map(([partition, roots]) => ({
+    ...requestOf(roots, options),
+    identify: (relative: string) => identities.get(`${partition}\0${relative}`),
+  }));
+  return {
+    isLive: true,
+    spools,
+    countsLinks: true,
+    afterwards: async () => {
+      const { findings } = await checkServerUntilSure(conf, readAllFacts(conf));
+      return findings.filter((one) => isWanted(one, options));
+    },
+  };
+}
+
+/** A store of Bobbin's. Opening it does what a killed writer left to do. Throws AppError when it cannot. */
+export function storeTarget(path: string, options: TargetOptions): FsckTarget {
+  const store = new Store(path);
+  const names = namesInStore(store);
+  const spool = requestOf({ data: store.root }, options);
+  const identify = (relative: string) => names.get(basename(relative));
+  return {
+    isLive: true,
+    spools: [{ ...spool, identify }],
+    countsLinks: false, // every message has a name in the pool
+    afterwards: async () => {
+      try {
+        if (options.wanted !== undefined) return [];
+        const hashPool = !options.quick;
+        return [...checkWholeStore(store, { hashPool })].map((finding) => ({ finding }));
+      } finally {
+        store.close();
+      }
+    },
+  };
+}
+
+function requestOf(roots: PartitionRoots, { engine, quick, wanted }: TargetOptions): SpoolRequest {
+  return { roots, engine, quick, ...(wanted !== undefined && { wanted }) };
+}
+
+function isWanted({ mailbox, userid }: LocatedFinding, { wanted }: TargetOptions): boolean {
+  if (wanted === undefined) return true;
+  if (mailbox !== undefined) return wanted(mailbox);
+  // A user's own files are wanted where any mailbox of theirs would be.
+  return userid !== undefined && wanted(`user.${userid.replaceAll(".", "^")}`);
+}
+
+/** What mailboxes.db says of each folder, by partition and path. */
+async function identitiesOf(
+  conf: ImapdConf,
+  { lock }: TargetOptions,
+): Promise<ReadonlyMap<string, FolderIdentity>> {
+  const { mailboxes } = await readServer(conf);
+  const identities = new Map<string, FolderIdentity>();
+  for (const { name, uniqueid, partition, type } of mailboxes?.names ?? []) {
+    const legacy = type.legacy || mailboxes?.generation !== "keyed";
+    const place = { name, uniqueid, legacy };
+    const folder = type.deleted ? undefined : mailboxFolder(place, conf);
+    if (folder === undefined || partition === undefined) continue;
+    const locks = lock ? { locks: lockFiles(place, useridOf(name) ?? "", conf) } : {};
+    identities.set(`${partition}\0${folder}`, { name, ...locks });
+  }
+  return identities;
+}
+
+/** The mailboxes by uniqueid, which is what their folders are called. */
+function namesInStore(store: Store): ReadonlyMap<string, FolderIdentity> {
+  const names = new Map<string, FolderIdentity>();
+  for (const owner of store.owners()) {
+    try {
+      for (const { uniqueid, name } of store.find(owner)?.read(allMailboxes) ?? []) {
+        names.set(uniqueid, { name });
+      }
+    } catch (error) {
+      // Reported as ST01 by the checks of the store; their mailboxes go by the names in cyrus.header.
+      if (!(error instanceof AppError) || error.code === "busy") throw error;
+    }
+  }
+  return names;
+}
