@@ -68,8 +68,29 @@ const MESSAGES: Readonly<Record<string, CatalogueRow>> = {
 };
 
 const DATABASES: Readonly<Record<string, CatalogueRow>> = {
+  DB01: row("mailboxes.db damaged", "critical", "write what can be read into a new file"),
+  DB02: row("mailbox without a folder", "critical", "look for its uniqueid elsewhere"),
+  DB03: row("folder without an entry in mailboxes.db", "critical", "add one from cyrus.header"),
+  DB04: row(
+    "records of mailboxes.db contradict each other",
+    "error",
+    "write them from the N record",
+  ),
   DB05: row("the same uniqueid in two mailboxes", "critical", "give the younger copy a new one"),
+  DB06: row("uidvalidity in mailboxes.db is not that of the index", "error", "the index wins"),
+  DB07: row("folder lies in the other layout", "critical", "follow the files"),
+  DB08: row("partition unknown or wrong in mailboxes.db", "critical", "correct the partition"),
+  DB09: row("reverse ACLs do not fit the ACLs", "warning", "write them anew"),
+  DB10: row("mailbox name that should not be", "warning", "none"),
+  DB11: row("counters behind the foldermodseq of a mailbox", "warning", "raise the counters"),
+  QU01: row("quota use wrong", "error", "write the sums"),
+  QU02: row("wrong quota root", "warning", "set the root in cyrus.header"),
+  SE01: row("seen state damaged or stale", "warning", "clamp or drop"),
+  SE02: row("seen state that the index holds by now", "info", "none: Cyrus leaves it behind"),
+  SU01: row("subscription to a mailbox that does not exist", "info", "none"),
   AN01: row("annotations damaged or stale", "warning", "keep what can be read"),
+  CO01: row("counters damaged or behind", "error", "write them anew, raised"),
+  CV01: row("conversations missing or damaged", "warning", "rebuild with ctl_conversationsdb -R"),
 };
 
 const OTHERS: Readonly<Record<string, CatalogueRow>> = {
