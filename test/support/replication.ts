@@ -1,11 +1,16 @@
 /** Replicating in tests, with everything told gathered. */
+import type { ApplyCommand } from "../../src/model/apply.ts";
+import { type MailboxState, recordsOf } from "../../src/model/mailbox.ts";
 import type { Owner } from "../../src/model/names.ts";
 import type { Outcome } from "../../src/model/outcome.ts";
+import type { MailRecord } from "../../src/model/record.ts";
 import type { Place, WritablePlace } from "../../src/places/place.ts";
 import { initStore } from "../../src/places/store/settings.ts";
 import { openStorePlace } from "../../src/places/store/store_place.ts";
 import type { Mode } from "../../src/replicate/plan.ts";
 import { nameOfStep, type ReplicateResult, replicateOwner } from "../../src/replicate/run.ts";
+import { granted, recordsIn } from "./places.ts";
+import { message, stateOf } from "./store_fixture.ts";
 import { tempDir } from "./temp_dir.ts";
 
 export interface Told {
@@ -61,4 +66,50 @@ export function newStorePlace(settings: Parameters<typeof initStore>[1] = {}): W
   const root = `${tempDir("store")}/store`;
   initStore(root, settings);
   return openStorePlace(root);
+}
+
+/** Makes the mailbox `name` hold what `records` say, with message `number` under each record's UID. */
+export async function put(
+  place: WritablePlace,
+  name: string,
+  records: readonly MailRecord[],
+  { change = {}, numbers }: PutOptions = {},
+): Promise<MailboxState> {
+  const session = await place.openSession();
+  try {
+    for (const [at, { uid, guid }] of records.entries()) {
+      const bytes = message(numbers?.[at] ?? uid);
+      const writer = session.stage({ partition: "default", guid, size: bytes.length });
+      await writer.write(bytes);
+      await writer.end();
+    }
+    granted(await session.flush());
+    const state = stateOf(name, records, change);
+    granted(await session.apply({ kind: "mailbox", state, records: recordsOf(records) }));
+    return state;
+  } finally {
+    await session.close();
+  }
+}
+
+export interface PutOptions {
+  readonly change?: Partial<MailboxState>;
+  /** Messages by number, where they are not those of the UIDs. */
+  readonly numbers?: readonly number[];
+}
+
+/** Does one command to a place. */
+export async function applyTo(place: WritablePlace, command: ApplyCommand): Promise<void> {
+  const session = await place.openSession();
+  try {
+    granted(await session.apply(command));
+  } finally {
+    await session.close();
+  }
+}
+
+/** UIDs of a mailbox's living messages. */
+export async function livingUids(place: Place, name: string): Promise<number[]> {
+  const { records } = granted(await place.readMailbox(name));
+  return (await recordsIn(records)).filter(({ expunged }) => !expunged).map(({ uid }) => uid);
 }
