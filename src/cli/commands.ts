@@ -1,6 +1,7 @@
 /** Every command, in the order the help shows them. */
 import { registerCat } from "./cat.ts";
 import type { Register } from "./command.ts";
+import { registerDiff } from "./diff.ts";
 import { registerFsck } from "./fsck.ts";
 import { registerLs } from "./ls.ts";
 import { registerPasswd } from "./passwd.ts";
@@ -16,4 +17,5 @@ export const COMMANDS: readonly Register[] = [
   registerCat,
   registerStore,
   registerReplicate,
+  registerDiff,
 ];

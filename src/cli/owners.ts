@@ -23,8 +23,9 @@ export async function* chosenOwners(
   }
   if (names.size > 0) return;
   const [first] = places;
-  if (first?.holds.userList !== true) {
-    throw new AppError("usage", `Cannot list the users of ${first?.locator}: name them`);
+  if (first === undefined || !first.holds.userList) {
+    const whose = first === undefined ? "either place" : first.locator;
+    throw new AppError("usage", `Cannot list the users of ${whose}: name them`);
   }
   const seen = new Set<string>();
   for (const place of places.filter(({ holds }) => holds.userList)) {

@@ -74,17 +74,17 @@ export function uidOf(difference: RecordDifference): number {
   return difference.kind === "onlyTarget" ? difference.target.uid : difference.source.uid;
 }
 
-/** In words for a person. */
+/** In words for a person, to whom the source is A and the target B. */
 export function textOf(difference: RecordDifference): string {
   switch (difference.kind) {
     case "onlySource":
-      return "only at the source";
+      return "only at A";
     case "onlyTarget":
-      return "only at the target";
+      return "only at B";
     case "guid":
       return `${difference.source.guid} and ${difference.target.guid}`;
     case "expunged":
-      return `deleted at the ${difference.source.expunged ? "source" : "target"} only`;
+      return `deleted at ${difference.source.expunged ? "A" : "B"} only`;
     case "fields":
       return difference.fields.join(", ");
   }

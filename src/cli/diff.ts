@@ -1,0 +1,119 @@
+/** `bobbin diff A B [USER…]`: do both hold the same? Changes neither. */
+import { escapeText } from "../core/escape.ts";
+import type { Owner } from "../model/names.ts";
+import type { Place } from "../places/place.ts";
+import { type Difference, diffOwner } from "../replicate/diff.ts";
+import { notCompared } from "../replicate/holds.ts";
+import { ownerName } from "../replicate/owner_state.ts";
+import type { CommandEnv, CommandResult, Handler, Register } from "./command.ts";
+import { EXIT, exitOf, worstExit } from "./exit.ts";
+import { displayName, nameFacts, textOfName } from "./names.ts";
+import { addPlaceOptions, openPlace, type PlaceOptions } from "./open_place.ts";
+import { chosenOwners } from "./owners.ts";
+import { refusalError } from "./refusal.ts";
+import { plural } from "./text.ts";
+
+export const registerDiff: Register = (program, handle) => {
+  const command = program
+    .command("diff")
+    .summary("do two places hold the same?")
+    .description(
+      "Compares state and sync CRC of each mailbox, then the records of those that differ. Changes neither.\n" +
+        "Exit code 1 says that there are differences.",
+    )
+    .argument("<a>", "one place")
+    .argument("<b>", "the other")
+    .argument("[user...]", "only these users; all that the places can list without one")
+    .option("--deep", "compare every record, and read every message at both places")
+    .option("--shared", "USER is the first part of shared mailboxes' names instead");
+  addPlaceOptions(command).action(handle(runDiff));
+};
+
+interface DiffFlags extends PlaceOptions {
+  readonly deep?: boolean;
+  readonly shared?: boolean;
+}
+
+const runDiff: Handler = async (args, options, env) => {
+  const flags = options as unknown as DiffFlags; // as commander was told above
+  const [a = "", b = "", users = []] = args as readonly [string, string, (readonly string[])?];
+  const source = await openPlace(a, flags);
+  try {
+    const target = await openPlace(b, flags);
+    try {
+      const listing = [source, target].filter(({ holds }) => holds.userList);
+      const owners = chosenOwners({ users, shared: flags.shared === true }, listing);
+      return await diffAll(owners, { source, target, deep: flags.deep === true, env });
+    } finally {
+      await target.close();
+    }
+  } finally {
+    await source.close();
+  }
+};
+
+interface Run {
+  readonly source: Place;
+  readonly target: Place;
+  readonly deep: boolean;
+  readonly env: CommandEnv;
+}
+
+async function diffAll(owners: AsyncGenerator<Owner, void>, run: Run): Promise<CommandResult> {
+  const { source, target, deep, env } = run;
+  const { output } = env;
+  const totals = { users: 0, mailboxes: 0, messages: 0, differences: 0, failures: 0 };
+  const codes = new Set<number>();
+  for await (const owner of owners) {
+    totals.users += 1;
+    const user = textOfName(ownerName(owner));
+    const fail = (text: string, facts: Readonly<Record<string, unknown>>): void => {
+      totals.failures += 1;
+      output.error(`User ${user}: ${text}`, { user, ...facts });
+    };
+    const result = await diffOwner(
+      owner,
+      { source, target },
+      {
+        deep,
+        difference: (difference) => {
+          totals.differences += 1;
+          tell(difference, user, env);
+        },
+        failed: (name, { reason, text }) => fail(text, { ...nameFacts(name), reason }),
+      },
+    );
+    if (result.kind === "refused") {
+      const error = refusalError(result);
+      codes.add(exitOf(error.code));
+      fail(error.message, { code: error.code });
+    } else {
+      totals.mailboxes += result.value.mailboxes;
+      totals.messages += result.value.messages;
+    }
+  }
+  const unheld = notCompared(source.holds, target.holds);
+  if (unheld.length > 0) output.talk(`Not held by both places: ${unheld.join(", ")}`);
+  const { users, mailboxes, differences, failures } = totals;
+  const counts = [plural(users, "user"), plural(mailboxes, "mailbox", "mailboxes")];
+  const failed = failures > 0 ? `, ${failures} failed` : "";
+  output.line(`${counts.join(", ")}: ${plural(differences, "difference")}${failed}`);
+  const [code] = codes;
+  const alone = users === 1 && code !== undefined ? code : undefined;
+  return {
+    exit:
+      alone ??
+      worstExit([failures > 0 ? EXIT.partial : EXIT.ok, differences > 0 ? EXIT.damage : EXIT.ok]),
+    summary: { ...totals, notCompared: unheld },
+  };
+}
+
+function tell({ kind, name, uid, text }: Difference, user: string, env: CommandEnv): void {
+  const { output, internalNames: internal } = env;
+  const isName = kind === "setting" || kind === "user";
+  const facts = isName ? { name: textOfName(name) } : nameFacts(name);
+  output.object({ type: "difference", user, kind, ...facts, uid, text });
+  const shown = isName ? textOfName(name) : displayName(name, { internal });
+  const at = uid === undefined ? "" : ` uid ${uid}`;
+  output.line(`${escapeText(user)}: ${kind} ${escapeText(shown)}${at}: ${escapeText(text)}`);
+}

@@ -1,0 +1,214 @@
+/**
+ * In what two places differ about an owner: the plan of a mirror read as a list of differences, then the records of
+ * each mailbox that differs, then, if asked for, the bytes of every message. Neither place is changed.
+ */
+import type { MailboxState, UserState } from "../model/mailbox.ts";
+import type { Owner } from "../model/names.ts";
+import { type Outcome, ok, type Refusal, refused } from "../model/outcome.ts";
+import type { MailRecord } from "../model/record.ts";
+import type { Holds, MailboxReading, Place } from "../places/place.ts";
+import { compareRecords } from "./compare_records.ts";
+import { commonHolds } from "./holds.ts";
+import { identified } from "./identified.ts";
+import { differingFields, differingSums, stateToSend } from "./mailbox_state.ts";
+import { ownerName, readOwnerState } from "./owner_state.ts";
+import { type MailboxStep, planOwner, type Step } from "./plan.ts";
+import { nameOfStep } from "./run.ts";
+import { isLiving, textOf, uidOf } from "./verify.ts";
+
+export interface Difference {
+  readonly kind: "user" | "mailbox" | "state" | "record" | "message" | "setting";
+  /** An internal name, or that of a script, a quota root, a user. */
+  readonly name: string;
+  readonly uid?: number;
+  readonly text: string;
+}
+
+export interface DiffOptions {
+  /** Every record is compared and every message is read at both sides. */
+  readonly deep: boolean;
+  readonly difference: (difference: Difference) => void;
+  /** What could not be compared. */
+  readonly failed: (name: string, refusal: Refusal) => void;
+}
+
+/** What was looked at. */
+export interface DiffResult {
+  readonly mailboxes: number;
+  readonly messages: number;
+}
+
+/** Tells every difference. A refusal is one of the whole owner. */
+export async function diffOwner(
+  owner: Owner,
+  places: { readonly source: Place; readonly target: Place },
+  options: DiffOptions,
+): Promise<Outcome<DiffResult>> {
+  const [source, target] = [identified(places.source), identified(places.target)];
+  const ours = await readOwnerState(source, owner);
+  if (ours.kind === "refused") return ours;
+  const theirs = await readOwnerState(target, owner);
+  if (theirs.kind === "refused") return theirs;
+  const who = ownerName(owner);
+  if (countOf(ours.value) + countOf(theirs.value) === 0) {
+    return refused("nonexistent", `There is no ${who} at ${source.locator} and ${target.locator}`);
+  }
+  for (const { name, refusal } of [ours.value, theirs.value].flatMap((one) => one.unreadable ?? []))
+    options.failed(name, refusal);
+  const holds = commonHolds(source.holds, target.holds);
+  const request = {
+    owner,
+    mode: "mirror",
+    source: ours.value,
+    target: theirs.value,
+    holds,
+  } as const;
+  const { steps } = planOwner(request);
+  const names = new Set(ours.value.mailboxes.map(({ name }) => name));
+  const work = { source, target, holds, options, result: { mailboxes: 0, messages: 0 } };
+  const looked = new Set<string>();
+  for (const step of steps) {
+    tellStep(step, names, options);
+    if (step.kind !== "mailbox" || step.theirs === undefined) continue;
+    looked.add(step.ours.uniqueid);
+    await diffMailbox({ step, ours: step.ours, theirs: step.theirs }, work);
+  }
+  work.result.mailboxes = Math.max(countOf(ours.value), countOf(theirs.value));
+  if (options.deep) {
+    for (const pair of samePairs(ours.value, theirs.value, holds)) {
+      if (!looked.has(pair.ours.uniqueid)) await diffMailbox(pair, work);
+    }
+  }
+  return ok(work.result);
+}
+
+function countOf({ mailboxes, unreadable = [] }: UserState): number {
+  return mailboxes.length + unreadable.length;
+}
+
+/** A step of the plan as the difference that it would end. */
+function tellStep(step: Step, names: ReadonlySet<string>, { difference }: DiffOptions): void {
+  const name = nameOfStep(step);
+  switch (step.kind) {
+    case "mailbox":
+      if (step.theirs === undefined) difference({ kind: "mailbox", name, text: "only at A" });
+      return;
+    case "rename":
+      // A ring is resolved by way of a name that neither has.
+      if (!names.has(name)) return;
+      difference({ kind: "mailbox", name, text: `has the name ${step.rename.oldName} at B` });
+      return;
+    case "delete":
+      difference({ kind: "mailbox", name, text: "only at B" });
+      return;
+    case "deleteUser":
+      difference({ kind: "user", name, text: "only at B" });
+      return;
+    case "sieve":
+      difference({ kind: "setting", name, text: "this script differs" });
+      return;
+    case "apply":
+      difference({ kind: "setting", name, text: SETTING_TEXTS[step.command.kind] ?? "differs" });
+  }
+}
+
+const SETTING_TEXTS: Readonly<Record<string, string>> = {
+  quota: "the quota differs",
+  unquota: "has a quota at B only",
+  sub: "is subscribed at A only",
+  unsub: "is subscribed at B only",
+  seen: "what was seen differs",
+  unsieve: "this script is at B only",
+  activateSieve: "this script is active at A only",
+  unactivateSieve: "a script is active at B only",
+};
+
+interface Pair {
+  readonly step?: MailboxStep;
+  readonly ours: MailboxState;
+  readonly theirs: MailboxState;
+}
+
+function samePairs(ours: UserState, theirs: UserState, holds: Holds): Pair[] {
+  const key = ({ uniqueid, name }: MailboxState): string => (holds.uniqueids ? uniqueid : name);
+  const byKey = new Map(theirs.mailboxes.map((state) => [key(state), state]));
+  return ours.mailboxes.flatMap((state) => {
+    const other = byKey.get(key(state));
+    return other === undefined ? [] : [{ ours: state, theirs: other }];
+  });
+}
+
+interface DiffWork {
+  readonly source: Place;
+  readonly target: Place;
+  readonly holds: Holds;
+  readonly options: DiffOptions;
+  readonly result: { mailboxes: number; messages: number };
+}
+
+async function diffMailbox({ step, ours, theirs }: Pair, work: DiffWork): Promise<void> {
+  const { source, target, holds, options } = work;
+  const { name } = ours;
+  const wanted = stateToSend(ours, { holds, theirs, partition: theirs.partition ?? "" });
+  const fields: string[] = differingFields(wanted, theirs, holds);
+  const left = await source.readMailbox(name);
+  const right = await target.readMailbox(step?.nameBefore ?? theirs.name);
+  for (const side of [left, right]) if (side.kind === "refused") options.failed(name, side);
+  if (left.kind === "refused" || right.kind === "refused") return;
+  let count = 0;
+  for await (const one of compareRecords(left.value.records, right.value.records, holds)) {
+    if (!isLiving(one)) continue;
+    count += 1;
+    options.difference({ kind: "record", name, uid: uidOf(one), text: textOf(one) });
+  }
+  // Sums of records that are alike: how annotations are summed up differs between versions.
+  const sums = differingSums(left.value.state, right.value.state);
+  if (count === 0 && sums.includes("syncCrc")) fields.push("syncCrc");
+  if (fields.length > 0) options.difference({ kind: "state", name, text: fields.join(", ") });
+  if (options.deep) {
+    await readMessages("A", left.value, { place: source, work });
+    await readMessages("B", right.value, { place: target, work });
+  }
+}
+
+/** Reads every living message: a place gives out only what has the SHA-1 that the record says. */
+async function readMessages(
+  side: "A" | "B",
+  { state, records }: MailboxReading,
+  { place, work }: { readonly place: Place; readonly work: DiffWork },
+): Promise<void> {
+  const { name: mailbox, uniqueid, partition } = state;
+  for await (const batch of records.batches()) {
+    for (const record of batch) {
+      if (record.expunged) continue;
+      const { uid, guid } = record;
+      const content = await place.message({ mailbox, uniqueid, partition, uid, guid });
+      work.result.messages += 1;
+      if (content.kind === "ok") {
+        for await (const _ of content.value.chunks()) break; // lets go of what it holds
+        continue;
+      }
+      tellMessage({ side, mailbox, record, refusal: content }, work.options);
+    }
+  }
+}
+
+interface BadMessage {
+  readonly side: "A" | "B";
+  readonly mailbox: string;
+  readonly record: MailRecord;
+  readonly refusal: Refusal;
+}
+
+function tellMessage({ side, mailbox, record, refusal }: BadMessage, options: DiffOptions): void {
+  const { uid } = record;
+  const isData = refusal.reason === "damaged" || refusal.reason === "nonexistent";
+  if (!isData) options.failed(mailbox, refusal);
+  else
+    options.difference({
+      kind: "message",
+      name: mailbox,
+      uid,
+      text: `at ${side}: ${refusal.text}`,
+    });
+}
