@@ -3,6 +3,8 @@ import { readFileSync, statSync } from "node:fs";
 import type { Command } from "commander";
 import { AppError, errnoOf } from "../core/errors.ts";
 import { cyrusPlace } from "../places/cyrus/cyrus_place.ts";
+import { readImapdConf } from "../places/cyrus/imapd_conf.ts";
+import { serverSource } from "../places/cyrus/server_source.ts";
 import { spoolSource } from "../places/cyrus/spool_source.ts";
 import { type PlaceLocator, parsePlace } from "../places/locator.ts";
 import type { Place, WritablePlace } from "../places/place.ts";
@@ -46,8 +48,8 @@ const openStore = async ({ path }: { readonly path: string }) => openStorePlace(
 const OPENERS: { readonly [Name in Kind]: Opener<Extract<PlaceLocator, { kind: Name }>> } = {
   cyrus: {
     read: async ({ path }) => {
-      if (statSync(path).isDirectory()) return cyrusPlace(spoolSource({ data: path }));
-      throw new AppError("usage", `Cannot read ${path}: it is not the folder of a spool`);
+      const isFolder = statSync(path).isDirectory();
+      return cyrusPlace(isFolder ? spoolSource({ data: path }) : serverSource(readImapdConf(path)));
     },
   },
   store: { read: openStore, write: openStore },

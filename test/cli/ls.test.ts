@@ -1,7 +1,7 @@
 /** `bobbin ls`, the built binary: its exit codes, its words and its objects. */
 import { describe, expect, test } from "bun:test";
-import { chmodSync, cpSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { chmodSync, cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { bobbin, bobbinPath, jsonLines } from "../support/cli.ts";
 import { unpackFixture } from "../support/fixtures.ts";
 import { tempDir } from "../support/temp_dir.ts";
@@ -11,6 +11,14 @@ const NOBODY = 65534;
 const sound = join(unpackFixture("cyrus-spools/uuid-paths"), "spool");
 const damaged = join(unpackFixture("cyrus-spools/damaged"), "spool");
 const CLEAN = "uuid/k/f/kf22otzf5j234px0uw69jzzw";
+
+/** The imapd.conf of a fresh copy of a server, with its own paths in it. */
+function serverConf(fixture: string): string {
+  const root = unpackFixture(`cyrus-spools/${fixture}`);
+  const conf = join(root, "imapd.conf");
+  writeFileSync(conf, readFileSync(conf, "utf8").replaceAll("@DIR@", root));
+  return conf;
+}
 
 describe("bobbin ls", () => {
   test("counts per user", async () => {
@@ -90,6 +98,24 @@ describe("bobbin ls", () => {
     expect(stdout).toMatch(/^DELETED\/user\/ann\/gone\/6B02CED2 +1 /m);
   });
 
+  test("a whole server is listed by its imapd.conf", async () => {
+    const conf = serverConf("uuid-paths");
+    for (const place of [`cyrus:${conf}`, conf]) {
+      const { exit, stdout } = await bobbin(["ls", place]);
+      expect(exit).toBe(0);
+      expect(stdout.split("\n")).toContain("ann              13         26        60.4 KiB");
+    }
+    const messages = await bobbin(["ls", conf, "ann", "INBOX"]);
+    expect(messages.stdout).toContain("Grüße: quota invoice expunge");
+  });
+
+  test("a store is listed too", async () => {
+    const store = join(tempDir("store"), "store");
+    expect((await bobbin(["store", "init", store])).exit).toBe(0);
+    expect(await bobbin(["ls", `store:${store}`])).toMatchObject({ exit: 0, stdout: "" });
+    expect((await bobbin(["ls", store, "nobody"])).exit).toBe(66);
+  });
+
   test("mail and names cannot move the cursor", async () => {
     const spool = tempDir("evil");
     const mailbox = join(spool, "user", "evil\u001b[2J\u202e");
@@ -143,6 +169,26 @@ describe("exit codes of bobbin ls", () => {
     const { exit, stderr, stdout } = await bobbin(["ls", damaged, "dan", "10-record-flip"]);
     expect({ exit, stdout }).toEqual({ exit: 65, stdout: "" });
     expect(stderr).toContain("record 2 of cyrus.index (uid 2) fails its CRC");
+  });
+
+  test("65 for a server whose list of mailboxes is damaged", async () => {
+    const conf = serverConf("conversations-3.6");
+    const list = join(dirname(conf), "conf/mailboxes.db");
+    const bytes = readFileSync(list);
+    const at = bytes.lastIndexOf("user\x1fann\x1fSent");
+    bytes[at] = (bytes[at] ?? 0) ^ 1;
+    writeFileSync(list, bytes);
+    const { exit, stderr } = await bobbin(["ls", conf]);
+    expect(exit).toBe(65);
+    expect(stderr).toContain("mailboxes.db");
+  });
+
+  test("78 for a file that is no imapd.conf", async () => {
+    const conf = join(tempDir("conf"), "imapd.conf");
+    writeFileSync(conf, "partition-default: /nowhere\n");
+    const { exit, stderr } = await bobbin(["ls", `cyrus:${conf}`]);
+    expect(exit).toBe(78);
+    expect(stderr).toContain("configdirectory");
   });
 
   test("66 for a place, a user or a mailbox that is not there", async () => {

@@ -6,6 +6,7 @@ import { tempDir } from "./temp_dir.ts";
 
 const LAB = join(import.meta.dir, "cyrus-lab", "lab");
 const STORM = join(import.meta.dir, "cyrus-lab", "lab-storm.py");
+const EVERYTHING = join(import.meta.dir, "cyrus-lab", "lab-everything");
 const SERVER_PROGRAMS = [
   "/usr/lib/cyrus/bin/sync_server",
   `${process.env["CYRUS_LAB_ROOT"] ?? "/var/tmp/cyrus-lab"}/usr/lib/cyrus/bin/sync_server`,
@@ -34,6 +35,8 @@ export interface Lab {
   readonly syncPort: number;
   /** Runs `lab COMMAND FOLDER ARGS`; throws with its output when it fails. */
   run(command: string, ...args: readonly string[]): Promise<string>;
+  /** Gives two filled users everything that `fill` leaves out (lab-everything). */
+  everything(user: string, other: string): Promise<void>;
   /** Starts lab-storm.py: `user` is written to for `seconds`; resolves with the rates. */
   storm(user: string, seconds: number, ...args: readonly string[]): Promise<StormResult>;
   down(): Promise<void>;
@@ -58,6 +61,9 @@ export async function labUp(...options: readonly string[]): Promise<Lab> {
     imapPort: base,
     syncPort: base + 1,
     run: (command, ...args) => lab(command, folder, ...args),
+    everything: async (user, other) => {
+      await run("bash", EVERYTHING, folder, user, other);
+    },
     storm: async (user, seconds, ...args) => {
       const env = join(folder, "lab.env");
       const out = await run("python3", STORM, env, String(seconds), user, ...args);

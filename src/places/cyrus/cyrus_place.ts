@@ -3,7 +3,6 @@
  * mailbox is read as of one moment (snapshot.ts), and what fails a checksum is refused as damaged.
  */
 import { closeSync } from "node:fs";
-import { join } from "node:path";
 import { classifyUuid } from "../../formats/cyrus/uuid.ts";
 import {
   type MailboxState,
@@ -21,6 +20,7 @@ import type { ListedMailbox, MailboxDirectory } from "./directory.ts";
 import { findRecord, recordsOfSnapshot } from "./mailbox_records.ts";
 import { intermediateState, stateOf } from "./mailbox_state.ts";
 import { type HeldFiles, openMessage } from "./message_content.ts";
+import { messagePaths } from "./message_paths.ts";
 import { type MailboxSnapshot, takeSnapshot } from "./snapshot.ts";
 import type { CyrusSource } from "./source.ts";
 
@@ -105,21 +105,30 @@ async function readAll<Value>(
   return { found, unreadable, outdated };
 }
 
-async function readListed(mailbox: ListedMailbox): Promise<Outcome<MailboxReading>> {
-  const { name, facts } = mailbox;
-  if (mailbox.paths === undefined && mailbox.flaw === undefined) {
-    return ok({ state: intermediateState(name, facts), records: recordsOf([]) });
-  }
-  const outcome = await snapshotOf(mailbox);
-  if (outcome.kind === "refused") return outcome;
-  const snapshot = outcome.value;
-  return ok({ state: stateOf(name, snapshot, facts), records: recordsOfSnapshot(snapshot) });
+/** Reads a mailbox with its records. */
+function readerOf(source: CyrusSource): Read<MailboxReading> {
+  return async (mailbox) => {
+    const { name, paths, flaw } = mailbox;
+    if (paths === undefined && flaw === undefined) {
+      return ok({ state: intermediateState(name, mailbox.facts), records: recordsOf([]) });
+    }
+    const outcome = await snapshotOf(mailbox);
+    if (outcome.kind === "refused") return outcome;
+    const facts = await source.facts(mailbox);
+    if (facts.kind === "refused") return facts;
+    const snapshot = outcome.value;
+    const state = stateOf(name, snapshot, facts.value);
+    return ok({ state, records: recordsOfSnapshot(snapshot) });
+  };
 }
 
-/** The state alone: the bytes of the index, which the records need, are not kept. */
-async function readState(mailbox: ListedMailbox): Promise<Outcome<MailboxState>> {
-  const outcome = await readListed(mailbox);
-  return outcome.kind === "refused" ? outcome : ok(outcome.value.state);
+/** Reads its state alone: the bytes of the index, which the records need, are not kept. */
+function stateReaderOf(source: CyrusSource): Read<MailboxState> {
+  const read = readerOf(source);
+  return async (mailbox) => {
+    const outcome = await read(mailbox);
+    return outcome.kind === "refused" ? outcome : ok(outcome.value.state);
+  };
 }
 
 /** `moved` where another mailbox lies there than the one that was listed. */
@@ -142,14 +151,14 @@ async function readStates(
   source: CyrusSource,
   choose: Choice,
 ): Promise<Outcome<readonly MailboxState[]>> {
-  const { found, unreadable } = await readChosen(source, choose, readState);
+  const { found, unreadable } = await readChosen(source, choose, stateReaderOf(source));
   const [first] = unreadable;
   return first?.refusal ?? ok(found);
 }
 
 async function readOne(source: CyrusSource, name: string): Promise<Outcome<MailboxReading>> {
   const choose: Choice = (directory) => [directory.named(name)];
-  const { found, unreadable } = await readChosen(source, choose, readListed);
+  const { found, unreadable } = await readChosen(source, choose, readerOf(source));
   const [reading] = found;
   if (reading !== undefined) return ok(reading);
   return unreadable[0]?.refusal ?? refused("nonexistent", `There is no ${externalName(name)}`);
@@ -157,7 +166,7 @@ async function readOne(source: CyrusSource, name: string): Promise<Outcome<Mailb
 
 async function readUser(source: CyrusSource, userid: string): Promise<Outcome<UserState>> {
   const choose: Choice = (directory) => directory.ownedBy({ kind: "user", userid });
-  const { found: mailboxes, unreadable } = await readChosen(source, choose, readState);
+  const { found: mailboxes, unreadable } = await readChosen(source, choose, stateReaderOf(source));
   const meta = await source.meta(userid);
   if (meta.kind === "refused") return meta;
   const quotas: Quota[] = [];
@@ -208,11 +217,9 @@ async function readMessage(
   if (mailbox?.paths === undefined) {
     return refused("nonexistent", `There is no ${externalName(address.mailbox)}`);
   }
-  const { data, archive } = mailbox.paths;
-  const folders = archive === undefined ? [data] : [data, archive];
   const wanted = {
     label: `${externalName(mailbox.name)} uid ${uid}`,
-    paths: folders.map((folder) => join(folder, `${uid}.`)),
+    paths: messagePaths(mailbox.paths, uid),
     guid,
   };
   if (classifyUuid(guid) === undefined) return openMessage(wanted, held);

@@ -1,14 +1,17 @@
 /** Which mailboxes a Cyrus place has: by name, by uniqueid, by owner. */
 import { type Owner, parseName } from "../../model/names.ts";
 import type { MailboxPaths } from "./mailbox_files.ts";
-import type { MailboxFacts } from "./mailbox_state.ts";
+import type { ListedFacts } from "./mailbox_state.ts";
+import type { MailboxPlace } from "./paths.ts";
 
 export interface ListedMailbox {
   /** Internal name. */
   readonly name: string;
   /** Undefined for a name that has no folder: an intermediate one. */
   readonly paths: MailboxPaths | undefined;
-  readonly facts: MailboxFacts;
+  readonly facts: ListedFacts;
+  /** How the folder is found on a server; undefined where only the folder is known. */
+  readonly place?: MailboxPlace;
   /** Why it must not be read, although it is there: another one claims its name. */
   readonly flaw?: string;
 }

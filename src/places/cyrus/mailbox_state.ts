@@ -6,7 +6,7 @@ import type { MailboxState } from "../../model/mailbox.ts";
 import type { MailboxSnapshot } from "./snapshot.ts";
 
 /** What mailboxes.db and other databases say of a mailbox; absent where they are not at hand. */
-export interface MailboxFacts {
+export interface ListedFacts {
   readonly uniqueid?: string;
   /** Letters of the type as mailboxes.db has them. */
   readonly type?: string;
@@ -30,11 +30,7 @@ const OPTION_LETTERS = [
 ] as const;
 
 /** The state of a mailbox that was read. Where `facts` and cyrus.header differ, `facts` are right. */
-export function stateOf(
-  name: string,
-  snapshot: MailboxSnapshot,
-  facts: MailboxFacts,
-): MailboxState {
+export function stateOf(name: string, snapshot: MailboxSnapshot, facts: ListedFacts): MailboxState {
   const { header, index, sums } = snapshot;
   const { header: numbers } = index;
   const type = typeLetters(facts.type ?? header.type ?? "");
@@ -62,7 +58,8 @@ export function stateOf(
     acl: facts.acl ?? header.acl ?? "",
     options: optionLetters(numbers),
     ...(quotaroot !== undefined && { quotaroot }),
-    ...createdmodseqOf(numbers, facts),
+    // Below version 16 the index has no place for it, and mailboxes.db is not asked instead.
+    ...(numbers.createdmodseq !== 0n && { createdmodseq: numbers.createdmodseq }),
     ...(facts.foldermodseq !== undefined && { foldermodseq: facts.foldermodseq }),
     deletedmodseq: numbers.deletedmodseq,
     annotations: facts.annotations ?? [],
@@ -71,7 +68,7 @@ export function stateOf(
 }
 
 /** The state of a name that only holds a place in the tree: zeros, for those who want numbers (4.3). */
-export function intermediateState(name: string, facts: MailboxFacts): MailboxState {
+export function intermediateState(name: string, facts: ListedFacts): MailboxState {
   const { createdmodseq, foldermodseq } = facts;
   return {
     uniqueid: facts.uniqueid ?? "",
@@ -99,15 +96,6 @@ export function intermediateState(name: string, facts: MailboxFacts): MailboxSta
 export function typeLetters(letters: string): string | undefined {
   const sent = letters.replaceAll("l", "");
   return sent === "" || sent === "e" ? undefined : sent;
-}
-
-/** Versions below 16 have no place for it in the index. */
-function createdmodseqOf(
-  numbers: IndexHeader,
-  facts: MailboxFacts,
-): Pick<MailboxState, "createdmodseq"> {
-  const createdmodseq = numbers.createdmodseq || facts.createdmodseq;
-  return createdmodseq === undefined ? {} : { createdmodseq };
 }
 
 /** An empty mailbox counts as having new UIDLs, whatever its index says (spool-format 1.2). */

@@ -18,7 +18,11 @@ import type { MessageAnnotations } from "./message_annotations.ts";
 
 export interface MailboxSums {
   readonly syncCrc: number;
-  /** In the variant that the header fits; where it fits none, in that of the index version. */
+  /**
+   * In the variant that the header fits; where it fits none, in that of the index version. Versions
+   * below 13 hold none (below 12 no checksum at all), and Cyrus answers 0 for what it does not hold:
+   * that would compare as equal to anything, and this does not.
+   */
   readonly syncCrcAnnot: number;
   /**
    * Header and records agree in everything that can be compared: they are of one moment. False for
@@ -60,12 +64,13 @@ export function sumMailbox(
     addAnnotations(annot, record, { annotations, version: header.minorVersion });
   }
   const variants = ANNOT_VARIANTS.map(({ init }, at) => ((annot[at] ?? 0) ^ init) >>> 0);
-  const annotFits = variants.includes(header.syncCrcAnnot);
+  const hasAnnot = header.minorVersion >= ANNOT_SINCE;
+  const annotFits = hasAnnot && variants.includes(header.syncCrcAnnot);
   const ownVariant = header.minorVersion >= PADDED_SINCE ? 1 : 0;
   const agrees =
     header.minorVersion >= CHECKSUMS_SINCE &&
     header.syncCrc === syncCrc >>> 0 &&
-    (header.minorVersion < ANNOT_SINCE || annotFits) &&
+    (!hasAnnot || annotFits) &&
     header.exists === exists &&
     lastUid <= header.lastUid &&
     modseq <= header.highestmodseq &&

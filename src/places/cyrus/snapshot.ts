@@ -3,7 +3,7 @@
  * Everything that carries a checksum is checked; what fails, and fails again when nobody has written in
  * between, is damaged and not given out. What a crash can leave (L5, L6, L7) is read as what it is.
  */
-import { setTimeout as sleep } from "node:timers/promises";
+import { setImmediate, setTimeout as sleep } from "node:timers/promises";
 import { hex32 } from "../../core/bytes.ts";
 import { FormatError } from "../../core/errors.ts";
 import type { FileBytes } from "../../core/files.ts";
@@ -62,6 +62,8 @@ const PAUSES_MS = [20, 40, 80, 160, 320];
  * `permissionDenied` or `failed` where the system does not let its files be read.
  */
 export async function takeSnapshot(request: SnapshotRequest): Promise<Outcome<MailboxSnapshot>> {
+  // All reading is synchronous: signals, timers and sockets get their turn before each mailbox.
+  await setImmediate();
   let before: Trouble | undefined;
   for (const pauseMs of [...PAUSES_MS, undefined]) {
     const started = Date.now();

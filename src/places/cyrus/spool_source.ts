@@ -50,6 +50,7 @@ export function spoolSource(roots: PartitionRoots): CyrusSource {
     locator: `cyrus:${roots.data}`,
     holds: HOLDS,
     directory: currentOf(() => directoryOf(listSpool(roots))),
+    facts: async ({ facts }) => ok(facts),
     meta: async () => ok({ seen: [], subscriptions: [], sieve: [] }),
     annotations: async () => ok([]),
     quota: async () => ok(undefined),

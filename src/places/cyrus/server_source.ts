@@ -1,0 +1,231 @@
+/** A whole Cyrus server as a place, by its imapd.conf: mailboxes and all that its databases hold. */
+import { AppError, type ErrorCode } from "../../core/errors.ts";
+import { QUOTA_RESOURCES, type UserMeta } from "../../model/mailbox.ts";
+import { externalName, inboxOf, parseName, useridOf } from "../../model/names.ts";
+import { type Outcome, ok, type RefusalReason, refused } from "../../model/outcome.ts";
+import type { Holds } from "../place.ts";
+import { type Current, currentOf } from "./current.ts";
+import { directoryOf, type ListedMailbox, type MailboxDirectory } from "./directory.ts";
+import { type FileStamp, isStill, stampOf } from "./file_stamp.ts";
+import type { ImapdConf } from "./imapd_conf.ts";
+import { readMailboxList } from "./mailbox_list.ts";
+import { recordsOfSnapshot } from "./mailbox_records.ts";
+import type { ListedFacts } from "./mailbox_state.ts";
+import { openMessage } from "./message_content.ts";
+import { messagePaths } from "./message_paths.ts";
+import { sieveFolder, type UserPlace } from "./paths.ts";
+import { ownedBy, readServerAnnotations, type ServerAnnotations } from "./server_annotations.ts";
+import { readServerQuota } from "./server_quota.ts";
+import {
+  parseScriptMessage,
+  readScriptFolder,
+  type SieveScript,
+  sieveFilesOf,
+} from "./sieve_scripts.ts";
+import { takeSnapshot } from "./snapshot.ts";
+import type { CyrusSource } from "./source.ts";
+import { type OwnerModseqs, readOwnerModseqs, readSeen, readSubscriptions } from "./user_files.ts";
+
+const HOLDS: Holds = {
+  userList: true,
+  uniqueids: true,
+  uidvalidity: true,
+  uids: true,
+  modseqs: true,
+  lastUpdated: true,
+  tombstones: true,
+  deletedMailboxes: true,
+  internaldates: true,
+  internaldateNsec: true,
+  savedates: true,
+  threadIds: true,
+  keywords: 128,
+  annotations: true,
+  mailboxAnnotations: true,
+  acls: true,
+  mailboxDetails: true,
+  seen: true,
+  subscriptions: true,
+  sieveFiles: true,
+  quotas: QUOTA_RESOURCES,
+};
+
+/** The server with this configuration. */
+export function serverSource(conf: ImapdConf): CyrusSource {
+  const server = openServer(conf);
+  return {
+    locator: `cyrus:${conf.path}`,
+    holds: HOLDS,
+    directory: server.directory,
+    facts: (mailbox) => factsOf(server, mailbox),
+    meta: (userid) => metaOf(server, userid),
+    annotations: (name) => annotationsOf(server, name),
+    quota: (root) => readServerQuota(root, conf),
+    sieveScript: async (userid, filename) => {
+      const scripts = await scriptsOf(server, userid);
+      if (scripts.kind === "refused") return scripts;
+      const found = scripts.value.find(({ name }) => `${name}.script` === filename);
+      if (found !== undefined) return ok(found.content);
+      return refused("nonexistent", `There is no sieve script ${filename} of ${userid}`);
+    },
+  };
+}
+
+interface Server {
+  readonly conf: ImapdConf;
+  readonly directory: Current<MailboxDirectory>;
+  readonly annotations: Current<Outcome<ServerAnnotations>>;
+  modseqs(userid: string | undefined): Promise<Outcome<OwnerModseqs>>;
+}
+
+function openServer(conf: ImapdConf): Server {
+  const directory = currentFile(conf.mailboxesDb.path, async () => {
+    const list = await readMailboxList(conf);
+    if (list.kind === "ok") return directoryOf(list.value);
+    throw new AppError(LIST_ERRORS[list.reason] ?? "io", list.text, {
+      hint: "Without its list of mailboxes nothing of a server can be read; bobbin fsck says more",
+    });
+  });
+  return {
+    conf,
+    directory,
+    annotations: currentFile(conf.annotationsDb.path, () => readServerAnnotations(conf)),
+    modseqs: modseqReader(conf, directory),
+  };
+}
+
+const LIST_ERRORS: Readonly<Partial<Record<RefusalReason, ErrorCode>>> = {
+  nonexistent: "not_found",
+  damaged: "bad_data",
+  notSupported: "config",
+  busy: "busy",
+  permissionDenied: "refused",
+};
+
+/** What one file says, read again when the file is no longer what it was. */
+function currentFile<Value>(path: string, read: () => Promise<Value>): Current<Value> {
+  const current = currentOf(
+    async () => {
+      const stamp = stampOf(path);
+      return { stamp, value: await read() };
+    },
+    ({ stamp }) => isStill(stamp),
+  );
+  return {
+    get: async () => (await current.get()).value,
+    fresh: async () => (await current.fresh()).value,
+  };
+}
+
+/** Keeps those of the owner that was asked for last: mailboxes are read owner by owner. */
+function modseqReader(conf: ImapdConf, directory: Current<MailboxDirectory>): Server["modseqs"] {
+  let last: {
+    readonly userid: string | undefined;
+    readonly current: Current<Outcome<OwnerModseqs>>;
+  };
+  const currentOwner = (userid: string | undefined) =>
+    currentOf(
+      async () => {
+        const user =
+          userid === undefined ? undefined : await userPlace({ conf, directory }, userid);
+        return readOwnerModseqs(user, conf);
+      },
+      (outcome) => outcome.kind === "ok" && outcome.value.stamps.every(areStill),
+    );
+  return (userid) => {
+    if (last?.userid !== userid) last = { userid, current: currentOwner(userid) };
+    return last.current.get();
+  };
+}
+
+function areStill(stamp: FileStamp): boolean {
+  return isStill(stamp);
+}
+
+async function userPlace(
+  { conf, directory }: Pick<Server, "conf" | "directory">,
+  userid: string,
+): Promise<UserPlace> {
+  const list = await directory.get();
+  const inbox = list.named(inboxOf(userid, { virtualDomains: conf.virtdomains }));
+  return { userid, inbox: inbox?.place };
+}
+
+/** What changes with the mailbox, beside what mailboxes.db says of it. */
+async function factsOf(server: Server, mailbox: ListedMailbox): Promise<Outcome<ListedFacts>> {
+  const { name, facts } = mailbox;
+  const { uniqueid = "" } = facts;
+  const annotations = await server.annotations.get();
+  if (annotations.kind === "refused") return annotations;
+  const modseqs = await server.modseqs(useridOf(name));
+  if (modseqs.kind === "refused") return modseqs;
+  const { raclmodseq, conversations } = modseqs.value;
+  // What is deleted belongs to no conversation any more, though the database still has it.
+  const { isDeleted } = parseName(name);
+  const xconvmodseq = isDeleted
+    ? undefined
+    : (conversations.get(uniqueid) ?? conversations.get(name));
+  return ok({
+    ...facts,
+    annotations: mailboxAnnotations(annotations.value, mailbox),
+    ...(raclmodseq !== undefined && raclmodseq !== 0n && { raclmodseq }),
+    ...(xconvmodseq !== undefined && { xconvmodseq }),
+  });
+}
+
+function mailboxAnnotations(all: ServerAnnotations, { name, facts }: ListedMailbox) {
+  const own = all.get(facts.uniqueid ?? "") ?? all.get(name) ?? [];
+  return ownedBy(useridOf(name) ?? "", own);
+}
+
+async function annotationsOf(server: Server, name: string) {
+  const annotations = await server.annotations.get();
+  if (annotations.kind === "refused") return annotations;
+  if (name === "") return ok(annotations.value.get("") ?? []);
+  const mailbox = (await server.directory.get()).named(name);
+  if (mailbox === undefined) return refused("nonexistent", `There is no ${externalName(name)}`);
+  return ok(mailboxAnnotations(annotations.value, mailbox));
+}
+
+async function metaOf(server: Server, userid: string): Promise<Outcome<UserMeta>> {
+  const user = await userPlace(server, userid);
+  const seen = await readSeen(user, server.conf);
+  if (seen.kind === "refused") return seen;
+  const subscriptions = await readSubscriptions(user, server.conf);
+  if (subscriptions.kind === "refused") return subscriptions;
+  const scripts = await scriptsOf(server, userid);
+  if (scripts.kind === "refused") return scripts;
+  const sieve = await sieveFilesOf(scripts.value);
+  return ok({ seen: seen.value, subscriptions: subscriptions.value, sieve });
+}
+
+/** From the mailbox `#sieve` where there is one, else from the sieve folder. */
+async function scriptsOf(server: Server, userid: string): Promise<Outcome<readonly SieveScript[]>> {
+  const { conf } = server;
+  const inbox = inboxOf(userid, { virtualDomains: conf.virtdomains });
+  const mailbox = (await server.directory.get()).named(`${inbox}.#sieve`);
+  if (mailbox?.paths !== undefined) return scriptsInMailbox(mailbox);
+  const folder = sieveFolder(await userPlace(server, userid), conf);
+  return folder === undefined ? ok([]) : readScriptFolder(folder);
+}
+
+async function scriptsInMailbox({ name, paths }: ListedMailbox): Promise<Outcome<SieveScript[]>> {
+  if (paths === undefined) return ok([]);
+  const snapshot = await takeSnapshot({ name, paths });
+  if (snapshot.kind === "refused") return snapshot;
+  const scripts: SieveScript[] = [];
+  for await (const batch of recordsOfSnapshot(snapshot.value).batches()) {
+    for (const { uid, guid, size, flags, internaldate, expunged } of batch) {
+      if (expunged) continue;
+      const label = `${externalName(name)} uid ${uid}`;
+      const wanted = { label, paths: messagePaths(paths, uid), guid, recordedSize: size };
+      const message = await openMessage(wanted, new Set());
+      if (message.kind === "refused") return message;
+      const script = await parseScriptMessage(message.value);
+      if (script === undefined) return refused("damaged", `Cannot read ${label}: no sieve script`);
+      const isActive = flags.includes("\\Flagged");
+      scripts.push({ ...script, lastUpdate: internaldate, isActive });
+    }
+  }
+  return ok(scripts);
+}

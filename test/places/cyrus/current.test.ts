@@ -1,0 +1,67 @@
+import { describe, expect, test } from "bun:test";
+import { writeFileSync } from "node:fs";
+import { utimes } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { currentOf } from "../../../src/places/cyrus/current.ts";
+import { isStill, stampOf } from "../../../src/places/cyrus/file_stamp.ts";
+import { tempDir } from "../../support/temp_dir.ts";
+
+describe("currentOf()", () => {
+  test("reads what is cheap each time, unless it is still the same", async () => {
+    let count = 0;
+    let still = false;
+    const current = currentOf(
+      () => ++count,
+      () => still,
+    );
+    expect([await current.get(), await current.get()]).toEqual([1, 2]);
+    still = true;
+    expect([await current.get(), await current.get()]).toEqual([2, 2]);
+    expect(await current.fresh()).toBe(3);
+  });
+
+  test("keeps what is costly for twenty times what it cost, and not longer", async () => {
+    let count = 0;
+    const current = currentOf(async () => {
+      await sleep(25);
+      return ++count;
+    });
+    expect([await current.get(), await current.get()]).toEqual([1, 1]);
+    await sleep(25 * 25);
+    expect(await current.get()).toBe(2);
+    expect(await current.fresh()).toBe(3);
+  });
+
+  test("reads once for all who ask meanwhile, and anew after a failure", async () => {
+    let count = 0;
+    const current = currentOf(async () => {
+      await sleep(1);
+      count += 1;
+      if (count === 1) throw new Error("not yet");
+      return count;
+    });
+    const results = await Promise.allSettled([current.get(), current.get()]);
+    expect(results.map(({ status }) => status)).toEqual(["rejected", "rejected"]);
+    expect(count).toBe(1);
+    expect(await current.get()).toBe(2);
+  });
+});
+
+describe("isStill()", () => {
+  const LONG_AGO = 1_700_000_000;
+
+  test("trusts the times of a file only once it has settled", async () => {
+    const path = join(tempDir("stamp"), "file");
+    expect(isStill(stampOf(path))).toBe(true);
+    const missing = stampOf(path);
+    writeFileSync(path, "a");
+    expect(isStill(missing)).toBe(false);
+    expect(isStill(stampOf(path))).toBe(false);
+    await utimes(path, LONG_AGO, LONG_AGO);
+    const settled = stampOf(path);
+    expect(isStill(settled)).toBe(true);
+    writeFileSync(path, "b");
+    expect(isStill(settled)).toBe(false);
+  });
+});

@@ -1,0 +1,220 @@
+/** Whole servers of the fixtures as places: what their databases add to their mailboxes. */
+import { describe, expect, test } from "bun:test";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { latin1 } from "../../../src/core/bytes.ts";
+import { AppError } from "../../../src/core/errors.ts";
+import { cyrusPlace } from "../../../src/places/cyrus/cyrus_place.ts";
+import { serverSource } from "../../../src/places/cyrus/server_source.ts";
+import type { Place } from "../../../src/places/place.ts";
+import {
+  changeDatabase,
+  changeMailboxes,
+  type TestServer,
+  testServer,
+} from "../../support/cyrus_server.ts";
+import { fixturePath } from "../../support/fixtures.ts";
+import { allMailboxes, granted, ownersIn, recordsIn } from "../../support/places.ts";
+
+const SERVERS = [
+  "uuid-paths",
+  "legacy-paths",
+  "conversations-3.6",
+  "uuid-paths-3.12",
+  "uuid-paths-master",
+] as const;
+
+const servers = new Map<string, TestServer>();
+
+/** The server of a fixture, unpacked once and not to be changed. */
+function soundServer(name: string): TestServer {
+  const server = servers.get(name) ?? testServer(name);
+  servers.set(name, server);
+  return server;
+}
+
+function placeOf({ conf }: Pick<TestServer, "conf">): Place {
+  return cyrusPlace(serverSource(conf));
+}
+
+/** What `ctl_mboxlist -d` said of a fixture's mailboxes, without tombstones. */
+function listed(fixture: string) {
+  const path = fixturePath(`cyrus-spools/${fixture}.mailboxes.json`);
+  const all = JSON.parse(readFileSync(path, "utf8")) as Record<string, Record<string, string>>;
+  return new Map(Object.entries(all).filter(([, { mbtype = "" }]) => !mbtype.includes("d")));
+}
+
+describe("serverSource()", () => {
+  for (const fixture of SERVERS) {
+    test(`knows of the mailboxes of ${fixture} what mailboxes.db does`, async () => {
+      const expected = listed(fixture);
+      const found = await allMailboxes(placeOf(soundServer(fixture)));
+      expect(found.map(({ name }) => name).sort()).toEqual([...expected.keys()].sort());
+      for (const state of found) {
+        const entry = expected.get(state.name) ?? expect.unreachable();
+        const acl = Object.entries(entry["acl"] ?? {}).map(([id, rights]) => `${id}\t${rights}\t`);
+        expect(state).toMatchObject({
+          uniqueid: entry["uniqueid"] ?? "",
+          acl: acl.join(""),
+          uidvalidity: Number(entry["uidvalidity"]),
+          foldermodseq: BigInt(entry["foldermodseq"] ?? 0),
+          createdmodseq: BigInt(entry["createdmodseq"] ?? 0),
+          partition: "default",
+        });
+        expect(state.type ?? "e").toBe((entry["mbtype"] ?? "").replace("l", ""));
+        expect(state.jmapid).toBe(entry["jmapId"]);
+      }
+    });
+
+    test(`has what the users of ${fixture} have beside mailboxes`, async () => {
+      const place = placeOf(soundServer(fixture));
+      const ann = granted(await place.user("ann"));
+      expect(ann.subscriptions).toEqual(["user.ann", "user.ann.Sent", "user.ann.Two Words"]);
+      expect(ann.quotas).toMatchObject([{ root: "user.ann", limits: { STORAGE: 1_000_000 } }]);
+      expect(ann.sieve.map(({ filename, isActive }) => [filename, isActive])).toEqual([
+        ["main.script", false],
+        ["main.bc", true],
+      ]);
+      const inbox = ann.mailboxes.find(({ name }) => name === "user.ann");
+      const { seen } = granted(await place.meta("bob"));
+      expect(seen).toMatchObject([{ uniqueid: inbox?.uniqueid ?? "", seenUids: "1:4" }]);
+      const sent = ann.mailboxes.find(({ name }) => name === "user.ann.Sent");
+      const texts = sent?.annotations.map(({ entry, userid, value }) => [
+        entry,
+        userid,
+        latin1(value),
+      ]);
+      expect(texts?.sort()).toEqual([
+        ["/comment", "", "our Sent"],
+        ["/comment", "ann", "my Sent"],
+        ["/specialuse", "ann", "\\Sent"],
+      ]);
+      expect(granted(await place.user("nobody"))).toEqual({
+        ...{ mailboxes: [], quotas: [], seen: [], subscriptions: [], sieve: [] },
+      });
+    });
+  }
+
+  test("tells how far conversations have changed, where there are any", async () => {
+    for (const fixture of ["conversations-3.6", "uuid-paths-3.12", "uuid-paths-master"]) {
+      const { mailboxes } = granted(await placeOf(soundServer(fixture)).user("ann"));
+      const live = mailboxes.filter(({ name }) => !name.startsWith("DELETED."));
+      expect(live.every(({ xconvmodseq = 0n }) => xconvmodseq > 0n)).toBe(true);
+      const deleted = mailboxes.filter(({ name }) => name.startsWith("DELETED."));
+      expect(deleted.map((state) => "xconvmodseq" in state)).toEqual([false]);
+    }
+    const { mailboxes } = granted(await placeOf(soundServer("uuid-paths")).user("ann"));
+    expect(mailboxes.some((state) => "xconvmodseq" in state)).toBe(false);
+  });
+
+  test("says createdmodseq and savedate of every index version, as field or as annotation", async () => {
+    const place = placeOf(soundServer("index-versions-master"));
+    const asField: Record<number, string> = {};
+    for (const { name } of await allMailboxes(place)) {
+      const { state, records } = granted(await place.readMailbox(name));
+      for (const { createdmodseq, savedate, annotations } of await recordsIn(records)) {
+        const names = annotations.map(({ entry }) => entry.replace(/.*\//, "")).sort();
+        const fields = [
+          ...(createdmodseq > 0n ? ["createdmodseq"] : []),
+          ...(savedate > 0 ? ["savedate"] : []),
+        ];
+        const all = [...names, ...fields].filter((one) => /createdmodseq|savedate/.test(one));
+        expect(all.sort()).toEqual(["createdmodseq", "savedate"]);
+        asField[state.version ?? 0] = fields.join(" ");
+      }
+    }
+    const [none, one, both] = ["", "savedate", "createdmodseq savedate"];
+    expect(asField).toEqual({
+      ...{ 6: none, 7: none, 8: none, 9: none, 10: none, 12: none, 13: none, 14: none, 15: one },
+      ...{ 16: both, 17: both, 18: both, 19: both, 20: both },
+    });
+  });
+});
+
+async function refusalOf(outcome: Promise<{ readonly kind: string }>) {
+  const result = (await outcome) as { kind: string; reason?: string; text?: string };
+  return result.kind === "refused" ? `${result.reason}: ${result.text}` : result.kind;
+}
+
+/** Flips a bit in the value that holds `text`. */
+function damage(path: string, text: string): void {
+  const bytes = readFileSync(path);
+  const at = bytes.lastIndexOf(text);
+  if (at === -1) throw new Error(`${path} does not hold ${text}`);
+  bytes[at] = (bytes[at] ?? 0) ^ 1;
+  writeFileSync(path, bytes);
+}
+
+describe("a damaged server", () => {
+  test("is not read without a sound mailboxes.db", async () => {
+    const server = testServer("uuid-paths");
+    damage(server.conf.mailboxesDb.path, "user\x1fann\x1fSent");
+    const error = await placeOf(server)
+      .user("bob")
+      .catch((thrown) => thrown);
+    expect(error).toBeInstanceOf(AppError);
+    expect(error).toMatchObject({ code: "bad_data" });
+    rmSync(server.conf.mailboxesDb.path);
+    expect(ownersIn(placeOf(server))).rejects.toMatchObject({ code: "not_found" });
+    writeFileSync(server.conf.mailboxesDb.path, "\xa1\x02\x8b\x0dtwomfile\0\0\0\0", "latin1");
+    expect(ownersIn(placeOf(server))).rejects.toMatchObject({ code: "config" });
+  });
+
+  test("gives no mailbox whose annotations may be missing", async () => {
+    const server = testServer("uuid-paths");
+    damage(server.conf.annotationsDb.path, "our Sent");
+    const place = placeOf(server);
+    expect(await refusalOf(place.readMailbox("user.bob"))).toMatch(/^damaged: .*annotations\.db/);
+    expect(await refusalOf(place.annotations("user.ann.Sent"))).toMatch(/^damaged: /);
+    const { mailboxes, unreadable = [] } = granted(await place.user("ann"));
+    expect([mailboxes.length, unreadable.length]).toEqual([0, 14]);
+  });
+
+  test("refuses what belongs to a user in files that are damaged", async () => {
+    const server = testServer("uuid-paths");
+    const folder = join(server.conf.configdirectory, "user/uuid");
+    const ann = join(folder, "u/4/u4pduq8e674pzpldk63mek5z");
+    const bob = join(folder, "5/5/5534ae7m9bbl4s3dtyt0haho");
+    const place = placeOf(server);
+    damage(join(bob, "seen.db"), "1:4");
+    expect(await refusalOf(place.meta("bob"))).toMatch(/^damaged: .*seen\.db/);
+    writeFileSync(join(ann, "sub.db"), "no tab and no end");
+    expect(await refusalOf(place.user("ann"))).toMatch(/^damaged: .*sub\.db/);
+    const quota = join(server.conf.configdirectory, "quota/a/user.ann");
+    writeFileSync(quota, "rubbish");
+    expect(await refusalOf(place.quota("user.ann"))).toMatch(/^damaged: .*user\.ann/);
+  });
+
+  test("names mailboxes whose folder is missing, foreign or nowhere", async () => {
+    const server = testServer("uuid-paths");
+    changeMailboxes(server, ({ edit }) => {
+      edit("user/ann/Sent", "P default", "P elsewhere");
+      edit("user/ann/Trash", / I [a-z0-9]+/, " I 5534ae7m9bbl4s3dtyt0haho");
+      edit("user/ann/Lists", / I [a-z0-9]+/, " I nowhere0000000000000000");
+    });
+    const { mailboxes, unreadable = [] } = granted(await placeOf(server).user("ann"));
+    expect(mailboxes).toHaveLength(11);
+    const texts = unreadable.map(
+      ({ name, refusal }) => `${name} ${refusal.reason} ${refusal.text}`,
+    );
+    expect(texts.join("\n")).toMatch(/user\.ann\.Lists moved .*no folder/);
+    expect(texts.join("\n")).toMatch(/user\.ann\.Sent damaged .*no partition elsewhere/);
+    expect(texts.join("\n")).toMatch(
+      /user\.ann\.Trash damaged .*user\/ann\/Trash and user\/bob have one/,
+    );
+    expect(texts).toHaveLength(3);
+    const bob = granted(await placeOf(server).user("bob"));
+    expect(bob.unreadable?.map(({ refusal }) => refusal.reason)).toEqual(["damaged"]);
+  });
+
+  test("sees at once what has changed", async () => {
+    const server = testServer("uuid-paths");
+    const place = placeOf(server);
+    const acl = async () => granted(await place.mailboxes(["user.ann.Sent"]))[0]?.acl;
+    expect(await acl()).toBe("ann\tlrswipkxtecdan\tanyone\tlr\t");
+    changeMailboxes(server, ({ edit }) => edit("user/ann/Sent", "anyone lr", "anyone lrs"));
+    expect(await acl()).toBe("ann\tlrswipkxtecdan\tanyone\tlrs\t");
+    changeDatabase(server.conf.annotationsDb.path, (records) => records.clear());
+    expect(granted(await place.annotations("user.ann.Sent"))).toEqual([]);
+  });
+});
