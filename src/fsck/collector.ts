@@ -26,9 +26,9 @@ export class Collector {
     else tally.count += 1;
   }
 
-  /** True when a finding of this code was noted. */
-  has(code: string): boolean {
-    return this.#perCode.has(code);
+  /** Notes findings that were made elsewhere. */
+  take(findings: readonly Finding[]): void {
+    for (const { code, ...facts } of findings) this.add(code, facts);
   }
 
   /** Everything noted, with a line for what the limit left out. */

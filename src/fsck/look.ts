@@ -4,15 +4,14 @@
  */
 import { FormatError } from "../core/errors.ts";
 import type { FileBytes } from "../core/files.ts";
-import { type MessageAnnotation, parseMessageAnnotation } from "../formats/cyrus/annotations_db.ts";
 import type { HeaderFile } from "../formats/cyrus/header_file.ts";
 import { openIndexFile, recordsOf } from "../formats/cyrus/index_file.ts";
 import { hasBit, INTERNAL_FLAG } from "../formats/cyrus/index_flags.ts";
-import { readTwoskip } from "../formats/cyrus/twoskip.ts";
 import { useridOf } from "../model/names.ts";
 import type { IndexReader } from "../places/cyrus/index_reader.ts";
 import { fileAge, listMailbox } from "../places/cyrus/mailbox_reading.ts";
 import type { OpenMailbox } from "../places/cyrus/open_mailbox.ts";
+import { checkMessageAnnotations } from "./check_annotations.ts";
 import { CacheCheck } from "./check_cache.ts";
 import { checkHeaderFile, checkHeaderFileCrc } from "./check_header_file.ts";
 import { checkIndexHeader, checkIndexOpening, checkSums } from "./check_index_header.ts";
@@ -21,8 +20,8 @@ import { checkPermissions, type PartitionOwner } from "./check_permissions.ts";
 import { checkRecords, type RecordsResult } from "./check_records.ts";
 import { Collector } from "./collector.ts";
 import type { Finding } from "./finding.ts";
-import type { MessageTable } from "./message_table.ts";
-import { describeUnreadable } from "./unreadable.ts";
+import { readMessageAnnotations } from "./message_annotations.ts";
+import { hasMessage, type MessageTable } from "./message_table.ts";
 
 export interface Look {
   readonly findings: readonly Finding[];
@@ -96,12 +95,13 @@ function checkContents(
   const archiveCache =
     paths.archiveCache === undefined ? cache : new CacheCheck(paths.archiveCache, collector);
   try {
+    const annotations = readMessageAnnotations(mailbox.annotations, paths.annotations, collector);
     const records = checkRecords(
       {
         index,
         path: paths.index,
         userFlags: header?.userFlags,
-        annotations: readAnnotations(mailbox.annotations, paths.annotations, collector),
+        annotations,
         owner: header?.name ? useridOf(header.name) : undefined,
         nowSeconds,
         onRecord: (record) => {
@@ -111,6 +111,14 @@ function checkContents(
       },
       collector,
     );
+    // Where a record cannot be read, nobody knows which annotations are without one.
+    if (annotations !== undefined && records.gaps.length === 0) {
+      const hasRecord = (uid: number) => hasMessage(records.messages, uid);
+      const { minorVersion } = index.header;
+      const input = { hasRecord, minorVersion, path: paths.annotations };
+      const all = [...annotations.values()].flat();
+      collector.take(checkMessageAnnotations({ ...input, annotations: all }));
+    }
     if (isTrusted) cache.finish(index.header.generationNo, mailbox.hasNewCache);
     if (isTrusted && records.sums !== undefined && index.missingRecords === 0) {
       checkSums(index, records.sums, { path: paths.index, collector });
@@ -120,42 +128,6 @@ function checkContents(
     cache.close();
     if (archiveCache !== cache) archiveCache.close();
   }
-}
-
-/** Message annotations by UID; undefined where they cannot be read. A missing file holds none. */
-function readAnnotations(
-  file: FileBytes,
-  path: string,
-  collector: Collector,
-): ReadonlyMap<number, readonly MessageAnnotation[]> | undefined {
-  const byUid = new Map<number, MessageAnnotation[]>();
-  if (file.state === "missing") return byUid;
-  if (file.state !== "read") {
-    collector.add("AN01", { text: `cyrus.annotations ${describeUnreadable(file)}`, path });
-    return undefined;
-  }
-  const contents = readTwoskip(file.bytes);
-  let sound = contents.problems.length === 0;
-  for (const problem of contents.problems) {
-    collector.add("AN01", {
-      text: `cyrus.annotations: ${problem.what}`,
-      path,
-      found: problem.offset,
-    });
-  }
-  for (const entry of contents.entries) {
-    try {
-      const annotation = parseMessageAnnotation(entry);
-      const same = byUid.get(annotation.uid);
-      if (same === undefined) byUid.set(annotation.uid, [annotation]);
-      else same.push(annotation);
-    } catch (error) {
-      if (!(error instanceof FormatError)) throw error;
-      sound = false;
-      collector.add("AN01", { text: `annotation cannot be parsed: ${error.message}`, path });
-    }
-  }
-  return sound ? byUid : undefined;
 }
 
 /** UIDs in cyrus.expunge, where Cyrus 2.3 moved expunged records until their files were removed. */

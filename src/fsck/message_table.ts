@@ -107,6 +107,18 @@ export function pickFromTable(table: MessageTable, rows: Uint32Array): MessageTa
   return picked;
 }
 
+/** True when a record has this UID. */
+export function hasMessage(table: MessageTable, uid: number): boolean {
+  let low = 0;
+  let high = table.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((table.uids[middle] ?? 0) < uid) low = middle + 1;
+    else high = middle;
+  }
+  return low < table.length && table.uids[low] === uid;
+}
+
 /** The 20 bytes of a message's GUID. */
 export function guidOf(table: MessageTable, row: number): Uint8Array {
   return table.guids.subarray(row * 20, row * 20 + 20);
