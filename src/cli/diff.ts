@@ -43,7 +43,8 @@ const runDiff: Handler = async (args, options, env) => {
     try {
       const listing = [source, target].filter(({ holds }) => holds.userList);
       const owners = chosenOwners({ users, shared: flags.shared === true }, listing);
-      return await diffAll(owners, { source, target, deep: flags.deep === true, env });
+      const run = { source, target, deep: flags.deep === true, env };
+      return await diffAll(owners, { ...run, isListed: users.length === 0 });
     } finally {
       await target.close();
     }
@@ -56,11 +57,13 @@ interface Run {
   readonly source: Place;
   readonly target: Place;
   readonly deep: boolean;
+  /** Nobody was named: an owner who has nothing any more is no failure. */
+  readonly isListed: boolean;
   readonly env: CommandEnv;
 }
 
 async function diffAll(owners: AsyncGenerator<Owner, void>, run: Run): Promise<CommandResult> {
-  const { source, target, deep, env } = run;
+  const { source, target, deep, isListed, env } = run;
   const { output } = env;
   const totals = { users: 0, mailboxes: 0, messages: 0, differences: 0, failures: 0 };
   const codes = new Set<number>();
@@ -84,6 +87,7 @@ async function diffAll(owners: AsyncGenerator<Owner, void>, run: Run): Promise<C
       },
     );
     if (result.kind === "refused") {
+      if (isListed && result.reason === "nonexistent") continue;
       const error = refusalError(result);
       codes.add(exitOf(error.code));
       fail(error.message, { code: error.code });

@@ -123,6 +123,8 @@ async function runAll(owners: AsyncGenerator<Owner, void>, run: Run): Promise<Co
       events: (owner) => reportEvents(owner, env),
       done: (owner, result) => {
         totals.users += 1;
+        // Whoever was listed and has nothing at either side has been deleted.
+        if (flags.all === true && "reason" in result && result.reason === "nonexistent") return;
         const error = errorOf(result);
         if (error !== undefined) refusals.push(tellRefused(owner, error, env));
         else if ("value" in result) addUp(totals, result.value);

@@ -54,8 +54,9 @@ export function openDatabase(
     database = new Database(path, { create: options.create, readwrite: true, strict: true });
     // Somebody may just be recovering the log of a killed process, or closing: both are short.
     database.run(`PRAGMA busy_timeout = ${OPENING_MS}`);
-    // Takes effect in a new database only: gc can then give back what large journals took.
-    database.run("PRAGMA auto_vacuum = INCREMENTAL");
+    // So that gc can give back what large journals took. In a database that is there already it would
+    // change nothing but be written, and looking must leave every byte as it was.
+    if (versionOf(database) === 0) database.run("PRAGMA auto_vacuum = INCREMENTAL");
     const mode = database.query<{ journal_mode: string }, []>("PRAGMA journal_mode = WAL").get();
     if (mode?.journal_mode !== "wal") {
       throw new AppError("refused", `Cannot keep ${path} with a write-ahead log`, {

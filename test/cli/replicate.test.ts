@@ -1,0 +1,165 @@
+/** `bobbin replicate` and `bobbin diff`, the built binary: exit codes, words, objects, and a run that is killed. */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { createHash } from "node:crypto";
+import { readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { bobbin, bobbinPath, jsonLines } from "../support/cli.ts";
+import { unpackFixture } from "../support/fixtures.ts";
+import { type TestServer, testServer } from "../support/serve.ts";
+import { randomOf } from "../support/spool/random.ts";
+import { tempDir } from "../support/temp_dir.ts";
+
+const isLong = process.env["BOBBIN_TEST_SIZE"] === "long";
+const SPOOL = join(unpackFixture("cyrus-spools/uuid-paths"), "spool");
+const DAMAGED = join(unpackFixture("cyrus-spools/damaged"), "spool");
+const PASSWORD = { env: { BOBBIN_PASSWORD: "labpass" } };
+
+async function newStore(): Promise<string> {
+  const root = join(tempDir("replica"), "store");
+  expect((await bobbin(["store", "init", root])).exit).toBe(0);
+  return `store:${root}`;
+}
+
+/** Path, size and SHA-1 of every file below a folder. */
+function bytesBelow(root: string): string[] {
+  const paths = readdirSync(root, { recursive: true, encoding: "utf8" });
+  const files = paths.map((path) => join(root, path)).filter((path) => statSync(path).isFile());
+  return files
+    .map((path) => `${path} ${createHash("sha1").update(readFileSync(path)).digest("hex")}`)
+    .sort();
+}
+
+describe("bobbin replicate", () => {
+  test("brings every user once, and the second run has nothing to do", async () => {
+    const store = await newStore();
+    const first = await bobbin(["replicate", "--all", "--from", SPOOL, "--to", store]);
+    expect(first.exit).toBe(0);
+    expect(first.stdout).toMatch(/^ann: create user\/ann\/Entwürfe$/m);
+    expect(first.stdout).toMatch(/^4 users, 53 steps done, \d+ messages sent \(.*\)$/m);
+    const again = await bobbin(["replicate", "--all", "--from", SPOOL, "--to", store, "--json"]);
+    expect(again.exit).toBe(0);
+    expect(jsonLines(again.stdout)).toEqual([
+      expect.objectContaining({ type: "summary", users: 4, steps: 0, messages: 0, exit: 0 }),
+    ]);
+    expect(again.stderr).toContain("Not held by both places: ");
+    const diff = await bobbin(["diff", SPOOL, store, "--deep"]);
+    expect([diff.exit, diff.stdout]).toEqual([0, "4 users, 53 mailboxes: 0 differences\n"]);
+    expect((await bobbin(["fsck", store])).exit).toBe(0);
+  }, 60_000);
+
+  test("a dry run leaves every byte of both sides, and --check says that steps remain", async () => {
+    const store = await newStore();
+    const root = store.slice("store:".length);
+    const args = ["replicate", "ann", "--from", SPOOL, "--to", store];
+    expect((await bobbin(["replicate", "bob", ...args.slice(2)])).exit).toBe(0);
+    const before = [bytesBelow(SPOOL), bytesBelow(root)];
+    const dry = await bobbin([...args, "-n", "--json"]);
+    expect(dry.exit).toBe(0);
+    expect((await bobbin([...args, "--check"])).exit).toBe(1);
+    expect([bytesBelow(SPOOL), bytesBelow(root)]).toEqual(before);
+    const done = await bobbin([...args, "--json"]);
+    const stepsOf = (stdout: string): unknown[] =>
+      jsonLines(stdout)
+        .filter(({ type }) => type === "step")
+        .map(({ step, internalname }) => [step, internalname]);
+    expect(stepsOf(done.stdout)).toEqual(stepsOf(dry.stdout));
+    expect(stepsOf(done.stdout).length).toBeGreaterThan(10);
+    expect((await bobbin([...args, "--check"])).exit).toBe(0);
+  }, 60_000);
+
+  test("what only B has is listed with exit code 1; --mirror brakes with 77, and deletes when allowed", async () => {
+    const [small, large] = [await newStore(), await newStore()];
+    await bobbin(["replicate", "bob", "--from", SPOOL, "--to", small]);
+    await bobbin(["replicate", "bob", "--from", SPOOL, "--to", large]);
+    await bobbin(["replicate", "ann", "--from", SPOOL, "--to", large]);
+    const all = ["--from", small, "--to", large];
+    const merge = await bobbin(["replicate", "ann", "bob", ...all]);
+    expect([merge.exit, merge.stdout]).toEqual([1, expect.stringContaining("only the target has")]);
+    const brake = await bobbin(["replicate", "--all", "--mirror", ...all]);
+    expect(brake.exit).toBe(2);
+    expect(brake.stderr).toContain("User ann: ann would be deleted, with 14 mailboxes");
+    const alone = await bobbin(["replicate", "ann", "--mirror", ...all]);
+    expect([alone.exit, alone.stderr]).toEqual([77, expect.stringContaining("--allow-delete")]);
+    const allowed = await bobbin([
+      "replicate",
+      "--all",
+      "--mirror",
+      "--allow-delete",
+      "100",
+      ...all,
+    ]);
+    expect(allowed.exit).toBe(0);
+    expect((await bobbin(["diff", small, large])).exit).toBe(0);
+  }, 60_000);
+
+  test("a damaged mailbox fails alone, with exit code 2", async () => {
+    const store = await newStore();
+    const run = await bobbin(["replicate", "dan", "--from", DAMAGED, "--to", store, "--json"]);
+    expect(run.exit).toBe(2);
+    const lines = jsonLines(run.stdout);
+    const errors = lines.filter(({ type }) => type === "error");
+    expect(errors).toContainEqual(expect.objectContaining({ name: "user.dan.20-header-flip" }));
+    const summary = lines.at(-1);
+    expect(summary).toMatchObject({ type: "summary", failures: errors.length, exit: 2 });
+    expect((await bobbin(["ls", store, "dan"])).stdout).toContain("user/dan/00-clean");
+    expect((await bobbin(["fsck", store])).exit).toBe(0);
+  }, 60_000);
+
+  test("refuses what it cannot do with the exit code for it", async () => {
+    const store = await newStore();
+    const to = ["--from", SPOOL, "--to", store];
+    for (const [exit, ...args] of [
+      [64, "replicate", ...to],
+      [64, "replicate", "ann", "--all", ...to],
+      [64, "replicate", "ann", "--from", store, "--to", SPOOL],
+      [64, "replicate", "ann", ...to, "--allow-delete", "101"],
+      [64, "replicate", "ann", ...to, "--rate", "fast"],
+      [66, "replicate", "nobody", ...to],
+      [66, "replicate", "ann", "--from", SPOOL, "--to", "store:/does/not/exist"],
+      [66, "diff", SPOOL, store, "nobody"],
+      [69, "replicate", "ann", "--from", SPOOL, "--to", "sync://admin@127.0.0.1:1"],
+    ] as const) {
+      expect([args, (await bobbin([...args], PASSWORD)).exit]).toEqual([args, exit]);
+    }
+  }, 60_000);
+
+  test("a run that is killed at any time converges when it is run again", async () => {
+    const random = randomOf(20260101);
+    for (let round = 0; round < (isLong ? 200 : 4); round++) {
+      const store = await newStore();
+      const args = ["replicate", "ann", "bob", "--from", SPOOL, "--to", store];
+      const child = Bun.spawn([bobbinPath(), ...args], { stdout: "ignore", stderr: "ignore" });
+      await Bun.sleep(60 + random.below(500));
+      child.kill("SIGKILL");
+      await child.exited;
+      expect((await bobbin(args)).exit).toBe(0);
+      expect((await bobbin(["diff", SPOOL, store, "ann", "bob", "--deep"])).exit).toBe(0);
+      expect((await bobbin(["fsck", store])).exit).toBe(0);
+      rmSync(store.slice("store:".length), { recursive: true });
+    }
+  }, 1_800_000);
+});
+
+describe("bobbin replicate to a sync server", () => {
+  let server: TestServer;
+  beforeAll(async () => {
+    server = await testServer();
+  });
+  afterAll(() => server.stop());
+
+  test("brings users there and back again, and compares them", async () => {
+    const peer = `sync://admin@127.0.0.1:${server.port}`;
+    const there = ["replicate", "ann", "bob", "--from", SPOOL, "--to", peer];
+    const first = await bobbin(there, PASSWORD);
+    expect([first.exit, first.stderr]).toEqual([0, expect.not.stringContaining("bobbin:")]);
+    const again = await bobbin([...there, "--json"], PASSWORD);
+    expect(jsonLines(again.stdout).at(-1)).toMatchObject({ steps: 0, messages: 0, exit: 0 });
+    const store = await newStore();
+    const back = ["replicate", "ann", "bob", "--from", peer, "--to", store];
+    expect((await bobbin(back, PASSWORD)).exit).toBe(0);
+    expect((await bobbin(["diff", SPOOL, peer, "ann", "bob", "--deep"], PASSWORD)).exit).toBe(0);
+    expect((await bobbin(["diff", SPOOL, store, "ann", "bob", "--deep"])).exit).toBe(0);
+    const all = await bobbin(["replicate", "--all", "--from", peer, "--to", store], PASSWORD);
+    expect([all.exit, all.stderr]).toEqual([64, expect.stringContaining("name them")]);
+  }, 60_000);
+});
