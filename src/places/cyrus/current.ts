@@ -10,24 +10,31 @@ export interface Current<Value> {
   fresh(): Promise<Value>;
 }
 
+export interface CurrentOptions<Value> {
+  /** Says that a value is what would be read again, whatever its age; never, if not given. */
+  readonly isStill?: (value: Value) => boolean;
+  /** A clock in milliseconds; the machine's if not given. */
+  readonly now?: () => number;
+}
+
 /** Reading may take this share of the time, and values are no older than its inverse times their cost. */
 const SHARE = 1 / 20;
 /** What takes less than this is read each time. */
 const CHEAP_MS = 20;
 
-/** Reads with `read`. Where `isStill` says that a value is what would be read again, it is kept. */
+/** The value that `read` gives, read again when it may be outdated. */
 export function currentOf<Value>(
   read: () => Value | Promise<Value>,
-  isStill: (value: Value) => boolean = () => false,
+  { isStill = () => false, now = () => performance.now() }: CurrentOptions<Value> = {},
 ): Current<Value> {
   let last: { readonly value: Value; readonly costMs: number; readonly atMs: number } | undefined;
   let reading: Promise<Value> | undefined;
   const fresh = () => {
     reading ??= (async () => {
-      const started = performance.now();
+      const started = now();
       try {
         const value = await read();
-        const atMs = performance.now();
+        const atMs = now();
         last = { value, costMs: atMs - started, atMs };
         return value;
       } finally {
@@ -40,7 +47,7 @@ export function currentOf<Value>(
     fresh,
     get: async () => {
       if (last !== undefined) {
-        const isYoung = performance.now() - last.atMs < last.costMs / SHARE;
+        const isYoung = now() - last.atMs < last.costMs / SHARE;
         if ((isYoung && last.costMs > CHEAP_MS) || isStill(last.value)) return last.value;
       }
       return fresh();

@@ -109,7 +109,7 @@ function currentFile<Value>(path: string, read: () => Promise<Value>): Current<V
       const stamp = stampOf(path);
       return { stamp, value: await read() };
     },
-    ({ stamp }) => isStill(stamp),
+    { isStill: ({ stamp }) => isStill(stamp) },
   );
   return {
     get: async () => (await current.get()).value,
@@ -130,7 +130,7 @@ function modseqReader(conf: ImapdConf, directory: Current<MailboxDirectory>): Se
           userid === undefined ? undefined : await userPlace({ conf, directory }, userid);
         return readOwnerModseqs(user, conf);
       },
-      (outcome) => outcome.kind === "ok" && outcome.value.stamps.every(areStill),
+      { isStill: (outcome) => outcome.kind === "ok" && outcome.value.stamps.every(areStill) },
     );
   return (userid) => {
     if (last?.userid !== userid) last = { userid, current: currentOwner(userid) };

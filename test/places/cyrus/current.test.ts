@@ -11,10 +11,7 @@ describe("currentOf()", () => {
   test("reads what is cheap each time, unless it is still the same", async () => {
     let count = 0;
     let still = false;
-    const current = currentOf(
-      () => ++count,
-      () => still,
-    );
+    const current = currentOf(() => ++count, { isStill: () => still, now: () => 0 });
     expect([await current.get(), await current.get()]).toEqual([1, 2]);
     still = true;
     expect([await current.get(), await current.get()]).toEqual([2, 2]);
@@ -23,12 +20,16 @@ describe("currentOf()", () => {
 
   test("keeps what is costly for twenty times what it cost, and not longer", async () => {
     let count = 0;
-    const current = currentOf(async () => {
-      await sleep(25);
+    let clockMs = 0;
+    const read = () => {
+      clockMs += 25;
       return ++count;
-    });
-    expect([await current.get(), await current.get()]).toEqual([1, 1]);
-    await sleep(25 * 25);
+    };
+    const current = currentOf(read, { now: () => clockMs });
+    expect(await current.get()).toBe(1);
+    clockMs += 20 * 25 - 1;
+    expect(await current.get()).toBe(1);
+    clockMs += 1;
     expect(await current.get()).toBe(2);
     expect(await current.fresh()).toBe(3);
   });
