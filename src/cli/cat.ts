@@ -8,13 +8,12 @@ import type { MessageContent, Place } from "../places/place.ts";
 import type { CommandEnv, CommandResult, Handler, Register } from "./command.ts";
 import { EXIT } from "./exit.ts";
 import { bytesOfArgument } from "./names.ts";
-import { openPlace } from "./open_place.ts";
+import { addPlaceOptions, openPlace } from "./open_place.ts";
 import { readOwner, recordsIn } from "./place_contents.ts";
 import { granted, refusalError } from "./refusal.ts";
 
 export const registerCat: Register = (program, handle) => {
-  program
-    .command("cat")
+  addPlaceOptions(program.command("cat"))
     .summary("one message, checked, byte for byte")
     .description(
       "Prints a message once its SHA-1 is known to be right: by GUID, from whichever mailbox holds it\n" +
@@ -29,7 +28,7 @@ export const registerCat: Register = (program, handle) => {
 const runCat: Handler = async (args, options, env) => {
   const [text = "", message = ""] = args as readonly [string, string];
   refuseOutput(options["raw"] === true, env);
-  const place = await openPlace(text);
+  const place = await openPlace(text, options);
   try {
     const guid = message.toLowerCase();
     const content = isGuid(guid)

@@ -11,14 +11,13 @@ import type { CommandEnv, CommandResult, Handler, Register } from "./command.ts"
 import { EXIT, type ExitCode, worstExit } from "./exit.ts";
 import { type MessageHeader, readMessageHeader } from "./message_header.ts";
 import { bytesOfArgument, chooseMailbox, displayName, nameFacts, textOfName } from "./names.ts";
-import { openPlace } from "./open_place.ts";
+import { addPlaceOptions, openPlace } from "./open_place.ts";
 import { type Counts, countMailbox, readOwner, recordsIn, sumOf } from "./place_contents.ts";
 import { granted, refusalError } from "./refusal.ts";
 import { columns, formatBytes, formatCount, formatTime } from "./text.ts";
 
 export const registerLs: Register = (program, handle) => {
-  program
-    .command("ls")
+  addPlaceOptions(program.command("ls"))
     .summary("users, mailboxes, messages of a place")
     .description(
       "Counts per user; with USER, per mailbox; with MAILBOX too, each message with its UID, flags,\n" +
@@ -34,7 +33,7 @@ export const registerLs: Register = (program, handle) => {
 
 const runLs: Handler = async (args, options, env) => {
   const [text = "", user, mailbox] = args as readonly [string, string?, string?];
-  const place = await openPlace(text);
+  const place = await openPlace(text, options);
   try {
     if (user === undefined) return await listOwners({ place, env });
     const name = bytesOfArgument(user);

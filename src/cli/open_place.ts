@@ -6,11 +6,13 @@ import { cyrusPlace } from "../places/cyrus/cyrus_place.ts";
 import { readImapdConf } from "../places/cyrus/imapd_conf.ts";
 import { serverSource } from "../places/cyrus/server_source.ts";
 import { spoolSource } from "../places/cyrus/spool_source.ts";
+import { createDumpPlace, openDumpPlace } from "../places/dump/dump_place.ts";
 import { type PlaceLocator, parsePlace } from "../places/locator.ts";
 import type { Place, WritablePlace } from "../places/place.ts";
 import { openStorePlace } from "../places/store/store_place.ts";
 import { openSyncPlace } from "../places/sync/sync_place.ts";
 import { printSyncAddress } from "../places/sync_address.ts";
+import { choiceOption } from "./options.ts";
 import { readPassword } from "./secrets.ts";
 
 /** What sync servers need beside their address; `addPlaceOptions` declares them. */
@@ -21,6 +23,8 @@ export interface PlaceOptions {
   readonly insecure?: boolean;
   readonly allowPlaintext?: boolean;
   readonly compress?: boolean;
+  readonly starttls?: "auto" | "always" | "never";
+  readonly sieve?: "mailbox" | "files";
   readonly partition?: string;
 }
 
@@ -32,6 +36,16 @@ export function addPlaceOptions(command: Command): Command {
     .option("--insecure", "take any certificate: whoever sits on the way can read and change all")
     .option("--allow-plaintext", "send the password without TLS to another machine")
     .option("--compress", "DEFLATE where the server offers it: for slow lines")
+    .addOption(
+      choiceOption("--starttls <when>", "auto: where it is offered, but to this machine", [
+        ...["auto", "always", "never"],
+      ]),
+    )
+    .addOption(
+      choiceOption("--sieve <form>", "scripts on a sync server: as a mailbox (3.6) or as files", [
+        ...["mailbox", "files"],
+      ]),
+    )
     .option("--partition <name>", "of a sync server, for mailboxes whose own it does not have");
 }
 
@@ -54,6 +68,10 @@ const OPENERS: { readonly [Name in Kind]: Opener<Extract<PlaceLocator, { kind: N
   },
   store: { read: openStore, write: openStore },
   sync: { read: openSync, write: openSync },
+  dump: {
+    read: async ({ path }) => openDumpPlace(path),
+    write: async ({ path }) => createDumpPlace(path),
+  },
 };
 
 function openerOf(locator: PlaceLocator): Opener<PlaceLocator> {
@@ -84,7 +102,7 @@ async function openSync(
   { address }: Extract<PlaceLocator, { kind: "sync" }>,
   options: PlaceOptions,
 ): Promise<WritablePlace> {
-  const { passwordFile: file, ca, insecure, partition } = options;
+  const { passwordFile: file, ca, insecure, partition, starttls, sieve } = options;
   const secret = { file, credential: "bobbin.password" };
   let password: Promise<string> | undefined;
   return openSyncPlace({
@@ -96,6 +114,8 @@ async function openSync(
     trust: { ca: ca === undefined ? undefined : readText(ca), insecure },
     allowPlaintext: options.allowPlaintext ?? false,
     compress: options.compress ?? false,
+    ...(starttls !== undefined && { startTls: starttls }),
+    ...(sieve !== undefined && { sieve }),
     ...(partition !== undefined && { partition }),
   });
 }

@@ -77,6 +77,11 @@ export function processOutput(options: OutputOptions): Output {
   };
 }
 
+/** An output whose lines are talk: stdout belongs to somebody else, such as a dump. */
+export function aside(output: Output): Output {
+  return { ...output, line: (text) => output.talk(text) };
+}
+
 /** 64-bit values stay exact: as numbers where JSON's readers keep them, else as strings. */
 export function jsonValue(_key: string, value: unknown): unknown {
   if (typeof value !== "bigint") return value;

@@ -12,6 +12,7 @@ import { EXIT, type ExitCode, exitOf, worstExit } from "./exit.ts";
 import { textOfName } from "./names.ts";
 import { addPlaceOptions, openPlace, openWritablePlace, type PlaceOptions } from "./open_place.ts";
 import { byteRateOption, countOption, percentOption, secondsOption } from "./options.ts";
+import { aside } from "./output.ts";
 import { chosenOwners } from "./owners.ts";
 import { refusalError } from "./refusal.ts";
 import { reportEvents } from "./replicate_report.ts";
@@ -61,8 +62,9 @@ interface ReplicateFlags extends PlaceOptions {
 const ALLOW_DELETE_PERCENT = 20;
 const JOBS = 2;
 
-const runReplicate: Handler = async (args, options, env) => {
+const runReplicate: Handler = async (args, options, given) => {
   const flags = options as unknown as ReplicateFlags; // as commander was told above
+  const env = beside(flags, given);
   const users = (args[0] ?? []) as readonly string[];
   if (users.length > 0 === (flags.all === true)) {
     throw new AppError("usage", "Cannot tell whom to replicate: name users, or say --all");
@@ -84,6 +86,13 @@ const runReplicate: Handler = async (args, options, env) => {
     await source.close();
   }
 };
+
+/** A dump on stdout leaves no room there for words. */
+function beside({ to }: ReplicateFlags, env: CommandEnv): CommandEnv {
+  if (to !== "dump:-") return env;
+  if (!env.output.json) return { ...env, output: aside(env.output) };
+  throw new AppError("usage", "Cannot write both a dump and JSON lines to stdout");
+}
 
 interface Run {
   readonly source: Place;

@@ -12,19 +12,27 @@ export type Locator =
   | { readonly kind: "cyrus"; readonly path: string }
   | { readonly kind: "store"; readonly path: string };
 
-/** Any place: on this machine, or a sync server. */
-export type PlaceLocator = Locator | { readonly kind: "sync"; readonly address: SyncAddress };
+/** Any place: on this machine, a sync server, or a dump. */
+export type PlaceLocator =
+  | Locator
+  | { readonly kind: "sync"; readonly address: SyncAddress }
+  /** A file that may be yet to be written; `-` = stdin or stdout. */
+  | { readonly kind: "dump"; readonly path: string };
 
 const KINDS: readonly Locator["kind"][] = ["cyrus", "store"];
 
 /** A scheme has two letters at least, so that nothing of Windows is one. */
 const SCHEME = /^([a-z]{2,}):(.*)$/s;
 
+const DUMP = /^dump:(.*)$/s;
+
 /** Parses any PLACE. Throws AppError (usage) for a kind that is not known, (not_found) for no path. */
 export function parsePlace(text: string): PlaceLocator {
-  return isSyncAddress(text)
-    ? { kind: "sync", address: parseSyncAddress(text) }
-    : parseLocator(text);
+  if (isSyncAddress(text)) return { kind: "sync", address: parseSyncAddress(text) };
+  const [, path] = DUMP.exec(text) ?? [];
+  if (path === undefined) return parseLocator(text);
+  if (path === "") throw new AppError("usage", `Cannot read place ${text}: the path is empty`);
+  return { kind: "dump", path: path === "-" ? path : resolve(path) };
 }
 
 /** Parses a PLACE on this machine. Throws AppError (usage) for a kind that is not known, (not_found) for no path. */

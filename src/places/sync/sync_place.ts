@@ -24,12 +24,12 @@ import type {
   PlaceSession,
   WritablePlace,
 } from "../place.ts";
+import { ReceivedMessage } from "../received_message.ts";
 import { printSyncAddress } from "../sync_address.ts";
 import type { FileTaker, Reply } from "./dialogue.ts";
 import { PeerMemory } from "./memory.ts";
 import type { SyncOptions } from "./options.ts";
 import { holdsOf, isAtLeast, type Peer } from "./peer.ts";
-import { ReceivedMessage } from "./received_message.ts";
 import { answersOf, refusalIn } from "./refusals.ts";
 import { givesSieveFiles, type Link, openLink } from "./sign_in.ts";
 import { SyncSession } from "./sync_session.ts";

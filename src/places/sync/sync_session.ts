@@ -4,6 +4,7 @@
  */
 import { AppError } from "../../core/errors.ts";
 import { printLine } from "../../formats/dlist/print.ts";
+import { printSieve, putMailbox } from "../../formats/sync/apply_bytes.ts";
 import { printApply } from "../../formats/sync/apply_command.ts";
 import { printGet } from "../../formats/sync/get_command.ts";
 import type { ApplyCommand, ApplyMailbox, ApplyRename, RestoreMailbox } from "../../model/apply.ts";
@@ -17,11 +18,11 @@ import type {
   PlaceSession,
   ReserveRequest,
 } from "../place.ts";
-import { longestString, objectionTo, printSieve, putMailbox } from "./commands.ts";
 import type { Reply } from "./dialogue.ts";
 import type { KnownMailbox, PeerMemory } from "./memory.ts";
 import { isAtLeast, literalLimitOf, typeFor } from "./peer.ts";
 import { answersOf, refusalIn } from "./refusals.ts";
+import { longestString, objectionTo } from "./send_limits.ts";
 import type { Link } from "./sign_in.ts";
 import { type StagedMessage, Upload } from "./upload.ts";
 

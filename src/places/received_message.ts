@@ -1,24 +1,23 @@
 /**
- * A message on its way from a server: checked against its GUID before anybody sees it, so it is kept until its last
+ * A message that comes in parts: checked against its GUID before anybody sees it, so it is kept until its last
  * byte has come. Small ones stay in memory, large ones go to a file that has no name any more.
  */
 import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { concat } from "../../core/bytes.ts";
-import { AppError } from "../../core/errors.ts";
-import { readAt } from "../../core/files.ts";
-import type { Guid } from "../../model/guid.ts";
-import { sha1Of } from "../message_hash.ts";
-import type { MessageContent } from "../place.ts";
-import type { FileTaker } from "./dialogue.ts";
+import { concat } from "../core/bytes.ts";
+import { AppError } from "../core/errors.ts";
+import { readAt } from "../core/files.ts";
+import type { Guid } from "../model/guid.ts";
+import { sha1Of } from "./message_hash.ts";
+import type { MessageContent } from "./place.ts";
 
 /** Larger messages are not held in memory. */
 const HELD_BYTES = 8 * 1024 * 1024;
 const CHUNK_BYTES = 256 * 1024;
 
 /** Takes one file; `content` gives it once it is whole. */
-export class ReceivedMessage implements FileTaker {
+export class ReceivedMessage {
   #guid: Guid | undefined;
   #size = 0;
   #got = 0;

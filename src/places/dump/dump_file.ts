@@ -1,0 +1,159 @@
+/**
+ * A dump while it is written: commands, each with its CHECK, one after the other whoever sends them. What is written
+ * can be read back, also where the dump goes to stdout: then a copy lies in a file without a name.
+ */
+import { createHash, type Hash } from "node:crypto";
+import {
+  closeSync,
+  fdatasyncSync,
+  ftruncateSync,
+  mkdtempSync,
+  openSync,
+  rmSync,
+  writeSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { concat, utf8 } from "../../core/bytes.ts";
+import { AppError, errnoOf } from "../../core/errors.ts";
+import { printDumpCheck, printDumpHeader } from "../../formats/sync/dump_line.ts";
+import type { Owner } from "../../model/names.ts";
+import type { Range } from "./scan.ts";
+
+const CRLF = utf8("\r\n");
+const APPLY = utf8("APPLY ");
+const STDOUT = 1;
+const PAUSE_MS = 2;
+
+export type PutDumpBytes = (bytes: Uint8Array) => undefined;
+
+/** Opens a new file that only its owner can read. Throws AppError (cannot_create) if there is one. */
+export function createDumpFile(path: string): number {
+  try {
+    return openSync(path, "wx+", 0o600);
+  } catch (error) {
+    const why = errnoOf(error);
+    const text = why === "EEXIST" ? "there is such a file already" : why;
+    throw new AppError("cannot_create", `Cannot write dump ${path}: ${text}`, { cause: error });
+  }
+}
+
+/** Opens a file without a name, for what cannot be read twice. */
+export function createSpool(): number {
+  const folder = mkdtempSync(join(tmpdir(), "bobbin-"));
+  const fd = openSync(join(folder, "dump"), "wx+", 0o600);
+  rmSync(folder, { recursive: true });
+  return fd;
+}
+
+export interface DumpFileOptions {
+  readonly fd: number;
+  /** For messages. */
+  readonly locator: string;
+  /** What is written goes to stdout too, command by command. */
+  readonly toStdout: boolean;
+}
+
+export class DumpFile {
+  readonly #options: DumpFileOptions;
+  #hash: Hash = createHash("sha256");
+  #offset = 0;
+  #commands = 0;
+  #last: Promise<unknown> = Promise.resolve();
+  #broken: unknown;
+
+  constructor(options: DumpFileOptions) {
+    this.#options = options;
+    this.#write(concat([printDumpHeader(), CRLF]));
+  }
+
+  /**
+   * Writes `APPLY …` and its CHECK after what is under way; gives where the command stands. If `write` throws,
+   * the file is as it was, and the dump on stdout is over.
+   */
+  command(write: (put: PutDumpBytes) => Promise<void>): Promise<Range> {
+    return this.#exclusively(async () => {
+      const [start, hash] = [this.#offset, this.#hash.copy()];
+      try {
+        this.#write(APPLY);
+        await write((bytes) => this.#write(bytes));
+        this.#write(CRLF);
+      } catch (error) {
+        this.#takeBack(start, hash, error);
+        throw error;
+      }
+      const end = this.#offset;
+      this.#commands += 1;
+      this.#write(concat([printDumpCheck(this.#sum()), CRLF]));
+      return { start, end };
+    });
+  }
+
+  /** Says that all commands of `owner` have been written. */
+  complete(owner: Owner): Promise<void> {
+    return this.#exclusively(async () => {
+      this.#write(concat([printDumpCheck({ ...this.#sum(), owner }), CRLF]));
+    });
+  }
+
+  /** Writes the END and makes the dump durable. */
+  end(): Promise<void> {
+    return this.#exclusively(async () => {
+      this.#write(concat([printDumpCheck(this.#sum(), "END"), CRLF]));
+      if (!this.#options.toStdout) fdatasyncSync(this.#options.fd);
+    });
+  }
+
+  /** Closes the file; without `end` before it is a dump that was cut off. */
+  async close(): Promise<void> {
+    await this.#last;
+    closeSync(this.#options.fd);
+  }
+
+  #sum() {
+    return { count: this.#commands, sha256: this.#hash.copy().digest("hex") };
+  }
+
+  #exclusively<Value>(work: () => Promise<Value>): Promise<Value> {
+    const turn = this.#last.then(() => {
+      if (this.#broken !== undefined) throw this.#broken;
+      return work();
+    });
+    this.#last = turn.catch(() => undefined); // its own caller is told
+    return turn;
+  }
+
+  #takeBack(start: number, hash: Hash, error: unknown): void {
+    if (this.#options.toStdout) this.#broken = error;
+    ftruncateSync(this.#options.fd, start);
+    this.#offset = start;
+    this.#hash = hash;
+  }
+
+  #write(bytes: Uint8Array): undefined {
+    const { fd, toStdout, locator } = this.#options;
+    try {
+      for (let at = 0; at < bytes.length; ) {
+        at += writeSync(fd, bytes, at, bytes.length - at, this.#offset + at);
+      }
+      if (toStdout) writeToPipe(bytes);
+    } catch (error) {
+      this.#broken = error;
+      throw new AppError("io", `Cannot write ${locator}: ${errnoOf(error)}`, { cause: error });
+    }
+    this.#hash.update(bytes);
+    this.#offset += bytes.length;
+  }
+}
+
+/** A pipe may be full for a while. */
+function writeToPipe(bytes: Uint8Array): void {
+  for (let at = 0; at < bytes.length; ) {
+    try {
+      at += writeSync(STDOUT, bytes, at);
+    } catch (error) {
+      if (errnoOf(error) !== "EAGAIN") throw error;
+      Bun.sleepSync(PAUSE_MS);
+    }
+  }
+}

@@ -1,0 +1,334 @@
+/**
+ * A dump as a place: a file, or stdin and stdout. It is read once from end to end, and what its sums do not vouch for is
+ * not there: owners who were not complete when it was cut or altered. Then each answer comes from where it stands.
+ *
+ * As a place that is written it is a log of what was sent. It checks identities, and that every message was sent; sums of
+ * mailboxes and states are for whoever applies the dump.
+ */
+import { closeSync, constants, fstatSync, openSync, readSync, writeSync } from "node:fs";
+import { AppError, errnoOf } from "../../core/errors.ts";
+import { readAt } from "../../core/files.ts";
+import { DEFAULT_LIMITS, type Limits } from "../../core/limits.ts";
+import { parseApply } from "../../formats/sync/apply_command.ts";
+import type { Annotation } from "../../model/annotation.ts";
+import type { ApplyCommand } from "../../model/apply.ts";
+import {
+  type MailboxState,
+  QUOTA_RESOURCES,
+  type SieveFile,
+  type UserMeta,
+  type UserState,
+} from "../../model/mailbox.ts";
+import type { Owner } from "../../model/names.ts";
+import { type Outcome, ok, type Refusal, refused } from "../../model/outcome.ts";
+import { sha1Of } from "../message_hash.ts";
+import type {
+  Holds,
+  MailboxReading,
+  MessageAddress,
+  MessageContent,
+  Place,
+  PlaceSession,
+  WritablePlace,
+} from "../place.ts";
+import { Catalogue, type DumpedOwner } from "./catalogue.ts";
+import { createDumpFile, createSpool, DumpFile } from "./dump_file.ts";
+import { DumpSession } from "./dump_session.ts";
+import { dumpedRecords } from "./records.ts";
+import { type Range, scanDump } from "./scan.ts";
+
+const HOLDS: Holds = {
+  ...{ userList: true, uniqueids: true, uidvalidity: true, uids: true, modseqs: true },
+  ...{ lastUpdated: true, tombstones: true, deletedMailboxes: true, internaldates: true },
+  ...{ internaldateNsec: true, savedates: true, threadIds: true, keywords: 128, annotations: true },
+  ...{ mailboxAnnotations: true, acls: true, mailboxDetails: true, seen: true },
+  ...{ subscriptions: true, sieveFiles: true, quotas: QUOTA_RESOURCES },
+};
+
+const STDIN = 0;
+const CHUNK_BYTES = 256 * 1024;
+
+/** Why the rest of a dump is not believed. */
+interface Damage {
+  readonly text: string;
+  /** Owners of whom something had come, and not all. */
+  readonly owners: readonly Owner[];
+}
+
+/**
+ * Opens a dump to be read; `-` is stdin. One that is damaged is a place with those who were complete before it: asking
+ * for the list of owners tells of the damage, and so does asking for anybody who is not there. Throws AppError
+ * (not_found, io), (bad_data) for what is no dump at all.
+ */
+export function openDumpPlace(path: string, limits: Limits = DEFAULT_LIMITS): Place {
+  const fd = path === "-" ? spoolOfStdin() : openDump(path);
+  const locator = `dump:${path}`;
+  try {
+    const catalogue = new Catalogue();
+    const damage = readDump(fd, { catalogue, locator, limits });
+    return new DumpPlace({ fd, locator, catalogue, damage, output: undefined });
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+}
+
+/** Begins a dump; `-` is stdout. The file must not be there yet. `close` ends it. Throws AppError (cannot_create). */
+export function createDumpPlace(path: string): WritablePlace {
+  const toStdout = path === "-";
+  const fd = toStdout ? createSpool() : createDumpFile(path);
+  const locator = `dump:${path}`;
+  const output = new DumpFile({ fd, locator, toStdout });
+  return new DumpPlace({ fd, locator, catalogue: new Catalogue(), damage: undefined, output });
+}
+
+function openDump(path: string): number {
+  try {
+    const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    if (fstatSync(fd).isFile()) return fd;
+    closeSync(fd);
+  } catch (error) {
+    const code = errnoOf(error) === "ENOENT" ? "not_found" : "io";
+    throw new AppError(code, `Cannot read dump ${path}: ${errnoOf(error)}`, { cause: error });
+  }
+  throw new AppError("not_found", `Cannot read dump ${path}: it is no file`);
+}
+
+/** A dump is gone through more than once: what comes from a pipe is kept in a file without a name. */
+function spoolOfStdin(): number {
+  const fd = createSpool();
+  const chunk = new Uint8Array(CHUNK_BYTES);
+  for (;;) {
+    const got = readPipe(chunk);
+    if (got === 0) return fd;
+    for (let at = 0; at < got; ) at += writeSync(fd, chunk, at, got - at);
+  }
+}
+
+function readPipe(chunk: Uint8Array): number {
+  for (;;) {
+    try {
+      return readSync(STDIN, chunk, 0, chunk.length, null);
+    } catch (error) {
+      if (errnoOf(error) === "EOF") return 0;
+      if (errnoOf(error) !== "EAGAIN") throw error;
+      Bun.sleepSync(2);
+    }
+  }
+}
+
+interface Reading {
+  readonly catalogue: Catalogue;
+  readonly locator: string;
+  readonly limits: Limits;
+}
+
+function readDump(fd: number, { catalogue, locator, limits }: Reading): Damage | undefined {
+  for (const line of scanDump(fd, limits)) {
+    switch (line.kind) {
+      case "command": {
+        for (const file of line.files) catalogue.addMessage(file.guid, file);
+        const command = parseApply(line.name, line.value, { records: [] });
+        const isPlain = command !== undefined && !("guids" in command) && isChange(command);
+        if (isPlain) catalogue.apply(ownBytes(command), line);
+        break;
+      }
+      case "complete":
+        catalogue.complete(line.owner);
+        break;
+      case "damage": {
+        if (line.offset === 0) {
+          throw new AppError("bad_data", `${locator} is no dump: ${line.why}`);
+        }
+        const owners = catalogue.dropIncomplete();
+        return { text: `${locator} is damaged at byte ${line.offset}: ${line.why}`, owners };
+      }
+    }
+  }
+  return undefined;
+}
+
+function isChange(command: { readonly kind: string }): command is ApplyCommand {
+  return !["reserve", "message", "force", "capabilities"].includes(command.kind);
+}
+
+/** Annotations with memory of their own: else each keeps a whole chunk of the file. */
+function ownBytes(command: ApplyCommand): ApplyCommand {
+  if (command.kind !== "mailbox") return command;
+  const annotations = command.state.annotations.map((one) => ({
+    ...one,
+    value: one.value.slice(),
+  }));
+  return { ...command, state: { ...command.state, annotations } };
+}
+
+interface DumpPlaceOptions {
+  readonly fd: number;
+  readonly locator: string;
+  readonly catalogue: Catalogue;
+  readonly damage: Damage | undefined;
+  readonly output: DumpFile | undefined;
+}
+
+class DumpPlace implements WritablePlace {
+  readonly locator: string;
+  readonly holds = HOLDS;
+  readonly #options: DumpPlaceOptions;
+
+  constructor(options: DumpPlaceOptions) {
+    this.locator = options.locator;
+    this.#options = options;
+  }
+
+  get #catalogue(): Catalogue {
+    return this.#options.catalogue;
+  }
+
+  owners(): Promise<Outcome<AsyncIterable<Owner>>> {
+    return Promise.resolve(ok(this.#owners()));
+  }
+
+  async *#owners(): AsyncGenerator<Owner> {
+    for (const { owner } of this.#catalogue.owners()) yield owner;
+    const { damage } = this.#options;
+    if (damage === undefined) return;
+    throw new AppError("bad_data", damage.text, { hint: "Those before the damage are complete" });
+  }
+
+  async user(userid: string): Promise<Outcome<UserState>> {
+    const found = this.#find({ kind: "user", userid });
+    if (found.kind === "refused") return found;
+    const states = statesOf(found.value);
+    return ok({ ...metaOf(found.value), mailboxes: states, quotas: quotasOf(found.value) });
+  }
+
+  async meta(userid: string): Promise<Outcome<UserMeta>> {
+    const found = this.#find({ kind: "user", userid });
+    return found.kind === "refused" ? found : ok(metaOf(found.value));
+  }
+
+  /** Who is not there may be behind the damage: that is not the same as nobody. */
+  #find(owner: Owner): Outcome<DumpedOwner | undefined> {
+    const found = this.#catalogue.find(owner);
+    const { damage } = this.#options;
+    if (damage === undefined) return ok(found);
+    const isCut = damage.owners.some((one) => JSON.stringify(one) === JSON.stringify(owner));
+    return found === undefined || isCut ? this.#damaged() : ok(found);
+  }
+
+  #damaged(): Refusal {
+    return refused("damaged", this.#options.damage?.text ?? this.locator);
+  }
+
+  async mailboxes(names: readonly string[]): Promise<Outcome<readonly MailboxState[]>> {
+    const found = [...new Set(names)].map((name) => this.#catalogue.mailbox(name)?.state);
+    return ok(found.filter((state) => state !== undefined));
+  }
+
+  async mailboxesByUniqueid(ids: readonly string[]): Promise<Outcome<readonly MailboxState[]>> {
+    const found = [...new Set(ids)].map((id) => this.#catalogue.mailboxById(id)?.state);
+    return ok(found.filter((state) => state !== undefined));
+  }
+
+  async sharedMailboxes(toplevel: string): Promise<Outcome<readonly MailboxState[]>> {
+    const found = this.#find({ kind: "shared", toplevel });
+    return found.kind === "refused" ? found : ok(statesOf(found.value));
+  }
+
+  async readMailbox(name: string): Promise<Outcome<MailboxReading>> {
+    const mailbox = this.#catalogue.mailbox(name);
+    if (mailbox === undefined) return this.#nothing(`There is no mailbox ${name}`);
+    const records = dumpedRecords(this.#options.fd, mailbox.changes);
+    return ok({ state: mailbox.state, records });
+  }
+
+  #nothing(text: string): Refusal {
+    return this.#options.damage === undefined ? refused("nonexistent", text) : this.#damaged();
+  }
+
+  async message({ guid, mailbox, uid }: MessageAddress): Promise<Outcome<MessageContent>> {
+    const range = this.#catalogue.message(guid);
+    const where = `message ${uid} of ${mailbox}`;
+    if (range === undefined) return this.#nothing(`There is no ${where}`);
+    const { fd } = this.#options;
+    const hash = sha1Of();
+    for (const chunk of chunksOf(fd, range)) hash.update(chunk);
+    const digest = hash.digest();
+    if (digest !== guid) return refused("damaged", `${where} should be ${guid} and is ${digest}`);
+    return ok({ size: range.end - range.start, chunks: () => chunksOf(fd, range) });
+  }
+
+  async annotations(name: string): Promise<Outcome<readonly Annotation[]>> {
+    return ok(this.#catalogue.mailbox(name)?.state.annotations ?? []);
+  }
+
+  async quota(root: string): ReturnType<WritablePlace["quota"]> {
+    for (const { quotas } of this.#catalogue.owners()) {
+      const found = quotas.get(root);
+      if (found !== undefined) return ok(found);
+    }
+    return ok(undefined);
+  }
+
+  async sieveScript(userid: string, filename: string): Promise<Outcome<Uint8Array>> {
+    const found = this.#find({ kind: "user", userid });
+    if (found.kind === "refused") return found;
+    const script = found.value?.scripts.get(filename);
+    if (script !== undefined) return ok(script.content);
+    return refused("nonexistent", `User ${userid} has no script ${filename}`);
+  }
+
+  async openSession(): Promise<PlaceSession> {
+    const { output, catalogue } = this.#options;
+    if (output !== undefined) return new DumpSession({ output, catalogue });
+    throw new AppError("refused", `${this.locator} was opened to be read`);
+  }
+
+  async close(): Promise<void> {
+    const { output, fd } = this.#options;
+    if (output === undefined) return closeSync(fd);
+    try {
+      await output.end();
+    } finally {
+      await output.close();
+    }
+  }
+}
+
+function statesOf(owner: DumpedOwner | undefined): MailboxState[] {
+  return owner === undefined ? [] : [...owner.mailboxes.values()].map(({ state }) => state);
+}
+
+function quotasOf(owner: DumpedOwner | undefined) {
+  return owner === undefined ? [] : [...owner.quotas.values()];
+}
+
+function metaOf(owner: DumpedOwner | undefined): UserMeta {
+  if (owner === undefined) return { seen: [], subscriptions: [], sieve: [] };
+  return {
+    seen: [...owner.seen.values()],
+    subscriptions: [...owner.subscriptions],
+    sieve: sieveOf(owner),
+  };
+}
+
+/** The scripts, and the bytecode's name as the bearer of the active mark. */
+function sieveOf({ scripts, active }: DumpedOwner): SieveFile[] {
+  const files = [...scripts].map(([filename, { lastUpdate, content }]) => {
+    const hash = sha1Of();
+    hash.update(content);
+    return { filename, lastUpdate, guid: hash.digest(), isActive: false };
+  });
+  if (active === undefined) return files;
+  return [...files, { filename: active, lastUpdate: 0, guid: "0".repeat(40), isActive: true }];
+}
+
+function* chunksOf(fd: number, { start, end }: Range): Generator<Uint8Array> {
+  for (let at = start; at < end; ) {
+    const chunk = new Uint8Array(Math.min(CHUNK_BYTES, end - at));
+    const got = readAt(fd, chunk, at);
+    if (got === 0) throw new AppError("io", `The dump ends at byte ${at}, within a message`);
+    yield chunk.subarray(0, got);
+    at += got;
+  }
+}

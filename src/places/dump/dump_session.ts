@@ -1,0 +1,139 @@
+/** The APPLY half of a dump: what is sent becomes lines of it. */
+import { concat, utf8 } from "../../core/bytes.ts";
+import { printFileHead, printLine } from "../../formats/dlist/print.ts";
+import { printSieve, putMailbox } from "../../formats/sync/apply_bytes.ts";
+import { printApply } from "../../formats/sync/apply_command.ts";
+import type { ApplyCommand, ApplyMailbox } from "../../model/apply.ts";
+import type { Guid } from "../../model/guid.ts";
+import { isIntermediate, recordsOf } from "../../model/mailbox.ts";
+import type { Owner } from "../../model/names.ts";
+import { DONE, type Outcome, ok, type Refusal, refused } from "../../model/outcome.ts";
+import type { IncomingMessage, MessageWriter, PlaceSession, ReserveRequest } from "../place.ts";
+import { ReceivedMessage } from "../received_message.ts";
+import { type Catalogue, keyOf, ownerOf } from "./catalogue.ts";
+import type { DumpFile } from "./dump_file.ts";
+import type { Range } from "./scan.ts";
+
+const OPENING = utf8("MESSAGE (");
+const CLOSING = utf8(")");
+
+export interface DumpSessionOptions {
+  readonly output: DumpFile;
+  readonly catalogue: Catalogue;
+}
+
+export class DumpSession implements PlaceSession {
+  readonly #options: DumpSessionOptions;
+  /** Whose commands have been written and not yet declared complete. */
+  readonly #owners = new Map<string, Owner>();
+  #trouble: Refusal | undefined;
+
+  constructor(options: DumpSessionOptions) {
+    this.#options = options;
+  }
+
+  /** A message that is in the dump, whoever sent it, is not written twice. */
+  async reserve({ guids }: ReserveRequest): Promise<Outcome<readonly Guid[]>> {
+    const { catalogue } = this.#options;
+    return ok(guids.filter((guid) => catalogue.message(guid) === undefined));
+  }
+
+  stage(message: IncomingMessage): MessageWriter {
+    const received = new ReceivedMessage();
+    received.start(message);
+    return {
+      write: (bytes) => {
+        received.data(bytes);
+        return undefined;
+      },
+      end: () => this.#keep(message, received),
+      abort: () => received.release(),
+    };
+  }
+
+  async #keep(message: IncomingMessage, received: ReceivedMessage): Promise<void> {
+    const { guid, size, partition } = message;
+    const digest = received.digest();
+    if (digest !== guid) {
+      this.#trouble ??= refused("damaged", `Message ${guid} has the SHA-1 ${digest}`);
+      received.release();
+      return;
+    }
+    const { catalogue, output } = this.#options;
+    const content = received.content();
+    const head = printFileHead({ kind: "file", partition, guid, size }, { from: "client" });
+    let skipped = 0;
+    const line = await output.command(async (put) => {
+      const opening = concat([OPENING, head]);
+      skipped = "APPLY ".length + opening.length;
+      put(opening);
+      for await (const chunk of content.chunks()) put(chunk);
+      put(CLOSING);
+    });
+    const start = line.start + skipped;
+    catalogue.addMessage(guid, { start, end: start + size });
+  }
+
+  flush(): Promise<Outcome> {
+    const trouble = this.#trouble;
+    this.#trouble = undefined;
+    return Promise.resolve(trouble ?? DONE);
+  }
+
+  async apply(command: ApplyCommand): Promise<Outcome> {
+    const { catalogue } = this.#options;
+    const objection = catalogue.objectionTo(command);
+    if (objection.kind === "refused") return objection;
+    if (command.kind === "mailbox") {
+      const missing = await this.#missingIn(command);
+      if (missing !== undefined) return missing;
+    }
+    const owner = ownerOf(command);
+    if (owner !== undefined) this.#owners.set(keyOf(owner), owner);
+    const line = await this.#write(command);
+    catalogue.apply(withoutRecords(command), line);
+    return DONE;
+  }
+
+  async #missingIn(command: ApplyMailbox): Promise<Refusal | undefined> {
+    const { catalogue } = this.#options;
+    const { name } = command.state;
+    if (isIntermediate(command.state)) return undefined;
+    for await (const batch of command.records.batches()) {
+      const lost = batch.find(({ guid, expunged }) => !expunged && !catalogue.message(guid));
+      if (lost === undefined) continue;
+      return refused("checksum", `Message ${lost.uid} of ${name} was not sent: ${lost.guid}`);
+    }
+    return undefined;
+  }
+
+  #write(command: ApplyCommand): Promise<Range> {
+    return this.#options.output.command(async (put) => {
+      if (command.kind === "mailbox") return putMailbox(command, put);
+      const { name, value } = printApply(command);
+      put(
+        command.kind === "sieve" ? printSieve(command) : printLine(name, value, { from: "client" }),
+      );
+    });
+  }
+
+  /** Messages stay: they are in the dump. */
+  restart(): Promise<void> {
+    this.#trouble = undefined;
+    return Promise.resolve();
+  }
+
+  /** Whoever was written in this session is complete now. */
+  async close(): Promise<void> {
+    const { catalogue, output } = this.#options;
+    for (const owner of this.#owners.values()) {
+      await output.complete(owner);
+      catalogue.complete(owner);
+    }
+    this.#owners.clear();
+  }
+}
+
+function withoutRecords(command: ApplyCommand): ApplyCommand {
+  return command.kind === "mailbox" ? { ...command, records: recordsOf([]) } : command;
+}

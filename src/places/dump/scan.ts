@@ -1,0 +1,186 @@
+/** Reads a dump from its first byte on and believes it no further than its sums reach (formats/sync/dump_line.ts). */
+import { createHash, type Hash } from "node:crypto";
+import { concat, equalBytes, utf8 } from "../../core/bytes.ts";
+import { FormatError } from "../../core/errors.ts";
+import { readAt } from "../../core/files.ts";
+import type { Limits } from "../../core/limits.ts";
+import { DlistReader, type LineEvent, type ReaderEvent } from "../../formats/dlist/reader.ts";
+import type { DlistValue } from "../../formats/dlist/value.ts";
+import {
+  expectDumpLine,
+  parseDumpCheck,
+  parseDumpHeader,
+  printDumpCheck,
+} from "../../formats/sync/dump_line.ts";
+import type { Guid } from "../../model/guid.ts";
+import type { Owner } from "../../model/names.ts";
+
+/** A stretch of the file: from its first byte up to, without, its last. */
+export interface Range {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** A message in the file. */
+export interface DumpedFile extends Range {
+  readonly guid: Guid;
+}
+
+export type ScannedLine =
+  /** A command whose CHECK has come and is right. Its records and messages stay in the file. */
+  | ({
+      readonly kind: "command";
+      readonly name: string;
+      readonly value: DlistValue;
+      readonly files: readonly DumpedFile[];
+    } & Range)
+  /** All commands of this owner have come. */
+  | { readonly kind: "complete"; readonly owner: Owner; readonly end: number }
+  /** Nothing is missing. Always the last but for damage behind it. */
+  | { readonly kind: "end"; readonly commands: number }
+  /** From here on nothing is believed. Always the last. */
+  | { readonly kind: "damage"; readonly offset: number; readonly why: string };
+
+const CHUNK_BYTES = 256 * 1024;
+/** No CHECK is longer. */
+const CHECK_BYTES = 4096;
+const CRLF = utf8("\r\n");
+const EMPTY = new Uint8Array();
+const STREAMED: ReadonlySet<string> = new Set(["RECORD"]);
+
+/** Goes through the dump in `fd`, from the start. */
+export function* scanDump(fd: number, limits: Limits): Generator<ScannedLine, void, void> {
+  const scan = new Scan(limits);
+  for (;;) {
+    const chunk = new Uint8Array(CHUNK_BYTES);
+    const got = readAt(fd, chunk, scan.offset);
+    if (got === 0) break;
+    for (const line of scan.take(chunk.subarray(0, got))) {
+      yield line;
+      if (line.kind === "damage") return;
+    }
+  }
+  if (!scan.isEnded || !scan.isBetweenLines) {
+    yield { kind: "damage", offset: scan.lineStart, why: "the dump is cut off: it has no END" };
+  }
+}
+
+class Scan {
+  /** Bytes read. */
+  offset = 0;
+  /** Of the line that is being read. */
+  lineStart = 0;
+  isEnded = false;
+  readonly #reader: DlistReader;
+  #hash: Hash = createHash("sha256");
+  /** The hash as of the line's start. */
+  #before: Hash = createHash("sha256");
+  #raw: Uint8Array[] = [];
+  #files: DumpedFile[] = [];
+  #hasHeader = false;
+  #commands = 0;
+  /** A command that waits for its CHECK. */
+  #pending: Extract<ScannedLine, { kind: "command" }> | undefined;
+
+  constructor(limits: Limits) {
+    this.#reader = new DlistReader({ limits, expect: expectDumpLine, streamItemsOf: STREAMED });
+  }
+
+  get isBetweenLines(): boolean {
+    return this.#reader.isBetweenLines;
+  }
+
+  *take(chunk: Uint8Array): Generator<ScannedLine, void, void> {
+    for (let rest = chunk; rest.length > 0; ) {
+      const event = firstEvent(this.#reader, rest);
+      const left = event === undefined ? EMPTY : this.#reader.rest();
+      const used = rest.subarray(0, rest.length - left.length);
+      this.#hash.update(used);
+      this.offset += used.length;
+      if (this.offset - this.lineStart <= CHECK_BYTES) this.#raw.push(used);
+      rest = left;
+      if (event === undefined) return;
+      const found = this.#event(event);
+      if (found !== undefined) yield found;
+      if (found?.kind === "damage") return;
+    }
+  }
+
+  #event(event: ReaderEvent): ScannedLine | undefined {
+    if (event.kind === "fileStart") {
+      const start = this.offset;
+      this.#files.push({ guid: event.guid, start, end: start + event.size });
+    }
+    if (event.kind !== "dlist" && event.kind !== "text" && event.kind !== "malformed") {
+      return undefined;
+    }
+    const found = this.#line(event);
+    this.lineStart = this.offset;
+    this.#raw = [];
+    this.#files = [];
+    this.#before = this.#hash.copy();
+    return found;
+  }
+
+  #line(event: LineEvent): ScannedLine | undefined {
+    if (this.isEnded) return this.#damage("something stands after the END");
+    if (event.kind === "malformed") return this.#damage(event.error.message);
+    if (event.kind === "text") return this.#damage("a line that belongs to no dump");
+    try {
+      return this.#hasHeader ? this.#dlist(event) : this.#header(event);
+    } catch (error) {
+      if (error instanceof FormatError) return this.#damage(error.message);
+      throw error;
+    }
+  }
+
+  #header({ words, value }: Extract<LineEvent, { kind: "dlist" }>): ScannedLine | undefined {
+    if (words[0] !== "DUMP") return this.#damage("it does not begin with DUMP");
+    parseDumpHeader(value);
+    this.#hasHeader = true;
+    return undefined;
+  }
+
+  #dlist(event: Extract<LineEvent, { kind: "dlist" }>): ScannedLine | undefined {
+    const { words, name, value } = event;
+    const [start, end, files] = [this.lineStart, this.offset, this.#files];
+    if (words[0] === "APPLY") {
+      if (this.#pending !== undefined) return this.#damage("a command without its CHECK");
+      this.#commands += 1;
+      this.#pending = { kind: "command", name, value, files, start, end };
+      return undefined;
+    }
+    if (words[0] !== "CHECK" && words[0] !== "END") return this.#damage("a second DUMP");
+    return this.#check(words[0], value);
+  }
+
+  /** A sum must be what this reader would print itself, byte for byte. */
+  #check(name: "CHECK" | "END", value: DlistValue): ScannedLine | undefined {
+    const { owner } = parseDumpCheck(value);
+    const sha256 = this.#before.digest("hex");
+    const count = this.#commands;
+    const ours = printDumpCheck({ count, sha256, ...(owner === undefined ? {} : { owner }) }, name);
+    if (!equalBytes(concat(this.#raw), concat([ours, CRLF]))) {
+      return this.#damage("the sum does not fit the bytes before it");
+    }
+    const pending = this.#pending;
+    this.#pending = undefined;
+    if (name === "END") {
+      if (pending !== undefined) return this.#damage("a command without its CHECK");
+      this.isEnded = true;
+      return { kind: "end", commands: count };
+    }
+    if (owner === undefined) return pending;
+    if (pending !== undefined) return this.#damage("a command without its CHECK");
+    return { kind: "complete", owner, end: this.offset };
+  }
+
+  #damage(why: string): ScannedLine {
+    return { kind: "damage", offset: this.#pending?.start ?? this.lineStart, why };
+  }
+}
+
+function firstEvent(reader: DlistReader, bytes: Uint8Array): ReaderEvent | undefined {
+  for (const event of reader.feed(bytes)) return event;
+  return undefined;
+}

@@ -1,0 +1,247 @@
+import { describe, expect, test } from "bun:test";
+import { readFileSync, statSync, writeFileSync } from "node:fs";
+import fc from "fast-check";
+import { AppError } from "../../../src/core/errors.ts";
+import type { ApplyCommand } from "../../../src/model/apply.ts";
+import { recordsOf } from "../../../src/model/mailbox.ts";
+import type { MailRecord } from "../../../src/model/record.ts";
+import { createDumpPlace, openDumpPlace } from "../../../src/places/dump/dump_place.ts";
+import type { Place, PlaceSession } from "../../../src/places/place.ts";
+import { initStore } from "../../../src/places/store/settings.ts";
+import { openStorePlace } from "../../../src/places/store/store_place.ts";
+import { copyUser } from "../../support/copy_user.ts";
+import { newStore } from "../../support/new_store.ts";
+import { bytesOf, granted, ownersIn, recordsIn } from "../../support/places.ts";
+import { fill, guidOf, message, record, stateOf } from "../../support/store_fixture.ts";
+import { tempDir } from "../../support/temp_dir.ts";
+
+const isLong = process.env["BOBBIN_TEST_SIZE"] === "long";
+
+async function stage(session: PlaceSession, bytes: Uint8Array): Promise<void> {
+  const size = bytes.length;
+  const writer = session.stage({ partition: "default", guid: guidOf(bytes), size });
+  await writer.write(bytes);
+  await writer.end();
+}
+
+function mailbox(name: string, records: readonly MailRecord[]): ApplyCommand {
+  return { kind: "mailbox", state: stateOf(name, records), records: recordsOf(records) };
+}
+
+/** A dump of two users with one message each, in this order. */
+async function smallDump(): Promise<string> {
+  const path = `${tempDir("dump")}/small.dlist`;
+  const place = createDumpPlace(path);
+  for (const [number, userid] of [
+    [1, "anne"],
+    [2, "bob"],
+  ] as const) {
+    const session = await place.openSession();
+    await stage(session, message(number, 3));
+    const one = record(1, { size: message(number, 3).length, guid: guidOf(message(number, 3)) });
+    granted(await session.apply(mailbox(`user.${userid}`, [one])));
+    granted(await session.apply({ kind: "sub", userid, name: `user.${userid}` }));
+    await session.close();
+  }
+  await place.close();
+  return path;
+}
+
+let changed: string | undefined;
+
+/** Who is complete in a dump of these bytes, checked down to the messages; and whether damage is told. */
+async function survivors(bytes: Uint8Array): Promise<{ users: string[]; told: boolean }> {
+  changed ??= `${tempDir("dump")}/changed.dlist`;
+  const path = changed;
+  writeFileSync(path, bytes);
+  let place: Place;
+  try {
+    place = openDumpPlace(path);
+  } catch (error) {
+    if (error instanceof AppError && error.code === "bad_data") return { users: [], told: true };
+    throw error;
+  }
+  const users: string[] = [];
+  let told = false;
+  try {
+    for await (const owner of granted(await place.owners())) {
+      if (owner.kind === "user") users.push(owner.userid);
+    }
+  } catch (error) {
+    if (!(error instanceof AppError) || error.code !== "bad_data") throw error;
+    told = true;
+  }
+  for (const userid of users) await checkUser(place, userid);
+  for (const userid of ["anne", "bob"].filter((one) => !users.includes(one))) {
+    expect(await place.user(userid)).toMatchObject({ kind: "refused", reason: "damaged" });
+  }
+  await place.close();
+  return { users, told };
+}
+
+async function checkUser(place: Place, userid: string): Promise<void> {
+  const number = userid === "anne" ? 1 : 2;
+  const name = `user.${userid}`;
+  const user = granted(await place.user(userid));
+  expect(user.subscriptions).toEqual([name]);
+  const { state, records } = granted(await place.readMailbox(name));
+  const [one] = await recordsIn(records);
+  const { uniqueid, partition } = state;
+  const address = { mailbox: name, uniqueid, partition, uid: 1, guid: one?.guid ?? "" };
+  expect(await bytesOf(place, address)).toEqual(Buffer.from(message(number, 3)));
+}
+
+describe("createDumpPlace() and openDumpPlace()", () => {
+  test("a user of a store comes through a dump as he was, down to the bytes", async () => {
+    const { root, store } = newStore();
+    fill(store, "user.fred", 5);
+    fill(store, "user.fred.Sub", 3);
+    store.close();
+    const source = openStorePlace(root);
+    const settle = await source.openSession();
+    const userid = "fred";
+    for (const command of [
+      { kind: "sub", userid, name: "user.fred.Sub" },
+      { kind: "quota", quota: { root: "user.fred", limits: { STORAGE: 99 } } },
+      { kind: "sieve", userid, filename: "a.script", lastUpdate: 7, content: Buffer.from("keep;") },
+    ] as const) {
+      granted(await settle.apply(command));
+    }
+    await settle.close();
+    const path = `${tempDir("dump")}/fred.dlist`;
+    const dump = createDumpPlace(path);
+    const session = await dump.openSession();
+    await copyUser("fred", source, session);
+    await session.close();
+    const written = granted(await dump.user("fred"));
+    expect((await recordsIn(granted(await dump.readMailbox("user.fred")).records)).length).toBe(5);
+    await dump.close();
+    expect(statSync(path).mode & 0o777).toBe(0o600);
+
+    const read = openDumpPlace(path);
+    expect(granted(await read.user("fred"))).toEqual(written);
+    expect(await ownersIn(read)).toEqual([{ kind: "user", userid: "fred" }]);
+    const again = `${tempDir("dump")}/store`;
+    initStore(again);
+    const target = openStorePlace(again);
+    const restore = await target.openSession();
+    await copyUser("fred", read, restore);
+    expect(granted(await target.user("fred"))).toEqual(granted(await source.user("fred")));
+    for (const name of ["user.fred", "user.fred.Sub"]) {
+      const [before, after] = await Promise.all(
+        [source, target].map((place) => place.readMailbox(name).then(granted)),
+      );
+      expect(await recordsIn((after as NonNullable<typeof after>).records)).toEqual(
+        await recordsIn((before as NonNullable<typeof before>).records),
+      );
+    }
+    await restore.close();
+    for (const place of [source, target, read]) await place.close();
+  });
+
+  test("a dump cut at any byte holds whoever was complete before the cut, and says so", async () => {
+    const whole = readFileSync(await smallDump());
+    const text = whole.toString("latin1");
+    const [anneDone, bobDone] = ["anne", "bob"].map(
+      (userid) => text.indexOf("\r\n", text.indexOf(`USER ${userid})`)) + 2,
+    ) as [number, number];
+    expect(await survivors(whole)).toEqual({ users: ["anne", "bob"], told: false });
+    for (let at = 0; at < whole.length; at++) {
+      const users = at >= bobDone ? ["anne", "bob"] : at >= anneDone ? ["anne"] : [];
+      expect({ at, ...(await survivors(whole.subarray(0, at))) }).toEqual({
+        at,
+        users,
+        told: true,
+      });
+    }
+  });
+
+  test("a dump with any byte altered holds whoever was complete before it, and says so", async () => {
+    const whole = readFileSync(await smallDump());
+    const text = whole.toString("latin1");
+    const [anneDone, bobDone] = ["anne", "bob"].map(
+      (userid) => text.indexOf("\r\n", text.indexOf(`USER ${userid})`)) + 2,
+    ) as [number, number];
+    for (let at = 0; at < whole.length; at++) {
+      const bytes = Buffer.from(whole);
+      bytes[at] = (bytes[at] ?? 0) ^ (1 << (at % 8));
+      const users = at >= bobDone ? ["anne", "bob"] : at >= anneDone ? ["anne"] : [];
+      expect({ at, ...(await survivors(bytes)) }).toEqual({ at, users, told: true });
+    }
+  });
+
+  test("commands of any kind and order leave in a dump what they leave in memory", async () => {
+    const command = fc.oneof(
+      fc.record({ kind: fc.constantFrom("sub" as const, "unsub" as const), box: fc.nat(3) }),
+      fc.record({ kind: fc.constant("mailbox" as const), box: fc.nat(3), uids: fc.nat(3) }),
+      fc.record({ kind: fc.constant("unmailbox" as const), box: fc.nat(3) }),
+      fc.record({ kind: fc.constant("rename" as const), box: fc.nat(3), to: fc.nat(6) }),
+      fc.record({ kind: fc.constant("expunge" as const), box: fc.nat(3) }),
+    );
+    type Made = typeof command extends fc.Arbitrary<infer Value> ? Value : never;
+    const check = async (commands: readonly Made[]) => {
+      const path = `${tempDir("dump")}/any.dlist`;
+      const dump = createDumpPlace(path);
+      const session = await dump.openSession();
+      for (const number of [1, 2, 3]) await stage(session, message(number));
+      for (const one of commands) {
+        const name = `user.fred.${one.box}`;
+        const uniqueid = stateOf(name, []).uniqueid;
+        const records = "uids" in one ? [1, 2, 3].slice(0, one.uids).map((uid) => record(uid)) : [];
+        if (one.kind === "mailbox") await session.apply(mailbox(name, records));
+        else if (one.kind === "unmailbox") await session.apply({ kind: "unmailbox", name });
+        else if (one.kind === "expunge") {
+          await session.apply({ kind: "expunge", name, uniqueid, uids: [1] });
+        } else if (one.kind === "rename") {
+          const newName = `user.fred.${one.to}`;
+          const partition = "p";
+          await session.apply({ kind: "rename", oldName: name, newName, partition });
+        } else await session.apply({ kind: one.kind, userid: "fred", name });
+      }
+      await session.close();
+      const before = granted(await dump.user("fred"));
+      const recordsOfAll = async (place: Place) =>
+        Promise.all(
+          before.mailboxes.map(async ({ name }) =>
+            recordsIn(granted(await place.readMailbox(name)).records),
+          ),
+        );
+      const written = await recordsOfAll(dump);
+      await dump.close();
+      const read = openDumpPlace(path);
+      expect(granted(await read.user("fred"))).toEqual(before);
+      expect(await recordsOfAll(read)).toEqual(written);
+      await read.close();
+    };
+    await fc.assert(fc.asyncProperty(fc.array(command, { maxLength: 12 }), check), {
+      ...{ seed: 20260101, numRuns: isLong ? 500 : 25 },
+    });
+  });
+
+  test("a message that is not what its GUID says, or was not sent, is refused", async () => {
+    const dump = createDumpPlace(`${tempDir("dump")}/wrong.dlist`);
+    const session = await dump.openSession();
+    const size = message(1).length;
+    const writer = session.stage({ partition: "default", guid: guidOf(message(2)), size });
+    await writer.write(message(1));
+    await writer.end();
+    expect(await session.flush()).toMatchObject({ reason: "damaged" });
+    expect(await session.apply(mailbox("user.fred", [record(2)]))).toMatchObject({
+      ...{ kind: "refused", reason: "checksum" },
+    });
+    await session.close();
+    await dump.close();
+  });
+
+  test("createDumpPlace() writes over no file, and openDumpPlace() reads nothing else", async () => {
+    const path = await smallDump();
+    expect(() => createDumpPlace(path)).toThrow(/there is such a file already/);
+    expect(() => openDumpPlace(`${path}.none`)).toThrow(/ENOENT/);
+    const other = `${tempDir("dump")}/other`;
+    writeFileSync(other, "From: somebody\r\n\r\n");
+    expect(() => openDumpPlace(other)).toThrow(/is no dump/);
+    const newer = readFileSync(path, "latin1").replace("VERSION 1", "VERSION 2");
+    writeFileSync(other, newer, "latin1");
+    expect(() => openDumpPlace(other)).toThrow(/is no dump: expected VERSION as 1/);
+  });
+});
