@@ -2,40 +2,28 @@
  * The two calls of libc that node:fs lacks: syncfs(2), which makes a whole file system durable at
  * once, reached through bun:ffi, and where no libc can be opened, coreutils' `sync -f`.
  */
-import { dlopen } from "bun:ffi";
 import { statfsSync } from "node:fs";
 import { AppError } from "../../core/errors.ts";
+import { openLibc } from "../../core/libc.ts";
 
-/** glibc, then musl. */
-const LIBRARIES = ["libc.so.6", "libc.musl-x86_64.so.1", "libc.musl-aarch64.so.1", "libc.so"];
+let opened: { readonly call: ((fd: number) => number) | undefined } | undefined;
 
-type Syncfs = (fd: number) => number;
-
-function openSyncfs(): Syncfs | undefined {
-  for (const library of LIBRARIES) {
-    try {
-      const opened = dlopen(library, { syncfs: { args: ["int"], returns: "int" } });
-      return (fd) => Number(opened.symbols.syncfs(fd));
-    } catch (error) {
-      if (!(error instanceof Error)) throw error; // not this library: the next one
-    }
-  }
-  return undefined;
+/** Undefined where no libc can be opened. */
+function syncfs(): ((fd: number) => number) | undefined {
+  opened ??= { call: openLibc({ syncfs: { args: ["int"], returns: "int" } })?.syncfs };
+  return opened.call;
 }
-
-let opened: { readonly call: Syncfs | undefined } | undefined;
 
 /** How a file system can be made durable at once on this machine. */
 export function syncfsMeans(): "ffi" | "command" {
-  opened ??= { call: openSyncfs() };
-  return opened.call === undefined ? "command" : "ffi";
+  return syncfs() === undefined ? "command" : "ffi";
 }
 
 /** Makes everything written so far on the file system of `folder`, open as `fd`, durable. */
 export function syncFileSystem(fd: number, folder: string): void {
-  opened ??= { call: openSyncfs() };
-  if (opened.call !== undefined) {
-    if (opened.call(fd) === 0) return;
+  const call = syncfs();
+  if (call !== undefined) {
+    if (call(fd) === 0) return;
     throw new AppError("io", `Cannot make ${folder} durable: syncfs failed`, {
       context: { path: folder },
     });
