@@ -15,7 +15,14 @@ import {
   type SpoolSize,
 } from "../support/spool/build_spool.ts";
 import { reconstructCommand, writeCyrusConfig } from "./cyrus_peer.ts";
-import { type Contender, interleave, type Row, runOnce, tableOf } from "./measure.ts";
+import {
+  type Contender,
+  type InterleaveOptions,
+  interleave,
+  type Row,
+  runOnce,
+  tableOf,
+} from "./measure.ts";
 
 const PROJECT = join(import.meta.dir, "../..");
 const BOBBIN = join(PROJECT, "dist/bobbin");
@@ -25,6 +32,8 @@ const BUILDERS = 1;
 
 const OPTIONS = {
   rounds: { type: "string", default: "7" },
+  /** Milliseconds before each run. */
+  pause: { type: "string", default: "0" },
   messages: { type: "string", default: "50000" },
   mailboxes: { type: "string", default: "100" },
   records: { type: "string", default: "1000000" },
@@ -44,7 +53,8 @@ interface Result {
 /** Builds what is missing below `--dir`, measures, prints tables and writes them as JSON. */
 export async function benchFsck(args: readonly string[]): Promise<void> {
   const { values } = parseArgs({ args: [...args], options: OPTIONS });
-  const rounds = wholeNumber(values.rounds, "rounds");
+  const pauseMs = wholeNumber(values.pause, "pause");
+  const repeat = { rounds: wholeNumber(values.rounds, "rounds"), pauseMs };
   const size = {
     messages: wholeNumber(values.messages, "messages"),
     mailboxes: wholeNumber(values.mailboxes, "mailboxes"),
@@ -56,17 +66,20 @@ export async function benchFsck(args: readonly string[]): Promise<void> {
     results.push(result);
     report(result);
   };
-  add(await warmResult(spool, rounds));
-  if (values.cold) add(await coldResult(spool, wholeNumber(values["cold-rounds"], "cold-rounds")));
+  add(await warmResult(spool, repeat));
+  if (values.cold) {
+    const coldRounds = wholeNumber(values["cold-rounds"], "cold-rounds");
+    add(await coldResult(spool, { rounds: coldRounds, pauseMs }));
+  }
   if (records > 0) {
     const linkedSize = { messages: records, mailboxes: Math.ceil(records / 1000) };
     const linked = prepare(join(values.dir, "quick"), linkedSize, buildLinkedSpool);
-    add(await quickResult(linked, rounds));
+    add(await quickResult(linked, repeat));
   }
-  add(await versionResult());
+  add(await versionResult(pauseMs));
   const path = values.json ?? join(values.dir, "fsck.json");
   const machine = { cores: availableParallelism(), model: cpus()[0]?.model ?? "" };
-  writeFileSync(path, `${JSON.stringify({ machine, size, rounds, results }, null, 2)}\n`);
+  writeFileSync(path, `${JSON.stringify({ machine, size, ...repeat, results }, null, 2)}\n`);
   console.error(`written to ${path}`);
 }
 
@@ -135,7 +148,7 @@ function readCeiling(spool: PreparedSpool): Contender {
   };
 }
 
-async function warmResult(spool: PreparedSpool, rounds: number): Promise<Result> {
+async function warmResult(spool: PreparedSpool, repeat: InterleaveOptions): Promise<Result> {
   const contenders = [
     bobbin("bobbin fsck", spool),
     xargs(spool, ["sha1sum"]),
@@ -149,7 +162,7 @@ async function warmResult(spool: PreparedSpool, rounds: number): Promise<Result>
   for (const contender of contenders) await runOnce(contender); // fills the page cache
   return {
     title: `full check, warm cache: ${spool.messages} messages, ${megabytes(spool.bytes)} MB`,
-    rows: await interleave(contenders, rounds),
+    rows: await interleave(contenders, repeat),
     bytes: spool.bytes,
     ...(hasCyrus ? {} : { remark: `reconstruct -n -G was not run: ${reconstruct}` }),
   };
@@ -157,7 +170,7 @@ async function warmResult(spool: PreparedSpool, rounds: number): Promise<Result>
 
 const DROP_CACHES = "/proc/sys/vm/drop_caches";
 
-async function coldResult(spool: PreparedSpool, rounds: number): Promise<Result> {
+async function coldResult(spool: PreparedSpool, repeat: InterleaveOptions): Promise<Result> {
   const title = "full check, cold cache";
   try {
     dropCaches();
@@ -169,7 +182,7 @@ async function coldResult(spool: PreparedSpool, rounds: number): Promise<Result>
     xargs(spool, ["sha1sum"]),
     readCeiling(spool),
   ].map((contender) => ({ ...contender, before: dropCaches }));
-  return { title, rows: await interleave(contenders, rounds), bytes: spool.bytes };
+  return { title, rows: await interleave(contenders, repeat), bytes: spool.bytes };
 }
 
 function dropCaches(): void {
@@ -177,24 +190,22 @@ function dropCaches(): void {
   writeFileSync(DROP_CACHES, "3");
 }
 
-async function quickResult(spool: PreparedSpool, rounds: number): Promise<Result> {
+async function quickResult(spool: PreparedSpool, repeat: InterleaveOptions): Promise<Result> {
   const contender = bobbin("bobbin fsck --quick", spool, ["--quick"]);
   await runOnce(contender);
   return {
     title: `--quick, warm cache: ${spool.messages} records in ${spool.mailboxes.length} mailboxes`,
-    rows: await interleave([contender], rounds),
+    rows: await interleave([contender], repeat),
   };
 }
 
-async function versionResult(): Promise<Result> {
+async function versionResult(pauseMs: number): Promise<Result> {
   const contenders = [
     { name: "bobbin --version", command: [BOBBIN, "--version"] },
     { name: "true", command: ["true"] },
   ];
-  return {
-    title: `start-up, ${VERSION_RUNS} runs`,
-    rows: await interleave(contenders, VERSION_RUNS),
-  };
+  const repeat = { rounds: VERSION_RUNS, pauseMs: Math.min(pauseMs, 100) };
+  return { title: `start-up, ${VERSION_RUNS} runs`, rows: await interleave(contenders, repeat) };
 }
 
 function report(result: Result): void {

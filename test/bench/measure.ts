@@ -76,20 +76,28 @@ function peakRssOf(pid: number): number {
   }
 }
 
+export interface InterleaveOptions {
+  readonly rounds: number;
+  /** Milliseconds to wait before each run, so that a busy machine gets its turn. */
+  readonly pauseMs: number;
+}
+
 /**
  * Runs every contender once a round, starting each round with another one, so that noise and what one
  * leaves to the next hit all alike. The first contender is the reference.
  */
 export async function interleave(
   contenders: readonly Contender[],
-  rounds: number,
+  { rounds, pauseMs }: InterleaveOptions,
 ): Promise<readonly Row[]> {
   const runs = contenders.map((): Run[] => []);
   for (let round = 0; round < rounds; round++) {
     for (let turn = 0; turn < contenders.length; turn++) {
       const which = (round + turn) % contenders.length;
       const contender = contenders[which];
-      if (contender !== undefined) runs[which]?.push(await runOnce(contender));
+      if (contender === undefined) continue;
+      await Bun.sleep(pauseMs);
+      runs[which]?.push(await runOnce(contender));
     }
     process.stderr.write(`round ${round + 1} of ${rounds}\n`);
   }
