@@ -3,13 +3,14 @@ import { AppError } from "../core/errors.ts";
 import type { Owner } from "../model/names.ts";
 import type { Outcome } from "../model/outcome.ts";
 import type { Place, WritablePlace } from "../places/place.ts";
+import { asUser } from "../replicate/as_user.ts";
 import { notCompared } from "../replicate/holds.ts";
 import { ownerName } from "../replicate/owner_state.ts";
 import { replicateOwners } from "../replicate/owners.ts";
 import type { ReplicateResult } from "../replicate/run.ts";
 import type { CommandEnv, CommandResult, Handler, Register } from "./command.ts";
 import { EXIT, type ExitCode, exitOf, worstExit } from "./exit.ts";
-import { textOfName } from "./names.ts";
+import { bytesOfArgument, textOfName } from "./names.ts";
 import { addPlaceOptions, openPlace, openWritablePlace, type PlaceOptions } from "./open_place.ts";
 import { byteRateOption, countOption, percentOption, secondsOption } from "./options.ts";
 import { aside } from "./output.ts";
@@ -34,6 +35,7 @@ export const registerReplicate: Register = (program, handle) => {
     .option("-n, --dry-run", "print the plan, write nothing")
     .option("--check", "like --dry-run, and exit 1 if steps remain")
     .option("--mirror", "make B equal: what only B has is deleted there")
+    .option("--as <newuser>", "bring the one USER under another name")
     .option(
       "--allow-delete <percent>",
       "of a user's messages or mailboxes at B (20)",
@@ -53,6 +55,7 @@ interface ReplicateFlags extends PlaceOptions {
   readonly dryRun?: boolean;
   readonly check?: boolean;
   readonly mirror?: boolean;
+  readonly as?: string;
   readonly allowDelete?: number;
   readonly rate?: number;
   readonly timeout?: number;
@@ -69,13 +72,20 @@ const runReplicate: Handler = async (args, options, given) => {
   if (users.length > 0 === (flags.all === true)) {
     throw new AppError("usage", "Cannot tell whom to replicate: name users, or say --all");
   }
+  if (flags.as !== undefined && (users.length !== 1 || flags.shared === true)) {
+    throw new AppError("usage", "--as wants exactly one USER");
+  }
   const isDry = flags.dryRun === true || flags.check === true;
-  const source = await openPlace(flags.from, flags);
+  const opened = await openPlace(flags.from, flags);
+  const source = renamedSource(opened, users, flags);
   try {
     const target = isDry ? undefined : await openWritablePlace(flags.to, flags);
     const reading = target ?? (await openPlace(flags.to, flags));
     try {
-      const choice = { users, shared: flags.shared === true };
+      const choice = {
+        users: flags.as === undefined ? users : [flags.as],
+        shared: flags.shared === true,
+      };
       const listing = flags.mirror === true ? [source, reading] : [source];
       const owners = chosenOwners(choice, listing);
       return await runAll(owners, { source, reading, target, flags, env });
@@ -92,6 +102,15 @@ function beside({ to }: ReplicateFlags, env: CommandEnv): CommandEnv {
   if (to !== "dump:-") return env;
   if (!env.output.json) return { ...env, output: aside(env.output) };
   throw new AppError("usage", "Cannot write both a dump and JSON lines to stdout");
+}
+
+function renamedSource(
+  place: Place,
+  [user = ""]: readonly string[],
+  { as }: ReplicateFlags,
+): Place {
+  if (as === undefined) return place;
+  return asUser(place, { from: bytesOfArgument(user), to: bytesOfArgument(as) });
 }
 
 interface Run {

@@ -90,7 +90,7 @@ interface Pair {
 }
 
 function planMailboxes(request: PlanRequest): Plan {
-  const { mode, holds } = request;
+  const { mode } = request;
   const { pairs, unpaired } = pairMailboxes(request);
   const names = new Set(pairs.map(({ ours }) => ours.name));
   const inTheWay = unpaired.filter(({ name }) => names.has(name));
@@ -108,7 +108,7 @@ function planMailboxes(request: PlanRequest): Plan {
   ];
   for (const { ours, theirs } of [...pairs].sort((a, b) => parentsFirst(a.ours, b.ours))) {
     if (held.has(ours.name)) continue;
-    const step = contentStep({ ours, theirs }, holds, request.target);
+    const step = contentStep({ ours, theirs }, request);
     if (step !== undefined) steps.push(step);
   }
   if (mode === "mirror") {
@@ -180,8 +180,7 @@ function planRenames(
 /** Undefined where both are the same already. */
 function contentStep(
   { ours, theirs }: Pair,
-  holds: Holds,
-  target: UserState,
+  { mode, holds, target }: PlanRequest,
 ): MailboxStep | undefined {
   const nameBefore = theirs?.name ?? ours.name;
   const step = { kind: "mailbox", name: ours.name, ours, nameBefore } as const;
@@ -192,7 +191,9 @@ function contentStep(
   const isSame =
     differingFields(wanted, theirs, holds).length === 0 && differingSums(ours, theirs).length === 0;
   if (isSame) return undefined;
-  return { ...step, theirs: renamed, records: isBehind(ours, theirs, holds) ? "newer" : "compare" };
+  // A mirror must know what it deletes before it begins.
+  const isNewer = mode === "merge" && isBehind(ours, theirs, holds);
+  return { ...step, theirs: renamed, records: isNewer ? "newer" : "compare" };
 }
 
 /** True where all that the source has and the target has not lies above the target's highestmodseq. */

@@ -92,6 +92,26 @@ describe("bobbin replicate", () => {
     expect((await bobbin(["diff", small, large])).exit).toBe(0);
   }, 60_000);
 
+  test("--as brings a user under another name, and the second run has nothing to do", async () => {
+    const store = await newStore();
+    const args = ["replicate", "bob", "--as", "carl", "--from", SPOOL, "--to", store];
+    expect((await bobbin(args)).exit).toBe(0);
+    expect((await bobbin(["ls", store, "carl"])).stdout).toContain("user/carl");
+    expect((await bobbin([...args, "--check"])).exit).toBe(0);
+    expect((await bobbin(["fsck", store])).exit).toBe(0);
+  }, 60_000);
+
+  test("--rate slows the run down, and --timeout ends it with what was brought kept", async () => {
+    const store = await newStore();
+    const args = ["replicate", "ann", "--from", SPOOL, "--to", store];
+    const slow = await bobbin([...args, "--rate", "20kB/s", "--timeout", "1"]);
+    expect([slow.exit, slow.stderr]).toEqual([75, expect.stringContaining("the time is up")]);
+    const started = performance.now();
+    expect((await bobbin([...args, "--rate", "40kB/s"])).exit).toBe(0);
+    expect(performance.now() - started).toBeGreaterThan(500);
+    expect((await bobbin(["diff", SPOOL, store, "ann"])).exit).toBe(0);
+  }, 60_000);
+
   test("a damaged mailbox fails alone, with exit code 2", async () => {
     const store = await newStore();
     const run = await bobbin(["replicate", "dan", "--from", DAMAGED, "--to", store, "--json"]);
@@ -114,6 +134,7 @@ describe("bobbin replicate", () => {
       [64, "replicate", "ann", "--from", store, "--to", SPOOL],
       [64, "replicate", "ann", ...to, "--allow-delete", "101"],
       [64, "replicate", "ann", ...to, "--rate", "fast"],
+      [64, "replicate", "ann", "bob", ...to, "--as", "carl"],
       [66, "replicate", "nobody", ...to],
       [66, "replicate", "ann", "--from", SPOOL, "--to", "store:/does/not/exist"],
       [66, "diff", SPOOL, store, "nobody"],

@@ -161,6 +161,18 @@ describe("replicateOwner()", () => {
     expect(boxes.outcome).toMatchObject({ text: "1 of 2 mailboxes of fred would be deleted" });
   });
 
+  test("replicateOwner() counts what a mirror deletes also where the target is behind", async () => {
+    const [one, two] = [record(1), record(2)];
+    await put(source, INBOX, [one, two, record(4, { modseq: 9n })]);
+    await put(target, INBOX, [one, two, record(3)]);
+    const braked = await run({ mode: "mirror" });
+    expect(braked.outcome).toMatchObject({ text: "1 of 3 messages of fred would be deleted" });
+    expect(await livingUids(target, INBOX)).toEqual([1, 2, 3]);
+    expect((await run({ mode: "mirror", allowDelete: 50 })).failures).toEqual([]);
+    expect(await livingUids(target, INBOX)).toEqual([1, 2, 4]);
+    expect((await run({ mode: "mirror" })).steps).toEqual([]);
+  });
+
   test("replicateOwner() deletes a whole user in mirror mode with leave for all of it only", async () => {
     await put(target, INBOX, [record(1)]);
     const { outcome } = await run({ mode: "mirror", allowDelete: 99 });
