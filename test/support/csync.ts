@@ -118,6 +118,11 @@ export class Csync {
     this.#socket.end();
   }
 
+  /** Reads nothing more of what the server sends. */
+  pause(): void {
+    this.#socket.pause();
+  }
+
   close(): void {
     this.#socket.destroy();
   }

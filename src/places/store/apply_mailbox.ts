@@ -62,6 +62,7 @@ export function applyMailbox(update: MailboxUpdate, context: ApplyContext): void
 
 function applyFull(update: MailboxUpdate, context: ApplyContext, transaction: Transaction): void {
   const { uniqueid } = update.state;
+  requireTimes(update);
   makeRoom(update, context, transaction);
   const row = findRow(update.state, transaction);
   const image = row === undefined ? makeImage(update, context) : openImage(context.folder, row);
@@ -95,6 +96,28 @@ function applyIntermediate(
     );
   }
   writeRow(transaction, update.state, { row, variant: undefined });
+}
+
+const TIME_LIMIT = 2 ** 32;
+
+/** Times must fit the 32 bits that cyrus.index has for them up to version 19. */
+function requireTimes({ state, records }: MailboxUpdate): void {
+  const { recentTime, lastAppenddate = 0, pop3LastLogin, pop3ShowAfter = 0 } = state;
+  const requireTime = (time: number, field: string, where: string) => {
+    if (time >= 0 && time < TIME_LIMIT) return;
+    throw refusal("failed", `${where}: ${field} ${time} is no time that cyrus.index can hold`);
+  };
+  const mailbox = `Mailbox ${state.name}`;
+  requireTime(recentTime, "RECENTTIME", mailbox);
+  requireTime(lastAppenddate, "LAST_APPENDDATE", mailbox);
+  requireTime(pop3LastLogin, "POP3_LAST_LOGIN", mailbox);
+  requireTime(pop3ShowAfter, "POP3_SHOW_AFTER", mailbox);
+  for (const { uid, lastUpdated, internaldate, savedate } of records) {
+    const where = `Mailbox ${state.name}, message ${uid}`;
+    requireTime(lastUpdated, "LAST_UPDATED", where);
+    requireTime(internaldate, "INTERNALDATE", where);
+    requireTime(savedate, "savedate", where);
+  }
 }
 
 /**

@@ -59,6 +59,26 @@ describe("APPLY MAILBOX", () => {
     expect(await apply({ uniqueid: "first" })).toBe("ok");
   });
 
+  test.each([
+    { recentTime: -1 },
+    { lastAppenddate: 2 ** 32 },
+    { pop3LastLogin: -5 },
+    { pop3ShowAfter: 2 ** 40 },
+  ])("refuses a time that the index cannot hold: %j", async (change) => {
+    expect(await apply(change)).toBe("failed");
+    expect(await current()).toBeUndefined();
+  });
+
+  test.each([{ internaldate: -1 }, { lastUpdated: 2 ** 32 }, { savedate: 2 ** 33 }])(
+    "refuses a record with such a time: %j",
+    async (change) => {
+      const records = [record(1, { expunged: true, ...change })];
+      const state = stateOf("user.fred", records, { syncCrc: 0, syncCrcAnnot: 0 });
+      const command = { kind: "mailbox", state, records: recordsOf(records) } as const;
+      expect(await session.apply(command)).toMatchObject({ kind: "refused", reason: "failed" });
+    },
+  );
+
   test("takes the highest modseq for that of the folder where it is not said", async () => {
     const { foldermodseq: _, ...state } = stateOf("user.fred", [], { highestmodseq: 7n });
     await session.apply({ kind: "mailbox", state, records: recordsOf([]) });

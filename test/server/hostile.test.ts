@@ -1,0 +1,289 @@
+/** Clients that mean harm: the server stays up, in bounds, inside its store, and others are unharmed. */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { mkdirSync, readdirSync } from "node:fs";
+import { dirname } from "node:path";
+import { Csync } from "../support/csync.ts";
+import { type TestServer, testServer } from "../support/serve.ts";
+import { verifyStore } from "../support/store_verify.ts";
+
+const isLong = process.env["BOBBIN_TEST_SIZE"] === "long";
+const SECONDS = isLong ? 300 : 30;
+const GUID = "0beec7b5ea3f0fdbc95d0dd47f3c5bc275da8a33"; // of "foo"
+
+/** Small numbers from a seed, the same in every run (mulberry32). */
+function random(seed: number): (below: number) => number {
+  let state = seed >>> 0;
+  return (below) => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) % below;
+  };
+}
+
+const NAMES = [
+  ...["user.anne", "user.anne.Sub", "user.anne.Other", "DELETED.user.anne.Sub.5F3A2B1C"],
+  ...[
+    "../../../tmp/evil",
+    "user.../../evil",
+    "user.anne./etc/passwd",
+    '"user.a\\\\b"',
+    '""',
+    "user.",
+  ],
+  ...[
+    "example.org!user.bob",
+    "!!",
+    "user.%41",
+    '"user.a b"',
+    "NIL",
+    "()",
+    "user.\xff\xfe",
+    "lists.dev",
+  ],
+  ...[
+    "{9+}\r\nuser.a\r\nb",
+    "{5}\r\nuser.",
+    "user.anne.\x01",
+    "x".repeat(600),
+    '"user.anne\t"',
+    ".",
+  ],
+];
+const USERS = [
+  "anne",
+  "bob",
+  "..",
+  "/",
+  ".catalogue.sqlite",
+  '""',
+  "a".repeat(300),
+  "a/b",
+  "NIL",
+  "\xe9",
+];
+const IDS = [
+  "a1",
+  "a2",
+  "..",
+  "../../x",
+  "a/b",
+  ".pool",
+  "x".repeat(100),
+  '""',
+  "A-1",
+  "uniqueids.sqlite",
+];
+const NUMBERS = [
+  "0",
+  "1",
+  "2",
+  "7",
+  "4294967295",
+  "4294967296",
+  "18446744073709551615",
+  "-1",
+  "x",
+  "9".repeat(30),
+];
+const GUIDS = [
+  GUID,
+  GUID.toUpperCase(),
+  "0".repeat(40),
+  "../../../../etc/passwd",
+  "zz",
+  "",
+  "a".repeat(41),
+];
+const FILES = [
+  "x.script",
+  "x.bc",
+  "../../x.script",
+  "/etc/x.script",
+  '""',
+  "a\tb.script",
+  ".script",
+];
+
+type Pick = (below: number) => number;
+const of = (pick: Pick, list: readonly string[]) => list[pick(list.length)] ?? "";
+
+function record(pick: Pick): string {
+  const flags = of(pick, [
+    "()",
+    "(\\Seen)",
+    "(\\Expunged)",
+    "($A $a \\Nonsense)",
+    "NIL",
+    `(${"k ".repeat(200)})`,
+  ]);
+  return (
+    `%(UID ${of(pick, NUMBERS)} MODSEQ ${of(pick, NUMBERS)} LAST_UPDATED 1700000000 FLAGS ${flags} ` +
+    `INTERNALDATE ${of(pick, NUMBERS)} SIZE ${of(pick, ["3", "0", "5"])} GUID ${of(pick, GUIDS)} ` +
+    `ANNOTATIONS (%(ENTRY ${of(pick, ["/comment", "../x", '""'])} USERID ${of(pick, USERS)} MODSEQ 1 VALUE v)))`
+  );
+}
+
+function mailbox(pick: Pick): string {
+  const records = Array.from({ length: pick(4) }, () => record(pick)).join(" ");
+  return (
+    `MAILBOX %(UNIQUEID ${of(pick, IDS)} MBOXNAME ${of(pick, NAMES)} ` +
+    `${pick(4) === 0 ? `MBOXTYPE ${of(pick, ["ei", "q", "f", "c", '""'])} ` : ""}` +
+    `SYNC_CRC ${pick(2)} SYNC_CRC_ANNOT ${pick(2)} LAST_UID ${of(pick, NUMBERS)} HIGHESTMODSEQ ${of(pick, NUMBERS)} ` +
+    `RECENTUID 0 RECENTTIME ${of(pick, ["0", "0", "18446744073709551615"])} LAST_APPENDDATE 0 POP3_LAST_LOGIN 0 UIDVALIDITY ${of(pick, NUMBERS)} ` +
+    `PARTITION ${of(pick, ["default", "../p", "NIL"])} ACL ${of(pick, ['""', "NIL", '"a\tlrs\t"'])} ` +
+    `OPTIONS ${of(pick, ["P", '""', "XYZ"])} RECORD (${records}))`
+  );
+}
+
+/** One command that may be right, wrong, or murderous. */
+function command(pick: Pick): string {
+  const makers: readonly (() => string)[] = [
+    () => `GET USER ${of(pick, USERS)}`,
+    () => `GET META ${of(pick, USERS)}`,
+    () => `GET MAILBOXES (${of(pick, NAMES)} ${of(pick, NAMES)})`,
+    () => `GET UNIQUEIDS (${of(pick, IDS)})`,
+    () => `GET FULLMAILBOX ${of(pick, NAMES)}`,
+    () => `GET ANNOTATION ${of(pick, NAMES)}`,
+    () => `GET QUOTA ${of(pick, NAMES)}`,
+    () =>
+      `GET FETCH %(MBOXNAME ${of(pick, NAMES)} PARTITION ${of(pick, ["default", "../.."])} ` +
+      `UNIQUEID ${of(pick, IDS)} GUID ${of(pick, GUIDS)} UID ${of(pick, NUMBERS)})`,
+    () => `GET FETCH_SIEVE %(USERID ${of(pick, USERS)} FILENAME ${of(pick, FILES)})`,
+    () =>
+      `APPLY MESSAGE (%{${of(pick, ["default", "../..", '"a b"'])} ${of(pick, GUIDS)} 3}\r\nfoo)`,
+    () => `APPLY MESSAGE (%{default ${GUID} ${of(pick, ["3", "2", "0"])}}\r\nfoo) {3}\r\nabc`,
+    () => `APPLY ${mailbox(pick)}`,
+    () => `APPLY LOCAL_${mailbox(pick)}`,
+    () => `RESTORE ${mailbox(pick)}`,
+    () => `APPLY UNMAILBOX ${of(pick, NAMES)}`,
+    () =>
+      `APPLY RENAME %(OLDMBOXNAME ${of(pick, NAMES)} NEWMBOXNAME ${of(pick, NAMES)} PARTITION p)`,
+    () =>
+      `APPLY EXPUNGE %(MBOXNAME ${of(pick, NAMES)} UNIQUEID ${of(pick, IDS)} UID (${of(pick, NUMBERS)}))`,
+    () =>
+      `APPLY SEEN %(USERID ${of(pick, USERS)} UNIQUEID ${of(pick, IDS)} LASTREAD 1 LASTUID 1 LASTCHANGE 1 SEENUIDS ${of(pick, ["1:*", "1", '""'])})`,
+    () => `APPLY SUB %(USERID ${of(pick, USERS)} MBOXNAME ${of(pick, NAMES)})`,
+    () => `APPLY UNSUB %(USERID ${of(pick, USERS)} MBOXNAME ${of(pick, NAMES)})`,
+    () =>
+      `APPLY ANNOTATION %(MBOXNAME ${of(pick, NAMES)} ENTRY /x USERID ${of(pick, USERS)} VALUE y)`,
+    () =>
+      `APPLY SIEVE %(USERID ${of(pick, USERS)} FILENAME ${of(pick, FILES)} LAST_UPDATE 1 CONTENT x)`,
+    () => `APPLY ACTIVATE_SIEVE %(USERID ${of(pick, USERS)} FILENAME ${of(pick, FILES)})`,
+    () =>
+      `APPLY QUOTA %(ROOT ${of(pick, NAMES)} LIMIT ${of(pick, NUMBERS)} STORAGE ${of(pick, NUMBERS)})`,
+    () => `APPLY UNQUOTA ${of(pick, NAMES)}`,
+    () => `APPLY RESERVE %(PARTITION x MBOXNAME (${of(pick, NAMES)}) GUID (${of(pick, GUIDS)}))`,
+    () => `APPLY UNUSER ${of(pick, USERS)}`,
+    () => "APPLY FORCE %()",
+    () => "RESTART",
+    () => "NOOP",
+  ];
+  return (makers[pick(makers.length)] ?? (() => "NOOP"))();
+}
+
+/** Damages a command: bytes changed, cut out, doubled. */
+function mangle(text: string, pick: Pick): string {
+  let mangled = text;
+  for (let count = pick(4); count > 0; count--) {
+    const at = pick(mangled.length + 1);
+    const junk = of(pick, [
+      "(",
+      ")",
+      "%",
+      "{",
+      "}",
+      '"',
+      "\\",
+      " ",
+      "\r\n",
+      "\0",
+      "{3}\r\n",
+      "%{a b 3}\r\n",
+      "\xff",
+    ]);
+    mangled = mangled.slice(0, at) + junk + mangled.slice(at + pick(3));
+  }
+  return mangled;
+}
+
+describe("a hostile client", () => {
+  let server: TestServer;
+  let outside: string[];
+
+  beforeAll(async () => {
+    server = await testServer();
+    mkdirSync(`${dirname(server.root)}/beside`, { recursive: true });
+    outside = readdirSync(dirname(server.root)).sort();
+  });
+
+  afterAll(async () => {
+    await server.stop();
+  });
+
+  test(`cannot break the server in ${SECONDS} s of seeded nonsense`, async () => {
+    const bystander = await Csync.signedIn(server.port);
+    const before = process.memoryUsage().rss;
+    const until = Date.now() + SECONDS * 1000;
+    let sent = 0;
+    let answered = 0;
+    for (let seed = 1; Date.now() < until; seed++) {
+      const pick = random(seed);
+      const client = await Csync.signedIn(server.port, pick(3) === 0 ? "anne" : "admin");
+      for (let count = 0; count < 60; count++) {
+        const line = command(pick);
+        const isBroken = pick(5) === 0;
+        client.send(`${isBroken ? mangle(line, pick) : line}\r\n`);
+        sent++;
+        // A broken line may want more, or be several: what has come is read with the next one.
+        if (isBroken) break;
+        const { status } = await client.reply();
+        expect(status).toMatch(/^(OK|NO|BAD) /);
+        answered++;
+      }
+      client.end();
+      while ((await client.reply()).status !== "closed") answered++;
+      client.close();
+      expect((await bystander.command("NOOP")).status).toBe("OK Noop completed");
+    }
+    expect(sent).toBeGreaterThan(100);
+    expect(answered).toBeGreaterThan(sent / 2);
+    // What went wrong inside would stand in the log.
+    expect(
+      server.log.filter((line) => /promise inside|unexpected error|broke off/.test(line)),
+    ).toEqual([]);
+    expect(readdirSync(dirname(server.root)).sort()).toEqual(outside);
+    expect(process.memoryUsage().rss - before).toBeLessThan(250 * 1024 * 1024);
+    bystander.close();
+  });
+
+  test("leaves a store that is sound", () => {
+    verifyStore(server.root);
+  });
+
+  test("a message of announced 4 GB is taken as it comes and dropped when the client goes", async () => {
+    const client = await Csync.signedIn(server.port);
+    const before = process.memoryUsage().rss;
+    client.send(`APPLY MESSAGE (%{default ${GUID} 4294967295}\r\n`);
+    const chunk = new Uint8Array(1024 * 1024).fill(120);
+    for (let count = 0; count < 64; count++) {
+      client.send(chunk);
+      await Bun.sleep(1);
+    }
+    client.close();
+    for (let tries = 0; server.server.sessionCount() > 0 && tries < 500; tries++)
+      await Bun.sleep(10);
+    expect(readdirSync(`${server.root}/.staging`)).toEqual([]);
+    expect(process.memoryUsage().rss - before).toBeLessThan(250 * 1024 * 1024);
+  });
+
+  test("a client that never reads its answers holds up nobody else", async () => {
+    const deaf = await Csync.signedIn(server.port);
+    deaf.pause();
+    for (let count = 0; count < 2000; count++) deaf.send("GET USER anne\r\nNOOP\r\n");
+    const other = await Csync.signedIn(server.port);
+    expect((await other.command("NOOP")).status).toBe("OK Noop completed");
+    deaf.close();
+    other.close();
+  });
+});
