@@ -16,7 +16,7 @@ import { type Outcome, ok, refused } from "../../model/outcome.ts";
 import type { MailRecord } from "../../model/record.ts";
 import type { MailboxReading, MessageAddress, MessageContent, Place } from "../place.ts";
 import { type Current, currentOf } from "./current.ts";
-import type { ListedMailbox, MailboxDirectory } from "./directory.ts";
+import { type ListedMailbox, type MailboxDirectory, pathsOf } from "./directory.ts";
 import { findRecord, recordsOfSnapshot } from "./mailbox_records.ts";
 import { intermediateState, stateOf } from "./mailbox_state.ts";
 import { type HeldFiles, openMessage } from "./message_content.ts";
@@ -108,8 +108,8 @@ async function readAll<Value>(
 /** Reads a mailbox with its records. */
 function readerOf(source: CyrusSource): Read<MailboxReading> {
   return async (mailbox) => {
-    const { name, paths, flaw } = mailbox;
-    if (paths === undefined && flaw === undefined) {
+    const { name, folder, flaw } = mailbox;
+    if (folder === undefined && flaw === undefined) {
       return ok({ state: intermediateState(name, mailbox.facts), records: recordsOf([]) });
     }
     const outcome = await snapshotOf(mailbox);
@@ -132,8 +132,9 @@ function stateReaderOf(source: CyrusSource): Read<MailboxState> {
 }
 
 /** `moved` where another mailbox lies there than the one that was listed. */
-async function snapshotOf({ name, ...listed }: ListedMailbox): Promise<Outcome<MailboxSnapshot>> {
-  const { paths, facts, flaw } = listed;
+async function snapshotOf(mailbox: ListedMailbox): Promise<Outcome<MailboxSnapshot>> {
+  const { name, facts, flaw } = mailbox;
+  const paths = pathsOf(mailbox);
   if (paths === undefined || flaw !== undefined) {
     return refused("damaged", `Cannot read ${externalName(name)}: ${flaw ?? "it has no folder"}`);
   }
@@ -214,12 +215,13 @@ async function readMessage(
   const named = directory.named(address.mailbox);
   const isSame = named?.facts.uniqueid === address.uniqueid;
   const mailbox = isSame ? named : (directory.withUniqueid(address.uniqueid) ?? named);
-  if (mailbox?.paths === undefined) {
+  const paths = mailbox && pathsOf(mailbox);
+  if (mailbox === undefined || paths === undefined) {
     return refused("nonexistent", `There is no ${externalName(address.mailbox)}`);
   }
   const wanted = {
     label: `${externalName(mailbox.name)} uid ${uid}`,
-    paths: messagePaths(mailbox.paths, uid),
+    paths: messagePaths(paths, uid),
     guid,
   };
   if (classifyUuid(guid) === undefined) return openMessage(wanted, held);

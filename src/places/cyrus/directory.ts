@@ -1,19 +1,31 @@
 /** Which mailboxes a Cyrus place has: by name, by uniqueid, by owner. */
 import { type Owner, parseName } from "../../model/names.ts";
-import type { MailboxPaths } from "./mailbox_files.ts";
+import { type MailboxPaths, mailboxPaths, type PartitionRoots } from "./mailbox_files.ts";
 import type { ListedFacts } from "./mailbox_state.ts";
 import type { MailboxPlace } from "./paths.ts";
 
 export interface ListedMailbox {
   /** Internal name. */
   readonly name: string;
-  /** Undefined for a name that has no folder: an intermediate one. */
-  readonly paths: MailboxPaths | undefined;
+  /** Where its files are; undefined for a name that has no folder: an intermediate one. */
+  readonly folder: MailboxFolder | undefined;
   readonly facts: ListedFacts;
   /** How the folder is found on a server; undefined where only the folder is known. */
   readonly place?: MailboxPlace;
   /** Why it must not be read, although it is there: another one claims its name. */
   readonly flaw?: string;
+}
+
+/** Enough for `pathsOf`, and small: a server has some hundred thousand. */
+export interface MailboxFolder {
+  readonly roots: PartitionRoots;
+  /** Below each of the roots. */
+  readonly relative: string;
+}
+
+/** The files of a mailbox; undefined where it has none. */
+export function pathsOf({ folder }: Pick<ListedMailbox, "folder">): MailboxPaths | undefined {
+  return folder && mailboxPaths(folder.roots, folder.relative);
 }
 
 export interface MailboxDirectory {

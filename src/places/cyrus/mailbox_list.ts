@@ -1,5 +1,6 @@
 /** The mailboxes of a server by its mailboxes.db, each with its folder (spool-format 6, 7.1). */
 import { FormatError } from "../../core/errors.ts";
+import type { DatabaseEntry } from "../../formats/cyrus/database_contents.ts";
 import { type HeaderFile, parseHeaderFile } from "../../formats/cyrus/header_file.ts";
 import type { MailboxEntry } from "../../formats/cyrus/mailbox_entry.ts";
 import { type MailboxesDb, parseMailboxesDb } from "../../formats/cyrus/mailboxes_db.ts";
@@ -22,14 +23,24 @@ export async function readMailboxList(conf: ImapdConf): Promise<Outcome<readonly
   if (reading.state === "missing") return refused("nonexistent", `There is no ${path}`);
   const entries = entriesOf(reading);
   if (entries.kind === "refused") return entries;
-  const database = parseMailboxesDb(entries.value);
+  const database = parseMailboxesDb(nameRecords(entries.value));
   const [problem] = database.problems;
   if (problem !== undefined) {
     const key = JSON.stringify(problem.key);
     return refused("damaged", `Cannot read ${path}: record ${key}: expected ${problem.expected}`);
   }
+  const context = { database, conf, acls: new Map() };
   const here = database.names.filter(isHere);
-  return ok(withoutSharing(here.map((entry) => listedOf(entry, { database, conf }))));
+  return ok(withoutSharing(here.map((entry) => listedOf(entry, context))));
+}
+
+const NAME_KEY = 0x4e;
+const LEVEL_SEPARATOR = 0x1f;
+
+/** Since 3.6 the same mailboxes are there by uniqueid too: twice the work for what is known already. */
+function nameRecords(entries: readonly DatabaseEntry[]): readonly DatabaseEntry[] {
+  const isKeyed = entries.some(({ key }) => key.includes(LEVEL_SEPARATOR));
+  return isKeyed ? entries.filter(({ key }) => key[0] === NAME_KEY) : entries;
 }
 
 /** Of mailboxes with one folder nobody knows whose the mail in it is. */
@@ -37,13 +48,14 @@ function withoutSharing(mailboxes: readonly ListedMailbox[]): readonly ListedMai
   const byFolder = new Map<string, ListedMailbox>();
   const flaws = new Map<ListedMailbox, string>();
   for (const mailbox of mailboxes) {
-    const folder = mailbox.paths?.data;
+    const { folder } = mailbox;
     if (folder === undefined) continue;
-    const other = byFolder.get(folder);
-    byFolder.set(folder, mailbox);
-    if (other === undefined) continue;
+    const other = byFolder.get(folder.relative);
+    byFolder.set(folder.relative, mailbox);
+    if (other?.folder?.roots !== folder.roots) continue;
     const names = [other, mailbox].map(({ name }) => externalName(name)).join(" and ");
-    for (const one of [other, mailbox]) flaws.set(one, `${names} have one folder, ${folder}`);
+    for (const one of [other, mailbox])
+      flaws.set(one, `${names} have one folder, ${folder.relative}`);
   }
   if (flaws.size === 0) return mailboxes;
   return mailboxes.map((mailbox) => {
@@ -67,38 +79,44 @@ export function placeOf(
 interface Context {
   readonly database: MailboxesDb;
   readonly conf: ImapdConf;
+  /** Printed once for all mailboxes that share them. */
+  readonly acls: Map<MailboxEntry["acl"], string>;
 }
 
-function listedOf(entry: MailboxEntry, { database, conf }: Context): ListedMailbox {
+function listedOf(entry: MailboxEntry, context: Context): ListedMailbox {
+  const { database, conf } = context;
   const { name, type } = entry;
   const place = placeOf(entry, database);
-  const facts = factsOf(entry, database);
+  const facts = factsOf(entry, context);
   const base = { name, place, facts };
-  if (type.intermediate) return { ...base, paths: undefined };
+  if (type.intermediate) return { ...base, folder: undefined };
   const partition = entry.partition ?? "";
   const roots = conf.partitions.get(partition);
   if (roots === undefined) {
-    return { ...base, paths: undefined, flaw: `${conf.path} has no partition ${partition}` };
+    return { ...base, folder: undefined, flaw: `${conf.path} has no partition ${partition}` };
   }
-  const folder = mailboxFolder(place, conf);
-  if (folder === undefined) {
-    return { ...base, paths: undefined, flaw: `${place.uniqueid} names no folder` };
+  const relative = mailboxFolder(place, conf);
+  if (relative === undefined) {
+    return { ...base, folder: undefined, flaw: `${place.uniqueid} names no folder` };
   }
-  const paths = mailboxPaths(roots, folder);
-  const uniqueid = entry.uniqueid ?? uniqueidOf(paths);
-  return { ...base, paths, facts: { ...facts, ...(uniqueid !== undefined && { uniqueid }) } };
+  const folder = { roots, relative };
+  if (entry.uniqueid !== undefined) return { ...base, folder };
+  const uniqueid = uniqueidOf(mailboxPaths(roots, relative));
+  return { ...base, folder, facts: { ...facts, ...(uniqueid !== undefined && { uniqueid }) } };
 }
 
-function factsOf(entry: MailboxEntry, { generation }: MailboxesDb): ListedFacts {
+function factsOf(entry: MailboxEntry, { database, acls }: Context): ListedFacts {
+  const acl = acls.get(entry.acl) ?? printAcl(entry.acl);
+  acls.set(entry.acl, acl);
   const { uniqueid, type, jmapid, partition, createdmodseq, foldermodseq } = entry;
   return {
     ...(uniqueid !== undefined && { uniqueid }),
     type: type.text,
     ...(jmapid !== undefined && { jmapid }),
     ...(partition !== undefined && { partition }),
-    acl: printAcl(entry.acl),
+    acl,
     // Text records hold no modseqs.
-    ...(generation !== "text" && { createdmodseq, foldermodseq }),
+    ...(database.generation !== "text" && { createdmodseq, foldermodseq }),
   };
 }
 

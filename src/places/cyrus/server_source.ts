@@ -5,7 +5,7 @@ import { externalName, inboxOf, parseName, useridOf } from "../../model/names.ts
 import { type Outcome, ok, type RefusalReason, refused } from "../../model/outcome.ts";
 import type { Holds } from "../place.ts";
 import { type Current, currentOf } from "./current.ts";
-import { directoryOf, type ListedMailbox, type MailboxDirectory } from "./directory.ts";
+import { directoryOf, type ListedMailbox, type MailboxDirectory, pathsOf } from "./directory.ts";
 import { type FileStamp, isStill, stampOf } from "./file_stamp.ts";
 import type { ImapdConf } from "./imapd_conf.ts";
 import { readMailboxList } from "./mailbox_list.ts";
@@ -22,7 +22,7 @@ import {
   type SieveScript,
   sieveFilesOf,
 } from "./sieve_scripts.ts";
-import { takeSnapshot } from "./snapshot.ts";
+import { type SnapshotRequest, takeSnapshot } from "./snapshot.ts";
 import type { CyrusSource } from "./source.ts";
 import { type OwnerModseqs, readOwnerModseqs, readSeen, readSubscriptions } from "./user_files.ts";
 
@@ -204,14 +204,15 @@ async function scriptsOf(server: Server, userid: string): Promise<Outcome<readon
   const { conf } = server;
   const inbox = inboxOf(userid, { virtualDomains: conf.virtdomains });
   const mailbox = (await server.directory.get()).named(`${inbox}.#sieve`);
-  if (mailbox?.paths !== undefined) return scriptsInMailbox(mailbox);
+  const paths = mailbox && pathsOf(mailbox);
+  if (paths !== undefined) return scriptsInMailbox({ name: `${inbox}.#sieve`, paths });
   const folder = sieveFolder(await userPlace(server, userid), conf);
   return folder === undefined ? ok([]) : readScriptFolder(folder);
 }
 
-async function scriptsInMailbox({ name, paths }: ListedMailbox): Promise<Outcome<SieveScript[]>> {
-  if (paths === undefined) return ok([]);
-  const snapshot = await takeSnapshot({ name, paths });
+async function scriptsInMailbox(mailbox: SnapshotRequest): Promise<Outcome<SieveScript[]>> {
+  const { name, paths } = mailbox;
+  const snapshot = await takeSnapshot(mailbox);
   if (snapshot.kind === "refused") return snapshot;
   const scripts: SieveScript[] = [];
   for await (const batch of recordsOfSnapshot(snapshot.value).batches()) {

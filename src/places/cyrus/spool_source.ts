@@ -11,7 +11,7 @@ import type { Holds } from "../place.ts";
 import { accessError } from "./access.ts";
 import { currentOf } from "./current.ts";
 import { directoryOf, type ListedMailbox } from "./directory.ts";
-import { type MailboxPaths, mailboxPaths, type PartitionRoots } from "./mailbox_files.ts";
+import type { MailboxPaths, PartitionRoots } from "./mailbox_files.ts";
 import { readMailboxHeader } from "./mailbox_reading.ts";
 import type { CyrusSource } from "./source.ts";
 import { mailboxName, readSpool } from "./spool.ts";
@@ -71,19 +71,19 @@ function listSpool(roots: PartitionRoots): ListedMailbox[] {
     const folder = join(roots.data, relative);
     if (name === undefined) throw accessError(folder, errno);
     const flaw = `${folder} cannot be read: ${errno}`;
-    byName.set(name, { name, paths: mailboxPaths(roots, relative), facts: {}, flaw });
+    byName.set(name, { name, folder: { roots, relative }, facts: {}, flaw });
   }
   for (const paths of mailboxes) {
     const header = headerOf(paths);
     const name = mailboxName(paths, header?.name ?? undefined);
-    const other = byName.get(name)?.paths;
+    const other = byName.get(name)?.folder;
     const uniqueid = header?.uniqueid ?? undefined;
     byName.set(name, {
       name,
-      paths,
+      folder: { roots, relative: paths.relative },
       facts: uniqueid === undefined ? {} : { uniqueid },
       ...(other !== undefined && {
-        flaw: `both ${other.data} and ${paths.data} are called ${externalName(name)}`,
+        flaw: `both ${join(roots.data, other.relative)} and ${paths.data} are called ${externalName(name)}`,
       }),
     });
   }

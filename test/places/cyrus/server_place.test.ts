@@ -1,6 +1,6 @@
 /** Whole servers of the fixtures as places: what their databases add to their mailboxes. */
 import { describe, expect, test } from "bun:test";
-import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { latin1 } from "../../../src/core/bytes.ts";
 import { AppError } from "../../../src/core/errors.ts";
@@ -14,7 +14,7 @@ import {
   testServer,
 } from "../../support/cyrus_server.ts";
 import { fixturePath } from "../../support/fixtures.ts";
-import { allMailboxes, granted, ownersIn, recordsIn } from "../../support/places.ts";
+import { allMailboxes, bytesOf, granted, ownersIn, recordsIn } from "../../support/places.ts";
 
 const SERVERS = [
   "uuid-paths",
@@ -128,6 +128,52 @@ describe("serverSource()", () => {
       ...{ 6: none, 7: none, 8: none, 9: none, 10: none, 12: none, 13: none, 14: none, 15: one },
       ...{ 16: both, 17: both, 18: both, 19: both, 20: both },
     });
+  });
+});
+
+describe("an older server, or one with more partitions", () => {
+  test("finds messages in the archive and cyrus.* files in the metapartition", async () => {
+    const server = testServer("uuid-paths", {
+      archive_enabled: "yes",
+      "archivepartition-default": "@DIR@/archive",
+      "metapartition-default": "@DIR@/meta",
+      metapartition_files: "header index annotations",
+    });
+    const box = "uuid/u/4/u4pduq8e674pzpldk63mek5z";
+    const move = (to: string, files: readonly string[]) => {
+      mkdirSync(join(server.root, to, box), { recursive: true });
+      for (const file of files) {
+        renameSync(join(server.root, "spool", box, file), join(server.root, to, box, file));
+      }
+    };
+    move("archive", ["1."]);
+    move("meta", ["cyrus.header", "cyrus.index", "cyrus.annotations"]);
+    const place = placeOf(server);
+    const { state, records } = granted(await place.readMailbox("user.ann"));
+    for (const { uid, guid, expunged } of await recordsIn(records)) {
+      if (expunged) continue;
+      const { uniqueid, partition } = state;
+      const address = { mailbox: "user.ann", uniqueid, partition, uid, guid };
+      expect(Bun.SHA1.hash(await bytesOf(place, address), "hex")).toBe(guid);
+    }
+  });
+
+  test("reads mailboxes.db as it was until 2.4, with uniqueids from cyrus.header", async () => {
+    const server = testServer("legacy-paths");
+    changeDatabase(server.conf.mailboxesDb.path, (records) => {
+      records.clear();
+      records.set("user.ann", "0 default ann\tlrswipkxtecda\t");
+      records.set("user.ann.Sent", "0 default ann\tlrswipkxtecda\tanyone\tlr\t");
+      records.set("user.ann.elsewhere", "1 other.example.com!default ann\tlrs\t");
+    });
+    const place = placeOf(server);
+    const { mailboxes, unreadable } = granted(await place.user("ann"));
+    expect(unreadable).toBeUndefined();
+    expect(mailboxes.map(({ name }) => name)).toEqual(["user.ann", "user.ann.Sent"]);
+    const [sent] = granted(await place.mailboxesByUniqueid(["uevewneyu70q2ug8d331l67b"]));
+    expect(sent).toMatchObject({ name: "user.ann.Sent", partition: "default" });
+    expect(sent?.acl).toBe("ann\tlrswipkxtecda\tanyone\tlr\t");
+    expect(sent && "foldermodseq" in sent).toBe(false);
   });
 });
 
