@@ -9,6 +9,7 @@ import type { CommandEnv, CommandResult, Handler, Register } from "./command.ts"
 import { EXIT } from "./exit.ts";
 import { bytesOfArgument } from "./names.ts";
 import { addPlaceOptions, openPlace } from "./open_place.ts";
+import { chosenOwners } from "./owners.ts";
 import { readOwner, recordsIn } from "./place_contents.ts";
 import { granted, refusalError } from "./refusal.ts";
 
@@ -60,7 +61,7 @@ async function print(content: MessageContent, { output }: CommandEnv): Promise<C
 async function findByGuid(place: Place, guid: Guid): Promise<MessageContent> {
   let wrong: Refusal | undefined;
   let unread: Refusal | undefined;
-  for await (const owner of granted(await place.owners())) {
+  for await (const owner of chosenOwners({ users: [], shared: false }, [place])) {
     const { states, unreadable } = await readOwner(owner, place);
     unread ??= unreadable[0]?.refusal;
     for (const { name, ...state } of states) {

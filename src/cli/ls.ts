@@ -12,6 +12,7 @@ import { EXIT, type ExitCode, worstExit } from "./exit.ts";
 import { type MessageHeader, readMessageHeader } from "./message_header.ts";
 import { bytesOfArgument, chooseMailbox, displayName, nameFacts, textOfName } from "./names.ts";
 import { addPlaceOptions, openPlace } from "./open_place.ts";
+import { chosenOwners } from "./owners.ts";
 import { type Counts, countMailbox, readOwner, recordsIn, sumOf } from "./place_contents.ts";
 import { granted, refusalError } from "./refusal.ts";
 import { columns, formatBytes, formatCount, formatTime } from "./text.ts";
@@ -81,7 +82,7 @@ async function listOwners({ place, env }: Listing): Promise<CommandResult> {
   const rows: string[][] = [];
   const exits: ExitCode[] = [];
   const totals = { users: 0, shared: 0, mailboxes: 0, messages: 0, bytes: 0 };
-  for await (const owner of granted(await place.owners())) {
+  for await (const owner of chosenOwners({ users: [], shared: false }, [place])) {
     const { counted, exits: own } = await countOwner(owner, { place, env });
     const live = counted.filter(({ state }) => !parseName(state.name).isDeleted);
     const counts = sumOf(live);
