@@ -2,6 +2,7 @@
 import { registerCat } from "./cat.ts";
 import type { Register } from "./command.ts";
 import { registerDiff } from "./diff.ts";
+import { registerDlist } from "./dlist.ts";
 import { registerFsck } from "./fsck.ts";
 import { registerLs } from "./ls.ts";
 import { registerPasswd } from "./passwd.ts";
@@ -15,6 +16,7 @@ export const COMMANDS: readonly Register[] = [
   registerPasswd,
   registerLs,
   registerCat,
+  registerDlist,
   registerStore,
   registerReplicate,
   registerDiff,

@@ -10,8 +10,9 @@ import { createDumpPlace, openDumpPlace } from "../places/dump/dump_place.ts";
 import { type PlaceLocator, parsePlace } from "../places/locator.ts";
 import type { Place, WritablePlace } from "../places/place.ts";
 import { openStorePlace } from "../places/store/store_place.ts";
+import type { SyncOptions } from "../places/sync/options.ts";
 import { openSyncPlace } from "../places/sync/sync_place.ts";
-import { printSyncAddress } from "../places/sync_address.ts";
+import { printSyncAddress, type SyncAddress } from "../places/sync_address.ts";
 import { choiceOption } from "./options.ts";
 import { readPassword } from "./secrets.ts";
 
@@ -102,10 +103,15 @@ async function openSync(
   { address }: Extract<PlaceLocator, { kind: "sync" }>,
   options: PlaceOptions,
 ): Promise<WritablePlace> {
+  return openSyncPlace(syncOptionsOf(address, options));
+}
+
+/** How the server at `address` is reached. Throws AppError (io) for a `--ca` that cannot be read. */
+export function syncOptionsOf(address: SyncAddress, options: PlaceOptions): SyncOptions {
   const { passwordFile: file, ca, insecure, partition, starttls, sieve } = options;
   const secret = { file, credential: "bobbin.password" };
   let password: Promise<string> | undefined;
-  return openSyncPlace({
+  return {
     address,
     password: () => {
       password ??= readPassword({ ...secret, prompt: `Password for ${printSyncAddress(address)}` });
@@ -117,7 +123,7 @@ async function openSync(
     ...(starttls !== undefined && { startTls: starttls }),
     ...(sieve !== undefined && { sieve }),
     ...(partition !== undefined && { partition }),
-  });
+  };
 }
 
 function readText(path: string): string {

@@ -2,7 +2,7 @@
  * A dump as a place: a file, or stdin and stdout. It is read once from end to end, and what its sums do not vouch for is
  * not there: owners who were not complete when it was cut or altered. Then each answer comes from where it stands.
  *
- * As a place that is written it is a log of what was sent. It checks identities, and that every message was sent; sums of
+ * As a place that is written it is a log of what was sent; `restart` says that those of whom something was sent are complete. It checks identities, and that every message was sent; sums of
  * mailboxes and states are for whoever applies the dump.
  */
 import { closeSync, constants, fstatSync, openSync, readSync, writeSync } from "node:fs";
@@ -145,7 +145,10 @@ function readDump(fd: number, { catalogue, locator, limits }: Reading): Damage |
       }
     }
   }
-  return undefined;
+  const owners = catalogue.dropIncomplete();
+  if (owners.length === 0) return undefined;
+  const names = owners.map((one) => (one.kind === "user" ? one.userid : one.toplevel)).join(", ");
+  return { text: `${locator} was not finished for ${names}`, owners };
 }
 
 function isChange(command: { readonly kind: string }): command is ApplyCommand {

@@ -117,20 +117,23 @@ export class DumpSession implements PlaceSession {
     });
   }
 
-  /** Messages stay: they are in the dump. */
-  restart(): Promise<void> {
-    this.#trouble = undefined;
-    return Promise.resolve();
-  }
-
-  /** Whoever was written in this session is complete now. */
-  async close(): Promise<void> {
+  /**
+   * Whoever was written since the last time is complete now; messages stay, for they are in the dump. Whoever was
+   * under way when a session is closed without this is not: something went wrong.
+   */
+  async restart(): Promise<void> {
     const { catalogue, output } = this.#options;
+    this.#trouble = undefined;
     for (const owner of this.#owners.values()) {
       await output.complete(owner);
       catalogue.complete(owner);
     }
     this.#owners.clear();
+  }
+
+  close(): Promise<void> {
+    this.#owners.clear();
+    return Promise.resolve();
   }
 }
 

@@ -2,13 +2,14 @@
  * Commands and answers of the sync protocol over a connection (sync-protocol.md 1.3), in both flavours:
  * csync without tags, and inside IMAP as SYNCGET, SYNCAPPLY … with tags. One command at a time.
  */
-import { latin1, utf8 } from "../../core/bytes.ts";
+import { fromLatin1, latin1, utf8 } from "../../core/bytes.ts";
 import { AppError, FormatError } from "../../core/errors.ts";
 import type { Limits } from "../../core/limits.ts";
 import { printLine } from "../../formats/dlist/print.ts";
 import { DlistReader, type LineEvent, type ReaderEvent } from "../../formats/dlist/reader.ts";
 import type { DlistEntry } from "../../formats/dlist/value.ts";
-import { ANSWER_NAMES, type Answer, parseAnswer } from "../../formats/sync/answer.ts";
+import { type Answer, parseAnswer } from "../../formats/sync/answer.ts";
+import { expectAnswer } from "../../formats/sync/expectations.ts";
 import { parseRecord } from "../../formats/sync/record_line.ts";
 import type { Guid } from "../../model/guid.ts";
 import type { MailRecord } from "../../model/record.ts";
@@ -154,6 +155,26 @@ export class Dialogue {
     }
   }
 
+  /**
+   * Sends what somebody has typed, and gives what comes back, RECORDs apart, up to the line of the status. Throws as
+   * `finish` does.
+   */
+  async *typed(line: Uint8Array): AsyncGenerator<ReaderEvent, void, void> {
+    const [, verb = "", rest = ""] = /^(\S*)(.*)$/s.exec(latin1(line)) ?? [];
+    const isSync = /^(GET|APPLY|RESTORE|RESTART)$/i.test(verb);
+    if (this.#options.flavour === "imap") this.#tag = `S${this.#tags++}`;
+    const tag = this.#tag === "" ? "" : `${this.#tag} ${isSync ? "SYNC" : ""}`;
+    await this.put(fromLatin1(`${tag}${verb}${rest}`));
+    await this.put(CRLF);
+    await this.connection.flush();
+    for (;;) {
+      const event = await this.#next();
+      yield event;
+      if (event.kind === "malformed") throw this.#malformed(event.error);
+      if (event.kind === "text" && this.#statusOf(event) !== undefined) return;
+    }
+  }
+
   /** The status in a line; undefined for one that only IMAP sends, in passing. */
   #statusOf(event: Extract<LineEvent, { kind: "text" }>): Status | undefined {
     const text = textOfLine(event);
@@ -205,15 +226,6 @@ export class Dialogue {
       if (step.value.kind === "text") return this.#farewell(textOfLine(step.value));
     }
   }
-}
-
-/** After a star and a known name comes a dlist value; everything else is text. */
-export function expectAnswer(words: readonly string[]): "word" | "value" | "text" {
-  const [first, second] = words;
-  if (first === undefined) return "word";
-  if (first !== "*") return "text";
-  if (second === undefined) return "word";
-  return ANSWER_NAMES.has(second) ? "value" : "text";
 }
 
 function textOfLine(event: Extract<LineEvent, { kind: "text" }>): string {

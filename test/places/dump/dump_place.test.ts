@@ -41,6 +41,7 @@ async function smallDump(): Promise<string> {
     const one = record(1, { size: message(number, 3).length, guid: guidOf(message(number, 3)) });
     granted(await session.apply(mailbox(`user.${userid}`, [one])));
     granted(await session.apply({ kind: "sub", userid, name: `user.${userid}` }));
+    await session.restart();
     await session.close();
   }
   await place.close();
@@ -112,6 +113,7 @@ describe("createDumpPlace() and openDumpPlace()", () => {
     const dump = createDumpPlace(path);
     const session = await dump.openSession();
     await copyUser("fred", source, session);
+    await session.restart();
     await session.close();
     const written = granted(await dump.user("fred"));
     expect((await recordsIn(granted(await dump.readMailbox("user.fred")).records)).length).toBe(5);
@@ -198,6 +200,7 @@ describe("createDumpPlace() and openDumpPlace()", () => {
           await session.apply({ kind: "rename", oldName: name, newName, partition });
         } else await session.apply({ kind: one.kind, userid: "fred", name });
       }
+      await session.restart();
       await session.close();
       const before = granted(await dump.user("fred"));
       const recordsOfAll = async (place: Place) =>
@@ -231,6 +234,23 @@ describe("createDumpPlace() and openDumpPlace()", () => {
     });
     await session.close();
     await dump.close();
+  });
+
+  test("a user whose session was broken off is not in the dump, and it says so", async () => {
+    const path = `${tempDir("dump")}/broken.dlist`;
+    const dump = createDumpPlace(path);
+    for (const userid of ["anne", "bob"]) {
+      const session = await dump.openSession();
+      granted(await session.apply({ kind: "sub", userid, name: `user.${userid}` }));
+      if (userid === "anne") await session.restart();
+      await session.close();
+    }
+    await dump.close();
+    const read = openDumpPlace(path);
+    expect(granted(await read.user("anne")).subscriptions).toEqual(["user.anne"]);
+    expect(await read.user("bob")).toMatchObject({ kind: "refused", reason: "damaged" });
+    expect(ownersIn(read)).rejects.toThrow(/not finished for bob/);
+    await read.close();
   });
 
   test("createDumpPlace() writes over no file, and openDumpPlace() reads nothing else", async () => {
