@@ -36,13 +36,14 @@ const QUOTA_TRIES = 8;
 
 /**
  * Checks the server of `conf`, whose mailbox folders are `folders`, read a moment ago. Remarks of
- * severity info are not confirmed.
+ * severity info are not confirmed. `before` is an earlier reading: what stands still is taken from it.
  */
 export async function checkServerUntilSure(
   conf: ImapdConf,
   folders: readonly MailboxFacts[],
+  before?: ServerReading,
 ): Promise<ServerLook> {
-  const server = await readServer(conf);
+  const server = await readServer(conf, before);
   const first = await lookAtServer(server, folders, { onlyUsers: undefined });
   const remarks = first.filter(({ finding }) => !atLeast(finding.severity, "warning"));
   let suspicion = first.filter(({ finding }) => atLeast(finding.severity, "warning"));

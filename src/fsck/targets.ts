@@ -6,11 +6,11 @@ import { basename } from "node:path";
 import { AppError } from "../core/errors.ts";
 import type { EngineChoice } from "../hash/engines.ts";
 import { useridOf } from "../model/names.ts";
-import { type ImapdConf, readImapdConf } from "../places/cyrus/imapd_conf.ts";
+import { readImapdConf } from "../places/cyrus/imapd_conf.ts";
 import { readAllFacts } from "../places/cyrus/mailbox_facts.ts";
 import type { PartitionRoots } from "../places/cyrus/mailbox_files.ts";
 import { lockFiles, mailboxFolder } from "../places/cyrus/paths.ts";
-import { readServer } from "../places/cyrus/server.ts";
+import { readServer, type ServerReading } from "../places/cyrus/server.ts";
 import { allMailboxes } from "../places/store/mailbox_rows.ts";
 import { Store } from "../places/store/store.ts";
 import { checkWholeStore } from "./check_store.ts";
@@ -50,7 +50,8 @@ export function spoolTarget(roots: PartitionRoots, options: TargetOptions): Fsck
 /** A whole Cyrus server, by its imapd.conf. Throws AppError when that cannot be read. */
 export async function serverTarget(path: string, options: TargetOptions): Promise<FsckTarget> {
   const conf = readImapdConf(path);
-  const identities = await identitiesOf(conf, options);
+  const server = await readServer(conf);
+  const identities = identitiesOf(server, options);
   const spools = [...conf.partitions].map(([partition, roots]) => ({
     ...requestOf(roots, options),
     identify: (relative: string) => identities.get(`${partition}\0${relative}`),
@@ -60,7 +61,7 @@ export async function serverTarget(path: string, options: TargetOptions): Promis
     spools,
     countsLinks: true,
     afterwards: async () => {
-      const { findings } = await checkServerUntilSure(conf, readAllFacts(conf));
+      const { findings } = await checkServerUntilSure(conf, readAllFacts(conf), server);
       return findings.filter((one) => isWanted(one, options));
     },
   };
@@ -100,11 +101,10 @@ function isWanted({ mailbox, userid }: LocatedFinding, { wanted }: TargetOptions
 }
 
 /** What mailboxes.db says of each folder, by partition and path. */
-async function identitiesOf(
-  conf: ImapdConf,
+function identitiesOf(
+  { conf, mailboxes }: ServerReading,
   { lock }: TargetOptions,
-): Promise<ReadonlyMap<string, FolderIdentity>> {
-  const { mailboxes } = await readServer(conf);
+): ReadonlyMap<string, FolderIdentity> {
   const identities = new Map<string, FolderIdentity>();
   for (const { name, uniqueid, partition, type } of mailboxes?.names ?? []) {
     const legacy = type.legacy || mailboxes?.generation !== "keyed";

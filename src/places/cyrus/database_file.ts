@@ -18,6 +18,8 @@ export type DatabaseReading =
       readonly database: Database;
       /** False where it changed at every look: what seems wrong in it may not be. */
       readonly stable: boolean;
+      /** Of the file when it was read. */
+      readonly stat: Stats;
     }
   | (Unreadable & { readonly path: string });
 
@@ -51,11 +53,18 @@ export async function readDatabaseFile(
       const sound = database.kind === "unsupported" || database.problems.length === 0;
       const sameAsBefore = before !== undefined && equalBytes(before, file.bytes);
       const stable = settled && (sound || sameAsBefore);
-      if (stable || pauseMs === undefined) return { state: "read", path, database, stable };
+      if (stable || pauseMs === undefined) {
+        return { state: "read", path, database, stable, stat: file.stat };
+      }
     }
     before = file.bytes;
     await sleep(pauseMs);
   }
+}
+
+/** True while a stable reading says what the file still holds. */
+export function isCurrent(reading: DatabaseReading): boolean {
+  return reading.state === "read" && reading.stable && isUnchanged(reading.path, reading.stat);
 }
 
 /** Reads a file that its writers rename into place, so that one reading is always whole. */

@@ -9,7 +9,12 @@ import { AppError, errnoOf, FormatError } from "../../core/errors.ts";
 import { type MailboxesDb, parseMailboxesDb } from "../../formats/cyrus/mailboxes_db.ts";
 import { parseQuota, type QuotaRoot } from "../../formats/cyrus/quota.ts";
 import type { FileReading } from "./database_file.ts";
-import { type DatabaseReading, readDatabaseFile, readWholeFile } from "./database_file.ts";
+import {
+  type DatabaseReading,
+  isCurrent,
+  readDatabaseFile,
+  readWholeFile,
+} from "./database_file.ts";
 import type { ImapdConf } from "./imapd_conf.ts";
 import { quotaFile, sharedFile, type UserPlace, userFiles } from "./paths.ts";
 
@@ -49,18 +54,26 @@ export interface UserReading {
   readonly conversations: DatabaseReading;
 }
 
-/** Reads everything that the server has once. */
-export async function readServer(conf: ImapdConf): Promise<ServerReading> {
-  const { mailboxesDb, annotationsDb } = conf;
-  const mailboxesFile = await readDatabaseFile(mailboxesDb.path, { expected: mailboxesDb.format });
+/** Reads everything that the server has once. A mailboxes.db that was read before is not read again. */
+export async function readServer(conf: ImapdConf, before?: ServerReading): Promise<ServerReading> {
+  const { annotationsDb } = conf;
   return {
     conf,
-    mailboxesFile,
-    mailboxes: mailboxesOf(mailboxesFile),
+    ...(before !== undefined && isCurrent(before.mailboxesFile)
+      ? { mailboxesFile: before.mailboxesFile, mailboxes: before.mailboxes }
+      : await readMailboxes(conf)),
     annotationsFile: await readDatabaseFile(annotationsDb.path, { expected: annotationsDb.format }),
     quotas: await readQuotas(conf),
     sharedCounters: readWholeFile(sharedFile("counters", conf)),
   };
+}
+
+async function readMailboxes({
+  mailboxesDb,
+}: ImapdConf): Promise<Pick<ServerReading, "mailboxesFile" | "mailboxes">> {
+  const { path, format } = mailboxesDb;
+  const mailboxesFile = await readDatabaseFile(path, { expected: format });
+  return { mailboxesFile, mailboxes: mailboxesOf(mailboxesFile) };
 }
 
 function mailboxesOf(reading: DatabaseReading): MailboxesDb | undefined {
