@@ -214,6 +214,7 @@ export class SyncSession implements PlaceSession {
     const fitted = fit(withType(command, type), {
       found,
       partition,
+      isCyrus: link.peer.software === "cyrus",
       isOld: !isAtLeast(link.peer, 3, 2),
     });
     const outcome = await this.#sendMailbox(fitted, name);
@@ -322,19 +323,21 @@ function withType(command: ApplyMailbox, type: string | undefined): ApplyMailbox
 interface Fit {
   readonly found: KnownMailbox | undefined;
   readonly partition: string;
+  readonly isCyrus: boolean;
   /** Before 3.2, whose SYNC_CRC_ANNOT counts from another start: it cannot match and is left out. */
   readonly isOld: boolean;
 }
 
 /** The keys that servers of some version miss: their absence would reset a value or refuse the command. */
-function fit(command: ApplyMailbox, { found, partition, isOld }: Fit): ApplyMailbox {
+function fit(command: ApplyMailbox, { found, partition, isCyrus, isOld }: Fit): ApplyMailbox {
   const { syncCrcAnnot, ...rest } = command.state;
+  const lastAppenddate = rest.lastAppenddate ?? 0;
+  if (!isCyrus) return { ...command, state: { ...command.state, partition, lastAppenddate } };
   const state: MailboxState = {
     ...rest,
-    partition,
+    ...{ partition, lastAppenddate },
     syncCrc: rest.syncCrc ?? 0,
     ...(isOld || syncCrcAnnot === undefined ? {} : { syncCrcAnnot }),
-    lastAppenddate: rest.lastAppenddate ?? 0,
     createdmodseq: rest.createdmodseq ?? found?.createdmodseq ?? 0n,
   };
   return { ...command, state };
