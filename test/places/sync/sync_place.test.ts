@@ -118,4 +118,41 @@ describe("openSyncPlace()", () => {
     await place.close();
     await proxy.stop();
   });
+
+  test("a message too large to hold goes and comes in pieces; one broken off takes back what is staged", async () => {
+    const server = await serve();
+    const place = await openSyncPlace(optionsFor(server));
+    const session = await place.openSession();
+    const bytes = new Uint8Array(9 * 1024 * 1024).fill(0x61);
+    const [guid, size] = [guidOf(bytes), bytes.length];
+    const send = async (end: "end" | "abort") => {
+      const writer = session.stage({ partition: "default", guid, size });
+      for (let at = 0; at < size; at += 1024 * 1024) {
+        await writer.write(bytes.subarray(at, at + 1024 * 1024));
+        if (end === "abort") return writer.abort();
+      }
+      await writer.end();
+    };
+    const one = record(1, { guid, size });
+    const state = stateOf("user.fred", [one]);
+    const command = { kind: "mailbox", state, records: recordsOf([one]) } as const;
+    await send("abort");
+    expect(await session.flush()).toMatchObject({ kind: "refused", reason: "failed" });
+    expect(await session.apply(command)).toMatchObject({ kind: "refused", reason: "checksum" });
+    await send("end");
+    mustBeOk(await session.flush());
+    mustBeOk(await session.apply(command));
+    const { uniqueid, partition } = state;
+    const address = { mailbox: "user.fred", uniqueid, partition, uid: 1, guid };
+    const content = mustBeOk(await place.message(address));
+    const parts: Uint8Array[] = [];
+    for await (const part of content.chunks()) parts.push(part);
+    expect([content.size, parts.length > 1, guidOf(Buffer.concat(parts))]).toEqual([
+      size,
+      true,
+      guid,
+    ]);
+    await session.close();
+    await place.close();
+  });
 });
