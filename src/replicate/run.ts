@@ -5,7 +5,7 @@
 import type { ApplyCommand } from "../model/apply.ts";
 import type { UserState } from "../model/mailbox.ts";
 import type { Owner } from "../model/names.ts";
-import { type Outcome, ok, type Refusal, refused } from "../model/outcome.ts";
+import { DONE, type Outcome, ok, type Refusal, refused } from "../model/outcome.ts";
 import type { Place, PlaceSession } from "../places/place.ts";
 import type { ContentPlan } from "./content.ts";
 import { commonHolds } from "./holds.ts";
@@ -57,14 +57,40 @@ export interface Sides {
   readonly session: PlaceSession | undefined;
 }
 
+/** How often an owner is begun again whose mailboxes are renamed or deleted meanwhile; Cyrus' own number. */
+const PASSES = 3;
+
 /** Brings what the source holds of `owner` to the target. A refusal is one of the whole owner. */
 export async function replicateOwner(
   owner: Owner,
   sides: Sides,
   options: ReplicateOptions,
 ): Promise<Outcome<ReplicateResult>> {
-  const { target, session } = sides;
-  const source = identified(sides.source);
+  const known = { ...sides, source: identified(sides.source) };
+  const tally = newTally(options);
+  for (let pass = 1; ; pass++) {
+    tally.begin();
+    const gone = new Set<string>();
+    const done = await replicateOnce(owner, known, { options, tally, gone });
+    const mayRepeat = !options.dryRun && pass < PASSES;
+    if (done.kind === "ok" && gone.size > 0 && mayRepeat) continue;
+    tally.tell();
+    return done.kind === "ok" ? ok(tally.result()) : done;
+  }
+}
+
+interface Pass {
+  readonly options: ReplicateOptions;
+  readonly tally: Tally;
+  /** Mailboxes that the source had when the pass began and has no more. */
+  readonly gone: Set<string>;
+}
+
+async function replicateOnce(
+  owner: Owner,
+  { source, target, session }: Sides,
+  { options, tally, gone }: Pass,
+): Promise<Outcome> {
   const { mode, dryRun, allowDelete } = options;
   const ours = await readOwnerState(source, owner);
   if (ours.kind === "refused") return ours;
@@ -78,10 +104,9 @@ export async function replicateOwner(
   const request = { owner, mode, source: ours.value, target: theirs.value, holds };
   const plan = planOwner(request);
   const work: Work = {
-    ...{ source, target, holds, mode },
+    ...{ source, target, holds, mode, gone },
     partitionFor: (state) => partitionFor(state, theirs.value),
   };
-  const tally = newTally(options);
   for (const place of [ours.value, theirs.value]) {
     for (const { name, refusal } of place.unreadable ?? []) tally.fail(name, refusal);
   }
@@ -95,7 +120,7 @@ export async function replicateOwner(
   if (!dryRun && session !== undefined) {
     await doSteps(plan, { ...request, work, session, tally, options });
   }
-  return ok(tally.result());
+  return DONE;
 }
 
 /** True for a user who has no mailbox there, not even one that cannot be read. */
@@ -104,6 +129,10 @@ function isNobody({ mailboxes, unreadable = [] }: UserState): boolean {
 }
 
 interface Tally {
+  /** Forgets what an earlier pass has left and failed: this one looks at it again. */
+  readonly begin: () => void;
+  /** Tells what the last pass has left and failed. */
+  readonly tell: () => void;
   readonly step: (step: SurveyedStep) => void;
   readonly leave: (leftover: Leftover) => void;
   readonly fail: (name: string, refusal: Refusal) => void;
@@ -112,25 +141,29 @@ interface Tally {
 }
 
 function newTally({ events }: ReplicateOptions): Tally {
-  const count = { steps: 0, leftovers: 0, failures: 0, messages: 0, bytes: 0 };
+  const count = { steps: 0, messages: 0, bytes: 0 };
+  const leftovers: Leftover[] = [];
+  const failures: { readonly name: string; readonly refusal: Refusal }[] = [];
   return {
+    begin: () => {
+      leftovers.length = 0;
+      failures.length = 0;
+    },
+    tell: () => {
+      for (const leftover of leftovers) events.leftover(leftover);
+      for (const { name, refusal } of failures) events.failed(name, refusal);
+    },
     step: (step) => {
       count.steps += 1;
       events.step(step);
     },
-    leave: (leftover) => {
-      count.leftovers += 1;
-      events.leftover(leftover);
-    },
-    fail: (name, refusal) => {
-      count.failures += 1;
-      events.failed(name, refusal);
-    },
+    leave: (leftover) => void leftovers.push(leftover),
+    fail: (name, refusal) => void failures.push({ name, refusal }),
     sent: (messages, bytes) => {
       count.messages += messages;
       count.bytes += bytes;
     },
-    result: () => ({ ...count }),
+    result: () => ({ ...count, leftovers: leftovers.length, failures: failures.length }),
   };
 }
 

@@ -20,6 +20,8 @@ export interface Work {
   readonly target: Place;
   readonly holds: Holds;
   readonly mode: Mode;
+  /** Names of mailboxes that the source turns out not to have any more; added to. */
+  readonly gone: Set<string>;
   /** The partition for a mailbox that is to be made. */
   readonly partitionFor: (state: MailboxState) => string;
 }
@@ -47,9 +49,13 @@ export async function prepareMailbox(
   work: Work,
 ): Promise<Outcome<Prepared>> {
   const read = await work.source.readMailbox(step.name);
-  if (read.kind === "refused") return read;
+  if (read.kind === "refused") {
+    if (read.reason === "nonexistent") work.gone.add(step.name);
+    return read;
+  }
   const reading = read.value;
   if (reading.state.uniqueid !== step.ours.uniqueid) {
+    work.gone.add(step.name);
     return refused("changed", `${step.name} was replaced at the source meanwhile`);
   }
   const { mode, holds } = work;

@@ -15,6 +15,7 @@ import { testServer } from "../support/serve.ts";
 import { verifyStore } from "../support/store_verify.ts";
 
 const isThere = labIsThere();
+const isLong = process.env["BOBBIN_TEST_SIZE"] === "long";
 const USERS = ["ann", "a.b"];
 
 function onDisk(lab: Lab): Place {
@@ -101,6 +102,30 @@ describe.skipIf(!isThere)("replicateOwner() between real servers", () => {
     await server.stop();
     await target.close();
     verifyStore(store.locator.slice("store:".length));
+  }, 120_000);
+
+  test("a user who is being written to is brought as of moments, and wholly once it is quiet", async () => {
+    await full.run("user", "busy", "--plain");
+    await full.run("fill", "busy", "20", "--plain");
+    const store = newStorePlace();
+    const owner = { kind: "user", userid: "busy" } as const;
+    let isOver = false;
+    const storm = full.storm("busy", isLong ? 30 : 4).finally(() => {
+      isOver = true;
+    });
+    let rounds = 0;
+    while (!isOver) {
+      const told = await replicate(owner, { source, target: store });
+      // What is renamed three times while it is read may have to wait for the next round.
+      const failures = told.failures.filter((text) => !text.includes("There is no "));
+      expect([rounds, failures, told.leftovers]).toEqual([rounds, [], []]);
+      rounds += 1;
+      await Bun.sleep(20);
+    }
+    expect((await storm).deliveries).toBeGreaterThan(0);
+    expect(rounds).toBeGreaterThan(1);
+    await bring(owner, source, store);
+    await store.close();
   }, 120_000);
 });
 
