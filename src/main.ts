@@ -1,5 +1,5 @@
 /** argv in, exit code out; nothing else. */
-import { runCli } from "./cli/run.ts";
+import { start } from "./cli/start.ts";
 
 const workerUrl = new URL("./worker.ts", import.meta.url);
-process.exitCode = await runCli(process.argv.slice(2), { workerUrl });
+process.exitCode = await start(process.argv.slice(2), { workerUrl });

@@ -1,0 +1,18 @@
+/**
+ * The first thing that runs: `--version` alone is answered at once, as scripts ask it at every turn; for
+ * anything else the commands are loaded, which takes longer than many of them run.
+ */
+import { writeSync } from "node:fs";
+import { EXIT, type ExitCode } from "./exit.ts";
+import type { CliContext } from "./run.ts";
+import { VERSION_TEXT } from "./version.ts";
+
+/** Runs one command line and returns its exit code. Never throws. */
+export async function start(argv: readonly string[], context: CliContext): Promise<ExitCode> {
+  if (argv.length === 1 && argv[0] === "--version") {
+    writeSync(1, `${VERSION_TEXT}\n`);
+    return EXIT.ok;
+  }
+  const { runCli } = await import("./run.ts");
+  return runCli(argv, context);
+}
