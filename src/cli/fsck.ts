@@ -15,9 +15,9 @@ import {
 } from "../fsck/targets.ts";
 import { UniqueidCensus } from "../fsck/uniqueid_census.ts";
 import { type EngineChoice, selfTest } from "../hash/engines.ts";
-import { defaultWorkers, inlinePool, type JobPool, WorkerPool } from "../hash/pool.ts";
+import { defaultWorkers, inlinePool, type JobPool, pacedPool, WorkerPool } from "../hash/pool.ts";
 import type { PartitionRoots } from "../places/cyrus/mailbox_files.ts";
-import { parseLocator } from "../places/locator.ts";
+import { type Locator, parseLocator } from "../places/locator.ts";
 import type { CommandEnv, CommandResult, Handler, Register } from "./command.ts";
 import { EXIT, worstExit } from "./exit.ts";
 import {
@@ -46,7 +46,11 @@ export const registerFsck: Register = (program, handle) => {
     .option("--archive-partition <dir>", "archived messages of the same mailboxes")
     .option("--meta-partition <dir>", "cyrus.* files of the same mailboxes")
     .option("--lock", "hold Cyrus' own shared locks while a mailbox is looked at (imapd.conf only)")
-    .option("--jobs <n>", "worker threads", countOption)
+    .option(
+      "--jobs <n>",
+      "worker threads (beside a live server: one, resting half the time)",
+      countOption,
+    )
     .addOption(choiceOption("--engine <name>", "hash engine", ["auto", "native", "wasm"]))
     .addOption(
       choiceOption("--min-severity <level>", "what counts as damage", [
@@ -78,10 +82,12 @@ const runFsck: Handler = async (args, given, env) => {
   const options = given as unknown as FsckOptions; // as commander was told above
   const places = args[0] as readonly string[];
   const started = performance.now();
+  const locators = places.map((place) => ({ place, locator: parseLocator(place) }));
+  const isBesideServer = locators.some(({ locator }) => isLive(locator));
+  if (isBesideServer) yieldToServer();
   await selfTest();
   const targets: FsckTarget[] = [];
-  for (const place of places) targets.push(await targetOf(place, options));
-  if (targets.some(({ isLive }) => isLive)) yieldToServer();
+  for (const one of locators) targets.push(await targetOf(one, options));
   const plans = targets.map((target) => ({
     target,
     spools: target.spools.map((request) => ({ request, plan: planSpool(request) })),
@@ -101,7 +107,7 @@ const runFsck: Handler = async (args, given, env) => {
     unstable: 0,
     unreadable: 0,
   };
-  const pool = poolFor(plans, options, env);
+  const pool = poolFor(plans, options, { env, isBesideServer });
   const progress = startProgress(env.output, options.quick ? "mailboxes" : "messages");
   const uniqueids = new UniqueidCensus();
   try {
@@ -146,8 +152,15 @@ const runFsck: Handler = async (args, given, env) => {
   return conclude(reported, { totals: { ...totals, elapsedMs }, options, env });
 };
 
-async function targetOf(place: string, options: FsckOptions): Promise<FsckTarget> {
-  const locator = parseLocator(place);
+/** A running server may be at work here. */
+function isLive(locator: Locator): boolean {
+  return locator.kind === "store" || !statSync(locator.path).isDirectory();
+}
+
+async function targetOf(
+  { place, locator }: { readonly place: string; readonly locator: Locator },
+  options: FsckOptions,
+): Promise<FsckTarget> {
   const targetOptions: TargetOptions = {
     engine: options.engine ?? "auto",
     quick: options.quick === true,
@@ -158,7 +171,7 @@ async function targetOf(place: string, options: FsckOptions): Promise<FsckTarget
   if (locator.kind !== "cyrus") {
     throw new AppError("usage", `Cannot check ${place}: fsck reads Cyrus spools and stores`);
   }
-  if (!statSync(locator.path).isDirectory()) return serverTarget(locator.path, targetOptions);
+  if (isLive(locator)) return serverTarget(locator.path, targetOptions);
   if (options.lock) {
     throw new AppError("usage", `Cannot lock ${place}: only an imapd.conf says where locks are`);
   }
@@ -196,17 +209,24 @@ function refuseNothing(
     const isSomething = spools.some(
       ({ plan }) => plan.mailboxes.length > 0 || plan.loose.length > 0,
     );
-    if (isSomething || (target.isLive && filters.length === 0)) return;
+    if (isSomething || (target.mayBeEmpty && filters.length === 0)) return;
     const what = filters.length === 0 ? "any mailbox" : filters.join(", ");
     throw new AppError("not_found", `Cannot find ${what} below ${places[at]}`);
   });
 }
 
-function poolFor(plans: Planned, options: FsckOptions, env: CommandEnv): JobPool<FsckJobs> {
+/** On a live server, unless `--jobs` says otherwise, one thread that rests as long as it works. */
+function poolFor(
+  plans: Planned,
+  options: FsckOptions,
+  { env, isBesideServer }: { readonly env: CommandEnv; readonly isBesideServer: boolean },
+): JobPool<FsckJobs> {
   const spools = plans.flatMap((one) => one.spools);
   const records = spools.reduce((sum, { plan }) => sum + plan.recordsGuessed, 0);
-  if (options.jobs === undefined && records < MESSAGES_FOR_THREADS) return inlinePool(FSCK_JOBS);
-  return new WorkerPool<FsckJobs>(env.workerUrl, options.jobs ?? defaultWorkers());
+  if (options.jobs !== undefined) return new WorkerPool<FsckJobs>(env.workerUrl, options.jobs);
+  if (isBesideServer) return pacedPool(inlinePool(FSCK_JOBS));
+  if (records < MESSAGES_FOR_THREADS) return inlinePool(FSCK_JOBS);
+  return new WorkerPool<FsckJobs>(env.workerUrl, defaultWorkers());
 }
 
 function conclude(

@@ -28,8 +28,8 @@ export interface TargetOptions {
 }
 
 export interface FsckTarget {
-  /** A running server writes here: it goes first. */
-  readonly isLive: boolean;
+  /** A server without any mailbox is new; a folder without any is a mistake. */
+  readonly mayBeEmpty: boolean;
   readonly spools: readonly SpoolRequest[];
   /** Files with names elsewhere are remarkable here. */
   readonly countsLinks: boolean;
@@ -40,7 +40,7 @@ export interface FsckTarget {
 /** The folder of a partition, or of one mailbox. */
 export function spoolTarget(roots: PartitionRoots, options: TargetOptions): FsckTarget {
   return {
-    isLive: false,
+    mayBeEmpty: false,
     spools: [requestOf(roots, options)],
     countsLinks: true,
     afterwards: async () => [],
@@ -57,7 +57,7 @@ export async function serverTarget(path: string, options: TargetOptions): Promis
     identify: (relative: string) => identities.get(`${partition}\0${relative}`),
   }));
   return {
-    isLive: true,
+    mayBeEmpty: true,
     spools,
     countsLinks: true,
     afterwards: async () => {
@@ -74,7 +74,7 @@ export function storeTarget(path: string, options: TargetOptions): FsckTarget {
   const spool = requestOf({ data: store.root }, options);
   const identify = (relative: string) => names.get(basename(relative));
   return {
-    isLive: true,
+    mayBeEmpty: true,
     spools: [{ ...spool, identify }],
     countsLinks: false, // every message has a name in the pool
     afterwards: async () => {

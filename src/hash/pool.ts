@@ -3,7 +3,7 @@
  * interface when the work is too little for threads (below some 500 files).
  */
 import { availableParallelism } from "node:os";
-import { setImmediate } from "node:timers/promises";
+import { setImmediate, setTimeout as sleep } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
 import { assert, BugError } from "../core/assert.ts";
 import {
@@ -74,6 +74,32 @@ export function inlinePool<Table extends JobTable>(table: Table): JobPool<Table>
     close: async () => {
       await last;
     },
+  };
+}
+
+/**
+ * A pool that does one job at a time and rests after each for as long as it took: for work beside a
+ * server that comes first. A low priority alone does not do, as cores share caches and execution units.
+ */
+export function pacedPool<Table extends JobTable>(pool: JobPool<Table>): JobPool<Table> {
+  let last: Promise<unknown> = Promise.resolve();
+  return {
+    workers: pool.workers,
+    capacity: 1,
+    submit: (kind, request) => {
+      const job = last.then(async () => {
+        const started = performance.now();
+        const result = await pool.submit(kind, request);
+        await sleep(performance.now() - started);
+        return result;
+      });
+      last = job.catch(() => undefined); // the submitter has the error; the next job is none the worse
+      return job as ReturnType<typeof pool.submit<typeof kind>>; // it awaits just that
+    },
+    room: async () => {
+      await last;
+    },
+    close: () => pool.close(),
   };
 }
 

@@ -9,6 +9,7 @@ import {
   inlinePool,
   type JobPool,
   mapJobs,
+  pacedPool,
   placeToTake,
   WorkerPool,
 } from "../../src/hash/pool.ts";
@@ -39,6 +40,7 @@ async function failureOf(job: Promise<unknown>): Promise<unknown> {
 const KINDS_OF_POOL: readonly (readonly [string, () => Pool])[] = [
   ["workers", () => workerPool(3)],
   ["inline", () => inlinePool(TEST_JOBS)],
+  ["paced", () => pacedPool(inlinePool(TEST_JOBS))],
 ];
 
 describe.each(KINDS_OF_POOL)("a pool of %s", (_, open) => {
