@@ -4,11 +4,13 @@
  */
 import { benchFsck } from "./fsck.ts";
 import { benchLive } from "./live.ts";
+import { benchServe } from "./serve.ts";
 import { benchStore } from "./store.ts";
 
 const BENCHES: Readonly<Record<string, (args: readonly string[]) => Promise<void>>> = {
   fsck: benchFsck,
   live: benchLive,
+  serve: benchServe,
   store: benchStore,
 };
 

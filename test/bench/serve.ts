@@ -1,0 +1,195 @@
+/**
+ * `npm run bench -- serve`: a real sync_client brings one user to an empty replica: to a real Cyrus and to
+ * `bobbin serve`, with DEFLATE and without, interleaved. Then a hundred idle and twenty busy sessions.
+ */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { makeAccount, noAccounts, writeAccounts } from "../../src/server/accounts.ts";
+import { bobbin, bobbinPath } from "../support/cli.ts";
+import { Csync } from "../support/csync.ts";
+import { type Lab, labIsThere, labUp } from "../support/lab.ts";
+import { guidOf, message } from "../support/store_fixture.ts";
+import { tempDir } from "../support/temp_dir.ts";
+import { spreadOf } from "./measure.ts";
+
+const OPTIONS = {
+  rounds: { type: "string", default: "3" },
+  messages: { type: "string", default: "5000" },
+} as const;
+
+const LAB = join(import.meta.dir, "../support/cyrus-lab/lab");
+
+/** Measures and prints the times. */
+export async function benchServe(args: readonly string[]): Promise<void> {
+  const { values } = parseArgs({ args: [...args], options: OPTIONS });
+  if (!labIsThere()) throw new Error("no Cyrus is installed here");
+  const source = await labUp();
+  try {
+    await source.run("user", "ann");
+    await source.run("fill", "ann", values.messages, "--seed", "1");
+    const contenders: Record<string, () => Promise<Measured>> = {
+      "Cyrus, DEFLATE": () => toCyrus(source, "csync"),
+      "Bobbin, DEFLATE": () => toBobbin(source, []),
+      "Cyrus, plain": () => toCyrus(source, "imap"),
+      "Bobbin, plain": () => toBobbin(source, ["--no-compress"]),
+    };
+    const measured: Record<string, Measured[]> = {};
+    for (let round = 0; round < Number(values.rounds); round++) {
+      for (const [name, run] of Object.entries(contenders)) {
+        const one = await run();
+        measured[name] = [...(measured[name] ?? []), one];
+        console.log(`round ${round + 1}  ${name.padEnd(16)} ${one.seconds.toFixed(2)} s`);
+      }
+    }
+    report(measured);
+  } finally {
+    await source.down();
+  }
+  await manySessions();
+}
+
+interface Measured {
+  readonly seconds: number;
+  /** Of the server; 0 where it is many processes. */
+  readonly peakBytes: number;
+}
+
+function report(measured: Readonly<Record<string, readonly Measured[]>>): void {
+  const medianOf = (name: string) => {
+    return spreadOf((measured[name] ?? []).map((one) => one.seconds)).median;
+  };
+  for (const [name, runs] of Object.entries(measured)) {
+    const peak = Math.max(...runs.map((one) => one.peakBytes)) / 1024 / 1024;
+    const way = name.split(", ")[1] ?? "";
+    const times = medianOf(`Cyrus, ${way}`) / medianOf(name);
+    const rss = peak > 0 ? `, at most ${peak.toFixed(0)} MiB` : "";
+    console.log(
+      `${name.padEnd(16)} ${medianOf(name).toFixed(2)} s, ${times.toFixed(2)} times Cyrus${rss}`,
+    );
+  }
+}
+
+/** The real sync_client, timed. */
+async function sync(source: Lab, port: number, way: "csync" | "imap"): Promise<number> {
+  const command = [
+    "bash",
+    LAB,
+    "sync-client",
+    source.folder,
+    "127.0.0.1",
+    String(port),
+    "-u",
+    "ann",
+  ];
+  const env = { ...process.env, SYNC_TRY_IMAP: way === "imap" ? "yes" : "no" };
+  const started = performance.now();
+  const child = Bun.spawn(command, { env, stdout: "ignore", stderr: "pipe" });
+  const said = await new Response(child.stderr).text();
+  if ((await child.exited) !== 0) throw new Error(`sync_client: ${said}`);
+  return (performance.now() - started) / 1000;
+}
+
+/** Inside IMAP Cyrus' client never compresses; over csync it always does. */
+async function toCyrus(source: Lab, way: "csync" | "imap"): Promise<Measured> {
+  const replica = await labUp();
+  try {
+    const port = way === "imap" ? replica.imapPort : replica.syncPort;
+    return { seconds: await sync(source, port, way), peakBytes: 0 };
+  } finally {
+    await replica.down();
+  }
+}
+
+async function toBobbin(source: Lab, options: readonly string[]): Promise<Measured> {
+  const server = await serve(options);
+  try {
+    const seconds = await sync(source, server.port, "csync");
+    return { seconds, peakBytes: server.peakBytes() };
+  } finally {
+    await server.stop();
+  }
+}
+
+interface Served {
+  readonly port: number;
+  readonly peakBytes: () => number;
+  stop(): Promise<void>;
+}
+
+/** A server over a new store. */
+async function serve(options: readonly string[]): Promise<Served> {
+  const folder = tempDir("bench-serve");
+  const account = await makeAccount("admin", "labpass", ["*"]);
+  writeAccounts(`${folder}/users`, { ...noAccounts(), byName: new Map([["admin", account]]) });
+  await bobbin(["store", "init", `${folder}/store`]);
+  const command = [bobbinPath(), "serve", `${folder}/store`, "--users-file", `${folder}/users`];
+  const child = Bun.spawn(
+    [...command, "--listen", "127.0.0.1:0", "--json", "--quiet", ...options],
+    {
+      stdout: "pipe",
+      stderr: "inherit",
+    },
+  );
+  const reader = child.stdout.getReader();
+  const { value } = await reader.read();
+  const port = Number(/:(\d+)"/.exec(new TextDecoder().decode(value))?.[1]);
+  return {
+    port,
+    peakBytes: () => {
+      const status = readFileSync(`/proc/${child.pid}/status`, "latin1");
+      return Number(/VmHWM:\s*(\d+) kB/.exec(status)?.[1] ?? 0) * 1024;
+    },
+    stop: async () => {
+      child.kill("SIGTERM");
+      await child.exited;
+    },
+  };
+}
+
+const IDLE = 100;
+const BUSY = 20;
+const MESSAGES = 200;
+
+/** Twenty clients bring a user each while a hundred are signed in and silent. */
+async function manySessions(): Promise<void> {
+  const server = await serve([]);
+  const idle: Csync[] = [];
+  for (let count = 0; count < IDLE; count++) idle.push(await Csync.signedIn(server.port));
+  const busy = await Promise.all(Array.from({ length: BUSY }, () => Csync.signedIn(server.port)));
+  const started = performance.now();
+  await Promise.all(busy.map((client, number) => fill(client, `user${number}`)));
+  const seconds = (performance.now() - started) / 1000;
+  const peak = server.peakBytes() / 1024 / 1024;
+  const rate = (BUSY * MESSAGES) / seconds;
+  console.log(
+    `${IDLE} idle and ${BUSY} busy sessions: ${rate.toFixed(0)} messages/s, at most ${peak.toFixed(0)} MiB`,
+  );
+  for (const client of [...idle, ...busy]) client.close();
+  await server.stop();
+}
+
+/** Brings one user with messages of some 30 KB. */
+async function fill(client: Csync, user: string): Promise<void> {
+  const records: string[] = [];
+  for (let uid = 1; uid <= MESSAGES; uid++) {
+    const bytes = message(uid, 30_000);
+    const guid = guidOf(bytes);
+    client.send(`APPLY MESSAGE (%{default ${guid} ${bytes.length}}\r\n`);
+    client.send(bytes);
+    expectOk(await client.command(")"));
+    records.push(
+      `%(UID ${uid} MODSEQ 2 LAST_UPDATED 1700000000 FLAGS () INTERNALDATE 1700000000 ` +
+        `SIZE ${bytes.length} GUID ${guid})`,
+    );
+  }
+  const line =
+    `APPLY MAILBOX %(UNIQUEID id-${user} MBOXNAME user.${user} SYNC_CRC 0 SYNC_CRC_ANNOT 0 ` +
+    `LAST_UID ${MESSAGES} HIGHESTMODSEQ 2 RECENTUID 0 RECENTTIME 0 LAST_APPENDDATE 0 POP3_LAST_LOGIN 0 ` +
+    `UIDVALIDITY 1 PARTITION default ACL "" OPTIONS "" RECORD (${records.join(" ")}))`;
+  expectOk(await client.command(line));
+}
+
+function expectOk({ status }: { readonly status: string }): void {
+  if (!status.startsWith("OK")) throw new Error(status);
+}
