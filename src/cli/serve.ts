@@ -8,6 +8,7 @@ import { parseLocator } from "../places/locator.ts";
 import { openStorePlace } from "../places/store/store_place.ts";
 import { AccountsFile } from "../server/accounts_file.ts";
 import type { TlsIdentity } from "../server/connection.ts";
+import { roomOf } from "../server/free_space.ts";
 import { type ListenAt, startServer } from "../server/listener.ts";
 import { inheritedSockets, notifyManager } from "../server/systemd.ts";
 import type { Handler, Register } from "./command.ts";
@@ -33,6 +34,7 @@ export const registerServe: Register = (program, handle) => {
     .option("--allow-plaintext", "take plain passwords without TLS from other machines")
     .option("--idle-timeout <seconds>", "send silent clients away (1800)", secondsOption)
     .option("--stop-timeout <seconds>", "let commands in flight end (60)", secondsOption)
+    .option("--min-free <mib>", "refuse mail when less of the disk is free (64)", countOption)
     .option("--max-sessions <n>", "connections at a time (1000)", countOption)
     .addOption(choiceOption("--log-form <form>", "log lines", ["text", "journal"]))
     .action(handle(runServe));
@@ -48,6 +50,7 @@ interface ServeOptions {
   readonly allowPlaintext?: boolean;
   readonly idleTimeout?: number;
   readonly stopTimeout?: number;
+  readonly minFree?: number;
   readonly maxSessions?: number;
   readonly logForm?: "text" | "journal";
   readonly verbose?: boolean;
@@ -56,6 +59,7 @@ interface ServeOptions {
 
 const IDLE_SECONDS = 1800;
 const STOP_SECONDS = 60;
+const MIN_FREE_MIB = 64;
 const STDERR = 2;
 
 const runServe: Handler = async (args, given, env) => {
@@ -86,6 +90,7 @@ const runServe: Handler = async (args, given, env) => {
         allowPlaintext,
         tls,
         idleMs: (options.idleTimeout ?? IDLE_SECONDS) * 1000,
+        hasRoom: roomOf(locator.path, (options.minFree ?? MIN_FREE_MIB) * 1024 * 1024),
         limits: { ...DEFAULT_LIMITS, ...(maxSessions !== undefined && { sessions: maxSessions }) },
       },
     });

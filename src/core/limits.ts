@@ -33,8 +33,6 @@ export interface Limits {
   readonly applyRecords: number;
   /** Data lines with which a server may answer one command. */
   readonly answerLines: number;
-  /** Bytes that one session of a client may have staged. */
-  readonly sessionStagingBytes: number;
   /** Bytes that all sessions of one account may have staged. */
   readonly accountStagingBytes: number;
   /** Connections of the server at a time, and of one address. */
@@ -76,7 +74,6 @@ export const DEFAULT_LIMITS: Limits = {
   cacheRecordBytes: 64 * 1024 * 1024,
   applyRecords: 2 * 1024 * 1024,
   answerLines: 4 * 1024 * 1024,
-  sessionStagingBytes: 512 * 1024 ** 3,
   accountStagingBytes: 1024 ** 4,
   sessions: 1000,
   sessionsOfAddress: 250,

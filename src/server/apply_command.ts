@@ -10,6 +10,7 @@ import { applyMailbox } from "./apply_mailbox.ts";
 import { applyQuota, applyUnquota } from "./apply_quota.ts";
 import { applyRename } from "./apply_rename.ts";
 import { applyReserve } from "./apply_reserve.ts";
+import { applyRestore } from "./apply_restore.ts";
 import { applySeen } from "./apply_seen.ts";
 import { applySieve } from "./apply_sieve.ts";
 import { applySubscription } from "./apply_subscription.ts";
@@ -25,8 +26,9 @@ export function runApply(command: ApplyToRun, context: CommandContext): Promise<
     case "reserve":
       return applyReserve(command, context);
     case "mailbox":
-    case "restore":
       return applyMailbox(command, context);
+    case "restore":
+      return applyRestore(command, context);
     case "unmailbox":
       return applyUnmailbox(command, context);
     case "rename":

@@ -6,8 +6,9 @@
 import type { Socket } from "node:net";
 import type { Duplex, Readable, Writable } from "node:stream";
 import { TLSSocket } from "node:tls";
-import { constants, createDeflateRaw, createInflateRaw, type DeflateRaw } from "node:zlib";
+import { constants, createDeflateRaw, type DeflateRaw } from "node:zlib";
 import { concat } from "../core/bytes.ts";
+import { inflateFrom } from "./inflater.ts";
 
 export interface TlsIdentity {
   /** PEM. */
@@ -134,11 +135,11 @@ export class Connection {
   startCompression(rest: Uint8Array): void {
     const socket: Duplex = this.#socket;
     this.#unlisten(socket);
-    const inflate = createInflateRaw({ finishFlush: constants.Z_SYNC_FLUSH });
+    const inflate = inflateFrom(socket, concat([rest, ...this.#chunks]));
     const deflate = createDeflateRaw({ finishFlush: constants.Z_SYNC_FLUSH });
-    const early = [rest, ...this.#chunks];
     this.#chunks = [];
     this.#chunkBytes = 0;
+    this.#ended = false;
     this.#input = inflate;
     this.#output = deflate;
     this.#deflate = deflate;
@@ -147,10 +148,6 @@ export class Connection {
     socket.on("close", this.#onEnd);
     this.#listen(inflate);
     deflate.on("error", this.#onError);
-    for (const chunk of early) if (chunk.length > 0) inflate.write(chunk);
-    if (this.#ended) inflate.end();
-    this.#ended = false;
-    socket.pipe(inflate);
     deflate.pipe(socket);
   }
 

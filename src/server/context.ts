@@ -11,6 +11,8 @@ export interface CommandContext {
   readonly session: PlaceSession;
   readonly scope: Scope;
   readonly log: Log;
+  /** Seconds since 1970. */
+  readonly now: () => number;
   /** Set by FORCE and CAPABILITIES; they live as long as the connection. */
   readonly modes: SessionModes;
   /** Sends a data line; the promise, if there is one, must be waited for. */

@@ -7,6 +7,7 @@ import type { FileStartEvent } from "../formats/dlist/parser.ts";
 import type { ReaderEvent } from "../formats/dlist/reader.ts";
 import { type Outcome, type Refusal, refused } from "../model/outcome.ts";
 import type { MessageWriter, PlaceSession } from "../places/place.ts";
+import type { HasRoom } from "./free_space.ts";
 
 export type FileEvent = Extract<ReaderEvent, { kind: "fileStart" | "fileData" | "fileEnd" }>;
 
@@ -39,13 +40,18 @@ export class StagingBudget {
 export class IncomingFiles {
   readonly #session: PlaceSession;
   readonly #budgets: readonly StagingBudget[];
+  readonly #hasRoom: HasRoom;
   #takenBytes = 0;
   #writer: MessageWriter | undefined;
   #refusal: Refusal | undefined;
 
-  constructor(session: PlaceSession, budgets: readonly StagingBudget[]) {
+  constructor(
+    session: PlaceSession,
+    bounds: { readonly budgets: readonly StagingBudget[]; readonly hasRoom: HasRoom },
+  ) {
     this.#session = session;
-    this.#budgets = budgets;
+    this.#budgets = bounds.budgets;
+    this.#hasRoom = bounds.hasRoom;
   }
 
   /** Takes one event of the reader. */
@@ -88,11 +94,19 @@ export class IncomingFiles {
 
   #start(file: FileStartEvent): void {
     this.#writer = undefined;
-    if (!this.#pay(file.size)) {
-      this.#refusal ??= refused("noSpace", `more than may be staged, at message ${file.guid}`);
+    const refusal = this.#whyNot(file);
+    if (refusal !== undefined) {
+      this.#refusal ??= refusal;
       return;
     }
     this.#writer = this.#session.stage(file);
+  }
+
+  #whyNot({ guid, size }: FileStartEvent): Refusal | undefined {
+    if (!this.#hasRoom(size))
+      return refused("noSpace", `the disk is nearly full, at message ${guid}`);
+    if (this.#pay(size)) return undefined;
+    return refused("noSpace", `more than may be staged, at message ${guid}`);
   }
 
   #pay(bytes: number): boolean {

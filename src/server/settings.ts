@@ -4,6 +4,7 @@ import type { Log } from "../core/log.ts";
 import type { WritablePlace } from "../places/place.ts";
 import type { Accounts } from "./accounts.ts";
 import type { TlsIdentity } from "./connection.ts";
+import type { HasRoom } from "./free_space.ts";
 import type { StagingBudget } from "./incoming_files.ts";
 import type { SignInGate } from "./sign_in_gate.ts";
 
@@ -20,6 +21,8 @@ export interface ServerSettings {
   /** A signed-in client that says nothing for so long is sent away. */
   readonly idleMs: number;
   readonly limits: Limits;
+  /** Mail is refused where it says no; deleting goes on. */
+  readonly hasRoom: HasRoom;
 }
 
 export interface SharedState {

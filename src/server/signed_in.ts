@@ -62,15 +62,16 @@ export class SignedInSession {
     const { account, session, shared, log } = options;
     this.#options = options;
     this.#log = log;
-    this.#files = new IncomingFiles(session, [
-      new StagingBudget(shared.settings.limits.sessionStagingBytes),
-      shared.budgetOf(account.name),
-    ]);
+    const { limits, hasRoom } = shared.settings;
+    const own = new StagingBudget(limits.stagingBytes);
+    const budgets = [own, shared.budgetOf(account.name)];
+    this.#files = new IncomingFiles(session, { budgets, hasRoom });
     this.#context = {
       place: shared.place,
       session,
       scope: scopeOf(account.allow),
       log,
+      now: () => Math.floor(Date.now() / 1000),
       modes: { force: false, enabled: new Set() },
       send: (answer) => this.#sendLine(printAnswer(answer)),
       sendPieces: (write) => this.#sendPieces(write),
@@ -161,7 +162,12 @@ export class SignedInSession {
   #outcomeOf(request: Request): Promise<Outcome> {
     if (request.verb === "GET") return runGet(request.command, this.#context);
     const { command } = request;
-    return command.kind === "message" ? this.#files.finish() : runApply(command, this.#context);
+    if (command.kind === "message") return this.#files.finish();
+    const grows = command.kind === "mailbox" || command.kind === "restore";
+    if (grows && !this.#options.shared.settings.hasRoom(0)) {
+      return Promise.resolve(refused("noSpace", "the disk is nearly full"));
+    }
+    return runApply(command, this.#context);
   }
 
   /** The place has failed, or Bobbin has: the client gets a NO, the administrator the reason. */

@@ -16,6 +16,8 @@ import { spreadOf } from "./measure.ts";
 const OPTIONS = {
   rounds: { type: "string", default: "3" },
   messages: { type: "string", default: "5000" },
+  /** Only the contenders whose name has this in it. */
+  only: { type: "string", default: "" },
 } as const;
 
 const LAB = join(import.meta.dir, "../support/cyrus-lab/lab");
@@ -37,6 +39,7 @@ export async function benchServe(args: readonly string[]): Promise<void> {
     const measured: Record<string, Measured[]> = {};
     for (let round = 0; round < Number(values.rounds); round++) {
       for (const [name, run] of Object.entries(contenders)) {
+        if (!name.includes(values.only)) continue;
         const one = await run();
         measured[name] = [...(measured[name] ?? []), one];
         console.log(`round ${round + 1}  ${name.padEnd(16)} ${one.seconds.toFixed(2)} s`);
@@ -53,6 +56,8 @@ interface Measured {
   readonly seconds: number;
   /** Of the server; 0 where it is many processes. */
   readonly peakBytes: number;
+  /** CPU time of the server, likewise. */
+  readonly cpuSeconds: number;
 }
 
 function report(measured: Readonly<Record<string, readonly Measured[]>>): void {
@@ -63,7 +68,8 @@ function report(measured: Readonly<Record<string, readonly Measured[]>>): void {
     const peak = Math.max(...runs.map((one) => one.peakBytes)) / 1024 / 1024;
     const way = name.split(", ")[1] ?? "";
     const times = medianOf(`Cyrus, ${way}`) / medianOf(name);
-    const rss = peak > 0 ? `, at most ${peak.toFixed(0)} MiB` : "";
+    const cpu = spreadOf(runs.map((one) => one.cpuSeconds)).median.toFixed(1);
+    const rss = peak > 0 ? `, ${cpu} s of CPU, at most ${peak.toFixed(0)} MiB` : "";
     console.log(
       `${name.padEnd(16)} ${medianOf(name).toFixed(2)} s, ${times.toFixed(2)} times Cyrus${rss}`,
     );
@@ -95,7 +101,7 @@ async function toCyrus(source: Lab, way: "csync" | "imap"): Promise<Measured> {
   const replica = await labUp();
   try {
     const port = way === "imap" ? replica.imapPort : replica.syncPort;
-    return { seconds: await sync(source, port, way), peakBytes: 0 };
+    return { seconds: await sync(source, port, way), peakBytes: 0, cpuSeconds: 0 };
   } finally {
     await replica.down();
   }
@@ -105,7 +111,7 @@ async function toBobbin(source: Lab, options: readonly string[]): Promise<Measur
   const server = await serve(options);
   try {
     const seconds = await sync(source, server.port, "csync");
-    return { seconds, peakBytes: server.peakBytes() };
+    return { seconds, peakBytes: server.peakBytes(), cpuSeconds: server.cpuSeconds() };
   } finally {
     await server.stop();
   }
@@ -114,6 +120,7 @@ async function toBobbin(source: Lab, options: readonly string[]): Promise<Measur
 interface Served {
   readonly port: number;
   readonly peakBytes: () => number;
+  readonly cpuSeconds: () => number;
   stop(): Promise<void>;
 }
 
@@ -140,6 +147,10 @@ async function serve(options: readonly string[]): Promise<Served> {
       const status = readFileSync(`/proc/${child.pid}/status`, "latin1");
       return Number(/VmHWM:\s*(\d+) kB/.exec(status)?.[1] ?? 0) * 1024;
     },
+    cpuSeconds: () => {
+      const fields = readFileSync(`/proc/${child.pid}/stat`, "latin1").split(") ")[1]?.split(" ");
+      return (Number(fields?.[11]) + Number(fields?.[12])) / TICKS_PER_SECOND;
+    },
     stop: async () => {
       child.kill("SIGTERM");
       await child.exited;
@@ -147,6 +158,8 @@ async function serve(options: readonly string[]): Promise<Served> {
   };
 }
 
+/** USER_HZ: 100 on every Linux that matters. */
+const TICKS_PER_SECOND = 100;
 const IDLE = 100;
 const BUSY = 20;
 const MESSAGES = 200;

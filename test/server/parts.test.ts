@@ -223,13 +223,14 @@ describe("IncomingFiles", () => {
     } as unknown as PlaceSession;
     return { calls, session };
   }
+  const hasRoom = () => true;
   const start = (size: number) =>
     ({ kind: "fileStart", name: "MESSAGE", partition: "p", guid: `g${size}`, size }) as const;
 
   test("refuses what is over budget and goes on with what fits", async () => {
     const { calls, session } = noting();
     const [own, shared] = [new StagingBudget(10), new StagingBudget(100)];
-    const files = new IncomingFiles(session, [own, shared]);
+    const files = new IncomingFiles(session, { budgets: [own, shared], hasRoom });
     for (const size of [6, 5, 4]) {
       files.take(start(size));
       files.take({ kind: "fileData", bytes: new Uint8Array(size) });
@@ -245,13 +246,13 @@ describe("IncomingFiles", () => {
 
   test("gives back what another budget had no room for", () => {
     const [own, shared] = [new StagingBudget(10), new StagingBudget(3)];
-    new IncomingFiles(noting().session, [own, shared]).take(start(5));
+    new IncomingFiles(noting().session, { budgets: [own, shared], hasRoom }).take(start(5));
     expect([own.usedBytes, shared.usedBytes]).toEqual([0, 0]);
   });
 
   test("abort() drops the file that is being written", () => {
     const { calls, session } = noting();
-    const files = new IncomingFiles(session, []);
+    const files = new IncomingFiles(session, { budgets: [], hasRoom });
     files.take(start(6));
     files.abort();
     files.abort();

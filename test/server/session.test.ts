@@ -327,7 +327,7 @@ describe("limits", () => {
   });
 
   test("staging", async () => {
-    const server = await serve({ limits: { sessionStagingBytes: 10 } });
+    const server = await serve({ limits: { stagingBytes: 10 } });
     const client = await admin(server);
     const guid = "0beec7b5ea3f0fdbc95d0dd47f3c5bc275da8a33"; // foo
     const command = `APPLY MESSAGE (%{default ${guid} 3}\r\nfoo)`;
@@ -337,6 +337,29 @@ describe("limits", () => {
     expect((await client.command(command)).status).toStartWith("NO ");
     await client.command("RESTART");
     expect((await client.command(command)).status).toBe("OK success");
+  });
+});
+
+describe("a disk that is nearly full", () => {
+  test("takes no mail, but goes on deleting, until there is room again", async () => {
+    let room = 1000;
+    const server = await serve({ settings: { hasRoom: (bytes) => bytes <= room } });
+    const client = await admin(server);
+    const guid = "0beec7b5ea3f0fdbc95d0dd47f3c5bc275da8a33"; // foo
+    const message = `APPLY MESSAGE (%{default ${guid} 3}\r\nfoo)`;
+    const mailbox = (name: string) =>
+      `APPLY MAILBOX %(UNIQUEID id-${name} MBOXNAME user.${name} LAST_UID 0 HIGHESTMODSEQ 1 ` +
+      "RECENTUID 0 RECENTTIME 0 LAST_APPENDDATE 0 POP3_LAST_LOGIN 0 UIDVALIDITY 1 PARTITION p " +
+      'ACL "" OPTIONS "" RECORD ())';
+    expect((await client.command(mailbox("anne"))).status).toBe("OK success");
+    room = -1;
+    expect((await client.command(message)).status).toBe("NO Disk is full");
+    expect((await client.command(mailbox("bob"))).status).toBe("NO Disk is full");
+    expect((await client.command("APPLY UNMAILBOX user.anne")).status).toBe("OK success");
+    expect(server.log.join("\n")).toMatch(/error Refused a command .*reason=noSpace .*nearly full/);
+    room = 1000;
+    expect((await client.command(message)).status).toBe("OK success");
+    expect((await client.command(mailbox("bob"))).status).toBe("OK success");
   });
 });
 

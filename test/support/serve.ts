@@ -89,6 +89,7 @@ export async function testServer(options: TestServerOptions = {}): Promise<TestS
       compress: true,
       allowPlaintext: false,
       idleMs: 60_000,
+      hasRoom: () => true,
       limits: { ...DEFAULT_LIMITS, ...options.limits },
       ...options.settings,
     },
