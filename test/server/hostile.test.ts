@@ -212,7 +212,8 @@ describe("a hostile client", () => {
   let outside: string[];
 
   beforeAll(async () => {
-    server = await testServer();
+    // Refusals are no news here, and a line for each would be the only thing that grows.
+    server = await testServer({ level: "error" });
     mkdirSync(`${dirname(server.root)}/beside`, { recursive: true });
     outside = readdirSync(dirname(server.root)).sort();
   });
@@ -238,7 +239,7 @@ describe("a hostile client", () => {
         // A broken line may want more, or be several: what has come is read with the next one.
         if (isBroken) break;
         const { status } = await client.reply();
-        expect(status).toMatch(/^(OK|NO|BAD) /);
+        if (!/^(OK|NO|BAD) /.test(status)) throw new Error(`${line}: ${status}`);
         answered++;
       }
       client.end();
@@ -253,6 +254,7 @@ describe("a hostile client", () => {
       server.log.filter((line) => /promise inside|unexpected error|broke off/.test(line)),
     ).toEqual([]);
     expect(readdirSync(dirname(server.root)).sort()).toEqual(outside);
+    Bun.gc(true);
     expect(process.memoryUsage().rss - before).toBeLessThan(250 * 1024 * 1024);
     bystander.close();
   });

@@ -72,7 +72,8 @@ function applyFull(update: MailboxUpdate, context: ApplyContext, transaction: Tr
   setMailbox(update, image);
   const variant = agree(update, image);
   const { database } = transaction;
-  const before = annotationBytes(database, uniqueid);
+  // A new index counts from nothing, whatever a deleted mailbox of this uniqueid has left.
+  const before = row === undefined ? 0 : annotationBytes(database, uniqueid);
   writeRow(transaction, update.state, { row, variant });
   const { quotaAnnotUsed } = image.index.header;
   const more = BigInt(annotationBytes(database, uniqueid) - before);

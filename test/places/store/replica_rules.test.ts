@@ -59,6 +59,15 @@ describe("APPLY MAILBOX", () => {
     expect(await apply({ uniqueid: "first" })).toBe("ok");
   });
 
+  test("counts the annotations of a mailbox that comes again from nothing", async () => {
+    expect(await apply({})).toBe("ok");
+    const annotation = { name: "user.fred", entry: "/comment", userid: "", value: utf8("hello") };
+    await session.apply({ kind: "annotation", ...annotation });
+    await session.apply({ kind: "unmailbox", name: "user.fred" });
+    expect(await apply({})).toBe("ok");
+    expect((await current())?.annotations).toEqual([]);
+  });
+
   test.each([
     { recentTime: -1 },
     { lastAppenddate: 2 ** 32 },
