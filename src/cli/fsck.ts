@@ -46,11 +46,7 @@ export const registerFsck: Register = (program, handle) => {
     .option("--archive-partition <dir>", "archived messages of the same mailboxes")
     .option("--meta-partition <dir>", "cyrus.* files of the same mailboxes")
     .option("--lock", "hold Cyrus' own shared locks while a mailbox is looked at (imapd.conf only)")
-    .option(
-      "--jobs <n>",
-      "worker threads (beside a live server: one, resting half the time)",
-      countOption,
-    )
+    .option("--jobs <n>", "worker threads (beside a live server: one, mostly resting)", countOption)
     .addOption(choiceOption("--engine <name>", "hash engine", ["auto", "native", "wasm"]))
     .addOption(
       choiceOption("--min-severity <level>", "what counts as damage", [
@@ -215,7 +211,7 @@ function refuseNothing(
   });
 }
 
-/** On a live server, unless `--jobs` says otherwise, one thread that rests as long as it works. */
+/** On a live server, unless `--jobs` says otherwise, one thread that mostly rests. */
 function poolFor(
   plans: Planned,
   options: FsckOptions,
