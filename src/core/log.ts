@@ -40,7 +40,7 @@ export function makeLog(options: LogOptions, facts: LogFacts = {}): Log {
   return {
     write: (level, text, more = {}) => {
       if (PRIORITY[level] > PRIORITY[options.level]) return;
-      const line = `${escapeText(text)}${factsText({ ...facts, ...more })}`;
+      const line = `${escapeText(shortened(text))}${factsText({ ...facts, ...more })}`;
       const time = options.form === "text" ? new Date(options.now()).toISOString() : "";
       options.sink(
         options.form === "text" ? `${time} ${level} ${line}` : `<${PRIORITY[level]}>${line}`,
@@ -53,9 +53,16 @@ export function makeLog(options: LogOptions, facts: LogFacts = {}): Log {
 function factsText(facts: LogFacts): string {
   let text = "";
   for (const [key, value] of Object.entries(facts)) {
-    if (value !== undefined) text += ` ${key}=${quoted(String(value))}`;
+    if (value !== undefined) text += ` ${key}=${quoted(shortened(String(value)))}`;
   }
   return text;
+}
+
+/** Foreign text can be as long as a peer likes; a line of the log cannot. */
+const TEXT_LENGTH = 2000;
+
+function shortened(text: string): string {
+  return text.length <= TEXT_LENGTH ? text : `${text.slice(0, TEXT_LENGTH)}… (${text.length})`;
 }
 
 /** A value with anything but plain characters in it stands in quotes. */

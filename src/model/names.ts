@@ -89,7 +89,7 @@ export function isBelow(internal: string, parent: string): boolean {
 }
 
 /** Cyrus' own bound on an internal name (MAX_MAILBOX_NAME). */
-const NAME_BYTES = 490;
+export const NAME_BYTES = 490;
 
 /**
  * True for a name that a mailbox may have: parts of one byte at least, no control characters, no

@@ -4,7 +4,7 @@
  * of other users' mail; what would have to be made there is refused, whether it is there or not.
  */
 import { latin1, utf8 } from "../core/bytes.ts";
-import { parseName } from "../model/names.ts";
+import { NAME_BYTES, parseName } from "../model/names.ts";
 import { type Refusal, refused } from "../model/outcome.ts";
 
 export interface Scope {
@@ -28,12 +28,18 @@ function isUser(word: string): boolean {
   return word !== "*" && word !== "shared";
 }
 
+/** False too for what can be nobody's id: there is no such user. */
 export function mayTouchUser(scope: Scope, userid: string): boolean {
+  if (userid === "" || userid.length > NAME_BYTES) return false;
   return scope.everything || scope.users.has(userid);
 }
 
-/** `name` is internal; that of a deleted mailbox belongs to whom it belonged. */
+/**
+ * `name` is internal; that of a deleted mailbox belongs to whom it belonged. False too for what can
+ * be no mailbox's name.
+ */
 export function mayTouchMailbox(scope: Scope, name: string): boolean {
+  if (name === "" || name.length > NAME_BYTES) return false;
   if (scope.everything) return true;
   const { owner } = parseName(name);
   return owner.kind === "user" ? scope.users.has(owner.userid) : scope.shared;

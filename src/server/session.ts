@@ -18,9 +18,10 @@ import { SIEVE_MAILBOX } from "./context.ts";
 import type { SharedState } from "./settings.ts";
 import { BrokenAnswer, SignedInSession } from "./signed_in.ts";
 
-/** Before sign-in a client has less time and fewer tries. */
-const SIGN_IN_MS = 60_000;
+/** Before sign-in a client has little time, few tries, and little of our memory. */
+const SIGN_IN_MS = 120_000;
 const STRANGERS_COMMANDS = 20;
+const STRANGERS_BYTES = 64 * 1024;
 /** Senseless commands in a row, after which a client is beyond help. */
 const SENSELESS_COMMANDS = 100;
 
@@ -39,14 +40,22 @@ export class Session {
   #inDialog = false;
   #isOver = false;
   #commands = 0;
+  readonly #signInUntil = performance.now() + SIGN_IN_MS;
   #senseless = 0;
 
   constructor(connection: Connection, shared: SharedState) {
     this.#connection = connection;
     this.#shared = shared;
     this.#log = shared.log.with({ peer: connection.address });
+    const { limits } = shared.settings;
+    const strangers = {
+      ...limits,
+      lineBytes: Math.min(limits.lineBytes, STRANGERS_BYTES),
+      atomBytes: Math.min(limits.atomBytes, STRANGERS_BYTES),
+      literalBytes: Math.min(limits.literalBytes, STRANGERS_BYTES),
+    };
     this.#reader = new DlistReader({
-      limits: shared.settings.limits,
+      limits: strangers,
       expect: (words) => this.#expect(words),
       streamItemsOf: STREAMED,
     });
@@ -73,7 +82,8 @@ export class Session {
   async #turn(): Promise<void> {
     const { isStopping, settings } = this.#shared;
     if (isStopping() && this.#reader.isBetweenLines) return this.#end("BYE shutting down");
-    const waitMs = this.#signedIn === undefined ? SIGN_IN_MS : settings.idleMs;
+    const leftMs = this.#signInUntil - performance.now();
+    const waitMs = this.#signedIn === undefined ? Math.max(0, leftMs) : settings.idleMs;
     const got = await this.#connection.read(waitMs);
     if (got === "timeout" && isStopping()) return;
     if (got === "timeout") {
@@ -243,6 +253,7 @@ export class Session {
     const log = this.#log.with({ account: account.name });
     const session = await place.openSession();
     const [connection, shared] = [this.#connection, this.#shared];
+    this.#reader.useLimits(shared.settings.limits);
     this.#signedIn = new SignedInSession({ account, session, connection, shared, log });
     this.#log = log;
     log.write("info", "Signed in", { mechanism, tls: connection.isEncrypted });
@@ -256,7 +267,8 @@ export class Session {
     this.#inDialog = true;
     try {
       for (;;) {
-        const got = await this.#connection.read(SIGN_IN_MS);
+        const leftMs = this.#signInUntil - performance.now();
+        const got = await this.#connection.read(Math.max(0, leftMs));
         if (typeof got === "string") {
           this.#isOver = true;
           return undefined;

@@ -170,9 +170,11 @@ describe("log", () => {
     const log = makeLog({ ...options, form: "text" }).with({ peer: "::1" });
     log.write("warning", "Refused\nx error forged", { user: 'a"b\r\n', n: 5n, none: undefined });
     log.write("debug", "not wanted");
+    log.write("info", "y".repeat(3000));
     makeLog({ ...options, form: "journal" }).write("error", "Broken", { why: "a b" });
     expect(lines).toEqual([
       '1970-01-01T00:00:00.000Z warning Refused\\u{a}x error forged peer=::1 user="a\\"b\\\\u{d}\\\\u{a}" n=5',
+      `1970-01-01T00:00:00.000Z info ${"y".repeat(2000)}… (3000) peer=::1`,
       '<3>Broken why="a b"',
     ]);
   });

@@ -194,6 +194,17 @@ describe("before sign-in", () => {
     expect(readdirSync(`${server.root}/.staging`)).toEqual([]);
   });
 
+  test("a stranger's command is not held, however long it is", async () => {
+    const server = await serve();
+    const client = await stranger(server);
+    const name = `{60000}\r\n${"x".repeat(60_000)} `;
+    const line = `GET MAILBOXES (${name.repeat(50)} {100000}\r\n${"y".repeat(100_000)})`;
+    expect((await client.command(line)).status).toBe("NO Please authenticate first");
+    expect((await client.command("NOOP")).status).toBe("OK Noop completed");
+    const friend = await admin(server);
+    expect((await friend.command(line)).status).toBe("OK success");
+  });
+
   test("a stranger has few tries", async () => {
     const server = await serve();
     const client = await stranger(server);

@@ -61,6 +61,7 @@ const ENDS_WITH_LITERAL = /[ {](\d{1,10})\+?\}\r?$/;
 /** One direction of a connection. */
 export class DlistReader {
   readonly #options: ReaderOptions;
+  #limits: DlistLimits;
   #chunk: Uint8Array = new Uint8Array();
   #at = 0;
   #state: State = "words";
@@ -75,6 +76,12 @@ export class DlistReader {
 
   constructor(options: ReaderOptions) {
     this.#options = options;
+    this.#limits = options.limits;
+  }
+
+  /** From the next line on: a peer who has proved who he is may be given more. */
+  useLimits(limits: DlistLimits): void {
+    this.#limits = limits;
   }
 
   /** The words of the line that is being read. */
@@ -172,9 +179,9 @@ export class DlistReader {
       this.#state = "text";
       return false;
     }
-    const { limits, streamItemsOf } = this.#options;
+    const { streamItemsOf } = this.#options;
     this.#parser = new DlistParser({
-      limits,
+      limits: this.#limits,
       start: expected,
       streamFiles: true,
       ...(streamItemsOf === undefined ? {} : { streamItemsOf }),
@@ -187,7 +194,7 @@ export class DlistReader {
     const end = this.#chunk.indexOf(LF, this.#at);
     const to = end < 0 ? this.#chunk.length : end;
     this.#lineBytes += to - this.#at;
-    if (this.#lineBytes > this.#options.limits.atomBytes) {
+    if (this.#lineBytes > this.#limits.atomBytes) {
       return this.#fail(new DlistError(this.#lineBytes, "a shorter line"));
     }
     this.#line.push(this.#chunk.subarray(this.#at, to));
