@@ -84,6 +84,15 @@ for (const { title, options, users } of SETUPS) {
       expect(applies(await sync(lab, server, "-m", "user.ann", "user.a^b"))).toEqual([]);
     });
 
+    test("a client that tries IMAP first is not kept waiting its ten seconds", async () => {
+      const args = ["sync-client", lab.folder, "127.0.0.1", String(server.port), "-u", "ann"];
+      const env = { ...process.env, SYNC_TRY_IMAP: "yes" };
+      const started = performance.now();
+      const child = Bun.spawn(["bash", LAB, ...args], { env, stdout: "ignore", stderr: "ignore" });
+      expect(await child.exited).toBe(0);
+      expect(performance.now() - started).toBeLessThan(9000);
+    });
+
     test("the store is sound, and holds every message", () => {
       const contents = verifyStore(server.root);
       expect(Object.keys(contents).length).toBeGreaterThan(10 * users.length);
