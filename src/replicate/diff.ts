@@ -45,9 +45,12 @@ export async function diffOwner(
   options: DiffOptions,
 ): Promise<Outcome<DiffResult>> {
   const [source, target] = [identified(places.source), identified(places.target)];
-  const ours = await readOwnerState(source, owner);
+  const isAsked = owner.kind === "shared" && !source.holds.userList;
+  const known = isAsked ? await readOwnerState(target, owner) : undefined;
+  if (known?.kind === "refused") return known;
+  const ours = await readOwnerState(source, owner, known?.value.mailboxes);
   if (ours.kind === "refused") return ours;
-  const theirs = await readOwnerState(target, owner);
+  const theirs = known ?? (await readOwnerState(target, owner, ours.value.mailboxes));
   if (theirs.kind === "refused") return theirs;
   const who = ownerName(owner);
   if (countOf(ours.value) + countOf(theirs.value) === 0) {

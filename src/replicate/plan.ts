@@ -9,7 +9,7 @@ import { isIntermediate, type MailboxState, type UserState } from "../model/mail
 import { isBelow, isInbox, type Owner, parseName } from "../model/names.ts";
 import type { Holds } from "../places/place.ts";
 import { differingFields, differingSums, stateToSend } from "./mailbox_state.ts";
-import { planMeta } from "./plan_meta.ts";
+import { planMeta, planQuotas } from "./plan_meta.ts";
 import { orderRenames, type Rename } from "./renames.ts";
 
 export type Mode = "merge" | "mirror";
@@ -72,8 +72,8 @@ export function planOwner(request: PlanRequest): Plan {
     return { steps: [{ kind: "deleteUser", userid: owner.userid }], leftovers: [] };
   }
   const mailboxes = planMailboxes(request);
-  if (owner.kind === "shared") return mailboxes;
-  const meta = planMeta({ ...request, userid: owner.userid });
+  const meta =
+    owner.kind === "shared" ? planQuotas(request) : planMeta({ ...request, userid: owner.userid });
   return {
     steps: [...mailboxes.steps, ...meta.steps],
     leftovers: [...mailboxes.leftovers, ...meta.leftovers],

@@ -12,7 +12,7 @@ interface MetaRequest extends PlanRequest {
 export function planMeta(request: MetaRequest): Plan {
   const { holds } = request;
   const plans = [
-    ...(holds.quotas.length > 0 ? [planQuotas(request)] : []),
+    planQuotas(request),
     ...(holds.subscriptions ? [planSubscriptions(request)] : []),
     ...(holds.sieveFiles ? [planSieve(request)] : []),
     ...(holds.seen ? [planSeen(request)] : []),
@@ -35,8 +35,10 @@ function only({ mode, steps, leftovers }: Only, leftover: Leftover, remove: Step
   else leftovers.push(leftover);
 }
 
-function planQuotas({ source, target, mode, holds }: MetaRequest): Plan {
+/** All that a shared toplevel has beside its mailboxes. */
+export function planQuotas({ source, target, mode, holds }: PlanRequest): Plan {
   const found: Only = { mode, steps: [], leftovers: [] };
+  if (holds.quotas.length === 0) return found;
   const theirs = new Map(target.quotas.map((quota) => [quota.root, quota]));
   for (const quota of source.quotas) {
     const other = theirs.get(quota.root);

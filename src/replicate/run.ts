@@ -94,9 +94,12 @@ async function replicateOnce(
   const { mode, dryRun, allowDelete } = options;
   const ours = await readOwnerState(source, owner);
   if (ours.kind === "refused") return ours;
-  const theirs = await readOwnerState(target, owner);
+  const theirs = await readOwnerState(target, owner, ours.value.mailboxes);
   if (theirs.kind === "refused") return theirs;
   const who = ownerName(owner);
+  if (mode === "mirror" && owner.kind === "shared" && !target.holds.userList) {
+    return refused("notSupported", `${target.locator} cannot list what it has below ${who}`);
+  }
   if (isNobody(ours.value) && isNobody(theirs.value)) {
     return refused("nonexistent", `There is no ${who} at ${source.locator}`);
   }
@@ -269,7 +272,7 @@ async function proveOwner(done: Plan, doing: Doing, hasFailed: boolean): Promise
   const proven = new Set(
     done.steps.flatMap((step) => (step.kind === "mailbox" ? [step.ours.uniqueid] : [])),
   );
-  const now = await readOwnerState(work.target, owner);
+  const now = await readOwnerState(work.target, owner, source.mailboxes);
   if (now.kind === "refused") {
     tally.fail(ownerName(owner), now);
     return;

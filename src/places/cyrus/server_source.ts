@@ -119,10 +119,12 @@ function currentFile<Value>(path: string, read: () => Promise<Value>): Current<V
 
 /** Keeps those of the owner that was asked for last: mailboxes are read owner by owner. */
 function modseqReader(conf: ImapdConf, directory: Current<MailboxDirectory>): Server["modseqs"] {
-  let last: {
-    readonly userid: string | undefined;
-    readonly current: Current<Outcome<OwnerModseqs>>;
-  };
+  let last:
+    | {
+        readonly userid: string | undefined;
+        readonly current: Current<Outcome<OwnerModseqs>>;
+      }
+    | undefined;
   const currentOwner = (userid: string | undefined) =>
     currentOf(
       async () => {
@@ -133,7 +135,8 @@ function modseqReader(conf: ImapdConf, directory: Current<MailboxDirectory>): Se
       { isStill: (outcome) => outcome.kind === "ok" && outcome.value.stamps.every(areStill) },
     );
   return (userid) => {
-    if (last?.userid !== userid) last = { userid, current: currentOwner(userid) };
+    if (last === undefined || last.userid !== userid)
+      last = { userid, current: currentOwner(userid) };
     return last.current.get();
   };
 }

@@ -45,6 +45,12 @@ function listed(fixture: string) {
 }
 
 describe("serverSource()", () => {
+  test("tells of shared mailboxes before anybody has asked for a user", async () => {
+    const place = placeOf(soundServer("legacy-paths"));
+    const mailboxes = granted(await place.sharedMailboxes("shared"));
+    expect(mailboxes.map(({ name }) => name)).toContain("shared");
+  });
+
   for (const fixture of SERVERS) {
     test(`knows of the mailboxes of ${fixture} what mailboxes.db does`, async () => {
       const expected = listed(fixture);
