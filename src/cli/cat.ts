@@ -17,7 +17,7 @@ export const registerCat: Register = (program, handle) => {
   addPlaceOptions(program.command("cat"))
     .summary("one message, checked, byte for byte")
     .description(
-      "Prints a message once its SHA-1 is known to be right: by GUID, from whichever mailbox holds it\n" +
+      "Prints a message once its SHA-1 is known to be right: by GUID, from whichever mailbox holds it " +
         "sound, or by mailbox and UID (user/fred/Sub/7, fred@example.com/Sub/7, fred/INBOX/7).",
     )
     .argument("<place>", "where it lies")

@@ -18,7 +18,7 @@ export const registerDiff: Register = (program, handle) => {
     .command("diff")
     .summary("do two places hold the same?")
     .description(
-      "Compares state and sync CRC of each mailbox, then the records of those that differ. Changes neither.\n" +
+      "Compares state and sync CRC of each mailbox, then the records of those that differ. Changes neither. " +
         "Exit code 1 says that there are differences.",
     )
     .argument("<a>", "one place")

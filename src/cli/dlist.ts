@@ -23,7 +23,7 @@ export const registerDlist: Register = (program, handle) => {
     .command("dlist")
     .summary("print and check dumps and logs of the protocol")
     .description(
-      "Prints the dlist in a dump, and checks its sums, or in a telemetry log of Cyrus. Exit code 1 says\n" +
+      "Prints the dlist in a dump, and checks its sums, or in a telemetry log of Cyrus. Exit code 1 says " +
         "that something in it is damaged; what is printed stands before the damage.",
     )
     .argument("<file>", "a dump, or a telemetry log")
@@ -32,7 +32,7 @@ export const registerDlist: Register = (program, handle) => {
     .command("talk")
     .summary("speak the protocol by hand")
     .description(
-      "Signs in to a sync server and sends what is typed, a command a line: GET USER fred. {{text}} is sent as\n" +
+      "Signs in to a sync server and sends what is typed, a command a line: GET USER fred. {{text}} is sent as " +
         "a literal. Within IMAP tags are added. Passwords are never shown.",
     )
     .argument("<place>", "sync://USER@HOST, syncs://… or imap://…");

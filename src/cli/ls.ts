@@ -21,7 +21,7 @@ export const registerLs: Register = (program, handle) => {
   addPlaceOptions(program.command("ls"))
     .summary("users, mailboxes, messages of a place")
     .description(
-      "Counts per user; with USER, per mailbox; with MAILBOX too, each message with its UID, flags,\n" +
+      "Counts per user; with USER, per mailbox; with MAILBOX too, each message with its UID, flags, " +
         "date, size, GUID, From and Subject. Nothing is locked and nothing is written.",
     )
     .argument("<place>", "what to list")

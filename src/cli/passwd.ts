@@ -19,8 +19,8 @@ export const registerPasswd: Register = (program, handle) => {
     .command("passwd")
     .summary("set an account of `bobbin serve`")
     .description(
-      "Makes or changes an account in a users file. It may touch the users of its --allow list and\n" +
-        "nothing else: '*' is everything, 'shared' what belongs to no user. A running server\n" +
+      "Makes or changes an account in a users file. It may touch the users of its --allow list and " +
+        "nothing else: '*' is everything, 'shared' what belongs to no user. A running server " +
         "takes a change at the next sign-in.",
     )
     .argument("<account>", "its name")

@@ -24,7 +24,7 @@ export const registerReplicate: Register = (program, handle) => {
     .command("replicate")
     .summary("bring one place what another holds")
     .description(
-      "Brings B the mailboxes, messages, flags and settings that A holds of each USER, and proves that they\n" +
+      "Brings B the mailboxes, messages, flags and settings that A holds of each USER, and proves that they " +
         "are there. A is never written. What only B has stays, is listed, and makes the exit code 1.",
     )
     .argument("[user...]", "users to bring over")

@@ -21,7 +21,7 @@ export const registerServe: Register = (program, handle) => {
     .command("serve")
     .summary("be a replica for Cyrus or Bobbin (the dlist sync server)")
     .description(
-      "Serves a store to Cyrus' sync_client and to `bobbin replicate`. Logs to stderr, reads the\n" +
+      "Serves a store to Cyrus' sync_client and to `bobbin replicate`. Logs to stderr, reads the " +
         "users file again when it changes, and ends on SIGTERM after the commands in flight.",
     )
     .argument("<store>", "the store to serve")
