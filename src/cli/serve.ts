@@ -3,13 +3,14 @@ import { readFileSync, writeSync } from "node:fs";
 import { hostname } from "node:os";
 import { AppError, errnoOf } from "../core/errors.ts";
 import { DEFAULT_LIMITS } from "../core/limits.ts";
-import { type Log, type LogLevel, makeLog } from "../core/log.ts";
+import { everyLog, type Log, type LogLevel, makeLog } from "../core/log.ts";
 import { parseLocator } from "../places/locator.ts";
 import { openStorePlace } from "../places/store/store_place.ts";
 import { AccountsFile } from "../server/accounts_file.ts";
 import type { TlsIdentity } from "../server/connection.ts";
 import { roomOf } from "../server/free_space.ts";
 import { type ListenAt, startServer } from "../server/listener.ts";
+import { syslogLog } from "../server/syslog.ts";
 import { inheritedSockets, notifyManager } from "../server/systemd.ts";
 import type { Handler, Register } from "./command.ts";
 import { EXIT } from "./exit.ts";
@@ -37,6 +38,7 @@ export const registerServe: Register = (program, handle) => {
     .option("--min-free <mib>", "refuse mail when less of the disk is free (64)", countOption)
     .option("--max-sessions <n>", "connections at a time (1000)", countOption)
     .addOption(choiceOption("--log-form <form>", "log lines", ["text", "journal"]))
+    .option("--syslog <socket>", "log to syslog too, whose socket mostly is /dev/log")
     .action(handle(runServe));
 };
 
@@ -53,6 +55,7 @@ interface ServeOptions {
   readonly minFree?: number;
   readonly maxSessions?: number;
   readonly logForm?: "text" | "journal";
+  readonly syslog?: string;
   readonly verbose?: boolean;
   readonly quiet?: boolean;
 }
@@ -120,7 +123,9 @@ function logOf(options: ServeOptions): Log {
   const sink = (line: string) => {
     writeSync(STDERR, `${line}\n`);
   };
-  return makeLog({ sink, form, level, now: () => Date.now() });
+  const log = makeLog({ sink, form, level, now: () => Date.now() });
+  const { syslog } = options;
+  return syslog === undefined ? log : everyLog([log, syslogLog(syslog, level, process.pid)]);
 }
 
 function tlsOf({ tlsCert, tlsKey }: ServeOptions): TlsIdentity | undefined {

@@ -50,6 +50,16 @@ export function makeLog(options: LogOptions, facts: LogFacts = {}): Log {
   };
 }
 
+/** A log that writes each line to all of `logs`. */
+export function everyLog(logs: readonly Log[]): Log {
+  return {
+    write: (level, text, facts) => {
+      for (const log of logs) log.write(level, text, facts);
+    },
+    with: (facts) => everyLog(logs.map((log) => log.with(facts))),
+  };
+}
+
 function factsText(facts: LogFacts): string {
   let text = "";
   for (const [key, value] of Object.entries(facts)) {

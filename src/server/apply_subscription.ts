@@ -1,6 +1,6 @@
 /** `APPLY SUB` and `APPLY UNSUB %(USERID s MBOXNAME s)`: a name on a user's list, whoever owns it. */
 import type { ApplyCommand } from "../model/apply.ts";
-import type { Outcome } from "../model/outcome.ts";
+import { DONE, type Outcome } from "../model/outcome.ts";
 import type { CommandContext } from "./context.ts";
 import { denied, mayTouchUser } from "./scope.ts";
 
@@ -9,6 +9,8 @@ export async function applySubscription(
   context: CommandContext,
 ): Promise<Outcome> {
   const { userid } = command;
-  if (!mayTouchUser(context.scope, userid)) return denied(`subscriptions of ${userid}`);
+  if (!mayTouchUser(context.scope, userid)) {
+    return command.kind === "sub" ? denied(`subscriptions of ${userid}`) : DONE;
+  }
   return context.session.apply(command);
 }

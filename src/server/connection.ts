@@ -16,7 +16,8 @@ export interface TlsIdentity {
   readonly cert: string;
 }
 
-/** Bytes that are read ahead of who asks for them. */
+/** Bytes that are read ahead of who asks for them, at first and from sign-in on. */
+const STRANGERS_AHEAD_BYTES = 16 * 1024;
 const READ_AHEAD_BYTES = 1024 * 1024;
 /** Answers are gathered up to here before they are written. */
 const WRITE_BEHIND_BYTES = 64 * 1024;
@@ -39,6 +40,7 @@ export class Connection {
   #isEncrypted: boolean;
   #chunks: Uint8Array[] = [];
   #chunkBytes = 0;
+  #aheadBytes = STRANGERS_AHEAD_BYTES;
   #ended = false;
   #failed: Error | undefined;
   #wake: (() => void) | undefined;
@@ -78,8 +80,13 @@ export class Connection {
     const chunk = this.#chunks.shift();
     if (chunk === undefined) return this.#ended ? "end" : "timeout";
     this.#chunkBytes -= chunk.length;
-    if (this.#chunkBytes < READ_AHEAD_BYTES) this.#input.resume();
+    if (this.#chunkBytes < this.#aheadBytes) this.#input.resume();
     return chunk;
+  }
+
+  /** The client has signed in: from now on its bytes may pile up a little. */
+  readFarAhead(): void {
+    this.#aheadBytes = READ_AHEAD_BYTES;
   }
 
   /** Ends a read that waits, with "timeout": there is something else to do. */
@@ -176,7 +183,7 @@ export class Connection {
   readonly #onData = (chunk: Uint8Array) => {
     this.#chunks.push(chunk);
     this.#chunkBytes += chunk.length;
-    if (this.#chunkBytes >= READ_AHEAD_BYTES) this.#input.pause();
+    if (this.#chunkBytes >= this.#aheadBytes) this.#input.pause();
     this.#wake?.();
   };
 

@@ -2,7 +2,7 @@
 import type { GetCommand } from "../formats/sync/get_command.ts";
 import { DONE, type Outcome } from "../model/outcome.ts";
 import type { CommandContext } from "./context.ts";
-import { absent, mayTouchMailbox } from "./scope.ts";
+import { mayTouchMailbox } from "./scope.ts";
 
 export async function getAnnotation(
   command: Extract<GetCommand, { kind: "fullmailbox" | "annotation" }>,
@@ -10,8 +10,9 @@ export async function getAnnotation(
 ): Promise<Outcome> {
   const { name } = command;
   const isServer = name === "";
-  if (isServer && !context.scope.everything) return DONE;
-  if (!isServer && !mayTouchMailbox(context.scope, name)) return absent(name);
+  // A mailbox that is not there has none: OK, as from Cyrus.
+  const may = isServer ? context.scope.everything : mayTouchMailbox(context.scope, name);
+  if (!may) return DONE;
   const found = await context.place.annotations(name);
   if (found.kind === "refused") return found;
   for (const one of found.value) {

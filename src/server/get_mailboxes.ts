@@ -18,7 +18,16 @@ export async function getUniqueids(
   command: Extract<GetCommand, { kind: "uniqueids" }>,
   context: CommandContext,
 ): Promise<Outcome> {
-  return sendMailboxes(await context.place.mailboxesByUniqueid(command.uniqueids), context);
+  const { uniqueids } = command;
+  const { place, scope } = context;
+  if (scope.everything) return sendMailboxes(await place.mailboxesByUniqueid(uniqueids), context);
+  for (const uniqueid of uniqueids) {
+    const found = await place.mailboxesByUniqueid([uniqueid]);
+    // A mailbox that cannot be read may be anybody's: to say so would say that it is there.
+    if (found.kind === "ok") await sendMailboxes(found, context);
+    else context.log.write("error", "Mailbox is not served", { uniqueid, why: found.text });
+  }
+  return DONE;
 }
 
 async function sendMailboxes(

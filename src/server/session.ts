@@ -229,6 +229,7 @@ export class Session {
     });
     switch (signed.kind) {
       case "signedIn":
+        if (this.#dropsPipelined("AUTHENTICATE")) return;
         await this.#welcome(signed.account, mechanism);
         break;
       case "failed":
@@ -254,6 +255,7 @@ export class Session {
     const session = await place.openSession();
     const [connection, shared] = [this.#connection, this.#shared];
     this.#reader.useLimits(shared.settings.limits);
+    connection.readFarAhead();
     this.#signedIn = new SignedInSession({ account, session, connection, shared, log });
     this.#log = log;
     log.write("info", "Signed in", { mechanism, tls: connection.isEncrypted });

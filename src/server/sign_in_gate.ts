@@ -18,8 +18,8 @@ const FORGET_MS = 15 * 60_000;
 const ADDRESSES = 10_000;
 
 interface Failures {
-  count: number;
-  lastMs: number;
+  readonly count: number;
+  readonly lastMs: number;
 }
 
 export class SignInGate {
@@ -38,26 +38,44 @@ export class SignInGate {
    */
   async pass(address: string, check: () => Promise<boolean>): Promise<boolean | undefined> {
     const key = networkOf(address);
-    await this.#options.sleep(this.#waitOf(key));
-    if (this.#running >= CHECKS_AT_A_TIME) {
-      if (this.#waiting.length >= CHECKS_WAITING) return undefined;
-      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    for (;;) {
+      const known = this.#failures.get(key);
+      await this.#options.sleep(this.#waitOf(known));
+      if (!(await this.#enter())) return undefined;
+      // Who of this address failed meanwhile makes us wait again: guesses sent all at once gain nothing.
+      if (this.#failures.get(key) === known) break;
+      this.#leave();
     }
-    this.#running++;
     try {
       const passed = await check();
       if (passed) this.#failures.delete(key);
       else this.#fail(key);
       return passed;
     } finally {
-      this.#running--;
-      this.#waiting.shift()?.();
+      this.#leave();
     }
   }
 
-  /** Milliseconds that the next check of an address has to wait. */
-  #waitOf(key: string): number {
-    const failures = this.#failures.get(key);
+  /** Waits for one of the few turns; false if too many wait for one. */
+  async #enter(): Promise<boolean> {
+    if (this.#running < CHECKS_AT_A_TIME) {
+      this.#running++;
+      return true;
+    }
+    if (this.#waiting.length >= CHECKS_WAITING) return false;
+    await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    return true;
+  }
+
+  /** Gives the turn to who waits longest, so that nobody new can come between. */
+  #leave(): void {
+    const next = this.#waiting.shift();
+    if (next === undefined) this.#running--;
+    else next();
+  }
+
+  /** Milliseconds that the next check of an address with these failures has to wait. */
+  #waitOf(failures: Failures | undefined): number {
     if (failures === undefined) return 0;
     const wait = Math.min(FIRST_WAIT_MS * 2 ** (failures.count - 1), LONGEST_WAIT_MS);
     return Math.max(0, failures.lastMs + wait - this.#options.now());

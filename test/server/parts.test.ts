@@ -148,6 +148,29 @@ describe("SignInGate", () => {
     expect(answers.filter((answer) => answer === true)).toHaveLength(66);
   });
 
+  test("guesses that an address sends all at once are checked one after another's wait", async () => {
+    let now = 0;
+    const checked: number[] = [];
+    const one = new SignInGate({
+      now: () => now,
+      sleep: async (ms) => {
+        for (const until = now + ms; now < until; ) {
+          await Promise.resolve();
+          now += 1;
+        }
+      },
+    });
+    const guess = () => {
+      checked.push(now);
+      return Promise.resolve(false);
+    };
+    await Promise.all(Array.from({ length: 12 }, () => one.pass("10.0.0.1", guess)));
+    // Two run at a time; each failure doubles what all the others wait for.
+    expect(checked).toHaveLength(12);
+    expect(checked.filter((at) => at === 0).length).toBeLessThanOrEqual(2);
+    expect(checked.at(-1)).toBeGreaterThan(60_000);
+  });
+
   test.each([
     ["10.1.2.3", "10.1.2.3"],
     ["::ffff:10.1.2.3", "10.1.2.3"],

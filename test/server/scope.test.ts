@@ -124,6 +124,19 @@ describe("an account for one user", () => {
     },
   );
 
+  test("what it reads, moves or removes of bob answers as what is not there does to anybody", async () => {
+    await admin.command("RESTART"); // nothing is staged
+    for (const make of COMMANDS) {
+      const line = make("bob", "bobs-inbox");
+      const nobodys = make("nobody", "nobodys-inbox");
+      // What would have to be made is denied instead.
+      const makes = /^(APPLY (LOCAL_)?(MAILBOX|QUOTA|SEEN|SUB|SIEVE|RENAME) |RESTORE )/;
+      if (makes.test(line)) continue;
+      const absent = JSON.stringify(await admin.command(nobodys));
+      expect([line, JSON.stringify(await anne.command(line))]).toEqual([line, absent]);
+    }
+  });
+
   test.each([
     "GET MAILBOXES (lists)",
     "GET FULLMAILBOX lists",

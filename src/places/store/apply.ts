@@ -26,7 +26,7 @@ import { renameMailboxesIn } from "./rename.ts";
 import type { Staging } from "./staging.ts";
 import type { Store } from "./store.ts";
 import { deleteMailboxes } from "./trash.ts";
-import { applyRows, dropUserRows } from "./user_rows.ts";
+import { applyRows, dropUserRows, type RowCommand } from "./user_rows.ts";
 
 export interface ApplySession {
   readonly store: Store;
@@ -68,25 +68,41 @@ export function applyCommand(
       unuser(store, command.userid);
       return;
     case "quota":
-    case "unquota": {
-      const root = command.kind === "quota" ? command.quota.root : command.root;
-      const folder = store.make(parseName(root).owner);
-      folder.write(({ database }) => applyRows(database, command));
+    case "unquota":
+      applyToRows(store, command, {
+        owner: parseName(command.kind === "quota" ? command.quota.root : command.root).owner,
+        makes: command.kind === "quota",
+      });
       return;
-    }
     case "seen":
     case "sub":
-    case "unsub":
     case "sieve":
+      applyToRows(store, command, { owner: { kind: "user", userid: command.userid }, makes: true });
+      return;
+    case "unsub":
     case "unsieve":
     case "activateSieve":
-    case "unactivateSieve": {
-      const folder = store.make({ kind: "user", userid: command.userid });
-      folder.write(({ database }) => applyRows(database, command));
+    case "unactivateSieve":
+      applyToRows(store, command, {
+        owner: { kind: "user", userid: command.userid },
+        makes: false,
+      });
       return;
-    }
     default:
       unreachable(command);
+  }
+}
+
+/** Does `command` to the rows of `owner`, who is made for it only where something is to be kept. */
+function applyToRows(
+  store: Store,
+  command: RowCommand,
+  { owner, makes }: { readonly owner: Owner; readonly makes: boolean },
+): void {
+  const folder = makes ? store.make(owner) : store.find(owner);
+  if (folder !== undefined) folder.write(({ database }) => applyRows(database, command));
+  else if (command.kind === "activateSieve") {
+    throw refusal("nonexistent", `User ${command.userid} has no script ${command.filename}`);
   }
 }
 
