@@ -118,6 +118,7 @@ const STORE: Readonly<Record<string, CatalogueRow>> = {
   ),
   ST11: row("staged messages of a session", "info", "none: gc removes them when it is over"),
   ST12: row("trash and tombstones disagree", "warning", "none: gc removes it in time"),
+  ST13: row("mailbox half handed over to another owner", "info", "none: the next to open either"),
 };
 
 /** Every code that a check may use. */

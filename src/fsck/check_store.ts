@@ -1,6 +1,6 @@
 /**
  * What a store has beside mailbox folders: catalogues, pools, the registry, journals, staging. Rows ST01
- * to ST12. The mailbox folders themselves are Cyrus' and are checked like any. Looks, and changes
+ * to ST13. The mailbox folders themselves are Cyrus' and are checked like any. Looks, and changes
  * nothing; what a running writer is about to do is never reported as damage.
  */
 import { existsSync } from "node:fs";
@@ -10,6 +10,7 @@ import { isGuid } from "../model/guid.ts";
 import type { Owner } from "../model/names.ts";
 import { namesIn, statOf } from "../places/store/disk.ts";
 import {
+  ARRIVING_FOLDER,
   ownerWord,
   POOL_FOLDER,
   poolPath,
@@ -65,6 +66,10 @@ export function checkStore(store: Store): readonly Finding[] {
 }
 
 function checkRegistry(store: Store, collector: Collector): void {
+  for (const { uniqueid, source, target } of store.registry.handovers()) {
+    const [expected, found] = [ownerWord(target), ownerWord(source)];
+    collector.add("ST13", { field: "uniqueid", expected, found, other: uniqueid });
+  }
   const claims = new Map(store.registry.claims().map(({ uniqueid, owner }) => [uniqueid, owner]));
   const held = new Set<string>();
   for (const owner of store.owners()) {
@@ -73,6 +78,10 @@ function checkRegistry(store: Store, collector: Collector): void {
       const claim = claims.get(uniqueid);
       const found = claim === undefined ? "no one" : ownerWord(claim);
       if (found === ownerWord(owner)) continue;
+      // Made, renamed or deleted since the claims were read: it must still be so.
+      const now = store.registry.holder(uniqueid);
+      const isStill = rowsOf(store, owner).some((row) => row.uniqueid === uniqueid);
+      if (!isStill || (now !== undefined && ownerWord(now) === ownerWord(owner))) continue;
       collector.add("ST08", { field: "uniqueid", expected: ownerWord(owner), found, other: name });
     }
   }
@@ -152,6 +161,10 @@ function checkFolders(
     // A mailbox whose creation did not commit has messages at most; one that was moved away has a step.
     const isMoving = folder.pending().some(({ uniqueid }) => uniqueid === name);
     if (!isMoving) collector.add(hasIndex ? "ST02" : "ST04", { path: name });
+  }
+  for (const name of namesIn(join(folder.folder, ARRIVING_FOLDER))) {
+    const isMoving = folder.pending().some(({ uniqueid }) => uniqueid === name);
+    if (!isMoving) collector.add("ST04", { path: `${ARRIVING_FOLDER}/${name}` });
   }
   const graves = folder.read(tombstones);
   for (const { name, trash } of graves) {

@@ -7,6 +7,8 @@
  * kill must end the same as doing it once.
  */
 import { writeSync } from "node:fs";
+import type { Annotation } from "../../src/model/annotation.ts";
+import { applyCommand } from "../../src/places/store/apply.ts";
 import { collectOwner, collectStaging } from "../../src/places/store/gc.ts";
 import { allMailboxes, mailboxByName } from "../../src/places/store/mailbox_rows.ts";
 import { renameMailboxesIn } from "../../src/places/store/rename.ts";
@@ -15,6 +17,8 @@ import { deleteMailboxes, undeleteMailbox } from "../../src/places/store/trash.t
 import { apply, fill, message, NOW, record, stateOf } from "../support/store_fixture.ts";
 
 const INBOX = "user.fred";
+const GIVEN = "user.fred.Given";
+const OTHER = "user.anne";
 const DAY = 24 * 60 * 60;
 const owner = { kind: "user", userid: "fred" } as const;
 
@@ -31,6 +35,19 @@ export function prepare(store: Store): void {
   const old = [record(1, { expunged: true, lastUpdated: 1000, modseq: 50n }), record(2)];
   const two = `${INBOX}.Sub.Two`;
   apply(store, { state: stateOf(two, old), records: old });
+  fill(store, OTHER, 1);
+  // What goes to her: a message that fred's INBOX has too, one that nobody has, one that is expunged.
+  const given = [
+    record(1, { annotations: [note("hers")] }),
+    ...[record(2, {}, 50), record(3, { expunged: true })],
+  ];
+  const annotations = [note("of the folder")];
+  const state = stateOf(GIVEN, given, { annotations });
+  apply(store, { state, records: given }, [message(1), message(50), message(3)]);
+}
+
+function note(text: string): Annotation {
+  return { entry: "/comment", userid: "fred", modseq: 5n, value: Buffer.from(text) };
 }
 
 const inbox = [record(1), record(2), record(3)];
@@ -83,6 +100,14 @@ export const SCENARIOS: Readonly<Record<string, (store: Store) => void>> = {
     const isOwn = (name: string): boolean => name.startsWith(`${INBOX}.`);
     const requests = [{ from: `${INBOX}.Sub`, to: `${INBOX}.New`, tree: true }];
     renameMailboxesIn(folder, { requests, isOwn, now: NOW });
+  },
+  handover: (store) => {
+    if (store.make(owner).read((database) => mailboxByName(database, GIVEN)) === undefined) return;
+    const oldName = GIVEN;
+    const command = { kind: "rename", oldName, newName: `${OTHER}.Got`, partition: "p" } as const;
+    const staging = store.stage();
+    applyCommand(command, [], { store, staging, force: false });
+    staging.close();
   },
   delete: (store) => {
     store.make(owner).write((transaction) => {

@@ -8,9 +8,10 @@ import type {
   ApplyRename,
   ApplyUnannotation,
 } from "../../model/apply.ts";
-import { isInbox, type Owner, parseName } from "../../model/names.ts";
+import { isInbox, isValidName, type Owner, parseName } from "../../model/names.ts";
 import type { MailRecord } from "../../model/record.ts";
 import { type ApplyContext, applyMailbox } from "./apply_mailbox.ts";
+import { handOver } from "./handover.ts";
 import { ownerWord } from "./layout.ts";
 import {
   allMailboxes,
@@ -163,10 +164,8 @@ function rename(store: Store, command: ApplyRename): void {
   const { owner } = parseName(oldName);
   const isOwn = (name: string): boolean => ownerWord(parseName(name).owner) === ownerWord(owner);
   if (!isOwn(newName)) {
-    throw refusal(
-      "notSupported",
-      `Cannot rename ${oldName} to ${newName}: it belongs to another owner`,
-    );
+    renameToOther(store, command);
+    return;
   }
   if (oldName === newName) {
     withMailbox(store, oldName, (_, { database }, row) => {
@@ -180,6 +179,19 @@ function rename(store: Store, command: ApplyRename): void {
   if (folder === undefined) throw refusal("nonexistent", `There is no mailbox ${oldName}`);
   const requests = [{ from: oldName, to: newName, tree: false }];
   renameMailboxesIn(folder, { requests, isOwn, mayInbox: true, now: store.now(), partition });
+}
+
+/** Under both owners' locks; the target is made where there is none, as a user that was renamed. */
+function renameToOther(store: Store, { oldName, newName, partition }: ApplyRename): void {
+  const source = store.find(parseName(oldName).owner);
+  const row = source?.read((database) => mailboxByName(database, oldName));
+  if (source === undefined || row === undefined) {
+    throw refusal("nonexistent", `There is no mailbox ${oldName}`);
+  }
+  if (!isValidName(newName)) throw refusal("failed", `"${newName}" is no mailbox name`);
+  const target = store.make(parseName(newName).owner);
+  const request = { oldName, newName, partition, now: store.now() };
+  handOver(request, { source, target, registry: store.registry });
 }
 
 /** Marks records as expunged and leaves their modseq and times alone; unknown UIDs are passed over. */

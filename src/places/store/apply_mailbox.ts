@@ -388,7 +388,8 @@ function arrive(messages: readonly Message[], transaction: Transaction, uniqueid
   transaction.makeMailboxFolder(uniqueid);
   const byGuid = new Map(messages.map((message) => [message.guid, message]));
   admit([...byGuid.values()], transaction.pool);
-  for (const { uid, guid } of messages) placeMessage(guid, { uniqueid, uid }, transaction.pool);
+  for (const { uid, guid } of messages)
+    placeMessage(guid, { folder: uniqueid, uid }, transaction.pool);
 }
 
 function writeRow(

@@ -14,9 +14,8 @@ import { openDatabase } from "./sqlite.ts";
  * keeps (mailbox_rows.ts). `intermediate` mailboxes have no folder. `annot_variant` is the form of
  * SYNC_CRC_ANNOT that the mailbox's peer computes, where it is not that of the folder.
  */
-const SCHEMA = {
-  version: 1,
-  statements: `
+const SCHEMA = [
+  `
   CREATE TABLE about (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
   CREATE TABLE mailbox (
     uniqueid TEXT PRIMARY KEY,
@@ -70,7 +69,7 @@ const SCHEMA = {
     PRIMARY KEY (uniqueid, entry, userid)
   ) WITHOUT ROWID;
   ${REDO_SCHEMA}`,
-};
+];
 
 /** Opens the catalogue at `path`. */
 export function openCatalogue(path: string, options: { readonly create: boolean }): Database {

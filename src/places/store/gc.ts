@@ -9,8 +9,9 @@ import { AppError } from "../../core/errors.ts";
 import { hasBit, INTERNAL_FLAG } from "../../formats/cyrus/index_flags.ts";
 import { isGuid } from "../../model/guid.ts";
 import { namesIn, removeFile, statOf } from "./disk.ts";
-import { messageFile, POOL_FOLDER, STAGING_FOLDER } from "./layout.ts";
+import { ARRIVING_FOLDER, messageFile, POOL_FOLDER, STAGING_FOLDER } from "./layout.ts";
 import { allMailboxes, type MailboxRow, removeTombstone, tombstones } from "./mailbox_rows.ts";
+import { addGuids, buriedIndexes, forgetMailbox } from "./needed.ts";
 import { openImage } from "./open_image.ts";
 import type { OwnerFolder, Transaction } from "./owner_folder.ts";
 
@@ -86,22 +87,11 @@ function emptyTrash(folder: OwnerFolder, options: GcOptions): number {
       if (grave.deleted > options.now - options.retentionSeconds) continue;
       if (grave.trash !== "") step(grave.uniqueid, { kind: "erase", path: dirname(grave.trash) });
       removeTombstone(database, grave.number);
-      forget(database, grave.uniqueid);
+      forgetMailbox(database, grave.uniqueid);
       count++;
     }
     return count;
   });
-}
-
-/** Drops the rows of a mailbox that no longer exists in any form. */
-function forget(database: Transaction["database"], uniqueid: string): void {
-  const isLeft =
-    database.query("SELECT 1 FROM mailbox WHERE uniqueid = ?").get(uniqueid) !== null ||
-    database.query("SELECT 1 FROM tombstone WHERE uniqueid = ?").get(uniqueid) !== null;
-  if (isLeft) return;
-  for (const table of ["history", "annotation"]) {
-    database.query(`DELETE FROM ${table} WHERE uniqueid = ?`).run(uniqueid);
-  }
 }
 
 type CleanResult = Omit<GcResult, "unlinked" | "trash">;
@@ -110,18 +100,22 @@ type CleanResult = Omit<GcResult, "unlinked" | "trash">;
 function cleanFiles(folder: OwnerFolder, options: GcOptions): CleanResult {
   const skipped: string[] = [];
   const guids = new Set<string>();
-  let leftovers = removeOrphanFolders(folder, options);
+  let leftovers = removeOrphanFolders(folder, options) + removeArriving(folder);
   for (const row of foldersOf(folder)) {
     try {
       const { index } = openImage(folder, row);
-      for (const { guid, systemFlags } of index.records()) {
-        if (!hasBit(systemFlags, INTERNAL_FLAG.unlinked)) guids.add(guid);
-      }
+      addGuids(index, guids);
       leftovers += removeLateMessages(folder, row, { lastUid: index.header.lastUid, ...options });
     } catch (error) {
       if (!(error instanceof AppError)) throw error;
       skipped.push(error.message);
     }
+  }
+  try {
+    for (const index of buriedIndexes(folder)) addGuids(index, guids);
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    skipped.push(error.message);
   }
   if (skipped.length > 0) return { poolFiles: 0, poolBytes: 0, leftovers, skipped };
   return { ...cleanPool(folder, guids, options), leftovers, skipped };
@@ -145,6 +139,14 @@ function removeOrphanFolders(folder: OwnerFolder, options: GcOptions): number {
     count++;
   }
   return count;
+}
+
+/** What another owner's mailbox left that was not handed over: one that was has been moved in by now. */
+function removeArriving(folder: OwnerFolder): number {
+  const arriving = join(folder.folder, ARRIVING_FOLDER);
+  const names = namesIn(arriving);
+  for (const name of names) rmSync(join(arriving, name), { recursive: true });
+  return names.length;
 }
 
 /** Messages above the last UID: their transaction did not commit. */

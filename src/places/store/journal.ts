@@ -28,7 +28,7 @@ import {
   syncPath,
   writeFully,
 } from "./disk.ts";
-import { TRASH_FOLDER } from "./layout.ts";
+import { isUniqueid, TRASH_FOLDER } from "./layout.ts";
 
 /** What cyrus.index must look like for a write into it to be done: else somebody else replaced it. */
 export interface IndexFit {
@@ -53,7 +53,7 @@ export type RedoStep =
   | { readonly kind: "move"; readonly path: string; readonly target: string }
   /** A message removed; done already where it is absent. */
   | { readonly kind: "unlink"; readonly path: string }
-  /** A folder of the trash removed with all in it. */
+  /** A folder of the trash, or of a mailbox that went to another owner, removed with all in it. */
   | { readonly kind: "erase"; readonly path: string }
   /** A uniqueid given back to the store's registry. */
   | { readonly kind: "release"; readonly uniqueid: string };
@@ -263,7 +263,8 @@ function replayOne(step: RedoStep, context: ReplayContext): void {
   else if (step.kind === "unlink") {
     if (removeFile(path)) context.batch.folder(parent);
   } else {
-    assert(step.path.startsWith(`${TRASH_FOLDER}/`), `${step.path} is not in the trash`);
+    const mayGo = step.path.startsWith(`${TRASH_FOLDER}/`) || isUniqueid(step.path);
+    assert(mayGo, `${step.path} is neither in the trash nor a mailbox`);
     // What was moved out of the folder must be safe at its new place before the old one goes.
     context.batch.flush(context.folder);
     rmSync(path, { recursive: true, force: true });

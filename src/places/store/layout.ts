@@ -15,6 +15,8 @@ import type { Owner } from "../../model/names.ts";
 export const CATALOGUE_FILE = ".catalogue.sqlite";
 export const POOL_FOLDER = ".pool";
 export const TRASH_FOLDER = ".trash";
+/** Mailboxes that another owner is handing over, until their transaction commits. */
+export const ARRIVING_FOLDER = ".arriving";
 export const STAGING_FOLDER = ".staging";
 export const REGISTRY_FILE = "uniqueids.sqlite";
 export const SETTINGS_FILE = "bobbin.json";

@@ -33,6 +33,8 @@ export interface StoreContext {
   /** Seconds since 1970. */
   readonly now: () => number;
   readonly limits: Limits;
+  /** Ends what a killed process left of handovers that `folder` has a part in (handover.ts). */
+  readonly settleHandovers: (folder: OwnerFolder) => void;
 }
 
 /** The files of a mailbox that are read and written as wholes or in place. */
@@ -55,12 +57,14 @@ export class OwnerFolder {
   readonly owner: Owner;
   readonly folder: string;
   readonly database: Database;
+  readonly limits: Limits;
   readonly #context: StoreContext;
   readonly #path: string;
 
   private constructor(owner: Owner, folder: string, context: StoreContext) {
     this.owner = owner;
     this.folder = folder;
+    this.limits = context.limits;
     this.#context = context;
     this.#path = join(folder, CATALOGUE_FILE);
     this.database = openCatalogue(this.#path, { create: true });
@@ -123,6 +127,21 @@ export class OwnerFolder {
    * that `work` throws: then nothing has happened.
    */
   write<T>(work: (transaction: Transaction) => T): T {
+    this.#context.settleHandovers(this);
+    return this.commit((transaction) => {
+      if (this.hasHandovers())
+        throw new AppError("busy", `${ownerWord(this.owner)} is being changed`);
+      return work(transaction);
+    });
+  }
+
+  /** True where a mailbox is on its way from or to this owner, or was when its process was killed. */
+  hasHandovers(): boolean {
+    return this.#context.registry.handovers(this.owner).length > 0;
+  }
+
+  /** `write` without looking for handovers: what ends them uses it. */
+  commit<T>(work: (transaction: Transaction) => T): T {
     const result = writing(this.database, this.#path, () => {
       this.#settleLocked();
       const batch = new DurableBatch();

@@ -78,17 +78,17 @@ function tryLink(from: string, to: string): boolean {
 }
 
 /**
- * Brings a message of the pool into a mailbox folder as `uid.`. A file that is there already belongs
+ * Brings a message of the pool into a mailbox's `folder` (below the owner's) as `uid.`. A file that is there already belongs
  * to no record (the caller has looked): a killed transaction left it, and it stays only if it is the
  * very same inode.
  */
 export function placeMessage(
   guid: string,
-  target: { uniqueid: string; uid: number },
+  target: { readonly folder: string; readonly uid: number },
   context: PoolContext,
 ): void {
   const pooled = join(context.folder, poolPath(guid));
-  const folder = join(context.folder, target.uniqueid);
+  const folder = join(context.folder, target.folder);
   const path = join(folder, messageFile(target.uid));
   context.batch.folder(folder);
   try {

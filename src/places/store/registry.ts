@@ -2,7 +2,8 @@
  * `uniqueids.sqlite`: which owner holds a uniqueid, for the whole store. A uniqueid is claimed here
  * before the owner's transaction commits, so two owners can never both hold it; a claim that was left
  * by a killed process is found stale by looking into the owner's catalogue under its writer lock.
- * What belongs to no owner is kept here too: the annotations of the server as a whole.
+ * What belongs to no owner is kept here too: the annotations of the server as a whole, and which
+ * mailboxes are on their way from one owner to another.
  */
 import type { Database } from "bun:sqlite";
 import { join } from "node:path";
@@ -12,9 +13,8 @@ import type { Owner } from "../../model/names.ts";
 import { ownerOfWord, ownerWord, REGISTRY_FILE } from "./layout.ts";
 import { openDatabase, sqliteError, writing } from "./sqlite.ts";
 
-const SCHEMA = {
-  version: 1,
-  statements: `
+const SCHEMA = [
+  `
   CREATE TABLE claim (uniqueid TEXT PRIMARY KEY, owner TEXT NOT NULL) WITHOUT ROWID;
   CREATE TABLE annotation (
     entry TEXT NOT NULL,
@@ -22,11 +22,26 @@ const SCHEMA = {
     value BLOB NOT NULL,
     PRIMARY KEY (entry, userid)
   ) WITHOUT ROWID`,
-};
+  `
+  CREATE TABLE handover (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    uniqueid TEXT NOT NULL,
+    source TEXT NOT NULL,
+    target TEXT NOT NULL
+  )`,
+];
 
 export interface Claim {
   readonly uniqueid: string;
   readonly owner: Owner;
+}
+
+/** A mailbox on its way from one owner to another: begun, and not known to be over (handover.ts). */
+export interface Handover {
+  readonly number: number;
+  readonly uniqueid: string;
+  readonly source: Owner;
+  readonly target: Owner;
 }
 
 /** The registry of one store, open. */
@@ -62,6 +77,7 @@ export class Registry {
     if (before !== undefined && !isStale(before)) return before;
     return writing(this.#database, this.path, () => {
       const now = this.holder(uniqueid);
+      if (now !== undefined && ownerWord(now) === word) return undefined; // a handover has just ended
       if (now !== undefined && (before === undefined || ownerWord(now) !== ownerWord(before)))
         return now;
       this.#database.query("INSERT OR REPLACE INTO claim VALUES (?, ?)").run(uniqueid, word);
@@ -76,6 +92,57 @@ export class Registry {
         .query("DELETE FROM claim WHERE uniqueid = ? AND owner = ?")
         .run(uniqueid, ownerWord(owner));
     });
+  }
+
+  /** Makes `uniqueid` that of `owner`, whoever has it: both owners' writer locks are held. */
+  transfer(uniqueid: string, owner: Owner): void {
+    writing(this.#database, this.path, () => {
+      this.#database
+        .query("INSERT OR REPLACE INTO claim VALUES (?, ?)")
+        .run(uniqueid, ownerWord(owner));
+    });
+  }
+
+  /** Notes durably that `uniqueid` is about to go from one owner to another. Returns its number. */
+  beginHandover(handover: Omit<Handover, "number">): number {
+    const { uniqueid, source, target } = handover;
+    return writing(this.#database, this.path, () =>
+      Number(
+        this.#database
+          .query("INSERT INTO handover (uniqueid, source, target) VALUES (?, ?, ?)")
+          .run(uniqueid, ownerWord(source), ownerWord(target)).lastInsertRowid,
+      ),
+    );
+  }
+
+  /** Forgets a handover that is over. */
+  endHandover(number: number): void {
+    writing(this.#database, this.path, () => {
+      this.#database.query("DELETE FROM handover WHERE number = ?").run(number);
+    });
+  }
+
+  /** Handovers that are not over, the oldest first: those of `owner` on either side, or all. */
+  handovers(owner?: Owner): Handover[] {
+    interface Row {
+      readonly number: number;
+      readonly uniqueid: string;
+      readonly source: string;
+      readonly target: string;
+    }
+    try {
+      const word = owner === undefined ? null : ownerWord(owner);
+      return this.#database
+        .query<Row, [string | null]>(
+          "SELECT * FROM handover WHERE ?1 IS NULL OR source = ?1 OR target = ?1 ORDER BY number",
+        )
+        .all(word)
+        .map(({ number, uniqueid, source, target }) => {
+          return { number, uniqueid, source: this.#owner(source), target: this.#owner(target) };
+        });
+    } catch (error) {
+      throw sqliteError(error, this.path);
+    }
   }
 
   /** Every claim, by uniqueid. */

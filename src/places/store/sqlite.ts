@@ -40,15 +40,11 @@ export interface OpenOptions {
   readonly create: boolean;
 }
 
-/**
- * Opens a database of the store. With `schema` it is created or brought up to `version`
- * (PRAGMA user_version); one of a later version is refused.
- */
-export function openDatabase(
-  path: string,
-  schema: { readonly version: number; readonly statements: string },
-  options: OpenOptions,
-): Database {
+/** Statement n brings a database from version n (PRAGMA user_version) to n + 1; 0 is an empty one. */
+export type Schema = readonly string[];
+
+/** Opens a database of the store and brings it up to the last version of `schema`; a later one is refused. */
+export function openDatabase(path: string, schema: Schema, options: OpenOptions): Database {
   let database: Database | undefined;
   try {
     database = new Database(path, { create: options.create, readwrite: true, strict: true });
@@ -75,28 +71,19 @@ export function openDatabase(
   }
 }
 
-function bringUp(
-  database: Database,
-  path: string,
-  schema: { readonly version: number; readonly statements: string },
-): void {
-  if (versionOf(database) === schema.version) return;
+function bringUp(database: Database, path: string, schema: Schema): void {
+  if (versionOf(database) === schema.length) return;
   database.run("BEGIN IMMEDIATE");
   const version = versionOf(database); // another process may have been first
-  if (version === 0) {
-    database.run(schema.statements);
-    database.run(`PRAGMA user_version = ${schema.version}`);
-  }
+  for (const statements of schema.slice(version)) database.run(statements);
+  if (version < schema.length) database.run(`PRAGMA user_version = ${schema.length}`);
   database.run("COMMIT");
-  if (version !== 0 && version !== schema.version) {
-    throw new AppError(
-      "refused",
-      `Cannot use ${path}: its schema is ${version}, ours ${schema.version}`,
-      {
-        hint: "Use the release of Bobbin that wrote it, or a later one.",
-      },
-    );
-  }
+  if (version <= schema.length) return;
+  throw new AppError(
+    "refused",
+    `Cannot use ${path}: its schema is ${version}, ours ${schema.length}`,
+    { hint: "Use the release of Bobbin that wrote it, or a later one." },
+  );
 }
 
 function versionOf(database: Database): number {

@@ -6,6 +6,7 @@ import { DEFAULT_LIMITS, type Limits } from "../../core/limits.ts";
 import type { Owner } from "../../model/names.ts";
 import { openCatalogue } from "./catalogue.ts";
 import { namesIn, statOf } from "./disk.ts";
+import { settleHandovers } from "./handover.ts";
 import { CATALOGUE_FILE, nameOfFolder, ownerFolder, ownerOfWord, ownerWord } from "./layout.ts";
 import { OwnerFolder, type StoreContext } from "./owner_folder.ts";
 import { Registry } from "./registry.ts";
@@ -43,7 +44,9 @@ export class Store {
     // Two at least: a claim looks into another owner while one is being written.
     this.#openMax = Math.max(2, options.openOwners ?? OPEN_OWNERS);
     const { settings, registry, now, limits } = this;
-    this.#context = { root: this.root, settings, registry, now, limits };
+    const settle = (folder: OwnerFolder): void => settleHandovers(folder, this.#context);
+    const context = { root: this.root, settings, registry, now, limits };
+    this.#context = { ...context, settleHandovers: settle };
   }
 
   /** The folder of `owner`, or undefined where the store has none. */
@@ -60,6 +63,22 @@ export class Store {
   }
 
   #get(owner: Owner, options: { readonly create: boolean }): OwnerFolder | undefined {
+    const folder = this.#opened(owner, options);
+    if (folder?.hasHandovers() === true) this.#settleIfSound(folder);
+    return folder;
+  }
+
+  /** Whoever is at work on a handover now ends it; one that cannot be ended waits for fsck. */
+  #settleIfSound(folder: OwnerFolder): void {
+    try {
+      settleHandovers(folder, this.#context);
+    } catch (error) {
+      const codes: readonly string[] = ["busy", "io", "bad_data"];
+      if (!(error instanceof AppError) || !codes.includes(error.code)) throw error;
+    }
+  }
+
+  #opened(owner: Owner, options: { readonly create: boolean }): OwnerFolder | undefined {
     const word = ownerWord(owner);
     const known = this.#open.get(word);
     if (known !== undefined) {

@@ -124,15 +124,19 @@ class StorePlace implements WritablePlace {
     return outcomeOf(() => {
       const states: MailboxState[] = [];
       for (const uniqueid of new Set(uniqueids.filter(isUniqueid))) {
-        const owner = this.#store.registry.holder(uniqueid);
-        const folder = owner === undefined ? undefined : this.#store.find(owner);
-        const row = folder?.read((database) => mailboxById(database, uniqueid));
-        if (folder === undefined || row === undefined) continue;
-        const state = readState(folder, row);
+        // Opening the one who had it may show that another has it now.
+        const state = this.#byUniqueid(uniqueid) ?? this.#byUniqueid(uniqueid);
         if (state !== undefined) states.push(state);
       }
       return states;
     });
+  }
+
+  #byUniqueid(uniqueid: string): MailboxState | undefined {
+    const owner = this.#store.registry.holder(uniqueid);
+    const folder = owner === undefined ? undefined : this.#store.find(owner);
+    const row = folder?.read((database) => mailboxById(database, uniqueid));
+    return folder === undefined || row === undefined ? undefined : readState(folder, row);
   }
 
   sharedMailboxes(toplevel: string): Promise<Outcome<readonly MailboxState[]>> {
