@@ -72,6 +72,8 @@ export function dlistJson(value: DlistValue): unknown {
     }
     case "file":
       return { partition: value.partition, guid: value.guid, size: value.size };
+    case "atom":
+      return value.text;
     default:
       return textOf(value.bytes) ?? { base64: Buffer.from(value.bytes).toString("base64") };
   }

@@ -2,6 +2,8 @@
 
 const utf8Strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const utf8Encoder = new TextEncoder();
+/** A Buffer's `toString`, which takes any bytes: wrapping them first costs five times as much. */
+const toText: (this: Uint8Array, encoding: "latin1" | "hex") => string = Buffer.prototype.toString;
 
 /** A DataView over exactly the bytes of `bytes`. */
 export function viewOf(bytes: Uint8Array): DataView {
@@ -32,17 +34,17 @@ export function textOf(bytes: Uint8Array): string | undefined {
 
 /** Each byte as the character of the same number: lossless both ways, for text that is mostly ASCII. */
 export function latin1(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("latin1");
+  return toText.call(bytes, "latin1");
 }
 
 /** The inverse of `latin1`. */
-export function fromLatin1(text: string): Uint8Array {
+export function fromLatin1(text: string): Uint8Array<ArrayBuffer> {
   return Buffer.from(text, "latin1");
 }
 
 /** Lower-case hex. */
 export function hexOf(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("hex");
+  return toText.call(bytes, "hex");
 }
 
 /** An unsigned 32-bit number as 8 hex digits, the way checksums are shown. */

@@ -129,14 +129,13 @@ export function foldAnnotations(
   annotations: readonly Annotation[],
 ): VirtualFields & { readonly annotations: readonly Annotation[] } {
   if (annotations.length === 0) return { ...NO_VIRTUAL_FIELDS, annotations };
-  let fields = NO_VIRTUAL_FIELDS;
-  const real: Annotation[] = [];
+  const fields = { ...NO_VIRTUAL_FIELDS, annotations: [] as Annotation[] };
   for (const annotation of annotations) {
     const found = virtualFieldOf(annotation);
-    if (found === undefined) real.push(annotation);
-    else fields = { ...fields, ...found };
+    if (found === undefined) fields.annotations.push(annotation);
+    else Object.assign(fields, found);
   }
-  return { ...fields, annotations: real };
+  return fields;
 }
 
 function virtualFieldOf(annotation: Annotation): Partial<VirtualFields> | undefined {

@@ -195,6 +195,8 @@ function plain(value: DlistValue, key: string): unknown {
     case "string":
     case "flag":
       return latin1(value.bytes);
+    case "atom":
+      return value.text;
     case "list": {
       const items = value.items.map((item) => plain(item, key));
       // Annotations and flags are sets.

@@ -4,7 +4,7 @@
  * are case-sensitive, the first one counts, a kvlist may stand where a list is asked for
  * (sync-protocol.md 2.1). Unlike Cyrus, a number too big for its field is an error, not cut off.
  */
-import { latin1 } from "../../core/bytes.ts";
+import { fromLatin1, latin1 } from "../../core/bytes.ts";
 import { FormatError } from "../../core/errors.ts";
 import { type Guid, isGuid } from "../../model/guid.ts";
 import type { DlistKvlist, DlistValue } from "./value.ts";
@@ -46,6 +46,7 @@ export function itemsOf(value: DlistValue | undefined, key: string): readonly Dl
 /** The bytes of a string or flag; throws FieldError for anything else, NIL included. */
 export function bytesOf(value: DlistValue | undefined, key: string): Uint8Array {
   if (value?.kind === "string" || value?.kind === "flag") return value.bytes;
+  if (value?.kind === "atom") return fromLatin1(value.text);
   throw new FieldError(key, "a string");
 }
 
@@ -101,8 +102,8 @@ export function guidOf(value: DlistValue | undefined, key: string): Guid {
 function smallNumber(bytes: Uint8Array): number | undefined {
   if (bytes.length === 0 || bytes.length > 15) return undefined;
   let number = 0;
-  for (const byte of bytes) {
-    const digit = byte - 0x30;
+  for (let at = 0; at < bytes.length; at++) {
+    const digit = (bytes[at] ?? 0) - 0x30;
     if (digit < 0 || digit > 9) return undefined;
     number = number * 10 + digit;
   }

@@ -4,7 +4,13 @@
  */
 import { assert, unreachable } from "../../core/assert.ts";
 import { concat, fromLatin1, latin1 } from "../../core/bytes.ts";
-import type { DlistEntry, DlistFile, DlistValue } from "./value.ts";
+import {
+  type DlistEntry,
+  type DlistFile,
+  type DlistValue,
+  INLINE_BYTES,
+  isAtomText,
+} from "./value.ts";
 
 export interface PrintOptions {
   /**
@@ -13,9 +19,6 @@ export interface PrintOptions {
    */
   readonly from: "client" | "server";
 }
-
-/** From this length on a string is a literal whatever it holds. */
-const INLINE_BYTES = 1024;
 
 const SAFE = 0;
 const QUOTED_ONLY = 1;
@@ -76,6 +79,9 @@ class Output {
       case "flag":
         this.text(latin1(value.bytes));
         break;
+      case "atom":
+        this.text(value.text);
+        break;
       case "string":
         this.string(value.bytes);
         break;
@@ -107,6 +113,12 @@ class Output {
     this.text(form === QUOTED_ONLY || text === "NIL" ? `"${text}"` : text);
   }
 
+  /** Text that is most often an atom. */
+  name(latin1Text: string): void {
+    if (isAtomText(latin1Text)) this.text(latin1Text);
+    else this.string(fromLatin1(latin1Text));
+  }
+
   #list(items: readonly DlistValue[]): void {
     let mark = "(";
     for (const item of items) {
@@ -121,7 +133,7 @@ class Output {
     let mark = "%(";
     for (const entry of entries) {
       this.text(mark);
-      this.string(fromLatin1(entry.name));
+      this.name(entry.name);
       this.text(" ");
       this.value(entry.value);
       mark = " ";
@@ -131,11 +143,12 @@ class Output {
 
   fileHead(file: DlistFile): void {
     this.text("%{");
-    this.string(fromLatin1(file.partition));
+    this.name(file.partition);
     this.text(` ${file.guid} ${file.size}}\r\n`);
   }
 
   finish(): Uint8Array<ArrayBuffer> {
+    if (this.#parts.length === 0) return fromLatin1(this.#text);
     this.#flush();
     return concat(this.#parts);
   }
@@ -155,8 +168,8 @@ function formOf(bytes: Uint8Array): number {
   if (bytes.length === 0) return QUOTED_ONLY;
   if (bytes.length >= INLINE_BYTES) return LITERAL_ONLY;
   let form = SAFE;
-  for (const byte of bytes) {
-    const needed = FORM_OF_BYTE[byte] ?? LITERAL_ONLY;
+  for (let at = 0; at < bytes.length; at++) {
+    const needed = FORM_OF_BYTE[bytes[at] ?? 0] ?? LITERAL_ONLY;
     if (needed > form) form = needed;
   }
   return form;

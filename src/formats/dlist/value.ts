@@ -55,7 +55,19 @@ export interface DlistFile {
   readonly content?: Uint8Array;
 }
 
-export type DlistValue = DlistNil | DlistString | DlistFlag | DlistList | DlistKvlist | DlistFile;
+/**
+ * A string or flag made here, from text that is printed as it stands. No parser gives one: to a reader it is a
+ * string. Most of what is printed is this, and needs no bytes of its own.
+ */
+export interface DlistAtom {
+  readonly kind: "atom";
+  /** Latin1, fewer than 1024 safe characters, not `NIL`. */
+  readonly text: string;
+}
+
+export type DlistValue =
+  | (DlistNil | DlistString | DlistFlag | DlistAtom)
+  | (DlistList | DlistKvlist | DlistFile);
 
 export const NIL: DlistNil = { kind: "nil" };
 
@@ -64,24 +76,35 @@ export function dlistString(content: Uint8Array | string): DlistString {
   return { kind: "string", bytes: typeof content === "string" ? utf8(content) : content };
 }
 
+/** From this length on a string is a literal whatever it holds. */
+export const INLINE_BYTES = 1024;
+
+const SAFE_TEXT = /^[!#$&'+-Z[\]-z|}~]+$/;
+
+/** True for text that is printed as it stands: neither in quotes nor as a literal. */
+export function isAtomText(text: string): boolean {
+  return text.length < INLINE_BYTES && text !== "NIL" && SAFE_TEXT.test(text);
+}
+
 /** A string whose characters are bytes: names and other text that was decoded with `latin1`. */
-export function dlistLatin1(text: string): DlistString {
-  return { kind: "string", bytes: fromLatin1(text) };
+export function dlistLatin1(text: string): DlistString | DlistAtom {
+  return isAtomText(text) ? { kind: "atom", text } : { kind: "string", bytes: fromLatin1(text) };
 }
 
 /** An unsigned number or a date in decimal; a negative one as 2^64-n, the way Cyrus prints it. */
-export function dlistNumber(value: number | bigint): DlistString {
-  return dlistLatin1(value < 0 ? BigInt.asUintN(64, BigInt(value)).toString() : value.toString());
+export function dlistNumber(value: number | bigint): DlistAtom {
+  const text = value < 0 ? BigInt.asUintN(64, BigInt(value)).toString() : value.toString();
+  return { kind: "atom", text };
 }
 
 /** 16 lower-case hex digits. */
-export function dlistHex(value: bigint): DlistString {
-  return dlistLatin1(BigInt.asUintN(64, value).toString(16).padStart(16, "0"));
+export function dlistHex(value: bigint): DlistAtom {
+  return { kind: "atom", text: BigInt.asUintN(64, value).toString(16).padStart(16, "0") };
 }
 
 /** A flag from its name with the backslash; it must be safe as an atom. */
-export function dlistFlag(name: string): DlistFlag {
-  return { kind: "flag", bytes: fromLatin1(name) };
+export function dlistFlag(name: string): DlistAtom {
+  return { kind: "atom", text: name };
 }
 
 export function dlistList(items: readonly DlistValue[]): DlistList {

@@ -11,7 +11,7 @@ import {
   printHeaderFile,
 } from "../../../src/formats/cyrus/header_file.ts";
 import { parseIndexHeader } from "../../../src/formats/cyrus/index_header.ts";
-import { dlistLatin1, dlistList, NIL } from "../../../src/formats/dlist/value.ts";
+import { dlistList, dlistString, NIL } from "../../../src/formats/dlist/value.ts";
 import { crc32 } from "../../../src/hash/crc32.ts";
 import { parseAcl } from "../../../src/model/acl.ts";
 import { fixturePath } from "../../support/fixtures.ts";
@@ -274,7 +274,7 @@ describe("printHeaderFile()", () => {
   });
 
   test("writes a name history behind what Cyrus knows", () => {
-    const history = dlistList([dlistLatin1("user.old"), dlistLatin1("1700000000"), NIL]);
+    const history = dlistList([dlistString("user.old"), dlistString("1700000000"), NIL]);
     const others = [{ name: "XHISTORY", value: history }];
     const header = { ...BLANK_HEADER_FILE, type: "e", name: "user.new", uniqueid: "id", others };
     expect(textOf(header)).toBe("%(T e N user.new I id XHISTORY (user.old 1700000000 NIL))\n");

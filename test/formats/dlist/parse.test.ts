@@ -18,6 +18,8 @@ function plain(value: DlistValue): unknown {
       return latin1(value.bytes);
     case "flag":
       return { flag: latin1(value.bytes) };
+    case "atom":
+      return { atom: value.text };
     case "list":
       return value.items.map(plain);
     case "kvlist":

@@ -79,6 +79,14 @@ describe("printValue()", () => {
     expect(printed(dlistString(content))).toBe(text);
   });
 
+  test("printValue() prints text as it prints the bytes of that text", () => {
+    const texts = Array.from({ length: 256 }, (_, byte) => String.fromCharCode(byte));
+    for (const text of [...texts, "", "NIL", "a b", "x".repeat(1023), "x".repeat(1024)]) {
+      const bytes = fromLatin1(text);
+      expect(printed(dlistLatin1(text))).toBe(printed({ kind: "string", bytes }));
+    }
+  });
+
   test("printValue() marks a client's literals with a plus", () => {
     expect(printed(dlistString("100%"), "client")).toBe("{4+}\r\n100%");
   });
