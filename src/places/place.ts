@@ -131,6 +131,8 @@ export interface IncomingMessage {
   readonly guid: Guid;
   /** Bytes that will follow. */
   readonly size: number;
+  /** The sender has found that the bytes are what `guid` says: who only passes them on need not hash them again. */
+  readonly isVerified?: boolean;
 }
 
 /** Takes the bytes of one message. Exactly `size` bytes are written before `end`, or `abort` is called. */

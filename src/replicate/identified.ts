@@ -5,9 +5,8 @@
  */
 import { classifyUuid } from "../formats/cyrus/uuid.ts";
 import type { Guid } from "../model/guid.ts";
-import type { MailboxState, RecordSource } from "../model/mailbox.ts";
-import { type Outcome, ok } from "../model/outcome.ts";
-import type { MailRecord } from "../model/record.ts";
+import type { RecordSource } from "../model/mailbox.ts";
+import { type Outcome, ok, refused } from "../model/outcome.ts";
 import { sha1Of } from "../places/message_hash.ts";
 import type { MailboxReading, MessageAddress, Place } from "../places/place.ts";
 
@@ -28,9 +27,14 @@ export function identified(place: Place): Place {
       const reading = await place.readMailbox(name);
       return reading.kind === "refused" ? reading : identify(reading.value, place, originals);
     },
-    message: (address) => {
-      const guid = originals.get(keyOf(address));
-      return place.message(guid === undefined ? address : { ...address, guid });
+    message: async (address) => {
+      const original = originals.get(keyOf(address));
+      if (original === undefined) return place.message(address);
+      const there = { ...address, guid: original };
+      const guid = await hashOf(there, place);
+      if (guid === undefined || guid === address.guid) return place.message(there);
+      const where = `message ${address.uid} of ${address.mailbox}`;
+      return refused("damaged", `The SHA-1 of ${where} was ${address.guid} and is ${guid}`);
     },
     annotations: (name) => place.annotations(name),
     quota: (root) => place.quota(root),
@@ -53,22 +57,20 @@ async function identify(
   for await (const batch of records.batches()) {
     for (const record of batch) {
       if (classifyUuid(record.guid) === undefined || record.unlinked === true) continue;
-      const guid = await hashOf(record, state, place);
+      const { uniqueid, name: mailbox, partition } = state;
+      const { uid, guid: original } = record;
+      const guid = await hashOf({ mailbox, uniqueid, partition, uid, guid: original }, place);
       if (guid === undefined) continue;
-      guids.set(record.uid, guid);
-      originals.set(keyOf({ uniqueid: state.uniqueid, uid: record.uid }), record.guid);
+      guids.set(uid, guid);
+      originals.set(keyOf({ uniqueid, uid }), original);
     }
   }
   if (guids.size === 0) return ok(reading);
   return ok({ state: { ...state, syncCrc: 0 }, records: withGuids(records, guids) });
 }
 
-async function hashOf(
-  { uid, guid }: MailRecord,
-  { uniqueid, name: mailbox, partition }: MailboxState,
-  place: Place,
-): Promise<Guid | undefined> {
-  const content = await place.message({ mailbox, uniqueid, partition, uid, guid });
+async function hashOf(address: MessageAddress, place: Place): Promise<Guid | undefined> {
+  const content = await place.message(address);
   if (content.kind === "refused") return undefined; // sending it says why
   const hash = sha1Of();
   for await (const chunk of content.value.chunks()) hash.update(chunk);

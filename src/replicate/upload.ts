@@ -8,9 +8,12 @@ import type { MessageAddress, MessageContent, Place, PlaceSession } from "../pla
 
 /** GUIDs in one RESERVE: what Cyrus' own client sends at most. */
 const RESERVE_GUIDS = 8192;
-/** A batch is sent when it has as many messages or bytes. */
-const BATCH_MESSAGES = 512;
-const BATCH_BYTES = 8 * 1024 * 1024;
+/**
+ * A batch is sent when it has as many messages or bytes: about what the socket takes, for while a batch is read nothing
+ * is written.
+ */
+const BATCH_MESSAGES = 128;
+const BATCH_BYTES = 1024 * 1024;
 
 /** A message that is to be at the target. */
 export interface WantedMessage {
@@ -127,7 +130,7 @@ async function gather(content: MessageContent): Promise<Uint8Array[]> {
 
 async function sendBatch(batch: Batch, { session, partition, sent }: Upload): Promise<void> {
   for (const { guid, size, chunks } of batch.messages) {
-    const writer = session.stage({ partition, guid, size });
+    const writer = session.stage({ partition, guid, size, isVerified: true });
     try {
       for await (const chunk of "chunks" in chunks ? chunks.chunks() : chunks) {
         const waiting = writer.write(chunk);

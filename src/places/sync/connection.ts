@@ -7,7 +7,6 @@ import { isIP, connect as netConnect, type Socket } from "node:net";
 import type { Duplex, Readable, Writable } from "node:stream";
 import { connect as tlsConnect } from "node:tls";
 import { constants, createDeflateRaw, createInflateRaw, type DeflateRaw } from "node:zlib";
-import { concat } from "../../core/bytes.ts";
 import { AppError } from "../../core/errors.ts";
 
 /** What makes a certificate good. */
@@ -32,7 +31,9 @@ export interface ConnectOptions {
 /** Bytes that are read ahead of who asks for them. */
 const READ_AHEAD_BYTES = 1024 * 1024;
 /** Bytes gathered before they are written. */
-const WRITE_BEHIND_BYTES = 64 * 1024;
+const WRITE_BEHIND_BYTES = 256 * 1024;
+/** Pieces from here on are written as they are: gathering would cost a copy and save little. */
+const WRITTEN_ALONE_BYTES = 64 * 1024;
 const LAST_BYTES_MS = 2_000;
 
 export class Connection {
@@ -48,8 +49,9 @@ export class Connection {
   #ended = false;
   #failed: Error | undefined;
   #wake: (() => void) | undefined;
-  #pending: Uint8Array[] = [];
-  #pendingBytes = 0;
+  /** Where small pieces are gathered; a new one after each write, for the system may still read the old. */
+  #gathered = Buffer.alloc(0);
+  #gatheredBytes = 0;
 
   private constructor(socket: Socket, options: ConnectOptions) {
     this.#where = `${options.host}:${options.port}`;
@@ -95,14 +97,29 @@ export class Connection {
 
   /** Queues bytes, which must not change any more; the promise, if there is one, must be waited for. */
   write(bytes: Uint8Array): Promise<void> | undefined {
-    this.#pending.push(bytes);
-    this.#pendingBytes += bytes.length;
-    return this.#pendingBytes >= WRITE_BEHIND_BYTES ? this.#drain() : undefined;
+    if (bytes.length >= WRITTEN_ALONE_BYTES) {
+      const before = this.#writeGathered();
+      return before === undefined ? this.#write(bytes) : before.then(() => this.#write(bytes));
+    }
+    const room = this.#gathered.length - this.#gatheredBytes;
+    if (bytes.length <= room) {
+      this.#gather(bytes);
+      return undefined;
+    }
+    const writing = this.#writeGathered();
+    this.#gathered = Buffer.allocUnsafeSlow(WRITE_BEHIND_BYTES);
+    this.#gather(bytes);
+    return writing;
+  }
+
+  #gather(bytes: Uint8Array): void {
+    this.#gathered.set(bytes, this.#gatheredBytes);
+    this.#gatheredBytes += bytes.length;
   }
 
   /** Sends everything queued. */
   async flush(): Promise<void> {
-    await this.#drain();
+    await this.#writeGathered();
     const deflate = this.#deflate;
     if (deflate === undefined || this.#ended) return;
     await new Promise<void>((resolve) => deflate.flush(constants.Z_SYNC_FLUSH, () => resolve()));
@@ -225,13 +242,20 @@ export class Connection {
     clearTimeout(timer);
   }
 
-  async #drain(): Promise<void> {
-    const bytes = concat(this.#pending);
-    this.#pending = [];
-    this.#pendingBytes = 0;
+  #writeGathered(): Promise<void> | undefined {
+    if (this.#gatheredBytes === 0) return undefined;
+    const bytes = this.#gathered.subarray(0, this.#gatheredBytes);
+    // What is left of it is used on: a flush after each small command needs no new memory.
+    this.#gathered = this.#gathered.subarray(this.#gatheredBytes);
+    this.#gatheredBytes = 0;
+    return this.#write(bytes);
+  }
+
+  /** Writes, and waits while the server does not take it. */
+  async #write(bytes: Uint8Array): Promise<void> {
     const output = this.#output;
     if (this.#ended) throw this.#gone();
-    if (bytes.length === 0 || output.write(bytes)) return;
+    if (output.write(bytes)) return;
     const socket = this.#socket;
     const isStuck = await new Promise<boolean>((resolve) => {
       const settle = (stuck: boolean) => {

@@ -1,7 +1,7 @@
 /**
  * APPLY MESSAGE: messages on their way to a server, in batches of bounded number and bytes, none of them held but small
- * ones. A message's SHA-1 is found before the server hears of a small one, and while a large one is under way:
- * Cyrus believes what it is told and ends its process over it later (sync-protocol.md 2.4, 5.5).
+ * ones. Unless the sender has done so, a message's SHA-1 is found before the server hears of a small one, and while a
+ * large one is under way: Cyrus believes what it is told and ends its process over it later (sync-protocol.md 2.4, 5.5).
  */
 import { assert } from "../../core/assert.ts";
 import { utf8 } from "../../core/bytes.ts";
@@ -67,7 +67,8 @@ export class Upload {
     const { guid, size } = message;
     if (size === 0) return this.#refusing(refused("notSupported", `Message ${guid} has no bytes`));
     if (this.#options.isStaged(message)) return NOWHERE;
-    return size <= HELD_BYTES ? this.#held(message) : this.#streaming(message);
+    const isKnown = message.isVerified === true;
+    return isKnown || size > HELD_BYTES ? this.#streaming(message) : this.#held(message);
   }
 
   /** Ends the command that is under way, if there is one. Throws AppError when the server has gone. */
@@ -127,12 +128,12 @@ export class Upload {
 
   #streaming(message: IncomingMessage): MessageWriter {
     const { dialogue } = this.#options;
-    const hash = sha1Of();
+    const hash = message.isVerified === true ? undefined : sha1Of();
     let opening = this.#openFile(message);
     let length = 0;
     return {
       write: (bytes) => {
-        hash.update(bytes);
+        hash?.update(bytes);
         length += bytes.length;
         const first = opening;
         opening = undefined;
@@ -140,7 +141,7 @@ export class Upload {
       },
       end: () => {
         assert(length === message.size, `message ${message.guid} has as many bytes as announced`);
-        if (!this.#isRight(message, hash)) this.#isPoisoned = true;
+        if (hash !== undefined && !this.#isRight(message, hash)) this.#isPoisoned = true;
         return this.#endFile(opening);
       },
       abort: () => {
