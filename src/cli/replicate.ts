@@ -162,6 +162,10 @@ async function runAll(owners: AsyncGenerator<Owner, void>, run: Run): Promise<Co
   totals.failedUsers = refusals.length;
   const unheld = notCompared(source.holds, reading.holds);
   if (unheld.length > 0) env.output.talk(`Not held by both places: ${unheld.join(", ")}`);
+  if (flags.mirror === true && !reading.holds.userList) {
+    const what = "users and shared mailboxes that only it has stay";
+    env.output.talk(`${reading.locator} cannot list what it has: ${what}`);
+  }
   tellTotals(totals, run);
   return {
     exit: exitFor(totals, refusals, flags),

@@ -45,6 +45,8 @@ export interface Holds {
   readonly internaldateNsec: boolean;
   readonly savedates: boolean;
   readonly threadIds: boolean;
+  /** XCONVMODSEQ of any mailbox, as given; a Cyrus has it where it has conversations, and never below DELETED. */
+  readonly conversationModseqs: boolean;
   /** Keywords a mailbox can have; 0 = system flags only. */
   readonly keywords: number;
   /** Of messages. */

@@ -17,8 +17,12 @@ export function notCompared(left: Holds, right: Holds): string[] {
   if (left.keywords !== right.keywords) names.push("keywords");
   const [ours, theirs] = [new Set(left.quotas), new Set(right.quotas)];
   const single = [...ours.symmetricDifference(theirs)];
-  return [...names.filter((name) => name !== "userList"), ...single.map((name) => `quota ${name}`)];
+  const told = names.filter((name) => !UNTOLD.has(name));
+  return [...told, ...single.map((name) => `quota ${name}`)];
 }
+
+/** The one is no mail, the other is compared where both say it. */
+const UNTOLD: ReadonlySet<string> = new Set(["userList", "conversationModseqs"]);
 
 type FactName = Exclude<keyof Holds, "keywords" | "quotas">;
 
@@ -36,6 +40,7 @@ const FACT_TABLE: Readonly<Record<FactName, true>> = {
   internaldateNsec: true,
   savedates: true,
   threadIds: true,
+  conversationModseqs: true,
   annotations: true,
   mailboxAnnotations: true,
   acls: true,

@@ -17,7 +17,10 @@ const OPTIONAL = [
   ...(["raclmodseq", "usergroups", "createdmodseq", "foldermodseq"] as const),
 ];
 
-/** The state that the target is to have: `ours`, but for what the source cannot know. */
+/** What a Cyrus raises by itself, at a rename or where somebody else's ACL changes, and never lowers. */
+const RISING = ["xconvmodseq", "raclmodseq", "foldermodseq"] as const;
+
+/** The state that the target is to have: `ours`, but for what the source cannot know, or the target not take back. */
 export function stateToSend(ours: MailboxState, context: StateContext): MailboxState {
   const { holds, theirs, partition } = context;
   if (theirs === undefined) return { ...ours, partition: ours.acl === null ? null : partition };
@@ -26,9 +29,16 @@ export function stateToSend(ours: MailboxState, context: StateContext): MailboxS
       (field) => [field, theirs[field]],
     ),
   );
+  const risen = Object.fromEntries(
+    RISING.flatMap((field) => {
+      const [own, other] = [ours[field], theirs[field]];
+      return own !== undefined && other !== undefined && other > own ? [[field, other]] : [];
+    }),
+  );
   return {
     ...ours,
     ...kept,
+    ...risen,
     partition: theirs.partition,
     ...(!holds.uniqueids && { uniqueid: theirs.uniqueid }),
     ...(!holds.acls && { acl: theirs.acl }),
@@ -42,9 +52,8 @@ export function stateToSend(ours: MailboxState, context: StateContext): MailboxS
   };
 }
 
-/** `ours` for a target that keeps records of its own: numbers only ever rise, and no sum can be told. */
+/** What is to be sent to a target that keeps records of its own: numbers only ever rise, and no sum can be told. */
 export function stateBeside(ours: MailboxState, theirs: MailboxState): MailboxState {
-  const { xconvmodseq, raclmodseq } = ours;
   return {
     ...ours,
     ...{ syncCrc: 0, syncCrcAnnot: 0 },
@@ -52,10 +61,6 @@ export function stateBeside(ours: MailboxState, theirs: MailboxState): MailboxSt
     highestmodseq: larger(ours.highestmodseq, theirs.highestmodseq),
     uidvalidity: Math.max(ours.uidvalidity, theirs.uidvalidity),
     recentUid: Math.max(ours.recentUid, theirs.recentUid),
-    ...(xconvmodseq !== undefined && {
-      xconvmodseq: larger(xconvmodseq, theirs.xconvmodseq ?? 0n),
-    }),
-    ...(raclmodseq !== undefined && { raclmodseq: larger(raclmodseq, theirs.raclmodseq ?? 0n) }),
   };
 }
 
@@ -93,7 +98,8 @@ export function differingFields(
   compare(holds.uidvalidity, ["uidvalidity"]);
   compare(holds.mailboxDetails, ["recentUid", "recentTime", "pop3LastLogin"]);
   compare(holds.mailboxDetails, said("pop3ShowAfter"));
-  compare(holds.modseqs, [...said("xconvmodseq"), ...saidByBoth("foldermodseq", "raclmodseq")]);
+  compare(holds.modseqs, saidByBoth("foldermodseq", "raclmodseq"));
+  compare(holds.modseqs, (holds.conversationModseqs ? said : saidByBoth)("xconvmodseq"));
   if (holds.mailboxDetails && ours.options !== theirs.options) names.push("options");
   if (holds.acls && (ours.acl ?? "") !== (theirs.acl ?? "")) names.push("acl");
   if (holds.mailboxAnnotations && !sameAnnotations(ours.annotations, theirs.annotations)) {

@@ -97,9 +97,6 @@ async function replicateOnce(
   const theirs = await readOwnerState(target, owner, ours.value.mailboxes);
   if (theirs.kind === "refused") return theirs;
   const who = ownerName(owner);
-  if (mode === "mirror" && owner.kind === "shared" && !target.holds.userList) {
-    return refused("notSupported", `${target.locator} cannot list what it has below ${who}`);
-  }
   if (isNobody(ours.value) && isNobody(theirs.value)) {
     return refused("nonexistent", `There is no ${who} at ${source.locator}`);
   }

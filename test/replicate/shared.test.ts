@@ -67,9 +67,17 @@ describe("replicateOwner() of shared mailboxes", () => {
     expect(granted(await target.mailboxes(["news.old", newName]))).toHaveLength(1);
   });
 
-  test("does not mirror where it cannot see what would have to go", async () => {
-    const mirrored = await replicate(NEWS, { source, target }, { mode: "mirror" });
-    expect(mirrored.outcome).toMatchObject({ kind: "refused", reason: "notSupported" });
+  test("mirrors what the source has, and leaves what it cannot see", async () => {
+    await put(server.place, "news.unseen", [record(3)]);
+    await told();
+    await put(source, "news.old", [record(2, { modseq: 9n, expunged: true })]);
+    const { outcome, ...rest } = await replicate(NEWS, { source, target }, { mode: "mirror" });
+    granted(outcome);
+    expect(rest).toEqual({ ...NOTHING_DONE, steps: ["mailbox news.old"] });
+    expect(granted(await target.mailboxes(["news.unseen"]))).toHaveLength(1);
+  });
+
+  test("cannot come from a place that does not list them", async () => {
     const backwards = await replicate(NEWS, { source: target, target: source });
     expect(backwards.outcome).toMatchObject({ kind: "refused", reason: "notSupported" });
   });

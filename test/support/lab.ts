@@ -1,5 +1,5 @@
 /** Real, isolated Cyrus servers on loopback (test/support/cyrus-lab), where Cyrus is installed. */
-import { chmodSync, existsSync, readFileSync } from "node:fs";
+import { chmodSync, existsSync, readFileSync, statfsSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { tempDir } from "./temp_dir.ts";
@@ -49,8 +49,26 @@ export interface StormResult {
 }
 
 /** Starts an instance with these options of `lab up`. */
-export async function labUp(...options: readonly string[]): Promise<Lab> {
-  const folder = join(tempDir("lab"), "server");
+export function labUp(...options: readonly string[]): Promise<Lab> {
+  return labUpIn(tempDir("lab"), options);
+}
+
+const MEMORY = "/dev/shm";
+const ROOM_BYTES = 2 * 1024 ** 3;
+
+/** The same in memory, where there is room: Cyrus syncs each change, and a lab is thrown away. */
+export function labUpInMemory(...options: readonly string[]): Promise<Lab> {
+  return labUpIn(hasMemory() ? tempDir("lab", MEMORY) : tempDir("lab"), options);
+}
+
+function hasMemory(): boolean {
+  if (!existsSync(MEMORY)) return false;
+  const { bavail, bsize } = statfsSync(MEMORY);
+  return bavail * bsize > ROOM_BYTES;
+}
+
+async function labUpIn(parent: string, options: readonly string[]): Promise<Lab> {
+  const folder = join(parent, "server");
   chmodSync(join(folder, ".."), 0o755); // the cyrus user must be able to enter it
   const base = await freePorts(4);
   await lab("up", folder, "--base-port", String(base), ...options);
@@ -74,6 +92,33 @@ export async function labUp(...options: readonly string[]): Promise<Lab> {
       await lab("down", folder);
     },
   };
+}
+
+/** Says `commands` to a service of the lab as `user`; `{{text}}` is a literal. Throws if one is refused. */
+export async function talkTo(
+  { folder }: Lab,
+  service: "imap" | "sieve",
+  user: string,
+  commands: readonly string[] = [],
+): Promise<string> {
+  const lines = commands.map((line) => `${line.replaceAll("\\", "\\\\")}\n`).join("");
+  const child = Bun.spawn(["bash", LAB, "talk", folder, service, user], {
+    ...({ stdin: new Blob([lines]), stdout: "pipe", stderr: "pipe" } as const),
+  });
+  const said = await new Response(child.stdout).text();
+  if ((await child.exited) !== 0) throw new Error(`${lines}${said}`);
+  return said;
+}
+
+/** Has the server read names with dots between their parts (`unixhierarchysep: no`), or with slashes again. */
+export async function changeNames(lab: Lab, unixhierarchysep: "yes" | "no"): Promise<void> {
+  await lab.down();
+  const conf = readFileSync(lab.conf, "utf8");
+  writeFileSync(
+    lab.conf,
+    conf.replace(/^unixhierarchysep: .*/m, `unixhierarchysep: ${unixhierarchysep}`),
+  );
+  await lab.run("up");
 }
 
 /** What Cyrus wrote to syslog. */

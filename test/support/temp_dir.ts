@@ -9,9 +9,9 @@ import { join } from "node:path";
 
 const made: string[] = [];
 
-/** A fresh empty folder under the system's temporary folder, removed when the test run ends. */
-export function tempDir(name = "test"): string {
-  const path = mkdtempSync(join(tmpdir(), `bobbin-${name}-`));
+/** A fresh empty folder under the system's temporary folder or `parent`, removed when the test run ends. */
+export function tempDir(name = "test", parent = tmpdir()): string {
+  const path = mkdtempSync(join(parent, `bobbin-${name}-`));
   made.push(path);
   return path;
 }

@@ -39,6 +39,7 @@ const HOLDS: Holds = {
   internaldateNsec: true,
   savedates: true,
   threadIds: true,
+  conversationModseqs: true,
   keywords: 128,
   annotations: true,
   mailboxAnnotations: true,

@@ -30,6 +30,7 @@ const HOLDS: Holds = {
   internaldateNsec: true,
   savedates: true,
   threadIds: true,
+  conversationModseqs: true,
   keywords: 128,
   annotations: true,
   mailboxAnnotations: false,

@@ -40,7 +40,14 @@ import { type Range, scanDump } from "./scan.ts";
 const HOLDS: Holds = {
   ...{ userList: true, uniqueids: true, uidvalidity: true, uids: true, modseqs: true },
   ...{ lastUpdated: true, tombstones: true, deletedMailboxes: true, internaldates: true },
-  ...{ internaldateNsec: true, savedates: true, threadIds: true, keywords: 128, annotations: true },
+  ...{
+    internaldateNsec: true,
+    savedates: true,
+    threadIds: true,
+    conversationModseqs: true,
+    keywords: 128,
+    annotations: true,
+  },
   ...{ mailboxAnnotations: true, acls: true, mailboxDetails: true, seen: true },
   ...{ subscriptions: true, sieveFiles: true, quotas: QUOTA_RESOURCES },
 };

@@ -46,6 +46,7 @@ export function holdsOf(peer: Peer, sieveFiles: boolean): Holds {
     internaldateNsec: isAtLeast(peer, 3, 13),
     savedates: since32,
     threadIds: since25,
+    conversationModseqs: peer.software === "bobbin",
     ...{ keywords: 128, annotations: since25, mailboxAnnotations: since25, acls: true },
     ...{ mailboxDetails: true, seen: true, subscriptions: true, sieveFiles, quotas },
   };
