@@ -1,6 +1,7 @@
 /** The protocol of a session, but for what commands do to mail. */
 import { afterEach, describe, expect, test } from "bun:test";
-import { readdirSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { networkInterfaces } from "node:os";
 import { makeClientFinal, makeClientFirst } from "../../src/formats/sasl/scram.ts";
 import { Csync } from "../support/csync.ts";
 import { type TestServer, type TestServerOptions, testServer } from "../support/serve.ts";
@@ -172,7 +173,50 @@ describe("AUTHENTICATE", () => {
   );
 });
 
+describe("a plain password", () => {
+  const outside = Object.values(networkInterfaces())
+    .flat()
+    .find((one) => one?.family === "IPv4" && !one.internal)?.address;
+  if (outside === undefined) console.warn("SKIPPED: PLAIN from elsewhere: there is only loopback");
+  const all = "0.0.0.0";
+
+  test.skipIf(outside === undefined)("is taken from elsewhere under TLS only", async () => {
+    const host = outside ?? "";
+    const server = await serve({ host: all, settings: { tls: TEST_TLS } });
+    const { client, banner } = await Csync.open(server.port, { host });
+    clients.push(client);
+    expect(banner.data[0]).toBe("SASL SCRAM-SHA-256");
+    expect((await client.command(`AUTHENTICATE PLAIN ${PLAIN}`)).status).toBe(
+      "NO no mechanism available",
+    );
+    expect((await client.startTls()).data[0]).toBe("SASL SCRAM-SHA-256 PLAIN");
+    expect((await client.command(`AUTHENTICATE PLAIN ${PLAIN}`)).status).toStartWith("OK ");
+  });
+
+  test.skipIf(outside === undefined)("is taken from anywhere if that is allowed", async () => {
+    const server = await serve({ host: all, settings: { allowPlaintext: true } });
+    const { client, banner } = await Csync.open(server.port, { host: outside ?? "" });
+    clients.push(client);
+    expect(banner.data[0]).toBe("SASL SCRAM-SHA-256 PLAIN");
+    expect((await client.command(`AUTHENTICATE PLAIN ${PLAIN}`)).status).toStartWith("OK ");
+  });
+});
+
 describe("before sign-in", () => {
+  test("bytes that come while a password is checked end the session", async () => {
+    const gate = Promise.withResolvers<void>();
+    const server = await serve({ sleep: () => gate.promise });
+    const client = await stranger(server);
+    client.send(`AUTHENTICATE PLAIN ${PLAIN}\r\n`);
+    await Bun.sleep(50);
+    client.send("APPLY UNUSER admin\r\n");
+    await Bun.sleep(50);
+    gate.resolve();
+    expect((await client.reply()).status).toBe("* Fatal error: bytes after AUTHENTICATE");
+    expect((await client.reply()).status).toBe("closed");
+    expect(server.log.join()).not.toContain("Signed in");
+  });
+
   test("GET and APPLY are refused and swallowed with their literals and files", async () => {
     const server = await serve();
     const client = await stranger(server);
@@ -371,6 +415,65 @@ describe("a disk that is nearly full", () => {
     room = 1000;
     expect((await client.command(message)).status).toBe("OK success");
     expect((await client.command(mailbox("bob"))).status).toBe("OK success");
+  });
+});
+
+describe("what is damaged", () => {
+  const message = "Subject: x\r\n\r\nhello\r\n";
+  const guid = new Bun.CryptoHasher("sha1").update(message).digest("hex");
+  const file = `%{p ${guid} ${message.length}}\r\n${message}`;
+  const mailbox = (name: string) =>
+    `APPLY MAILBOX %(UNIQUEID id-${name} MBOXNAME user.${name} SYNC_CRC 0 SYNC_CRC_ANNOT 0 LAST_UID 1 ` +
+    "HIGHESTMODSEQ 2 RECENTUID 0 RECENTTIME 0 LAST_APPENDDATE 0 POP3_LAST_LOGIN 0 POP3_SHOW_AFTER 0 " +
+    `UIDVALIDITY 1 PARTITION p ACL "" OPTIONS "" RECORD (%(UID 1 MODSEQ 2 LAST_UPDATED 5 FLAGS () ` +
+    `INTERNALDATE 5 SIZE ${message.length} GUID ${guid})))`;
+  const fetch = `GET FETCH %(MBOXNAME user.fred PARTITION p UNIQUEID id-fred GUID ${guid} UID 1)`;
+
+  /** Turns a bit of a file round. */
+  function damage(path: string, at: number): void {
+    const bytes = readFileSync(path);
+    bytes[at] = (bytes[at] ?? 0) ^ 1;
+    writeFileSync(path, bytes);
+  }
+
+  test("is not served, and stands in the log with mailbox and reason", async () => {
+    const server = await serve();
+    const client = await admin(server);
+    for (const name of ["fred", "eve"]) {
+      expect((await client.command(`APPLY MESSAGE (${file})`)).status).toBe("OK success");
+      expect((await client.command(mailbox(name))).status).toBe("OK success");
+    }
+    const folder = `${server.root}/user/f/fred`;
+    damage(`${folder}/id-fred/1.`, 3); // a hard link of the one in the pool
+    expect(await client.command(fetch)).toEqual({ data: ["MESSAGE NIL"], status: "OK success" });
+    expect(server.log.at(-1)).toMatch(
+      /error Message is damaged and not served .*account=admin .*mailbox=user.fred uid=1 guid=\w+ why=/,
+    );
+    damage(`${folder}/id-fred/cyrus.index`, 200); // in the one record
+    expect(await client.command("GET FULLMAILBOX user.fred")).toEqual({
+      data: [],
+      status: "NO Stored data is damaged",
+    });
+    damage(`${folder}/id-fred/cyrus.index`, 20); // in the header
+    for (const line of [
+      "GET FULLMAILBOX user.fred",
+      "GET MAILBOXES (user.fred)",
+      mailbox("fred"),
+    ]) {
+      expect(await client.command(line)).toEqual({ data: [], status: "NO Stored data is damaged" });
+      expect(server.log.at(-1)).toMatch(
+        /error Refused a command .*peer=127.0.0.1 account=admin command=.* reason=damaged .*why=".*CRC/,
+      );
+    }
+    // All or nothing: a client would take a mailbox that is left out for deleted.
+    expect(await client.command("GET USER fred")).toEqual({
+      data: [],
+      status: "NO Stored data is damaged",
+    });
+    expect(server.log.join("\n")).toMatch(
+      /error Mailbox is damaged and not served .*user=fred mailbox=user\/fred why=".*CRC/,
+    );
+    expect((await client.command("GET USER eve")).status).toBe("OK success");
   });
 });
 

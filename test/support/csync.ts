@@ -73,6 +73,11 @@ export class Csync {
     }
   }
 
+  /** Sends bytes as they stand, also where the connection is compressed. */
+  sendRaw(bytes: Uint8Array): void {
+    if (!this.#closed) this.#socket.write(bytes);
+  }
+
   /** Reads up to the next status line. */
   async reply(): Promise<Reply> {
     const data: string[] = [];

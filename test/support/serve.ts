@@ -29,6 +29,8 @@ export interface TestServerOptions {
   readonly level?: LogLevel;
   /** 127.0.0.1 without it. */
   readonly host?: string;
+  /** How wrong passwords are held back; not at all without it. */
+  readonly sleep?: (ms: number) => Promise<void>;
 }
 
 let accounts: Promise<Accounts> | undefined;
@@ -49,7 +51,7 @@ async function makeAll(): Promise<Accounts> {
 }
 
 /** An account whose hash is quickly checked: a suite signs in hundreds of times. */
-async function cheapAccount(name: string, allow: readonly string[]): Promise<Account> {
+export async function cheapAccount(name: string, allow: readonly string[]): Promise<Account> {
   const cost = { algorithm: "argon2id", memoryCost: 8, timeCost: 1 } as const;
   const salt = new Uint8Array(16);
   return {
@@ -72,7 +74,7 @@ export async function testServer(options: TestServerOptions = {}): Promise<TestS
   const server = await startServer({
     place,
     accounts: () => known,
-    sleep: () => Promise.resolve(),
+    sleep: options.sleep ?? (() => Promise.resolve()),
     log: makeLog({
       sink: (line) => log.push(line),
       form: "text",

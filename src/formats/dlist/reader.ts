@@ -58,11 +58,13 @@ const WORD_BYTES = 128;
 const TAIL_BYTES = 32;
 const ENDS_WITH_LITERAL = /[ {](\d{1,10})\+?\}\r?$/;
 
+const NOTHING: Uint8Array = new Uint8Array();
+
 /** One direction of a connection. */
 export class DlistReader {
   readonly #options: ReaderOptions;
   #limits: DlistLimits;
-  #chunk: Uint8Array = new Uint8Array();
+  #chunk = NOTHING;
   #at = 0;
   #state: State = "words";
   #words: string[] = [];
@@ -100,7 +102,12 @@ export class DlistReader {
     this.#at = 0;
     for (;;) {
       const event = this.#next();
-      if (event === undefined) return;
+      if (event === undefined) {
+        // A client that is silent from here on does not keep what it sent last in memory.
+        this.#chunk = NOTHING;
+        this.#at = 0;
+        return;
+      }
       yield event;
     }
   }
@@ -249,6 +256,9 @@ export class DlistReader {
   /** A line that cannot be read: what is left of it is eaten, then it is reported. */
   #fail(error: DlistError): LineEvent | undefined {
     this.#result = { kind: "malformed", words: this.#words, error };
+    // What is eaten need not be kept, however long it takes to its end.
+    this.#line = [];
+    this.#parser = undefined;
     this.#tail = "";
     this.#skip = error.skip;
     if (error.lineEnded) return this.#reset();

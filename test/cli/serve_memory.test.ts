@@ -1,0 +1,125 @@
+/** How much memory `bobbin serve`, as built, takes at most: many clients, and some that mean harm. */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { constants, deflateRawSync } from "node:zlib";
+import type { Subprocess } from "bun";
+import { noAccounts, writeAccounts } from "../../src/server/accounts.ts";
+import { bobbin, bobbinPath } from "../support/cli.ts";
+import { Csync } from "../support/csync.ts";
+import { cheapAccount } from "../support/serve.ts";
+import { guidOf, message } from "../support/store_fixture.ts";
+import { verifyStore } from "../support/store_verify.ts";
+import { tempDir } from "../support/temp_dir.ts";
+
+const isLong = process.env["BOBBIN_TEST_SIZE"] === "long";
+const IDLE = 100;
+const BUSY = 20;
+const MESSAGES = isLong ? 250 : 25;
+const MESSAGE_BYTES = 30_000;
+const MEMORY_MIB = 250;
+
+describe("bobbin serve", () => {
+  const folder = tempDir("serve-memory");
+  const store = `${folder}/store`;
+  let child: Subprocess<"ignore", "pipe", "inherit">;
+  let port = 0;
+
+  beforeAll(async () => {
+    expect((await bobbin(["store", "init", store])).exit).toBe(0);
+    const admin = await cheapAccount("admin", ["*"]);
+    writeAccounts(`${folder}/users`, { ...noAccounts(), byName: new Map([["admin", admin]]) });
+    const command = [bobbinPath(), "serve", store, "--users-file", `${folder}/users`, "--json"];
+    child = Bun.spawn([...command, "--quiet", "--listen", "127.0.0.1:0"], {
+      stdin: "ignore",
+      stdout: "pipe",
+      stderr: "inherit",
+    });
+    const { value } = await child.stdout.getReader().read();
+    port = Number(/:(\d+)"/.exec(new TextDecoder().decode(value))?.[1]);
+  });
+
+  afterAll(() => {
+    child.kill("SIGKILL");
+  });
+
+  function peakMib(): number {
+    const status = readFileSync(`/proc/${child.pid}/status`, "latin1");
+    return Number(/VmHWM:\s*(\d+) kB/.exec(status)?.[1] ?? 0) / 1024;
+  }
+
+  /** The server is well: it answers a new client soon. */
+  async function answers(): Promise<void> {
+    const client = await Csync.signedIn(port);
+    expect((await client.command("NOOP")).status).toBe("OK Noop completed");
+    client.close();
+  }
+
+  test("keeps little of what strangers send", async () => {
+    const strangers = await Promise.all(
+      Array.from({ length: 100 }, async () => (await Csync.open(port)).client),
+    );
+    const chunk = new Uint8Array(256 * 1024).fill(120);
+    for (let count = 0; count < 12; count++) {
+      for (const client of strangers) client.send(chunk);
+      await Bun.sleep(5);
+    }
+    await answers();
+    for (const client of strangers) client.close();
+    expect(peakMib()).toBeLessThan(MEMORY_MIB);
+  });
+
+  test("reads a megabyte that inflates to a gigabyte as it is wanted", async () => {
+    // Zeros in raw deflate, ended on a byte without being the last block: it may be sent again and again.
+    const zeros = deflateRawSync(new Uint8Array(64 * 1024 * 1024), {
+      finishFlush: constants.Z_FULL_FLUSH,
+    });
+    const strangers: Csync[] = [];
+    for (let count = 0; count < 16; count++) {
+      const { client } = await Csync.open(port);
+      strangers.push(client);
+      await client.compress();
+      client.sendRaw(zeros);
+    }
+    await Bun.sleep(200);
+    await answers();
+    for (const client of strangers) client.close();
+    expect(peakMib()).toBeLessThan(MEMORY_MIB);
+  });
+
+  test(`holds ${IDLE} idle and ${BUSY} busy sessions in ${MEMORY_MIB} MiB`, async () => {
+    const idle: Csync[] = [];
+    for (let count = 0; count < IDLE; count++) idle.push(await Csync.signedIn(port));
+    const busy = await Promise.all(Array.from({ length: BUSY }, () => Csync.signedIn(port)));
+    await Promise.all(busy.map((client, number) => fill(client, `user${number}`)));
+    for (const client of idle) {
+      expect((await client.command("NOOP")).status).toBe("OK Noop completed");
+    }
+    if (isLong) console.log(`${IDLE} idle, ${BUSY} busy: ${peakMib().toFixed(0)} MiB at most`);
+    expect(peakMib()).toBeLessThan(MEMORY_MIB);
+    for (const client of [...idle, ...busy]) client.close();
+    child.kill("SIGTERM");
+    expect(await child.exited).toBe(0);
+    expect(Object.keys(verifyStore(store))).toHaveLength(BUSY);
+  });
+});
+
+/** Brings one user with an INBOX. */
+async function fill(client: Csync, user: string): Promise<void> {
+  const records: string[] = [];
+  for (let uid = 1; uid <= MESSAGES; uid++) {
+    const bytes = message(uid, MESSAGE_BYTES);
+    const guid = guidOf(bytes);
+    client.send(`APPLY MESSAGE (%{default ${guid} ${bytes.length}}\r\n`);
+    client.send(bytes);
+    expect((await client.command(")")).status).toBe("OK success");
+    records.push(
+      `%(UID ${uid} MODSEQ 2 LAST_UPDATED 1700000000 FLAGS () INTERNALDATE 1700000000 ` +
+        `SIZE ${bytes.length} GUID ${guid})`,
+    );
+  }
+  const line =
+    `APPLY MAILBOX %(UNIQUEID id-${user} MBOXNAME user.${user} SYNC_CRC 0 SYNC_CRC_ANNOT 0 ` +
+    `LAST_UID ${MESSAGES} HIGHESTMODSEQ 2 RECENTUID 0 RECENTTIME 0 LAST_APPENDDATE 0 POP3_LAST_LOGIN 0 ` +
+    `UIDVALIDITY 1 PARTITION default ACL "" OPTIONS "" RECORD (${records.join(" ")}))`;
+  expect((await client.command(line)).status).toBe("OK success");
+}
