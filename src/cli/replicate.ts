@@ -139,8 +139,9 @@ async function runAll(owners: AsyncGenerator<Owner, void>, run: Run): Promise<Co
     ...{ failures: 0, messages: 0, bytes: 0 },
   };
   const refusals: AppError[] = [];
+  const broken: AppError[] = [];
   await replicateOwners(
-    owners,
+    untilBroken(owners, (error) => broken.push(error)),
     { source, target: reading, open: target && (() => target.openSession()) },
     {
       mode: flags.mirror === true ? "mirror" : "merge",
@@ -159,6 +160,7 @@ async function runAll(owners: AsyncGenerator<Owner, void>, run: Run): Promise<Co
       },
     },
   );
+  for (const { message, code } of broken) env.output.error(message, { code });
   totals.failedUsers = refusals.length;
   const unheld = notCompared(source.holds, reading.holds);
   if (unheld.length > 0) env.output.talk(`Not held by both places: ${unheld.join(", ")}`);
@@ -168,9 +170,26 @@ async function runAll(owners: AsyncGenerator<Owner, void>, run: Run): Promise<Co
   }
   tellTotals(totals, run);
   return {
-    exit: exitFor(totals, refusals, flags),
+    exit: broken.length > 0 ? EXIT.partial : exitFor(totals, refusals, flags),
     summary: { ...totals, notCompared: unheld, dryRun: target === undefined },
   };
+}
+
+/** The list up to where it breaks off: whoever stands before that is brought all the same. */
+async function* untilBroken(
+  owners: AsyncGenerator<Owner, void>,
+  tell: (error: AppError) => void,
+): AsyncGenerator<Owner, void> {
+  let listed = 0;
+  try {
+    for await (const owner of owners) {
+      listed += 1;
+      yield owner;
+    }
+  } catch (error) {
+    if (!(error instanceof AppError) || listed === 0) throw error;
+    tell(error);
+  }
 }
 
 function errorOf(result: Outcome<ReplicateResult> | AppError): AppError | undefined {

@@ -17,6 +17,8 @@ export interface ManyOptions {
   readonly bytesPerSecond: number | undefined;
   /** An owner who takes longer fails; what was brought stays. */
   readonly timeoutMs: number | undefined;
+  /** An owner is begun again so often when the connection is lost; the pause doubles from `firstMs` on. */
+  readonly retries?: { readonly count: number; readonly firstMs: number };
   readonly events: (owner: Owner) => ReplicateEvents;
   /** An owner is done; an error is what his places have thrown. */
   readonly done: (owner: Owner, result: Outcome<ReplicateResult> | AppError) => void;
@@ -30,7 +32,7 @@ export interface Ends {
   readonly open: WritablePlace["openSession"] | undefined;
 }
 
-/** Brings all `owners`, `jobs` at a time. Only bugs are thrown. */
+/** Brings all `owners`, `jobs` at a time. Only bugs are thrown, and what the list of owners throws, after the others. */
 export async function replicateOwners(
   owners: AsyncGenerator<Owner, void>,
   ends: Ends,
@@ -38,16 +40,28 @@ export async function replicateOwners(
 ): Promise<void> {
   const pace = pacer(options.bytesPerSecond);
   const worker = async (): Promise<void> => {
-    const held: { session: PlaceSession | undefined } = { session: undefined };
+    const held: Held = { session: undefined, isGone: false };
     try {
       for (let next = await owners.next(); next.done !== true; next = await owners.next()) {
-        options.done(next.value, await replicateOne(next.value, { ends, options, pace, held }));
+        options.done(
+          next.value,
+          await replicatePersistently(next.value, { ends, options, pace, held }),
+        );
       }
     } finally {
       await held.session?.close();
     }
   };
-  await Promise.all(Array.from({ length: options.jobs }, worker));
+  const ended = await Promise.allSettled(Array.from({ length: options.jobs }, worker));
+  for (const one of ended) if (one.status === "rejected") throw one.reason;
+}
+
+const RETRIES = { count: 4, firstMs: 500 };
+
+interface Held {
+  session: PlaceSession | undefined;
+  /** The last owner was given up: a peer that is gone is not waited for each time. */
+  isGone: boolean;
 }
 
 interface Job {
@@ -55,7 +69,24 @@ interface Job {
   readonly options: ManyOptions;
   readonly pace: (bytes: number) => Promise<void>;
   /** The worker's session, kept from one owner to the next. */
-  readonly held: { session: PlaceSession | undefined };
+  readonly held: Held;
+}
+
+/** Begins again with a new session when the connection is lost: what is there already is not sent twice. */
+async function replicatePersistently(
+  owner: Owner,
+  job: Job,
+): Promise<Outcome<ReplicateResult> | AppError> {
+  const { held } = job;
+  const { count, firstMs } = job.options.retries ?? RETRIES;
+  for (let attempt = 0; ; attempt++) {
+    const result = await replicateOne(owner, job);
+    const isLost = result instanceof AppError && result.code === "unreachable";
+    if (!isLost) held.isGone = false;
+    else if (attempt >= count) held.isGone = true;
+    if (!isLost || held.isGone) return result;
+    await Bun.sleep(firstMs * 2 ** attempt);
+  }
 }
 
 async function replicateOne(

@@ -54,6 +54,34 @@ describe("bobbin dlist FILE", () => {
     expect((await bobbin(["ls", `dump:${path}`, "bob"])).exit).toBe(65);
   }, 60_000);
 
+  test("a cut dump brings who was complete before the cut, and says so with exit code 2", async () => {
+    const path = await dumpOfTwo();
+    const whole = readFileSync(path);
+    writeFileSync(path, whole.subarray(0, whole.indexOf("MBOXNAME user.bob")));
+    const { root } = newStore();
+    const run = await bobbin(["replicate", "--all", "--from", `dump:${path}`, "--to", root]);
+    expect([run.exit, run.stderr]).toEqual([2, expect.stringMatching(/is damaged at byte \d+/)]);
+    expect((await bobbin(["ls", root, "anne"])).stdout).toContain("user/anne");
+    const alone = await bobbin(["replicate", "bob", "--from", `dump:${path}`, "--to", root]);
+    expect([alone.exit, alone.stderr]).toEqual([65, expect.stringMatching(/is damaged at byte/)]);
+    expect((await bobbin(["ls", root, "bob"])).exit).toBe(66);
+    expect((await bobbin(["fsck", root])).exit).toBe(0);
+  }, 60_000);
+
+  test("a dump goes through a pipe, with what is said of it on stderr", async () => {
+    const { root, store } = newStore();
+    fill(store, "user.anne", 3);
+    store.close();
+    const piped = newStore();
+    const command =
+      `"$B" replicate anne --from "$A" --to dump:- | ` +
+      `"$B" replicate --all --from dump:- --to "$C" && "$B" diff "$A" "$C" --deep`;
+    const env = { ...process.env, A: root, B: bobbinPath(), C: piped.root };
+    const child = Bun.spawn(["bash", "-o", "pipefail", "-c", command], { env, stdout: "pipe", stderr: "ignore" });
+    expect(await new Response(child.stdout).text()).toContain("1 user, 1 mailbox: 0 differences");
+    expect(await child.exited).toBe(0);
+  }, 60_000);
+
   test("bobbin dlist prints a telemetry log and finds what cannot be read in it", async () => {
     const path = `${tempDir("log")}/csync-1`;
     writeFileSync(
