@@ -1,7 +1,8 @@
 /**
  * Jobs: the work that the main thread hands to worker threads. A job table names the kinds and gives
  * each its handler; request and result cross the thread boundary by structured clone, so they are plain
- * data. This file holds the worker's side and how errors travel; `pool.ts` holds the main thread's side.
+ * data. This file holds the worker's side and how errors travel; `job_thread.ts` and `pool.ts` hold the main
+ * thread's side.
  */
 import { parentPort } from "node:worker_threads";
 import { assert, BugError } from "../core/assert.ts";
@@ -13,7 +14,33 @@ export type JobTable = Readonly<Record<string, (request: any) => unknown>>;
 
 export type Kind<Table extends JobTable> = keyof Table & string;
 export type Request<Table extends JobTable, K extends Kind<Table>> = Parameters<Table[K]>[0];
-export type Result<Table extends JobTable, K extends Kind<Table>> = Awaited<ReturnType<Table[K]>>;
+export type Result<Table extends JobTable, K extends Kind<Table>> = Unmoved<
+  Awaited<ReturnType<Table[K]>>
+>;
+
+const MOVED = Symbol("moved");
+
+/** A handler's result, and the buffers in it that are handed over instead of copied. */
+export interface Moved<Value> {
+  readonly [MOVED]: readonly ArrayBuffer[];
+  readonly value: Value;
+}
+
+type Unmoved<Value> = Value extends Moved<infer Inner> ? Inner : Value;
+
+/** What a handler returns to give `buffers` away with its result: the thread cannot use them any more. */
+export function moved<Value>(value: Value, buffers: readonly ArrayBuffer[]): Moved<Value> {
+  return { [MOVED]: buffers, value };
+}
+
+function isMoved(result: unknown): result is Moved<unknown> {
+  return typeof result === "object" && result !== null && MOVED in result;
+}
+
+/** A handler's result as its submitter gets it. */
+export function unmoved(result: unknown): unknown {
+  return isMoved(result) ? result.value : result;
+}
 
 /** What the pool sends to a worker. */
 export interface JobMessage {
@@ -47,16 +74,20 @@ export function serveJobs(table: JobTable): void {
   const port = parentPort;
   assert(port !== null, "jobs are served in a worker thread only");
   port.on("message", (message: JobMessage) => {
-    void answer(table, message).then((reply) => port.postMessage(reply));
+    void answer(table, message).then(({ reply, buffers }) => port.postMessage(reply, buffers));
   });
 }
 
-async function answer(table: JobTable, message: JobMessage): Promise<JobReply> {
-  const { id } = message;
+async function answer(
+  table: JobTable,
+  { id, kind, request }: JobMessage,
+): Promise<{ readonly reply: JobReply; readonly buffers: ArrayBuffer[] }> {
   try {
-    return { id, ok: true, result: await handlerOf(table, message.kind)(message.request) };
+    const result = await handlerOf(table, kind)(request);
+    const buffers = isMoved(result) ? [...result[MOVED]] : [];
+    return { reply: { id, ok: true, result: unmoved(result) }, buffers };
   } catch (error) {
-    return { id, ok: false, error: carryError(error) };
+    return { reply: { id, ok: false, error: carryError(error) }, buffers: [] };
   }
 }
 

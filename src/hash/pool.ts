@@ -4,17 +4,16 @@
  */
 import { availableParallelism } from "node:os";
 import { setImmediate, setTimeout as sleep } from "node:timers/promises";
-import { Worker } from "node:worker_threads";
 import { assert, BugError } from "../core/assert.ts";
+import { JobThread } from "./job_thread.ts";
 import {
   handlerOf,
   type JobMessage,
-  type JobReply,
   type JobTable,
   type Kind,
   type Request,
   type Result,
-  restoreError,
+  unmoved,
 } from "./jobs.ts";
 import { idleShareSince, processorTimes } from "./processors.ts";
 
@@ -62,7 +61,7 @@ export function inlinePool<Table extends JobTable>(table: Table): JobPool<Table>
       const job = last.then(async () => {
         // Handlers are mostly synchronous: signals, timers and progress get their turn here.
         await setImmediate();
-        return handlerOf(table, kind)(request);
+        return unmoved(await handlerOf(table, kind)(request));
       });
       last = job.catch(() => undefined); // the submitter has the error; the next job is none the worse
       // The table's types say what its handler returns for this kind.
@@ -107,16 +106,15 @@ export function pacedPool<Table extends JobTable>(pool: JobPool<Table>): JobPool
 }
 
 interface Job {
-  readonly message: JobMessage;
+  readonly message: Omit<JobMessage, "id">;
   readonly resolve: (result: unknown) => void;
   readonly reject: (error: Error) => void;
 }
 
 interface Thread {
-  readonly worker: Worker;
+  readonly jobs: JobThread<JobTable>;
   /** Counted from 0 in the order of spawning: says what kind of job it does rather than others. */
   readonly number: number;
-  readonly running: Map<number, Job>;
 }
 
 export interface PoolOptions {
@@ -144,7 +142,6 @@ export class WorkerPool<Table extends JobTable> implements JobPool<Table> {
   #waiting: (() => void)[] = [];
   #growing: NodeJS.Timeout | undefined;
   #spawned = 0;
-  #submitted = 0;
   #unanswered = 0;
   #closed = false;
 
@@ -161,7 +158,7 @@ export class WorkerPool<Table extends JobTable> implements JobPool<Table> {
     assert(!this.#closed, "a job was submitted to a closed pool");
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
     if (!this.#kinds.includes(kind)) this.#kinds.push(kind);
-    this.#queue.push({ message: { id: ++this.#submitted, kind, request }, resolve, reject });
+    this.#queue.push({ message: { kind, request }, resolve, reject });
     this.#unanswered++;
     this.#dispatch();
     return promise as Promise<Result<Table, K>>; // the worker serves the same table
@@ -179,25 +176,35 @@ export class WorkerPool<Table extends JobTable> implements JobPool<Table> {
     this.#closed = true;
     clearTimeout(this.#growing);
     const threads = [...this.#threads];
-    for (const thread of threads) this.#lose(thread, "the pool was closed");
+    const ended = threads.map((thread) => thread.jobs.close("the pool was closed"));
     for (const job of this.#queue.splice(0)) this.#settle(() => job.reject(closedError(job)));
-    await Promise.all(threads.map((thread) => thread.worker.terminate()));
+    await Promise.all(ended);
   }
 
   /** Hands queued jobs to the threads with the least to do. */
   #dispatch(): void {
     while (this.#queue.length > 0) {
       let thread = this.#leastBusy();
-      const busy = thread?.running.size ?? Number.POSITIVE_INFINITY;
+      const busy = thread?.jobs.running ?? Number.POSITIVE_INFINITY;
       if (busy > 0 && this.#threads.size < this.#atOnce) thread = this.#spawn();
       else if (busy >= JOBS_PER_WORKER) break;
       const job = thread && this.#take(thread);
       if (thread === undefined || job === undefined) return;
-      if (thread.running.size === 0) thread.worker.ref();
-      thread.running.set(job.message.id, job);
-      thread.worker.postMessage(job.message);
+      this.#run(job, thread);
     }
     if (this.#queue.length > 0) this.#growSoon();
+  }
+
+  #run(job: Job, thread: Thread): void {
+    const { kind, request } = job.message;
+    const settle = (answer: () => void): void => {
+      this.#settle(answer);
+      if (!this.#closed) this.#dispatch();
+    };
+    thread.jobs.submit(kind, request).then(
+      (result) => settle(() => job.resolve(result)),
+      (error: Error) => settle(() => job.reject(error)),
+    );
   }
 
   #take(thread: Thread): Job | undefined {
@@ -220,50 +227,20 @@ export class WorkerPool<Table extends JobTable> implements JobPool<Table> {
   #leastBusy(): Thread | undefined {
     let best: Thread | undefined;
     for (const thread of this.#threads) {
-      if (best === undefined || thread.running.size < best.running.size) best = thread;
+      if (best === undefined || thread.jobs.running < best.jobs.running) best = thread;
     }
     return best;
   }
 
   #spawn(): Thread {
-    const worker = new Worker(this.#url);
-    const thread: Thread = { worker, number: this.#spawned++, running: new Map() };
-    this.#threads.add(thread);
-    worker.on("message", (reply: JobReply) => this.#answered(thread, reply));
-    worker.on("error", (error: unknown) => {
-      const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
-      this.#lose(thread, stack);
-      this.#dispatch();
-    });
-    worker.on("exit", (code: number) => {
-      this.#lose(thread, `it exited with code ${code}`);
+    const onLost = (): void => {
+      this.#threads.delete(thread);
       if (!this.#closed) this.#dispatch();
-    });
+    };
+    const jobs = new JobThread<JobTable>(this.#url, { onLost });
+    const thread: Thread = { jobs, number: this.#spawned++ };
+    this.#threads.add(thread);
     return thread;
-  }
-
-  #answered(thread: Thread, reply: JobReply): void {
-    const job = thread.running.get(reply.id);
-    if (job === undefined) return; // given up already
-    thread.running.delete(reply.id);
-    // An idle thread does not keep the process alive.
-    if (thread.running.size === 0) thread.worker.unref();
-    this.#settle(() => {
-      if (reply.ok) job.resolve(reply.result);
-      else job.reject(restoreError(reply.error));
-    });
-    this.#dispatch();
-  }
-
-  /** A thread is gone: so are its jobs, but not the pool. */
-  #lose(thread: Thread, reason: string): void {
-    this.#threads.delete(thread);
-    for (const job of thread.running.values()) {
-      this.#settle(() =>
-        job.reject(new BugError(`worker lost during a job of kind ${job.message.kind}: ${reason}`)),
-      );
-    }
-    thread.running.clear();
   }
 
   #settle(answer: () => void): void {
