@@ -5,7 +5,7 @@ import { AppError, errnoOf } from "../core/errors.ts";
 import { DEFAULT_LIMITS } from "../core/limits.ts";
 import { everyLog, type Log, type LogLevel, makeLog } from "../core/log.ts";
 import { parseLocator } from "../places/locator.ts";
-import { openStorePlace } from "../places/store/store_place.ts";
+import { openWorkerPlace } from "../places/store/worker_place.ts";
 import { AccountsFile } from "../server/accounts_file.ts";
 import type { TlsIdentity } from "../server/connection.ts";
 import { roomOf } from "../server/free_space.ts";
@@ -78,7 +78,7 @@ const runServe: Handler = async (args, given, env) => {
   const tls = tlsOf(options);
   const listen = listenersOf(options);
   const stopping = env.takeSignals();
-  const place = openStorePlace(locator.path);
+  const place = openWorkerPlace(locator.path, { url: env.workerUrl });
   try {
     const { maxSessions, allowPlaintext = false, compress } = options;
     const server = await startServer({

@@ -10,11 +10,13 @@ import {
 import { crc32 } from "../../hash/crc32.ts";
 import type { Annotation } from "../../model/annotation.ts";
 import type { MailboxState, RecordSource } from "../../model/mailbox.ts";
+import type { Owner } from "../../model/names.ts";
 import type { MailRecord } from "../../model/record.ts";
 import { ANNOT_VARIANTS } from "../../model/sync_crc.ts";
-import type { MailboxImage } from "./mailbox_image.ts";
+import type { MailboxReading } from "../place.ts";
+import type { ImageFiles, MailboxImage } from "./mailbox_image.ts";
 import type { MailboxRow } from "./mailbox_rows.ts";
-import { openImage, storedForm } from "./open_image.ts";
+import { imageOf, openImage, readImageFiles, storedForm } from "./open_image.ts";
 import type { OwnerFolder } from "./owner_folder.ts";
 import { mailRecord, optionLetters } from "./record_update.ts";
 
@@ -116,11 +118,37 @@ export function mailboxAnnotations(folder: OwnerFolder, uniqueid: string): Annot
   );
 }
 
+/** A mailbox as of one commit, as plain data; an intermediate one has no files. */
+export interface MailboxSnapshot {
+  readonly state: MailboxState;
+  readonly image?: {
+    readonly uniqueid: string;
+    readonly owner: Owner;
+    readonly files: ImageFiles;
+  };
+}
+
+/** The mailbox of `row` with its files; undefined if it was deleted meanwhile. Damage is an error. */
+export function snapshotOf(folder: OwnerFolder, row: MailboxRow): MailboxSnapshot | undefined {
+  if (row.intermediate) return { state: intermediateState(row) };
+  const files = readImageFiles(folder, row);
+  const { owner } = folder;
+  const state = stateOfImage(folder, row, imageOf(row.uniqueid, files, owner));
+  return { state, image: { uniqueid: row.uniqueid, owner, files } };
+}
+
+/** A snapshot to be read: its records are checked and parsed as they are asked for. */
+export function readingOf({ state, image }: MailboxSnapshot): MailboxReading {
+  if (image === undefined) return { state, records: { batches: () => [] } };
+  const { uniqueid, files, owner } = image;
+  return { state, records: recordsOfImage(owner, imageOf(uniqueid, files, owner)) };
+}
+
 const BATCH_RECORDS = 1000;
 
 /** The records of an image, in batches. A record whose checksum is wrong ends them with an error. */
-export function recordsOfImage(folder: OwnerFolder, image: MailboxImage): RecordSource {
-  const { owner } = storedForm(folder.owner, image.index.table.version);
+function recordsOfImage(whose: Owner, image: MailboxImage): RecordSource {
+  const { owner } = storedForm(whose, image.index.table.version);
   const names = image.header.userFlags;
   function* batches(): Generator<readonly MailRecord[]> {
     let batch: MailRecord[] = [];

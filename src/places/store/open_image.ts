@@ -3,7 +3,7 @@ import { viewOf } from "../../core/bytes.ts";
 import { AppError } from "../../core/errors.ts";
 import type { Owner } from "../../model/names.ts";
 import { ANNOT_VARIANTS } from "../../model/sync_crc.ts";
-import { IMAGE_FILES, MailboxImage } from "./mailbox_image.ts";
+import { IMAGE_FILES, type ImageFiles, MailboxImage } from "./mailbox_image.ts";
 import type { MailboxRow } from "./mailbox_rows.ts";
 import type { OwnerFolder } from "./owner_folder.ts";
 import type { CrcForm } from "./record_crcs.ts";
@@ -19,12 +19,20 @@ const VERSION_OFFSET = 8;
 
 /** The mailbox of `row` as last committed. Damage, or files that are gone, is an error. */
 export function openImage(folder: OwnerFolder, row: MailboxRow): MailboxImage {
+  return imageOf(row.uniqueid, readImageFiles(folder, row), folder.owner);
+}
+
+/** The files of which `imageOf` makes the mailbox of `row`. */
+export function readImageFiles(folder: OwnerFolder, row: MailboxRow): ImageFiles {
   const files = folder.readFiles(row.uniqueid, IMAGE_FILES);
-  if (files === undefined) {
-    throw new AppError("not_found", `Mailbox ${row.name} was deleted meanwhile`);
-  }
+  if (files !== undefined) return files;
+  throw new AppError("not_found", `Mailbox ${row.name} was deleted meanwhile`);
+}
+
+/** A mailbox of `owner` from its files. Damage is an error. */
+export function imageOf(uniqueid: string, files: ImageFiles, owner: Owner): MailboxImage {
   const index = files["cyrus.index"];
   const isShort = index === undefined || index.length < VERSION_OFFSET + 4;
   const version = isShort ? 0 : viewOf(index).getUint32(VERSION_OFFSET);
-  return MailboxImage.open(row.uniqueid, files, storedForm(folder.owner, version));
+  return MailboxImage.open(uniqueid, files, storedForm(owner, version));
 }

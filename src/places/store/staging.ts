@@ -93,6 +93,11 @@ export class StagingWriter {
   }
 }
 
+/** Where a message lies that is staged in `folder`. */
+export function stagedPath(folder: string, guid: string): string {
+  return join(folder, guid);
+}
+
 /** What one session has staged, by GUID. */
 export class Staging {
   readonly folder: string;
@@ -118,7 +123,7 @@ export class Staging {
 
   /** The path of a staged message, or undefined. */
   pathOf(guid: string): string | undefined {
-    return this.#sizes.has(guid) ? join(this.folder, guid) : undefined;
+    return this.#sizes.has(guid) ? stagedPath(this.folder, guid) : undefined;
   }
 
   /** Stages a message; its bytes must have the SHA-1 that `guid` says. A repeat is ignored. */
@@ -136,7 +141,7 @@ export class Staging {
   /** Begins to stage a message that comes in pieces. The bytes of a repeat are checked and let go. */
   begin(guid: string): StagingWriter {
     if (!isGuid(guid)) throw new AppError("refused", `Cannot stage "${guid}": no GUID`);
-    const path = join(this.folder, guid);
+    const path = stagedPath(this.folder, guid);
     const isRepeat = this.#sizes.has(guid);
     const fd = isRepeat ? undefined : openNew(path);
     return new StagingWriter(
@@ -174,7 +179,7 @@ export class Staging {
   /** Stages a message that lies in a pool, by a link where that can be; `path` has been checked. */
   reserve(guid: string, path: string): void {
     if (this.#sizes.has(guid)) return;
-    const staged = join(this.folder, guid);
+    const staged = stagedPath(this.folder, guid);
     try {
       try {
         linkSync(path, staged);
@@ -191,7 +196,7 @@ export class Staging {
 
   /** Forgets everything, as RESTART does. */
   clear(): void {
-    for (const guid of this.#sizes.keys()) removeFile(join(this.folder, guid));
+    for (const guid of this.#sizes.keys()) removeFile(stagedPath(this.folder, guid));
     this.#sizes.clear();
     this.#bytes = 0;
   }

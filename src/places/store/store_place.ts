@@ -33,18 +33,26 @@ import type {
 import { applyCommand } from "./apply.ts";
 import { isUniqueid, messageFile, poolPath } from "./layout.ts";
 import { allMailboxes, type MailboxRow, mailboxById, mailboxByName } from "./mailbox_rows.ts";
-import { mailboxAnnotations, readState, recordsOfImage, stateOfImage } from "./mailbox_state.ts";
+import {
+  type MailboxSnapshot,
+  mailboxAnnotations,
+  readingOf,
+  readState,
+  snapshotOf,
+} from "./mailbox_state.ts";
 import { readMessageFacts } from "./message_file.ts";
 import { openImage } from "./open_image.ts";
+import { outcomeOf } from "./outcome_of.ts";
 import type { OwnerFolder } from "./owner_folder.ts";
 import { soundInPool } from "./pool.ts";
 import { refusalOf } from "./refusal.ts";
-import { whileBusy } from "./retry.ts";
-import type { Staging, StagingWriter } from "./staging.ts";
+import type { Staging } from "./staging.ts";
+import { type SoundMessage, StagingSession } from "./staging_session.ts";
 import { Store, type StoreOptions } from "./store.ts";
 import { quotas, seenStates, sieveFiles, sieveScript, subscriptions } from "./user_rows.ts";
 
-const HOLDS: Holds = {
+/** What every store holds. */
+export const STORE_HOLDS: Holds = {
   ...{ userList: true, uniqueids: true, uidvalidity: true, uids: true, modseqs: true },
   ...{ lastUpdated: true, tombstones: true, deletedMailboxes: true, internaldates: true },
   ...{
@@ -60,31 +68,19 @@ const HOLDS: Holds = {
 };
 
 /** Opens the store in the folder `root` as a place. */
-export function openStorePlace(root: string, options: StoreOptions = {}): WritablePlace {
+export function openStorePlace(root: string, options: StoreOptions = {}): StorePlace {
   return new StorePlace(new Store(root, options));
 }
 
-/** Runs `work`, waiting while it is busy; what it refuses is a value. */
-async function outcomeOf<T>(work: () => T | Outcome<T>): Promise<Outcome<T>> {
-  try {
-    const result = await whileBusy(work);
-    return isOutcome(result) ? result : ok(result);
-  } catch (error) {
-    const refusal = refusalOf(error);
-    if (refusal !== undefined) return refusal;
-    throw error;
-  }
+/** A message that was found right, and where its bytes lie. */
+export interface FoundMessage {
+  readonly size: number;
+  readonly path: string;
 }
 
-function isOutcome<T>(result: T | Outcome<T>): result is Outcome<T> {
-  return (
-    typeof result === "object" && result !== null && "kind" in result && result.kind === "refused"
-  );
-}
-
-class StorePlace implements WritablePlace {
+export class StorePlace implements WritablePlace {
   readonly locator: string;
-  readonly holds = HOLDS;
+  readonly holds = STORE_HOLDS;
   readonly #store: Store;
 
   constructor(store: Store) {
@@ -153,23 +149,30 @@ class StorePlace implements WritablePlace {
     });
   }
 
-  readMailbox(name: string): Promise<Outcome<MailboxReading>> {
-    return outcomeOf((): MailboxReading | Outcome<MailboxReading> => {
+  async readMailbox(name: string): Promise<Outcome<MailboxReading>> {
+    const found = await this.snapshot(name);
+    return found.kind === "refused" ? found : ok(readingOf(found.value));
+  }
+
+  /** What `readingOf` makes a reading of: plain data that may go to another thread. */
+  snapshot(name: string): Promise<Outcome<MailboxSnapshot>> {
+    return outcomeOf((): MailboxSnapshot | Outcome<MailboxSnapshot> => {
       const found = this.#find(name);
-      if (found === undefined) return refused("nonexistent", `There is no mailbox ${name}`);
-      const { folder, row } = found;
-      if (row.intermediate) {
-        const state = readState(folder, row);
-        if (state === undefined) return refused("nonexistent", `There is no mailbox ${name}`);
-        return { state, records: { batches: () => [] } };
-      }
-      const image = openImage(folder, row);
-      return { state: stateOfImage(folder, row, image), records: recordsOfImage(folder, image) };
+      const snapshot = found === undefined ? undefined : snapshotOf(found.folder, found.row);
+      return snapshot ?? refused("nonexistent", `There is no mailbox ${name}`);
     });
   }
 
-  message(address: MessageAddress): Promise<Outcome<MessageContent>> {
-    return outcomeOf((): MessageContent | Outcome<MessageContent> => {
+  async message(address: MessageAddress): Promise<Outcome<MessageContent>> {
+    const found = await this.findMessage(address);
+    if (found.kind === "refused") return found;
+    const { path, size } = found.value;
+    return ok({ size, chunks: () => readChunks(path, size) });
+  }
+
+  /** Where the bytes of a message lie that was just found right. */
+  findMessage(address: MessageAddress): Promise<Outcome<FoundMessage>> {
+    return outcomeOf((): FoundMessage | Outcome<FoundMessage> => {
       const { mailbox, uid, guid } = address;
       const where = `message ${uid} of ${mailbox}`;
       const found = this.#find(mailbox);
@@ -182,8 +185,7 @@ class StorePlace implements WritablePlace {
       for (const path of paths.map((relative) => join(folder.folder, relative))) {
         const facts = readMessageFacts(path);
         isThere ||= facts !== undefined;
-        if (facts?.guid === guid)
-          return { size: facts.size, chunks: () => readChunks(path, facts.size) };
+        if (facts?.guid === guid) return { size: facts.size, path };
       }
       if (!isThere) return refused("nonexistent", `There is no file of ${where}`);
       return refused("damaged", `The file of ${where} is not ${guid}`);
@@ -218,8 +220,40 @@ class StorePlace implements WritablePlace {
     return folder === undefined || row === undefined ? undefined : { folder, row };
   }
 
+  /** The owner of each uniqueid, where there is one. */
+  holders(uniqueids: readonly string[]): Promise<Outcome<readonly (Owner | undefined)[]>> {
+    return outcomeOf(() =>
+      uniqueids.map((one) => (isUniqueid(one) ? this.#store.registry.holder(one) : undefined)),
+    );
+  }
+
+  /** What RESERVE can take: the messages of these owners' pools whose bytes are right. */
+  findSound({ mailboxes, guids }: ReserveRequest): Promise<Outcome<readonly SoundMessage[]>> {
+    return outcomeOf(() => {
+      const folders = new Set(mailboxes.map((name) => this.#store.find(parseName(name).owner)));
+      const found: SoundMessage[] = [];
+      for (const guid of guids) {
+        const path = firstSound(guid, folders);
+        if (path !== undefined) found.push({ guid, path });
+      }
+      return found;
+    });
+  }
+
+  /** Does `command`; `records` are those of a `mailbox` command, gathered. */
+  apply(
+    command: ApplyCommand,
+    records: readonly MailRecord[],
+    options: { readonly staging: Pick<Staging, "pathOf">; readonly force: boolean },
+  ): Promise<Outcome> {
+    return outcomeOf(() => {
+      applyCommand(command, records, { store: this.#store, ...options });
+      return undefined;
+    });
+  }
+
   openSession(): Promise<PlaceSession> {
-    return Promise.resolve(new StoreSession(this.#store));
+    return Promise.resolve(new StoreSession(this, this.#store.stage()));
   }
 
   close(): Promise<void> {
@@ -284,69 +318,41 @@ function* readChunks(path: string, size: number): Generator<Uint8Array> {
   }
 }
 
+function firstSound(guid: Guid, folders: ReadonlySet<OwnerFolder | undefined>): string | undefined {
+  for (const folder of folders) {
+    const path = folder === undefined ? undefined : soundInPool(folder.folder, guid);
+    if (path !== undefined) return path;
+  }
+  return undefined;
+}
+
 class StoreSession implements PlaceSession {
-  readonly #store: Store;
-  readonly #staging: Staging;
-  /** What staging ran into since the last flush. */
-  #trouble: unknown;
+  readonly #place: StorePlace;
+  readonly #staged: StagingSession;
 
-  constructor(store: Store) {
-    this.#store = store;
-    this.#staging = store.stage();
+  constructor(place: StorePlace, staging: Staging) {
+    this.#place = place;
+    this.#staged = new StagingSession(staging);
   }
 
-  reserve(request: ReserveRequest): Promise<Outcome<readonly Guid[]>> {
+  async reserve(request: ReserveRequest): Promise<Outcome<readonly Guid[]>> {
+    const { staging } = this.#staged;
+    const guids = request.guids.filter((guid) => !staging.has(guid));
+    const found = await this.#place.findSound({ ...request, guids });
+    if (found.kind === "refused") return found;
     return outcomeOf(() => {
-      const folders = new Set(
-        request.mailboxes.map((name) => this.#store.find(parseName(name).owner)),
-      );
-      return request.guids.filter((guid) => !this.#reserveOne(guid, folders));
+      this.#staged.reserve(found.value);
+      return guids.filter((guid) => !staging.has(guid));
     });
-  }
-
-  #reserveOne(guid: Guid, folders: ReadonlySet<OwnerFolder | undefined>): boolean {
-    if (this.#staging.has(guid)) return true;
-    for (const folder of folders) {
-      const path = folder === undefined ? undefined : soundInPool(folder.folder, guid);
-      if (path === undefined) continue;
-      this.#staging.reserve(guid, path);
-      return true;
-    }
-    return false;
   }
 
   stage(message: IncomingMessage): MessageWriter {
-    let writer: StagingWriter | undefined;
-    const attempt = (work: () => void): void => {
-      if (this.#trouble !== undefined) return; // the bytes are taken all the same
-      try {
-        work();
-      } catch (error) {
-        this.#trouble = error;
-        writer?.abort();
-      }
-    };
-    attempt(() => {
-      writer = this.#staging.begin(message.guid);
-    });
-    return {
-      write: (bytes) => {
-        attempt(() => writer?.write(bytes));
-        return undefined;
-      },
-      end: () => {
-        attempt(() => writer?.end());
-        return undefined;
-      },
-      abort: () => writer?.abort(),
-    };
+    return this.#staged.stage(message);
   }
 
   flush(): Promise<Outcome> {
     return outcomeOf(() => {
-      const trouble = this.#trouble;
-      this.#trouble = undefined;
-      if (trouble !== undefined) throw trouble;
+      this.#staged.flush();
       return undefined;
     });
   }
@@ -357,21 +363,17 @@ class StoreSession implements PlaceSession {
       for await (const batch of command.records.batches())
         for (const record of batch) records.push(record);
     }
-    const session = { store: this.#store, staging: this.#staging, force: options.force ?? false };
-    return outcomeOf(() => {
-      applyCommand(command, records, session);
-      return undefined;
-    });
+    const { staging } = this.#staged;
+    return this.#place.apply(command, records, { staging, force: options.force ?? false });
   }
 
   restart(): Promise<void> {
-    this.#trouble = undefined;
-    this.#staging.clear();
+    this.#staged.restart();
     return Promise.resolve();
   }
 
   close(): Promise<void> {
-    this.#staging.close();
+    this.#staged.close();
     return Promise.resolve();
   }
 }

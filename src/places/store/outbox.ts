@@ -1,0 +1,102 @@
+/**
+ * What a session sends on its way to the thread that stages it: gathered in buffers, which are handed over and come back, so
+ * that whoever sends faster than the thread writes has to wait, and memory stays bounded.
+ */
+import type { StagedBatch, StagedPiece } from "./store_jobs.ts";
+
+const BUFFER_BYTES = 128 * 1024;
+/** Buffers of one session that the thread has; the next one is filled meanwhile. */
+const UNDER_WAY = 2;
+/** Buffers kept for whoever needs one next. */
+const SPARE = 16;
+
+/** Buffers of one size, used again: a new one for each would keep the collector busy. */
+export class BufferStock {
+  readonly #spare: ArrayBuffer[] = [];
+
+  take(): ArrayBuffer {
+    return this.#spare.pop() ?? new ArrayBuffer(BUFFER_BYTES);
+  }
+
+  give(buffer: ArrayBuffer): void {
+    if (this.#spare.length < SPARE) this.#spare.push(buffer);
+  }
+}
+
+/** Hands a batch over; gives its buffer back. Rejects where the thread is lost, and the buffer with it. */
+export type SendBatch = (batch: Omit<StagedBatch, "session">) => Promise<ArrayBuffer | undefined>;
+
+export class Outbox {
+  readonly #stock: BufferStock;
+  readonly #send: SendBatch;
+  #pieces: StagedPiece[] = [];
+  #buffer: ArrayBuffer | undefined;
+  #usedBytes = 0;
+  #underWay = 0;
+  #waiting: (() => void)[] = [];
+
+  constructor(stock: BufferStock, send: SendBatch) {
+    this.#stock = stock;
+    this.#send = send;
+  }
+
+  /** Anything but bytes. */
+  add(piece: Exclude<StagedPiece, { readonly kind: "bytes" }>): void {
+    this.#pieces.push(piece);
+  }
+
+  /** Takes a copy of `bytes`; the promise, if there is one, must be waited for before the next call. */
+  write(bytes: Uint8Array): Promise<void> | undefined {
+    for (let at = 0; at < bytes.length; ) {
+      this.#buffer ??= this.#stock.take();
+      const length = Math.min(bytes.length - at, BUFFER_BYTES - this.#usedBytes);
+      new Uint8Array(this.#buffer).set(bytes.subarray(at, at + length), this.#usedBytes);
+      this.#pieces.push({ kind: "bytes", length });
+      this.#usedBytes += length;
+      at += length;
+      if (this.#usedBytes === BUFFER_BYTES) this.send();
+    }
+    return this.#underWay > UNDER_WAY ? this.#room() : undefined;
+  }
+
+  /** Sends what has been gathered. */
+  send(): void {
+    if (this.#pieces.length === 0) return;
+    const batch = { buffer: this.#buffer, pieces: this.#pieces };
+    this.#forget();
+    this.#underWay++;
+    this.#send(batch).then(
+      (buffer) => {
+        if (buffer !== undefined) this.#stock.give(buffer);
+        this.#ended();
+      },
+      // The session learns from its next question that its thread is lost.
+      () => this.#ended(),
+    );
+  }
+
+  /** Drops what has been gathered and not sent. */
+  drop(): void {
+    if (this.#buffer !== undefined) this.#stock.give(this.#buffer);
+    this.#forget();
+  }
+
+  #forget(): void {
+    this.#pieces = [];
+    this.#buffer = undefined;
+    this.#usedBytes = 0;
+  }
+
+  #ended(): void {
+    this.#underWay--;
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const wake of waiting) wake();
+  }
+
+  async #room(): Promise<void> {
+    while (this.#underWay > UNDER_WAY) {
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    }
+  }
+}

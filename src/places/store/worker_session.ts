@@ -1,0 +1,209 @@
+/** A session of a store whose work is done by threads: what it sends goes to one of them, what it applies to the owner's. */
+import { BugError } from "../../core/assert.ts";
+import type { ApplyCommand } from "../../model/apply.ts";
+import type { Guid } from "../../model/guid.ts";
+import type { RecordSource } from "../../model/mailbox.ts";
+import { type Owner, parseName } from "../../model/names.ts";
+import { type Outcome, ok } from "../../model/outcome.ts";
+import type {
+  ApplyOptions,
+  IncomingMessage,
+  MessageWriter,
+  PlaceSession,
+  ReserveRequest,
+} from "../place.ts";
+import { type BufferStock, Outbox } from "./outbox.ts";
+import type { ApplyRequest, PlainCommand } from "./store_jobs.ts";
+import type { StoreThread, StoreThreads } from "./store_threads.ts";
+
+/** Records that cross to a thread at a time: other sessions get their turn in between. */
+const BATCH_RECORDS = 250;
+
+/** The staging of a session, open in a thread or about to be. */
+interface OpenStaging {
+  readonly thread: StoreThread;
+  readonly folder: Promise<string>;
+}
+
+type Submit<T> = (thread: StoreThread) => Promise<T>;
+
+let lastId = 0;
+
+export class WorkerSession implements PlaceSession {
+  readonly #id = ++lastId;
+  readonly #threads: StoreThreads;
+  readonly #outbox: Outbox;
+  #open: OpenStaging | undefined;
+  #folder = "";
+  /** What the thread has staged for this session. */
+  readonly #staged = new Set<Guid>();
+  /** Something sent since the last flush was lost with its thread. */
+  #lost: BugError | undefined;
+
+  constructor(threads: StoreThreads, stock: BufferStock) {
+    this.#threads = threads;
+    this.#outbox = new Outbox(stock, ({ buffer, pieces }) => {
+      const batch = { session: this.#id, buffer, pieces };
+      return this.#withStaging((thread) =>
+        thread.submit("staging.write", batch, buffer === undefined ? [] : [buffer]),
+      );
+    });
+  }
+
+  /** Makes the session's staging. */
+  async open(): Promise<void> {
+    await this.#withStaging(() => Promise.resolve());
+  }
+
+  async reserve(request: ReserveRequest): Promise<Outcome<readonly Guid[]>> {
+    await this.#takeStaged();
+    const guids = request.guids.filter((guid) => !this.#staged.has(guid));
+    const [first] = request.mailboxes;
+    if (first === undefined || guids.length === 0) return ok(guids);
+    const found = await this.#threads.forOwner(parseName(first).owner, (thread) =>
+      thread.submit("store.findSound", { ...request, guids }),
+    );
+    if (found.kind === "refused") return found;
+    const reserved = { session: this.#id, found: found.value };
+    const done = await this.#withStaging((thread) => thread.submit("staging.reserve", reserved));
+    if (done.kind === "refused") return done;
+    for (const { guid } of found.value) this.#staged.add(guid);
+    return ok(guids.filter((guid) => !this.#staged.has(guid)));
+  }
+
+  stage({ guid }: IncomingMessage): MessageWriter {
+    const outbox = this.#outbox;
+    outbox.add({ kind: "begin", message: { guid } });
+    let isOver = false;
+    const finish = (kind: "end" | "abort"): undefined => {
+      if (!isOver) outbox.add({ kind });
+      isOver = true;
+    };
+    return {
+      write: (bytes) => outbox.write(bytes),
+      end: () => finish("end"),
+      abort: () => finish("abort"),
+    };
+  }
+
+  async flush(): Promise<Outcome> {
+    this.#outbox.send();
+    const { outcome, staged } = await this.#withStaging((thread) =>
+      thread.submit("staging.flush", this.#id),
+    );
+    for (const guid of staged) this.#staged.add(guid);
+    const lost = this.#lost;
+    this.#lost = undefined;
+    if (lost !== undefined) throw lost;
+    return outcome;
+  }
+
+  async apply(command: ApplyCommand, options: ApplyOptions = {}): Promise<Outcome> {
+    await this.#takeStaged();
+    const request = ++lastId;
+    const rest: ApplyRequest = {
+      request,
+      command: withoutRecords(command),
+      force: options.force ?? false,
+      stagingFolder: this.#folder,
+    };
+    return this.#threads.forOwner(ownerOf(command), async (thread) => {
+      if ("records" in command) await this.#sendRecords(command.records, request, thread);
+      return thread.submit("store.apply", rest);
+    });
+  }
+
+  async restart(): Promise<void> {
+    this.#outbox.drop();
+    await this.#withStaging((thread) => thread.submit("staging.restart", this.#id));
+    this.#staged.clear();
+    this.#lost = undefined;
+  }
+
+  async close(): Promise<void> {
+    this.#outbox.drop();
+    this.#staged.clear();
+    if (this.#open === undefined) return;
+    await this.#withStaging((thread) => thread.submit("staging.close", this.#id));
+    this.#open = undefined;
+  }
+
+  async #sendRecords(source: RecordSource, request: number, thread: StoreThread): Promise<void> {
+    try {
+      for await (const batch of source.batches()) {
+        for (let at = 0; at < batch.length; at += BATCH_RECORDS) {
+          const records = batch.slice(at, at + BATCH_RECORDS);
+          const staged = records.map(({ guid }) => guid).filter((guid) => this.#staged.has(guid));
+          await thread.submit("store.records", { request, records, staged });
+        }
+      }
+    } catch (error) {
+      if (!thread.isLost) await thread.submit("store.forget", request);
+      throw error;
+    }
+  }
+
+  /** Learns what has been staged since the last flush. */
+  async #takeStaged(): Promise<void> {
+    this.#outbox.send();
+    const staged = await this.#withStaging((thread) => thread.submit("staging.staged", this.#id));
+    for (const guid of staged) this.#staged.add(guid);
+  }
+
+  #withStaging<T>(work: Submit<T>): Promise<T> {
+    return this.#threads.forStaging(async (thread) => {
+      // What is asked first is submitted first: all wait for the same promise.
+      await this.#openIn(thread).folder;
+      return work(thread);
+    });
+  }
+
+  #openIn(thread: StoreThread): OpenStaging {
+    if (this.#open?.thread === thread) return this.#open;
+    if (this.#open !== undefined) {
+      this.#staged.clear();
+      this.#lost = new BugError("the thread was lost that had staged the messages of this session");
+    }
+    const abandoned = this.#folder;
+    const folder = thread.submit("staging.open", { session: this.#id, abandoned });
+    const open = { thread, folder };
+    this.#open = open;
+    folder.then(
+      (path) => {
+        this.#folder = path;
+      },
+      () => {
+        if (this.#open === open) this.#open = undefined; // the next one tries again
+      },
+    );
+    return open;
+  }
+}
+
+function withoutRecords(command: ApplyCommand): PlainCommand {
+  if (!("records" in command)) return command;
+  const { records: _, ...rest } = command;
+  return rest;
+}
+
+/** Whose folder a command is about; a rename belongs to whom the mailbox has been. */
+function ownerOf(command: ApplyCommand): Owner {
+  switch (command.kind) {
+    case "mailbox":
+      return parseName(command.state.name).owner;
+    case "rename":
+      return parseName(command.oldName).owner;
+    case "quota":
+      return parseName(command.quota.root).owner;
+    case "unquota":
+      return parseName(command.root).owner;
+    case "restore":
+    case "unmailbox":
+    case "expunge":
+    case "annotation":
+    case "unannotation":
+      return parseName(command.name).owner;
+    default:
+      return { kind: "user", userid: command.userid };
+  }
+}
