@@ -23,7 +23,7 @@ export class BufferStock {
   }
 }
 
-/** Hands a batch over; gives its buffer back. Rejects where the thread is lost, and the buffer with it. */
+/** Hands a batch over; gives its buffer back, if it comes back. Never rejects. */
 export type SendBatch = (batch: Omit<StagedBatch, "session">) => Promise<ArrayBuffer | undefined>;
 
 export class Outbox {
@@ -56,7 +56,12 @@ export class Outbox {
       at += length;
       if (this.#usedBytes === BUFFER_BYTES) this.send();
     }
-    return this.#underWay > UNDER_WAY ? this.#room() : undefined;
+    return this.#underWay > UNDER_WAY ? this.#atMost(UNDER_WAY) : undefined;
+  }
+
+  /** When all that was sent has been answered. */
+  settled(): Promise<void> {
+    return this.#atMost(0);
   }
 
   /** Sends what has been gathered. */
@@ -65,14 +70,10 @@ export class Outbox {
     const batch = { buffer: this.#buffer, pieces: this.#pieces };
     this.#forget();
     this.#underWay++;
-    this.#send(batch).then(
-      (buffer) => {
-        if (buffer !== undefined) this.#stock.give(buffer);
-        this.#ended();
-      },
-      // The session learns from its next question that its thread is lost.
-      () => this.#ended(),
-    );
+    void this.#send(batch).then((buffer) => {
+      if (buffer !== undefined) this.#stock.give(buffer);
+      this.#ended();
+    });
   }
 
   /** Drops what has been gathered and not sent. */
@@ -94,8 +95,8 @@ export class Outbox {
     for (const wake of waiting) wake();
   }
 
-  async #room(): Promise<void> {
-    while (this.#underWay > UNDER_WAY) {
+  async #atMost(underWay: number): Promise<void> {
+    while (this.#underWay > underWay) {
       await new Promise<void>((resolve) => this.#waiting.push(resolve));
     }
   }

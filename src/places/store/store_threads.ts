@@ -74,7 +74,22 @@ export class StoreThreads {
     return this.#run(this.#staging, work);
   }
 
-  /** Lets what is under way end, closes the store in every thread and ends them. Whoever comes later is refused. */
+  /** Runs `work`, which takes several steps, to its end even if `close` is called meanwhile. */
+  async during<T>(work: () => Promise<T>): Promise<T> {
+    // While works end that were there before, a step of theirs cannot be told from a new one.
+    if (this.#isClosed && this.#works.size === 0) {
+      throw new AppError("io", `Cannot use ${this.#options.root}: it is closed`);
+    }
+    const running = work();
+    this.#works.add(running);
+    try {
+      return await running;
+    } finally {
+      this.#works.delete(running);
+    }
+  }
+
+  /** Lets what is under way end, closes the store in every thread and ends them. It is not used afterwards. */
   async close(): Promise<void> {
     this.#isClosed = true;
     while (this.#works.size > 0) await Promise.allSettled(this.#works);
@@ -96,15 +111,13 @@ export class StoreThreads {
   }
 
   async #run<T>(seat: Seat, work: (thread: StoreThread) => Promise<T>): Promise<T> {
-    if (this.#isClosed) throw new AppError("io", `Cannot use ${this.#options.root}: it is closed`);
-    seat.thread ??= this.#begin(seat);
     seat.works++;
-    const running = work(seat.thread);
-    this.#works.add(running);
     try {
-      return await running;
+      return await this.during(() => {
+        seat.thread ??= this.#begin(seat);
+        return work(seat.thread);
+      });
     } finally {
-      this.#works.delete(running);
       seat.works--;
     }
   }

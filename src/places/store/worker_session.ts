@@ -12,7 +12,7 @@ import type {
   PlaceSession,
   ReserveRequest,
 } from "../place.ts";
-import { type BufferStock, Outbox } from "./outbox.ts";
+import { type BufferStock, Outbox, type SendBatch } from "./outbox.ts";
 import type { ApplyRequest, PlainCommand } from "./store_jobs.ts";
 import type { StoreThread, StoreThreads } from "./store_threads.ts";
 
@@ -38,16 +38,11 @@ export class WorkerSession implements PlaceSession {
   /** What the thread has staged for this session. */
   readonly #staged = new Set<Guid>();
   /** Something sent since the last flush was lost with its thread. */
-  #lost: BugError | undefined;
+  #lost: unknown;
 
   constructor(threads: StoreThreads, stock: BufferStock) {
     this.#threads = threads;
-    this.#outbox = new Outbox(stock, ({ buffer, pieces }) => {
-      const batch = { session: this.#id, buffer, pieces };
-      return this.#withStaging((thread) =>
-        thread.submit("staging.write", batch, buffer === undefined ? [] : [buffer]),
-      );
-    });
+    this.#outbox = new Outbox(stock, (batch) => this.#write(batch));
   }
 
   /** Makes the session's staging. */
@@ -55,7 +50,11 @@ export class WorkerSession implements PlaceSession {
     await this.#withStaging(() => Promise.resolve());
   }
 
-  async reserve(request: ReserveRequest): Promise<Outcome<readonly Guid[]>> {
+  reserve(request: ReserveRequest): Promise<Outcome<readonly Guid[]>> {
+    return this.#threads.during(() => this.#reserve(request));
+  }
+
+  async #reserve(request: ReserveRequest): Promise<Outcome<readonly Guid[]>> {
     await this.#takeStaged();
     const guids = request.guids.filter((guid) => !this.#staged.has(guid));
     const [first] = request.mailboxes;
@@ -88,28 +87,33 @@ export class WorkerSession implements PlaceSession {
 
   async flush(): Promise<Outcome> {
     this.#outbox.send();
-    const { outcome, staged } = await this.#withStaging((thread) =>
-      thread.submit("staging.flush", this.#id),
-    );
-    for (const guid of staged) this.#staged.add(guid);
+    const asking = this.#withStaging((thread) => thread.submit("staging.flush", this.#id));
+    const answer = await asking.catch((error: unknown) => {
+      this.#lost ??= error;
+    });
+    await this.#outbox.settled();
+    this.#noticeLoss();
     const lost = this.#lost;
     this.#lost = undefined;
-    if (lost !== undefined) throw lost;
-    return outcome;
+    if (lost !== undefined || answer === undefined) throw lost;
+    for (const guid of answer.staged) this.#staged.add(guid);
+    return answer.outcome;
   }
 
-  async apply(command: ApplyCommand, options: ApplyOptions = {}): Promise<Outcome> {
-    await this.#takeStaged();
-    const request = ++lastId;
-    const rest: ApplyRequest = {
-      request,
-      command: withoutRecords(command),
-      force: options.force ?? false,
-      stagingFolder: this.#folder,
-    };
-    return this.#threads.forOwner(ownerOf(command), async (thread) => {
-      if ("records" in command) await this.#sendRecords(command.records, request, thread);
-      return thread.submit("store.apply", rest);
+  apply(command: ApplyCommand, options: ApplyOptions = {}): Promise<Outcome> {
+    return this.#threads.during(async () => {
+      await this.#takeStaged();
+      const request = ++lastId;
+      const rest: ApplyRequest = {
+        request,
+        command: withoutRecords(command),
+        force: options.force ?? false,
+        stagingFolder: this.#folder,
+      };
+      return this.#threads.forOwner(ownerOf(command), async (thread) => {
+        if ("records" in command) await this.#sendRecords(command.records, request, thread);
+        return thread.submit("store.apply", rest);
+      });
     });
   }
 
@@ -158,11 +162,32 @@ export class WorkerSession implements PlaceSession {
     });
   }
 
+  async #write({ buffer, pieces }: Parameters<SendBatch>[0]): Promise<ArrayBuffer | undefined> {
+    const batch = { session: this.#id, buffer, pieces };
+    const buffers = buffer === undefined ? [] : [buffer];
+    try {
+      return await this.#withStaging((thread) => thread.submit("staging.write", batch, buffers));
+    } catch (error) {
+      this.#lost ??= error; // the next flush says so
+      return undefined;
+    }
+  }
+
+  /** What was staged in a thread that is lost is staged no more. */
+  #noticeLoss(): void {
+    if (this.#open?.thread.isLost !== true) return;
+    this.#open = undefined;
+    this.#staged.clear();
+    this.#lost ??= new BugError("the thread was lost that had staged the messages of this session");
+  }
+
   #openIn(thread: StoreThread): OpenStaging {
     if (this.#open?.thread === thread) return this.#open;
     if (this.#open !== undefined) {
       this.#staged.clear();
-      this.#lost = new BugError("the thread was lost that had staged the messages of this session");
+      this.#lost ??= new BugError(
+        "the thread was lost that had staged the messages of this session",
+      );
     }
     const abandoned = this.#folder;
     const folder = thread.submit("staging.open", { session: this.#id, abandoned });

@@ -1,0 +1,33 @@
+/** A thread of a store that can be told to misbehave, and says which one it is. */
+import { threadId, workerData } from "node:worker_threads";
+import { utf8 } from "../../../src/core/bytes.ts";
+import { serveJobs } from "../../../src/hash/jobs.ts";
+import { ok } from "../../../src/model/outcome.ts";
+import { type StagedBatch, storeJobs } from "../../../src/places/store/store_jobs.ts";
+
+const jobs = storeJobs(workerData);
+
+async function die(): Promise<never> {
+  setTimeout(() => {
+    throw new Error("planted death");
+  }, 1);
+  await Bun.sleep(60_000);
+  throw new Error("still alive");
+}
+
+serveJobs({
+  ...jobs,
+  "store.sieveScript": async ({ userid, filename }: { userid: string; filename: string }) => {
+    if (filename === "die") return die();
+    if (filename !== "thread") return jobs["store.sieveScript"]({ userid, filename });
+    await Bun.sleep(50);
+    return ok(utf8(String(threadId)));
+  },
+  "staging.write": (batch: StagedBatch) => {
+    const isFatal = batch.pieces.some(
+      (piece) => piece.kind === "begin" && piece.message.guid === "dead".repeat(10),
+    );
+    if (isFatal) process.exit(7); // the thread alone
+    return jobs["staging.write"](batch);
+  },
+});
