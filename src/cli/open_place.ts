@@ -85,6 +85,19 @@ export async function openPlace(text: string, options: PlaceOptions = {}): Promi
   return openerOf(locator).read(locator, options);
 }
 
+/** Kinds that can be read and changed bit by bit. Dumps are written once, from their beginning to their end. */
+const UPDATABLE: readonly Kind[] = ["store", "sync"];
+
+/** Throws AppError (usage) for a place that cannot be written to while it is read. */
+export function requireUpdatable(text: string): void {
+  const { kind } = parsePlace(text);
+  if (UPDATABLE.includes(kind)) return;
+  const why = OPENERS[kind].write === undefined ? "is only read" : "is written in one go";
+  throw new AppError("usage", `Cannot bring anything back to ${text}: a ${kind} place ${why}`, {
+    hint: `Places for both ways: ${UPDATABLE.join(", ")}. A Cyrus server is reached by sync://`,
+  });
+}
+
 /** Opens the place that `text` names, for writing. The caller closes it. Throws AppError. */
 export async function openWritablePlace(
   text: string,

@@ -1,4 +1,4 @@
-/** `bobbin replicate USER… --from A --to B`: bring B what A holds. A is never written. */
+/** `bobbin replicate USER… --from A --to B`: bring B what A holds. A is never written, unless both ways are asked for. */
 import { AppError } from "../core/errors.ts";
 import type { Owner } from "../model/names.ts";
 import type { Outcome } from "../model/outcome.ts";
@@ -6,12 +6,18 @@ import type { Place, WritablePlace } from "../places/place.ts";
 import { asUser } from "../replicate/as_user.ts";
 import { notCompared } from "../replicate/holds.ts";
 import { ownerName } from "../replicate/owner_state.ts";
-import { replicateOwners } from "../replicate/owners.ts";
+import { type ManyOptions, replicateOwners } from "../replicate/owners.ts";
 import type { ReplicateResult } from "../replicate/run.ts";
 import type { CommandEnv, CommandResult, Handler, Register } from "./command.ts";
 import { EXIT, type ExitCode, exitOf, worstExit } from "./exit.ts";
 import { bytesOfArgument, textOfName } from "./names.ts";
-import { addPlaceOptions, openPlace, openWritablePlace, type PlaceOptions } from "./open_place.ts";
+import {
+  addPlaceOptions,
+  openPlace,
+  openWritablePlace,
+  type PlaceOptions,
+  requireUpdatable,
+} from "./open_place.ts";
 import { byteRateOption, countOption, percentOption, secondsOption } from "./options.ts";
 import { aside } from "./output.ts";
 import { chosenOwners } from "./owners.ts";
@@ -25,7 +31,12 @@ export const registerReplicate: Register = (program, handle) => {
     .summary("bring one place what another holds")
     .description(
       "Brings B the mailboxes, messages, flags and settings that A holds of each USER, and proves that they " +
-        "are there. A is never written. What only B has stays, is listed, and makes the exit code 1.",
+        "are there. A is never written, unless --two-way. What only B has stays, is listed, and makes the exit\n" +
+        "code 1.\n\n" +
+        "With --mirror it is deleted, but the brake stops a user's plan, also that of a dry run, with exit code 77\n" +
+        "if it would delete the user or over 20 % of his messages or mailboxes at B; what A itself records as\n" +
+        "deleted is not counted. With --two-way both sides are brought to the same by Cyrus' rules for conflicts.\n" +
+        "No message goes but one that either side records as deleted; these are counted by the brake, at each side.",
     )
     .argument("[user...]", "users to bring over")
     .requiredOption("--from <place>", "A: where the mail is")
@@ -35,10 +46,11 @@ export const registerReplicate: Register = (program, handle) => {
     .option("-n, --dry-run", "print the plan, write nothing")
     .option("--check", "like --dry-run, and exit 1 if steps remain")
     .option("--mirror", "make B equal: what only B has is deleted there")
+    .option("--two-way", "write both sides: what either has goes to the other")
     .option("--as <newuser>", "bring the one USER under another name")
     .option(
       "--allow-delete <percent>",
-      "of a user's messages or mailboxes at B (20)",
+      "of a user's messages or mailboxes at a side (20; a whole user: 100)",
       percentOption,
     )
     .option("--rate <bytes>", "of messages a second over all jobs, like 100MB/s", byteRateOption)
@@ -55,6 +67,7 @@ interface ReplicateFlags extends PlaceOptions {
   readonly dryRun?: boolean;
   readonly check?: boolean;
   readonly mirror?: boolean;
+  readonly twoWay?: boolean;
   readonly as?: string;
   readonly allowDelete?: number;
   readonly rate?: number;
@@ -75,9 +88,11 @@ const runReplicate: Handler = async (args, options, given) => {
   if (flags.as !== undefined && (users.length !== 1 || flags.shared === true)) {
     throw new AppError("usage", "--as wants exactly one USER");
   }
+  if (flags.twoWay === true) requireTwoWay(flags);
   const isDry = flags.dryRun === true || flags.check === true;
-  const opened = await openPlace(flags.from, flags);
-  const source = renamedSource(opened, users, flags);
+  const written =
+    flags.twoWay === true && !isDry ? await openWritablePlace(flags.from, flags) : undefined;
+  const source = renamedSource(written ?? (await openPlace(flags.from, flags)), users, flags);
   try {
     const target = isDry ? undefined : await openWritablePlace(flags.to, flags);
     const reading = target ?? (await openPlace(flags.to, flags));
@@ -86,9 +101,10 @@ const runReplicate: Handler = async (args, options, given) => {
         users: flags.as === undefined ? users : [flags.as],
         shared: flags.shared === true,
       };
-      const listing = flags.mirror === true ? [source, reading] : [source];
+      const isMutual = flags.mirror === true || flags.twoWay === true;
+      const listing = isMutual ? [source, reading] : [source];
       const owners = chosenOwners(choice, listing);
-      return await runAll(owners, { source, reading, target, flags, env });
+      return await runAll(owners, { source, reading, written, target, flags, env });
     } finally {
       await reading.close();
     }
@@ -104,6 +120,20 @@ function beside({ to }: ReplicateFlags, env: CommandEnv): CommandEnv {
   throw new AppError("usage", "Cannot write both a dump and JSON lines to stdout");
 }
 
+/** Both sides are written: what that cannot be done with is refused before anything is opened. */
+function requireTwoWay({ from, to, mirror, as }: ReplicateFlags): void {
+  if (mirror === true) {
+    throw new AppError(
+      "usage",
+      "--two-way keeps what only B has and --mirror deletes it: choose one",
+    );
+  }
+  if (as !== undefined) {
+    throw new AppError("usage", "--as brings a user under another name, and --two-way nobody back");
+  }
+  for (const place of [from, to]) requireUpdatable(place);
+}
+
 function renamedSource(
   place: Place,
   [user = ""]: readonly string[],
@@ -116,6 +146,8 @@ function renamedSource(
 interface Run {
   readonly source: Place;
   readonly reading: Place;
+  /** The source, where it is written too. */
+  readonly written: WritablePlace | undefined;
   /** Undefined for a dry run. */
   readonly target: WritablePlace | undefined;
   readonly flags: ReplicateFlags;
@@ -133,7 +165,7 @@ interface Totals {
 }
 
 async function runAll(owners: AsyncGenerator<Owner, void>, run: Run): Promise<CommandResult> {
-  const { source, reading, target, flags, env } = run;
+  const { source, reading, written, target, flags, env } = run;
   const totals: Totals = {
     ...{ users: 0, failedUsers: 0, steps: 0, differences: 0 },
     ...{ failures: 0, messages: 0, bytes: 0 },
@@ -142,9 +174,12 @@ async function runAll(owners: AsyncGenerator<Owner, void>, run: Run): Promise<Co
   const broken: AppError[] = [];
   await replicateOwners(
     untilBroken(owners, (error) => broken.push(error)),
-    { source, target: reading, open: target && (() => target.openSession()) },
     {
-      mode: flags.mirror === true ? "mirror" : "merge",
+      ...{ source, target: reading, open: target && (() => target.openSession()) },
+      ...(written !== undefined && { openSource: () => written.openSession() }),
+    },
+    {
+      mode: modeOf(flags),
       allowDelete: flags.allowDelete ?? ALLOW_DELETE_PERCENT,
       jobs: flags.jobs ?? JOBS,
       bytesPerSecond: flags.rate,
@@ -190,6 +225,11 @@ async function* untilBroken(
     if (!(error instanceof AppError) || listed === 0) throw error;
     tell(error);
   }
+}
+
+function modeOf({ mirror, twoWay }: ReplicateFlags): ManyOptions["mode"] {
+  if (twoWay === true) return "twoWay";
+  return mirror === true ? "mirror" : "merge";
 }
 
 function errorOf(result: Outcome<ReplicateResult> | AppError): AppError | undefined {

@@ -2,8 +2,9 @@
 import { escapeText } from "../core/escape.ts";
 import type { ApplyCommand } from "../model/apply.ts";
 import type { Owner } from "../model/names.ts";
+import { nameOf } from "../replicate/conflicts.ts";
 import { ownerName } from "../replicate/owner_state.ts";
-import type { Leftover, Step } from "../replicate/plan.ts";
+import type { Decision, Leftover, Step } from "../replicate/plan.ts";
 import { nameOfStep, type ReplicateEvents } from "../replicate/run.ts";
 import type { SurveyedStep } from "../replicate/survey.ts";
 import type { CommandEnv } from "./command.ts";
@@ -17,21 +18,24 @@ export function reportEvents(owner: Owner, env: CommandEnv): ReplicateEvents {
   const line = (text: string): void => output.line(`${escapeText(user)}: ${text}`);
   return {
     step: (surveyed) => {
-      const { step, counts } = surveyed;
+      const { step, counts, side } = surveyed;
+      const at = side === undefined ? undefined : nameOf(side);
       const action = actionOf(surveyed);
-      output.object({ type: "step", user, step: action, ...subjectFacts(step), ...counts });
+      const facts = { ...subjectFacts(step), ...counts };
+      output.object({ type: "step", user, ...(at && { at }), step: action, ...facts });
       const size =
         counts === undefined || counts.records === 0
           ? ""
           : ` (${plural(counts.records, "record")}, ${formatBytes(counts.bytes)} of messages)`;
-      line(`${action} ${subjectText(step, env)}${size}`);
+      line(`${at === undefined ? "" : `at ${at}: `}${action} ${subjectText(step, env)}${size}`);
     },
     leftover: (leftover) => {
-      const { kind, uid, text } = leftover;
-      const facts = isMailbox(leftover) ? nameFacts(leftover.name) : { name: leftover.name };
-      output.object({ type: "difference", user, kind, ...facts, uid, text });
-      const shown = isMailbox(leftover) ? show(leftover.name, env) : escapeText(leftover.name);
-      line(`differs: ${kind} ${shown}${uid === undefined ? "" : ` uid ${uid}`}: ${text}`);
+      output.object({ type: "difference", user, ...aboutFacts(leftover) });
+      line(`differs: ${aboutText(leftover, env)}`);
+    },
+    decided: (decision) => {
+      output.object({ type: "step", user, step: "decide", ...aboutFacts(decision) });
+      line(`decided: ${aboutText(decision, env)}`);
     },
     failed: (name, { reason, text }) => {
       output.error(`User ${user}: ${text}`, { user, name: textOfName(name), reason });
@@ -39,7 +43,18 @@ export function reportEvents(owner: Owner, env: CommandEnv): ReplicateEvents {
   };
 }
 
-function isMailbox({ kind }: Leftover): boolean {
+function aboutFacts(about: Leftover | Decision): Readonly<Record<string, unknown>> {
+  const { kind, name, uid, text } = about;
+  return { kind, ...(isMailbox(about) ? nameFacts(name) : { name }), uid, text };
+}
+
+function aboutText(about: Leftover | Decision, env: CommandEnv): string {
+  const { kind, name, uid, text } = about;
+  const shown = isMailbox(about) ? show(name, env) : escapeText(name);
+  return `${kind} ${shown}${uid === undefined ? "" : ` uid ${uid}`}: ${escapeText(text)}`;
+}
+
+function isMailbox({ kind }: Leftover | Decision): boolean {
   return kind !== "sieve";
 }
 

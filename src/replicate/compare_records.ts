@@ -83,8 +83,12 @@ const FIELDS: readonly ComparedField[] = [
 ];
 
 /** The names of the fields in which two records of one message differ. */
-function differingFields(source: MailRecord, target: MailRecord, holds: Holds): string[] {
-  const names: string[] = [];
+export function differingFields(
+  source: MailRecord,
+  target: MailRecord,
+  holds: Holds,
+): (keyof MailRecord)[] {
+  const names: (keyof MailRecord)[] = [];
   for (const { name, held, zeroIsUnknown } of FIELDS) {
     if (source[name] === target[name] || !held(holds)) continue;
     if (zeroIsUnknown === true && !source[name]) continue;

@@ -5,10 +5,17 @@ import type { Outcome } from "../model/outcome.ts";
 import type { Place, PlaceSession, WritablePlace } from "../places/place.ts";
 import { ownerName } from "./owner_state.ts";
 import type { Mode } from "./plan.ts";
-import { type ReplicateEvents, type ReplicateResult, replicateOwner } from "./run.ts";
+import {
+  type ReplicateEvents,
+  type ReplicateOptions,
+  type ReplicateResult,
+  replicateOwner,
+} from "./run.ts";
+import { reconcileOwner } from "./two_way.ts";
 
 export interface ManyOptions {
-  readonly mode: Mode;
+  /** `twoWay`: both ends are written. */
+  readonly mode: Mode | "twoWay";
   /** Per cent of the target's messages or mailboxes that may be deleted. */
   readonly allowDelete: number;
   /** Owners at a time. */
@@ -30,6 +37,16 @@ export interface Ends {
   readonly target: Place;
   /** Opens a session at the target; undefined for a dry run. */
   readonly open: WritablePlace["openSession"] | undefined;
+  /** Opens one at the source, where both ends are written. */
+  readonly openSource?: WritablePlace["openSession"];
+}
+
+/** A worker's sessions, kept from one owner to the next. */
+interface Held {
+  source: PlaceSession | undefined;
+  target: PlaceSession | undefined;
+  /** The last owner was given up: a peer that is gone is not waited for each time. */
+  isGone: boolean;
 }
 
 /** Brings all `owners`, `jobs` at a time. Only bugs are thrown, and what the list of owners throws, after the others. */
@@ -40,7 +57,7 @@ export async function replicateOwners(
 ): Promise<void> {
   const pace = pacer(options.bytesPerSecond);
   const worker = async (): Promise<void> => {
-    const held: Held = { session: undefined, isGone: false };
+    const held: Held = { source: undefined, target: undefined, isGone: false };
     try {
       for (let next = await owners.next(); next.done !== true; next = await owners.next()) {
         options.done(
@@ -49,7 +66,7 @@ export async function replicateOwners(
         );
       }
     } finally {
-      await held.session?.close();
+      await closeAll(held);
     }
   };
   const ended = await Promise.allSettled(Array.from({ length: options.jobs }, worker));
@@ -58,17 +75,10 @@ export async function replicateOwners(
 
 const RETRIES = { count: 4, firstMs: 500 };
 
-interface Held {
-  session: PlaceSession | undefined;
-  /** The last owner was given up: a peer that is gone is not waited for each time. */
-  isGone: boolean;
-}
-
 interface Job {
   readonly ends: Ends;
   readonly options: ManyOptions;
   readonly pace: (bytes: number) => Promise<void>;
-  /** The worker's session, kept from one owner to the next. */
   readonly held: Held;
 }
 
@@ -89,39 +99,65 @@ async function replicatePersistently(
   }
 }
 
+async function closeAll(held: Held): Promise<void> {
+  const { source, target } = held;
+  held.source = undefined;
+  held.target = undefined;
+  try {
+    await target?.close();
+  } finally {
+    await source?.close();
+  }
+}
+
 async function replicateOne(
   owner: Owner,
   { ends, options, pace, held }: Job,
 ): Promise<Outcome<ReplicateResult> | AppError> {
-  const { source, target, open } = ends;
+  const { open, openSource } = ends;
   const deadline = performance.now() + (options.timeoutMs ?? Infinity);
   try {
-    if (open !== undefined) held.session ??= await open();
-    const { session } = held;
-    const result = await replicateOwner(
-      owner,
-      { source, target, session },
-      {
-        ...{ mode: options.mode, allowDelete: options.allowDelete, dryRun: open === undefined },
-        events: options.events(owner),
-        sent: async (_, bytes) => {
-          await pace(bytes);
-          if (performance.now() > deadline) {
-            throw new AppError("busy", `Cannot finish ${ownerName(owner)}: the time is up`);
-          }
-        },
+    if (open !== undefined) held.target ??= await open();
+    if (openSource !== undefined) held.source ??= await openSource();
+    const result = await bringOwner(owner, ends, {
+      ...{ held, mode: options.mode, allowDelete: options.allowDelete, dryRun: open === undefined },
+      events: options.events(owner),
+      sent: async (_, bytes) => {
+        await pace(bytes);
+        if (performance.now() > deadline) {
+          throw new AppError("busy", `Cannot finish ${ownerName(owner)}: the time is up`);
+        }
       },
-    );
-    await session?.restart();
+    });
+    await held.target?.restart();
+    await held.source?.restart();
     return result;
   } catch (error) {
-    // What the session has staged or sent is not known any more: the next owner gets a new one.
-    const { session } = held;
-    held.session = undefined;
-    await session?.close();
+    // What the sessions have staged or sent is not known any more: the next owner gets new ones.
+    await closeAll(held);
     if (error instanceof AppError) return error;
     throw error;
   }
+}
+
+function bringOwner(
+  owner: Owner,
+  { source, target }: Ends,
+  {
+    held,
+    mode,
+    ...options
+  }: Omit<ReplicateOptions, "mode"> & Pick<ManyOptions, "mode"> & { readonly held: Held },
+): Promise<Outcome<ReplicateResult>> {
+  if (mode !== "twoWay") {
+    const sides = { source, target, session: held.target };
+    return replicateOwner(owner, sides, { ...options, mode });
+  }
+  const [a, b] = [
+    { place: source, session: held.source },
+    { place: target, session: held.target },
+  ];
+  return reconcileOwner(owner, { a, b }, options);
 }
 
 /** Waits so that no more than `bytesPerSecond` go over, whoever sends them. */

@@ -48,6 +48,11 @@ export interface Leftover {
   readonly text: string;
 }
 
+/** What was decided where two sides that are both written disagree. */
+export interface Decision extends Omit<Leftover, "kind"> {
+  readonly kind: Leftover["kind"] | "state";
+}
+
 export interface Plan {
   readonly steps: readonly Step[];
   readonly leftovers: readonly Leftover[];
@@ -218,7 +223,10 @@ export function partitionFor(ours: MailboxState, target: UserState): string {
 }
 
 /** The INBOX first, parents before what lies below them, deleted mailboxes last. */
-function parentsFirst(left: MailboxState, right: MailboxState): number {
+export function parentsFirst(
+  left: Pick<MailboxState, "name">,
+  right: Pick<MailboxState, "name">,
+): number {
   const [a, b] = [left, right].map(({ name }) => parseName(name).isDeleted);
   if (a !== b) return a === true ? 1 : -1;
   if (isInbox(left.name) !== isInbox(right.name)) return isInbox(left.name) ? -1 : 1;

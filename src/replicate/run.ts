@@ -12,6 +12,7 @@ import { commonHolds } from "./holds.ts";
 import { identified } from "./identified.ts";
 import { ownerName, readOwnerState } from "./owner_state.ts";
 import {
+  type Decision,
   type Leftover,
   type MailboxStep,
   type Mode,
@@ -27,6 +28,8 @@ export interface ReplicateEvents {
   /** Before a step is done, or instead of it in a dry run. */
   readonly step: (step: SurveyedStep) => void;
   readonly leftover: (leftover: Leftover) => void;
+  /** What was decided where both sides are written and disagree. */
+  readonly decided: (decision: Decision) => void;
   /** A step that could not be done, or a mailbox that could not be read. */
   readonly failed: (name: string, refusal: Refusal) => void;
 }
@@ -124,23 +127,24 @@ async function replicateOnce(
 }
 
 /** True for a user who has no mailbox there, not even one that cannot be read. */
-function isNobody({ mailboxes, unreadable = [] }: UserState): boolean {
+export function isNobody({ mailboxes, unreadable = [] }: UserState): boolean {
   return mailboxes.length + unreadable.length === 0;
 }
 
-interface Tally {
+export interface Tally {
   /** Forgets what an earlier pass has left and failed: this one looks at it again. */
   readonly begin: () => void;
   /** Tells what the last pass has left and failed. */
   readonly tell: () => void;
   readonly step: (step: SurveyedStep) => void;
+  readonly decide: (decision: Decision) => void;
   readonly leave: (leftover: Leftover) => void;
   readonly fail: (name: string, refusal: Refusal) => void;
   readonly sent: (messages: number, bytes: number) => void;
   readonly result: () => ReplicateResult;
 }
 
-function newTally({ events }: ReplicateOptions): Tally {
+export function newTally({ events }: Pick<ReplicateOptions, "events">): Tally {
   const count = { steps: 0, messages: 0, bytes: 0 };
   const leftovers: Leftover[] = [];
   const failures: { readonly name: string; readonly refusal: Refusal }[] = [];
@@ -157,6 +161,7 @@ function newTally({ events }: ReplicateOptions): Tally {
       count.steps += 1;
       events.step(step);
     },
+    decide: (decision) => events.decided(decision),
     leave: (leftover) => void leftovers.push(leftover),
     fail: (name, refusal) => void failures.push({ name, refusal }),
     sent: (messages, bytes) => {
@@ -241,7 +246,8 @@ async function doCommand(
   return command.kind === "refused" ? command : session.apply(command.value);
 }
 
-async function commandOf(
+/** What a step asks the target for. */
+export async function commandOf(
   step: Exclude<Step, MailboxStep>,
   userid: string,
   source: Place,

@@ -88,7 +88,7 @@ export async function runMailbox(
     const state =
       attempt < WITHOUT_ANNOTATION_SUM ? content.state : { ...content.state, syncCrcAnnot: 0 };
     const since = attempt < ATTEMPTS ? step.theirs?.highestmodseq : undefined;
-    const done = await send(prepared.value, state, { ...sending, since });
+    const done = await sendMailbox(prepared.value, state, { ...sending, since });
     if (done.kind === "ok") {
       const { target, holds } = sending;
       const records = step.records !== "newer";
@@ -102,7 +102,7 @@ export async function runMailbox(
   }
 }
 
-function mayTryAgain({ reason }: Refusal): boolean {
+export function mayTryAgain({ reason }: Refusal): boolean {
   return reason === "changed" || reason === "checksum";
 }
 
@@ -114,10 +114,19 @@ async function lookAgain(step: MailboxStep, { target }: Work): Promise<Outcome<M
   return ok({ ...step, theirs, records: theirs === undefined ? "all" : "compare" });
 }
 
-async function send(
+/** How the content of one mailbox gets to a place. */
+export interface Transport extends Pick<Sending, "session" | "reservable" | "staged" | "sent"> {
+  /** Where the messages are, by the mailbox and UID of their records. */
+  readonly source: Pick<Place, "message">;
+  /** The highestmodseq that the target's mailbox must still have; undefined for one that is made. */
+  readonly since: bigint | undefined;
+}
+
+/** Uploads the messages of `content` and applies its records, with `state` as that of the mailbox. */
+export async function sendMailbox(
   { reading, content }: Prepared,
   state: MailboxState,
-  sending: Sending & { readonly since: bigint | undefined },
+  sending: Transport,
 ): Promise<Outcome> {
   const { session, since } = sending;
   const wanted = await messagesToSend(reading, content);

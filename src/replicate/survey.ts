@@ -1,5 +1,6 @@
 /** What a plan would come to before anything is done: for --dry-run, and for the brake on deleting. */
-import type { MailboxState, UserState } from "../model/mailbox.ts";
+import type { MailboxState, RecordSource, UserState } from "../model/mailbox.ts";
+import { parseName } from "../model/names.ts";
 import { DONE, type Outcome, ok, type Refusal, refused } from "../model/outcome.ts";
 import type { Place } from "../places/place.ts";
 import type { ContentPlan } from "./content.ts";
@@ -16,6 +17,8 @@ export interface ContentCounts {
 
 export interface SurveyedStep {
   readonly step: Step;
+  /** The side that is written, where both are. */
+  readonly side?: "a" | "b";
   /** Of a mailbox that could be read at both sides. */
   readonly content?: ContentPlan;
   readonly counts?: ContentCounts;
@@ -31,12 +34,21 @@ export async function surveyPlan(plan: Plan, work: Work): Promise<SurveyedStep[]
   return steps;
 }
 
-async function surveyMailbox(step: MailboxStep, work: Work): Promise<SurveyedStep> {
+/** Reads the mailbox at both places: at the source as `name`, at the target as `nameBefore`. */
+export async function surveyMailbox(step: MailboxStep, work: Work): Promise<SurveyedStep> {
   const prepared = await prepareMailbox(step, step.nameBefore, work);
   if (prepared.kind === "refused") return { step, refusal: prepared };
   const { reading, content } = prepared.value;
+  return { step, content, counts: await countContent(reading.records, content) };
+}
+
+/** How much of `records` goes over. */
+export async function countContent(
+  records: RecordSource,
+  content: ContentPlan,
+): Promise<ContentCounts> {
   const counts = { records: 0, messages: 0, bytes: 0 };
-  for await (const batch of reading.records.batches()) {
+  for await (const batch of records.batches()) {
     for (const record of batch) {
       if (!content.isSent(record)) continue;
       counts.records += 1;
@@ -45,7 +57,7 @@ async function surveyMailbox(step: MailboxStep, work: Work): Promise<SurveyedSte
       counts.bytes += record.size;
     }
   }
-  return { step, content, counts };
+  return counts;
 }
 
 export interface BrakeOptions {
@@ -55,6 +67,8 @@ export interface BrakeOptions {
   readonly allowDelete: number;
   /** Whose, for the refusal. */
   readonly who: string;
+  /** The side, where both are written. Neither is a mere copy then: what the other records as deleted counts. */
+  readonly at?: "A" | "B";
 }
 
 /**
@@ -63,20 +77,21 @@ export interface BrakeOptions {
  */
 export async function brake(
   steps: readonly SurveyedStep[],
-  { target, theirs, allowDelete, who }: BrakeOptions,
+  { target, theirs, allowDelete, who, at }: BrakeOptions,
 ): Promise<Outcome> {
   const all = theirs.mailboxes.length;
+  const where = at === undefined ? "" : ` at ${at}`;
   const deletesUser = steps.some(({ step }) => step.kind === "deleteUser");
   if (deletesUser && allowDelete < 100) {
     return refused("permissionDenied", `${who} would be deleted, with ${all} mailboxes`);
   }
   const gone = new Set(
-    steps.flatMap(({ step }) => (step.kind === "delete" ? [step.state.uniqueid] : [])),
+    steps.flatMap(({ step }) => (at === undefined ? deletedBy(step) : movedAwayBy(step))),
   );
   const deletes = steps.reduce((sum, { content }) => sum + (content?.deletes ?? 0), 0);
   if (gone.size === 0 && deletes === 0) return DONE;
   if (gone.size * 100 > all * allowDelete) {
-    const text = `${gone.size} of ${all} mailboxes of ${who} would be deleted`;
+    const text = `${gone.size} of ${all} mailboxes of ${who} would be deleted${where}`;
     return refused("permissionDenied", text);
   }
   const messages = await countLiving(target, theirs.mailboxes);
@@ -86,8 +101,20 @@ export async function brake(
   if (inGone.kind === "refused") return inGone;
   const lost = deletes + inGone.value;
   if (lost * 100 <= messages.value * allowDelete) return DONE;
-  const text = `${lost} of ${messages.value} messages of ${who} would be deleted`;
+  const text = `${lost} of ${messages.value} messages of ${who} would be deleted${where}`;
   return refused("permissionDenied", text);
+}
+
+/** The mailbox that a step deletes for good. */
+function deletedBy(step: Step): string[] {
+  return step.kind === "delete" ? [step.state.uniqueid] : [];
+}
+
+/** The mailbox that a step moves to DELETED, as the other side has done. Only empty ones are deleted otherwise. */
+function movedAwayBy(step: Step): string[] {
+  if (step.kind !== "rename") return [];
+  const { oldName, newName, uniqueid } = step.rename;
+  return parseName(newName).isDeleted && !parseName(oldName).isDeleted ? [uniqueid] : [];
 }
 
 async function countLiving(

@@ -23,7 +23,7 @@ export interface WantedMessage {
 }
 
 export interface Upload {
-  readonly source: Place;
+  readonly source: Pick<Place, "message">;
   readonly session: PlaceSession;
   /** Internal names of the target's mailboxes that may hold messages. */
   readonly mailboxes: readonly string[];
@@ -98,7 +98,7 @@ interface Batch {
 
 async function* readBatches(
   queue: readonly WantedMessage[],
-  source: Place,
+  source: Pick<Place, "message">,
 ): AsyncGenerator<Batch | Refusal, undefined> {
   let messages: ReadMessage[] = [];
   let bytes = 0;

@@ -77,7 +77,11 @@ describe("bobbin dlist FILE", () => {
       `"$B" replicate anne --from "$A" --to dump:- | ` +
       `"$B" replicate --all --from dump:- --to "$C" && "$B" diff "$A" "$C" --deep`;
     const env = { ...process.env, A: root, B: bobbinPath(), C: piped.root };
-    const child = Bun.spawn(["bash", "-o", "pipefail", "-c", command], { env, stdout: "pipe", stderr: "ignore" });
+    const child = Bun.spawn(["bash", "-o", "pipefail", "-c", command], {
+      env,
+      stdout: "pipe",
+      stderr: "ignore",
+    });
     expect(await new Response(child.stdout).text()).toContain("1 user, 1 mailbox: 0 differences");
     expect(await child.exited).toBe(0);
   }, 60_000);

@@ -47,7 +47,12 @@ async function run(
   { jobs = 2, end }: Run = {},
 ): Promise<Record<string, string>> {
   const results: Record<string, string> = {};
-  const events = { step: () => undefined, leftover: () => undefined, failed: () => undefined };
+  const events = {
+    step: () => undefined,
+    leftover: () => undefined,
+    decided: () => undefined,
+    failed: () => undefined,
+  };
   await replicateOwners(
     listOf(USERS, end),
     { source, target, open },

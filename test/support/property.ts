@@ -15,3 +15,15 @@ export function property<Values extends [unknown, ...unknown[]]>(
   const arbitraries = parts as unknown as { [Index in keyof Values]: fc.Arbitrary<Values[Index]> };
   fc.assert(fc.property(...arbitraries, check), { seed: 20260101, numRuns });
 }
+
+/** The same for a check that has to wait. */
+export async function asyncProperty<Values extends [unknown, ...unknown[]]>(
+  ...parts: [
+    ...arbitraries: { [Index in keyof Values]: fc.Arbitrary<Values[Index]> },
+    check: (...values: Values) => Promise<void>,
+  ]
+): Promise<void> {
+  const check = parts.pop() as (...values: Values) => Promise<void>;
+  const arbitraries = parts as unknown as { [Index in keyof Values]: fc.Arbitrary<Values[Index]> };
+  await fc.assert(fc.asyncProperty(...arbitraries, check), { seed: 20260101, numRuns });
+}

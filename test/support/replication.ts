@@ -1,4 +1,5 @@
 /** Replicating in tests, with everything told gathered. */
+import { expect } from "bun:test";
 import type { ApplyCommand } from "../../src/model/apply.ts";
 import { type MailboxState, recordsOf } from "../../src/model/mailbox.ts";
 import type { Owner } from "../../src/model/names.ts";
@@ -9,6 +10,7 @@ import { initStore } from "../../src/places/store/settings.ts";
 import { openStorePlace } from "../../src/places/store/store_place.ts";
 import type { Mode } from "../../src/replicate/plan.ts";
 import { nameOfStep, type ReplicateResult, replicateOwner } from "../../src/replicate/run.ts";
+import { reconcileOwner } from "../../src/replicate/two_way.ts";
 import { granted, recordsIn } from "./places.ts";
 import { message, stateOf } from "./store_fixture.ts";
 import { tempDir } from "./temp_dir.ts";
@@ -49,6 +51,7 @@ export async function replicate(
           step: ({ step }) => told.steps.push(`${step.kind} ${nameOfStep(step)}`),
           leftover: ({ kind, name, uid }) =>
             told.leftovers.push(`${kind} ${name} ${uid ?? ""}`.trim()),
+          decided: () => expect.unreachable("only both ways are there decisions"),
           failed: (name, { text }) => told.failures.push(`${name}: ${text}`),
         },
       },
@@ -56,6 +59,47 @@ export async function replicate(
     return { ...told, outcome };
   } finally {
     await session?.close();
+  }
+}
+
+/** What was told of a run both ways: steps begin with their side. */
+export interface ToldBoth extends Told {
+  readonly decisions: readonly string[];
+}
+
+/** Brings both places to the same for `owner`, in sessions of its own. */
+export async function reconcile(
+  owner: Owner,
+  places: { readonly a: WritablePlace; readonly b: WritablePlace },
+  { dryRun = false, allowDelete = 100 }: Omit<ReplicationOptions, "mode"> = {},
+): Promise<ToldBoth> {
+  const told = {
+    steps: [] as string[],
+    leftovers: [] as string[],
+    decisions: [] as string[],
+    failures: [] as string[],
+  };
+  const open = (place: WritablePlace) => (dryRun ? undefined : place.openSession());
+  const [a, b] = [await open(places.a), await open(places.b)];
+  try {
+    const outcome = await reconcileOwner(
+      owner,
+      { a: { place: places.a, session: a }, b: { place: places.b, session: b } },
+      {
+        ...{ dryRun, allowDelete, sent: async () => undefined },
+        events: {
+          step: ({ step, side }) => told.steps.push(`${side} ${step.kind} ${nameOfStep(step)}`),
+          leftover: ({ kind, name }) => told.leftovers.push(`${kind} ${name}`),
+          decided: ({ kind, name, uid, text }) =>
+            told.decisions.push(`${kind} ${name} ${uid ?? ""}: ${text}`),
+          failed: (name, { text }) => told.failures.push(`${name}: ${text}`),
+        },
+      },
+    );
+    return { ...told, outcome };
+  } finally {
+    await a?.close();
+    await b?.close();
   }
 }
 

@@ -1,0 +1,66 @@
+/** A real Cyrus and a store that are both written to: seeded histories, as A and as B, with Cyrus' own tools as judges. */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { isIntermediate, type MailboxState } from "../../src/model/mailbox.ts";
+import { externalName } from "../../src/model/names.ts";
+import type { WritablePlace } from "../../src/places/place.ts";
+import { openSyncPlace } from "../../src/places/sync/sync_place.ts";
+import { imapClient } from "../support/imap.ts";
+import { type Lab, labIsThere, labLog, labUp } from "../support/lab.ts";
+import { granted } from "../support/places.ts";
+import { newStorePlace } from "../support/replication.ts";
+import { verifyStore } from "../support/store_verify.ts";
+import { differencesOf, playRounds, type RoundsResult } from "../support/two_sided_rounds.ts";
+
+const isLong = process.env["BOBBIN_TEST_SIZE"] === "long";
+const SEED = 20260102;
+
+function isReal(state: MailboxState): boolean {
+  return !isIntermediate(state);
+}
+
+describe.skipIf(!labIsThere())("reconcileOwner() between a real Cyrus and a store", () => {
+  let lab: Lab;
+  beforeAll(async () => {
+    lab = await labUp();
+  }, 60_000);
+  afterAll(() => lab.down());
+
+  async function play(userid: string, cyrusIs: "a" | "b", rounds: number): Promise<RoundsResult> {
+    await lab.run("user", userid, "--plain");
+    const address = { flavour: "csync", isTls: false, user: "admin", host: "127.0.0.1" } as const;
+    const cyrus: WritablePlace = await openSyncPlace({
+      address: { ...address, port: lab.syncPort },
+      password: () => Promise.resolve("labpass"),
+    });
+    const store = newStorePlace();
+    const owner = { kind: "user", userid } as const;
+    const places = cyrusIs === "a" ? { a: cyrus, b: store } : { a: store, b: cyrus };
+    const client = await imapClient(lab.imapPort, userid);
+    const imap = { [cyrusIs]: client };
+    const result = await playRounds(owner, places, { seed: SEED, rounds, deeds: 10, imap });
+    client.close();
+    expect(await differencesOf(owner, places, { deep: true })).toEqual([]);
+    // Names the mailboxes, and after a name whatever is wrong with it.
+    const checked = (await lab.run("show", "check", userid)).trim().split("\n");
+    const mailboxes = granted(await cyrus.user(userid)).mailboxes.filter(isReal);
+    expect(checked.sort()).toEqual(mailboxes.map(({ name }) => externalName(name)).sort());
+    await cyrus.close();
+    await store.close();
+    verifyStore(store.locator.slice("store:".length));
+    return result;
+  }
+
+  test("reconcileOwner() settles seeded histories of both, with Cyrus as A and as B", async () => {
+    const [asA, asB] = isLong ? [150, 50] : [15, 5];
+    const told = [await play("ann", "a", asA), await play("bob", "b", asB)];
+    if (isLong) console.log(`two-way histories, seed ${SEED}: ${JSON.stringify(told)}`);
+    for (const { checked, decisions } of told) {
+      expect(checked).toBeGreaterThan(10);
+      expect(decisions).toBeGreaterThan(0);
+    }
+    const bad = labLog(lab)
+      .split("\n")
+      .filter((line) => /IOERROR|assert|fatal/i.test(line));
+    expect(bad).toEqual([]);
+  }, 1_800_000);
+});
