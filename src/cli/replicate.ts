@@ -31,12 +31,13 @@ export const registerReplicate: Register = (program, handle) => {
     .summary("bring one place what another holds")
     .description(
       "Brings B the mailboxes, messages, flags and settings that A holds of each USER, and proves that they " +
-        "are there. A is never written, unless --two-way. What only B has stays, is listed, and makes the exit\n" +
+        "are there. A is never written, unless --two-way. What only B has stays, is listed, and makes the exit " +
         "code 1.\n\n" +
-        "With --mirror it is deleted, but the brake stops a user's plan, also that of a dry run, with exit code 77\n" +
-        "if it would delete the user or over 20 % of his messages or mailboxes at B; what A itself records as\n" +
-        "deleted is not counted. With --two-way both sides are brought to the same by Cyrus' rules for conflicts.\n" +
-        "No message goes but one that either side records as deleted; these are counted by the brake, at each side.",
+        "With --mirror it is deleted. The brake stops the plan for a user, that of a dry run too, with exit code " +
+        "77 if it would delete the user, or over 20 % of his messages or mailboxes at B. What A itself records as " +
+        "deleted is not counted.\n\n" +
+        "With --two-way both sides are brought to the same by Cyrus' rules for conflicts, and each decision is told. " +
+        "No message goes but one that either side records as deleted; of these the brake counts all, at each side.",
     )
     .argument("[user...]", "users to bring over")
     .requiredOption("--from <place>", "A: where the mail is")

@@ -111,5 +111,12 @@ function mailboxSteps(
       }
     }
   }
+  // A sum of 0 may mean "not known", or that nothing lives there: the records tell.
+  for (const { name, uniqueid } of agreed.state.mailboxes) {
+    const [a, b] = [stateAt("a", uniqueid), stateAt("b", uniqueid)];
+    if (a === undefined || b === undefined || found.has(uniqueid)) continue;
+    if ((a.syncCrc ?? 0) === (b.syncCrc ?? 0)) continue;
+    found.set(uniqueid, { kind: "pair", name, states: { a, b } });
+  }
   return [...found.values()].sort(parentsFirst);
 }

@@ -80,6 +80,8 @@ describe("bobbin replicate", () => {
     expect(brake.stderr).toContain("User ann: ann would be deleted, with 14 mailboxes");
     const alone = await bobbin(["replicate", "ann", "--mirror", ...all]);
     expect([alone.exit, alone.stderr]).toEqual([77, expect.stringContaining("--allow-delete")]);
+    const dry = await bobbin(["replicate", "ann", "--mirror", "-n", ...all]);
+    expect([dry.exit, dry.stdout]).toEqual([77, expect.stringContaining("ann: delete user ann")]);
     const allowed = await bobbin([
       "replicate",
       "--all",
@@ -90,6 +92,34 @@ describe("bobbin replicate", () => {
     ]);
     expect(allowed.exit).toBe(0);
     expect((await bobbin(["diff", small, large])).exit).toBe(0);
+  }, 60_000);
+
+  test("--two-way brings both sides to the same, says what was decided, and then has nothing to do", async () => {
+    const [a, b] = [await newStore(), await newStore()];
+    for (const store of [a, b]) await bobbin(["replicate", "ann", "--from", SPOOL, "--to", store]);
+    await bobbin(["replicate", "bob", "--from", SPOOL, "--to", b]);
+    const rename = ["store", "rename", a, "user/ann/Sent", "user/ann/Posted"];
+    expect((await bobbin(rename)).exit).toBe(0);
+    const args = ["replicate", "--all", "--two-way", "--from", a, "--to", b];
+    const before = [a, b].map((store) => bytesBelow(store.slice("store:".length)));
+    const dry = await bobbin([...args, "--check", "--json"]);
+    expect(dry.exit).toBe(1);
+    expect([a, b].map((store) => bytesBelow(store.slice("store:".length)))).toEqual(before);
+    const words = await bobbin([...args, "-n"]);
+    expect(words.stdout).toContain("ann: at B: rename user/ann/Sent to user/ann/Posted\n");
+    expect(words.stdout).toContain("bob: at A: create user/bob");
+    expect(words.stdout).toMatch(/^ann: decided: mailbox user\/ann\/Posted: .*A's is kept$/m);
+    const done = await bobbin([...args, "--json"]);
+    expect([done.exit, jsonLines(done.stdout).slice(0, -1)]).toEqual([
+      0,
+      expect.arrayContaining([
+        expect.objectContaining({ type: "step", at: "B", step: "rename" }),
+        expect.objectContaining({ type: "step", step: "decide", kind: "mailbox" }),
+      ]),
+    ]);
+    expect((await bobbin([...args, "--check"])).exit).toBe(0);
+    expect((await bobbin(["diff", a, b, "--deep"])).exit).toBe(0);
+    for (const store of [a, b]) expect((await bobbin(["fsck", store])).exit).toBe(0);
   }, 60_000);
 
   test("--as brings a user under another name, and the second run has nothing to do", async () => {
@@ -135,6 +165,12 @@ describe("bobbin replicate", () => {
       [64, "replicate", "ann", ...to, "--allow-delete", "101"],
       [64, "replicate", "ann", ...to, "--rate", "fast"],
       [64, "replicate", "ann", "bob", ...to, "--as", "carl"],
+      [64, "replicate", "ann", "--two-way", ...to],
+      [64, "replicate", "ann", "--two-way", "-n", "--from", store, "--to", SPOOL],
+      [64, "replicate", "ann", "--two-way", "--from", store, "--to", "dump:-"],
+      [64, "replicate", "ann", "--two-way", "--mirror", "--from", store, "--to", store],
+      [64, "replicate", "ann", "--two-way", "--as", "carl", "--from", store, "--to", store],
+      [66, "replicate", "nobody", "--two-way", "--from", store, "--to", store],
       [66, "replicate", "nobody", ...to],
       [66, "replicate", "ann", "--from", SPOOL, "--to", "store:/does/not/exist"],
       [66, "diff", SPOOL, store, "nobody"],

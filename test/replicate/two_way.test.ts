@@ -112,6 +112,16 @@ describe("reconcileOwner()", () => {
     expect(told.decisions.some((text) => text.includes("moved"))).toBe(true);
   });
 
+  test("reconcileOwner() looks at the records where the sum of one side says nothing", async () => {
+    await alike();
+    const name = `${INBOX}.a`;
+    await deeds(a, { kind: "expunge", name, uid: 1 });
+    await deeds(b, { kind: "flag", name, uid: 1, flag: "\\Seen", isSet: true });
+    const { steps } = await settle();
+    expect(steps).toEqual([`a mailbox ${name}`, `b mailbox ${name}`]);
+    expect(await livingUids(b, name)).toEqual([]);
+  });
+
   test("reconcileOwner() deletes no mailbox that got a message which the side that deletes never saw", async () => {
     await alike();
     await deeds(a, { kind: "delete", name: `${INBOX}.a` });
