@@ -5,12 +5,14 @@
 import { benchFsck } from "./fsck.ts";
 import { benchLive } from "./live.ts";
 import { benchServe } from "./serve.ts";
+import { benchStall } from "./stall.ts";
 import { benchStore } from "./store.ts";
 
 const BENCHES: Readonly<Record<string, (args: readonly string[]) => Promise<void>>> = {
   fsck: benchFsck,
   live: benchLive,
   serve: benchServe,
+  stall: benchStall,
   store: benchStore,
 };
 

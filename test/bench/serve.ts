@@ -117,20 +117,20 @@ async function toBobbin(source: Lab, options: readonly string[]): Promise<Measur
   }
 }
 
-interface Served {
+export interface Served {
   readonly port: number;
   readonly peakBytes: () => number;
   readonly cpuSeconds: () => number;
   stop(): Promise<void>;
 }
 
-/** A server over a new store. */
-async function serve(options: readonly string[]): Promise<Served> {
+/** A server over a new store; `path` is that of the program, the one that was built if not given. */
+export async function serve(options: readonly string[], path = bobbinPath()): Promise<Served> {
   const folder = tempDir("bench-serve");
   const account = await makeAccount("admin", "labpass", ["*"]);
   writeAccounts(`${folder}/users`, { ...noAccounts(), byName: new Map([["admin", account]]) });
   await bobbin(["store", "init", `${folder}/store`]);
-  const command = [bobbinPath(), "serve", `${folder}/store`, "--users-file", `${folder}/users`];
+  const command = [path, "serve", `${folder}/store`, "--users-file", `${folder}/users`];
   const child = Bun.spawn(
     [...command, "--listen", "127.0.0.1:0", "--json", "--quiet", ...options],
     {
