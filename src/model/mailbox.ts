@@ -72,6 +72,11 @@ export function isIntermediate(mailbox: Pick<MailboxState, "type">): boolean {
   return mailbox.type?.includes("i") ?? false;
 }
 
+/** True for a mailbox whose messages are the scripts of its user. */
+export function isSieveMailbox(mailbox: Pick<MailboxState, "type">): boolean {
+  return mailbox.type?.startsWith("f") ?? false;
+}
+
 /** Records that are at hand. */
 export function recordsOf(records: readonly MailRecord[]): RecordSource {
   return { batches: () => (records.length === 0 ? [] : [records]) };

@@ -60,6 +60,8 @@ export interface Holds {
   readonly subscriptions: boolean;
   /** Scripts as files beside the mailboxes. */
   readonly sieveFiles: boolean;
+  /** Scripts as messages of a mailbox of their own, of type `f` (SIEVE-MAILBOX, since 3.6). */
+  readonly sieveMailboxes: boolean;
   readonly quotas: readonly QuotaResource[];
 }
 

@@ -48,6 +48,7 @@ const FACT_TABLE: Readonly<Record<FactName, true>> = {
   seen: true,
   subscriptions: true,
   sieveFiles: true,
+  sieveMailboxes: true,
 };
 
 const FACTS = Object.keys(FACT_TABLE) as FactName[];

@@ -5,7 +5,12 @@
  * records, in content.ts.
  */
 import type { ApplyCommand } from "../model/apply.ts";
-import { isIntermediate, type MailboxState, type UserState } from "../model/mailbox.ts";
+import {
+  isIntermediate,
+  isSieveMailbox,
+  type MailboxState,
+  type UserState,
+} from "../model/mailbox.ts";
 import { isBelow, isInbox, type Owner, parseName } from "../model/names.ts";
 import type { Holds } from "../places/place.ts";
 import { differingFields, differingSums, stateToSend } from "./mailbox_state.ts";
@@ -136,8 +141,9 @@ function pairMailboxes({ source, target, holds }: PlanRequest): {
   readonly unpaired: readonly MailboxState[];
 } {
   const key = ({ uniqueid, name }: MailboxState): string => (holds.uniqueids ? uniqueid : name);
-  const counts = ({ name }: { readonly name: string }): boolean =>
-    holds.deletedMailboxes || !parseName(name).isDeleted;
+  const counts = (state: MailboxState): boolean =>
+    (holds.deletedMailboxes || !parseName(state.name).isDeleted) &&
+    (holds.sieveMailboxes || !isSieveMailbox(state));
   const lost = [...(source.unreadable ?? []), ...(target.unreadable ?? [])];
   const lostIds = new Set(lost.map(({ uniqueid }) => uniqueid));
   const lostNames = new Set(lost.map(({ name }) => name));

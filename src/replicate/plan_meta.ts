@@ -1,6 +1,6 @@
 /** The plan for what belongs to a user beside mailboxes: quotas, subscriptions, sieve scripts, what was seen. */
 import { NULL_GUID } from "../model/guid.ts";
-import type { Quota, SeenState, SieveFile } from "../model/mailbox.ts";
+import { isSieveMailbox, type Quota, type SeenState, type SieveFile } from "../model/mailbox.ts";
 import type { Holds } from "../places/place.ts";
 import type { Leftover, Plan, PlanRequest, Step } from "./plan.ts";
 
@@ -14,7 +14,7 @@ export function planMeta(request: MetaRequest): Plan {
   const plans = [
     planQuotas(request),
     ...(holds.subscriptions ? [planSubscriptions(request)] : []),
-    ...(holds.sieveFiles ? [planSieve(request)] : []),
+    holds.sieveFiles ? planSieve(request) : unsentScripts(request),
     ...(holds.seen ? [planSeen(request)] : []),
   ];
   return {
@@ -109,6 +109,16 @@ function planSieve({ source, target, mode, userid }: MetaRequest): Plan {
     );
   }
   return found;
+}
+
+/** Scripts that the source has as files only, where the target takes none: they must not be lost unsaid. */
+function unsentScripts({ source }: MetaRequest): Plan {
+  if (source.mailboxes.some(isSieveMailbox)) return { steps: [], leftovers: [] };
+  const text = "the target takes scripts as a mailbox, and the source has files: --sieve files";
+  const leftovers = scriptsOf(source.sieve).map(
+    ({ filename: name }): Leftover => ({ kind: "sieve", name, text }),
+  );
+  return { steps: [], leftovers };
 }
 
 function scriptsOf(files: readonly SieveFile[]): SieveFile[] {

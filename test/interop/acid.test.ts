@@ -11,6 +11,7 @@ import {
   expectSameAnswers,
   reconstructSays,
   recordTelemetry,
+  scriptsOf,
 } from "../support/acid.ts";
 import { bobbin, bobbinPath, type CliResult } from "../support/cli.ts";
 import { changeNames, type Lab, labIsThere, labUpInMemory, talkTo } from "../support/lab.ts";
@@ -294,18 +295,47 @@ for (const setup of isLong ? allSetups() : SHORT) {
       );
     }
 
-    test("reconstruct is not silent about a replica that is damaged", async () => {
-      const to = replicas[0] ?? expect.unreachable();
-      const files = readdirSync(to.spool, { recursive: true, encoding: "utf8" });
-      const message = files.find((path) => /\/\d+\.$/.test(path) && !path.includes("sync."));
-      const path = join(to.spool, message ?? expect.unreachable());
-      const bytes = readFileSync(path);
-      bytes[20] = (bytes[20] ?? 0) ^ 1;
-      writeFileSync(path, bytes);
-      rmSync(join(path, "..", "cyrus.cache"));
-      const said = await reconstructSays(to);
-      expect(said).toContainEqual(expect.stringContaining("guid mismatch"));
-      expect(said).toContainEqual(expect.stringMatching(/reconstruct\[\d+\] err: IOERROR/));
-    });
+    test(
+      "scripts come over as files too, where the server is to be spoken to as one before 3.6",
+      async () => {
+        const to = replicas[0] ?? expect.unreachable();
+        const wanted = await scriptsOf(full, users[0]);
+        expect(wanted.map((line) => / ISACTIVE 1/.test(line))).toContain(true);
+        const files = ["--sieve", "files"];
+        await bring([users[0], "--as", "straight", ...files], full.conf, peer(to));
+        expect(await scriptsOf(to, "straight")).toEqual(wanted);
+
+        const store = `${folder}/scripts`;
+        await ok("store", "init", store);
+        await bring([users[0], "--as", "by-store", ...files], peer(full), store);
+        const args = ["replicate", "by-store", "--from", store, "--to", peer(to)];
+        const asMailbox = await bobbin(args, { env: PASSWORD });
+        expect([asMailbox.exit, asMailbox.stdout]).toEqual([
+          1,
+          expect.stringMatching(/differs: sieve other\.script: .*--sieve files$/m),
+        ]);
+        await bring(["by-store", ...files], store, peer(to));
+        expect(await scriptsOf(to, "by-store")).toEqual(wanted);
+      },
+      LONG_MS,
+    );
+
+    test(
+      "reconstruct is not silent about a replica that is damaged",
+      async () => {
+        const to = replicas[0] ?? expect.unreachable();
+        const files = readdirSync(to.spool, { recursive: true, encoding: "utf8" });
+        const message = files.find((path) => /\/\d+\.$/.test(path) && !path.includes("sync."));
+        const path = join(to.spool, message ?? expect.unreachable());
+        const bytes = readFileSync(path);
+        bytes[20] = (bytes[20] ?? 0) ^ 1;
+        writeFileSync(path, bytes);
+        rmSync(join(path, "..", "cyrus.cache"));
+        const said = await reconstructSays(to);
+        expect(said).toContainEqual(expect.stringContaining("guid mismatch"));
+        expect(said).toContainEqual(expect.stringMatching(/reconstruct\[\d+\] err: IOERROR/));
+      },
+      LONG_MS,
+    );
   });
 }

@@ -77,6 +77,15 @@ async function answersTo(client: Csync, command: string): Promise<string> {
   return data.map(comparable).sort().join("\n");
 }
 
+/** The scripts of a user as files: their names, contents and which is active. */
+export async function scriptsOf(lab: Lab, user: string): Promise<string[]> {
+  const client = await Csync.signedIn(lab.syncPort);
+  const lines = (await answersTo(client, `GET META ${user}`)).split("\n");
+  client.close();
+  const scripts = lines.filter((line) => line.startsWith("SIEVE "));
+  return scripts.map((line) => line.replace(/ LAST_UPDATE \d+/, ""));
+}
+
 /**
  * Flags have no order. Two numbers a Cyrus counts by itself, and its own sync_client does not make them equal either: the
  * modseq of a quota, and that of the ACLs of others that name a user, which rises as those are created.

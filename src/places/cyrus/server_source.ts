@@ -48,6 +48,7 @@ const HOLDS: Holds = {
   seen: true,
   subscriptions: true,
   sieveFiles: true,
+  sieveMailboxes: true,
   quotas: QUOTA_RESOURCES,
 };
 

@@ -39,6 +39,7 @@ const HOLDS: Holds = {
   seen: false,
   subscriptions: false,
   sieveFiles: false,
+  sieveMailboxes: true,
   quotas: [],
 };
 

@@ -49,7 +49,7 @@ const HOLDS: Holds = {
     annotations: true,
   },
   ...{ mailboxAnnotations: true, acls: true, mailboxDetails: true, seen: true },
-  ...{ subscriptions: true, sieveFiles: true, quotas: QUOTA_RESOURCES },
+  ...{ subscriptions: true, sieveFiles: true, sieveMailboxes: true, quotas: QUOTA_RESOURCES },
 };
 
 const STDIN = 0;

@@ -64,7 +64,7 @@ export const STORE_HOLDS: Holds = {
     annotations: true,
   },
   ...{ mailboxAnnotations: true, acls: true, mailboxDetails: true, seen: true },
-  ...{ subscriptions: true, sieveFiles: true, quotas: QUOTA_RESOURCES },
+  ...{ subscriptions: true, sieveFiles: true, sieveMailboxes: true, quotas: QUOTA_RESOURCES },
 };
 
 /** Opens the store in the folder `root` as a place. */

@@ -35,8 +35,10 @@ export function isAtLeast(peer: Peer, major: number, minor: number): boolean {
   return peerMajor > major || (peerMajor === major && peerMinor >= minor);
 }
 
-/** `sieveFiles`: scripts are asked for as files, not taken from the mailbox they live in. */
-export function holdsOf(peer: Peer, sieveFiles: boolean): Holds {
+/** In which forms scripts are asked for and sent. */
+export type SieveForms = Pick<Holds, "sieveFiles" | "sieveMailboxes">;
+
+export function holdsOf(peer: Peer, sieve: SieveForms): Holds {
   const since25 = isAtLeast(peer, 2, 5);
   const since32 = isAtLeast(peer, 3, 2);
   const quotas: readonly QuotaResource[] = since25 ? QUOTA_RESOURCES : ["STORAGE"];
@@ -48,7 +50,7 @@ export function holdsOf(peer: Peer, sieveFiles: boolean): Holds {
     threadIds: since25,
     conversationModseqs: peer.software === "bobbin",
     ...{ keywords: 128, annotations: since25, mailboxAnnotations: since25, acls: true },
-    ...{ mailboxDetails: true, seen: true, subscriptions: true, sieveFiles, quotas },
+    ...{ mailboxDetails: true, seen: true, subscriptions: true, ...sieve, quotas },
   };
 }
 

@@ -31,7 +31,7 @@ import { PeerMemory } from "./memory.ts";
 import type { SyncOptions } from "./options.ts";
 import { holdsOf, isAtLeast, type Peer } from "./peer.ts";
 import { answersOf, refusalIn } from "./refusals.ts";
-import { givesSieveFiles, type Link, openLink } from "./sign_in.ts";
+import { givesSieveFiles, hasSieveMailbox, type Link, openLink } from "./sign_in.ts";
 import { SyncSession } from "./sync_session.ts";
 
 /** Mailboxes asked for with one command. */
@@ -60,7 +60,8 @@ class SyncPlace implements WritablePlace {
     const { peer } = link;
     const sieveFiles = givesSieveFiles(peer, options.sieve);
     this.locator = printSyncAddress(options.address);
-    this.holds = holdsOf(peer, sieveFiles);
+    const sieveMailboxes = hasSieveMailbox(peer) && options.sieve !== "files";
+    this.holds = holdsOf(peer, { sieveFiles, sieveMailboxes });
     this.#hidesSieve = sieveFiles && peer.software === "cyrus";
     this.#options = options;
     this.#peer = peer;
