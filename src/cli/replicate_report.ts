@@ -28,6 +28,7 @@ export function reportEvents(owner: Owner, env: CommandEnv): ReplicateEvents {
           ? ""
           : ` (${plural(counts.records, "record")}, ${formatBytes(counts.bytes)} of messages)`;
       line(`${at === undefined ? "" : `at ${at}: `}${action} ${subjectText(step, env)}${size}`);
+      output.flush(); // who reads along is told before it is done
     },
     leftover: (leftover) => {
       output.object({ type: "difference", user, ...aboutFacts(leftover) });

@@ -202,7 +202,7 @@ async function doSteps(plan: Plan, doing: Doing): Promise<void> {
       tally.sent(messages, bytes);
       await options.sent(messages, bytes);
     },
-    begins: (step, content) => tally.step({ step, content }),
+    begins: (step, { content, counts }) => tally.step({ step, content, counts }),
   };
   for (const step of plan.steps) {
     const done =

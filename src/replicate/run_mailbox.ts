@@ -33,13 +33,24 @@ export interface Sending extends Work {
   readonly staged: Set<string>;
   readonly sent: (messages: number, bytes: number) => Promise<void>;
   /** Before anything of this mailbox is written. */
-  readonly begins: (step: MailboxStep, content: ContentPlan) => void;
+  readonly begins: (step: MailboxStep, prepared: Prepared) => void;
+}
+
+/** How much of a mailbox goes over. */
+export interface ContentCounts {
+  readonly records: number;
+  /** Messages that the target may lack; RESERVE may find some of them there. */
+  readonly messages: number;
+  readonly bytes: number;
 }
 
 /** A mailbox looked at from both sides. */
 export interface Prepared {
   readonly reading: MailboxReading;
   readonly content: ContentPlan;
+  readonly counts: ContentCounts;
+  /** Those of new records. */
+  readonly messages: ReadonlyMap<Guid, WantedMessage>;
 }
 
 /** Reads what `step` needs and plans its content; nothing is written. */
@@ -61,12 +72,12 @@ export async function prepareMailbox(
   const { mode, holds } = work;
   const request = { mode, holds, partition: work.partitionFor(step.ours) };
   if (step.records !== "compare" || isIntermediate(step.ours)) {
-    return ok({ reading, content: planNewer(step, reading.state, request) });
+    return withMessages(reading, planNewer(step, reading.state, request));
   }
   const other = await work.target.readMailbox(targetName);
   if (other.kind === "refused") return other;
   const target = { ...other.value, state: { ...other.value.state, name: step.name } };
-  return ok({ reading, content: await planCompared(reading, target, request) });
+  return withMessages(reading, await planCompared(reading, target, request));
 }
 
 /** How often a mailbox is tried: at the third time without the annotation sum, then without SINCE. */
@@ -84,7 +95,7 @@ export async function runMailbox(
     if (prepared.kind === "refused") return prepared;
     const { content, reading } = prepared.value;
     if (content.isNothing) return ok(content);
-    if (attempt === 1) sending.begins(step, content);
+    if (attempt === 1) sending.begins(step, prepared.value);
     const state =
       attempt < WITHOUT_ANNOTATION_SUM ? content.state : { ...content.state, syncCrcAnnot: 0 };
     const since = attempt < ATTEMPTS ? step.theirs?.highestmodseq : undefined;
@@ -124,15 +135,13 @@ export interface Transport extends Pick<Sending, "session" | "reservable" | "sta
 
 /** Uploads the messages of `content` and applies its records, with `state` as that of the mailbox. */
 export async function sendMailbox(
-  { reading, content }: Prepared,
+  { reading, content, messages }: Prepared,
   state: MailboxState,
   sending: Transport,
 ): Promise<Outcome> {
   const { session, since } = sending;
-  const wanted = await messagesToSend(reading, content);
-  if (wanted.kind === "refused") return wanted;
   const partition = state.partition ?? "default";
-  const uploaded = await uploadMessages(wanted.value, {
+  const uploaded = await uploadMessages(messages, {
     ...{ source: sending.source, session, mailboxes: sending.reservable, partition },
     ...{ staged: sending.staged, sent: sending.sent },
   });
@@ -158,25 +167,31 @@ export async function sendMailbox(
   });
 }
 
-/** The messages of new records. Refuses what no peer could take (sync-protocol.md 4.4). */
-async function messagesToSend(
-  { state, records }: MailboxReading,
+/** What goes over of the records. Refuses what no peer could take (sync-protocol.md 4.4). */
+export async function withMessages(
+  reading: MailboxReading,
   content: ContentPlan,
-): Promise<Outcome<Map<Guid, WantedMessage>>> {
-  const { name: mailbox, uniqueid, partition } = state;
-  const wanted = new Map<Guid, WantedMessage>();
-  for await (const batch of records.batches()) {
+): Promise<Outcome<Prepared>> {
+  const { name: mailbox, uniqueid, partition } = reading.state;
+  const messages = new Map<Guid, WantedMessage>();
+  const counts = { records: 0, messages: 0, bytes: 0 };
+  if (content.isNothing) return ok({ reading, content, counts, messages });
+  for await (const batch of reading.records.batches()) {
     for (const record of batch) {
+      if (!content.isSent(record)) continue;
+      counts.records += 1;
       if (!content.isNew(record)) continue;
-      const { uid, guid, expunged } = record;
+      const { uid, guid, size, expunged } = record;
       const flaw = expunged ? undefined : flawOf(record);
       if (flaw !== undefined) return refused("notSupported", `${mailbox} UID ${uid}: ${flaw}`);
+      counts.messages += expunged ? 0 : 1;
+      counts.bytes += expunged ? 0 : size;
       if (record.unlinked === true || isBlank(record)) continue;
-      const mayBeGone = expunged && wanted.get(guid)?.mayBeGone !== false;
-      wanted.set(guid, { address: { mailbox, uniqueid, partition, uid, guid }, mayBeGone });
+      const mayBeGone = expunged && messages.get(guid)?.mayBeGone !== false;
+      messages.set(guid, { address: { mailbox, uniqueid, partition, uid, guid }, mayBeGone });
     }
   }
-  return ok(wanted);
+  return ok({ reading, content, counts, messages });
 }
 
 /** Why a living record cannot be sent. */

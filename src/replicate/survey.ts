@@ -1,19 +1,11 @@
 /** What a plan would come to before anything is done: for --dry-run, and for the brake on deleting. */
-import type { MailboxState, RecordSource, UserState } from "../model/mailbox.ts";
+import type { MailboxState, UserState } from "../model/mailbox.ts";
 import { parseName } from "../model/names.ts";
 import { DONE, type Outcome, ok, type Refusal, refused } from "../model/outcome.ts";
 import type { Place } from "../places/place.ts";
 import type { ContentPlan } from "./content.ts";
 import type { MailboxStep, Plan, Step } from "./plan.ts";
-import { prepareMailbox, type Work } from "./run_mailbox.ts";
-
-/** How much of a mailbox goes over. */
-export interface ContentCounts {
-  readonly records: number;
-  /** Messages that the target may lack; RESERVE may find some of them there. */
-  readonly messages: number;
-  readonly bytes: number;
-}
+import { type ContentCounts, prepareMailbox, type Work } from "./run_mailbox.ts";
 
 export interface SurveyedStep {
   readonly step: Step;
@@ -38,26 +30,8 @@ export async function surveyPlan(plan: Plan, work: Work): Promise<SurveyedStep[]
 export async function surveyMailbox(step: MailboxStep, work: Work): Promise<SurveyedStep> {
   const prepared = await prepareMailbox(step, step.nameBefore, work);
   if (prepared.kind === "refused") return { step, refusal: prepared };
-  const { reading, content } = prepared.value;
-  return { step, content, counts: await countContent(reading.records, content) };
-}
-
-/** How much of `records` goes over. */
-export async function countContent(
-  records: RecordSource,
-  content: ContentPlan,
-): Promise<ContentCounts> {
-  const counts = { records: 0, messages: 0, bytes: 0 };
-  for await (const batch of records.batches()) {
-    for (const record of batch) {
-      if (!content.isSent(record)) continue;
-      counts.records += 1;
-      if (!content.isNew(record) || record.expunged) continue;
-      counts.messages += 1;
-      counts.bytes += record.size;
-    }
-  }
-  return counts;
+  const { content, counts } = prepared.value;
+  return { step, content, counts };
 }
 
 export interface BrakeOptions {

@@ -20,7 +20,7 @@ import {
   type Tally,
 } from "./run.ts";
 import { runMailbox, type Sending, type Work } from "./run_mailbox.ts";
-import { brake, countContent, type SurveyedStep, surveyMailbox } from "./survey.ts";
+import { brake, type SurveyedStep, surveyMailbox } from "./survey.ts";
 import {
   type Both,
   type PairSending,
@@ -143,9 +143,8 @@ async function surveyBoth(
     }
     if (isTold) for (const decision of prepared.value.agreement.decisions) tally.decide(decision);
     for (const side of SIDES) {
-      const { content, reading } = prepared.value[side];
+      const { content, counts } = prepared.value[side];
       if (content.isNothing) continue;
-      const counts = await countContent(reading.records, content);
       surveyed[side].push({
         step: stepFor(side, one, prepared.value[side]),
         content,
@@ -238,9 +237,9 @@ async function doCommand(
 async function doPair(pair: PairStep, { work, sending }: Doing): Promise<Outcome> {
   const begins = (prepared: PreparedPair): void => {
     for (const side of SIDES) {
-      const { content } = prepared[side];
+      const { content, counts } = prepared[side];
       if (content.isNothing) continue;
-      work.tally.step({ step: stepFor(side, pair, prepared[side]), content, side });
+      work.tally.step({ step: stepFor(side, pair, prepared[side]), content, counts, side });
     }
   };
   const done = await runPair(pair, { ...sending, begins });
@@ -255,7 +254,8 @@ async function doBring(one: BringStep, { plan, work, sending }: Doing): Promise<
   const oneWay: Sending = {
     ...{ ...bringWork(one, plan, work), sent, session: sessions[to] },
     ...{ reservable: reservable[to], staged: staged[to] },
-    begins: (begun, content) => work.tally.step({ step: begun, content, side: to }),
+    begins: (begun, { content, counts }) =>
+      work.tally.step({ step: begun, content, counts, side: to }),
   };
   const done = await runMailbox(step, oneWay);
   return done.kind === "refused" ? done : DONE;

@@ -16,7 +16,13 @@ import {
 import type { ContentPlan } from "./content.ts";
 import { differingFields, stateToSend } from "./mailbox_state.ts";
 import type { MailboxStep } from "./plan.ts";
-import { mayTryAgain, type Prepared, type Sending, sendMailbox } from "./run_mailbox.ts";
+import {
+  mayTryAgain,
+  type Prepared,
+  type Sending,
+  sendMailbox,
+  withMessages,
+} from "./run_mailbox.ts";
 import { verifyMailbox } from "./verify.ts";
 
 /** One of each side. */
@@ -63,15 +69,15 @@ export async function preparePair(
   const { holds, now } = work;
   const readings = { a: a.value, b: b.value };
   const agreement = await agreeMailbox(readings.a, readings.b, { holds, now });
-  const side = (reading: MailboxReading, change: SideChange): Prepared => ({
-    reading: { state: reading.state, records: withChanges(reading.records, change.records) },
-    content: contentOf(agreement, { reading, change, holds, name: pair.name }),
-  });
-  return ok({
-    ...{ agreement, readings },
-    a: side(readings.a, agreement.a),
-    b: side(readings.b, agreement.b),
-  });
+  const prepare = (reading: MailboxReading, change: SideChange): Promise<Outcome<Prepared>> => {
+    const changed = { ...reading, records: withChanges(reading.records, change.records) };
+    return withMessages(changed, contentOf(agreement, { reading, change, holds, name: pair.name }));
+  };
+  const toA = await prepare(readings.a, agreement.a);
+  if (toA.kind === "refused") return toA;
+  const toB = await prepare(readings.b, agreement.b);
+  if (toB.kind === "refused") return toB;
+  return ok({ agreement, readings, a: toA.value, b: toB.value });
 }
 
 async function readSide(
