@@ -1,9 +1,11 @@
 /** A real sync_client replicates to `bobbin serve`, and never notices that it is not Cyrus. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { recordsOf } from "../../src/model/mailbox.ts";
 import type { MailRecord } from "../../src/model/record.ts";
+import { bobbin } from "../support/cli.ts";
+import { Csync } from "../support/csync.ts";
 import { type Lab, labIsThere, labUp } from "../support/lab.ts";
 import { type TestServer, testServer } from "../support/serve.ts";
 import { guidOf } from "../support/store_fixture.ts";
@@ -26,6 +28,17 @@ async function sync(lab: Lab, server: TestServer, ...args: string[]): Promise<st
 
 const applies = (commands: readonly string[]) => commands.filter((one) => one.startsWith("APPLY"));
 
+/** What the client says that it has sent, as Cyrus' own telemetry has it: `APPLY MAILBOX`. */
+async function telemetry(lab: Lab, server: TestServer, user: string): Promise<string[]> {
+  const args = ["sync", lab.folder, "127.0.0.1", String(server.port), user];
+  const child = Bun.spawn(["bash", LAB, ...args], { stdout: "pipe", stderr: "pipe" });
+  const said =
+    (await new Response(child.stdout).text()) + (await new Response(child.stderr).text());
+  expect([await child.exited, said]).toEqual([0, said]);
+  const sent = [...said.matchAll(/^(?:>\d+>)?((?:GET|APPLY|RESTORE) \w+)/gm)];
+  return sent.map(([, command = ""]) => command).filter((one) => one !== "APPLY CAPABILITIES");
+}
+
 /** Runs once and once more: the second time there is nothing to do. */
 async function settles(lab: Lab, server: TestServer, ...args: string[]): Promise<void> {
   const first = await sync(lab, server, ...args);
@@ -37,18 +50,46 @@ interface Setup {
   readonly title: string;
   readonly options: readonly string[];
   readonly users: readonly string[];
+  /** They get shared mailboxes, a second reader, expired records … as well. */
+  readonly everything?: boolean;
 }
 
+const VIRTUAL = ["--set", "virtdomains: userid"];
+const REVERSE = ["--set", "reverseacls: yes"];
+
 const SETUPS: readonly Setup[] = [
-  { title: "uuid layout", options: ["--uuid-paths"], users: ["ann", "a.b"] },
+  { title: "uuid layout", options: ["--uuid-paths"], users: ["ann", "a.b"], everything: true },
   {
     title: "legacy layout, conversations, reverse ACLs",
-    options: ["--legacy-paths", "--conversations", "on", "--set", "reverseacls: yes"],
+    options: ["--legacy-paths", "--conversations", "on", ...REVERSE],
     users: ["ann", "a.b"],
+  },
+  {
+    title: "uuid layout, conversations, reverse ACLs, virtual domains",
+    options: ["--uuid-paths", "--conversations", "on", ...REVERSE, ...VIRTUAL],
+    users: ["ann@example.com", "a.b@example.com", "ann@example.org"],
+  },
+  {
+    title: "legacy layout, virtual domains",
+    options: ["--legacy-paths", ...VIRTUAL],
+    users: ["ann", "a.b@example.com"],
   },
 ];
 
-for (const { title, options, users } of SETUPS) {
+/** The internal name of a user's INBOX. */
+function inboxOf(user: string): string {
+  const [name = "", domain] = user.split("@");
+  return `${domain === undefined ? "" : `${domain}!`}user.${name.replace(".", "^")}`;
+}
+
+/** The name of a user's mailbox as an administrator of Cyrus writes it. */
+function externalOf(user: string, folder?: string): string {
+  const [name = "", domain] = user.split("@");
+  const end = domain === undefined ? "" : `@${domain}`;
+  return `user/${name}${folder === undefined ? "" : `/${folder}`}${end}`;
+}
+
+for (const { title, options, users, everything = false } of SETUPS) {
   describe.skipIf(!hasLab)(`sync_client of a real Cyrus, ${title}`, () => {
     let lab: Lab;
     let server: TestServer;
@@ -56,18 +97,13 @@ for (const { title, options, users } of SETUPS) {
     beforeAll(async () => {
       server = await testServer({ level: "debug" });
       lab = await labUp(...options);
+      const count = isLong ? "400" : "30";
       for (const [number, user] of users.entries()) {
         await lab.run("user", user);
-        await lab.run(
-          "fill",
-          user,
-          isLong ? "400" : "60",
-          "--seed",
-          String(number),
-          "--avg-kb",
-          "4",
-        );
+        await lab.run("fill", user, count, "--seed", String(number), "--avg-kb", "4");
       }
+      const [ann = "", other = ""] = users;
+      if (everything) await lab.everything(ann, other);
     });
 
     afterAll(async () => {
@@ -76,16 +112,35 @@ for (const { title, options, users } of SETUPS) {
     });
 
     test("-u brings each user over, and finds nothing to do the second time", async () => {
-      for (const user of users) await settles(lab, server, "-u", user);
+      for (const user of users) {
+        await settles(lab, server, "-u", user);
+        const sent = await telemetry(lab, server, user);
+        expect(sent.length).toBeGreaterThan(0);
+        expect(applies(sent)).toEqual([]);
+        const found = await server.place.user(user);
+        const names = found.kind === "ok" ? found.value.mailboxes.map(({ name }) => name) : [];
+        expect(names).toContain(inboxOf(user));
+        expect(names.length).toBeGreaterThan(10);
+      }
     });
 
     test("-A and -m find nothing left to do", async () => {
+      if (everything) {
+        await settles(lab, server, "-u", "bob");
+        await settles(lab, server, "-m", "shared", "shared/news");
+        // Those that are left are placeholders and what lies below them.
+        const left = applies(await sync(lab, server, "-A"));
+        expect(left.filter((one) => !one.includes("mailbox=shared/deep"))).toEqual([]);
+        expect(left).toHaveLength(3);
+      }
       expect(applies(await sync(lab, server, "-A"))).toEqual([]);
-      expect(applies(await sync(lab, server, "-m", "user.ann", "user.a^b"))).toEqual([]);
+      const names = users.flatMap((user) => [externalOf(user), externalOf(user, "Sent")]);
+      expect(applies(await sync(lab, server, "-m", ...names))).toEqual([]);
     });
 
     test("a client that tries IMAP first is not kept waiting its ten seconds", async () => {
-      const args = ["sync-client", lab.folder, "127.0.0.1", String(server.port), "-u", "ann"];
+      const [user = ""] = users;
+      const args = ["sync-client", lab.folder, "127.0.0.1", String(server.port), "-u", user];
       const env = { ...process.env, SYNC_TRY_IMAP: "yes" };
       const started = performance.now();
       const child = Bun.spawn(["bash", LAB, ...args], { env, stdout: "ignore", stderr: "ignore" });
@@ -93,61 +148,22 @@ for (const { title, options, users } of SETUPS) {
       expect(performance.now() - started).toBeLessThan(9000);
     });
 
-    test("the store is sound, and holds every message", () => {
+    test("what changes comes over too: flags, folders, deletes, renames", async () => {
+      const user = users.at(-1) ?? "";
+      await lab.run("fill", user, "10", "--seed", "9", "--avg-kb", "4");
+      expect(applies(await sync(lab, server, "-m", externalOf(user))).length).toBeGreaterThan(0);
+      expect(applies(await sync(lab, server, "-m", externalOf(user)))).toEqual([]);
+      expect(applies(await sync(lab, server, "-u", user)).length).toBeGreaterThan(0);
+      await settles(lab, server, "-u", user);
+    });
+
+    test("the store is sound, and fsck says so too", async () => {
       const contents = verifyStore(server.root);
       expect(Object.keys(contents).length).toBeGreaterThan(10 * users.length);
-    });
-
-    test("what changes comes over too: flags, folders, deletes, renames", async () => {
-      const [user = ""] = users;
-      await lab.run("fill", user, "20", "--seed", "9", "--avg-kb", "4");
-      await settles(lab, server, "-u", user);
-      verifyStore(server.root);
+      const fsck = await bobbin(["fsck", `store:${server.root}`]);
+      expect([fsck.exit, fsck.stdout]).toEqual([0, fsck.stdout]);
     });
   });
-}
-
-describe.skipIf(!hasLab)("users of virtual domains", () => {
-  test("come over under their full names", async () => {
-    const server = await testServer({ level: "debug" });
-    const lab = await labUp("--conversations", "on");
-    const { conf } = lab;
-    await lab.down();
-    writeFileSync(
-      conf,
-      readFileSync(conf, "utf8").replace("virtdomains: off", "virtdomains: userid"),
-    );
-    await lab.run("up");
-    const commands = ["anne@example.com", "a.b@example.com", "anne@example.org"].flatMap((user) => [
-      `CREATE user/${user}`,
-      `CREATE user/${user.replace("@", "/Sub.folder@")}`,
-      `SETACL user/${user} admin lrswipkxtecda`,
-      `APPEND user/${user} {{From: <a@example.org>\\r\\nSubject: for ${user}\\r\\n\\r\\nhello\\r\\n}}`,
-    ]);
-    await talk(lab, commands);
-    for (const user of ["anne@example.com", "a.b@example.com", "anne@example.org"]) {
-      await settles(lab, server, "-u", user);
-      const found = await server.place.user(user);
-      const names = found.kind === "ok" ? found.value.mailboxes.map(({ name }) => name) : [];
-      const [name = "", domain = ""] = user.split("@");
-      const inbox = `${domain}!user.${name.replace(".", "^")}`;
-      expect(names.sort()).toEqual([inbox, `${inbox}.Sub^folder`]);
-    }
-    verifyStore(server.root);
-    await lab.down();
-    await server.stop();
-  });
-});
-
-/** Speaks IMAP as the administrator. */
-async function talk(lab: Lab, commands: readonly string[]): Promise<void> {
-  const child = Bun.spawn(["bash", LAB, "talk", lab.folder, "imap", "admin"], {
-    stdin: new Blob([commands.map((line) => `${line}\n`).join("")]),
-    stdout: "pipe",
-    stderr: "pipe",
-  });
-  const said = await new Response(child.stdout).text();
-  if ((await child.exited) !== 0 || /^\w+ (NO|BAD)/m.test(said)) throw new Error(said);
 }
 
 describe.skipIf(!hasLab)("the conflict ladder of a real sync_client", () => {
@@ -252,6 +268,45 @@ describe.skipIf(!hasLab)("the conflict ladder of a real sync_client", () => {
     expect(after).toHaveLength(before + 1);
     expect(after.some((one) => one.guid === guidOf(bytes))).toBe(true);
     expect(after.some((one) => one.uid === uid)).toBe(false);
+    verifyStore(server.root);
+  });
+});
+
+describe.skipIf(!hasLab)("what kills a real sync_server 3.6.1", () => {
+  const message = "Subject: x\r\n\r\nhello\r\n";
+  const guid = new Bun.CryptoHasher("sha1").update(message).digest("hex");
+  const mailbox = (change: string) =>
+    "APPLY MAILBOX %(UNIQUEID 1234567890abcdef MBOXNAME user.kim SYNC_CRC 0 SYNC_CRC_ANNOT 0 LAST_UID 1 " +
+    "HIGHESTMODSEQ 2 RECENTUID 0 RECENTTIME 0 LAST_APPENDDATE 0 POP3_LAST_LOGIN 0 POP3_SHOW_AFTER 0 " +
+    `UIDVALIDITY 1 PARTITION default ACL "" OPTIONS "" ${change} RECORD (%(UID 1 MODSEQ 2 LAST_UPDATED 5 ` +
+    `FLAGS () INTERNALDATE 5 SIZE ${message.length} GUID ${guid})))`;
+
+  /** The line, and what of it is a NO or OK here. */
+  const INPUTS: readonly (readonly [string, string, RegExp])[] = [
+    ["a literal without plus", "APPLY SUB %(USERID kim MBOXNAME {3}\r\nabc)", /^OK /],
+    ["a partition it has not", `APPLY MESSAGE (%{nowhere ${guid} 4}\r\nabcd)`, /^NO /],
+    ["a message that was not sent", mailbox(""), /^NO IMAP_SYNC_CHECKSUM /],
+    ["a mailbox type of tomorrow", mailbox("MBOXTYPE q"), /^NO /],
+  ];
+
+  test("leaves bobbin serve alive and in step", async () => {
+    const lab = await labUp();
+    const server = await testServer();
+    for (const [what, line, status] of INPUTS) {
+      const victim = await Csync.signedIn(lab.syncPort);
+      const { status: last } = await victim.command(line);
+      expect([what, last]).toEqual([what, expect.stringMatching(/^(closed|\* Fatal)/)]);
+      victim.close();
+      const client = await Csync.signedIn(server.port);
+      expect([what, (await client.command(line)).status]).toEqual([
+        what,
+        expect.stringMatching(status),
+      ]);
+      expect((await client.command("NOOP")).status).toBe("OK Noop completed");
+      client.close();
+    }
+    await lab.down();
+    await server.stop();
     verifyStore(server.root);
   });
 });

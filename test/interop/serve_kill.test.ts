@@ -115,6 +115,7 @@ describe.skipIf(!hasLab)("bobbin serve, killed", () => {
         await victim.child.exited;
         await recovers(victim.done());
       }
+      if (isLong) console.log(`${calls} system calls, ${killed} replications cut off`);
       expect(killed).toBeGreaterThan(0);
     },
     4 * 3_600_000,
@@ -136,6 +137,7 @@ describe.skipIf(!hasLab)("bobbin serve, killed", () => {
         await victim.child.exited;
         await recovers(victim.done());
       }
+      if (isLong) console.log(`${rounds} kills at random, ${cut} replications cut off`);
       expect(cut).toBeGreaterThan(0);
     },
     4 * 3_600_000,
