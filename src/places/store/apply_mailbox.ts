@@ -9,12 +9,13 @@ import { hasBit, INTERNAL_FLAG } from "../../formats/cyrus/index_flags.ts";
 import { NULL_GUID } from "../../model/guid.ts";
 import { isIntermediate, type MailboxState, type Since } from "../../model/mailbox.ts";
 import type { MailRecord } from "../../model/record.ts";
-import { ANNOT_VARIANTS, type AnnotVariant } from "../../model/sync_crc.ts";
+import type { AnnotVariant } from "../../model/sync_crc.ts";
 import { mailboxFolder } from "./layout.ts";
 import { MailboxImage } from "./mailbox_image.ts";
 import {
   annotationBytes,
   insertMailbox,
+  keepAnnotCrc,
   type MailboxDetails,
   type MailboxRow,
   mailboxById,
@@ -22,7 +23,7 @@ import {
   updateMailbox,
 } from "./mailbox_rows.ts";
 import { type MessageFacts, readMessageFacts } from "./message_file.ts";
-import { openImage, storedForm } from "./open_image.ts";
+import { openImage, storedForm, useKeptCrc } from "./open_image.ts";
 import type { OwnerFolder, Transaction } from "./owner_folder.ts";
 import { admit, placeMessage } from "./pool.ts";
 import { keptAnnotations, newRecord, optionBits, updatedRecord } from "./record_update.ts";
@@ -66,6 +67,7 @@ function applyFull(update: MailboxUpdate, context: ApplyContext, transaction: Tr
   makeRoom(update, context, transaction);
   const row = findRow(update.state, transaction);
   const image = row === undefined ? makeImage(update, context) : openImage(context.folder, row);
+  if (row !== undefined) useKeptCrc(image, row);
   if (row !== undefined && update.force !== true) requireNotAhead(update, image, row);
   const planned = planRecords(update, image, context);
   const messages = writeRecords(update, planned, { image, context });
@@ -80,6 +82,10 @@ function applyFull(update: MailboxUpdate, context: ApplyContext, transaction: Tr
   image.index.setSums({ quotaAnnotUsed: quotaAnnotUsed + more });
   arrive(messages, transaction, uniqueid);
   for (const step of image.steps()) transaction.step(uniqueid, step);
+  if (variant === undefined) return;
+  // In the same commit as the records that it is the sum of.
+  const kept = { crc: image.annotCrc(variant), indexCrc: image.index.headerCrcs.after };
+  keepAnnotCrc(database, uniqueid, kept);
 }
 
 /** A placeholder in the tree is a row and nothing else. */
@@ -196,7 +202,7 @@ function requireNotAhead(update: MailboxUpdate, image: MailboxImage, row: Mailbo
     const holds =
       modseq === header.highestmodseq &&
       (crc === 0 || header.syncCrc === 0 || crc === header.syncCrc) &&
-      (crcAnnot === 0 || fittingVariant(crcAnnot, image) !== undefined);
+      (crcAnnot === 0 || image.fittingVariant(crcAnnot) !== undefined);
     if (!holds)
       throw refusal("changed", `Mailbox ${state.name} has changed since modseq ${modseq}`);
   }
@@ -369,17 +375,12 @@ function agree(update: MailboxUpdate, image: MailboxImage): AnnotVariant | undef
     );
   }
   if (syncCrcAnnot === 0 || syncCrcAnnot === header.syncCrcAnnot) return undefined;
-  const variant = fittingVariant(syncCrcAnnot, image);
+  const variant = image.fittingVariant(syncCrcAnnot);
   if (variant !== undefined) return variant;
   throw refusal(
     "checksum",
     `Mailbox ${name}: SYNC_CRC_ANNOT would be ${header.syncCrcAnnot}, not ${syncCrcAnnot}`,
   );
-}
-
-/** The form of the annotation CRC that gives `wanted`, or undefined. */
-function fittingVariant(wanted: number, image: MailboxImage): AnnotVariant | undefined {
-  return ANNOT_VARIANTS.find((variant) => image.annotCrc(variant) === wanted);
 }
 
 /** Brings the messages in and makes them durable before the commit relies on them. */
@@ -403,6 +404,7 @@ function writeRow(
   const row = {
     ...{ uniqueid, name, details: detailsOf(state, before.row), intermediate },
     annotVariant: before.variant?.name,
+    annotCrc: undefined,
   };
   if (before.row !== undefined) updateMailbox(database, row);
   else {

@@ -12,7 +12,8 @@ import { openDatabase } from "./sqlite.ts";
  * `committed` grows with each transaction that touches the mailbox: readers take it before and after.
  * `name` is the internal name (`user.fred.Sub`), `state` what the peer said that no file of the folder
  * keeps (mailbox_rows.ts). `intermediate` mailboxes have no folder. `annot_variant` is the form of
- * SYNC_CRC_ANNOT that the mailbox's peer computes, where it is not that of the folder.
+ * SYNC_CRC_ANNOT that the mailbox's peer computes, where it is not that of the folder; `annot_crc` is what that came to when the
+ * checksum of the index' header was `annot_crc_of`.
  */
 const SCHEMA = [
   `
@@ -69,6 +70,9 @@ const SCHEMA = [
     PRIMARY KEY (uniqueid, entry, userid)
   ) WITHOUT ROWID;
   ${REDO_SCHEMA}`,
+  `
+  ALTER TABLE mailbox ADD COLUMN annot_crc INTEGER;
+  ALTER TABLE mailbox ADD COLUMN annot_crc_of INTEGER`,
 ];
 
 /** Opens the catalogue at `path`. */

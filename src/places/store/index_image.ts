@@ -86,6 +86,12 @@ export class IndexImage {
     return this.#header;
   }
 
+  /** HEADER_CRC of the file as it is, and as it is to be. */
+  get headerCrcs(): { readonly before: number; readonly after: number } {
+    const after = indexHeaderCrcs(printIndexHeader(this.#header), this.table)?.computed ?? 0;
+    return { before: this.#before.headerCrc, after };
+  }
+
   /** Records, new ones included. */
   get count(): number {
     return this.#header.numRecords;

@@ -21,7 +21,7 @@ import {
 import type { IndexRecord } from "../../formats/cyrus/index_record.ts";
 import { tableOf } from "../../formats/cyrus/index_table.ts";
 import { crc32 } from "../../hash/crc32.ts";
-import type { AnnotVariant } from "../../model/sync_crc.ts";
+import { ANNOT_VARIANTS, type AnnotVariant } from "../../model/sync_crc.ts";
 import { AnnotationImage } from "./annotation_image.ts";
 import { type HeaderChange, IndexImage } from "./index_image.ts";
 import type { RedoStep } from "./journal.ts";
@@ -52,6 +52,8 @@ export class MailboxImage {
   readonly #form: CrcForm;
   #header: HeaderFile;
   #headerChanged = false;
+  /** SYNC_CRC_ANNOT in another form than the folder's, kept along like the sums of the header. */
+  #otherCrc: { readonly variant: AnnotVariant; readonly crc: number } | undefined;
 
   private constructor(
     uniqueid: string,
@@ -123,9 +125,12 @@ export class MailboxImage {
   /** Makes `record` and its annotations what the mailbox holds under that UID, new or not. */
   put(record: IndexRecord, annotations: readonly MessageAnnotation[]): void {
     const number = this.index.find(record.uid);
-    const before = number === undefined ? NO_SUMS : this.#sums(this.index.record(number));
+    const old = number === undefined ? undefined : this.index.record(number);
+    const before = old === undefined ? NO_SUMS : this.#sums(old);
+    if (old !== undefined) this.#moveOtherCrc(old);
     this.annotations.set(record.uid, annotations);
     const after = this.#sums(record);
+    this.#moveOtherCrc(record);
     const sums = (header: IndexHeader): IndexHeader => moveSums(header, before, after);
     if (number === undefined) this.index.append(record, sums);
     else this.index.change(number, record, sums);
@@ -184,16 +189,44 @@ export class MailboxImage {
     index.setSums(header);
   }
 
-  /** SYNC_CRC_ANNOT as a peer of another release computes it. Reads every record. */
+  /** Takes `crc` for what `annotCrc` would come to: it has been kept since it last did. */
+  knowAnnotCrc(variant: AnnotVariant, crc: number): void {
+    this.#otherCrc = { variant, crc };
+  }
+
+  /**
+   * SYNC_CRC_ANNOT as a peer of any release computes it. The folder's own form stands in the header; another one
+   * is added up from every record, unless it was the last one asked for.
+   */
   annotCrc(variant: AnnotVariant): number {
-    const form = { ...this.#form, variant };
+    if (variant.name === this.#form.variant.name) return this.index.header.syncCrcAnnot;
+    const known = this.#otherCrc;
+    if (known?.variant.name === variant.name) return known.crc;
     let crc: number = variant.init;
-    for (const record of this.index.records()) {
-      if (hasBit(record.systemFlags, INTERNAL_FLAG.expunged)) continue;
-      const annotations = this.annotations.of(record.uid);
-      crc ^= recordCrcs(record, { names: [], annotations, form }).syncCrcAnnot;
-    }
+    for (const record of this.index.records()) crc ^= this.#annotPart(record, variant);
+    this.#otherCrc = { variant, crc: crc >>> 0 };
     return crc >>> 0;
+  }
+
+  /** The form of the annotation CRC that gives `wanted`, or undefined. What is known already is tried first. */
+  fittingVariant(wanted: number): AnnotVariant | undefined {
+    const known = this.#otherCrc;
+    if (known?.crc === wanted) return known.variant;
+    return ANNOT_VARIANTS.find((variant) => this.annotCrc(variant) === wanted);
+  }
+
+  #annotPart(record: IndexRecord, variant: AnnotVariant): number {
+    if (hasBit(record.systemFlags, INTERNAL_FLAG.expunged)) return 0;
+    const annotations = this.annotations.of(record.uid);
+    const form = { ...this.#form, variant };
+    return recordCrcs(record, { names: [], annotations, form }).syncCrcAnnot;
+  }
+
+  /** Takes a record's part out of the other sum, or puts it in. */
+  #moveOtherCrc(record: IndexRecord): void {
+    if (this.#otherCrc === undefined) return;
+    const { variant, crc } = this.#otherCrc;
+    this.#otherCrc = { variant, crc: (crc ^ this.#annotPart(record, variant)) >>> 0 };
   }
 
   /** What is to become of the files: a new mailbox whole, an old one by what changed. */

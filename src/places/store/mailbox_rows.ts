@@ -17,8 +17,20 @@ export interface MailboxRow {
   readonly details: MailboxDetails;
   /** Name of the form of SYNC_CRC_ANNOT that the peer computes; undefined for that of the folder. */
   readonly annotVariant: string | undefined;
+  /** That sum, where it is known. */
+  readonly annotCrc: KeptAnnotCrc | undefined;
   /** A placeholder in the tree: it has no folder and no messages. */
   readonly intermediate: boolean;
+}
+
+/**
+ * SYNC_CRC_ANNOT in the form of the peer, kept beside the index. It stands for the records of the index whose header
+ * has the checksum `indexCrc`: whoever changes a record changes that too, so a sum that was not kept along is
+ * known by it and is added up anew.
+ */
+export interface KeptAnnotCrc {
+  readonly crc: number;
+  readonly indexCrc: number;
 }
 
 /** A name that a mailbox had, until a time in seconds since 1970. */
@@ -44,10 +56,12 @@ interface StoredRow {
   readonly name: string;
   readonly state: string;
   readonly annot_variant: string | null;
+  readonly annot_crc: number | null;
+  readonly annot_crc_of: number | null;
   readonly intermediate: number;
 }
 
-const COLUMNS = "uniqueid, name, state, annot_variant, intermediate";
+const COLUMNS = "uniqueid, name, state, annot_variant, annot_crc, annot_crc_of, intermediate";
 
 const MODSEQS = ["xconvmodseq", "raclmodseq", "createdmodseq", "foldermodseq"] as const;
 
@@ -55,9 +69,12 @@ function rowOf(stored: StoredRow): MailboxRow {
   const { uniqueid, name } = stored;
   const { partition = null, acl = null, ...details } = JSON.parse(stored.state);
   for (const field of MODSEQS) if (field in details) details[field] = BigInt(details[field]);
+  // Tombstones written before there were such columns lack them.
+  const { annot_crc: crc = null, annot_crc_of: indexCrc = null } = stored;
   return {
     ...{ uniqueid, name, details: { partition, acl, ...details } },
     annotVariant: stored.annot_variant ?? undefined,
+    annotCrc: crc === null || indexCrc === null ? undefined : { crc, indexCrc },
     intermediate: stored.intermediate !== 0,
   };
 }
@@ -69,6 +86,8 @@ function storedOf(row: MailboxRow): StoredRow {
     // 64-bit numbers as decimal text: JSON has no others.
     state: JSON.stringify(details, (_, value) => (typeof value === "bigint" ? `${value}` : value)),
     annot_variant: row.annotVariant ?? null,
+    annot_crc: row.annotCrc?.crc ?? null,
+    annot_crc_of: row.annotCrc?.indexCrc ?? null,
     intermediate: row.intermediate ? 1 : 0,
   };
 }
@@ -99,21 +118,29 @@ export function allMailboxes(database: Database): MailboxRow[] {
 
 /** Adds a mailbox. Name and uniqueid must be free. */
 export function insertMailbox(database: Database, row: MailboxRow): void {
-  const { uniqueid, name, state, annot_variant, intermediate } = storedOf(row);
+  const { uniqueid, name, state, intermediate, ...annot } = storedOf(row);
+  const { annot_variant, annot_crc, annot_crc_of } = annot;
   database
-    .query(`INSERT INTO mailbox (${COLUMNS}) VALUES (?, ?, ?, ?, ?)`)
-    .run(uniqueid, name, state, annot_variant, intermediate);
+    .query(`INSERT INTO mailbox (${COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)`)
+    .run(uniqueid, name, state, annot_variant, annot_crc, annot_crc_of, intermediate);
 }
 
 /** Writes what changed of a mailbox but its name. */
 export function updateMailbox(database: Database, row: MailboxRow): void {
-  const { uniqueid, state, annot_variant, intermediate } = storedOf(row);
+  const { uniqueid, state, annot_variant, annot_crc, annot_crc_of, intermediate } = storedOf(row);
   database
     .query(
-      `UPDATE mailbox SET state = ?, annot_variant = ?, intermediate = ?, committed = committed + 1
-       WHERE uniqueid = ?`,
+      `UPDATE mailbox SET state = ?, annot_variant = ?, annot_crc = ?, annot_crc_of = ?,
+       intermediate = ?, committed = committed + 1 WHERE uniqueid = ?`,
     )
-    .run(state, annot_variant, intermediate, uniqueid);
+    .run(state, annot_variant, annot_crc, annot_crc_of, intermediate, uniqueid);
+}
+
+/** Notes what SYNC_CRC_ANNOT comes to in the form of the mailbox's peer. */
+export function keepAnnotCrc(database: Database, uniqueid: string, kept: KeptAnnotCrc): void {
+  database
+    .query("UPDATE mailbox SET annot_crc = ?, annot_crc_of = ? WHERE uniqueid = ?")
+    .run(kept.crc, kept.indexCrc, uniqueid);
 }
 
 /** Former names of a mailbox, the oldest first. */

@@ -16,7 +16,7 @@ import { ANNOT_VARIANTS } from "../../model/sync_crc.ts";
 import type { MailboxReading } from "../place.ts";
 import type { ImageFiles, MailboxImage } from "./mailbox_image.ts";
 import type { MailboxRow } from "./mailbox_rows.ts";
-import { imageOf, openImage, readImageFiles, storedForm } from "./open_image.ts";
+import { imageOf, openImage, readImageFiles, storedForm, useKeptCrc } from "./open_image.ts";
 import type { OwnerFolder } from "./owner_folder.ts";
 import { mailRecord, optionLetters } from "./record_update.ts";
 
@@ -26,7 +26,6 @@ const INDEX_HEADER_BYTES = 192;
 /** The state of a mailbox; undefined if it was deleted meanwhile. Damage is an error and is not served. */
 export function readState(folder: OwnerFolder, row: MailboxRow): MailboxState | undefined {
   if (row.intermediate) return intermediateState(row);
-  if (row.annotVariant !== undefined) return stateOfImage(folder, row, openImage(folder, row));
   const files = folder.readFiles(row.uniqueid, ["cyrus.index", "cyrus.header"], {
     indexBytes: INDEX_HEADER_BYTES,
   });
@@ -40,10 +39,14 @@ export function readState(folder: OwnerFolder, row: MailboxRow): MailboxState | 
     if (parsed.headerFileCrc !== 0 && parsed.headerFileCrc !== crc32(header)) {
       throw damaged(row, "CRC mismatch of cyrus.header");
     }
-    return stateFrom(folder, row, { index: parsed, header: parseHeaderFile(header) });
+    const state = stateFrom(folder, row, { index: parsed, header: parseHeaderFile(header) });
+    if (row.annotVariant === undefined) return state;
+    const kept = row.annotCrc;
+    if (kept?.indexCrc === parsed.headerCrc) return { ...state, syncCrcAnnot: kept.crc };
   } catch (error) {
     throw error instanceof FormatError ? damaged(row, error.message) : error;
   }
+  return stateOfImage(folder, row, openImage(folder, row));
 }
 
 function damaged(row: MailboxRow, what: string): AppError {
@@ -61,6 +64,7 @@ export function stateOfImage(
 ): MailboxState {
   const state = stateFrom(folder, row, { index: image.index.header, header: image.header });
   const variant = ANNOT_VARIANTS.find(({ name }) => name === row.annotVariant);
+  useKeptCrc(image, row);
   return variant === undefined ? state : { ...state, syncCrcAnnot: image.annotCrc(variant) };
 }
 

@@ -22,6 +22,14 @@ export function openImage(folder: OwnerFolder, row: MailboxRow): MailboxImage {
   return imageOf(row.uniqueid, readImageFiles(folder, row), folder.owner);
 }
 
+/** Tells `image` the sum that was kept for the peer of `row`, if the index is the one it was kept for. */
+export function useKeptCrc(image: MailboxImage, row: MailboxRow): void {
+  const variant = ANNOT_VARIANTS.find(({ name }) => name === row.annotVariant);
+  const kept = row.annotCrc;
+  if (variant === undefined || kept?.indexCrc !== image.index.headerCrcs.before) return;
+  image.knowAnnotCrc(variant, kept.crc);
+}
+
 /** The files of which `imageOf` makes the mailbox of `row`. */
 export function readImageFiles(folder: OwnerFolder, row: MailboxRow): ImageFiles {
   const files = folder.readFiles(row.uniqueid, IMAGE_FILES);

@@ -159,7 +159,8 @@ function rowOf(header: HeaderFile, uniqueid: string): MailboxRow {
     ...(quotaroot === undefined || quotaroot === null ? {} : { quotaroot }),
     ...(jmapid === undefined ? {} : { jmapid }),
   };
-  return { uniqueid, name: name ?? "", details, annotVariant: undefined, intermediate: false };
+  const known = { uniqueid, name: name ?? "", details, intermediate: false };
+  return { ...known, annotVariant: undefined, annotCrc: undefined };
 }
 
 /** The registry has each uniqueid once; a second holder is said and left as fsck will find it. */
