@@ -20,7 +20,7 @@ import {
   mailboxByName,
   updateMailbox,
 } from "./mailbox_rows.ts";
-import { openImage } from "./open_image.ts";
+import { openForChange } from "./open_image.ts";
 import type { OwnerFolder, Transaction } from "./owner_folder.ts";
 import { refusal } from "./refusal.ts";
 import { renameMailboxesIn } from "./rename.ts";
@@ -200,7 +200,7 @@ function expunge(store: Store, command: ApplyExpunge): void {
     if (row.uniqueid !== command.uniqueid) {
       throw refusal("moved", `Mailbox ${row.name} has the uniqueid ${row.uniqueid}`);
     }
-    const image = openImage(folder, row);
+    const image = openForChange(folder, row);
     for (const uid of command.uids) {
       const number = image.index.find(uid);
       if (number === undefined) continue;
@@ -237,7 +237,7 @@ function annotate(store: Store, command: ApplyAnnotation | ApplyUnannotation): v
         .run(uniqueid, command.entry, command.userid);
     }
     if (row.intermediate) return;
-    const image = openImage(folder, row);
+    const image = openForChange(folder, row);
     const more = BigInt(annotationBytes(database, uniqueid) - before);
     image.index.setSums({ quotaAnnotUsed: image.index.header.quotaAnnotUsed + more });
     for (const step of image.steps()) transaction.step(uniqueid, step);

@@ -23,7 +23,7 @@ import {
   updateMailbox,
 } from "./mailbox_rows.ts";
 import { type MessageFacts, readMessageFacts } from "./message_file.ts";
-import { openImage, storedForm, useKeptCrc } from "./open_image.ts";
+import { openForChange, storedForm, useKeptCrc } from "./open_image.ts";
 import type { OwnerFolder, Transaction } from "./owner_folder.ts";
 import { admit, placeMessage } from "./pool.ts";
 import { keptAnnotations, newRecord, optionBits, updatedRecord } from "./record_update.ts";
@@ -66,7 +66,7 @@ function applyFull(update: MailboxUpdate, context: ApplyContext, transaction: Tr
   requireTimes(update);
   makeRoom(update, context, transaction);
   const row = findRow(update.state, transaction);
-  const image = row === undefined ? makeImage(update, context) : openImage(context.folder, row);
+  const image = row === undefined ? makeImage(update, context) : openForChange(context.folder, row);
   if (row !== undefined) useKeptCrc(image, row);
   if (row !== undefined && update.force !== true) requireNotAhead(update, image, row);
   const planned = planRecords(update, image, context);
@@ -136,7 +136,8 @@ function makeRoom(update: MailboxUpdate, context: ApplyContext, transaction: Tra
   const named = mailboxByName(transaction.database, name);
   if (named === undefined || named.uniqueid === uniqueid) return;
   if (mailboxById(transaction.database, uniqueid) !== undefined) return;
-  const hadMail = !named.intermediate && openImage(context.folder, named).index.header.lastUid > 0;
+  const hadMail =
+    !named.intermediate && openForChange(context.folder, named).index.header.lastUid > 0;
   if (!hadMail || update.force === true) deleteMailboxes(transaction, [named], context.now);
 }
 

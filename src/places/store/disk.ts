@@ -99,12 +99,15 @@ export function readWhole(path: string, limit: number): Uint8Array<ArrayBuffer> 
   }
 }
 
-/** The first `length` bytes of a file, fewer where it ends; undefined where there is none. */
-export function readStart(path: string, length: number): Uint8Array<ArrayBuffer> | undefined {
+/** `length` bytes of a file from `offset` on, fewer where it ends; undefined where there is none. */
+export function readPart(
+  path: string,
+  { offset, length }: { readonly offset: number; readonly length: number },
+): Uint8Array<ArrayBuffer> | undefined {
   let fd: number | undefined;
   try {
     fd = openSync(path, READ);
-    return readFully(fd, length, 0);
+    return readFully(fd, length, offset);
   } catch (error) {
     if (errnoOf(error) === "ENOENT") return undefined;
     throw diskError(error, "read", path);

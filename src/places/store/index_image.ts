@@ -4,7 +4,7 @@
  * record out and putting the new one in, so a change costs the same in a mailbox of any size.
  */
 import { assert } from "../../core/assert.ts";
-import { concat, viewOf } from "../../core/bytes.ts";
+import { concat } from "../../core/bytes.ts";
 import { AppError, FormatError } from "../../core/errors.ts";
 import {
   type IndexHeader,
@@ -20,6 +20,7 @@ import {
   recordCrcs,
 } from "../../formats/cyrus/index_record.ts";
 import type { IndexTable } from "../../formats/cyrus/index_table.ts";
+import { headOf, type IndexPart, type IndexSource, partReader, sizeOf } from "./index_source.ts";
 import type { IndexFit, RedoStep } from "./journal.ts";
 
 /** Bytes of one redo row at most: SQLite takes more, but a row is one allocation. */
@@ -48,29 +49,31 @@ export type HeaderChange = Partial<Omit<IndexHeader, DerivedField>>;
 export class IndexImage {
   readonly table: IndexTable;
   readonly #path: string;
-  readonly #bytes: Uint8Array;
-  readonly #view: DataView;
+  readonly #head: Uint8Array;
+  readonly #part: (number: number) => IndexPart;
   readonly #before: IndexHeader;
   readonly #changed = new Map<number, IndexRecord>();
   readonly #appended: IndexRecord[] = [];
   #header: IndexHeader;
 
   /** `path` names the file in messages; damage in the header is refused. */
-  constructor(bytes: Uint8Array, path: string) {
+  constructor(source: IndexSource, path: string) {
     this.#path = path;
-    this.#bytes = bytes;
-    this.#view = viewOf(bytes);
+    const head = headOf(source);
+    this.#head = head;
     try {
-      this.table = indexTableOf(bytes);
-      this.#before = parseIndexHeader(bytes);
+      this.table = indexTableOf(head);
+      this.#before = parseIndexHeader(head);
     } catch (error) {
       throw error instanceof FormatError ? this.#damaged(error.message) : error;
     }
-    const crcs = indexHeaderCrcs(bytes, this.table);
+    const crcs = indexHeaderCrcs(head, this.table);
     if (crcs === undefined) throw this.#damaged(`version ${this.table.version} has no checksums`);
     if (crcs.stored !== crcs.computed) throw this.#damaged("header CRC mismatch");
     const needed = this.table.headerSize + this.#before.numRecords * this.table.recordSize;
-    if (bytes.length < needed) throw this.#damaged(`${bytes.length} bytes, ${needed} expected`);
+    const size = sizeOf(source);
+    if (size < needed) throw this.#damaged(`${size} bytes, ${needed} expected`);
+    this.#part = partReader(source, this.table);
     this.#header = this.#before;
   }
 
@@ -101,7 +104,8 @@ export class IndexImage {
   #uidAt(number: number): number {
     const stored = this.#before.numRecords;
     if (number >= stored) return this.#appended[number - stored]?.uid ?? 0;
-    return this.#view.getUint32(this.#offsetOf(number) + this.table.recordAt.uid);
+    const { view, start } = this.#part(number);
+    return view.getUint32(this.#offsetOf(number) - start + this.table.recordAt.uid);
   }
 
   #offsetOf(number: number): number {
@@ -130,12 +134,13 @@ export class IndexImage {
       assert(appended !== undefined, `record ${number} of ${this.count}`);
       return appended;
     }
-    const offset = this.#offsetOf(number);
-    const crcs = recordCrcs(this.#bytes, offset, this.table);
+    const { bytes, view, start } = this.#part(number);
+    const offset = this.#offsetOf(number) - start;
+    const crcs = recordCrcs(bytes, offset, this.table);
     if (crcs === undefined || crcs.stored !== crcs.computed) {
       throw this.#damaged(`CRC mismatch in the record of UID ${this.#uidAt(number)}`);
     }
-    return parseIndexRecord(this.#view, offset, this.table);
+    return parseIndexRecord(view, offset, this.table);
   }
 
   /** Every record as it is to be, by UID. */
@@ -173,7 +178,7 @@ export class IndexImage {
   /** The changes as steps on the file at `path`: records first, the header last, as Cyrus writes. */
   steps(path: string): RedoStep[] {
     const header = printIndexHeader(this.#header);
-    const isNew = Buffer.compare(header, this.#bytes.subarray(0, header.length)) !== 0;
+    const isNew = Buffer.compare(header, this.#head.subarray(0, header.length)) !== 0;
     if (!isNew && this.#changed.size === 0) return [];
     const fit: IndexFit = {
       generation: this.#before.generationNo,

@@ -24,6 +24,7 @@ import { crc32 } from "../../hash/crc32.ts";
 import { ANNOT_VARIANTS, type AnnotVariant } from "../../model/sync_crc.ts";
 import { AnnotationImage } from "./annotation_image.ts";
 import { type HeaderChange, IndexImage } from "./index_image.ts";
+import type { IndexSource } from "./index_source.ts";
 import type { RedoStep } from "./journal.ts";
 import { mailboxFolder } from "./layout.ts";
 import type { MailboxFile } from "./owner_folder.ts";
@@ -33,6 +34,11 @@ import { moveSums, NO_SUMS, type RecordSums, sumsOf } from "./record_sums.ts";
 export type ImageFiles = Readonly<
   Record<Exclude<MailboxFile, "cyrus.cache">, Uint8Array | undefined>
 >;
+
+/** The same, of whose index only the needed parts may be read. */
+export type ImageSource = Omit<ImageFiles, "cyrus.index"> & {
+  readonly "cyrus.index": IndexSource | undefined;
+};
 
 export const IMAGE_FILES = ["cyrus.index", "cyrus.header", "cyrus.annotations"] as const;
 
@@ -57,7 +63,7 @@ export class MailboxImage {
 
   private constructor(
     uniqueid: string,
-    files: ImageFiles,
+    files: ImageSource,
     options: { isNew: boolean; form: CrcForm },
   ) {
     const path = (name: string): string => `${uniqueid}/${name}`;
@@ -85,7 +91,7 @@ export class MailboxImage {
   }
 
   /** A mailbox from its files; refuses one whose header or checksums are damaged. */
-  static open(uniqueid: string, files: ImageFiles, form: CrcForm): MailboxImage {
+  static open(uniqueid: string, files: ImageSource, form: CrcForm): MailboxImage {
     return new MailboxImage(uniqueid, files, { isNew: false, form });
   }
 

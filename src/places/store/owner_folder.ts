@@ -5,11 +5,13 @@
 import type { Database } from "bun:sqlite";
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { assert } from "../../core/assert.ts";
 import { AppError } from "../../core/errors.ts";
 import { DEFAULT_LIMITS, type Limits } from "../../core/limits.ts";
 import type { Owner } from "../../model/names.ts";
 import { openCatalogue } from "./catalogue.ts";
-import { DurableBatch, makeFolder, readStart, readWhole } from "./disk.ts";
+import { DurableBatch, makeFolder, readPart, readWhole, statOf } from "./disk.ts";
+import type { IndexFile } from "./index_source.ts";
 import {
   dropSteps,
   type MailboxStep,
@@ -239,7 +241,7 @@ export class OwnerFolder {
         const path = `${uniqueid}/${name}`;
         const bytes =
           name === "cyrus.index" && options.indexBytes !== undefined
-            ? readStart(join(this.folder, path), options.indexBytes)
+            ? readPart(join(this.folder, path), { offset: 0, length: options.indexBytes })
             : readWhole(join(this.folder, path), limitOf(name, this.#context.limits));
         return [name, overlay(path, bytes, before.steps)] as const;
       });
@@ -257,6 +259,40 @@ export class OwnerFolder {
     );
   }
 
+  /**
+   * cyrus.index of a mailbox within a transaction: under the writer lock, with nothing left in the journal, it
+   * stands still. Undefined where there is no such file.
+   */
+  lockedIndex(uniqueid: string): IndexFile | undefined {
+    const isSettled = pendingSteps(this.database, uniqueid).length === 0;
+    assert(this.database.inTransaction && isSettled, `${uniqueid} stands still`);
+    return indexFile(join(this.folder, mailboxFolder(uniqueid), "cyrus.index"));
+  }
+
+  /**
+   * What `look` finds in cyrus.index as the last commit left it. Undefined where the file cannot say: something of the
+   * journal is not done to it yet, or a commit fell in between.
+   */
+  peekIndex<T>(uniqueid: string, look: (file: IndexFile) => T): { value: T } | undefined {
+    const { before, steps } = this.read(() => ({
+      before: this.#committed(uniqueid),
+      steps: pendingSteps(this.database, uniqueid).length,
+    }));
+    if (before === undefined || steps > 0) return undefined;
+    const file = indexFile(join(this.folder, mailboxFolder(uniqueid), "cyrus.index"));
+    if (file === undefined) return undefined;
+    let found: { value: T } | undefined;
+    let trouble: unknown;
+    try {
+      found = { value: look(file) };
+    } catch (error) {
+      trouble = error;
+    }
+    if (this.#committed(uniqueid) !== before) return undefined;
+    if (found === undefined) throw trouble;
+    return found;
+  }
+
   #committed(uniqueid: string): number | undefined {
     return this.database
       .query<{ committed: number }, [string]>("SELECT committed FROM mailbox WHERE uniqueid = ?")
@@ -266,6 +302,16 @@ export class OwnerFolder {
   close(): void {
     this.database.close();
   }
+}
+
+/** A file of which parts are read, opened for each: nothing has to be closed by whoever looks. */
+function indexFile(path: string): IndexFile | undefined {
+  const size = statOf(path)?.size;
+  if (size === undefined) return undefined;
+  return {
+    size,
+    read: (offset, length) => readPart(path, { offset, length }) ?? new Uint8Array(),
+  };
 }
 
 /** The most bytes that a file of a mailbox may have. */

@@ -13,7 +13,7 @@ import {
   renameMailboxes,
   updateMailbox,
 } from "./mailbox_rows.ts";
-import { openImage } from "./open_image.ts";
+import { openForChange } from "./open_image.ts";
 import type { OwnerFolder, Transaction } from "./owner_folder.ts";
 
 export interface RenameRequest {
@@ -136,7 +136,7 @@ function renameOne(
     updateMailbox(database, { ...row, details: { ...row.details, partition } });
   }
   if (row.intermediate) return;
-  const image = openImage(folder, row);
+  const image = openForChange(folder, row);
   image.setHeader({
     name: to,
     others: withHistory(image.header.others, formerNames(database, row.uniqueid)),

@@ -41,7 +41,7 @@ import {
   snapshotOf,
 } from "./mailbox_state.ts";
 import { readMessageFacts } from "./message_file.ts";
-import { openImage } from "./open_image.ts";
+import { hasRecord } from "./open_image.ts";
 import { outcomeOf } from "./outcome_of.ts";
 import type { OwnerFolder } from "./owner_folder.ts";
 import { soundInPool } from "./pool.ts";
@@ -178,8 +178,8 @@ export class StorePlace implements WritablePlace {
       const found = this.#find(mailbox);
       if (found === undefined) return refused("nonexistent", `There is no mailbox ${mailbox}`);
       const { folder, row } = found;
-      const number = row.intermediate ? undefined : openImage(folder, row).index.find(uid);
-      if (number === undefined) return refused("nonexistent", `There is no ${where}`);
+      if (row.intermediate || !hasRecord(folder, row, uid))
+        return refused("nonexistent", `There is no ${where}`);
       const paths = [`${row.uniqueid}/${messageFile(uid)}`, poolPath(guid)];
       let isThere = false;
       for (const path of paths.map((relative) => join(folder.folder, relative))) {
