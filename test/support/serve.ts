@@ -4,7 +4,7 @@ import { type LogLevel, makeLog } from "../../src/core/log.ts";
 import { makeVerifier } from "../../src/formats/sasl/scram.ts";
 import type { WritablePlace } from "../../src/places/place.ts";
 import { initStore } from "../../src/places/store/settings.ts";
-import { openStorePlace } from "../../src/places/store/store_place.ts";
+import { openWorkerPlace } from "../../src/places/store/worker_place.ts";
 import { type Account, type Accounts, noAccounts } from "../../src/server/accounts.ts";
 import { type RunningServer, startServer } from "../../src/server/listener.ts";
 import type { ServerSettings } from "../../src/server/settings.ts";
@@ -32,6 +32,8 @@ export interface TestServerOptions {
   /** How wrong passwords are held back; not at all without it. */
   readonly sleep?: (ms: number) => Promise<void>;
 }
+
+const WORKER = new URL("../../src/worker.ts", import.meta.url);
 
 let accounts: Promise<Accounts> | undefined;
 
@@ -66,7 +68,8 @@ export async function cheapAccount(name: string, allow: readonly string[]): Prom
 export async function testServer(options: TestServerOptions = {}): Promise<TestServer> {
   const root = `${tempDir("serve")}/store`;
   initStore(root);
-  const place = options.place ?? openStorePlace(root);
+  // With threads, as `bobbin serve` has them.
+  const place = options.place ?? openWorkerPlace(root, { url: WORKER });
   const log: string[] = [];
   const known = await testAccounts();
   const { tls } = options.settings ?? {};
