@@ -2,6 +2,7 @@
  * Two sides that are both written: what both are to hold is agreed upon (agree_user.ts, conflicts.ts), and the one planner
  * gives the steps that bring each of them there. In the end both are read and planned again: nothing may be left.
  */
+import type { MailboxState } from "../model/mailbox.ts";
 import type { Owner } from "../model/names.ts";
 import { DONE, type Outcome, ok, type Refusal, refused } from "../model/outcome.ts";
 import type { Place, PlaceSession } from "../places/place.ts";
@@ -174,8 +175,8 @@ async function doBoth(
   work: TwoWayWork,
   sessions: Both<PlaceSession>,
 ): Promise<void> {
-  const failed = { any: false };
-  const doing: Doing = { plan, work, sending: sendingOf(plan, work, sessions), failed };
+  const seen = { failed: false, written: false };
+  const doing: Doing = { plan, work, sending: sendingOf(plan, work, sessions), seen };
   const isMove = ({ kind }: { readonly kind: string }): boolean =>
     kind === "rename" || kind === "delete";
   for (const side of SIDES) {
@@ -195,11 +196,12 @@ interface Doing {
   readonly plan: TwoWayPlan;
   readonly work: TwoWayWork;
   readonly sending: PairSending;
-  readonly failed: { any: boolean };
+  /** What has happened so far. */
+  readonly seen: { failed: boolean; written: boolean };
 }
 
-function fail(name: string, refusal: Refusal, { work, failed }: Doing): void {
-  failed.any = true;
+function fail(name: string, refusal: Refusal, { work, seen }: Doing): void {
+  seen.failed = true;
   work.tally.fail(name, refusal);
 }
 
@@ -226,6 +228,7 @@ async function doCommand(
   doing: Doing,
 ): Promise<void> {
   const { owner, places, tally } = doing.work;
+  if (step.kind === "delete" && !(await isStillEmpty(side, step.state, doing))) return;
   tally.step({ step, side });
   // A script is fetched from the side that has the later one.
   const command = await commandOf(step, ownerName(owner), places[OTHER_SIDE[side]]);
@@ -234,8 +237,26 @@ async function doCommand(
   if (done.kind === "refused") fail(nameOfStep(step), done, doing);
 }
 
-async function doPair(pair: PairStep, { work, sending }: Doing): Promise<Outcome> {
+/** A mailbox that never had mail gives way only if it still has none: else the next pass sees to it. */
+async function isStillEmpty(
+  side: Side,
+  { name, uniqueid }: MailboxState,
+  doing: Doing,
+): Promise<boolean> {
+  const now = await doing.work.places[side].mailboxes([name]);
+  if (now.kind === "refused") {
+    fail(name, now, doing);
+    return false;
+  }
+  const isEmpty = now.value.every((state) => state.uniqueid === uniqueid && state.lastUid === 0);
+  if (!isEmpty) fail(name, refused("changed", `${name} has got mail meanwhile`), doing);
+  if (!isEmpty) doing.work.gone.add(name);
+  return isEmpty;
+}
+
+async function doPair(pair: PairStep, { work, sending, seen }: Doing): Promise<Outcome> {
   const begins = (prepared: PreparedPair): void => {
+    seen.written = true;
     for (const side of SIDES) {
       const { content, counts } = prepared[side];
       if (content.isNothing) continue;
@@ -248,43 +269,38 @@ async function doPair(pair: PairStep, { work, sending }: Doing): Promise<Outcome
   return DONE;
 }
 
-async function doBring(one: BringStep, { plan, work, sending }: Doing): Promise<Outcome> {
+async function doBring(one: BringStep, { plan, work, sending, seen }: Doing): Promise<Outcome> {
   const { to, step } = one;
   const { sessions, reservable, staged, sent } = sending;
   const oneWay: Sending = {
     ...{ ...bringWork(one, plan, work), sent, session: sessions[to] },
     ...{ reservable: reservable[to], staged: staged[to] },
-    begins: (begun, { content, counts }) =>
-      work.tally.step({ step: begun, content, counts, side: to }),
+    begins: (begun, { content, counts }) => {
+      seen.written = true;
+      work.tally.step({ step: begun, content, counts, side: to });
+    },
   };
   const done = await runMailbox(step, oneWay);
   return done.kind === "refused" ? done : DONE;
 }
 
-/** Plans again from what both sides now have: anything left to do has not come about. */
+/**
+ * Plans again from what both sides now have: any step but of mailboxes has not come about. Mailboxes were proven when they
+ * were written; those that differ again have changed since, or were made, perhaps by the server itself as a place in
+ * the tree for another: they are for the next pass.
+ */
 async function proveBoth(doing: Doing): Promise<void> {
-  const { plan, work, failed } = doing;
+  const { work, seen } = doing;
   const planned = await planBoth(work);
   if (planned.kind === "refused") {
     fail(ownerName(work.owner), planned, doing);
     return;
   }
-  const known = new Set(
-    SIDES.flatMap((side) => plan.states[side].mailboxes.map(({ uniqueid }) => uniqueid)),
-  );
-  // What was made meanwhile, perhaps by the server as a place in the tree for another, is for the next pass.
-  const made = planned.value.mailboxes.filter(
-    (one) => one.kind === "bring" && !known.has(one.step.ours.uniqueid),
-  );
-  for (const { name } of made) work.gone.add(name);
-  // Mailboxes that were sent are proven one by one, and what failed has been told.
-  const proven = new Set([...plan.mailboxes, ...made].map(({ name }) => name));
-  if (failed.any) return;
-  const left = [
-    ...planned.value.mailboxes.map(({ name }) => name).filter((name) => !proven.has(name)),
-    ...SIDES.flatMap((side) => planned.value.steps[side].map(nameOfStep)),
-  ];
-  for (const name of new Set(left)) {
+  // What failed has been told.
+  if (seen.failed) return;
+  const { mailboxes, steps } = planned.value;
+  if (seen.written) for (const { name } of mailboxes) work.gone.add(name);
+  for (const name of new Set(SIDES.flatMap((side) => steps[side].map(nameOfStep)))) {
     const text = `${name} is not at both sides what was agreed upon`;
     fail(name, refused("checksum", text), doing);
   }

@@ -45,7 +45,7 @@ export interface PairStep {
 export interface PairWork {
   readonly places: Both<Place>;
   readonly holds: Holds;
-  /** Names of mailboxes that were renamed, deleted or made meanwhile; added to. */
+  /** Names of mailboxes that were changed meanwhile; added to. */
   readonly gone: Set<string>;
   /** Unix seconds. */
   readonly now: number;

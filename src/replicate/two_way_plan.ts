@@ -43,11 +43,9 @@ export async function planBoth({
   places,
   holds,
 }: PlanBothRequest): Promise<Outcome<TwoWayPlan>> {
-  const a = await readOwnerState(places.a, owner);
-  if (a.kind === "refused") return a;
-  const b = await readOwnerState(places.b, owner, a.value.mailboxes);
-  if (b.kind === "refused") return b;
-  const states = { a: a.value, b: b.value };
+  const read = await readStates(owner, places);
+  if (read.kind === "refused") return read;
+  const states = read.value;
   const unheardOf = await findUnheardOf(states, { places, holds });
   const agreed = agreeUser(states.a, states.b, { holds, unheardOf });
   const { aliases } = agreed;
@@ -67,6 +65,16 @@ export async function planBoth({
     mailboxes: mailboxSteps({ a: plans.a.steps, b: plans.b.steps }, { states, agreed }),
     steps: { a: others(plans.a.steps), b: others(plans.b.steps) },
   });
+}
+
+/** A side that cannot list shared mailboxes is asked for those that the other has. */
+async function readStates(owner: Owner, places: Both<Place>): Promise<Outcome<Both<UserState>>> {
+  const first = owner.kind === "shared" && !places.a.holds.userList ? "b" : "a";
+  const one = await readOwnerState(places[first], owner);
+  if (one.kind === "refused") return one;
+  const two = await readOwnerState(places[OTHER_SIDE[first]], owner, one.value.mailboxes);
+  if (two.kind === "refused") return two;
+  return ok(first === "a" ? { a: one.value, b: two.value } : { a: two.value, b: one.value });
 }
 
 /** Mailboxes that one side has deleted, not knowing of messages that the other has got. */

@@ -3,7 +3,7 @@ import { DONE, type Outcome, refused } from "../model/outcome.ts";
 import type { Holds, MailboxReading, Place } from "../places/place.ts";
 import { compareRecords, type RecordDifference } from "./compare_records.ts";
 import type { ContentPlan } from "./content.ts";
-import { differingFields, differingSums } from "./mailbox_state.ts";
+import { differingFields, differingSums, stateToSend } from "./mailbox_state.ts";
 
 /** UIDs named in one refusal. */
 const SHOWN = 3;
@@ -26,7 +26,9 @@ export async function verifyMailbox(
   if (found.kind === "refused") return found;
   const [theirs] = found.value;
   if (theirs === undefined) return refused("checksum", `${state.name} is not at the target`);
-  const fields: string[] = differingFields(state, theirs, holds);
+  // What a server raises by itself may have come further than it was told.
+  const wanted = stateToSend(state, { holds, theirs, partition: "" });
+  const fields: string[] = differingFields(wanted, theirs, holds);
   const sums = differingSums(state, theirs);
   // How annotations are summed up differs between versions: only the records can tell.
   if (sums.includes("syncCrc")) fields.push("SYNC_CRC");

@@ -1,7 +1,8 @@
 /** Two stores that are both written to: what each kind of disagreement comes to, and seeded histories of many. */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { utf8 } from "../../src/core/bytes.ts";
-import type { Place, PlaceSession, WritablePlace } from "../../src/places/place.ts";
+import { refused } from "../../src/model/outcome.ts";
+import type { Place, WritablePlace } from "../../src/places/place.ts";
 import { granted } from "../support/places.ts";
 import {
   applyTo,
@@ -12,6 +13,7 @@ import {
   reconcile,
   type ToldBoth,
 } from "../support/replication.ts";
+import { standIn } from "../support/stand_in.ts";
 import { message, NOW, record } from "../support/store_fixture.ts";
 import { verifyStore } from "../support/store_verify.ts";
 import { doDeeds, randomFrom } from "../support/two_sided.ts";
@@ -246,23 +248,17 @@ describe("reconcileOwner()", () => {
   test("reconcileOwner() begins a mailbox again that is written to between reading and writing", async () => {
     await alike();
     await deeds(b, { kind: "deliver", name: INBOX, number: 81 });
-    const meddling = new Proxy(a, {
-      get: (place, key) => {
-        if (key !== "openSession") return bound(place, key);
-        return async (): Promise<PlaceSession> => {
-          const session = await place.openSession();
-          let isFirst = true;
-          return new Proxy(session, {
-            get: (inner, what) => {
-              if (what !== "apply" || !isFirst) return bound(inner, what);
-              isFirst = false;
-              return async (...args: Parameters<PlaceSession["apply"]>) => {
-                await deeds(a, { kind: "deliver", name: INBOX, number: 82 });
-                return inner.apply(...args);
-              };
-            },
-          });
-        };
+    let isFirst = true;
+    const meddling = standIn(a, {
+      openSession: async () => {
+        const session = await a.openSession();
+        return standIn(session, {
+          apply: async (...args) => {
+            if (isFirst) await deeds(a, { kind: "deliver", name: INBOX, number: 82 });
+            isFirst = false;
+            return session.apply(...args);
+          },
+        });
       },
     });
     const told = await reconcile(FRED, { a: meddling, b });
@@ -271,12 +267,35 @@ describe("reconcileOwner()", () => {
     await settle();
   });
 
+  test("reconcileOwner() keeps mail that comes to an empty mailbox while it is about to give way", async () => {
+    await put(a, INBOX, [record(1)], { change: { uniqueid: "one" } });
+    await put(b, INBOX, [], { change: { uniqueid: "two" } });
+    let isFirst = true;
+    const busy = standIn(b, {
+      mailboxes: async (names) => {
+        if (isFirst) await deeds(b, { kind: "deliver", name: INBOX, number: 85 });
+        isFirst = false;
+        return b.mailboxes(names);
+      },
+    });
+    const told = await reconcile(FRED, { a, b: busy });
+    expect([told.failures, told.leftovers]).toEqual([[], [`mailbox ${INBOX}`]]);
+    expect(await livingUids(a, INBOX)).toHaveLength(2);
+  });
+
+  test("reconcileOwner() brings both sides' shared mailboxes together", async () => {
+    await put(a, "lists.one", [record(1)]);
+    await put(b, "lists.two", [record(1)]);
+    const lists = { kind: "shared", toplevel: "lists" } as const;
+    const told = await reconcile(lists, { a, b });
+    expect(told.steps).toEqual(["b mailbox lists.one", "a mailbox lists.two"]);
+    expect((await reconcile(lists, { a, b })).steps).toEqual([]);
+    expect(await differencesOf(lists, { a, b })).toEqual([]);
+  });
+
   test("reconcileOwner() refuses places that do not keep what the rules need", async () => {
     await put(a, INBOX, [record(1)]);
-    const poor = new Proxy(b, {
-      get: (place, key) =>
-        key === "holds" ? { ...place.holds, tombstones: false } : bound(place, key),
-    });
+    const poor = standIn(b, { holds: { ...b.holds, tombstones: false } });
     const { outcome } = await reconcile(FRED, { a, b: poor });
     expect(outcome).toMatchObject({ kind: "refused", reason: "permissionDenied" });
     expect(granted(await b.user("fred")).mailboxes).toEqual([]);
@@ -286,14 +305,9 @@ describe("reconcileOwner()", () => {
     await alike();
     await deeds(a, { kind: "deliver", name: INBOX, number: 91 });
     await deeds(b, { kind: "create", name: `${INBOX}.b` });
-    const blind = new Proxy(b, {
-      get: (place, key) => {
-        if (key !== "readMailbox") return bound(place, key);
-        return (name: string) =>
-          name === INBOX
-            ? Promise.resolve({ kind: "refused", reason: "damaged", text: "rotten" } as const)
-            : place.readMailbox(name);
-      },
+    const blind = standIn(b, {
+      readMailbox: async (name) =>
+        name === INBOX ? refused("damaged", "rotten") : b.readMailbox(name),
     });
     const told = await reconcile(FRED, { a, b: blind });
     expect(told.failures).toEqual([`${INBOX}: rotten`]);
@@ -301,10 +315,11 @@ describe("reconcileOwner()", () => {
     expect(await livingUids(b, INBOX)).toEqual([1, 2, 3]);
   });
 
-  test("reconcileOwner() settles seeded histories of two stores without losing a message", async () => {
+  test("reconcileOwner() settles seeded histories of two stores, broken runs among them, losing and doubling no message", async () => {
     await put(a, INBOX, [record(1), record(2)]);
     const rounds = isLong ? 200 : 8;
-    const result = await playRounds(FRED, { a, b }, { seed: 20260101, rounds, deeds: 8 });
+    const breaks = true;
+    const result = await playRounds(FRED, { a, b }, { seed: 20260101, rounds, deeds: 8, breaks });
     expect(result.rounds).toBe(rounds);
     expect(result.checked).toBeGreaterThan(rounds);
     for (const place of [a, b]) {
@@ -315,9 +330,3 @@ describe("reconcileOwner()", () => {
     b = newStorePlace();
   }, 600_000);
 });
-
-/** A property of what a proxy stands for; its methods find their own private state. */
-function bound<Target extends object>(target: Target, key: string | symbol): unknown {
-  const value: unknown = Reflect.get(target, key, target);
-  return typeof value === "function" ? value.bind(target) : value;
-}

@@ -104,10 +104,12 @@ export function chooseDeeds(
       names.add(target);
       touched.add(target);
     } else if (source !== undefined && what === 1 && target !== undefined) {
-      if (isBelow(target, source) || isBelow(source, target)) return;
+      const isTaken = [...names].some((name) => isBelow(name, target));
+      if (isTaken || isBelow(target, source) || isBelow(source, target)) return;
       deeds.push({ kind: "rename", name: source, to: target });
       touched.add(source).add(target);
-    } else if (source !== undefined) {
+    } else if (source !== undefined && !own.some((name) => isBelow(name, source))) {
+      // Cyrus deletes no mailbox that has others below it.
       deeds.push({ kind: "delete", name: source });
       touched.add(source);
       lose(living.filter(({ name }) => name === source));
@@ -267,7 +269,10 @@ async function doMail(
 
 /** Does `deeds` over IMAP; throws where Cyrus refuses one. */
 export async function tellDeeds(imap: ImapClient, deeds: readonly Deed[]): Promise<void> {
-  for (const line of deeds.flatMap(imapLines)) await imap.command(line);
+  const lines = deeds.flatMap(imapLines);
+  for (const line of lines) await imap.command(line);
+  // Cyrus ends the session of whoever has a mailbox open that goes away.
+  if (lines.some((line) => line.startsWith("SELECT "))) await imap.command("UNSELECT");
 }
 
 function imapLines(deed: Deed): string[] {

@@ -1,12 +1,21 @@
 /** Rounds of deeds at two sides with a run both ways after each: the same at both, nothing lost, nothing left to do. */
 import { expect } from "bun:test";
+import { AppError } from "../../src/core/errors.ts";
 import type { Owner } from "../../src/model/names.ts";
-import type { WritablePlace } from "../../src/places/place.ts";
+import type { PlaceSession, WritablePlace } from "../../src/places/place.ts";
 import { diffOwner } from "../../src/replicate/diff.ts";
 import type { ImapClient } from "./imap.ts";
 import { granted } from "./places.ts";
 import { reconcile } from "./replication.ts";
-import { chooseDeeds, doDeeds, livingMessages, randomFrom, tellDeeds } from "./two_sided.ts";
+import { standIn } from "./stand_in.ts";
+import {
+  chooseDeeds,
+  doDeeds,
+  livingMessages,
+  type Random,
+  randomFrom,
+  tellDeeds,
+} from "./two_sided.ts";
 
 interface BothPlaces {
   readonly a: WritablePlace;
@@ -20,6 +29,8 @@ export interface Rounds {
   readonly deeds: number;
   /** Of the Cyrus behind a side: its deeds are told to it. */
   readonly imap?: { readonly [side in "a" | "b"]?: ImapClient };
+  /** Before each run there is one whose connections break somewhere. */
+  readonly breaks?: boolean;
 }
 
 export interface RoundsResult {
@@ -34,7 +45,7 @@ export interface RoundsResult {
 export async function playRounds(
   owner: Extract<Owner, { kind: "user" }>,
   places: BothPlaces,
-  { seed, rounds, deeds: most, imap = {} }: Rounds,
+  { seed, rounds, deeds: most, imap = {}, breaks = false }: Rounds,
 ): Promise<RoundsResult> {
   const random = randomFrom(seed);
   const { userid } = owner;
@@ -42,7 +53,7 @@ export async function playRounds(
   let number = 1000;
   for (; result.rounds < rounds; result.rounds++) {
     const where = `seed ${seed} round ${result.rounds}`;
-    const expected = new Set<string>();
+    const expected = new Map<string, Set<number>>();
     const gone = new Set<string>();
     for (const side of ["a", "b"] as const) {
       const place = places[side];
@@ -62,8 +73,12 @@ export async function playRounds(
         for (const key of chosen.gone) gone.add(key);
       }
       const { messages } = await livingMessages(place, userid);
-      for (const { uniqueid, guid } of messages) expected.add(`${uniqueid} ${guid}`);
+      for (const { uniqueid, guid, uid } of messages) {
+        const key = `${uniqueid} ${guid}`;
+        expected.set(key, (expected.get(key) ?? new Set()).add(uid));
+      }
     }
+    if (breaks) await runBroken(owner, places, random);
     const told = await reconcile(owner, places);
     expect([where, told.failures, told.leftovers]).toEqual([where, [], []]);
     granted(told.outcome);
@@ -74,13 +89,47 @@ export async function playRounds(
     await expectSameSums(where, userid, places);
     for (const side of ["a", "b"] as const) {
       const { messages } = await livingMessages(places[side], userid);
-      const living = new Set(messages.map(({ uniqueid, guid }) => `${uniqueid} ${guid}`));
-      const lost = [...expected].filter((key) => !gone.has(key) && !living.has(key));
+      const living = Map.groupBy(messages, ({ uniqueid, guid }) => `${uniqueid} ${guid}`);
+      const lost = [...expected.keys()].filter((key) => !gone.has(key) && !living.has(key));
       expect([where, side, lost]).toEqual([where, side, []]);
+      const doubled = [...living].filter(
+        ([key, copies]) => copies.length > (expected.get(key)?.size ?? 0),
+      );
+      expect([where, side, doubled]).toEqual([where, side, []]);
       result.checked += expected.size - gone.size;
     }
   }
   return result;
+}
+
+/** A run whose connection to either side is lost at some command, before or after the side has done it. */
+async function runBroken(owner: Owner, places: BothPlaces, random: Random): Promise<void> {
+  const sides = { a: breaking(places.a, random), b: breaking(places.b, random) };
+  try {
+    await reconcile(owner, sides);
+  } catch (error) {
+    if (!(error instanceof AppError && error.code === "unreachable")) throw error;
+  }
+}
+
+function breaking(place: WritablePlace, random: Random): WritablePlace {
+  let left = random(4);
+  const isDone = random(2) === 0;
+  const apply = async (
+    session: PlaceSession,
+    ...args: Parameters<PlaceSession["apply"]>
+  ): ReturnType<PlaceSession["apply"]> => {
+    left -= 1;
+    if (left === -1 && isDone) await session.apply(...args);
+    if (left < 0) throw new AppError("unreachable", "The connection is lost");
+    return session.apply(...args);
+  };
+  return standIn(place, {
+    openSession: async () => {
+      const session = await place.openSession();
+      return standIn(session, { apply: (...args) => apply(session, ...args) });
+    },
+  });
 }
 
 async function expectSameSums(where: string, userid: string, { a, b }: BothPlaces): Promise<void> {
