@@ -1,0 +1,47 @@
+/** Sync servers behind TLS, as the built binary reaches them: whose certificate is taken, and what is said if not. */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { writeFileSync } from "node:fs";
+import { bobbin } from "../support/cli.ts";
+import { type TestServer, testServer } from "../support/serve.ts";
+import { tempDir } from "../support/temp_dir.ts";
+import { TEST_TLS } from "../support/tls_identity.ts";
+
+const env = { BOBBIN_PASSWORD: "labpass" };
+const ca = `${tempDir("tls")}/ca.pem`;
+let server: TestServer;
+
+beforeAll(async () => {
+  writeFileSync(ca, TEST_TLS.cert);
+  server = await testServer({ settings: { tls: TEST_TLS } });
+});
+afterAll(() => server.stop());
+
+const ls = (place: string, ...flags: string[]) => bobbin(["ls", place, "anne", ...flags], { env });
+
+describe("a sync server behind TLS", () => {
+  test("is believed with --ca, or by who says --insecure, at once or after STARTTLS", async () => {
+    const atOnce = `syncs://admin@localhost:${server.tlsPort}`;
+    const later = `sync://admin@localhost:${server.port}`;
+    for (const flags of [["--ca", ca], ["--insecure"]]) {
+      for (const [place, ...more] of [[atOnce], [later, "--starttls", "always"]] as const) {
+        const { exit, stderr } = await ls(place, ...flags, ...more);
+        // Signed in: there only is nobody yet.
+        expect([place, flags, exit, stderr]).toEqual([place, flags, 66, expect.anything()]);
+      }
+    }
+  });
+
+  test("is not believed otherwise, and the hint says how", async () => {
+    const atOnce = `syncs://admin@localhost:${server.tlsPort}`;
+    const unknown = await ls(atOnce);
+    expect([unknown.exit, unknown.stderr]).toEqual([69, expect.stringMatching(/certificate/)]);
+    expect(unknown.stderr).toContain("--ca FILE names the authority to trust");
+    const later = await ls(`sync://admin@localhost:${server.port}`, "--starttls", "always");
+    expect([later.exit, later.stderr]).toEqual([69, expect.stringMatching(/certificate/)]);
+    expect((await ls(atOnce, "--ca", `${ca}.none`)).exit).toBe(74);
+    const help = await bobbin(["help", "replicate"]);
+    expect(help.stdout.replace(/\s+/g, " ")).toContain(
+      "take any certificate: whoever sits on the way can read and change all",
+    );
+  });
+});
