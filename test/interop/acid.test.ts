@@ -3,7 +3,7 @@
  * which then is the same by all that both of them say.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import {
   appliesOf,
@@ -14,8 +14,16 @@ import {
   scriptsOf,
 } from "../support/acid.ts";
 import { bobbin, bobbinPath, type CliResult } from "../support/cli.ts";
-import { changeNames, type Lab, labIsThere, labUpInMemory, talkTo } from "../support/lab.ts";
+import {
+  changeNames,
+  type Lab,
+  labIsThere,
+  labLog,
+  labUpInMemory,
+  talkTo,
+} from "../support/lab.ts";
 import { tempDir } from "../support/temp_dir.ts";
+import { TEST_TLS } from "../support/tls_identity.ts";
 
 const isLong = process.env["BOBBIN_TEST_SIZE"] === "long";
 const LONG_MS = 900_000;
@@ -202,8 +210,20 @@ async function throughDump(acid: Acid): Promise<void> {
   const path = `${folder}/all.dlist`;
   await ok("replicate", "--all", "--from", from, "--to", `dump:${path}`);
   expect((await ok("dlist", path)).stderr).toMatch(/^Sound: /);
-  await bring(["--all"], `dump:${path}`, inImap(to));
+  const tls = ["--starttls", "always", "--ca", tlsFiles().cert];
+  await bring(["--all", ...tls], `dump:${path}`, inImap(to));
+  expect(labLog(to)).toMatch(/imap\[\d+\] notice: starttls: TLSv1\.[23] /);
   await expectSame(acid);
+}
+
+/** What a Cyrus needs to offer STARTTLS. */
+function tlsFiles(): { readonly cert: string; readonly key: string } {
+  const folder = tempDir("acid-tls");
+  chmodSync(folder, 0o755); // the cyrus user must be able to enter it
+  const [cert, key] = [join(folder, "cert.pem"), join(folder, "key.pem")];
+  writeFileSync(cert, TEST_TLS.cert);
+  writeFileSync(key, TEST_TLS.key);
+  return { cert, key };
 }
 
 async function throughStorm(acid: Acid): Promise<void> {
@@ -213,7 +233,7 @@ async function throughStorm(acid: Acid): Promise<void> {
   await ok("store", "init", store);
   await full.run("user", "busy", "--plain");
   let isOver = false;
-  const storm = full.storm("busy", isLong ? 30 : 3).finally(() => {
+  const storm = full.storm("busy", isLong ? 8 : 3).finally(() => {
     isOver = true;
   });
   const all = ["--all", "--mirror", "--allow-delete", "100"];
@@ -267,12 +287,18 @@ for (const setup of isLong ? allSetups() : SHORT) {
     beforeAll(async () => {
       const [own, other] =
         layout === "uuid" ? ["--uuid-paths", "--legacy-paths"] : ["--legacy-paths", "--uuid-paths"];
+      const { cert, key } = tlsFiles();
+      const tls = [`tls_server_cert: ${cert}`, `tls_server_key: ${key}`];
       const starting = ways.map((_, at) =>
-        labUpInMemory(at % 2 === 0 ? other : own, ...setup.options),
+        labUpInMemory(
+          at % 2 === 0 ? other : own,
+          ...setup.options,
+          ...tls.flatMap((line) => ["--set", line]),
+        ),
       );
       full = await labUpInMemory(own, ...setup.options);
       for (const user of users) await full.run("user", user);
-      const size = [isLong ? "200" : "20", "--avg-kb", isLong ? "8" : "2"];
+      const size = [isLong ? "60" : "20", "--avg-kb", isLong ? "8" : "2"];
       await Promise.all(users.map((user) => full.run("fill", user, ...size, "--seed", user)));
       await full.everything(users[0], users[1]);
       if (setup.names === "netnews") await changeNames(full, "no");
