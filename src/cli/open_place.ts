@@ -29,6 +29,10 @@ export interface PlaceOptions {
   readonly partition?: string;
 }
 
+/** Said whenever `--insecure` is given. */
+export const INSECURE =
+  "No certificate is checked: whoever sits on the way can read and change everything, the password too";
+
 /** Declares the options of `PlaceOptions`. */
 export function addPlaceOptions(command: Command): Command {
   return command

@@ -5,6 +5,7 @@ import { AppError } from "../core/errors.ts";
 import type { CommandEnv, CommandResult, Handle } from "./command.ts";
 import { COMMANDS } from "./commands.ts";
 import { EXIT, type ExitCode, exitOf } from "./exit.ts";
+import { INSECURE } from "./open_place.ts";
 import { type Output, OutputClosed, processOutput } from "./output.ts";
 import { VERSION_TEXT } from "./version.ts";
 
@@ -25,6 +26,7 @@ export async function runCli(argv: readonly string[], context: CliContext): Prom
       args.pop(); // the command's own options: those with the program's are taken below
       const options = command.optsWithGlobals();
       const env = environmentOf({ output, options, context });
+      if (options["insecure"] === true) output.talk(INSECURE);
       result = await handler(args, options, env);
     };
   try {
