@@ -1,9 +1,10 @@
 /** `bobbin passwd` and `bobbin serve`, as built. */
 import { afterEach, beforeAll, describe, expect, test } from "bun:test";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { type Subprocess, spawnSync } from "bun";
 import { bobbin, bobbinPath } from "../support/cli.ts";
 import { Csync } from "../support/csync.ts";
+import { verifyStore } from "../support/store_verify.ts";
 import { tempDir } from "../support/temp_dir.ts";
 import { TEST_TLS } from "../support/tls_identity.ts";
 
@@ -47,6 +48,15 @@ async function serve(args: readonly string[]): Promise<Served> {
 }
 
 const HERE = ["--listen", "127.0.0.1:0"];
+
+/** An APPLY MAILBOX that makes an empty one. */
+function mailbox(name: string): string {
+  return (
+    `APPLY MAILBOX %(UNIQUEID id-${name.replaceAll(".", "-")} MBOXNAME ${name} LAST_UID 0 HIGHESTMODSEQ 1 ` +
+    "RECENTUID 0 RECENTTIME 0 LAST_APPENDDATE 0 POP3_LAST_LOGIN 0 UIDVALIDITY 1 PARTITION p " +
+    'ACL "" OPTIONS "" RECORD ())'
+  );
+}
 
 describe("bobbin passwd", () => {
   const other = `${folder}/other`;
@@ -120,6 +130,37 @@ describe("bobbin serve", () => {
     second.client.close();
   });
 
+  test("finishes what is in flight at SIGTERM: what it has acknowledged is there, and nothing half", async () => {
+    const { child, ports } = await serve(HERE);
+    const slow = await Csync.signedIn(ports[0] ?? 0);
+    const [begun, rest] = [mailbox("user.slow").slice(0, 40), mailbox("user.slow").slice(40)];
+    slow.send(begun);
+    const acknowledged: string[] = ["user.slow"];
+    const clients: Csync[] = [];
+    for (let count = 0; count < 4; count++) clients.push(await Csync.signedIn(ports[0] ?? 0));
+    const busy = clients.map(async (client, number) => {
+      for (let count = 0; ; count++) {
+        const name = `user.busy${number}.f${count}`;
+        const { status } = await client.command(mailbox(name));
+        if (status !== "OK success") return status;
+        acknowledged.push(name);
+      }
+    });
+    while (acknowledged.length < 20) await Bun.sleep(5);
+    child.kill("SIGTERM");
+    // The client that is in the middle of a line may end it, and is answered.
+    for (const status of await Promise.all(busy)) {
+      expect(status).toMatch(/^(BYE shutting down|closed)$/);
+    }
+    slow.send(`${rest}\r\n`);
+    expect((await slow.reply()).status).toBe("OK success");
+    expect((await slow.reply()).status).toBe("BYE shutting down");
+    expect(await child.exited).toBe(0);
+    const names = new Set(Object.keys(verifyStore(store)));
+    expect(acknowledged.filter((name) => !names.has(name))).toEqual([]);
+    expect(readdirSync(`${store}/.staging`)).toEqual([]);
+  });
+
   test("writes a journal's priorities if asked", async () => {
     const { child } = await serve([...HERE, "--log-form", "journal"]);
     child.kill("SIGINT");
@@ -179,5 +220,40 @@ print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
       "0",
       "",
     ]);
+  });
+
+  test.skipIf(!python)("tells syslog too, in its own form", async () => {
+    const daemon = `
+import socket, sys
+heard = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+heard.bind(sys.argv[1])
+heard.settimeout(20)
+print("ready", flush=True)
+for _ in range(3):
+    print(heard.recv(10000).decode(), flush=True)
+`;
+    const socket = `${folder}/syslog`;
+    const listener = Bun.spawn(["python3", "-c", daemon, socket], { stdout: "pipe" });
+    while (!existsSync(socket)) await Bun.sleep(10);
+    const { child, ports } = await serve([...HERE, "--syslog", socket]);
+    const { client } = await Csync.open(ports[0] ?? 0);
+    const wrong = Buffer.from("\0admin\0guess\n<0>").toString("base64");
+    expect((await client.command(`AUTHENTICATE PLAIN ${wrong}`)).status).toStartWith("NO ");
+    client.close();
+    child.kill("SIGTERM");
+    expect(await child.exited).toBe(0);
+    const said = await new Response(listener.stdout).text();
+    const pid = child.pid;
+    expect(said.split("\n")).toEqual([
+      "ready",
+      expect.stringMatching(new RegExp(`^<22>bobbin\\[${pid}\\]: Serving store=`)),
+      `<20>bobbin[${pid}]: Sign-in refused peer=127.0.0.1 account=admin why="no such account or password"`,
+      expect.stringMatching(new RegExp(`^<22>bobbin\\[${pid}\\]: Stopping signal=SIGTERM`)),
+      "",
+    ]);
+    // Nobody listens any more: that stops nothing.
+    const alone = await serve([...HERE, "--syslog", socket]);
+    alone.child.kill("SIGTERM");
+    expect(await alone.child.exited).toBe(0);
   });
 });
