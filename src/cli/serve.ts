@@ -7,7 +7,7 @@ import { everyLog, type Log, type LogLevel, makeLog } from "../core/log.ts";
 import { parseLocator } from "../places/locator.ts";
 import { openWorkerPlace } from "../places/store/worker_place.ts";
 import { AccountsFile } from "../server/accounts_file.ts";
-import type { TlsIdentity } from "../server/connection.ts";
+import { PATIENCE, type TlsIdentity } from "../server/connection.ts";
 import { roomOf } from "../server/free_space.ts";
 import { type ListenAt, startServer } from "../server/listener.ts";
 import { syslogLog } from "../server/syslog.ts";
@@ -93,6 +93,7 @@ const runServe: Handler = async (args, given, env) => {
         allowPlaintext,
         tls,
         idleMs: (options.idleTimeout ?? IDLE_SECONDS) * 1000,
+        patience: PATIENCE,
         hasRoom: roomOf(locator.path, (options.minFree ?? MIN_FREE_MIB) * 1024 * 1024),
         limits: { ...DEFAULT_LIMITS, ...(maxSessions !== undefined && { sessions: maxSessions }) },
       },

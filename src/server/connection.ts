@@ -10,6 +10,18 @@ import { constants, createDeflateRaw, type DeflateRaw } from "node:zlib";
 import { concat } from "../core/bytes.ts";
 import { inflateFrom } from "./inflater.ts";
 
+/** How long a client may keep us waiting, in milliseconds. */
+export interface Patience {
+  /** From the connection to the end of its sign-in. */
+  readonly signInMs: number;
+  /** In the TLS handshake. */
+  readonly handshakeMs: number;
+  /** Taking no byte of an answer. */
+  readonly stalledMs: number;
+}
+
+export const PATIENCE: Patience = { signInMs: 120_000, handshakeMs: 30_000, stalledMs: 120_000 };
+
 export interface TlsIdentity {
   /** PEM. */
   readonly key: string;
@@ -21,9 +33,6 @@ const STRANGERS_AHEAD_BYTES = 16 * 1024;
 const READ_AHEAD_BYTES = 1024 * 1024;
 /** Answers are gathered up to here before they are written. */
 const WRITE_BEHIND_BYTES = 64 * 1024;
-const HANDSHAKE_MS = 30_000;
-/** A client that takes no byte of an answer for so long is cut off. */
-const STALLED_MS = 120_000;
 const LAST_BYTES_MS = 2_000;
 
 export type ReadResult = Uint8Array | "end" | "timeout";
@@ -37,7 +46,8 @@ export class Connection {
   #deflate: DeflateRaw | undefined;
   /** True while the deflater may hold bytes that the client waits for. */
   #isHeldBack = false;
-  #isEncrypted: boolean;
+  #isEncrypted = false;
+  readonly #patience: Patience;
   #chunks: Uint8Array[] = [];
   #chunkBytes = 0;
   #aheadBytes = STRANGERS_AHEAD_BYTES;
@@ -47,12 +57,12 @@ export class Connection {
   #pending: Uint8Array[] = [];
   #pendingBytes = 0;
 
-  constructor(socket: Socket | TLSSocket, options: { readonly isEncrypted: boolean }) {
+  constructor(socket: Socket, patience: Patience) {
     this.address = socket.remoteAddress ?? "unknown";
     this.#socket = socket;
     this.#input = socket;
     this.#output = socket;
-    this.#isEncrypted = options.isEncrypted;
+    this.#patience = patience;
     socket.setNoDelay(true);
     this.#listen(socket);
   }
@@ -112,6 +122,7 @@ export class Connection {
 
   /** Takes the connection over into TLS. Rejects if the handshake fails. */
   async startTls(identity: TlsIdentity): Promise<void> {
+    const { handshakeMs } = this.#patience;
     const plain = this.#socket;
     this.#unlisten(plain);
     const secure = new TLSSocket(plain, {
@@ -121,7 +132,7 @@ export class Connection {
       minVersion: "TLSv1.2",
     });
     await new Promise<void>((resolve, reject) => {
-      const timer = setTimeout(() => reject(new Error("TLS handshake timed out")), HANDSHAKE_MS);
+      const timer = setTimeout(() => reject(new Error("TLS handshake timed out")), handshakeMs);
       const settle = (error?: Error) => {
         clearTimeout(timer);
         if (error === undefined) resolve();
@@ -231,7 +242,7 @@ export class Connection {
     if (bytes.length === 0 || this.#failed !== undefined || output.destroyed) return;
     if (output.write(bytes)) return;
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(() => this.#socket.destroy(), STALLED_MS);
+      const timer = setTimeout(() => this.#socket.destroy(), this.#patience.stalledMs);
       const settle = () => {
         clearTimeout(timer);
         output.off("drain", settle);

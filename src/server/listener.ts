@@ -4,12 +4,11 @@
  * other broken connection.
  */
 import { createServer, type Server, type Socket } from "node:net";
-import { createServer as createTlsServer } from "node:tls";
 import { AppError, errnoOf } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
 import type { WritablePlace } from "../places/place.ts";
 import type { Accounts } from "./accounts.ts";
-import { Connection } from "./connection.ts";
+import { Connection, type TlsIdentity } from "./connection.ts";
 import { StagingBudget } from "./incoming_files.ts";
 import { Session } from "./session.ts";
 import type { ServerSettings, SharedState } from "./settings.ts";
@@ -61,20 +60,12 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
 }
 
 function listen(at: ListenAt, sessions: Sessions, options: ServerOptions): Promise<Server> {
-  const { tls } = options.settings;
-  const take = (socket: Socket) => sessions.take(socket, { isEncrypted: at.tls });
-  let server: Server;
-  if (at.tls) {
-    if (tls === undefined) throw new AppError("config", "TLS needs a certificate and a key");
-    const secure = createTlsServer({ ...tls, minVersion: "TLSv1.2" }, take);
-    secure.on("tlsClientError", (error) => {
-      options.log.write("info", "TLS handshake failed", { why: error.message });
-    });
-    server = secure;
-  } else {
-    // A client may close its side and still wait for answers.
-    server = createServer({ allowHalfOpen: true }, take);
-  }
+  const tls = at.tls ? options.settings.tls : undefined;
+  if (at.tls && tls === undefined)
+    throw new AppError("config", "TLS needs a certificate and a key");
+  // A client may close its side and still wait for answers. TLS begins inside the session, so that
+  // who connects and never shakes hands counts and is sent away like anybody else.
+  const server = createServer({ allowHalfOpen: true }, (socket) => sessions.take(socket, tls));
   return new Promise((resolve, reject) => {
     server.once("error", (error) => {
       const where = "fd" in at ? `descriptor ${at.fd}` : `${at.host}:${at.port}`;
@@ -123,10 +114,11 @@ class Sessions {
     return this.#running.size;
   }
 
-  take(socket: Socket, options: { readonly isEncrypted: boolean }): void {
+  /** `tls`: it begins before the banner. */
+  take(socket: Socket, tls?: TlsIdentity): void {
     // Whatever goes wrong with a socket between two listeners of its session ends that session alone.
     socket.on("error", () => socket.destroy());
-    const connection = new Connection(socket, options);
+    const connection = new Connection(socket, this.#options.settings.patience);
     const network = networkOf(connection.address);
     const { sessions, sessionsOfAddress } = this.#options.settings.limits;
     const ofNetwork = this.#ofNetwork.get(network) ?? 0;
@@ -134,12 +126,12 @@ class Sessions {
     if (isFull || this.#isStopping) {
       const why = isFull ? "too many connections" : "shutting down";
       this.#options.log.write("warning", "Connection refused", { peer: connection.address, why });
-      connection.write(Buffer.from(`* Fatal error: ${why}\r\n`));
+      if (tls === undefined) connection.write(Buffer.from(`* Fatal error: ${why}\r\n`));
       void connection.close();
       return;
     }
     this.#ofNetwork.set(network, ofNetwork + 1);
-    this.#running.set(connection, this.#serve(connection, network));
+    this.#running.set(connection, this.#serve(connection, { network, tls }));
   }
 
   async stop(graceMs: number): Promise<void> {
@@ -155,9 +147,13 @@ class Sessions {
     clearTimeout(timer);
   }
 
-  async #serve(connection: Connection, network: string): Promise<void> {
-    this.#options.log.write("debug", "Connected", { peer: connection.address });
-    await new Session(connection, this.#shared).run();
+  async #serve(
+    connection: Connection,
+    { network, tls }: { readonly network: string; readonly tls: TlsIdentity | undefined },
+  ): Promise<void> {
+    const { log } = this.#options;
+    log.write("debug", "Connected", { peer: connection.address });
+    if (await shakeHands(connection, tls, log)) await new Session(connection, this.#shared).run();
     this.#running.delete(connection);
     const left = (this.#ofNetwork.get(network) ?? 1) - 1;
     if (left > 0) this.#ofNetwork.set(network, left);
@@ -170,5 +166,22 @@ class Sessions {
     const budget = new StagingBudget(this.#options.settings.limits.accountStagingBytes);
     this.#budgets.set(account, budget);
     return budget;
+  }
+}
+
+/** Begins TLS if the listener is one for that; false if the client did not manage, and has been cut off. */
+async function shakeHands(
+  connection: Connection,
+  tls: TlsIdentity | undefined,
+  log: Log,
+): Promise<boolean> {
+  try {
+    if (tls !== undefined) await connection.startTls(tls);
+    return true;
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    log.write("info", "TLS handshake failed", { peer: connection.address, why });
+    connection.destroy();
+    return false;
   }
 }

@@ -18,8 +18,7 @@ import { SIEVE_MAILBOX } from "./context.ts";
 import type { SharedState } from "./settings.ts";
 import { BrokenAnswer, SignedInSession } from "./signed_in.ts";
 
-/** Before sign-in a client has little time, few tries, and little of our memory. */
-const SIGN_IN_MS = 120_000;
+/** Before sign-in a client has few tries, and little of our memory. */
 const STRANGERS_COMMANDS = 20;
 const STRANGERS_BYTES = 64 * 1024;
 /** Senseless commands in a row, after which a client is beyond help. */
@@ -40,14 +39,15 @@ export class Session {
   #inDialog = false;
   #isOver = false;
   #commands = 0;
-  readonly #signInUntil = performance.now() + SIGN_IN_MS;
+  readonly #signInUntil: number;
   #senseless = 0;
 
   constructor(connection: Connection, shared: SharedState) {
     this.#connection = connection;
     this.#shared = shared;
     this.#log = shared.log.with({ peer: connection.address });
-    const { limits } = shared.settings;
+    const { limits, patience } = shared.settings;
+    this.#signInUntil = performance.now() + patience.signInMs;
     const strangers = {
       ...limits,
       lineBytes: Math.min(limits.lineBytes, STRANGERS_BYTES),

@@ -3,7 +3,7 @@ import type { Limits } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
 import type { WritablePlace } from "../places/place.ts";
 import type { Accounts } from "./accounts.ts";
-import type { TlsIdentity } from "./connection.ts";
+import type { Patience, TlsIdentity } from "./connection.ts";
 import type { HasRoom } from "./free_space.ts";
 import type { StagingBudget } from "./incoming_files.ts";
 import type { SignInGate } from "./sign_in_gate.ts";
@@ -20,6 +20,7 @@ export interface ServerSettings {
   readonly tls?: TlsIdentity | undefined;
   /** A signed-in client that says nothing for so long is sent away. */
   readonly idleMs: number;
+  readonly patience: Patience;
   readonly limits: Limits;
   /** Mail is refused where it says no; deleting goes on. */
   readonly hasRoom: HasRoom;

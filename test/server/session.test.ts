@@ -1,8 +1,10 @@
 /** The protocol of a session, but for what commands do to mail. */
 import { afterEach, describe, expect, test } from "bun:test";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { connect } from "node:net";
 import { networkInterfaces } from "node:os";
 import { makeClientFinal, makeClientFirst } from "../../src/formats/sasl/scram.ts";
+import { PATIENCE } from "../../src/server/connection.ts";
 import { Csync } from "../support/csync.ts";
 import { type TestServer, type TestServerOptions, testServer } from "../support/serve.ts";
 import { TEST_TLS } from "../support/tls_identity.ts";
@@ -357,6 +359,99 @@ describe("limits", () => {
       await Bun.sleep(10);
     }
     expect((await (await stranger(server)).command("NOOP")).status).toBe("OK Noop completed");
+  });
+
+  test("sessions of all addresses", async () => {
+    const server = await serve({ limits: { sessions: 1 } });
+    await stranger(server);
+    const { banner } = await Csync.open(server.port);
+    expect(banner.status).toBe("* Fatal error: too many connections");
+    expect(server.log.at(-1)).toMatch(/warning Connection refused peer=127.0.0.1 why="too many/);
+  });
+
+  test("the time to sign in", async () => {
+    const server = await serve({ settings: { patience: { ...PATIENCE, signInMs: 60 } } });
+    const silent = await stranger(server);
+    const asked = await stranger(server);
+    await asked.command("AUTHENTICATE PLAIN");
+    expect((await silent.reply()).status).toBe("BYE idle for too long");
+    // In the middle of the dialog the connection just ends.
+    expect((await asked.reply()).status).toMatch(/^(BAD Client canceled|closed)/);
+    expect((await asked.reply()).status).toBe("closed");
+  });
+
+  test("the time of a TLS handshake, on both kinds of port; meanwhile it counts as a session", async () => {
+    const patience = { ...PATIENCE, handshakeMs: 150 };
+    const server = await serve({ settings: { tls: TEST_TLS, patience } });
+    const after = await stranger(server);
+    expect((await after.command("STARTTLS")).status).toBe("OK Begin TLS negotiation now");
+    const atOnce = connect({ host: "127.0.0.1", port: server.tlsPort });
+    const closed = Promise.withResolvers<void>();
+    atOnce.on("close", () => closed.resolve());
+    for (let tries = 0; server.server.sessionCount() < 2 && tries < 100; tries++)
+      await Bun.sleep(1);
+    expect(server.server.sessionCount()).toBe(2);
+    await closed.promise;
+    expect((await after.reply()).status).toBe("closed");
+    for (let tries = 0; server.server.sessionCount() > 0 && tries < 100; tries++)
+      await Bun.sleep(5);
+    expect(server.server.sessionCount()).toBe(0);
+    expect(server.log.join("\n")).toMatch(/info TLS handshake failed .*timed out/);
+  });
+
+  test("an answer that nobody takes", async () => {
+    const patience = { ...PATIENCE, stalledMs: 100 };
+    const server = await serve({ settings: { patience }, limits: { atomBytes: 8 * 1024 * 1024 } });
+    const deaf = await admin(server);
+    const value = `{1000000}\r\n${"\xe9".repeat(1_000_000)}`;
+    const annotation = `APPLY ANNOTATION %(MBOXNAME "" ENTRY /x USERID "" VALUE ${value})`;
+    expect((await deaf.command(annotation)).status).toBe("OK success");
+    deaf.pause();
+    for (let count = 0; count < 40; count++) deaf.send('GET ANNOTATION ""\r\n');
+    for (let tries = 0; server.server.sessionCount() > 0 && tries < 400; tries++)
+      await Bun.sleep(10);
+    expect(server.server.sessionCount()).toBe(0);
+  });
+
+  test("a line, the records of a mailbox, its flags, a message: refused, the session goes on", async () => {
+    const limits = { lineBytes: 20_000, applyRecords: 3, userFlags: 4, messageBytes: 1000 };
+    const client = await admin(await serve({ limits }));
+    const guid = "0beec7b5ea3f0fdbc95d0dd47f3c5bc275da8a33"; // foo
+    const apply = (records: readonly string[]) =>
+      "APPLY MAILBOX %(UNIQUEID id-anne MBOXNAME user.anne LAST_UID 9 HIGHESTMODSEQ 9 RECENTUID 0 " +
+      'RECENTTIME 0 LAST_APPENDDATE 0 POP3_LAST_LOGIN 0 UIDVALIDITY 1 PARTITION p ACL "" OPTIONS "" ' +
+      `RECORD (${records.join(" ")}))`;
+    const record = (uid: number, flags = "") =>
+      `%(UID ${uid} MODSEQ 2 LAST_UPDATED 5 FLAGS (${flags}) INTERNALDATE 5 SIZE 3 GUID ${guid})`;
+    await client.command(`APPLY MESSAGE (%{p ${guid} 3}\r\nfoo)`);
+    const names = Array.from({ length: 2000 }, (_, number) => `user.anne${number}`);
+    const tooMuch: readonly [string, string][] = [
+      [`GET MAILBOXES (${names.join(" ")})`, "BAD IMAP_PROTOCOL_ERROR Failed to parse GET line"],
+      [apply([1, 2, 3, 4].map((uid) => record(uid))), "NO IMAP_PROTOCOL_ERROR Protocol error"],
+      [apply([record(1, "a b c d e")]), "NO "],
+      [
+        `APPLY MESSAGE (%{p ${guid} 1001}\r\n${"x".repeat(1001)})`,
+        "BAD IMAP_PROTOCOL_ERROR Failed to parse APPLY line",
+      ],
+    ];
+    for (const [line, status] of tooMuch) {
+      expect((await client.command(line)).status).toStartWith(status);
+      expect((await client.command("GET USER anne")).data).toEqual([]);
+    }
+    expect((await client.command(apply([record(1, "a b c d")]))).status).toBe("OK success");
+  });
+
+  test("what all sessions of an account have staged", async () => {
+    const server = await serve({ limits: { accountStagingBytes: 5 } });
+    const [first, second] = [await admin(server), await admin(server)];
+    const guid = "0beec7b5ea3f0fdbc95d0dd47f3c5bc275da8a33"; // foo
+    const command = `APPLY MESSAGE (%{default ${guid} 3}\r\nfoo)`;
+    expect((await first.command(command)).status).toBe("OK success");
+    expect((await second.command(command)).status).toStartWith("NO ");
+    first.close();
+    for (let tries = 0; server.server.sessionCount() > 1 && tries < 100; tries++)
+      await Bun.sleep(5);
+    expect((await second.command(command)).status).toBe("OK success");
   });
 
   test("silence", async () => {

@@ -6,6 +6,7 @@ import type { WritablePlace } from "../../src/places/place.ts";
 import { initStore } from "../../src/places/store/settings.ts";
 import { openWorkerPlace } from "../../src/places/store/worker_place.ts";
 import { type Account, type Accounts, noAccounts } from "../../src/server/accounts.ts";
+import { PATIENCE } from "../../src/server/connection.ts";
 import { type RunningServer, startServer } from "../../src/server/listener.ts";
 import type { ServerSettings } from "../../src/server/settings.ts";
 import { tempDir } from "./temp_dir.ts";
@@ -68,8 +69,9 @@ export async function cheapAccount(name: string, allow: readonly string[]): Prom
 export async function testServer(options: TestServerOptions = {}): Promise<TestServer> {
   const root = `${tempDir("serve")}/store`;
   initStore(root);
+  const limits = { ...DEFAULT_LIMITS, ...options.limits };
   // With threads, as `bobbin serve` has them.
-  const place = options.place ?? openWorkerPlace(root, { url: WORKER });
+  const place = options.place ?? openWorkerPlace(root, { url: WORKER, limits });
   const log: string[] = [];
   const known = await testAccounts();
   const { tls } = options.settings ?? {};
@@ -94,8 +96,9 @@ export async function testServer(options: TestServerOptions = {}): Promise<TestS
       compress: true,
       allowPlaintext: false,
       idleMs: 60_000,
+      patience: PATIENCE,
       hasRoom: () => true,
-      limits: { ...DEFAULT_LIMITS, ...options.limits },
+      limits,
       ...options.settings,
     },
   });
