@@ -56,6 +56,8 @@ export class Connection {
   #wake: (() => void) | undefined;
   #pending: Uint8Array[] = [];
   #pendingBytes = 0;
+  /** Ends when the client has taken enough of what was handed over. */
+  #draining: Promise<void> | undefined;
 
   constructor(socket: Socket, patience: Patience) {
     this.address = socket.remoteAddress ?? "unknown";
@@ -104,16 +106,23 @@ export class Connection {
     this.#wake?.();
   }
 
+  /** True while the client takes nothing: whoever has more for it should wait for `flush`. */
+  get isStalled(): boolean {
+    return this.#draining !== undefined;
+  }
+
   /** Queues bytes; the promise, if there is one, must be waited for before more are written. */
-  write(bytes: Uint8Array): Promise<void> | undefined {
-    this.#pending.push(bytes);
-    this.#pendingBytes += bytes.length;
-    return this.#pendingBytes >= WRITE_BEHIND_BYTES ? this.#drain() : undefined;
+  write(...pieces: readonly Uint8Array[]): Promise<void> | undefined {
+    for (const piece of pieces) {
+      this.#pending.push(piece);
+      this.#pendingBytes += piece.length;
+    }
+    return this.#pendingBytes >= WRITE_BEHIND_BYTES ? this.#drain() : this.#draining;
   }
 
   /** Sends everything queued. */
   async flush(): Promise<void> {
-    await this.#drain();
+    while (this.#pendingBytes > 0 || this.#draining !== undefined) await this.#drain();
     const deflate = this.#deflate;
     if (deflate === undefined || this.#failed !== undefined || !this.#isHeldBack) return;
     this.#isHeldBack = false;
@@ -233,24 +242,28 @@ export class Connection {
     clearTimeout(timer);
   }
 
-  async #drain(): Promise<void> {
+  /** Hands over what is queued, unless the client has yet to take what came before. */
+  #drain(): Promise<void> | undefined {
+    if (this.#draining !== undefined) return this.#draining;
     const bytes = concat(this.#pending);
     this.#pending = [];
     this.#pendingBytes = 0;
     const output = this.#output;
-    this.#isHeldBack ||= bytes.length > 0;
-    if (bytes.length === 0 || this.#failed !== undefined || output.destroyed) return;
-    if (output.write(bytes)) return;
-    await new Promise<void>((resolve) => {
+    if (bytes.length === 0 || this.#failed !== undefined || output.destroyed) return undefined;
+    this.#isHeldBack = true;
+    if (output.write(bytes)) return undefined;
+    this.#draining = new Promise<void>((resolve) => {
       const timer = setTimeout(() => this.#socket.destroy(), this.#patience.stalledMs);
       const settle = () => {
         clearTimeout(timer);
         output.off("drain", settle);
         this.#socket.off("close", settle);
+        this.#draining = undefined;
         resolve();
       };
       output.on("drain", settle);
       this.#socket.on("close", settle);
     });
+    return this.#draining;
   }
 }

@@ -99,6 +99,8 @@ export class Session {
     for (const event of this.#reader.feed(got)) {
       await this.#take(event);
       if (this.#isOver) break;
+      // However many commands a client sends at once, it gets the next answer when it has taken this one.
+      if (this.#connection.isStalled) await this.#connection.flush();
     }
     await this.#connection.flush();
   }

@@ -212,9 +212,7 @@ export class SignedInSession {
 
   #sendLine(line: DlistEntry): Promise<void> | undefined {
     const { connection } = this.#options;
-    connection.write(STAR);
-    connection.write(printLine(line.name, line.value, { from: "server" }));
-    return connection.write(CRLF);
+    return connection.write(STAR, printLine(line.name, line.value, { from: "server" }), CRLF);
   }
 
   async #sendPieces(write: (put: PutBytes) => Promise<void>): Promise<void> {

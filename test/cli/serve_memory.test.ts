@@ -86,6 +86,19 @@ describe("bobbin serve", () => {
     expect(peakMib()).toBeLessThan(MEMORY_MIB);
   });
 
+  test("keeps no answers for who does not read them", async () => {
+    const deaf = await Csync.signedIn(port);
+    const value = `{1000000}\r\n${"\xe9".repeat(1_000_000)}`;
+    const set = `APPLY ANNOTATION %(MBOXNAME "" ENTRY /x USERID "" VALUE ${value})`;
+    expect((await deaf.command(set)).status).toBe("OK success");
+    deaf.pause();
+    deaf.send('GET ANNOTATION ""\r\n'.repeat(1500));
+    await Bun.sleep(800);
+    await answers();
+    deaf.close();
+    expect(peakMib()).toBeLessThan(MEMORY_MIB);
+  });
+
   test(`holds ${IDLE} idle and ${BUSY} busy sessions in ${MEMORY_MIB} MiB`, async () => {
     const idle: Csync[] = [];
     for (let count = 0; count < IDLE; count++) idle.push(await Csync.signedIn(port));
