@@ -4,6 +4,7 @@
  */
 import { benchFsck } from "./fsck.ts";
 import { benchLive } from "./live.ts";
+import { benchReplicate } from "./replicate.ts";
 import { benchServe } from "./serve.ts";
 import { benchStall } from "./stall.ts";
 import { benchStore } from "./store.ts";
@@ -11,6 +12,7 @@ import { benchStore } from "./store.ts";
 const BENCHES: Readonly<Record<string, (args: readonly string[]) => Promise<void>>> = {
   fsck: benchFsck,
   live: benchLive,
+  replicate: benchReplicate,
   serve: benchServe,
   stall: benchStall,
   store: benchStore,

@@ -77,7 +77,12 @@ function report(measured: Readonly<Record<string, readonly Measured[]>>): void {
 }
 
 /** The real sync_client, timed. */
-async function sync(source: Lab, port: number, way: "csync" | "imap"): Promise<number> {
+export async function sync(
+  source: Lab,
+  port: number,
+  way: "csync" | "imap",
+  user = "ann",
+): Promise<number> {
   const command = [
     "bash",
     LAB,
@@ -86,7 +91,7 @@ async function sync(source: Lab, port: number, way: "csync" | "imap"): Promise<n
     "127.0.0.1",
     String(port),
     "-u",
-    "ann",
+    user,
   ];
   const env = { ...process.env, SYNC_TRY_IMAP: way === "imap" ? "yes" : "no" };
   const started = performance.now();

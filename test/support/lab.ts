@@ -35,6 +35,8 @@ export interface Lab {
   readonly syncPort: number;
   /** Runs `lab COMMAND FOLDER ARGS`; throws with its output when it fails. */
   run(command: string, ...args: readonly string[]): Promise<string>;
+  /** A raw session of `user` with these commands, one a line; what came back. */
+  talk(kind: "imap" | "csync", user: string, commands: string): Promise<string>;
   /** Gives two filled users everything that `fill` leaves out (lab-everything). */
   everything(user: string, other: string): Promise<void>;
   /** Starts lab-storm.py: `user` is written to for `seconds`; resolves with the rates. */
@@ -79,12 +81,14 @@ async function labUpIn(parent: string, options: readonly string[]): Promise<Lab>
     imapPort: base,
     syncPort: base + 1,
     run: (command, ...args) => lab(command, folder, ...args),
+    talk: (kind, user, commands) =>
+      run(["bash", LAB, "talk", folder, kind, user], new TextEncoder().encode(commands)),
     everything: async (user, other) => {
-      await run("bash", EVERYTHING, folder, user, other);
+      await run(["bash", EVERYTHING, folder, user, other]);
     },
     storm: async (user, seconds, ...args) => {
       const env = join(folder, "lab.env");
-      const out = await run("python3", STORM, env, String(seconds), user, ...args);
+      const out = await run(["python3", STORM, env, String(seconds), user, ...args]);
       const [deliveries = 0, changes = 0, took = 0] = out.trim().split(" ").map(Number);
       return { deliveries, changes, seconds: took };
     },
@@ -127,11 +131,14 @@ export function labLog({ folder }: Lab): string {
 }
 
 function lab(command: string, ...args: readonly string[]): Promise<string> {
-  return run("bash", LAB, command, ...args);
+  return run(["bash", LAB, command, ...args]);
 }
 
-async function run(...command: readonly string[]): Promise<string> {
-  const child = Bun.spawn([...command], { stdout: "pipe", stderr: "pipe", stdin: "ignore" });
+async function run(command: readonly string[], stdin?: Uint8Array): Promise<string> {
+  const child = Bun.spawn([...command], {
+    ...{ stdout: "pipe", stderr: "pipe" },
+    stdin: stdin ?? "ignore",
+  });
   const [stdout, stderr] = await Promise.all([
     new Response(child.stdout).text(),
     new Response(child.stderr).text(),
