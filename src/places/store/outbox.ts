@@ -51,8 +51,8 @@ export class Outbox {
       this.#buffer ??= this.#stock.take();
       const length = Math.min(bytes.length - at, BUFFER_BYTES - this.#usedBytes);
       new Uint8Array(this.#buffer).set(bytes.subarray(at, at + length), this.#usedBytes);
-      this.#pieces.push({ kind: "bytes", length });
       this.#usedBytes += length;
+      this.#addBytes(length);
       at += length;
       if (this.#usedBytes === BUFFER_BYTES) this.send();
     }
@@ -80,6 +80,13 @@ export class Outbox {
   drop(): void {
     if (this.#buffer !== undefined) this.#stock.give(this.#buffer);
     this.#forget();
+  }
+
+  /** Bytes that follow bytes are one piece: a client that compresses sends in crumbs. */
+  #addBytes(length: number): void {
+    const last = this.#pieces.at(-1);
+    if (last?.kind !== "bytes") this.#pieces.push({ kind: "bytes", length });
+    else this.#pieces[this.#pieces.length - 1] = { kind: "bytes", length: last.length + length };
   }
 
   #forget(): void {

@@ -58,7 +58,8 @@ describe("Outbox", () => {
     const { outbox, batches } = heldOutbox();
     const bytes = Uint8Array.from({ length: 300_000 }, (_, at) => at % 251);
     outbox.add({ kind: "begin", message: { guid: "a" } });
-    void outbox.write(bytes);
+    for (let at = 0; at < bytes.length; at += 5000)
+      void outbox.write(bytes.subarray(at, at + 5000));
     outbox.add({ kind: "end" });
     outbox.send();
     outbox.send();
