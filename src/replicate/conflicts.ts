@@ -10,6 +10,7 @@ import type { Holds, MailboxReading } from "../places/place.ts";
 import { agreeStates, stateDecisions } from "./agree_states.ts";
 import { compareRecords, differingFields, type RecordDifference } from "./compare_records.ts";
 import type { Decision } from "./plan.ts";
+import { uidOf } from "./verify.ts";
 
 export type Side = "a" | "b";
 
@@ -59,6 +60,10 @@ interface Walk {
   /** Messages that come to a side under their own UID, by what tells them from others. */
   readonly arrivals: { readonly a: Map<string, number[]>; readonly b: Map<string, number[]> };
   readonly decisions: Decision[];
+  /** Where the flags of one side are kept: a choice, if the other side's record was changed too. */
+  readonly kept: { readonly decision: Decision; readonly loser: MailRecord }[];
+  /** UIDs in which the sides differ. */
+  readonly differing: Set<number>;
 }
 
 /** What both sides are to hold. Throws AppError (bad_data) where UIDs do not ascend. */
@@ -73,10 +78,13 @@ export async function agreeMailbox(
     ...{ options, states, fresh: highest + 1n, expunged: { a: 0, b: 0 } },
     ...{ records: { a: new Map(), b: new Map() }, arrivals: { a: new Map(), b: new Map() } },
     ...{ moves: [], decisions: stateDecisions(a.state, b.state, options.holds) },
+    ...{ kept: [], differing: new Set() },
   };
   for await (const difference of compareRecords(a.records, b.records, options.holds)) {
+    walk.differing.add(uidOf(difference));
     judge(difference, walk);
   }
+  await decideKept(a.records, walk);
   const { moved, lastUid } = giveNewUids(walk);
   const { records, expunged, fresh, decisions } = walk;
   const isFresh = [...records.a.values(), ...records.b.values()].some(
@@ -183,10 +191,30 @@ function judgeFields(a: MailRecord, b: MailRecord, walk: Walk): void {
     if (differingFields(agreed, record, holds).length > 0)
       walk.records[side].set(record.uid, agreed);
   }
-  if (modseq !== walk.fresh) return;
+  if (sides.length === 0) return;
   const fields = [...new Set([...changed.a, ...changed.b])].join(", ");
   const text = `${fields}: ${isNewer ? "B" : "A"}'s are kept, modseq ${winner.modseq} against ${loser.modseq}`;
-  walk.decisions.push({ kind: "flags", name: walk.states.a.name, uid: a.uid, text });
+  const decision: Decision = { kind: "flags", name: walk.states.a.name, uid: a.uid, text };
+  walk.kept.push({ decision, loser });
+}
+
+/**
+ * What was no choice is not told: the side that lost has its record as the sides last agreed on it, if it was never
+ * changed, or not after something that both still have. Otherwise nobody can know, and it is told.
+ */
+async function decideKept(
+  records: RecordSource,
+  { kept, differing, decisions }: Walk,
+): Promise<void> {
+  if (kept.length === 0) return;
+  let agreed = 0n;
+  for await (const batch of records.batches()) {
+    for (const { uid, modseq } of batch) if (!differing.has(uid)) agreed = larger(agreed, modseq);
+  }
+  for (const { decision, loser } of kept) {
+    const wasChanged = loser.modseq !== loser.createdmodseq && loser.modseq > agreed;
+    if (wasChanged) decisions.push(decision);
+  }
 }
 
 const BOOKKEEPING: ReadonlySet<string> = new Set(["modseq", "lastUpdated"]);

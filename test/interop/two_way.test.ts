@@ -37,7 +37,9 @@ describe.skipIf(!labIsThere())("reconcileOwner() between a real Cyrus and a stor
     const places = cyrusIs === "a" ? { a: cyrus, b: store } : { a: store, b: cyrus };
     const client = await imapClient(lab.imapPort, userid);
     const imap = { [cyrusIs]: client };
-    const result = await playRounds(owner, places, { seed: SEED, rounds, deeds: 10, imap });
+    const breaks = cyrusIs === "b";
+    const how = { seed: SEED, rounds, deeds: 10, imap, breaks };
+    const result = await playRounds(owner, places, how);
     client.close();
     expect(await differencesOf(owner, places, { deep: true })).toEqual([]);
     // Names the mailboxes, and after a name whatever is wrong with it.
@@ -54,10 +56,8 @@ describe.skipIf(!labIsThere())("reconcileOwner() between a real Cyrus and a stor
     const [asA, asB] = isLong ? [150, 50] : [15, 5];
     const told = [await play("ann", "a", asA), await play("bob", "b", asB)];
     if (isLong) console.log(`two-way histories, seed ${SEED}: ${JSON.stringify(told)}`);
-    for (const { checked, decisions } of told) {
-      expect(checked).toBeGreaterThan(10);
-      expect(decisions).toBeGreaterThan(0);
-    }
+    for (const { checked } of told) expect(checked).toBeGreaterThan(10);
+    expect(told.some(({ decisions }) => decisions > 0)).toBe(true);
     const bad = labLog(lab)
       .split("\n")
       .filter((line) => /IOERROR|assert|fatal/i.test(line));

@@ -138,6 +138,19 @@ describe("agreeMailbox()", () => {
     }
   });
 
+  test("agreeMailbox() tells whose flags are kept if both sides were changed, and nothing if one was", async () => {
+    const ours = { ...record(1), modseq: 7n, flags: ["\\Flagged"] };
+    const theirs = { ...record(1), modseq: 9n, flags: ["\\Answered"], lastUpdated: NOW + 60 };
+    const both = await agree([ours, record(2)], [theirs, record(2)]);
+    expect(both.decisions).toEqual(["1 flags: B's are kept, modseq 9 against 7"]);
+    expect((await agree(COMMON, [theirs, record(2)])).decisions).toEqual([]);
+    const elsewhere = { ...record(2), modseq: 8n, flags: ["\\Seen"] };
+    const apart = await agree([record(1), elsewhere, record(3)], [theirs, record(2), record(3)]);
+    expect(apart.decisions).toEqual([]);
+    const unsure = await agree([elsewhere], [{ ...elsewhere, modseq: 9n, flags: [] }]);
+    expect(unsure.decisions).toEqual(["2 flags: B's are kept, modseq 9 against 8"]);
+  });
+
   test("agreeMailbox() keeps A's settings and the higher numbers, and names what differed", async () => {
     const { agreement, decisions } = await agree(COMMON, COMMON, {
       a: { acl: "fred\tlr\t", options: "P", uidvalidity: 5, foldermodseq: 9n, lastUid: 8 },

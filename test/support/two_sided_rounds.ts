@@ -50,6 +50,8 @@ export async function playRounds(
   const random = randomFrom(seed);
   const { userid } = owner;
   const result = { rounds: 0, deeds: 0, decisions: 0, checked: 0 };
+  const look = (side: "a" | "b") => livingMessages(places[side], userid);
+  const known = { a: await look("a"), b: await look("b") };
   let number = 1000;
   for (; result.rounds < rounds; result.rounds++) {
     const where = `seed ${seed} round ${result.rounds}`;
@@ -57,7 +59,7 @@ export async function playRounds(
     const gone = new Set<string>();
     for (const side of ["a", "b"] as const) {
       const place = places[side];
-      const before = await livingMessages(place, userid);
+      const before = known[side];
       // The first run brings the user to the side that does not have him.
       if (before.names.length > 0) {
         const chosen = chooseDeeds(before, {
@@ -72,7 +74,7 @@ export async function playRounds(
         result.deeds += chosen.deeds.length;
         for (const key of chosen.gone) gone.add(key);
       }
-      const { messages } = await livingMessages(place, userid);
+      const { messages } = await look(side);
       for (const { uniqueid, guid, uid } of messages) {
         const key = `${uniqueid} ${guid}`;
         expected.set(key, (expected.get(key) ?? new Set()).add(uid));
@@ -83,12 +85,13 @@ export async function playRounds(
     expect([where, told.failures, told.leftovers]).toEqual([where, [], []]);
     granted(told.outcome);
     result.decisions += told.decisions.length;
-    const again = await reconcile(owner, places);
+    const again = await reconcile(owner, places, { dryRun: true });
     expect([where, again.steps, again.decisions]).toEqual([where, [], []]);
     expect([where, await differencesOf(owner, places)]).toEqual([where, []]);
     await expectSameSums(where, userid, places);
     for (const side of ["a", "b"] as const) {
-      const { messages } = await livingMessages(places[side], userid);
+      known[side] = await look(side);
+      const { messages } = known[side];
       const living = Map.groupBy(messages, ({ uniqueid, guid }) => `${uniqueid} ${guid}`);
       const lost = [...expected.keys()].filter((key) => !gone.has(key) && !living.has(key));
       expect([where, side, lost]).toEqual([where, side, []]);
