@@ -117,8 +117,10 @@ async function replicateOne(
   const { open, openSource } = ends;
   const deadline = performance.now() + (options.timeoutMs ?? Infinity);
   try {
-    if (open !== undefined) held.target ??= await open();
-    if (openSource !== undefined) held.source ??= await openSource();
+    if (open !== undefined && openSource !== undefined) {
+      held.target ??= await open();
+      held.source ??= await openSource();
+    }
     const result = await bringOwner(owner, ends, {
       ...{ held, mode: options.mode, allowDelete: options.allowDelete, dryRun: open === undefined },
       events: options.events(owner),
@@ -142,7 +144,7 @@ async function replicateOne(
 
 function bringOwner(
   owner: Owner,
-  { source, target }: Ends,
+  { source, target, open }: Ends,
   {
     held,
     mode,
@@ -150,8 +152,14 @@ function bringOwner(
   }: Omit<ReplicateOptions, "mode"> & Pick<ManyOptions, "mode"> & { readonly held: Held },
 ): Promise<Outcome<ReplicateResult>> {
   if (mode !== "twoWay") {
-    const sides = { source, target, session: held.target };
-    return replicateOwner(owner, sides, { ...options, mode });
+    const session =
+      open === undefined
+        ? undefined
+        : async () => {
+            held.target ??= await open();
+            return held.target;
+          };
+    return replicateOwner(owner, { source, target, session }, { ...options, mode });
   }
   const [a, b] = [
     { place: source, session: held.source },

@@ -221,11 +221,11 @@ export function isBehind(ours: MailboxState, theirs: MailboxState, holds: Holds)
 }
 
 /** Where a new mailbox goes: only the target knows its partitions, so one of those that it uses. */
-export function partitionFor(ours: MailboxState, target: UserState): string {
-  const used = target.mailboxes.map(({ name, partition }) => ({ name, partition }));
-  const same = used.find(({ partition }) => partition !== null && partition === ours.partition);
-  const inbox = used.find(({ name, partition }) => partition !== null && isInbox(name));
-  return same?.partition ?? inbox?.partition ?? ours.partition ?? "default";
+export function partitionFor(ours: MailboxState, { mailboxes }: UserState): string {
+  const { partition } = ours;
+  if (partition !== null && mailboxes.some((one) => one.partition === partition)) return partition;
+  const inbox = mailboxes.find((one) => one.partition !== null && isInbox(one.name));
+  return inbox?.partition ?? partition ?? "default";
 }
 
 /** The INBOX first, parents before what lies below them, deleted mailboxes last. */

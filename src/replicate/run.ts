@@ -7,7 +7,6 @@ import type { UserState } from "../model/mailbox.ts";
 import type { Owner } from "../model/names.ts";
 import { DONE, type Outcome, ok, type Refusal, refused } from "../model/outcome.ts";
 import type { Place, PlaceSession } from "../places/place.ts";
-import type { ContentPlan } from "./content.ts";
 import { commonHolds } from "./holds.ts";
 import { identified } from "./identified.ts";
 import { ownerName, readOwnerState } from "./owner_state.ts";
@@ -21,7 +20,7 @@ import {
   planOwner,
   type Step,
 } from "./plan.ts";
-import { runMailbox, type Sending, type Work } from "./run_mailbox.ts";
+import { type Brought, runMailbox, type Sending, type Work } from "./run_mailbox.ts";
 import { brake, type SurveyedStep, surveyPlan } from "./survey.ts";
 
 export interface ReplicateEvents {
@@ -57,7 +56,8 @@ export interface ReplicateResult {
 export interface Sides {
   readonly source: Place;
   readonly target: Place;
-  readonly session: PlaceSession | undefined;
+  /** Gives the session, once there is something to write; none for a dry run. */
+  readonly session: (() => Promise<PlaceSession>) | undefined;
 }
 
 /** How often an owner is begun again whose mailboxes are renamed or deleted meanwhile; Cyrus' own number. */
@@ -120,8 +120,8 @@ async function replicateOnce(
     if (dryRun || session === undefined) tellSurvey(surveyed, tally);
     if (braked.kind === "refused") return braked;
   }
-  if (!dryRun && session !== undefined) {
-    await doSteps(plan, { ...request, work, session, tally, options });
+  if (!dryRun && session !== undefined && plan.steps.length > 0) {
+    await doSteps(plan, { ...request, work, session: await session(), tally, options });
   }
   return DONE;
 }
@@ -204,18 +204,33 @@ async function doSteps(plan: Plan, doing: Doing): Promise<void> {
     },
     begins: (step, { content, counts }) => tally.step({ step, content, counts }),
   };
-  for (const step of plan.steps) {
-    const done =
-      step.kind === "mailbox"
-        ? await doMailbox(step, sending, moved)
-        : await doCommand(step, doing, { session, tally });
-    if (step.kind === "rename") moved.add(step.rename.uniqueid);
-    if (done.kind === "refused") {
-      hasFailed = true;
-      tally.fail(nameOfStep(step), done);
-    } else if (done.value !== undefined) {
-      for (const leftover of done.value.leftovers) tally.leave(leftover);
+  const told = (step: Step, done: Outcome): void => {
+    if (done.kind === "ok") return;
+    hasFailed = true;
+    tally.fail(nameOfStep(step), done);
+  };
+  let proof: Promise<void> | undefined;
+  try {
+    for (const step of plan.steps) {
+      if (step.kind !== "mailbox") {
+        told(step, await doCommand(step, doing, { session, tally }));
+        if (step.kind === "rename") moved.add(step.rename.uniqueid);
+        continue;
+      }
+      const done = await doMailbox(step, sending, moved);
+      await proof;
+      proof = undefined;
+      if (done.kind === "refused") {
+        told(step, done);
+        continue;
+      }
+      for (const leftover of done.value.content.leftovers) tally.leave(leftover);
+      proof = done.value.prove().then((outcome) => told(step, outcome));
+      // One mailbox is proven while the next is sent; what it throws is thrown where it is waited for.
+      proof.catch(() => undefined);
     }
+  } finally {
+    await proof;
   }
   await proveOwner(plan, doing, hasFailed);
 }
@@ -225,7 +240,7 @@ async function doMailbox(
   step: MailboxStep,
   sending: Sending,
   moved: ReadonlySet<string>,
-): Promise<Outcome<ContentPlan | undefined>> {
+): Promise<Outcome<Brought>> {
   if (!moved.has(step.ours.uniqueid)) return runMailbox(step, sending);
   const now = await sending.target.mailboxes([step.name]);
   if (now.kind === "refused") return now;

@@ -6,7 +6,7 @@ import type { Guid } from "../model/guid.ts";
 import { isLegacyUuid, NULL_GUID } from "../model/guid.ts";
 import type { MailboxState, RecordSource } from "../model/mailbox.ts";
 import { isIntermediate } from "../model/mailbox.ts";
-import { type Outcome, ok, type Refusal, refused } from "../model/outcome.ts";
+import { DONE, type Outcome, ok, type Refusal, refused } from "../model/outcome.ts";
 import type { MailRecord } from "../model/record.ts";
 import type { Holds, MailboxReading, Place, PlaceSession } from "../places/place.ts";
 import { type ContentPlan, planCompared, planNewer } from "./content.ts";
@@ -84,17 +84,22 @@ export async function prepareMailbox(
 const ATTEMPTS = 4;
 const WITHOUT_ANNOTATION_SUM = 3;
 
-/** Brings one mailbox; the content plan that was carried out. */
-export async function runMailbox(
-  first: MailboxStep,
-  sending: Sending,
-): Promise<Outcome<ContentPlan>> {
+/** A mailbox that was brought. */
+export interface Brought {
+  /** What was carried out. */
+  readonly content: ContentPlan;
+  /** Looks at it at the target. It may go on while the next mailbox is sent; it must be called, and waited for. */
+  readonly prove: () => Promise<Outcome>;
+}
+
+/** Brings one mailbox. */
+export async function runMailbox(first: MailboxStep, sending: Sending): Promise<Outcome<Brought>> {
   let step = first;
   for (let attempt = 1; ; attempt++) {
     const prepared = await prepareMailbox(step, step.name, sending);
     if (prepared.kind === "refused") return prepared;
     const { content, reading } = prepared.value;
-    if (content.isNothing) return ok(content);
+    if (content.isNothing) return ok({ content, prove: () => Promise.resolve(DONE) });
     if (attempt === 1) sending.begins(step, prepared.value);
     const state =
       attempt < WITHOUT_ANNOTATION_SUM ? content.state : { ...content.state, syncCrcAnnot: 0 };
@@ -103,8 +108,8 @@ export async function runMailbox(
     if (done.kind === "ok") {
       const { target, holds } = sending;
       const records = step.records !== "newer";
-      const verified = await verifyMailbox(reading, { target, content, holds, records });
-      return verified.kind === "ok" ? ok(content) : verified;
+      const prove = () => verifyMailbox(reading, { target, content, holds, records });
+      return ok({ content, prove });
     }
     if (!mayTryAgain(done) || attempt === ATTEMPTS) return done;
     const again = await lookAgain(step, sending);

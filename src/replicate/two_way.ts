@@ -281,7 +281,7 @@ async function doBring(one: BringStep, { plan, work, sending, seen }: Doing): Pr
     },
   };
   const done = await runMailbox(step, oneWay);
-  return done.kind === "refused" ? done : DONE;
+  return done.kind === "refused" ? done : done.value.prove();
 }
 
 /**

@@ -1,5 +1,6 @@
 /** The proof after the deed: what the target now has, against what was read of the source. */
-import { DONE, type Outcome, refused } from "../model/outcome.ts";
+import type { MailboxState, RecordSource } from "../model/mailbox.ts";
+import { DONE, type Outcome, type Refusal, refused } from "../model/outcome.ts";
 import type { Holds, MailboxReading, Place } from "../places/place.ts";
 import { compareRecords, type RecordDifference } from "./compare_records.ts";
 import type { ContentPlan } from "./content.ts";
@@ -21,35 +22,50 @@ export async function verifyMailbox(
   reading: MailboxReading,
   { target, content, holds, records }: Verification,
 ): Promise<Outcome> {
-  const { state } = content;
-  const found = await target.mailboxes([state.name]);
-  if (found.kind === "refused") return found;
-  const [theirs] = found.value;
-  if (theirs === undefined) return refused("checksum", `${state.name} is not at the target`);
+  const { name } = content.state;
+  if (!records) {
+    const found = await target.mailboxes([name]);
+    if (found.kind === "refused") return found;
+    const [theirs] = found.value;
+    if (theirs === undefined) return missing(name);
+    const refusal = stateRefusal(content, theirs, holds);
+    if (refusal !== undefined) return refusal;
+    const bothSummed = Boolean(content.state.syncCrc && theirs.syncCrc);
+    if (bothSummed && differingSums(content.state, theirs).length === 0) return DONE;
+  }
+  const other = await target.readMailbox(name);
+  if (other.kind === "refused") return other.reason === "nonexistent" ? missing(name) : other;
+  const refusal = stateRefusal(content, other.value.state, holds);
+  return refusal ?? verifyRecords(reading.records, other.value.records, { content, holds });
+}
+
+function missing(name: string): Refusal {
+  return refused("checksum", `${name} is not at the target`);
+}
+
+function stateRefusal(
+  { state }: ContentPlan,
+  theirs: MailboxState,
+  holds: Holds,
+): Refusal | undefined {
   // What a server raises by itself may have come further than it was told.
   const wanted = stateToSend(state, { holds, theirs, partition: "" });
   const fields: string[] = differingFields(wanted, theirs, holds);
-  const sums = differingSums(state, theirs);
   // How annotations are summed up differs between versions: only the records can tell.
-  if (sums.includes("syncCrc")) fields.push("SYNC_CRC");
-  if (fields.length > 0) {
-    return refused("checksum", `${state.name} differs at the target in ${fields.join(", ")}`);
-  }
-  const bothSummed = Boolean(state.syncCrc && theirs.syncCrc);
-  if (!records && bothSummed && sums.length === 0) return DONE;
-  return verifyRecords(reading, { target, content, holds, records });
+  if (differingSums(state, theirs).includes("syncCrc")) fields.push("SYNC_CRC");
+  if (fields.length === 0) return undefined;
+  return refused("checksum", `${state.name} differs at the target in ${fields.join(", ")}`);
 }
 
 async function verifyRecords(
-  reading: MailboxReading,
-  { target, content, holds }: Verification,
+  ours: RecordSource,
+  theirs: RecordSource,
+  { content, holds }: Pick<Verification, "content" | "holds">,
 ): Promise<Outcome> {
   const { name } = content.state;
-  const other = await target.readMailbox(name);
-  if (other.kind === "refused") return other;
   const expunged = new Set(content.expunge);
   const wrong: string[] = [];
-  for await (const difference of compareRecords(reading.records, other.value.records, holds)) {
+  for await (const difference of compareRecords(ours, theirs, holds)) {
     if (!isLiving(difference)) continue;
     const uid = uidOf(difference);
     const isOurs =

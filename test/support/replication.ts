@@ -44,7 +44,7 @@ export async function replicate(
   try {
     const outcome = await replicateOwner(
       owner,
-      { source, target, session },
+      { source, target, session: session && (() => Promise.resolve(session)) },
       {
         ...{ mode, dryRun, allowDelete, sent: async () => undefined },
         events: {

@@ -270,9 +270,21 @@ async function doMail(
 /** Does `deeds` over IMAP; throws where Cyrus refuses one. */
 export async function tellDeeds(imap: ImapClient, deeds: readonly Deed[]): Promise<void> {
   const lines = deeds.flatMap(imapLines);
-  for (const line of lines) await imap.command(line);
+  for (const line of lines) await tell(imap, line);
   // Cyrus ends the session of whoever has a mailbox open that goes away.
   if (lines.some((line) => line.startsWith("SELECT "))) await imap.command("UNSELECT");
+}
+
+/** Cyrus names what is deleted by the second: a name can be deleted once in each. */
+async function tell(imap: ImapClient, line: string): Promise<void> {
+  try {
+    await imap.command(line);
+  } catch (error) {
+    const isTooSoon = line.startsWith("DELETE ") && String(error).includes("already exists");
+    if (!isTooSoon) throw error;
+    await Bun.sleep(1100);
+    await imap.command(line);
+  }
 }
 
 function imapLines(deed: Deed): string[] {
