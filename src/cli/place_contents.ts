@@ -2,6 +2,7 @@
 import {
   isIntermediate,
   type MailboxState,
+  type OwnedMailboxes,
   type RecordSource,
   type UnreadableMailbox,
 } from "../model/mailbox.ts";
@@ -18,10 +19,9 @@ export interface OwnerContents {
 
 /** The mailboxes of a user or a shared toplevel. Throws AppError where the place refuses all of them. */
 export async function readOwner(owner: Owner, place: Place): Promise<OwnerContents> {
-  if (owner.kind === "shared") {
-    return { states: granted(await place.sharedMailboxes(owner.toplevel)), unreadable: [] };
-  }
-  const { mailboxes, unreadable = [] } = granted(await place.user(owner.userid));
+  const owned =
+    owner.kind === "shared" ? place.sharedMailboxes(owner.toplevel) : place.user(owner.userid);
+  const { mailboxes, unreadable = [] } = granted<OwnedMailboxes>(await owned);
   return { states: mailboxes, unreadable };
 }
 

@@ -133,8 +133,8 @@ export interface UnreadableMailbox {
   readonly refusal: Refusal;
 }
 
-/** Everything about a user but records and messages: the answer to GET USER. */
-export interface UserState extends UserMeta {
+/** The mailboxes of a user, or of a shared toplevel. */
+export interface OwnedMailboxes {
   /** With those below DELETED. */
   readonly mailboxes: readonly MailboxState[];
   /**
@@ -142,5 +142,9 @@ export interface UserState extends UserMeta {
    * and never to be taken for deleted. A place that cannot tell them apart refuses the whole user.
    */
   readonly unreadable?: readonly UnreadableMailbox[];
+}
+
+/** Everything about a user but records and messages: the answer to GET USER. */
+export interface UserState extends UserMeta, OwnedMailboxes {
   readonly quotas: readonly Quota[];
 }

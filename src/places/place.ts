@@ -13,6 +13,7 @@ import type { ApplyCommand } from "../model/apply.ts";
 import type { Guid } from "../model/guid.ts";
 import type {
   MailboxState,
+  OwnedMailboxes,
   Quota,
   QuotaResource,
   RecordSource,
@@ -106,7 +107,7 @@ export interface Place {
   /** GET UNIQUEIDS: likewise. */
   mailboxesByUniqueid(uniqueids: readonly string[]): Promise<Outcome<readonly MailboxState[]>>;
   /** All mailboxes of a shared toplevel with those below it; notSupported where owners() is. */
-  sharedMailboxes(toplevel: string): Promise<Outcome<readonly MailboxState[]>>;
+  sharedMailboxes(toplevel: string): Promise<Outcome<OwnedMailboxes>>;
   /** GET FULLMAILBOX. */
   readMailbox(name: string): Promise<Outcome<MailboxReading>>;
   /** GET FETCH. `nonexistent` if there is no such file, `damaged` if its size or SHA-1 is wrong. */

@@ -46,7 +46,7 @@ export function asUser(place: Place, rename: UserRename): Place {
       const there = uniqueids.flatMap((one) => originals.get(one) ?? []);
       return mapped(await place.mailboxesByUniqueid(there), stateOf);
     },
-    sharedMailboxes: async () => ok([]),
+    sharedMailboxes: async () => ok({ mailboxes: [] }),
     readMailbox: async (name) => {
       const found = await place.readMailbox(nameThere(name));
       if (found.kind === "refused") return found;

@@ -1,5 +1,5 @@
 /** Everything about an owner but records: a user, or a shared toplevel, which has mailboxes and quotas only. */
-import type { MailboxState, Quota, UserState } from "../model/mailbox.ts";
+import type { MailboxState, OwnedMailboxes, Quota, UserState } from "../model/mailbox.ts";
 import type { Owner } from "../model/names.ts";
 import { type Outcome, ok } from "../model/outcome.ts";
 import type { Place } from "../places/place.ts";
@@ -17,20 +17,16 @@ export async function readOwnerState(
 ): Promise<Outcome<UserState>> {
   if (owner.kind === "user") return place.user(owner.userid);
   const isAsked = !place.holds.userList && known.length > 0;
-  const mailboxes = isAsked
-    ? await askFor(known, place)
-    : await place.sharedMailboxes(owner.toplevel);
-  if (mailboxes.kind === "refused") return mailboxes;
-  const quotas = await quotasOf([...mailboxes.value, ...known], place);
-  return quotas.kind === "ok"
-    ? ok({ ...NOTHING, mailboxes: mailboxes.value, quotas: quotas.value })
-    : quotas;
+  const owned = isAsked ? await askFor(known, place) : await place.sharedMailboxes(owner.toplevel);
+  if (owned.kind === "refused") return owned;
+  const quotas = await quotasOf([...owned.value.mailboxes, ...known], place);
+  return quotas.kind === "ok" ? ok({ ...NOTHING, ...owned.value, quotas: quotas.value }) : quotas;
 }
 
 async function askFor(
   known: readonly MailboxState[],
   place: Place,
-): Promise<Outcome<MailboxState[]>> {
+): Promise<Outcome<OwnedMailboxes>> {
   const named = await place.mailboxes(known.map(({ name }) => name));
   if (named.kind === "refused") return named;
   const found = new Map(named.value.map((state) => [state.uniqueid, state]));
@@ -39,7 +35,7 @@ async function askFor(
   // Servers before 3.2 know names only: there a rename is a mailbox that is new.
   if (renamed.kind === "refused" && renamed.reason !== "notSupported") return renamed;
   for (const state of renamed.kind === "ok" ? renamed.value : []) found.set(state.uniqueid, state);
-  return ok([...found.values()]);
+  return ok({ mailboxes: [...found.values()] });
 }
 
 async function quotasOf(

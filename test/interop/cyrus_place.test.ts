@@ -111,7 +111,7 @@ for (const { name, options, users } of VARIANTS) {
         const ours =
           owner.kind === "user"
             ? granted(await place.user(owner.userid)).mailboxes
-            : granted(await place.sharedMailboxes(owner.toplevel));
+            : granted(await place.sharedMailboxes(owner.toplevel)).mailboxes;
         const answers = await getAnswers(
           client,
           owner.kind === "user"
@@ -136,7 +136,7 @@ for (const { name, options, users } of VARIANTS) {
         const mailboxes =
           owner.kind === "user"
             ? granted(await place.user(owner.userid)).mailboxes
-            : granted(await place.sharedMailboxes(owner.toplevel));
+            : granted(await place.sharedMailboxes(owner.toplevel)).mailboxes;
         for (const { name: mailbox, type = "" } of mailboxes) {
           if (type.includes("i")) continue;
           const [full] = answersOf(

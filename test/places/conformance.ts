@@ -364,9 +364,8 @@ export function conforms(name: string, options: Conforming): void {
       const words = (list: readonly Owner[]): string[] =>
         list.map((owner) => JSON.stringify(owner)).sort();
       expect(words(found)).toEqual(words(owners));
-      expect(mustBeOk(await place.sharedMailboxes("lists")).map((box) => box.name)).toEqual([
-        "lists.dev",
-      ]);
+      const { mailboxes } = mustBeOk(await place.sharedMailboxes("lists"));
+      expect(mailboxes.map((box) => box.name)).toEqual(["lists.dev"]);
     });
 
     test.if(reopen !== undefined)(

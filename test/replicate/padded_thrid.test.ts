@@ -76,7 +76,7 @@ function masterOver(inner: WritablePlace, refusing: Refusing = "after writing"):
     meta: (userid) => inner.meta(userid),
     mailboxes: async (names) => all(await inner.mailboxes(names)),
     mailboxesByUniqueid: async (uniqueids) => all(await inner.mailboxesByUniqueid(uniqueids)),
-    sharedMailboxes: async (toplevel) => all(await inner.sharedMailboxes(toplevel)),
+    sharedMailboxes: (toplevel) => inner.sharedMailboxes(toplevel),
     readMailbox: async (name) => {
       const found = await inner.readMailbox(name);
       if (found.kind === "refused") return found;

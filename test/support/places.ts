@@ -30,7 +30,7 @@ export async function allMailboxes(place: Place): Promise<MailboxState[]> {
   const states: MailboxState[] = [];
   for (const owner of await ownersIn(place)) {
     if (owner.kind === "user") states.push(...granted(await place.user(owner.userid)).mailboxes);
-    else states.push(...granted(await place.sharedMailboxes(owner.toplevel)));
+    else states.push(...granted(await place.sharedMailboxes(owner.toplevel)).mailboxes);
   }
   return states;
 }

@@ -6,6 +6,7 @@ import { closeSync } from "node:fs";
 import { classifyUuid } from "../../formats/cyrus/uuid.ts";
 import {
   type MailboxState,
+  type OwnedMailboxes,
   type Quota,
   recordsOf,
   type UnreadableMailbox,
@@ -37,8 +38,7 @@ export function cyrusPlace(source: CyrusSource): Place {
     mailboxes: (names) => readStates(source, (directory) => names.map(directory.named)),
     mailboxesByUniqueid: (uniqueids) =>
       readStates(source, (directory) => uniqueids.map(directory.withUniqueid)),
-    sharedMailboxes: (toplevel) =>
-      readStates(source, (directory) => directory.ownedBy({ kind: "shared", toplevel })),
+    sharedMailboxes: async (toplevel) => ok(await readOwned(source, { kind: "shared", toplevel })),
     readMailbox: (name) => readOne(source, name),
     message: (address) => readMessage(source, address, { held, record }),
     annotations: (name) => source.annotations(name),
@@ -165,18 +165,23 @@ async function readOne(source: CyrusSource, name: string): Promise<Outcome<Mailb
   return unreadable[0]?.refusal ?? refused("nonexistent", `There is no ${externalName(name)}`);
 }
 
-async function readUser(source: CyrusSource, userid: string): Promise<Outcome<UserState>> {
-  const choose: Choice = (directory) => directory.ownedBy({ kind: "user", userid });
+async function readOwned(source: CyrusSource, owner: Owner): Promise<OwnedMailboxes> {
+  const choose: Choice = (directory) => directory.ownedBy(owner);
   const { found: mailboxes, unreadable } = await readChosen(source, choose, stateReaderOf(source));
+  return { mailboxes, ...(unreadable.length > 0 && { unreadable }) };
+}
+
+async function readUser(source: CyrusSource, userid: string): Promise<Outcome<UserState>> {
+  const owned = await readOwned(source, { kind: "user", userid });
   const meta = await source.meta(userid);
   if (meta.kind === "refused") return meta;
   const quotas: Quota[] = [];
-  for (const root of new Set(mailboxes.map(({ quotaroot }) => quotaroot))) {
+  for (const root of new Set(owned.mailboxes.map(({ quotaroot }) => quotaroot))) {
     const quota = root === undefined ? ok(undefined) : await source.quota(root);
     if (quota.kind === "refused") return quota;
     if (quota.value !== undefined) quotas.push(quota.value);
   }
-  return ok({ ...meta.value, mailboxes, quotas, ...(unreadable.length > 0 && { unreadable }) });
+  return ok({ ...meta.value, ...owned, quotas });
 }
 
 /** Finds a record where its GUID is a number that says nothing about the message. */

@@ -14,6 +14,7 @@ import type { Annotation } from "../../model/annotation.ts";
 import type { ApplyCommand } from "../../model/apply.ts";
 import {
   type MailboxState,
+  type OwnedMailboxes,
   QUOTA_RESOURCES,
   type SieveFile,
   type UserMeta,
@@ -240,9 +241,9 @@ class DumpPlace implements WritablePlace {
     return ok(found.filter((state) => state !== undefined));
   }
 
-  async sharedMailboxes(toplevel: string): Promise<Outcome<readonly MailboxState[]>> {
+  async sharedMailboxes(toplevel: string): Promise<Outcome<OwnedMailboxes>> {
     const found = this.#find({ kind: "shared", toplevel });
-    return found.kind === "refused" ? found : ok(statesOf(found.value));
+    return found.kind === "refused" ? found : ok({ mailboxes: statesOf(found.value) });
   }
 
   async readMailbox(name: string): Promise<Outcome<MailboxReading>> {

@@ -10,6 +10,7 @@ import type { ApplyCommand } from "../../model/apply.ts";
 import type { Guid } from "../../model/guid.ts";
 import {
   type MailboxState,
+  type OwnedMailboxes,
   QUOTA_RESOURCES,
   type UnreadableMailbox,
   type UserMeta,
@@ -142,10 +143,10 @@ export class StorePlace implements WritablePlace {
     return folder === undefined || row === undefined ? undefined : readState(folder, row);
   }
 
-  sharedMailboxes(toplevel: string): Promise<Outcome<readonly MailboxState[]>> {
+  sharedMailboxes(toplevel: string): Promise<Outcome<OwnedMailboxes>> {
     return outcomeOf(() => {
       const folder = toplevel === "" ? undefined : this.#store.find({ kind: "shared", toplevel });
-      return folder === undefined ? [] : statesOf(folder);
+      return { mailboxes: folder === undefined ? [] : statesOf(folder) };
     });
   }
 

@@ -8,7 +8,13 @@ import { resolve } from "node:path";
 import { AppError } from "../../core/errors.ts";
 import { DEFAULT_LIMITS, type Limits } from "../../core/limits.ts";
 import type { Annotation } from "../../model/annotation.ts";
-import type { MailboxState, Quota, UserMeta, UserState } from "../../model/mailbox.ts";
+import type {
+  MailboxState,
+  OwnedMailboxes,
+  Quota,
+  UserMeta,
+  UserState,
+} from "../../model/mailbox.ts";
 import { type Owner, parseName } from "../../model/names.ts";
 import { type Outcome, ok } from "../../model/outcome.ts";
 import type {
@@ -92,7 +98,7 @@ class WorkerPlace implements WritablePlace {
     return this.#byOwner(owned, (some, thread) => thread.submit("store.mailboxesByUniqueid", some));
   }
 
-  sharedMailboxes(toplevel: string): Promise<Outcome<readonly MailboxState[]>> {
+  sharedMailboxes(toplevel: string): Promise<Outcome<OwnedMailboxes>> {
     return this.#threads.forOwner({ kind: "shared", toplevel }, (thread) =>
       thread.submit("store.sharedMailboxes", toplevel),
     );

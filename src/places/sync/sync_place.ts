@@ -9,6 +9,7 @@ import type { Annotation } from "../../model/annotation.ts";
 import {
   isIntermediate,
   type MailboxState,
+  type OwnedMailboxes,
   recordsOf,
   type UserMeta,
   type UserState,
@@ -76,7 +77,7 @@ class SyncPlace implements WritablePlace {
     return Promise.resolve(this.#noList());
   }
 
-  sharedMailboxes(): Promise<Outcome<readonly MailboxState[]>> {
+  sharedMailboxes(): Promise<Outcome<OwnedMailboxes>> {
     return Promise.resolve(this.#noList());
   }
 

@@ -47,7 +47,7 @@ function listed(fixture: string) {
 describe("serverSource()", () => {
   test("tells of shared mailboxes before anybody has asked for a user", async () => {
     const place = placeOf(soundServer("legacy-paths"));
-    const mailboxes = granted(await place.sharedMailboxes("shared"));
+    const { mailboxes } = granted(await place.sharedMailboxes("shared"));
     expect(mailboxes.map(({ name }) => name)).toContain("shared");
   });
 

@@ -126,7 +126,7 @@ describe("spoolSource()", () => {
     expect(owners.filter(({ kind }) => kind === "user")).toHaveLength(3);
     expect(owners).toContainEqual({ kind: "shared", toplevel: "shared" });
     const shared = granted(await place.sharedMailboxes("shared"));
-    expect(shared.map(({ name }) => name)).toEqual(["shared", "shared.news"]);
+    expect(shared.mailboxes.map(({ name }) => name)).toEqual(["shared", "shared.news"]);
     const { mailboxes, ...rest } = granted(await place.user("ann"));
     expect(mailboxes.filter(({ name }) => name.startsWith("DELETED."))).toHaveLength(1);
     expect(rest).toEqual({ seen: [], subscriptions: [], sieve: [], quotas: [] });
