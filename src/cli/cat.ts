@@ -29,7 +29,7 @@ export const registerCat: Register = (program, handle) => {
 const runCat: Handler = async (args, options, env) => {
   const [text = "", message = ""] = args as readonly [string, string];
   refuseOutput(options["raw"] === true, env);
-  const place = await openPlace(text, options);
+  const place = await openPlace(text, env, options);
   try {
     const guid = message.toLowerCase();
     const content = isGuid(guid)

@@ -37,9 +37,9 @@ interface DiffFlags extends PlaceOptions {
 const runDiff: Handler = async (args, options, env) => {
   const flags = options as unknown as DiffFlags; // as commander was told above
   const [a = "", b = "", users = []] = args as readonly [string, string, (readonly string[])?];
-  const source = await openPlace(a, flags);
+  const source = await openPlace(a, env, flags);
   try {
-    const target = await openPlace(b, flags);
+    const target = await openPlace(b, env, flags);
     try {
       const listing = [source, target].filter(({ holds }) => holds.userList);
       const owners = chosenOwners({ users, shared: flags.shared === true }, listing);

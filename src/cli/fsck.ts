@@ -83,7 +83,11 @@ const runFsck: Handler = async (args, given, env) => {
   if (isBesideServer) yieldToServer();
   await selfTest();
   const targets: FsckTarget[] = [];
-  for (const one of locators) targets.push(await targetOf(one, options));
+  for (const one of locators) {
+    const target = await targetOf(one, options);
+    if (target.caveat !== undefined) env.output.talk(target.caveat);
+    targets.push(target);
+  }
   const plans = targets.map((target) => ({
     target,
     spools: target.spools.map((request) => ({ request, plan: planSpool(request) })),

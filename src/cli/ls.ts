@@ -34,7 +34,7 @@ export const registerLs: Register = (program, handle) => {
 
 const runLs: Handler = async (args, options, env) => {
   const [text = "", user, mailbox] = args as readonly [string, string?, string?];
-  const place = await openPlace(text, options);
+  const place = await openPlace(text, env, options);
   try {
     if (user === undefined) return await listOwners({ place, env });
     const name = bytesOfArgument(user);

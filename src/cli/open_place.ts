@@ -13,6 +13,7 @@ import { openStorePlace } from "../places/store/store_place.ts";
 import type { SyncOptions } from "../places/sync/options.ts";
 import { openSyncPlace } from "../places/sync/sync_place.ts";
 import { printSyncAddress, type SyncAddress } from "../places/sync_address.ts";
+import type { CommandEnv } from "./command.ts";
 import { choiceOption } from "./options.ts";
 import { readPassword } from "./secrets.ts";
 
@@ -84,9 +85,15 @@ function openerOf(locator: PlaceLocator): Opener<PlaceLocator> {
 }
 
 /** Opens the place that `text` names, for reading. The caller closes it. Throws AppError. */
-export async function openPlace(text: string, options: PlaceOptions = {}): Promise<Place> {
+export async function openPlace(
+  text: string,
+  { output }: Pick<CommandEnv, "output">,
+  options: PlaceOptions = {},
+): Promise<Place> {
   const locator = parsePlace(text);
-  return openerOf(locator).read(locator, options);
+  const place = await openerOf(locator).read(locator, options);
+  if (place.caveat !== undefined) output.talk(place.caveat);
+  return place;
 }
 
 /** Kinds that can be read and changed bit by bit. Dumps are written once, from their beginning to their end. */

@@ -93,10 +93,10 @@ const runReplicate: Handler = async (args, options, given) => {
   const isDry = flags.dryRun === true || flags.check === true;
   const written =
     flags.twoWay === true && !isDry ? await openWritablePlace(flags.from, flags) : undefined;
-  const source = renamedSource(written ?? (await openPlace(flags.from, flags)), users, flags);
+  const source = renamedSource(written ?? (await openPlace(flags.from, env, flags)), users, flags);
   try {
     const target = isDry ? undefined : await openWritablePlace(flags.to, flags);
-    const reading = target ?? (await openPlace(flags.to, flags));
+    const reading = target ?? (await openPlace(flags.to, env, flags));
     try {
       const choice = {
         users: flags.as === undefined ? users : [flags.as],

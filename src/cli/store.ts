@@ -9,12 +9,12 @@ import { parseLocator } from "../places/locator.ts";
 import { collectOwner, collectStaging } from "../places/store/gc.ts";
 import { ownerWord } from "../places/store/layout.ts";
 import { allMailboxes, tombstones } from "../places/store/mailbox_rows.ts";
-import type { OwnerFolder } from "../places/store/owner_folder.ts";
+import { notToBeWritten, type OwnerFolder } from "../places/store/owner_folder.ts";
 import { reconstructStore } from "../places/store/reconstruct.ts";
 import { renameMailboxesIn } from "../places/store/rename.ts";
 import { whileBusy } from "../places/store/retry.ts";
 import { initStore } from "../places/store/settings.ts";
-import { Store } from "../places/store/store.ts";
+import { lookingAt, Store } from "../places/store/store.ts";
 import { deleteMailboxes, undeleteMailbox } from "../places/store/trash.ts";
 import type { CommandEnv, CommandResult, Handler, Register } from "./command.ts";
 import { EXIT } from "./exit.ts";
@@ -67,8 +67,12 @@ function argument(args: Parameters<Handler>[0], at: number): string {
   return typeof value === "string" ? value : "";
 }
 
-/** Opens the store that an argument names, and closes it whatever happens. */
-async function withStore<T>(place: string, work: (store: Store) => T | Promise<T>): Promise<T> {
+/** Opens the store that an argument names, to be written unless told, and closes it whatever happens. */
+async function withStore<T>(
+  place: string,
+  work: (store: Store) => T | Promise<T>,
+  options: { readonly isRead?: boolean } = {},
+): Promise<T> {
   const locator = parseLocator(place);
   if (locator.kind !== "store") {
     throw new AppError("usage", `Cannot use ${place}: it is no store`, {
@@ -77,6 +81,7 @@ async function withStore<T>(place: string, work: (store: Store) => T | Promise<T
   }
   const store = new Store(locator.path);
   try {
+    if (store.looks && options.isRead !== true) throw notToBeWritten(store.root);
     return await work(store);
   } finally {
     store.close();
@@ -116,10 +121,15 @@ const runInit: Handler = async (args, options, env) => {
 };
 
 const runInfo: Handler = (args, _, env) =>
-  withStore(argument(args, 0), (store) => {
-    const user = args[1];
-    return typeof user === "string" ? userInfo(store, user, env) : storeInfo(store, env);
-  });
+  withStore(
+    argument(args, 0),
+    (store) => {
+      if (store.looks) env.output.talk(lookingAt(store.root));
+      const user = args[1];
+      return typeof user === "string" ? userInfo(store, user, env) : storeInfo(store, env);
+    },
+    { isRead: true },
+  );
 
 function storeInfo(store: Store, env: CommandEnv): CommandResult {
   const { output } = env;

@@ -37,7 +37,10 @@ export interface StoreCheckOptions {
  * in findings are below the store. A folder that cannot be opened is a finding, and the rest goes on.
  */
 export function* checkWholeStore(store: Store, options: StoreCheckOptions): Generator<Finding> {
-  for (const { folder, owner: ownerAt } of ownerPaths(store.root, store.settings.hash)) {
+  for (const { folder, owner: ownerAt } of ownerPaths(store.root, {
+    ...store.settings,
+    looks: store.looks,
+  })) {
     const below = relative(store.root, folder);
     try {
       const owner = ownerAt();
@@ -127,7 +130,7 @@ function checkMailbox(folder: OwnerFolder, row: MailboxRow, { collector, guids }
     image = openImage(folder, row);
     for (const record of image.index.records()) guids.add(record.guid);
   } catch (error) {
-    if (!(error instanceof AppError)) throw error;
+    if (!(error instanceof AppError) || error.code === "busy") throw error;
     if (error.code === "not_found") return; // deleted while we looked
     collector.add("ST01", { path: row.uniqueid, text: error.message, other: row.name });
     return;

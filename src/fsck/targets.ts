@@ -12,7 +12,7 @@ import type { PartitionRoots } from "../places/cyrus/mailbox_files.ts";
 import { lockFiles, mailboxFolder } from "../places/cyrus/paths.ts";
 import { readServer, type ServerReading } from "../places/cyrus/server.ts";
 import { allMailboxes } from "../places/store/mailbox_rows.ts";
-import { Store } from "../places/store/store.ts";
+import { lookingAt, Store } from "../places/store/store.ts";
 import { checkWholeStore } from "./check_store.ts";
 import type { LocatedFinding } from "./located_finding.ts";
 import type { FolderIdentity, SpoolRequest } from "./run.ts";
@@ -33,6 +33,8 @@ export interface FsckTarget {
   readonly spools: readonly SpoolRequest[];
   /** Files with names elsewhere are remarkable here. */
   readonly countsLinks: boolean;
+  /** What a person should know of how it is read. */
+  readonly caveat?: string;
   /** What the mailbox folders do not show. */
   afterwards(): Promise<readonly LocatedFinding[]>;
 }
@@ -70,13 +72,15 @@ export async function serverTarget(path: string, options: TargetOptions): Promis
 /** A store of Bobbin's. Opening it does what a killed writer left to do. Throws AppError when it cannot. */
 export function storeTarget(path: string, options: TargetOptions): FsckTarget {
   const store = new Store(path);
-  const names = namesInStore(store);
-  const spool = requestOf({ data: store.root }, options);
+  const { names, unfinished } = namesInStore(store);
+  const wanted = store.looks ? without(unfinished, options.wanted) : options.wanted;
+  const spool = requestOf({ data: store.root }, { ...options, wanted });
   const identify = (relative: string) => names.get(basename(relative));
   return {
     mayBeEmpty: true,
     spools: [{ ...spool, identify }],
     countsLinks: false, // every message has a name in the pool
+    ...(store.looks && { caveat: lookingAt(store.root) }),
     afterwards: async () => {
       try {
         if (options.wanted !== undefined) return [];
@@ -117,18 +121,36 @@ function identitiesOf(
   return identities;
 }
 
-/** The mailboxes by uniqueid, which is what their folders are called. */
-function namesInStore(store: Store): ReadonlyMap<string, FolderIdentity> {
+/** The mailboxes by uniqueid, which is what their folders are called, and the names of those with steps to be done. */
+function namesInStore(store: Store): {
+  readonly names: ReadonlyMap<string, FolderIdentity>;
+  readonly unfinished: ReadonlySet<string>;
+} {
   const names = new Map<string, FolderIdentity>();
+  const unfinished = new Set<string>();
   for (const owner of store.owners()) {
     try {
-      for (const { uniqueid, name } of store.find(owner)?.read(allMailboxes) ?? []) {
+      const folder = store.find(owner);
+      for (const { uniqueid, name } of folder?.read(allMailboxes) ?? []) {
         names.set(uniqueid, { name });
+      }
+      for (const { uniqueid } of folder?.pending() ?? []) {
+        const name = names.get(uniqueid)?.name;
+        if (name !== undefined) unfinished.add(name);
       }
     } catch (error) {
       // Reported as ST01 by the checks of the store; their mailboxes go by the names in cyrus.header.
       if (!(error instanceof AppError) || error.code === "busy") throw error;
     }
   }
-  return names;
+  return { names, unfinished };
+}
+
+/** Whoever may not do the steps finds files half written: those mailboxes are read with their journal alone. */
+function without(
+  unfinished: ReadonlySet<string>,
+  wanted: TargetOptions["wanted"],
+): TargetOptions["wanted"] {
+  if (unfinished.size === 0) return wanted;
+  return (name) => !unfinished.has(name) && (wanted?.(name) ?? true);
 }

@@ -95,6 +95,8 @@ export interface Place {
   /** As an administrator would write it, e.g. `store:/srv/bobbin`; without secrets. */
   readonly locator: string;
   readonly holds: Holds;
+  /** What a person should know of how the place is read, where that is out of the ordinary. */
+  readonly caveat?: string;
 
   /** Users and shared toplevels; refused as notSupported where `holds.userList` is false. */
   owners(): Promise<Outcome<AsyncIterable<Owner>>>;

@@ -4,9 +4,8 @@
  * SQLite's integers are signed. Everything of a message lives in the mailbox folder.
  */
 
-import type { Database } from "bun:sqlite";
 import { REDO_SCHEMA } from "./journal.ts";
-import { openDatabase } from "./sqlite.ts";
+import { StoreDatabase, type StoreDatabaseOptions } from "./store_database.ts";
 
 /**
  * `committed` grows with each transaction that touches the mailbox: readers take it before and after.
@@ -76,6 +75,6 @@ const SCHEMA = [
 ];
 
 /** Opens the catalogue at `path`. */
-export function openCatalogue(path: string, options: { readonly create: boolean }): Database {
-  return openDatabase(path, SCHEMA, options);
+export function openCatalogue(path: string, options: StoreDatabaseOptions): StoreDatabase {
+  return new StoreDatabase(path, SCHEMA, options);
 }

@@ -224,12 +224,13 @@ function leave(
 export function settleHandovers(folder: OwnerFolder, context: StoreContext): void {
   for (const handover of context.registry.handovers(folder.owner)) {
     const isSource = sameOwner(handover.source, folder.owner);
+    if (context.looks && !isSource) continue; // the private copy of the source is put right when it is opened
     const source = isSource
       ? folder
       : OwnerFolder.open(handover.source, context, { create: false });
     try {
       if (source !== undefined) settle(handover, source, context);
-      context.registry.endHandover(handover.number);
+      if (!context.looks) context.registry.endHandover(handover.number);
     } finally {
       if (!isSource) source?.close();
     }
@@ -248,14 +249,15 @@ function settle(handover: Handover, source: OwnerFolder, context: StoreContext):
 }
 
 /** Nobody else can change this at the target while the handover stands. */
-function hasArrived(uniqueid: string, target: Owner, { root, settings }: StoreContext): boolean {
+function hasArrived(uniqueid: string, target: Owner, context: StoreContext): boolean {
+  const { root, settings, looks } = context;
   const path = join(root, ownerFolder(target, settings.hash), CATALOGUE_FILE);
   if (!existsSync(path)) return false;
-  const database = openCatalogue(path, { create: false });
+  const catalogue = openCatalogue(path, { create: false, looks });
   try {
-    return mailboxById(database, uniqueid) !== undefined;
+    return mailboxById(catalogue.current(), uniqueid) !== undefined;
   } finally {
-    database.close();
+    catalogue.close();
   }
 }
 

@@ -26,6 +26,7 @@ import type { PoolContext } from "./pool.ts";
 import type { Registry } from "./registry.ts";
 import type { StoreSettings } from "./settings.ts";
 import { reading, writing } from "./sqlite.ts";
+import type { StoreDatabase } from "./store_database.ts";
 
 /** What an owner's folder needs of the store that holds it. */
 export interface StoreContext {
@@ -35,6 +36,8 @@ export interface StoreContext {
   /** Seconds since 1970. */
   readonly now: () => number;
   readonly limits: Limits;
+  /** The store is only looked at: this process must not write to it. */
+  readonly looks: boolean;
   /** Ends what a killed process left of handovers that `folder` has a part in (handover.ts). */
   readonly settleHandovers: (folder: OwnerFolder) => void;
 }
@@ -44,6 +47,8 @@ export type MailboxFile = "cyrus.index" | "cyrus.header" | "cyrus.cache" | "cyru
 
 /** Rereads of a mailbox that keeps changing under its reader before busy is reported. */
 const READ_ATTEMPTS = 20;
+/** Whoever copies the catalogue for each is slower than most writers. */
+const LOOK_ATTEMPTS = 400;
 
 /** A transaction being planned under the writer lock; nothing of it holds before its commit. */
 export interface Transaction {
@@ -58,10 +63,10 @@ export interface Transaction {
 export class OwnerFolder {
   readonly owner: Owner;
   readonly folder: string;
-  readonly database: Database;
   readonly limits: Limits;
   readonly #context: StoreContext;
   readonly #path: string;
+  readonly #file: StoreDatabase;
 
   private constructor(owner: Owner, folder: string, context: StoreContext) {
     this.owner = owner;
@@ -69,7 +74,13 @@ export class OwnerFolder {
     this.limits = context.limits;
     this.#context = context;
     this.#path = join(folder, CATALOGUE_FILE);
-    this.database = openCatalogue(this.#path, { create: true });
+    const { looks } = context;
+    this.#file = openCatalogue(this.#path, { create: !looks, looks });
+  }
+
+  /** The catalogue. */
+  get database(): Database {
+    return this.#file.current();
   }
 
   /**
@@ -84,6 +95,7 @@ export class OwnerFolder {
     const folder = join(context.root, ownerFolder(owner, context.settings.hash));
     const isThere = existsSync(join(folder, CATALOGUE_FILE));
     if (!isThere && !options.create) return undefined;
+    if (!isThere && context.looks) throw notToBeWritten(context.root);
     const made = isThere ? [] : makeFolder(folder);
     const opened = new OwnerFolder(owner, folder, context);
     try {
@@ -102,7 +114,7 @@ export class OwnerFolder {
     const find = this.database.query<{ value: string }, []>(
       "SELECT value FROM about WHERE key = 'owner'",
     );
-    if (find.get() === null) {
+    if (find.get() === null && !this.#context.looks) {
       writing(this.database, this.#path, () => {
         this.database.query("INSERT OR IGNORE INTO about VALUES ('owner', ?)").run(word);
       });
@@ -129,6 +141,7 @@ export class OwnerFolder {
    * that `work` throws: then nothing has happened.
    */
   write<T>(work: (transaction: Transaction) => T): T {
+    if (this.#context.looks) throw notToBeWritten(this.#context.root);
     this.#context.settleHandovers(this);
     return this.commit((transaction) => {
       if (this.hasHandovers())
@@ -176,6 +189,7 @@ export class OwnerFolder {
    * are left.
    */
   settleIfFree(): boolean {
+    if (this.#context.looks) return false;
     // Losing the drop of rows in a power cut only means that the same bytes are written once more.
     this.database.run("PRAGMA synchronous = NORMAL");
     try {
@@ -229,25 +243,23 @@ export class OwnerFolder {
     names: readonly Name[],
     options: { readonly indexBytes?: number } = {},
   ): Readonly<Record<Name, Uint8Array | undefined>> | undefined {
-    for (let attempt = 0; attempt < READ_ATTEMPTS; attempt++) {
+    const attempts = this.#context.looks ? LOOK_ATTEMPTS : READ_ATTEMPTS;
+    for (let attempt = 0; attempt < attempts; attempt++) {
       const before = this.read(() => ({
         committed: this.#committed(uniqueid),
         steps: pendingSteps(this.database, uniqueid),
       }));
       if (before.committed === undefined) return undefined;
-      // A folder on its way back from the trash is read where it will be.
-      if (before.steps.some(({ step }) => step.kind === "move")) this.settleIfFree();
-      const files = names.map((name) => {
-        const path = `${uniqueid}/${name}`;
-        const bytes =
-          name === "cyrus.index" && options.indexBytes !== undefined
-            ? readPart(join(this.folder, path), { offset: 0, length: options.indexBytes })
-            : readWhole(join(this.folder, path), limitOf(name, this.#context.limits));
-        return [name, overlay(path, bytes, before.steps)] as const;
-      });
-      if (this.read(() => this.#committed(uniqueid)) === before.committed) {
-        return Object.fromEntries(files) as Record<Name, Uint8Array | undefined>;
+      let files: Readonly<Record<Name, Uint8Array | undefined>> | undefined;
+      let trouble: unknown;
+      try {
+        files = this.#laidOver(uniqueid, names, { ...options, steps: before.steps });
+      } catch (error) {
+        trouble = error; // a journal does not fit files that are ahead of it
       }
+      if (this.read(() => this.#committed(uniqueid)) !== before.committed) continue;
+      if (files === undefined) throw trouble;
+      return files;
     }
     throw new AppError(
       "busy",
@@ -257,6 +269,24 @@ export class OwnerFolder {
         hint: "Run it again.",
       },
     );
+  }
+
+  /** The files as they are now, with `steps` laid over. */
+  #laidOver<Name extends MailboxFile>(
+    uniqueid: string,
+    names: readonly Name[],
+    { steps, indexBytes }: { readonly steps: readonly MailboxStep[]; readonly indexBytes?: number },
+  ): Readonly<Record<Name, Uint8Array | undefined>> {
+    const folder = this.#folderOf(uniqueid, steps);
+    const files = names.map((name) => {
+      const [path, file] = [`${uniqueid}/${name}`, join(folder, name)];
+      const bytes =
+        name === "cyrus.index" && indexBytes !== undefined
+          ? readPart(file, { offset: 0, length: indexBytes })
+          : readWhole(file, limitOf(name, this.#context.limits));
+      return [name, overlay(path, bytes, steps)] as const;
+    });
+    return Object.fromEntries(files) as Record<Name, Uint8Array | undefined>;
   }
 
   /**
@@ -293,6 +323,14 @@ export class OwnerFolder {
     return found;
   }
 
+  /** Where the mailbox's files are now. A folder on its way in from elsewhere is first brought where it will be. */
+  #folderOf(uniqueid: string, steps: readonly MailboxStep[]): string {
+    const usual = join(this.folder, uniqueid);
+    const move = steps.map(({ step }) => step).find((step) => step.kind === "move");
+    if (move === undefined || this.settleIfFree() || existsSync(usual)) return usual;
+    return join(this.folder, move.path);
+  }
+
   #committed(uniqueid: string): number | undefined {
     return this.database
       .query<{ committed: number }, [string]>("SELECT committed FROM mailbox WHERE uniqueid = ?")
@@ -300,7 +338,7 @@ export class OwnerFolder {
   }
 
   close(): void {
-    this.database.close();
+    this.#file.close();
   }
 }
 
@@ -312,6 +350,17 @@ function indexFile(path: string): IndexFile | undefined {
     size,
     read: (offset, length) => readPart(path, { offset, length }) ?? new Uint8Array(),
   };
+}
+
+/** The refusal of a store that is only looked at. */
+export function notToBeWritten(root: string): AppError {
+  return new AppError(
+    "refused",
+    `Cannot write to the store ${root}: this process may only read it`,
+    {
+      hint: "Run Bobbin as the user that owns the store.",
+    },
+  );
 }
 
 /** The most bytes that a file of a mailbox may have. */

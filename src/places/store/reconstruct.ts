@@ -35,7 +35,7 @@ export interface ReconstructNote {
 export function reconstructStore(store: Store): ReconstructNote[] {
   const notes: ReconstructNote[] = [];
   const claims: Claim[] = [];
-  for (const path of ownerPaths(store.root, store.settings.hash)) {
+  for (const path of ownerPaths(store.root, { ...store.settings, looks: store.looks })) {
     setAsideDamaged(path, store, notes);
     const owner = ownerAt(path, store, notes);
     if (owner === undefined) continue;
@@ -52,10 +52,10 @@ function setAsideDamaged(path: OwnerPath, store: Store, notes: ReconstructNote[]
   const catalogue = join(path.folder, CATALOGUE_FILE);
   if (!existsSync(catalogue)) return;
   try {
-    const database = openCatalogue(catalogue, { create: false });
+    const database = openCatalogue(catalogue, { create: false, looks: store.looks });
     try {
       // Opening reads the first page only.
-      if (database.query("PRAGMA quick_check(1)").values()[0]?.[0] === "ok") return;
+      if (database.current().query("PRAGMA quick_check(1)").values()[0]?.[0] === "ok") return;
     } finally {
       database.close();
     }

@@ -11,7 +11,8 @@ import { AppError } from "../../core/errors.ts";
 import type { Annotation } from "../../model/annotation.ts";
 import type { Owner } from "../../model/names.ts";
 import { ownerOfWord, ownerWord, REGISTRY_FILE } from "./layout.ts";
-import { openDatabase, sqliteError, writing } from "./sqlite.ts";
+import { sqliteError, writing } from "./sqlite.ts";
+import { StoreDatabase, type StoreDatabaseOptions } from "./store_database.ts";
 
 const SCHEMA = [
   `
@@ -47,11 +48,15 @@ export interface Handover {
 /** The registry of one store, open. */
 export class Registry {
   readonly path: string;
-  readonly #database: Database;
+  readonly #file: StoreDatabase;
 
-  constructor(root: string, options: { readonly create: boolean }) {
+  constructor(root: string, options: StoreDatabaseOptions) {
     this.path = join(root, REGISTRY_FILE);
-    this.#database = openDatabase(this.path, SCHEMA, options);
+    this.#file = new StoreDatabase(this.path, SCHEMA, options);
+  }
+
+  get #database(): Database {
+    return this.#file.current();
   }
 
   /** Who holds `uniqueid`, or undefined. */
@@ -194,7 +199,7 @@ export class Registry {
   }
 
   close(): void {
-    this.#database.close();
+    this.#file.close();
   }
 
   #owner(word: string): Owner {

@@ -3,7 +3,9 @@
  * inside a call. Whoever may wait retries outside (`places/store/retry.ts`).
  */
 import { Database, SQLiteError } from "bun:sqlite";
+import { closeSync, existsSync, openSync } from "node:fs";
 import { AppError, type ErrorCode } from "../../core/errors.ts";
+import { diskError, FILE_MODE } from "./disk.ts";
 
 /** SQLite's primary result codes (the low byte of errno) that mean something to an administrator. */
 const CODES: ReadonlyMap<number, { readonly code: ErrorCode; readonly hint: string }> = new Map([
@@ -47,6 +49,7 @@ export type Schema = readonly string[];
 export function openDatabase(path: string, schema: Schema, options: OpenOptions): Database {
   let database: Database | undefined;
   try {
+    if (options.create) makePrivate(path);
     database = new Database(path, { create: options.create, readwrite: true, strict: true });
     // Somebody may just be recovering the log of a killed process, or closing: both are short.
     database.run(`PRAGMA busy_timeout = ${OPENING_MS}`);
@@ -68,6 +71,16 @@ export function openDatabase(path: string, schema: Schema, options: OpenOptions)
   } catch (error) {
     database?.close();
     throw sqliteError(error, path);
+  }
+}
+
+/** SQLite would make the file for all to read; its log gets the mode of the database. */
+function makePrivate(path: string): void {
+  if (existsSync(path)) return;
+  try {
+    closeSync(openSync(path, "a", FILE_MODE));
+  } catch (error) {
+    throw diskError(error, "make the database", path);
   }
 }
 

@@ -7,8 +7,16 @@ import type { Owner } from "../../model/names.ts";
 import { openCatalogue } from "./catalogue.ts";
 import { namesIn, statOf } from "./disk.ts";
 import { settleHandovers } from "./handover.ts";
-import { CATALOGUE_FILE, nameOfFolder, ownerFolder, ownerOfWord, ownerWord } from "./layout.ts";
-import { OwnerFolder, type StoreContext } from "./owner_folder.ts";
+import {
+  CATALOGUE_FILE,
+  nameOfFolder,
+  ownerFolder,
+  ownerOfWord,
+  ownerWord,
+  REGISTRY_FILE,
+} from "./layout.ts";
+import { notToBeWritten, OwnerFolder, type StoreContext } from "./owner_folder.ts";
+import { mayWrite } from "./private_copy.ts";
 import { Registry } from "./registry.ts";
 import { readSettings, refuseNetwork, type StoreSettings } from "./settings.ts";
 import { Staging } from "./staging.ts";
@@ -29,6 +37,8 @@ export class Store {
   readonly registry: Registry;
   readonly now: () => number;
   readonly limits: Limits;
+  /** This process must not write here: private copies of the databases are read. */
+  readonly looks: boolean;
   readonly #context: StoreContext;
   /** The least recently used first. */
   readonly #open = new Map<string, OwnerFolder>();
@@ -38,14 +48,15 @@ export class Store {
     this.root = resolve(root);
     this.settings = readSettings(this.root);
     refuseNetwork(this.root);
-    this.registry = new Registry(this.root, { create: true });
+    this.looks = ![this.root, join(this.root, REGISTRY_FILE)].every(mayWrite);
+    this.registry = new Registry(this.root, { create: true, looks: this.looks });
     this.now = options.now ?? (() => Math.floor(Date.now() / 1000));
     this.limits = options.limits ?? DEFAULT_LIMITS;
     // Two at least: a claim looks into another owner while one is being written.
     this.#openMax = Math.max(2, options.openOwners ?? OPEN_OWNERS);
     const { settings, registry, now, limits } = this;
     const settle = (folder: OwnerFolder): void => settleHandovers(folder, this.#context);
-    const context = { root: this.root, settings, registry, now, limits };
+    const context = { root: this.root, settings, registry, now, limits, looks: this.looks };
     this.#context = { ...context, settleHandovers: settle };
   }
 
@@ -99,7 +110,7 @@ export class Store {
 
   /** Every owner that has a folder here. */
   owners(): Owner[] {
-    const paths = ownerPaths(this.root, this.settings.hash);
+    const paths = ownerPaths(this.root, { hash: this.settings.hash, looks: this.looks });
     return paths.map((path) => path.owner()).filter((owner) => owner !== undefined);
   }
 
@@ -119,8 +130,9 @@ export class Store {
     });
   }
 
-  /** A new session's staging. */
+  /** A new session's staging. Throws refused where the store is only looked at. */
   stage(): Staging {
+    if (this.looks) throw notToBeWritten(this.root);
     return new Staging(this.root, this.limits);
   }
 
@@ -136,6 +148,11 @@ export class Store {
   }
 }
 
+/** What to tell whoever reads the store at `root` without the right to write to it. */
+export function lookingAt(root: string): string {
+  return `Reading ${root} without the right to write to it: by way of private copies of its catalogues`;
+}
+
 /** A folder that is an owner's by where it lies. */
 export interface OwnerPath {
   readonly folder: string;
@@ -146,29 +163,40 @@ export interface OwnerPath {
 }
 
 /** Every owner's folder in the store. */
-export function ownerPaths(root: string, hashed: boolean): OwnerPath[] {
+export function ownerPaths(
+  root: string,
+  { hash, looks }: { readonly hash: boolean; readonly looks: boolean },
+): OwnerPath[] {
   const paths: OwnerPath[] = [];
   for (const kind of ["user", "shared"] as const) {
-    for (const letter of hashed ? namesIn(join(root, kind)) : [""]) {
+    for (const letter of hash ? namesIn(join(root, kind)) : [""]) {
       for (const name of namesIn(join(root, kind, letter))) {
         const folder = join(root, kind, letter, name);
         if (statOf(folder)?.isDirectory() !== true) continue;
-        paths.push({ folder, name, owner: () => ownerOf(folder, kind, name) });
+        paths.push({ folder, name, owner: () => ownerOf(folder, { kind, name, looks }) });
       }
     }
   }
   return paths;
 }
 
-function ownerOf(folder: string, kind: Owner["kind"], name: string): Owner | undefined {
+function ownerOf(
+  folder: string,
+  {
+    kind,
+    name,
+    looks,
+  }: { readonly kind: Owner["kind"]; readonly name: string; readonly looks: boolean },
+): Owner | undefined {
   const catalogue = join(folder, CATALOGUE_FILE);
   const plain = nameOfFolder(name);
   if (plain !== undefined)
     return kind === "user" ? { kind, userid: plain } : { kind, toplevel: plain };
   if (!existsSync(catalogue)) return undefined;
-  const database = openCatalogue(catalogue, { create: false });
+  const database = openCatalogue(catalogue, { create: false, looks });
   try {
     const row = database
+      .current()
       .query<{ value: string }, []>("SELECT value FROM about WHERE key = 'owner'")
       .get();
     return row === null ? undefined : ownerOfWord(row.value);

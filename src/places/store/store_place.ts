@@ -49,7 +49,7 @@ import { soundInPool } from "./pool.ts";
 import { refusalOf } from "./refusal.ts";
 import type { Staging } from "./staging.ts";
 import { type SoundMessage, StagingSession } from "./staging_session.ts";
-import { Store, type StoreOptions } from "./store.ts";
+import { lookingAt, Store, type StoreOptions } from "./store.ts";
 import { quotas, seenStates, sieveFiles, sieveScript, subscriptions } from "./user_rows.ts";
 
 /** What every store holds. */
@@ -82,10 +82,12 @@ export interface FoundMessage {
 export class StorePlace implements WritablePlace {
   readonly locator: string;
   readonly holds = STORE_HOLDS;
+  readonly caveat?: string;
   readonly #store: Store;
 
   constructor(store: Store) {
     this.#store = store;
+    if (store.looks) this.caveat = lookingAt(store.root);
     this.locator = `store:${store.root}`;
   }
 
@@ -253,8 +255,8 @@ export class StorePlace implements WritablePlace {
     });
   }
 
-  openSession(): Promise<PlaceSession> {
-    return Promise.resolve(new StoreSession(this, this.#store.stage()));
+  async openSession(): Promise<PlaceSession> {
+    return new StoreSession(this, this.#store.stage());
   }
 
   close(): Promise<void> {

@@ -30,6 +30,23 @@ describe("initStore()", () => {
   });
 });
 
+describe("a store on disk", () => {
+  test("mail is for its owner alone, whatever the umask", () => {
+    const before = process.umask(0);
+    try {
+      const { root, store } = newStore();
+      fill(store, "user.fred", 2);
+      store.registry.setAnnotation("/comment", "", Buffer.from("x"));
+      store.stage();
+      const open = Bun.spawnSync(["find", root, "-perm", "/077"]).stdout.toString();
+      expect(open.split("\n").filter((path) => path !== "")).toEqual([]);
+      store.close();
+    } finally {
+      process.umask(before);
+    }
+  });
+});
+
 describe("openStorePlace()", () => {
   test("user() reports a damaged mailbox beside the sound ones and never serves it", async () => {
     const { root, store } = newStore();

@@ -119,7 +119,10 @@ describe("openWorkerPlace()", () => {
   test("a writer in another process is waited for", async () => {
     const store = openEmpty();
     await bring(store, "user.fred", 1);
-    const catalogue = openCatalogue(join(root, "user/f/fred/.catalogue.sqlite"), { create: false });
+    const catalogue = openCatalogue(join(root, "user/f/fred/.catalogue.sqlite"), {
+      create: false,
+      looks: false,
+    }).current();
     catalogue.run("BEGIN IMMEDIATE");
     const session = await store.openSession();
     let isOver = false;

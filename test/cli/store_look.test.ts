@@ -1,0 +1,161 @@
+/** Looking at a store without the right to write to it: another user, and a file system mounted read-only. */
+import { describe, expect, spyOn, test } from "bun:test";
+import { existsSync, mkdirSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { bobbin, bobbinPath } from "../support/cli.ts";
+import { newStore, storeAt } from "../support/new_store.ts";
+import { apply, fill, message, record, stateOf } from "../support/store_fixture.ts";
+import { verifyStore } from "../support/store_verify.ts";
+import { tempDir } from "../support/temp_dir.ts";
+
+const NOBODY = 65534;
+const SAYS = /Reading .* without the right to write to it/;
+const isRoot = process.getuid?.() === 0;
+if (!isRoot) console.warn("SKIPPED: looking at a store as another user needs root to be that user");
+
+/** A store whose last change is in the journal and not yet in its files, as a kill leaves it. */
+function unsettled(): string {
+  const { root, store } = newStore();
+  fill(store, "user.fred", 3);
+  fill(store, "user.fred.A", 2);
+  fill(store, "user.anne", 1);
+  const folder = store.make({ kind: "user", userid: "fred" });
+  const settle = spyOn(folder, "settleIfFree").mockReturnValue(false);
+  const next = record(4, { modseq: 90n });
+  const all = [record(1), record(2), record(3), next];
+  apply(store, { state: stateOf("user.fred", all), records: [next] }, [message(4)]);
+  expect(folder.pending().length).toBeGreaterThan(0);
+  settle.mockRestore();
+  // With its logs, as one that is killed leaves it.
+  const left = join(tempDir("look"), "store");
+  Bun.spawnSync(["cp", "-a", root, left]);
+  store.close();
+  expect(existsSync(join(left, "user/f/fred/.catalogue.sqlite-wal"))).toBe(true);
+  return left;
+}
+
+/** Every byte below `root`, and who has what rights there. */
+function fingerprint(root: string): string {
+  const script = `cd "$0" && find . -printf '%p %m %u %s\\n' | sort && find . -type f -not -name '*-shm' -exec sha1sum {} + | sort`;
+  return Bun.spawnSync(["sh", "-c", script, root]).stdout.toString();
+}
+
+async function run(args: readonly string[], uid?: number) {
+  const options = uid === undefined ? {} : { uid };
+  const { exit, stdout, stderr } = await bobbin(args, options);
+  return { exit, stdout, stderr };
+}
+
+/** What every way of looking must show of `unsettled`, and what none may do. */
+async function looks(root: string, uid?: number): Promise<void> {
+  const before = fingerprint(root);
+  for (const args of [
+    ["fsck", root],
+    ["ls", root],
+    ["store", "info", root],
+  ]) {
+    const { exit, stderr } = await run(args, uid);
+    expect([args[0], exit, stderr]).toEqual([args[0], 0, expect.stringMatching(SAYS)]);
+  }
+  expect((await run(["ls", root, "fred"], uid)).stdout).toMatch(/INBOX|user\/fred\b.* 4 /);
+  expect((await run(["cat", root, "user/fred/4"], uid)).stdout).toBe(
+    Buffer.from(message(4)).toString(),
+  );
+  for (const args of [
+    ["rename", root, "user/fred/A", "user/fred/B"],
+    ["delete", root, "user/fred/A"],
+    ["gc", root],
+    ["reconstruct", root],
+  ]) {
+    const { exit, stderr } = await run(["store", ...args], uid);
+    expect([args[0], exit, stderr]).toEqual([args[0], 77, expect.stringMatching(/only read it/)]);
+  }
+  expect(fingerprint(root)).toBe(before);
+}
+
+describe.if(isRoot)("a store that may only be read", () => {
+  test("another user sees what is committed, and leaves every byte as it was", async () => {
+    const root = unsettled();
+    const copy = join(tempDir("look"), "copy");
+    Bun.spawnSync(["cp", "-a", root, copy]);
+    Bun.spawnSync(["chmod", "-R", "a+rX", dirname(root)]);
+    await looks(root, NOBODY);
+    Bun.spawnSync(["chmod", "-R", "a+rX", dirname(copy)]);
+    const { exit, stderr } = await run(["diff", "--deep", root, copy], NOBODY);
+    expect([exit, stderr]).toEqual([0, expect.stringMatching(SAYS)]);
+    // A peer may not push to it either.
+    const pushed = await run(
+      ["replicate", "fred", "--as", "ann", "--from", copy, "--to", root],
+      NOBODY,
+    );
+    expect(pushed.stderr).toMatch(/only read it/);
+    expect(pushed.exit).not.toBe(0);
+    expect(Object.keys(verifyStore(root)).sort()).toEqual([
+      "user.anne",
+      "user.fred",
+      "user.fred.A",
+    ]);
+  }, 60_000);
+
+  test("a read-only file system is read, its journal laid over", async () => {
+    const root = unsettled();
+    const mounted = join(tempDir("look"), "mounted");
+    mkdirSync(mounted);
+    const mount = (...args: string[]): number => Bun.spawnSync(["mount", ...args]).exitCode;
+    if (mount("--bind", root, mounted) !== 0 || mount("-o", "remount,ro,bind", mounted) !== 0) {
+      console.warn("SKIPPED: nothing can be mounted here");
+      return;
+    }
+    try {
+      await looks(mounted);
+    } finally {
+      Bun.spawnSync(["umount", mounted]);
+    }
+  }, 60_000);
+
+  test("a store that is being written is sound for whoever looks", async () => {
+    const { root, store } = newStore();
+    fill(store, "user.fred", 1);
+    fill(store, "user.anne", 3);
+    store.close();
+    Bun.spawnSync(["chmod", "-R", "a+rX", dirname(root)]);
+    const writer = Bun.spawn(
+      [process.execPath, "run", join(import.meta.dir, "../crash/churn.ts"), root, "user.fred"],
+      { stdout: "pipe", stderr: "inherit" },
+    );
+    const said = writer.stdout.getReader();
+    await said.read();
+    // May read everything, as one that makes backups does, and write nothing.
+    const reader = ["setpriv", `--reuid=${NOBODY}`, "--clear-groups"];
+    const rights = ["--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"];
+    try {
+      let last = 0;
+      for (let round = 0; round < 4; round++) {
+        const look = (...args: string[]) =>
+          Bun.spawnSync([...reader, ...rights, bobbinPath(), ...args, root]);
+        const checked = look("fsck");
+        expect([checked.exitCode, checked.stdout.toString()]).toEqual([0, expect.any(String)]);
+        expect(checked.stderr.toString()).toMatch(SAYS);
+        const listed = look("ls", "--json");
+        expect(listed.exitCode).toBe(0);
+        const { messages = 0 } =
+          listed.stdout
+            .toString()
+            .split("\n")
+            .filter((line) => line.includes('"fred"'))
+            .map((line) => JSON.parse(line) as { messages?: number })[0] ?? {};
+        expect(messages).toBeGreaterThanOrEqual(last);
+        last = messages;
+      }
+      expect(last).toBeGreaterThan(1);
+    } finally {
+      writer.kill(9);
+      await writer.exited;
+    }
+    expect(Bun.spawnSync(["find", root, "-user", `${NOBODY}`]).stdout.toString()).toBe("");
+    const after = storeAt(root);
+    after.close();
+    verifyStore(root);
+    expect(readFileSync(join(root, "bobbin.json"), "utf8")).toContain("format");
+  }, 60_000);
+});
