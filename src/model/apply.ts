@@ -5,6 +5,7 @@
  * RESERVE, MESSAGE and RESTART are not here: they prepare a session and change no mail.
  */
 import type { MailboxState, Quota, RecordSource, SeenState, Since } from "./mailbox.ts";
+import { type Owner, parseName } from "./names.ts";
 
 /** `isLocal`: the LOCAL_ form of the command, which leaves a cluster's directory alone. */
 export type ApplyCommand =
@@ -25,6 +26,31 @@ export type ApplyCommand =
   | { readonly kind: "activateSieve"; readonly userid: string; readonly filename: string }
   | { readonly kind: "unactivateSieve"; readonly userid: string }
   | { readonly kind: "unuser"; readonly userid: string; readonly isLocal?: boolean };
+
+/** Whose a command is: a rename belongs to whom the mailbox has been. Undefined for those of the server itself. */
+export function ownerOfCommand(command: ApplyCommand): Owner | undefined {
+  switch (command.kind) {
+    case "mailbox":
+      return parseName(command.state.name).owner;
+    case "rename":
+      return parseName(command.oldName).owner;
+    case "quota":
+      return parseName(command.quota.root).owner;
+    case "unquota":
+      return parseName(command.root).owner;
+    case "seen":
+    case "sub":
+    case "unsub":
+    case "sieve":
+    case "unsieve":
+    case "activateSieve":
+    case "unactivateSieve":
+    case "unuser":
+      return { kind: "user", userid: command.userid };
+    default:
+      return command.name === "" ? undefined : parseName(command.name).owner;
+  }
+}
 
 /** Creates or updates one mailbox: everything of `state`, and of the records those given. */
 export interface ApplyMailbox {

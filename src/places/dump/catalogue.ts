@@ -4,7 +4,7 @@
  */
 
 import { annotationKey } from "../../model/annotation.ts";
-import type { ApplyCommand } from "../../model/apply.ts";
+import { type ApplyCommand, ownerOfCommand } from "../../model/apply.ts";
 import type { Guid } from "../../model/guid.ts";
 import {
   isIntermediate,
@@ -51,31 +51,6 @@ const NO_ONE: Omit<DumpedOwner, "owner"> = {
   scripts: new Map(),
   active: undefined,
 };
-
-/** Whose a command is; undefined for those of the server itself. */
-export function ownerOf(command: ApplyCommand): Owner | undefined {
-  switch (command.kind) {
-    case "mailbox":
-      return parseName(command.state.name).owner;
-    case "rename":
-      return parseName(command.oldName).owner;
-    case "quota":
-      return parseName(command.quota.root).owner;
-    case "unquota":
-      return parseName(command.root).owner;
-    case "seen":
-    case "sub":
-    case "unsub":
-    case "sieve":
-    case "unsieve":
-    case "activateSieve":
-    case "unactivateSieve":
-    case "unuser":
-      return { kind: "user", userid: command.userid };
-    default:
-      return command.name === "" ? undefined : parseName(command.name).owner;
-  }
-}
 
 /** One text for each owner. */
 export function keyOf(owner: Owner): string {
@@ -182,7 +157,7 @@ export class Catalogue {
 
   /** Takes a command to which there is no objection; `at` is its line. */
   apply(command: ApplyCommand, at: Range): void {
-    const owner = ownerOf(command);
+    const owner = ownerOfCommand(command);
     if (owner === undefined) return;
     const was = this.#touch(owner);
     if (command.kind === "mailbox") this.#names.set(command.state.uniqueid, command.state.name);

@@ -3,14 +3,14 @@ import { concat, utf8 } from "../../core/bytes.ts";
 import { printFileHead, printLine } from "../../formats/dlist/print.ts";
 import { printSieve, putMailbox } from "../../formats/sync/apply_bytes.ts";
 import { printApply } from "../../formats/sync/apply_command.ts";
-import type { ApplyCommand, ApplyMailbox } from "../../model/apply.ts";
+import { type ApplyCommand, type ApplyMailbox, ownerOfCommand } from "../../model/apply.ts";
 import type { Guid } from "../../model/guid.ts";
 import { isIntermediate, recordsOf } from "../../model/mailbox.ts";
 import type { Owner } from "../../model/names.ts";
 import { DONE, type Outcome, ok, type Refusal, refused } from "../../model/outcome.ts";
 import type { IncomingMessage, MessageWriter, PlaceSession, ReserveRequest } from "../place.ts";
 import { ReceivedMessage } from "../received_message.ts";
-import { type Catalogue, keyOf, ownerOf } from "./catalogue.ts";
+import { type Catalogue, keyOf } from "./catalogue.ts";
 import type { DumpFile } from "./dump_file.ts";
 import type { Range } from "./scan.ts";
 
@@ -88,7 +88,7 @@ export class DumpSession implements PlaceSession {
       const missing = await this.#missingIn(command);
       if (missing !== undefined) return missing;
     }
-    const owner = ownerOf(command);
+    const owner = ownerOfCommand(command);
     if (owner !== undefined) this.#owners.set(keyOf(owner), owner);
     const line = await this.#write(command);
     catalogue.apply(withoutRecords(command), line);

@@ -1,6 +1,6 @@
 /** A session of a store whose work is done by threads: what it sends goes to one of them, what it applies to the owner's. */
 import { BugError } from "../../core/assert.ts";
-import type { ApplyCommand } from "../../model/apply.ts";
+import { type ApplyCommand, ownerOfCommand } from "../../model/apply.ts";
 import type { Guid } from "../../model/guid.ts";
 import type { RecordSource } from "../../model/mailbox.ts";
 import { type Owner, parseName } from "../../model/names.ts";
@@ -110,7 +110,7 @@ export class WorkerSession implements PlaceSession {
         force: options.force ?? false,
         stagingFolder: this.#folder,
       };
-      return this.#threads.forOwner(ownerOf(command), async (thread) => {
+      return this.#threads.forOwner(ownerOfCommand(command) ?? OF_THE_SERVER, async (thread) => {
         if ("records" in command) await this.#sendRecords(command.records, request, thread);
         return thread.submit("store.apply", rest);
       });
@@ -211,24 +211,5 @@ function withoutRecords(command: ApplyCommand): PlainCommand {
   return rest;
 }
 
-/** Whose folder a command is about; a rename belongs to whom the mailbox has been. */
-function ownerOf(command: ApplyCommand): Owner {
-  switch (command.kind) {
-    case "mailbox":
-      return parseName(command.state.name).owner;
-    case "rename":
-      return parseName(command.oldName).owner;
-    case "quota":
-      return parseName(command.quota.root).owner;
-    case "unquota":
-      return parseName(command.root).owner;
-    case "restore":
-    case "unmailbox":
-    case "expunge":
-    case "annotation":
-    case "unannotation":
-      return parseName(command.name).owner;
-    default:
-      return { kind: "user", userid: command.userid };
-  }
-}
+/** What is the server's own has one thread too. */
+const OF_THE_SERVER: Owner = { kind: "shared", toplevel: "" };
