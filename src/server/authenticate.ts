@@ -33,9 +33,9 @@ export interface SignInDialog {
   readonly ask: (challenge: string) => Promise<string | undefined>;
 }
 
-/** No password's hash: checked where the name is no account, so that it takes as long. */
-const NOBODYS_HASH =
-  "$argon2id$v=19$m=65536,t=2,p=1$lWwXTPt/HUdEajW48isha5XyitNKbdoIojV/edJNv54$hPzd9in5iLbQL/wSXUrT9TkD/IzdVkX54U9sEd7pZmw";
+/** No password's hash, of `ARGON2ID`'s cost: checked where the name is no account, so that it takes as long. */
+export const NOBODYS_HASH =
+  "$argon2id$v=19$m=19456,t=2,p=1$lWJXPKCw45ydbo/GLEXKWfraGnfyfKrVh8SZQhwcT9o$RuEmQNNo6XHbk4WrY18Hz+zzXy/jYz8PKDl+EbYZKOc";
 
 /** Runs the dialog of a mechanism. */
 export async function signIn(mechanism: Mechanism, dialog: SignInDialog): Promise<SignIn> {

@@ -10,6 +10,7 @@ import type { WritablePlace } from "../places/place.ts";
 import type { Accounts } from "./accounts.ts";
 import { Connection, type TlsIdentity } from "./connection.ts";
 import { StagingBudget } from "./incoming_files.ts";
+import { MemoryWatch, OWN_MEMORY } from "./memory_watch.ts";
 import { Session } from "./session.ts";
 import type { ServerSettings, SharedState } from "./settings.ts";
 import { networkOf, SignInGate } from "./sign_in_gate.ts";
@@ -104,6 +105,7 @@ class Sessions {
       place,
       accounts,
       log,
+      memory: new MemoryWatch(OWN_MEMORY),
       gate: new SignInGate({ now: () => performance.now(), sleep: options.sleep ?? Bun.sleep }),
       budgetOf: (account) => this.#budgetOf(account),
       isStopping: () => this.#isStopping,

@@ -96,6 +96,7 @@ export class Session {
       this.#isOver = true;
       return;
     }
+    this.#shared.memory.took(got.length);
     for (const event of this.#reader.feed(got)) {
       await this.#take(event);
       if (this.#isOver) break;

@@ -6,6 +6,7 @@ import type { Accounts } from "./accounts.ts";
 import type { Patience, TlsIdentity } from "./connection.ts";
 import type { HasRoom } from "./free_space.ts";
 import type { StagingBudget } from "./incoming_files.ts";
+import type { MemoryWatch } from "./memory_watch.ts";
 import type { SignInGate } from "./sign_in_gate.ts";
 
 export interface ServerSettings {
@@ -32,6 +33,7 @@ export interface SharedState {
   readonly accounts: () => Accounts;
   readonly gate: SignInGate;
   readonly log: Log;
+  readonly memory: MemoryWatch;
   /** What all sessions of an account may have staged together. */
   readonly budgetOf: (account: string) => StagingBudget;
   /** True once the server is stopping: sessions end between two commands. */

@@ -1,5 +1,5 @@
 /**
- * Slows down whoever guesses passwords. Two checks run at a time (argon2id takes 64 MB each); after a
+ * Slows down whoever guesses passwords. Two checks run at a time (argon2id takes 19 MiB each); after a
  * failure an address waits, twice as long after each further one. IPv6 addresses count by their /64.
  */
 

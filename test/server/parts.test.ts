@@ -16,7 +16,9 @@ import {
   writeAccounts,
 } from "../../src/server/accounts.ts";
 import { AccountsFile } from "../../src/server/accounts_file.ts";
+import { NOBODYS_HASH } from "../../src/server/authenticate.ts";
 import { IncomingFiles, StagingBudget } from "../../src/server/incoming_files.ts";
+import { MemoryWatch } from "../../src/server/memory_watch.ts";
 import { networkOf, SignInGate } from "../../src/server/sign_in_gate.ts";
 import { inheritedSockets, notifyManager } from "../../src/server/systemd.ts";
 import { tempDir } from "../support/temp_dir.ts";
@@ -31,6 +33,7 @@ describe("users file", () => {
     expect(readFileSync(path, "utf8")).not.toContain("a password");
     expect(printAccounts(readAccounts(path))).toBe(printAccounts(accounts));
     expect(await Bun.password.verify("a password", account.argon2id)).toBe(true);
+    expect(account.argon2id).toStartWith(NOBODYS_HASH.slice(0, NOBODYS_HASH.lastIndexOf("=") + 2));
   });
 
   test("is refused if everybody may read it, is missing, or is malformed", () => {
@@ -282,5 +285,44 @@ describe("IncomingFiles", () => {
     files.abort();
     files.abort();
     expect(calls).toEqual(["stage g6", "abort"]);
+  });
+});
+
+describe("MemoryWatch", () => {
+  const MIB = 1024 * 1024;
+  /** A process that grows by what it takes, and frees all but `keptBytes`. */
+  function growing(keptBytes: number) {
+    const state = { resident: keptBytes, collections: 0, peak: 0 };
+    const watch = new MemoryWatch({
+      resident: () => state.resident,
+      collect: () => {
+        state.collections++;
+        state.resident = keptBytes;
+      },
+    });
+    const take = (bytes: number) => {
+      for (let at = 0; at < bytes; at += MIB / 16) {
+        state.resident += MIB / 16;
+        state.peak = Math.max(state.peak, state.resident);
+        watch.took(MIB / 16);
+      }
+    };
+    return { state, take };
+  }
+
+  test("leaves a small server alone and keeps a busy one small", () => {
+    const { state, take } = growing(80 * MIB);
+    take(60 * MIB);
+    expect(state.collections).toBe(0);
+    take(1000 * MIB);
+    expect(state.collections).toBeGreaterThan(10);
+    expect(state.peak).toBeLessThan(150 * MIB);
+  });
+
+  test("collects seldom where nearly all is in use", () => {
+    const { state, take } = growing(300 * MIB);
+    take(1000 * MIB);
+    expect(state.collections).toBeGreaterThan(10);
+    expect(state.collections).toBeLessThan(70);
   });
 });

@@ -1,0 +1,48 @@
+/**
+ * Keeps the server small while many clients send. What came off the network is garbage at once; the runtime's collector goes by
+ * the memory of the whole machine and would let it pile up. One client alone does not come near the bound.
+ */
+
+/** Below this the collector is left to itself. */
+const CALM_BYTES = 144 * 1024 * 1024;
+/** After a collection that freed little, it takes this much more for the next. */
+const STEP_BYTES = 16 * 1024 * 1024;
+/** Bytes that are received between two looks. */
+const LOOK_EVERY_BYTES = 4 * 1024 * 1024;
+
+export interface MemoryProbe {
+  /** Resident bytes of the process. */
+  readonly resident: () => number;
+  readonly collect: () => void;
+}
+
+/** Of this process. */
+export const OWN_MEMORY: MemoryProbe = {
+  resident: () => process.memoryUsage.rss(),
+  collect: () => Bun.gc(true),
+};
+
+export class MemoryWatch {
+  readonly #probe: MemoryProbe;
+  #unseenBytes = 0;
+  #boundBytes = CALM_BYTES;
+
+  constructor(probe: MemoryProbe) {
+    this.#probe = probe;
+  }
+
+  /** Bytes have been received. */
+  took(bytes: number): void {
+    this.#unseenBytes += bytes;
+    if (this.#unseenBytes < LOOK_EVERY_BYTES) return;
+    this.#unseenBytes = 0;
+    const resident = this.#probe.resident();
+    if (resident <= this.#boundBytes) {
+      this.#boundBytes = Math.max(CALM_BYTES, Math.min(this.#boundBytes, resident + STEP_BYTES));
+      return;
+    }
+    this.#probe.collect();
+    // What is left is in use: collecting again and again would not help.
+    this.#boundBytes = Math.max(CALM_BYTES, this.#probe.resident() + STEP_BYTES);
+  }
+}
