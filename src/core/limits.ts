@@ -13,6 +13,8 @@ export interface Limits {
   readonly messageHeaderBytes: number;
   /** Bytes of one dlist line that are held at once, values counted with 64 each; files are not held. */
   readonly lineBytes: number;
+  /** Bytes that the unfinished commands of all sessions of a server hold in memory together, roughly. */
+  readonly heldBytes: number;
   /** Nesting of dlist lists. */
   readonly nesting: number;
   /** Items of one dlist list. */
@@ -64,6 +66,7 @@ export const DEFAULT_LIMITS: Limits = {
   messageBytes: 0xffff_ffff,
   messageHeaderBytes: 256 * 1024,
   lineBytes: 256 * 1024 * 1024,
+  heldBytes: 1024 * 1024 * 1024,
   nesting: 32,
   listItems: 16 * 1024 * 1024,
   headerFileBytes: 16 * 1024 * 1024,

@@ -2,44 +2,18 @@
  * The files of `APPLY MESSAGE`, from the wire into the staging of a place as they come. Whatever goes wrong, every byte
  * that was announced is taken, and the answer comes with the end of the command.
  */
-import { assert } from "../core/assert.ts";
 import type { FileStartEvent } from "../formats/dlist/parser.ts";
 import type { ReaderEvent } from "../formats/dlist/reader.ts";
 import { type Outcome, type Refusal, refused } from "../model/outcome.ts";
 import type { MessageWriter, PlaceSession } from "../places/place.ts";
+import type { ByteBudget } from "./byte_budget.ts";
 import type { HasRoom } from "./free_space.ts";
 
 export type FileEvent = Extract<ReaderEvent, { kind: "fileStart" | "fileData" | "fileEnd" }>;
 
-/** Bytes that may lie staged: one for a session, one for all sessions of an account. */
-export class StagingBudget {
-  readonly #limitBytes: number;
-  #usedBytes = 0;
-
-  constructor(limitBytes: number) {
-    this.#limitBytes = limitBytes;
-  }
-
-  get usedBytes(): number {
-    return this.#usedBytes;
-  }
-
-  /** False, and nothing taken, if it would be too much. */
-  take(bytes: number): boolean {
-    if (this.#usedBytes + bytes > this.#limitBytes) return false;
-    this.#usedBytes += bytes;
-    return true;
-  }
-
-  give(bytes: number): void {
-    this.#usedBytes -= bytes;
-    assert(this.#usedBytes >= 0, "no more staging is given back than was taken");
-  }
-}
-
 export class IncomingFiles {
   readonly #session: PlaceSession;
-  readonly #budgets: readonly StagingBudget[];
+  readonly #budgets: readonly ByteBudget[];
   readonly #hasRoom: HasRoom;
   #takenBytes = 0;
   #writer: MessageWriter | undefined;
@@ -47,7 +21,7 @@ export class IncomingFiles {
 
   constructor(
     session: PlaceSession,
-    bounds: { readonly budgets: readonly StagingBudget[]; readonly hasRoom: HasRoom },
+    bounds: { readonly budgets: readonly ByteBudget[]; readonly hasRoom: HasRoom },
   ) {
     this.#session = session;
     this.#budgets = bounds.budgets;
@@ -110,7 +84,7 @@ export class IncomingFiles {
   }
 
   #pay(bytes: number): boolean {
-    const paid: StagingBudget[] = [];
+    const paid: ByteBudget[] = [];
     for (const budget of this.#budgets) {
       if (!budget.take(bytes)) {
         for (const one of paid) one.give(bytes);

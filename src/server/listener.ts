@@ -8,8 +8,8 @@ import { AppError, errnoOf } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
 import type { WritablePlace } from "../places/place.ts";
 import type { Accounts } from "./accounts.ts";
+import { ByteBudget } from "./byte_budget.ts";
 import { Connection, type TlsIdentity } from "./connection.ts";
-import { StagingBudget } from "./incoming_files.ts";
 import { MemoryWatch, OWN_MEMORY } from "./memory_watch.ts";
 import { Session } from "./session.ts";
 import type { ServerSettings, SharedState } from "./settings.ts";
@@ -36,6 +36,8 @@ export interface RunningServer {
   readonly addresses: readonly string[];
   /** Sessions open now. */
   sessionCount(): number;
+  /** Bytes that unfinished commands of all sessions hold in memory now, roughly. */
+  heldBytes(): number;
   /** Ends when every session has; those that take longer than `graceMs` are cut off. */
   stop(graceMs: number): Promise<void>;
 }
@@ -53,6 +55,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   return {
     addresses: servers.map(addressOf),
     sessionCount: () => sessions.count,
+    heldBytes: () => sessions.heldBytes,
     stop: async (graceMs) => {
       for (const server of servers) server.close();
       await sessions.stop(graceMs);
@@ -94,7 +97,7 @@ class Sessions {
   readonly #shared: SharedState;
   readonly #running = new Map<Connection, Promise<void>>();
   readonly #ofNetwork = new Map<string, number>();
-  readonly #budgets = new Map<string, StagingBudget>();
+  readonly #budgets = new Map<string, ByteBudget>();
   #isStopping = false;
 
   constructor(options: ServerOptions) {
@@ -106,6 +109,7 @@ class Sessions {
       accounts,
       log,
       memory: new MemoryWatch(OWN_MEMORY),
+      held: new ByteBudget(settings.limits.heldBytes),
       gate: new SignInGate({ now: () => performance.now(), sleep: options.sleep ?? Bun.sleep }),
       budgetOf: (account) => this.#budgetOf(account),
       isStopping: () => this.#isStopping,
@@ -114,6 +118,10 @@ class Sessions {
 
   get count(): number {
     return this.#running.size;
+  }
+
+  get heldBytes(): number {
+    return this.#shared.held.usedBytes;
   }
 
   /** `tls`: it begins before the banner. */
@@ -162,10 +170,10 @@ class Sessions {
     else this.#ofNetwork.delete(network);
   }
 
-  #budgetOf(account: string): StagingBudget {
+  #budgetOf(account: string): ByteBudget {
     const known = this.#budgets.get(account);
     if (known !== undefined) return known;
-    const budget = new StagingBudget(this.#options.settings.limits.accountStagingBytes);
+    const budget = new ByteBudget(this.#options.settings.limits.accountStagingBytes);
     this.#budgets.set(account, budget);
     return budget;
   }

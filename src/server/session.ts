@@ -11,10 +11,12 @@ import {
   type LineEvent,
   type ReaderEvent,
 } from "../formats/dlist/reader.ts";
+import { refused } from "../model/outcome.ts";
 import type { Account } from "./accounts.ts";
 import { type Mechanism, signIn } from "./authenticate.ts";
 import type { Connection } from "./connection.ts";
 import { SIEVE_MAILBOX } from "./context.ts";
+import { statusOf } from "./replies.ts";
 import type { SharedState } from "./settings.ts";
 import { BrokenAnswer, SignedInSession } from "./signed_in.ts";
 
@@ -23,6 +25,10 @@ const STRANGERS_COMMANDS = 20;
 const STRANGERS_BYTES = 64 * 1024;
 /** Senseless commands in a row, after which a client is beyond help. */
 const SENSELESS_COMMANDS = 100;
+
+/** What a session holds is counted in steps of this. */
+const PAY_BYTES = 64 * 1024;
+const NO_ROOM = "room in memory";
 
 const DLIST_VERBS: ReadonlySet<string> = new Set(["GET", "APPLY", "RESTORE"]);
 const STREAMED: ReadonlySet<string> = new Set(["RECORD"]);
@@ -41,6 +47,9 @@ export class Session {
   #commands = 0;
   readonly #signInUntil: number;
   #senseless = 0;
+  /** Of what all sessions may hold, by this one. */
+  #paidBytes = 0;
+  #hasNoRoom = false;
 
   constructor(connection: Connection, shared: SharedState) {
     this.#connection = connection;
@@ -69,6 +78,7 @@ export class Session {
     } catch (error) {
       this.#logFailure(error);
     }
+    this.#shared.held.give(this.#paidBytes);
     try {
       await this.#signedIn?.close();
       await this.#connection.close();
@@ -100,10 +110,37 @@ export class Session {
     for (const event of this.#reader.feed(got)) {
       await this.#take(event);
       if (this.#isOver) break;
+      this.#pay();
       // However many commands a client sends at once, it gets the next answer when it has taken this one.
       if (this.#connection.isStalled) await this.#connection.flush();
     }
+    this.#pay();
     await this.#connection.flush();
+  }
+
+  /**
+   * Pays for what an unfinished command holds, out of what all sessions share. Where that is used up the command is
+   * given up: to wait for the others would be to wait for each other.
+   */
+  #pay(): void {
+    const { held } = this.#shared;
+    const bytes = this.#reader.heldBytes + (this.#signedIn?.heldBytes ?? 0);
+    const more = bytes - this.#paidBytes;
+    if (bytes > 0 && Math.abs(more) < PAY_BYTES) return;
+    if (more > 0 && !held.take(more)) {
+      this.#giveUp();
+      return;
+    }
+    if (more < 0) held.give(-more);
+    this.#paidBytes = bytes;
+  }
+
+  #giveUp(): void {
+    if (!this.#reader.giveUp(NO_ROOM)) return;
+    this.#hasNoRoom = true;
+    this.#signedIn?.dropLine();
+    this.#shared.held.give(this.#paidBytes);
+    this.#paidBytes = 0;
   }
 
   #end(lastLine: string): void {
@@ -150,6 +187,8 @@ export class Session {
 
   async #takeLine(line: LineEvent): Promise<void> {
     this.#commands++;
+    const hadNoRoom = this.#hasNoRoom;
+    this.#hasNoRoom = false;
     const isStranger = this.#signedIn === undefined;
     if (isStranger && this.#commands > STRANGERS_COMMANDS) {
       return this.#end("* Fatal error: too many commands before authentication");
@@ -157,6 +196,10 @@ export class Session {
     const verb = verbOf(line.words);
     if (line.kind === "text") return this.#command(verb, line);
     if (this.#signedIn === undefined) return this.#reply("NO Please authenticate first");
+    if (hadNoRoom) {
+      this.#log.write("warning", "No room in memory for a command", { command: verb });
+      return this.#reply(statusOf(refused("busy", NO_ROOM), { for24: false }));
+    }
     if (line.kind === "malformed") {
       this.#signedIn.dropLine();
       this.#log.write("warning", "Cannot parse a line", { command: verb, why: line.error.message });

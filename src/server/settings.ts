@@ -3,9 +3,9 @@ import type { Limits } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
 import type { WritablePlace } from "../places/place.ts";
 import type { Accounts } from "./accounts.ts";
+import type { ByteBudget } from "./byte_budget.ts";
 import type { Patience, TlsIdentity } from "./connection.ts";
 import type { HasRoom } from "./free_space.ts";
-import type { StagingBudget } from "./incoming_files.ts";
 import type { MemoryWatch } from "./memory_watch.ts";
 import type { SignInGate } from "./sign_in_gate.ts";
 
@@ -34,8 +34,10 @@ export interface SharedState {
   readonly gate: SignInGate;
   readonly log: Log;
   readonly memory: MemoryWatch;
+  /** What all sessions may hold in memory together. */
+  readonly held: ByteBudget;
   /** What all sessions of an account may have staged together. */
-  readonly budgetOf: (account: string) => StagingBudget;
+  readonly budgetOf: (account: string) => ByteBudget;
   /** True once the server is stopping: sessions end between two commands. */
   readonly isStopping: () => boolean;
 }

@@ -20,10 +20,11 @@ import type { MailRecord } from "../model/record.ts";
 import type { PlaceSession } from "../places/place.ts";
 import type { Account } from "./accounts.ts";
 import { runApply } from "./apply_command.ts";
+import { ByteBudget } from "./byte_budget.ts";
 import type { Connection } from "./connection.ts";
 import type { CommandContext, PutBytes } from "./context.ts";
 import { runGet } from "./get_command.ts";
-import { IncomingFiles, StagingBudget } from "./incoming_files.ts";
+import { IncomingFiles } from "./incoming_files.ts";
 import { CRLF, factsOf, levelOf, type Request, statusOf } from "./replies.ts";
 import { scopeOf } from "./scope.ts";
 import type { SharedState } from "./settings.ts";
@@ -38,6 +39,10 @@ export interface SignedInOptions {
 
 /** What comes out of a line before it has ended. */
 type PartEvent = Extract<ReaderEvent, { kind: "item" | "fileStart" | "fileData" | "fileEnd" }>;
+
+/** What a record takes without flags and annotations, and a string beside its characters. */
+const RECORD_BYTES = 400;
+const STRING_BYTES = 40;
 
 const STAR = utf8("* ");
 const PROTOCOL_ERROR = "NO IMAP_PROTOCOL_ERROR Protocol error";
@@ -54,6 +59,7 @@ export class SignedInSession {
   readonly #context: CommandContext;
   #takesFiles = false;
   #records: MailRecord[] = [];
+  #recordBytes = 0;
   #recordError: FieldError | undefined;
   /** A client of 2.4: it sends the one checksum and none of what came later. */
   #is24 = false;
@@ -63,7 +69,7 @@ export class SignedInSession {
     this.#options = options;
     this.#log = log;
     const { limits, hasRoom } = shared.settings;
-    const own = new StagingBudget(limits.stagingBytes);
+    const own = new ByteBudget(limits.stagingBytes);
     const budgets = [own, shared.budgetOf(account.name)];
     this.#files = new IncomingFiles(session, { budgets, hasRoom });
     this.#context = {
@@ -76,6 +82,11 @@ export class SignedInSession {
       send: (answer) => this.#sendLine(printAnswer(answer)),
       sendPieces: (write) => this.#sendPieces(write),
     };
+  }
+
+  /** Bytes that the records of the line that is being read keep in memory, roughly. */
+  get heldBytes(): number {
+    return this.#recordBytes;
   }
 
   /** Takes a part of the line that is being read; `verb` is the line's, in capitals. */
@@ -196,16 +207,20 @@ export class SignedInSession {
       if (this.#records.length >= this.#options.shared.settings.limits.applyRecords) {
         throw new FieldError("RECORD", "fewer records");
       }
-      this.#records.push(parseRecord(event.value));
+      const record = ownBytes(parseRecord(event.value));
+      this.#records.push(record);
+      this.#recordBytes += weightOf(record);
     } catch (error) {
       if (!(error instanceof FieldError)) throw error;
       this.#recordError = error;
       this.#records = [];
+      this.#recordBytes = 0;
     }
   }
 
   #forgetParts(): void {
     this.#records = [];
+    this.#recordBytes = 0;
     this.#recordError = undefined;
     this.#takesFiles = false;
   }
@@ -244,6 +259,26 @@ function parseRequest(
   const parse = verb === "RESTORE" ? parseRestore : parseApply;
   const command = parse(name, value, { records });
   return command && { verb: "APPLY", command };
+}
+
+/** The record with annotations that do not keep the chunk in which they came. */
+function ownBytes(record: MailRecord): MailRecord {
+  const { annotations } = record;
+  if (annotations.length === 0) return record;
+  return {
+    ...record,
+    annotations: annotations.map((one) => ({ ...one, value: one.value.slice() })),
+  };
+}
+
+/** Bytes that a record takes in memory, roughly. */
+function weightOf({ flags, annotations }: MailRecord): number {
+  let bytes = RECORD_BYTES;
+  for (const flag of flags) bytes += STRING_BYTES + flag.length;
+  for (const { entry, userid, value } of annotations) {
+    bytes += 4 * STRING_BYTES + entry.length + (userid?.length ?? 0) + value.length;
+  }
+  return bytes;
 }
 
 /** 2.4 sends the one checksum and none of the keys that 2.5 brought (sync-protocol.md 6). */

@@ -17,7 +17,8 @@ import {
 } from "../../src/server/accounts.ts";
 import { AccountsFile } from "../../src/server/accounts_file.ts";
 import { NOBODYS_HASH } from "../../src/server/authenticate.ts";
-import { IncomingFiles, StagingBudget } from "../../src/server/incoming_files.ts";
+import { ByteBudget } from "../../src/server/byte_budget.ts";
+import { IncomingFiles } from "../../src/server/incoming_files.ts";
 import { MemoryWatch } from "../../src/server/memory_watch.ts";
 import { networkOf, SignInGate } from "../../src/server/sign_in_gate.ts";
 import { inheritedSockets, notifyManager } from "../../src/server/systemd.ts";
@@ -257,7 +258,7 @@ describe("IncomingFiles", () => {
 
   test("refuses what is over budget and goes on with what fits", async () => {
     const { calls, session } = noting();
-    const [own, shared] = [new StagingBudget(10), new StagingBudget(100)];
+    const [own, shared] = [new ByteBudget(10), new ByteBudget(100)];
     const files = new IncomingFiles(session, { budgets: [own, shared], hasRoom });
     for (const size of [6, 5, 4]) {
       files.take(start(size));
@@ -273,7 +274,7 @@ describe("IncomingFiles", () => {
   });
 
   test("gives back what another budget had no room for", () => {
-    const [own, shared] = [new StagingBudget(10), new StagingBudget(3)];
+    const [own, shared] = [new ByteBudget(10), new ByteBudget(3)];
     new IncomingFiles(noting().session, { budgets: [own, shared], hasRoom }).take(start(5));
     expect([own.usedBytes, shared.usedBytes]).toEqual([0, 0]);
   });

@@ -10,7 +10,8 @@ import { FormatError } from "../../core/errors.ts";
 import { DEFAULT_LIMITS, type Limits } from "../../core/limits.ts";
 import { parseAcl, printAcl } from "../../model/acl.ts";
 import { latin1Of } from "../dlist/access.ts";
-import { DlistError, DlistParser } from "../dlist/parser.ts";
+import { DlistError } from "../dlist/dlist_error.ts";
+import { DlistParser } from "../dlist/parser.ts";
 import { printValue } from "../dlist/print.ts";
 import { type DlistEntry, type DlistKvlist, type DlistValue, dlistLatin1 } from "../dlist/value.ts";
 

@@ -1,6 +1,7 @@
 /** Parses dlist from bytes in memory: cyrus.header, mailboxes.db, one line of a dump or of a capture. */
 import { DEFAULT_LIMITS } from "../../core/limits.ts";
-import { DlistError, type DlistLimits, DlistParser, type ParserOptions } from "./parser.ts";
+import { DlistError } from "./dlist_error.ts";
+import { type DlistLimits, DlistParser, type ParserOptions } from "./parser.ts";
 import type { DlistEntry, DlistValue } from "./value.ts";
 
 export interface ParseOptions {

@@ -7,9 +7,9 @@
  */
 import { assert } from "../../core/assert.ts";
 import { concat, latin1 } from "../../core/bytes.ts";
-import { FormatError } from "../../core/errors.ts";
 import type { Limits } from "../../core/limits.ts";
 import { type Guid, isGuid } from "../../model/guid.ts";
+import { DlistError } from "./dlist_error.ts";
 import { type DlistEntry, type DlistValue, NIL } from "./value.ts";
 
 export type DlistLimits = Pick<
@@ -53,20 +53,6 @@ export interface FileStartEvent {
   readonly partition: string;
   readonly guid: Guid;
   readonly size: number;
-}
-
-/** A syntax error or a limit passed, and what must be eaten to stay in step with the sender. */
-export class DlistError extends FormatError {
-  /** Bytes of a literal that follow and that nobody will read. */
-  readonly skip: number;
-  /** True when the line has ended with what was wrong. */
-  readonly lineEnded: boolean;
-
-  constructor(offset: number, expected: string, rest: { skip?: number; lineEnded?: boolean } = {}) {
-    super(offset, expected);
-    this.skip = rest.skip ?? 0;
-    this.lineEnded = rest.lineEnded ?? false;
-  }
 }
 
 type State =
@@ -128,6 +114,8 @@ export class DlistParser {
   #pieceBytes = 0;
   #remaining = 0;
   #held = 0;
+  /** Something was handed out: what comes after it must not keep its chunk, which may be large. */
+  #hasStreamed = false;
   #file: FileStartEvent | undefined;
   #name = "";
 
@@ -141,6 +129,21 @@ export class DlistParser {
   /** Bytes taken since the start of this value. */
   get offset(): number {
     return this.#base + this.at;
+  }
+
+  /** Bytes that this value keeps in memory, roughly. */
+  get heldBytes(): number {
+    return this.#held + this.#pieceBytes;
+  }
+
+  /** True while the size of a literal or file is being read: whoever stops here cannot know it. */
+  get isInHead(): boolean {
+    return this.#state === "literalHead" || this.#state === "fileHead";
+  }
+
+  /** Bytes of the literal or file that is being read and have not come. */
+  get bodyLeft(): number {
+    return this.#remaining;
   }
 
   /**
@@ -206,11 +209,14 @@ export class DlistParser {
   /** Moves to the next byte that is not white space; returns it, or -1 at the end of the chunk. */
   #skipSpace(): number {
     const chunk = this.#chunk;
+    const from = this.at;
     for (; this.at < chunk.length; this.at++) {
       const byte = chunk[this.at] ?? 0;
-      if (byte !== SPACE && (byte < 9 || byte > CR)) return byte;
+      if (byte !== SPACE && (byte < 9 || byte > CR)) break;
     }
-    return -1;
+    // Values keep the chunk that they stand in, and what stands between them.
+    if (this.at - from > 1) this.#hold(this.at - from);
+    return this.at < chunk.length ? (chunk[this.at] ?? 0) : -1;
   }
 
   #beforeValue(): ParserEvent | undefined {
@@ -304,6 +310,7 @@ export class DlistParser {
       return undefined;
     }
     this.#held = 0;
+    this.#hasStreamed = true;
     return { kind: "item", name: this.#name, key: frame.streamKey, value };
   }
 
@@ -320,7 +327,10 @@ export class DlistParser {
   }
 
   #token(from: number, to: number, limit: number): Uint8Array {
-    if (this.#pieces.length === 0 && to - from <= limit) return this.#chunk.subarray(from, to);
+    if (this.#pieces.length === 0 && to - from <= limit) {
+      const bytes = this.#chunk.subarray(from, to);
+      return this.#hasStreamed && this.#frames.length <= 1 ? bytes.slice() : bytes;
+    }
     this.#keep(from, to, limit);
     const whole = concat(this.#pieces);
     this.#pieces = [];
@@ -436,6 +446,8 @@ export class DlistParser {
     const name = this.#name;
     this.#file = { kind: "fileStart", name, partition: unquote(partition), guid, size };
     this.#state = "file";
+    this.#hold(head.length);
+    this.#hasStreamed = true;
     if (this.#options.streamFiles === true) return this.#file;
     this.#checkHeldBody();
     return undefined;

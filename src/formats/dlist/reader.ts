@@ -9,7 +9,8 @@
  */
 import { concat, latin1 } from "../../core/bytes.ts";
 import { FormatError } from "../../core/errors.ts";
-import { DlistError, type DlistLimits, DlistParser, type ParserEvent } from "./parser.ts";
+import { DlistError } from "./dlist_error.ts";
+import { type DlistLimits, DlistParser, type ParserEvent } from "./parser.ts";
 import type { DlistValue } from "./value.ts";
 
 /**
@@ -110,6 +111,27 @@ export class DlistReader {
       }
       yield event;
     }
+  }
+
+  /** Bytes that the line that is being read keeps in memory, roughly. */
+  get heldBytes(): number {
+    return this.#lineBytes + (this.#parser?.heldBytes ?? 0);
+  }
+
+  /**
+   * Gives up the line that is being read: what is left of it is eaten, and it is reported as malformed. Where that
+   * is not possible just now (between two lines, or within the size of a literal) it is false, and nothing is done.
+   */
+  giveUp(why: string): boolean {
+    const parser = this.#parser;
+    if (this.#state === "value" && parser !== undefined && !parser.isInHead) {
+      this.#fail(new DlistError(parser.offset, why, { skip: parser.bodyLeft }));
+    } else if (this.#state === "text") {
+      this.#fail(new DlistError(this.#lineBytes, why));
+    } else {
+      return false;
+    }
+    return true;
   }
 
   /** What of the last chunk has not been read, and forgets it. */
@@ -258,6 +280,7 @@ export class DlistReader {
     this.#result = { kind: "malformed", words: this.#words, error };
     // What is eaten need not be kept, however long it takes to its end.
     this.#line = [];
+    this.#lineBytes = 0;
     this.#parser = undefined;
     this.#tail = "";
     this.#skip = error.skip;

@@ -238,6 +238,28 @@ describe("DlistReader", () => {
       expect(read(cut(bytes, [1]))).toEqual(whole);
     });
   });
+
+  test("giveUp() leaves the reader in step, wherever in a line it comes", () => {
+    const line = `APPLY SOME (%{p ${GUID} 7}\r\nab)\r\n{3 {4+}\r\na)\r\n b "q (" \\Flag %(A {2}\r\n\r\nB ()))\r\n`;
+    const bytes = fromLatin1(`${line}NOOP\r\n`);
+    let given = 0;
+    for (let at = 1; at < bytes.length; at++) {
+      const reader = new DlistReader({
+        limits,
+        expect: (words) => (words.length === 0 ? "word" : words[0] === "APPLY" ? "line" : "text"),
+        streamItemsOf: new Set(),
+      });
+      const events = [...reader.feed(bytes.slice(0, at))];
+      const isGiven = reader.giveUp("room");
+      if (isGiven) expect(reader.heldBytes).toBe(0);
+      events.push(...reader.feed(bytes.slice(at)));
+      const lines = events.filter(({ kind }) => /text|dlist|malformed/.test(kind));
+      expect(lines.map(({ kind }) => kind)).toEqual([isGiven ? "malformed" : "dlist", "text"]);
+      if (isGiven) given++;
+    }
+    // All but the words of the commands, the sizes and the line's end.
+    expect(given).toBeGreaterThan(line.length - 90);
+  });
 });
 
 /** `bytes` in pieces of `sizes`, over and over. */
