@@ -162,7 +162,7 @@ export interface ReserveRequest {
 }
 
 export interface ApplyOptions {
-  /** FORCE: what is there may be newer than what is sent and is overwritten all the same. */
+  /** FORCE: the mailbox that is there may be ahead of what is sent, or be another one with mail. */
   readonly force?: boolean;
 }
 

@@ -440,6 +440,36 @@ describe("checklist, the other APPLYs", () => {
     next.close();
   });
 
+  test("29: under FORCE a mailbox may be ahead here or be another one; nothing else is let pass", async () => {
+    const forcing = await Csync.signedIn(server.port);
+    await forcing.command("APPLY FORCE %()");
+    const given = async (name: string, fields: Fields, records: readonly string[] = []) => {
+      await filled(name);
+      return (await forcing.command(apply(name, fields, records))).status;
+    };
+    for (const [number, fields] of [
+      { LAST_UID: 0 },
+      { UIDVALIDITY: 5 },
+      { UNIQUEID: "another", LAST_UID: 0, HIGHESTMODSEQ: 2 },
+    ].entries()) {
+      expect(await given(`user.p29f${number}`, fields)).toBe("OK success");
+    }
+    const changed = "NO IMAP_SYNC_CHANGED Changed since last sync";
+    const lower = record({ MODSEQ: 3, FLAGS: "(\\Seen $Label1)" });
+    const refused: [string, string, Fields, string[]?][] = [
+      ["user.p29a", changed, { HIGHESTMODSEQ: 5, SINCE_MODSEQ: 3 }],
+      ["user.p29b", changed, { HIGHESTMODSEQ: 5, SINCE_MODSEQ: 4, SINCE_CRC: 42 }],
+      ["user.p29c", CHECKSUM, { HIGHESTMODSEQ: 3, SYNC_CRC: 42 }],
+      ["user.p29d", CHECKSUM, { HIGHESTMODSEQ: 5 }, [record({ GUID: C.guid })]],
+      ["user.p29e", CHECKSUM, { HIGHESTMODSEQ: 5 }, [lower]],
+    ];
+    for (const [name, status, fields, records] of refused) {
+      expect([name, await given(name, fields, records)]).toEqual([name, status]);
+    }
+    expect((await forcing.command("NOOP")).status).toBe("OK Noop completed");
+    forcing.close();
+  });
+
   test("a client of 2.4 is told of a mismatch in its own word", async () => {
     await filled("user.p24c");
     const old = await Csync.signedIn(server.port);

@@ -36,7 +36,7 @@ export interface MailboxUpdate {
   /** Ascending by UID. */
   readonly records: readonly MailRecord[];
   readonly since?: Since;
-  /** Take it although ours is ahead in something. */
+  /** Take it although ours is ahead in something, or is another mailbox. */
   readonly force?: boolean;
 }
 
@@ -68,7 +68,10 @@ function applyFull(update: MailboxUpdate, context: ApplyContext, transaction: Tr
   const row = findRow(update.state, transaction);
   const image = row === undefined ? makeImage(update, context) : openForChange(context.folder, row);
   if (row !== undefined) useKeptCrc(image, row);
-  if (row !== undefined && update.force !== true) requireNotAhead(update, image, row);
+  if (row !== undefined) {
+    requireSince(update, image);
+    if (update.force !== true) requireNotAhead(update, image, row);
+  }
   const planned = planRecords(update, image, context);
   const messages = writeRecords(update, planned, { image, context });
   setMailbox(update, image);
@@ -194,19 +197,21 @@ function makeImage(update: MailboxUpdate, context: ApplyContext): MailboxImage {
   );
 }
 
-/** Steps 5 and 7: what the peer believes of ours must hold, and ours must not be ahead. */
-function requireNotAhead(update: MailboxUpdate, image: MailboxImage, row: MailboxRow): void {
+/** Step 5: what the peer believes of ours must hold, under FORCE too. */
+function requireSince({ state, since }: MailboxUpdate, image: MailboxImage): void {
+  if (since === undefined || since.modseq === 0n) return;
   const { header } = image.index;
-  const { state, since } = update;
-  if (since !== undefined && since.modseq !== 0n) {
-    const { modseq, crc = 0, crcAnnot = 0 } = since;
-    const holds =
-      modseq === header.highestmodseq &&
-      (crc === 0 || header.syncCrc === 0 || crc === header.syncCrc) &&
-      (crcAnnot === 0 || image.fittingVariant(crcAnnot) !== undefined);
-    if (!holds)
-      throw refusal("changed", `Mailbox ${state.name} has changed since modseq ${modseq}`);
-  }
+  const { modseq, crc = 0, crcAnnot = 0 } = since;
+  const holds =
+    modseq === header.highestmodseq &&
+    (crc === 0 || header.syncCrc === 0 || crc === header.syncCrc) &&
+    (crcAnnot === 0 || image.fittingVariant(crcAnnot) !== undefined);
+  if (!holds) throw refusal("changed", `Mailbox ${state.name} has changed since modseq ${modseq}`);
+}
+
+/** Step 7: ours must not be ahead. */
+function requireNotAhead({ state }: MailboxUpdate, image: MailboxImage, row: MailboxRow): void {
+  const { header } = image.index;
   const { xconvmodseq } = state;
   const ours = row.details.xconvmodseq ?? 0n;
   const ahead = [
@@ -271,7 +276,8 @@ function mayUpdate(
   const where = `Mailbox ${update.state.name}: UID ${record.uid}`;
   if (ours.guid !== record.guid)
     throw refusal("checksum", `${where} is ${ours.guid}, not ${record.guid}`);
-  if (ours.modseq > record.modseq && update.force !== true) {
+  // Under FORCE too, where Cyrus dies of it: no message's modseq may ever go back.
+  if (ours.modseq > record.modseq) {
     throw refusal("checksum", `${where} has modseq ${ours.modseq}, over ${record.modseq}`);
   }
   if (gone) throw refusal("checksum", `${where} is expunged here`);
