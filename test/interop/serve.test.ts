@@ -272,7 +272,21 @@ describe.skipIf(!hasLab)("the conflict ladder of a real sync_client", () => {
   });
 });
 
-describe.skipIf(!hasLab)("what kills a real sync_server 3.6.1", () => {
+describe.skipIf(!hasLab)("a real sync_server 3.6.1 beside bobbin serve", () => {
+  let lab: Lab;
+  let server: TestServer;
+
+  beforeAll(async () => {
+    lab = await labUp();
+    server = await testServer();
+  });
+
+  afterAll(async () => {
+    await lab.down();
+    await server.stop();
+    verifyStore(server.root);
+  });
+
   const message = "Subject: x\r\n\r\nhello\r\n";
   const guid = new Bun.CryptoHasher("sha1").update(message).digest("hex");
   const mailbox = (change: string) =>
@@ -289,9 +303,7 @@ describe.skipIf(!hasLab)("what kills a real sync_server 3.6.1", () => {
     ["a mailbox type of tomorrow", mailbox("MBOXTYPE q"), /^NO /],
   ];
 
-  test("leaves bobbin serve alive and in step", async () => {
-    const lab = await labUp();
-    const server = await testServer();
+  test("what kills Cyrus leaves bobbin serve alive and in step", async () => {
     for (const [what, line, status] of INPUTS) {
       const victim = await Csync.signedIn(lab.syncPort);
       const { status: last } = await victim.command(line);
@@ -305,9 +317,57 @@ describe.skipIf(!hasLab)("what kills a real sync_server 3.6.1", () => {
       expect((await client.command("NOOP")).status).toBe("OK Noop completed");
       client.close();
     }
-    await lab.down();
-    await server.stop();
-    verifyStore(server.root);
+  });
+
+  interface Forced {
+    readonly fields?: Readonly<Record<string, string | number>>;
+    readonly record?: Readonly<Record<string, string | number>>;
+  }
+
+  /** What is sent to a mailbox of modseq 20 and last UID 3 that has a message of modseq 5. */
+  const FORCED: readonly Forced[] = [
+    ...[{ SINCE_MODSEQ: 7 }, { SINCE_MODSEQ: 20, SINCE_CRC: 42 }].map((fields) => ({ fields })),
+    ...[{ SINCE_MODSEQ: 20, SINCE_CRC_ANNOT: 42 }, { SYNC_CRC: 42 }].map((fields) => ({ fields })),
+    ...[{ HIGHESTMODSEQ: 10 }, { LAST_UID: 1 }, { UIDVALIDITY: 9 }].map((fields) => ({ fields })),
+    ...[{ UNIQUEID: "other" }, { MBOXTYPE: "c" }].map((fields) => ({ fields })),
+    ...[{ GUID: "a".repeat(40) }, { UID: 3 }, { MODSEQ: 21 }].map((record) => ({ record })),
+  ];
+
+  /** How each of them is answered. */
+  async function forced(port: number, isForced: boolean): Promise<string[]> {
+    const answers: string[] = [];
+    const print = (fields: object) => `%(${Object.entries(fields).flat().join(" ")})`;
+    const written = { LAST_UPDATED: 5, FLAGS: "()", INTERNALDATE: 5, SIZE: message.length };
+    const record = { UID: 1, MODSEQ: 5, ...written, GUID: guid };
+    for (const [number, { fields = {}, record: change }] of FORCED.entries()) {
+      const client = await Csync.signedIn(port);
+      const name = `user.${isForced ? "forced" : "plain"}${number}`;
+      const mailbox = {
+        ...{ UNIQUEID: `id-${name.slice(5)}`, MBOXNAME: name, SYNC_CRC: 0, SYNC_CRC_ANNOT: 0 },
+        ...{ LAST_UID: 3, HIGHESTMODSEQ: 20, RECENTUID: 0, RECENTTIME: 0, LAST_APPENDDATE: 0 },
+        ...{ POP3_LAST_LOGIN: 0, UIDVALIDITY: 1600000000, PARTITION: "default", ACL: '""' },
+        OPTIONS: '""',
+      };
+      await client.command(`APPLY MESSAGE (%{default ${guid} ${message.length}}\r\n${message})`);
+      const whole = `APPLY MAILBOX ${print({ ...mailbox, RECORD: `(${print(record)})` })}`;
+      expect((await client.command(whole)).status).toStartWith("OK ");
+      if (isForced) expect((await client.command("APPLY FORCE %()")).status).toStartWith("OK ");
+      const records = change === undefined ? "" : print({ ...record, MODSEQ: 6, ...change });
+      const sent = { ...mailbox, HIGHESTMODSEQ: 21, ...fields, RECORD: `(${records})` };
+      const { status } = await client.command(`APPLY MAILBOX ${print(sent)}`);
+      answers.push(`${JSON.stringify({ ...fields, ...change })} ${status}`);
+      client.close();
+    }
+    return answers;
+  }
+
+  test("FORCE lets pass what it lets pass in Cyrus", async () => {
+    // Not forced first: in Cyrus it lasts as long as the process.
+    for (const isForced of [false, true]) {
+      const ours = await forced(server.port, isForced);
+      expect(ours).toEqual(await forced(lab.syncPort, isForced));
+      expect(ours.filter((one) => one.includes(" OK ")).length).toBe(isForced ? 5 : 1);
+    }
   });
 });
 
