@@ -31,7 +31,7 @@ import { applyRows, dropUserRows, type RowCommand } from "./user_rows.ts";
 
 export interface ApplySession {
   readonly store: Store;
-  readonly staging: Pick<Staging, "pathOf">;
+  readonly staging: Pick<Staging, "find">;
   readonly force: boolean;
 }
 

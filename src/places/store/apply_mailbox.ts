@@ -10,6 +10,7 @@ import { NULL_GUID } from "../../model/guid.ts";
 import { isIntermediate, type MailboxState, type Since } from "../../model/mailbox.ts";
 import type { MailRecord } from "../../model/record.ts";
 import type { AnnotVariant } from "../../model/sync_crc.ts";
+import { statOf } from "./disk.ts";
 import { mailboxFolder } from "./layout.ts";
 import { MailboxImage } from "./mailbox_image.ts";
 import {
@@ -22,7 +23,7 @@ import {
   mailboxByName,
   updateMailbox,
 } from "./mailbox_rows.ts";
-import { type MessageFacts, readMessageFacts } from "./message_file.ts";
+import type { KnownMessage } from "./message_file.ts";
 import { openForChange, storedForm, useKeptCrc } from "./open_image.ts";
 import type { OwnerFolder, Transaction } from "./owner_folder.ts";
 import { admit, placeMessage } from "./pool.ts";
@@ -42,7 +43,7 @@ export interface MailboxUpdate {
 
 export interface ApplyContext {
   readonly folder: OwnerFolder;
-  readonly staging: Pick<Staging, "pathOf">;
+  readonly staging: Pick<Staging, "find">;
   /** Claims a uniqueid; the other owner's name where it is taken. */
   readonly claim: (uniqueid: string) => string | undefined;
   /** The index version of a mailbox that is made. */
@@ -230,7 +231,11 @@ function requireNotAhead({ state }: MailboxUpdate, image: MailboxImage, row: Mai
 /** What is to be done for one record of the request. */
 type PlannedRecord =
   | { readonly kind: "update"; readonly number: number; readonly record: MailRecord }
-  | { readonly kind: "append"; readonly record: MailRecord; readonly staged: string | undefined };
+  | {
+      readonly kind: "append";
+      readonly record: MailRecord;
+      readonly staged: KnownMessage | undefined;
+    };
 
 /** Step 8, the dry pass: nothing is changed until every record has been found possible. */
 function planRecords(
@@ -284,16 +289,16 @@ function mayUpdate(
   return true;
 }
 
-/** The staged file of a new record; none is needed for one that is expunged already. */
+/** The staged message of a new record; none is needed for one that is expunged already. */
 function stagedFor(
   record: MailRecord,
   update: MailboxUpdate,
   context: ApplyContext,
-): string | undefined {
+): KnownMessage | undefined {
   const where = `Mailbox ${update.state.name}: UID ${record.uid}`;
   if (record.guid === NULL_GUID) throw refusal("badParameters", `${where} has no GUID`);
   if (record.internaldate === 0) throw refusal("badParameters", `${where} has no internaldate`);
-  const staged = context.staging.pathOf(record.guid);
+  const staged = context.staging.find(record.guid);
   if (staged !== undefined || record.expunged) return staged;
   throw refusal("checksum", `${where}: message ${record.guid} was neither sent nor reserved`);
 }
@@ -315,7 +320,6 @@ function writeRecords(
   const kept = { indexVersion: image.index.table.version, owner };
   const slotOf = (name: string): number => image.flagSlot(name, context.userFlags);
   for (const name of update.state.userflags ?? []) slotOf(name);
-  const facts = new Map<string, MessageFacts>();
   const messages: Message[] = [];
   for (const step of planned) {
     const { record } = step;
@@ -325,22 +329,21 @@ function writeRecords(
       continue;
     }
     const { staged } = step;
-    const arrived = staged === undefined ? undefined : factsOf(staged, record.guid, facts);
-    image.put(newRecord(record, arrived, slotOf), annotations);
-    if (staged !== undefined) messages.push({ uid: record.uid, guid: record.guid, staged });
+    if (staged !== undefined) requireFile(staged);
+    image.put(newRecord(record, staged?.facts, slotOf), annotations);
+    if (staged === undefined) continue;
+    messages.push({ uid: record.uid, guid: record.guid, staged: staged.path });
   }
   return messages;
 }
 
-function factsOf(staged: string, guid: string, known: Map<string, MessageFacts>): MessageFacts {
-  const facts = known.get(guid) ?? readMessageFacts(staged);
-  if (facts === undefined || facts.guid !== guid) {
-    throw new AppError("io", `Cannot append message ${guid}: its staged file is gone or changed`, {
-      context: { guid },
-    });
-  }
-  known.set(guid, facts);
-  return facts;
+/** What was staged is read by nobody until a reader of the mailbox asks for it: it must be there still, and whole. */
+function requireFile({ path, facts }: KnownMessage): void {
+  if (statOf(path)?.size === facts.size) return;
+  const { guid } = facts;
+  throw new AppError("io", `Cannot append message ${guid}: its staged file is gone or changed`, {
+    context: { guid, path },
+  });
 }
 
 /** Step 10: header fields and cyrus.header. */

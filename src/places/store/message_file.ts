@@ -11,6 +11,12 @@ export interface MessageFacts {
   readonly headerSize: number;
 }
 
+/** A message file whose bytes were found to be what its facts say. */
+export interface KnownMessage {
+  readonly path: string;
+  readonly facts: MessageFacts;
+}
+
 const BLOCK_BYTES = 256 * 1024;
 const block = new Uint8Array(BLOCK_BYTES);
 

@@ -8,7 +8,7 @@ import { dirname, join } from "node:path";
 import { errnoOf } from "../../core/errors.ts";
 import { DurableBatch, diskError, makeFolder, removeFile, statOf, syncPath } from "./disk.ts";
 import { messageFile, poolPath } from "./layout.ts";
-import { readMessageFacts } from "./message_file.ts";
+import { type KnownMessage, readMessageFacts } from "./message_file.ts";
 import { LINK_REFUSED } from "./settings.ts";
 
 export interface PoolContext {
@@ -134,9 +134,9 @@ function linkFromPool(pooled: string, path: string, context: PoolContext): boole
   return tryLink(pooled, path);
 }
 
-/** The path of a message in the pool whose bytes were just found to be right, or undefined. */
-export function soundInPool(folder: string, guid: string): string | undefined {
+/** A message of the pool whose bytes were just found to be right, or undefined. */
+export function soundInPool(folder: string, guid: string): KnownMessage | undefined {
   const path = join(folder, poolPath(guid));
   const facts = readMessageFacts(path);
-  return facts?.guid === guid ? path : undefined;
+  return facts?.guid === guid ? { path, facts } : undefined;
 }

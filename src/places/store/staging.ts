@@ -9,6 +9,7 @@ import { AppError, errnoOf } from "../../core/errors.ts";
 import { isGuid } from "../../model/guid.ts";
 import { diskError, FILE_MODE, makeFolder, removeFile, statOf, writeFully } from "./disk.ts";
 import { STAGING_FOLDER } from "./layout.ts";
+import { HeaderEnd, type KnownMessage, type MessageFacts } from "./message_file.ts";
 import { LINK_REFUSED } from "./settings.ts";
 
 /** Bytes of one message, in as many pieces as it came. */
@@ -31,7 +32,7 @@ interface StagingFile {
 interface StagingEvents {
   /** Refuses a message that has come to this size. */
   readonly require: (size: number) => void;
-  readonly done: (size: number) => void;
+  readonly done: (facts: MessageFacts) => void;
 }
 
 function openNew(path: string): number {
@@ -47,6 +48,7 @@ export class StagingWriter {
   readonly #file: StagingFile;
   readonly #events: StagingEvents;
   readonly #hash = createHash("sha1");
+  readonly #header = new HeaderEnd();
   #size = 0;
   #isOpen = true;
 
@@ -59,6 +61,7 @@ export class StagingWriter {
     const { fd, guid, path } = this.#file;
     this.#events.require(this.#size + bytes.length);
     this.#hash.update(bytes);
+    this.#header.feed(bytes);
     try {
       if (fd !== undefined) writeFully(fd, bytes, this.#size);
     } catch (error) {
@@ -80,7 +83,7 @@ export class StagingWriter {
     }
     this.#isOpen = false;
     if (fd !== undefined) closeSync(fd);
-    this.#events.done(this.#size);
+    this.#events.done({ guid, size: this.#size, headerSize: this.#header.found ?? this.#size });
   }
 
   abort(): void {
@@ -102,7 +105,7 @@ export function stagedPath(folder: string, guid: string): string {
 export class Staging {
   readonly folder: string;
   readonly #limits: StagingLimits;
-  readonly #sizes = new Map<string, number>();
+  readonly #facts = new Map<string, MessageFacts>();
   #bytes = 0;
 
   constructor(root: string, limits: StagingLimits) {
@@ -118,12 +121,13 @@ export class Staging {
 
   /** True where the message is here. */
   has(guid: string): boolean {
-    return this.#sizes.has(guid);
+    return this.#facts.has(guid);
   }
 
-  /** The path of a staged message, or undefined. */
-  pathOf(guid: string): string | undefined {
-    return this.#sizes.has(guid) ? stagedPath(this.folder, guid) : undefined;
+  /** A staged message, or undefined. */
+  find(guid: string): KnownMessage | undefined {
+    const facts = this.#facts.get(guid);
+    return facts === undefined ? undefined : { path: stagedPath(this.folder, guid), facts };
   }
 
   /** Stages a message; its bytes must have the SHA-1 that `guid` says. A repeat is ignored. */
@@ -142,16 +146,16 @@ export class Staging {
   begin(guid: string): StagingWriter {
     if (!isGuid(guid)) throw new AppError("refused", `Cannot stage "${guid}": no GUID`);
     const path = stagedPath(this.folder, guid);
-    const isRepeat = this.#sizes.has(guid);
+    const isRepeat = this.#facts.has(guid);
     const fd = isRepeat ? undefined : openNew(path);
     return new StagingWriter(
       { guid, path, fd },
       {
         require: (size) => this.#require(guid, isRepeat ? 0 : size),
-        done: (size) => {
+        done: (facts) => {
           if (isRepeat) return;
-          this.#sizes.set(guid, size);
-          this.#bytes += size;
+          this.#facts.set(guid, facts);
+          this.#bytes += facts.size;
         },
       },
     );
@@ -176,10 +180,11 @@ export class Staging {
     }
   }
 
-  /** Stages a message that lies in a pool, by a link where that can be; `path` has been checked. */
-  reserve(guid: string, path: string): void {
-    if (this.#sizes.has(guid)) return;
+  /** Stages a message that lies in a pool, by a link where that can be; what is staged then. */
+  reserve({ path, facts }: KnownMessage): KnownMessage {
+    const { guid } = facts;
     const staged = stagedPath(this.folder, guid);
+    if (this.#facts.has(guid)) return { path: staged, facts };
     try {
       try {
         linkSync(path, staged);
@@ -191,19 +196,20 @@ export class Staging {
       throw diskError(error, `reserve message ${guid}`, staged);
     }
     // Reserved messages are the store's own bytes already: they do not count against the limit.
-    this.#sizes.set(guid, 0);
+    this.#facts.set(guid, facts);
+    return { path: staged, facts };
   }
 
   /** Forgets everything, as RESTART does. */
   clear(): void {
-    for (const guid of this.#sizes.keys()) removeFile(stagedPath(this.folder, guid));
-    this.#sizes.clear();
+    for (const guid of this.#facts.keys()) removeFile(stagedPath(this.folder, guid));
+    this.#facts.clear();
     this.#bytes = 0;
   }
 
   /** Ends the session's staging. */
   close(): void {
-    this.#sizes.clear();
+    this.#facts.clear();
     if (statOf(this.folder) !== undefined) rmSync(this.folder, { recursive: true });
   }
 }

@@ -2,8 +2,8 @@
  * What one session stages, as a place's session promises it: every byte is taken whatever goes wrong, and what went wrong
  * is the answer of the next flush. Synchronous.
  */
-import type { Guid } from "../../model/guid.ts";
 import type { IncomingMessage, MessageWriter } from "../place.ts";
+import type { KnownMessage } from "./message_file.ts";
 import type { Staging, StagingWriter } from "./staging.ts";
 
 export class StagingSession {
@@ -36,9 +36,9 @@ export class StagingSession {
     };
   }
 
-  /** Takes messages that lie in a pool and were found sound there. */
-  reserve(found: readonly SoundMessage[]): void {
-    for (const { guid, path } of found) this.staging.reserve(guid, path);
+  /** Takes messages that lie in a pool; what is staged then. */
+  reserve(found: readonly KnownMessage[]): readonly KnownMessage[] {
+    return found.map((message) => this.staging.reserve(message));
   }
 
   /** Throws what went wrong since the last flush. */
@@ -56,10 +56,4 @@ export class StagingSession {
   close(): void {
     this.staging.close();
   }
-}
-
-/** A message in a pool whose bytes were just found to be right. */
-export interface SoundMessage {
-  readonly guid: Guid;
-  readonly path: string;
 }

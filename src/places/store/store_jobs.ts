@@ -16,9 +16,10 @@ import type { MailRecord } from "../../model/record.ts";
 import type { IncomingMessage, MessageAddress, MessageWriter, ReserveRequest } from "../place.ts";
 import { readFully, readWhole } from "./disk.ts";
 import type { MailboxSnapshot } from "./mailbox_state.ts";
+import type { KnownMessage } from "./message_file.ts";
 import { outcomeOf } from "./outcome_of.ts";
-import { Staging, stagedPath } from "./staging.ts";
-import { type SoundMessage, StagingSession } from "./staging_session.ts";
+import { Staging } from "./staging.ts";
+import { StagingSession } from "./staging_session.ts";
 import { type FoundMessage, openStorePlace, type StorePlace } from "./store_place.ts";
 
 /** What a thread is told at its start. */
@@ -47,7 +48,7 @@ export interface StagedBatch {
 export interface RecordBatch {
   readonly request: number;
   readonly records: readonly MailRecord[];
-  readonly staged: readonly Guid[];
+  readonly staged: readonly KnownMessage[];
 }
 
 /** A command that can cross to a thread. */
@@ -63,8 +64,6 @@ export interface ApplyRequest {
   /** Without its records and the function that gives them. */
   readonly command: PlainCommand;
   readonly force: boolean;
-  /** Where the session's messages are staged. */
-  readonly stagingFolder: string;
 }
 
 /** A message that was found right: small ones with their bytes. */
@@ -114,25 +113,34 @@ export function storeJobs(data: unknown) {
 
 export type StoreJobs = ReturnType<typeof storeJobs>;
 
+/** The records of an APPLY MAILBOX that have come, and their messages. */
+interface RecordsOnTheWay {
+  readonly records: MailRecord[];
+  readonly staged: Map<Guid, KnownMessage>;
+}
+
+function newOnTheWay(): RecordsOnTheWay {
+  return { records: [], staged: new Map() };
+}
+
 function applyJobs(place: () => StorePlace) {
-  const onTheWay = new Map<number, { records: MailRecord[]; staged: Set<Guid> }>();
+  const onTheWay = new Map<number, RecordsOnTheWay>();
   return {
     "store.records": ({ request, records, staged }: RecordBatch): void => {
-      const whole = onTheWay.get(request) ?? { records: [], staged: new Set() };
+      const whole = onTheWay.get(request) ?? newOnTheWay();
       onTheWay.set(request, whole);
       for (const record of records) whole.records.push(record);
-      for (const guid of staged) whole.staged.add(guid);
+      for (const message of staged) whole.staged.set(message.facts.guid, message);
     },
     "store.forget": (request: number): void => {
       onTheWay.delete(request);
     },
-    "store.apply": ({ request, command, force, stagingFolder }: ApplyRequest) => {
-      const { records, staged } = onTheWay.get(request) ?? { records: [], staged: new Set() };
+    "store.apply": ({ request, command, force }: ApplyRequest) => {
+      const { records, staged } = onTheWay.get(request) ?? newOnTheWay();
       onTheWay.delete(request);
-      const pathOf = (guid: Guid): string | undefined =>
-        staged.has(guid) ? stagedPath(stagingFolder, guid) : undefined;
+      const find = (guid: Guid): KnownMessage | undefined => staged.get(guid);
       const whole = "state" in command ? { ...command, records: recordsOf(records) } : command;
-      return place().apply(whole, records, { staging: { pathOf }, force });
+      return place().apply(whole, records, { staging: { find }, force });
     },
   };
 }
@@ -156,7 +164,7 @@ function stagingJobs(told: StoreThreadData) {
       find(session).take(pieces, buffer);
       return moved(buffer, buffer === undefined ? [] : [buffer]);
     },
-    /** GUIDs staged since this was last asked, in one way or the other. */
+    /** What was staged since this was last asked, in one way or the other. */
     "staging.staged": (session: number) => find(session).takeStaged(),
     "staging.flush": async (session: number) => {
       const found = find(session);
@@ -165,10 +173,8 @@ function stagingJobs(told: StoreThreadData) {
       });
       return { outcome, staged: found.takeStaged() };
     },
-    "staging.reserve": ({ session, found }: { session: number; found: readonly SoundMessage[] }) =>
-      outcomeOf((): undefined => {
-        find(session).session.reserve(found);
-      }),
+    "staging.reserve": ({ session, found }: { session: number; found: readonly KnownMessage[] }) =>
+      outcomeOf(() => find(session).session.reserve(found)),
     "staging.restart": (session: number) => find(session).restart(),
     "staging.close": (session: number): void => {
       find(session).session.close();
@@ -182,7 +188,7 @@ class RunningStaging {
   readonly session: StagingSession;
   #writer: MessageWriter | undefined;
   #guid: Guid | undefined;
-  #staged: Guid[] = [];
+  #staged: KnownMessage[] = [];
 
   constructor(session: StagingSession) {
     this.session = session;
@@ -204,9 +210,7 @@ class RunningStaging {
           break;
         case "end":
           this.#writer?.end();
-          if (this.#guid !== undefined && this.session.staging.has(this.#guid)) {
-            this.#staged.push(this.#guid);
-          }
+          this.#noteStaged();
           this.#writer = undefined;
           break;
         case "abort":
@@ -217,7 +221,12 @@ class RunningStaging {
     }
   }
 
-  takeStaged(): readonly Guid[] {
+  #noteStaged(): void {
+    const staged = this.#guid === undefined ? undefined : this.session.staging.find(this.#guid);
+    if (staged !== undefined) this.#staged.push(staged);
+  }
+
+  takeStaged(): readonly KnownMessage[] {
     const staged = this.#staged;
     this.#staged = [];
     return staged;

@@ -41,14 +41,14 @@ import {
   readState,
   snapshotOf,
 } from "./mailbox_state.ts";
-import { readMessageFacts } from "./message_file.ts";
+import { type KnownMessage, readMessageFacts } from "./message_file.ts";
 import { hasRecord } from "./open_image.ts";
 import { outcomeOf } from "./outcome_of.ts";
 import type { OwnerFolder } from "./owner_folder.ts";
 import { soundInPool } from "./pool.ts";
 import { refusalOf } from "./refusal.ts";
 import type { Staging } from "./staging.ts";
-import { type SoundMessage, StagingSession } from "./staging_session.ts";
+import { StagingSession } from "./staging_session.ts";
 import { lookingAt, Store, type StoreOptions } from "./store.ts";
 import { quotas, seenStates, sieveFiles, sieveScript, subscriptions } from "./user_rows.ts";
 
@@ -231,15 +231,10 @@ export class StorePlace implements WritablePlace {
   }
 
   /** What RESERVE can take: the messages of these owners' pools whose bytes are right. */
-  findSound({ mailboxes, guids }: ReserveRequest): Promise<Outcome<readonly SoundMessage[]>> {
+  findSound({ mailboxes, guids }: ReserveRequest): Promise<Outcome<readonly KnownMessage[]>> {
     return outcomeOf(() => {
       const folders = new Set(mailboxes.map((name) => this.#store.find(parseName(name).owner)));
-      const found: SoundMessage[] = [];
-      for (const guid of guids) {
-        const path = firstSound(guid, folders);
-        if (path !== undefined) found.push({ guid, path });
-      }
-      return found;
+      return guids.map((guid) => firstSound(guid, folders)).filter((one) => one !== undefined);
     });
   }
 
@@ -247,7 +242,7 @@ export class StorePlace implements WritablePlace {
   apply(
     command: ApplyCommand,
     records: readonly MailRecord[],
-    options: { readonly staging: Pick<Staging, "pathOf">; readonly force: boolean },
+    options: { readonly staging: Pick<Staging, "find">; readonly force: boolean },
   ): Promise<Outcome> {
     return outcomeOf(() => {
       applyCommand(command, records, { store: this.#store, ...options });
@@ -321,10 +316,13 @@ function* readChunks(path: string, size: number): Generator<Uint8Array> {
   }
 }
 
-function firstSound(guid: Guid, folders: ReadonlySet<OwnerFolder | undefined>): string | undefined {
+function firstSound(
+  guid: Guid,
+  folders: ReadonlySet<OwnerFolder | undefined>,
+): KnownMessage | undefined {
   for (const folder of folders) {
-    const path = folder === undefined ? undefined : soundInPool(folder.folder, guid);
-    if (path !== undefined) return path;
+    const found = folder === undefined ? undefined : soundInPool(folder.folder, guid);
+    if (found !== undefined) return found;
   }
   return undefined;
 }

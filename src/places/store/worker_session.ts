@@ -12,6 +12,7 @@ import type {
   PlaceSession,
   ReserveRequest,
 } from "../place.ts";
+import type { KnownMessage } from "./message_file.ts";
 import { type BufferStock, Outbox, type SendBatch } from "./outbox.ts";
 import type { ApplyRequest, PlainCommand } from "./store_jobs.ts";
 import type { StoreThread, StoreThreads } from "./store_threads.ts";
@@ -36,7 +37,7 @@ export class WorkerSession implements PlaceSession {
   #open: OpenStaging | undefined;
   #folder = "";
   /** What the thread has staged for this session. */
-  readonly #staged = new Set<Guid>();
+  readonly #staged = new Map<Guid, KnownMessage>();
   /** Something sent since the last flush was lost with its thread. */
   #lost: unknown;
 
@@ -66,7 +67,7 @@ export class WorkerSession implements PlaceSession {
     const reserved = { session: this.#id, found: found.value };
     const done = await this.#withStaging((thread) => thread.submit("staging.reserve", reserved));
     if (done.kind === "refused") return done;
-    for (const { guid } of found.value) this.#staged.add(guid);
+    this.#note(done.value);
     return ok(guids.filter((guid) => !this.#staged.has(guid)));
   }
 
@@ -96,7 +97,7 @@ export class WorkerSession implements PlaceSession {
     const lost = this.#lost;
     this.#lost = undefined;
     if (lost !== undefined || answer === undefined) throw lost;
-    for (const guid of answer.staged) this.#staged.add(guid);
+    this.#note(answer.staged);
     return answer.outcome;
   }
 
@@ -108,7 +109,6 @@ export class WorkerSession implements PlaceSession {
         request,
         command: withoutRecords(command),
         force: options.force ?? false,
-        stagingFolder: this.#folder,
       };
       return this.#threads.forOwner(ownerOfCommand(command) ?? OF_THE_SERVER, async (thread) => {
         if ("records" in command) await this.#sendRecords(command.records, request, thread);
@@ -137,7 +137,9 @@ export class WorkerSession implements PlaceSession {
       for await (const batch of source.batches()) {
         for (let at = 0; at < batch.length; at += BATCH_RECORDS) {
           const records = batch.slice(at, at + BATCH_RECORDS);
-          const staged = records.map(({ guid }) => guid).filter((guid) => this.#staged.has(guid));
+          const staged = records
+            .map(({ guid }) => this.#staged.get(guid))
+            .filter((one) => one !== undefined);
           await thread.submit("store.records", { request, records, staged });
         }
       }
@@ -147,11 +149,15 @@ export class WorkerSession implements PlaceSession {
     }
   }
 
+  #note(staged: readonly KnownMessage[]): void {
+    for (const message of staged) this.#staged.set(message.facts.guid, message);
+  }
+
   /** Learns what has been staged since the last flush. */
   async #takeStaged(): Promise<void> {
     this.#outbox.send();
     const staged = await this.#withStaging((thread) => thread.submit("staging.staged", this.#id));
-    for (const guid of staged) this.#staged.add(guid);
+    this.#note(staged);
   }
 
   #withStaging<T>(work: Submit<T>): Promise<T> {
