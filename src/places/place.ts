@@ -164,11 +164,16 @@ export interface ReserveRequest {
 export interface ApplyOptions {
   /** FORCE: the mailbox that is there may be ahead of what is sent, or be another one with mail. */
   readonly force?: boolean;
+  /**
+   * Called when all of the command has been sent: from then on messages may be staged and flushed although its answer
+   * is still to come. A place that can do one thing at a time does not call it.
+   */
+  readonly sent?: () => void;
 }
 
 /**
  * The APPLY half. Commands of one session are given one after the other, each after the answer to the
- * one before. What is staged belongs to the session and promises nothing: it lives until `restart` or `close`.
+ * one before, but for what `ApplyOptions.sent` allows. What is staged belongs to the session and promises nothing: it lives until `restart` or `close`.
  */
 export interface PlaceSession {
   /** APPLY RESERVE: stages what the mailboxes hold; gives the GUIDs still missing, in request order. */

@@ -9,6 +9,7 @@ import { DONE, type Outcome, ok, type Refusal, refused } from "../model/outcome.
 import type { Place, PlaceSession } from "../places/place.ts";
 import { commonHolds } from "./holds.ts";
 import { identified } from "./identified.ts";
+import { MailboxLine } from "./mailbox_line.ts";
 import { ownerName, readOwnerState } from "./owner_state.ts";
 import {
   type Decision,
@@ -20,7 +21,7 @@ import {
   planOwner,
   type Step,
 } from "./plan.ts";
-import { type Brought, runMailbox, type Sending, type Work } from "./run_mailbox.ts";
+import type { Sending, Work } from "./run_mailbox.ts";
 import { brake, type SurveyedStep, surveyPlan } from "./survey.ts";
 
 export interface ReplicateEvents {
@@ -209,46 +210,22 @@ async function doSteps(plan: Plan, doing: Doing): Promise<void> {
     hasFailed = true;
     tally.fail(nameOfStep(step), done);
   };
-  let proof: Promise<void> | undefined;
+  const line = new MailboxLine(sending, { leave: tally.leave, told });
   try {
     for (const step of plan.steps) {
-      if (step.kind !== "mailbox") {
-        told(step, await doCommand(step, doing, { session, tally }));
-        if (step.kind === "rename") moved.add(step.rename.uniqueid);
+      if (step.kind === "mailbox") {
+        await line.take(step, moved);
         continue;
       }
-      const done = await doMailbox(step, sending, moved);
-      await proof;
-      proof = undefined;
-      if (done.kind === "refused") {
-        told(step, done);
-        continue;
-      }
-      for (const leftover of done.value.content.leftovers) tally.leave(leftover);
-      proof = done.value.prove().then((outcome) => told(step, outcome));
-      // One mailbox is proven while the next is sent; what it throws is thrown where it is waited for.
-      proof.catch(() => undefined);
+      await line.settle();
+      told(step, await doCommand(step, doing, { session, tally }));
+      if (step.kind === "rename") moved.add(step.rename.uniqueid);
     }
+    await line.settle();
   } finally {
-    await proof;
+    await line.end();
   }
   await proveOwner(plan, doing, hasFailed);
-}
-
-/** A mailbox that was renamed a moment ago may have new numbers. */
-async function doMailbox(
-  step: MailboxStep,
-  sending: Sending,
-  moved: ReadonlySet<string>,
-): Promise<Outcome<Brought>> {
-  if (!moved.has(step.ours.uniqueid)) return runMailbox(step, sending);
-  const now = await sending.target.mailboxes([step.name]);
-  if (now.kind === "refused") return now;
-  const [theirs] = now.value;
-  if (theirs === undefined || theirs.uniqueid !== step.theirs?.uniqueid) {
-    return refused("moved", `${step.name} could not be renamed at the target`);
-  }
-  return runMailbox({ ...step, theirs }, sending);
 }
 
 async function doCommand(

@@ -92,30 +92,71 @@ export interface Brought {
   readonly prove: () => Promise<Outcome>;
 }
 
-/** Brings one mailbox. */
-export async function runMailbox(first: MailboxStep, sending: Sending): Promise<Outcome<Brought>> {
-  let step = first;
-  for (let attempt = 1; ; attempt++) {
-    const prepared = await prepareMailbox(step, step.name, sending);
-    if (prepared.kind === "refused") return prepared;
-    const { content, reading } = prepared.value;
-    if (content.isNothing) return ok({ content, prove: () => Promise.resolve(DONE) });
-    if (attempt === 1) sending.begins(step, prepared.value);
-    const state =
-      attempt < WITHOUT_ANNOTATION_SUM ? content.state : { ...content.state, syncCrcAnnot: 0 };
-    const since = attempt < ATTEMPTS ? step.theirs?.highestmodseq : undefined;
-    const done = await sendMailbox(prepared.value, state, { ...sending, since });
-    if (done.kind === "ok") {
-      const { target, holds } = sending;
-      const records = step.records !== "newer";
-      const prove = () => verifyMailbox(reading, { target, content, holds, records });
-      return ok({ content, prove });
-    }
-    if (!mayTryAgain(done) || attempt === ATTEMPTS) return done;
-    const again = await lookAgain(step, sending);
+/** A mailbox whose messages are at the target, and its records not yet. */
+export interface BegunMailbox {
+  readonly step: MailboxStep;
+  readonly attempt: number;
+  readonly prepared: Prepared;
+}
+
+/** Reads a mailbox and sends its messages. */
+export async function beginMailbox(
+  step: MailboxStep,
+  sending: Sending,
+  attempt = 1,
+): Promise<Outcome<BegunMailbox>> {
+  const prepared = await prepareMailbox(step, step.name, sending);
+  if (prepared.kind === "refused") return prepared;
+  const { content } = prepared.value;
+  if (content.isNothing) return ok({ step, attempt, prepared: prepared.value });
+  if (attempt === 1) sending.begins(step, prepared.value);
+  const uploaded = await uploadContent(prepared.value, sending);
+  return uploaded.kind === "refused" ? uploaded : ok({ step, attempt, prepared: prepared.value });
+}
+
+/** Sends its records. While the answer is waited for, another one may be begun from when `sent` is called. */
+export async function applyMailbox(
+  { step, attempt, prepared }: BegunMailbox,
+  sending: Sending,
+  sent?: () => void,
+): Promise<Outcome> {
+  const { content } = prepared;
+  if (content.isNothing) return DONE;
+  const state =
+    attempt < WITHOUT_ANNOTATION_SUM ? content.state : { ...content.state, syncCrcAnnot: 0 };
+  const since = attempt < ATTEMPTS ? step.theirs?.highestmodseq : undefined;
+  return applyContent(prepared, state, { session: sending.session, since, sent });
+}
+
+/** Takes the answer to its records, and tries again where that may help. */
+export async function endMailbox(
+  first: BegunMailbox,
+  answer: Outcome,
+  sending: Sending,
+): Promise<Outcome<Brought>> {
+  let [begun, done] = [first, answer];
+  while (done.kind === "refused") {
+    if (!mayTryAgain(done) || begun.attempt === ATTEMPTS) return done;
+    const step = await lookAgain(begun.step, sending);
+    if (step.kind === "refused") return step;
+    const again = await beginMailbox(step.value, sending, begun.attempt + 1);
     if (again.kind === "refused") return again;
-    step = again.value;
+    begun = again.value;
+    done = await applyMailbox(begun, sending);
   }
+  const { step, prepared } = begun;
+  const { content, reading } = prepared;
+  if (content.isNothing) return ok({ content, prove: () => Promise.resolve(DONE) });
+  const { target, holds } = sending;
+  const records = step.records !== "newer";
+  return ok({ content, prove: () => verifyMailbox(reading, { target, content, holds, records }) });
+}
+
+/** Brings one mailbox. */
+export async function runMailbox(step: MailboxStep, sending: Sending): Promise<Outcome<Brought>> {
+  const begun = await beginMailbox(step, sending);
+  if (begun.kind === "refused") return begun;
+  return endMailbox(begun.value, await applyMailbox(begun.value, sending), sending);
 }
 
 export function mayTryAgain({ reason }: Refusal): boolean {
@@ -130,27 +171,35 @@ async function lookAgain(step: MailboxStep, { target }: Work): Promise<Outcome<M
   return ok({ ...step, theirs, records: theirs === undefined ? "all" : "compare" });
 }
 
-/** How the content of one mailbox gets to a place. */
+/** How the messages of one mailbox get to a place. */
 export interface Transport extends Pick<Sending, "session" | "reservable" | "staged" | "sent"> {
   /** Where the messages are, by the mailbox and UID of their records. */
   readonly source: Pick<Place, "message">;
-  /** The highestmodseq that the target's mailbox must still have; undefined for one that is made. */
-  readonly since: bigint | undefined;
 }
 
-/** Uploads the messages of `content` and applies its records, with `state` as that of the mailbox. */
-export async function sendMailbox(
-  { reading, content, messages }: Prepared,
-  state: MailboxState,
-  sending: Transport,
+/** Sends the messages that the target lacks. */
+export function uploadContent(
+  { content, messages }: Prepared,
+  { source, session, reservable, staged, sent }: Transport,
 ): Promise<Outcome> {
-  const { session, since } = sending;
-  const partition = state.partition ?? "default";
-  const uploaded = await uploadMessages(messages, {
-    ...{ source: sending.source, session, mailboxes: sending.reservable, partition },
-    ...{ staged: sending.staged, sent: sending.sent },
-  });
-  if (uploaded.kind === "refused") return uploaded;
+  const partition = content.state.partition ?? "default";
+  const upload = { source, session, mailboxes: reservable, partition, staged, sent };
+  return uploadMessages(messages, upload);
+}
+
+interface Applying {
+  readonly session: PlaceSession;
+  /** The highestmodseq that the target's mailbox must still have; undefined for one that is made. */
+  readonly since: bigint | undefined;
+  readonly sent?: (() => void) | undefined;
+}
+
+/** Applies the records of `content`, with `state` as that of the mailbox. */
+export async function applyContent(
+  { reading, content }: Prepared,
+  state: MailboxState,
+  { session, since, sent }: Applying,
+): Promise<Outcome> {
   const { name, uniqueid } = state;
   if (content.rebuild) {
     const gone = await session.apply({ kind: "unmailbox", name });
@@ -166,10 +215,11 @@ export async function sendMailbox(
     (record) => content.isSent(record) && !isBlank(record),
   );
   const isUpdate = since !== undefined && !content.rebuild;
-  return session.apply({
-    ...{ kind: "mailbox", state, records },
+  const command = {
+    ...({ kind: "mailbox", state, records } as const),
     ...(isUpdate && { since: { modseq: since } }),
-  });
+  };
+  return session.apply(command, sent === undefined ? {} : { sent });
 }
 
 /** What goes over of the records. Refuses what no peer could take (sync-protocol.md 4.4). */

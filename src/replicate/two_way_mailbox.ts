@@ -17,10 +17,11 @@ import type { ContentPlan } from "./content.ts";
 import { differingFields, stateToSend } from "./mailbox_state.ts";
 import type { MailboxStep } from "./plan.ts";
 import {
+  applyContent,
   mayTryAgain,
   type Prepared,
   type Sending,
-  sendMailbox,
+  uploadContent,
   withMessages,
 } from "./run_mailbox.ts";
 import { verifyMailbox } from "./verify.ts";
@@ -188,10 +189,13 @@ async function writeSide(
       return places[from.side].message(address);
     },
   };
-  const done = await sendMailbox(prepared[side], content.state, {
-    ...{ source: sender, session: sessions[side], reservable: reservable[side] },
-    ...{ staged: staged[side], sent, since: readings[side].state.highestmodseq },
+  const session = sessions[side];
+  const uploaded = await uploadContent(prepared[side], {
+    ...{ source: sender, session, reservable: reservable[side], staged: staged[side], sent },
   });
+  if (uploaded.kind === "refused") return uploaded;
+  const since = readings[side].state.highestmodseq;
+  const done = await applyContent(prepared[side], content.state, { session, since });
   if (done.kind === "refused") return done;
   return verifyMailbox(reading, { target: places[side], content, holds, records: true });
 }

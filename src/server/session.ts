@@ -1,7 +1,8 @@
 /**
  * One client's session of the csync protocol (sync-protocol.md 1): banner, sign-in, then commands, strictly
  * one after the other, each answered with data lines and exactly one status line. A command that is
- * refused or broken leaves the session in step.
+ * refused or broken leaves the session in step. While a mailbox is applied the next line is read already, so that
+ * the messages in it are staged meanwhile: a client that does not wait for each answer is served sooner.
  */
 import { latin1, utf8 } from "../core/bytes.ts";
 import type { Log } from "../core/log.ts";
@@ -47,9 +48,11 @@ export class Session {
   #commands = 0;
   readonly #signInUntil: number;
   #senseless = 0;
-  /** Of what all sessions may hold, by this one. */
+  /** Of what all sessions may hold, by this one for the line that it reads. */
   #paidBytes = 0;
   #hasNoRoom = false;
+  /** A mailbox that is being applied; its answer goes out when it is done, and before any other. */
+  #applying: Promise<void> | undefined;
 
   constructor(connection: Connection, shared: SharedState) {
     this.#connection = connection;
@@ -79,6 +82,7 @@ export class Session {
       this.#logFailure(error);
     }
     this.#shared.held.give(this.#paidBytes);
+    await Promise.allSettled([this.#applying]);
     try {
       await this.#signedIn?.close();
       await this.#connection.close();
@@ -91,11 +95,14 @@ export class Session {
   /** Reads once and does what has come. */
   async #turn(): Promise<void> {
     const { isStopping, settings } = this.#shared;
-    if (isStopping() && this.#reader.isBetweenLines) return this.#end("BYE shutting down");
+    if (isStopping() && this.#reader.isBetweenLines) {
+      await this.#applying;
+      return this.#end("BYE shutting down");
+    }
     const leftMs = this.#signInUntil - performance.now();
     const waitMs = this.#signedIn === undefined ? Math.max(0, leftMs) : settings.idleMs;
     const got = await this.#connection.read(waitMs);
-    if (got === "timeout" && isStopping()) return;
+    if (got === "timeout" && (isStopping() || this.#applying !== undefined)) return;
     if (got === "timeout") {
       this.#log.write("info", "Client was silent for too long");
       return this.#end("BYE idle for too long");
@@ -103,6 +110,7 @@ export class Session {
     if (got === "end") {
       const left = this.#reader.end();
       if (left !== undefined) await this.#takeLine(left);
+      await this.#applying;
       this.#isOver = true;
       return;
     }
@@ -186,6 +194,7 @@ export class Session {
   }
 
   async #takeLine(line: LineEvent): Promise<void> {
+    await this.#applying;
     this.#commands++;
     const hadNoRoom = this.#hasNoRoom;
     this.#hasNoRoom = false;
@@ -206,7 +215,26 @@ export class Session {
       return this.#nonsense(`BAD IMAP_PROTOCOL_ERROR Failed to parse ${verb} line`);
     }
     this.#senseless = 0;
-    this.#reply(await this.#signedIn.run(line));
+    const answer = this.#signedIn.run(line);
+    if (isMailbox(line)) this.#answerLater(answer);
+    else this.#reply(await answer);
+  }
+
+  /** Sends the answer to a mailbox whenever it is there. */
+  #answerLater(answer: Promise<string>): void {
+    const { held } = this.#shared;
+    const paidBytes = this.#paidBytes;
+    this.#paidBytes = 0; // paid until the mailbox is applied; the next line pays for itself
+    const applying = answer
+      .finally(() => held.give(paidBytes))
+      .then(async (status) => {
+        this.#reply(status);
+        this.#applying = undefined;
+        await this.#connection.flush();
+      });
+    this.#applying = applying;
+    // What it throws is thrown where it is waited for: the session always does so.
+    applying.catch(() => undefined);
   }
 
   async #command(verb: string, line: Extract<LineEvent, { kind: "text" }>): Promise<void> {
@@ -377,6 +405,10 @@ export class Session {
     const why = error instanceof Error ? (error.stack ?? error.message) : String(error);
     this.#log.write("error", "Session broke off", { why });
   }
+}
+
+function isMailbox({ words, name }: Extract<LineEvent, { kind: "dlist" }>): boolean {
+  return verbOf(words) === "APPLY" && /^MAILBOX$/i.test(name);
 }
 
 function verbOf(words: readonly string[]): string {

@@ -1,6 +1,6 @@
 /**
- * The two calls of libc that node:fs lacks: syncfs(2), which makes a whole file system durable at
- * once, reached through bun:ffi, and where no libc can be opened, coreutils' `sync -f`.
+ * The calls of libc that node:fs lacks, through bun:ffi: syncfs(2), which makes a whole file system durable at
+ * once (where no libc can be opened, coreutils' `sync -f` does), and sync_file_range(2), which only makes a start.
  */
 import { statfsSync } from "node:fs";
 import { AppError } from "../../core/errors.ts";
@@ -34,6 +34,24 @@ export function syncFileSystem(fd: number, folder: string): void {
     context: { path: folder },
     hint: "Neither syncfs nor coreutils' sync could be used on this machine.",
   });
+}
+
+type WriteRange = (fd: number, offset: number, bytes: number, flags: number) => number;
+
+let writeRange: { readonly call: WriteRange | undefined } | undefined;
+const SYNC_FILE_RANGE_WRITE = 2;
+
+/**
+ * Has the disk begin with what was written to `fd`, so that less is left when it must be durable. Nothing depends on
+ * it: where it cannot be done it is not.
+ */
+export function beginWriteback(fd: number): void {
+  writeRange ??= {
+    call: openLibc({
+      sync_file_range: { args: ["int", "i64", "i64", "u32"], returns: "int" },
+    })?.sync_file_range,
+  };
+  writeRange.call?.(fd, 0, 0, SYNC_FILE_RANGE_WRITE);
 }
 
 /** File systems whose locks and durability depend on another machine, by statfs' f_type. */

@@ -29,33 +29,41 @@ export interface Arrival {
 
 /** Puts all arrivals into the pool; those already there with the right bytes are left alone. */
 export function admit(arrivals: readonly Arrival[], context: PoolContext): void {
-  const missing = arrivals.filter((arrival) => !isPresent(arrival, context));
+  const entries = arrivals.map((arrival) => ({ arrival, found: look(arrival, context) }));
+  const missing = entries.filter(({ found }) => found !== "present");
   const staged = new DurableBatch();
-  for (const arrival of missing) staged.file(arrival.staged);
+  for (const { arrival } of missing) staged.file(arrival.staged);
   const first = missing[0];
-  if (first !== undefined) staged.flush(dirname(first.staged));
-  for (const arrival of missing) enter(arrival, context);
+  if (first !== undefined) staged.flush(dirname(first.arrival.staged));
+  for (const folder of new Set(missing.map(({ arrival }) => poolFolder(arrival, context)))) {
+    for (const made of makeFolder(folder)) context.batch.folder(dirname(made));
+    context.batch.folder(folder);
+  }
+  for (const { arrival, found } of missing)
+    enter(arrival, { ...context, isFree: found === "absent" });
 }
 
-/** True where the pool holds the message: the same inode, or a file with the right SHA-1. */
-function isPresent(arrival: Arrival, context: PoolContext): boolean {
+/** Whether the pool holds the message: the same inode, or a file with the right SHA-1. */
+function look(arrival: Arrival, context: PoolContext): "present" | "absent" | "rotten" {
   const pooled = join(context.folder, poolPath(arrival.guid));
   const stat = statOf(pooled);
-  if (stat === undefined) return false;
+  if (stat === undefined) return "absent";
   const staged = lstatSync(arrival.staged);
-  if (staged.ino === stat.ino && staged.dev === stat.dev) return true;
+  if (staged.ino === stat.ino && staged.dev === stat.dev) return "present";
   // Bytes that rotted under their name must not swallow the good ones that just came.
-  return stat.size === staged.size && readMessageFacts(pooled)?.guid === arrival.guid;
+  const isRight = stat.size === staged.size && readMessageFacts(pooled)?.guid === arrival.guid;
+  return isRight ? "present" : "rotten";
 }
 
-function enter(arrival: Arrival, context: PoolContext): void {
+function poolFolder({ guid }: Arrival, context: PoolContext): string {
+  return dirname(join(context.folder, poolPath(guid)));
+}
+
+/** Gives a message its name in the pool, whose folder is there. */
+function enter(arrival: Arrival, context: PoolContext & { readonly isFree: boolean }): void {
   const pooled = join(context.folder, poolPath(arrival.guid));
-  for (const made of makeFolder(dirname(pooled))) context.batch.folder(dirname(made));
-  context.batch.folder(dirname(pooled));
   try {
-    if (context.mode === "link" && statOf(pooled) === undefined) {
-      if (tryLink(arrival.staged, pooled)) return;
-    }
+    if (context.mode === "link" && context.isFree && tryLink(arrival.staged, pooled)) return;
     const next = `${pooled}.NEW`;
     removeFile(next);
     copyFileSync(arrival.staged, next, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
@@ -92,16 +100,24 @@ export function placeMessage(
   const path = join(folder, messageFile(target.uid));
   context.batch.folder(folder);
   try {
-    if (statOf(path) !== undefined) {
+    try {
+      place(pooled, path, context);
+    } catch (error) {
+      if (errnoOf(error) !== "EEXIST") throw error;
       if (sameInode(path, pooled)) return;
       removeFile(path);
+      place(pooled, path, context);
     }
-    if (context.mode === "link" && linkFromPool(pooled, path, context)) return;
-    copyFileSync(pooled, path, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
-    context.batch.file(path);
   } catch (error) {
     throw diskError(error, `place message ${target.uid}`, path);
   }
+}
+
+/** Throws EEXIST where something is at `path`. */
+function place(pooled: string, path: string, context: PoolContext): void {
+  if (context.mode === "link" && linkFromPool(pooled, path, context)) return;
+  copyFileSync(pooled, path, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
+  context.batch.file(path);
 }
 
 function sameInode(left: string, right: string): boolean {

@@ -9,6 +9,7 @@ import { AppError, errnoOf } from "../../core/errors.ts";
 import { isGuid } from "../../model/guid.ts";
 import { diskError, FILE_MODE, makeFolder, removeFile, statOf, writeFully } from "./disk.ts";
 import { STAGING_FOLDER } from "./layout.ts";
+import { beginWriteback } from "./libc.ts";
 import { HeaderEnd, type KnownMessage, type MessageFacts } from "./message_file.ts";
 import { LINK_REFUSED } from "./settings.ts";
 
@@ -82,7 +83,10 @@ export class StagingWriter {
       });
     }
     this.#isOpen = false;
-    if (fd !== undefined) closeSync(fd);
+    if (fd !== undefined) {
+      beginWriteback(fd);
+      closeSync(fd);
+    }
     this.#events.done({ guid, size: this.#size, headerSize: this.#header.found ?? this.#size });
   }
 

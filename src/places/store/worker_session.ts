@@ -112,7 +112,9 @@ export class WorkerSession implements PlaceSession {
       };
       return this.#threads.forOwner(ownerOfCommand(command) ?? OF_THE_SERVER, async (thread) => {
         if ("records" in command) await this.#sendRecords(command.records, request, thread);
-        return thread.submit("store.apply", rest);
+        const applying = thread.submit("store.apply", rest);
+        options.sent?.();
+        return applying;
       });
     });
   }

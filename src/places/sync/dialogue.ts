@@ -1,6 +1,7 @@
 /**
  * Commands and answers of the sync protocol over a connection (sync-protocol.md 1.3), in both flavours:
- * csync without tags, and inside IMAP as SYNCGET, SYNCAPPLY … with tags. One command at a time.
+ * csync without tags, and inside IMAP as SYNCGET, SYNCAPPLY … with tags. Commands are sent one after the other, and
+ * answered in that order; the next may be sent before the answer to the last is there.
  */
 import { fromLatin1, latin1, utf8 } from "../../core/bytes.ts";
 import { AppError, FormatError } from "../../core/errors.ts";
@@ -35,6 +36,12 @@ export interface FileTaker {
   data(bytes: Uint8Array): void;
 }
 
+export interface FinishOptions {
+  readonly files?: FileTaker | undefined;
+  /** Called when the command has been sent: the next may begin. */
+  readonly sent?: (() => void) | undefined;
+}
+
 export interface DialogueOptions {
   readonly flavour: SyncFlavour;
   readonly limits: Limits;
@@ -52,6 +59,8 @@ export class Dialogue {
   #events: Generator<ReaderEvent, void, void> | undefined;
   #tags = 0;
   #tag = "";
+  /** The reply to the command that was sent last. */
+  #lastReply: Promise<unknown> = Promise.resolve();
 
   constructor(connection: Connection, options: DialogueOptions) {
     this.connection = connection;
@@ -88,7 +97,7 @@ export class Dialogue {
   /** A command whose argument is at hand. */
   async command(verb: Verb, entry: DlistEntry, files?: FileTaker): Promise<Reply> {
     await this.begin(verb, printLine(entry.name, entry.value, { from: "client" }));
-    return this.finish(files);
+    return this.finish({ files });
   }
 
   /** The first bytes of a command; more may follow with `put`, and `finish` ends it. */
@@ -113,9 +122,17 @@ export class Dialogue {
    * Ends the command and reads up to its status. Throws AppError: unreachable when the server has
    * gone, protocol for an answer that nobody can understand.
    */
-  async finish(files?: FileTaker): Promise<Reply> {
+  async finish({ files, sent }: FinishOptions = {}): Promise<Reply> {
+    const tag = this.#tag;
     await this.put(CRLF);
     await this.connection.flush();
+    const reply = this.#lastReply.then(() => this.#reply(tag, files));
+    this.#lastReply = reply;
+    sent?.();
+    return reply;
+  }
+
+  async #reply(tag: string, files: FileTaker | undefined): Promise<Reply> {
     const answers: Answer[] = [];
     let records: MailRecord[] = [];
     for (;;) {
@@ -148,7 +165,7 @@ export class Dialogue {
           break;
         }
         case "text": {
-          const status = this.#statusOf(event);
+          const status = this.#statusOf(event, tag);
           if (status !== undefined) return { status, answers };
         }
       }
@@ -171,16 +188,16 @@ export class Dialogue {
       const event = await this.#next();
       yield event;
       if (event.kind === "malformed") throw this.#malformed(event.error);
-      if (event.kind === "text" && this.#statusOf(event) !== undefined) return;
+      if (event.kind === "text" && this.#statusOf(event, this.#tag) !== undefined) return;
     }
   }
 
   /** The status in a line; undefined for one that only IMAP sends, in passing. */
-  #statusOf(event: Extract<LineEvent, { kind: "text" }>): Status | undefined {
+  #statusOf(event: Extract<LineEvent, { kind: "text" }>, tag: string): Status | undefined {
     const text = textOfLine(event);
     const { flavour } = this.#options;
     if (/^(\* )?BYE\b|^\* Fatal error/i.test(text)) throw this.#farewell(text);
-    const own = flavour === "imap" ? untagged(text, this.#tag) : text;
+    const own = flavour === "imap" ? untagged(text, tag) : text;
     const [, word, rest = ""] = /^(OK|NO|BAD)\b ?(.*)$/is.exec(own ?? "") ?? [];
     if (word !== undefined) return { kind: word.toUpperCase() as Status["kind"], text: rest };
     if (text.startsWith("* ") && flavour === "imap") return undefined;

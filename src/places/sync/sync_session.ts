@@ -119,9 +119,9 @@ export class SyncSession implements PlaceSession {
     const { memory } = this.#options;
     switch (command.kind) {
       case "mailbox":
-        return this.#applyMailbox(command);
+        return this.#applyMailbox(command, options);
       case "restore":
-        return this.#sendMailbox(command, command.name);
+        return this.#sendMailbox(command, command.name, options);
       case "sieve":
         return this.#sendPrinted(command, printSieve(command));
       case "rename":
@@ -199,13 +199,15 @@ export class SyncSession implements PlaceSession {
     return outcome;
   }
 
-  async #applyMailbox(command: ApplyMailbox): Promise<Outcome> {
+  async #applyMailbox(command: ApplyMailbox, options: ApplyOptions): Promise<Outcome> {
     const { memory } = this.#options;
     const { link } = this.#alive();
     const { name } = command.state;
     const type = typeFor(link.peer, command.state.type);
     if (typeof type === "object") return { ...type, text: `${name}: ${type.text}` };
-    if (isIntermediate(command.state)) return this.#sendMailbox(withType(command, type), name);
+    if (isIntermediate(command.state)) {
+      return this.#sendMailbox(withType(command, type), name, options);
+    }
     const known = memory.find(name);
     const partition = known?.partition ?? memory.partitionFor(command.state.partition);
     const objection = await this.#objectionTo(command, partition);
@@ -217,7 +219,7 @@ export class SyncSession implements PlaceSession {
       isCyrus: link.peer.software === "cyrus",
       isOld: !isAtLeast(link.peer, 3, 2),
     });
-    const outcome = await this.#sendMailbox(fitted, name);
+    const outcome = await this.#sendMailbox(fitted, name, options);
     if (outcome.kind === "ok") memory.learn(fitted.state);
     else memory.forget(name);
     return outcome;
@@ -267,13 +269,17 @@ export class SyncSession implements PlaceSession {
     return ok(answer?.state.lastUid ?? 0);
   }
 
-  async #sendMailbox(command: ApplyMailbox | RestoreMailbox, name: string): Promise<Outcome> {
+  async #sendMailbox(
+    command: ApplyMailbox | RestoreMailbox,
+    name: string,
+    { sent }: ApplyOptions,
+  ): Promise<Outcome> {
     const verb = command.kind === "restore" ? "RESTORE" : "APPLY";
     const got = await this.#command(`mailbox ${name}`, async ({ link }) => {
       await link.dialogue.begin(verb, new Uint8Array());
       const order = isAtLeast(link.peer, 3, 13) ? "master" : "3.2";
       await putMailbox(command, (bytes) => link.dialogue.put(bytes), order);
-      return link.dialogue.finish();
+      return link.dialogue.finish({ sent });
     });
     return got.kind === "refused" ? got : DONE;
   }
