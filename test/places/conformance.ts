@@ -118,6 +118,23 @@ export function conforms(name: string, options: Conforming): void {
       });
     });
 
+    test("a session that says that a mailbox was sent takes the messages of the next one", async () => {
+      const [first, second] = [record(1), record(2)];
+      await stage(session, message(1));
+      mustBeOk(await session.flush());
+      const sent = Promise.withResolvers<void>();
+      const inbox = mailbox(stateOf(INBOX, [first]), [first]);
+      const applying = session.apply(inbox, { sent: sent.resolve });
+      await Promise.race([sent.promise, applying]);
+      await stage(session, message(2));
+      const [flushed, applied] = await Promise.all([session.flush(), applying]);
+      mustBeOk(flushed);
+      mustBeOk(applied);
+      mustBeOk(await apply(mailbox(stateOf(SUB, [second]), [second])));
+      expect((await allRecords(place, INBOX)).map(({ guid }) => guid)).toEqual([first.guid]);
+      expect(await bytesOf(place, SUB, second)).toEqual(Buffer.from(message(2)));
+    });
+
     test("what was applied is given back: state, records and bytes", async () => {
       const records = [
         record(1, { flags: ["\\Seen", "$Label1", "work"] }),

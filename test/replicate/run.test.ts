@@ -1,9 +1,10 @@
 /** Two stores that have gone apart: what a merge brings, what it leaves, and how a mirror makes equal. */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { utf8 } from "../../src/core/bytes.ts";
+import { refused } from "../../src/model/outcome.ts";
 import type { MailRecord } from "../../src/model/record.ts";
-import type { PlaceSession, WritablePlace } from "../../src/places/place.ts";
-import { bytesOf, granted, recordsIn } from "../support/places.ts";
+import type { WritablePlace } from "../../src/places/place.ts";
+import { bytesOf, granted, recordsIn, withSessions } from "../support/places.ts";
 import {
   applyTo,
   livingUids,
@@ -63,6 +64,47 @@ describe("replicateOwner()", () => {
     expect(granted(told.outcome)).toMatchObject({ messages: 1, bytes: message(6).length });
     expect(await recordsAt(target)).toEqual(await recordsAt(source));
     expect(toldOf(await run())).toEqual(NOTHING_DONE);
+  });
+
+  test("replicateOwner() sends the messages of the next mailbox while one is applied", async () => {
+    await put(source, INBOX, [record(1)]);
+    await put(source, "user.fred.two", [record(2)]);
+    const nextIsStaged = Promise.withResolvers<void>();
+    const overlapping = withSessions(target, (session) => ({
+      stage: (file) => {
+        if (file.guid === record(2).guid) nextIsStaged.resolve();
+        return session.stage(file);
+      },
+      apply: async (command, options = {}) => {
+        options.sent?.();
+        const isFirst = command.kind === "mailbox" && command.state.name === INBOX;
+        if (isFirst) await nextIsStaged.promise;
+        return session.apply(command);
+      },
+    }));
+    const told = await replicate(FRED, { source, target: overlapping });
+    expect(toldOf(told)).toEqual({
+      ...NOTHING_DONE,
+      steps: [`mailbox ${INBOX}`, "mailbox user.fred.two"],
+    });
+    expect(toldOf(await run())).toEqual(NOTHING_DONE);
+  });
+
+  test("replicateOwner() tells of a mailbox that is refused while the next is on its way, and brings that", async () => {
+    await put(source, INBOX, [record(1)]);
+    await put(source, "user.fred.two", [record(2)]);
+    const overlapping = withSessions(target, (session) => ({
+      apply: (command, options = {}) => {
+        options.sent?.();
+        const isFirst = command.kind === "mailbox" && command.state.name === INBOX;
+        return isFirst ? Promise.resolve(refused("failed", "no")) : session.apply(command);
+      },
+    }));
+    const told = await replicate(FRED, { source, target: overlapping });
+    expect(told.failures).toEqual([`${INBOX}: no`]);
+    expect(granted(await target.user("fred")).mailboxes.map(({ name }) => name)).toEqual([
+      "user.fred.two",
+    ]);
   });
 
   test("replicateOwner() brings subscriptions, quotas, scripts and what was seen", async () => {
@@ -222,27 +264,13 @@ describe("replicateOwner()", () => {
     await put(source, INBOX, [...records, record(6, { modseq: 9n })]);
     const changed = [{ ...record(1), modseq: 8n, flags: ["\\Draft"] }, ...records.slice(1)];
     let isFirst = true;
-    const meddling: WritablePlace = Object.assign(Object.create(target) as WritablePlace, {
-      ...{ locator: target.locator, holds: target.holds },
-      user: (userid: string) => target.user(userid),
-      mailboxes: (names: readonly string[]) => target.mailboxes(names),
-      readMailbox: (name: string) => target.readMailbox(name),
-      openSession: async (): Promise<PlaceSession> => {
-        const session = await target.openSession();
-        return {
-          reserve: (request) => session.reserve(request),
-          stage: (incoming) => session.stage(incoming),
-          flush: () => session.flush(),
-          restart: () => session.restart(),
-          close: () => session.close(),
-          apply: async (command, options) => {
-            if (isFirst) await put(target, INBOX, changed);
-            isFirst = false;
-            return session.apply(command, options);
-          },
-        };
+    const meddling = withSessions(target, (session) => ({
+      apply: async (command, options) => {
+        if (isFirst) await put(target, INBOX, changed);
+        isFirst = false;
+        return session.apply(command, options);
       },
-    });
+    }));
     const told = await replicate(FRED, { source, target: meddling });
     expect(told.failures).toEqual([]);
     expect(told.leftovers).toEqual([`flags ${INBOX} 1`]);

@@ -3,7 +3,7 @@ import type { MailboxState, RecordSource } from "../../src/model/mailbox.ts";
 import type { Owner } from "../../src/model/names.ts";
 import type { Outcome } from "../../src/model/outcome.ts";
 import type { MailRecord } from "../../src/model/record.ts";
-import type { Place } from "../../src/places/place.ts";
+import type { Place, PlaceSession, WritablePlace } from "../../src/places/place.ts";
 
 /** The value of an outcome that must be one. */
 export function granted<Value>(outcome: Outcome<Value>): Value {
@@ -42,4 +42,30 @@ export async function bytesOf(place: Place, address: Parameters<Place["message"]
     parts.push(part.slice());
   }
   return Buffer.concat(parts);
+}
+
+/** `place` with its sessions changed: what `change` gives of a session takes the place of the session's own. */
+export function withSessions(
+  place: WritablePlace,
+  change: (session: PlaceSession) => Partial<PlaceSession>,
+): WritablePlace {
+  const openSession = async (): Promise<PlaceSession> => {
+    const session = await place.openSession();
+    return {
+      reserve: (request) => session.reserve(request),
+      stage: (message) => session.stage(message),
+      flush: () => session.flush(),
+      apply: (command, options) => session.apply(command, options),
+      restart: () => session.restart(),
+      close: () => session.close(),
+      ...change(session),
+    };
+  };
+  return new Proxy(place, {
+    get: (target, key) => {
+      if (key === "openSession") return openSession;
+      const value: unknown = Reflect.get(target, key);
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
 }
