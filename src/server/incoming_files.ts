@@ -4,6 +4,7 @@
  */
 import type { FileStartEvent } from "../formats/dlist/parser.ts";
 import type { ReaderEvent } from "../formats/dlist/reader.ts";
+import type { Guid } from "../model/guid.ts";
 import { type Outcome, type Refusal, refused } from "../model/outcome.ts";
 import type { MessageWriter, PlaceSession } from "../places/place.ts";
 import type { ByteBudget } from "./byte_budget.ts";
@@ -15,7 +16,8 @@ export class IncomingFiles {
   readonly #session: PlaceSession;
   readonly #budgets: readonly ByteBudget[];
   readonly #hasRoom: HasRoom;
-  #takenBytes = 0;
+  /** Bytes paid for each message that no mailbox has yet, by GUID. */
+  readonly #paid = new Map<Guid, number>();
   #writer: MessageWriter | undefined;
   #refusal: Refusal | undefined;
 
@@ -59,11 +61,18 @@ export class IncomingFiles {
     this.#refusal = undefined;
   }
 
+  /** A mailbox has this message now: it lies in the store, and no more in the way. */
+  applied(guid: Guid): void {
+    const bytes = this.#paid.get(guid);
+    if (bytes === undefined) return;
+    for (const budget of this.#budgets) budget.give(bytes);
+    this.#paid.delete(guid);
+  }
+
   /** Everything staged has been forgotten: RESTART, or the end of the session. */
   release(): void {
     this.abort();
-    for (const budget of this.#budgets) budget.give(this.#takenBytes);
-    this.#takenBytes = 0;
+    for (const guid of [...this.#paid.keys()]) this.applied(guid);
   }
 
   #start(file: FileStartEvent): void {
@@ -79,11 +88,11 @@ export class IncomingFiles {
   #whyNot({ guid, size }: FileStartEvent): Refusal | undefined {
     if (!this.#hasRoom(size))
       return refused("noSpace", `the disk is nearly full, at message ${guid}`);
-    if (this.#pay(size)) return undefined;
+    if (this.#pay(guid, size)) return undefined;
     return refused("noSpace", `more than may be staged, at message ${guid}`);
   }
 
-  #pay(bytes: number): boolean {
+  #pay(guid: Guid, bytes: number): boolean {
     const paid: ByteBudget[] = [];
     for (const budget of this.#budgets) {
       if (!budget.take(bytes)) {
@@ -92,7 +101,7 @@ export class IncomingFiles {
       }
       paid.push(budget);
     }
-    this.#takenBytes += bytes;
+    this.#paid.set(guid, (this.#paid.get(guid) ?? 0) + bytes);
     return true;
   }
 }

@@ -19,7 +19,7 @@ import { type Outcome, type Refusal, refused } from "../model/outcome.ts";
 import type { MailRecord } from "../model/record.ts";
 import type { PlaceSession } from "../places/place.ts";
 import type { Account } from "./accounts.ts";
-import { runApply } from "./apply_command.ts";
+import { type ApplyToRun, runApply } from "./apply_command.ts";
 import { ByteBudget } from "./byte_budget.ts";
 import type { Connection } from "./connection.ts";
 import type { CommandContext, PutBytes } from "./context.ts";
@@ -178,7 +178,17 @@ export class SignedInSession {
     if (grows && !this.#options.shared.settings.hasRoom(0)) {
       return Promise.resolve(refused("noSpace", "the disk is nearly full"));
     }
-    return runApply(command, this.#context);
+    return this.#apply(command);
+  }
+
+  async #apply(command: ApplyToRun): Promise<Outcome> {
+    const outcome = await runApply(command, this.#context);
+    if (outcome.kind === "ok" && "records" in command) {
+      for await (const batch of command.records.batches()) {
+        for (const { guid } of batch) this.#files.applied(guid);
+      }
+    }
+    return outcome;
   }
 
   /** The place has failed, or Bobbin has: the client gets a NO, the administrator the reason. */

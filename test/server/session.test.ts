@@ -488,6 +488,26 @@ describe("limits", () => {
     await client.command("RESTART");
     expect((await client.command(command)).status).toBe("OK success");
   });
+
+  test("staging, of which nothing counts that a mailbox has: sync_client -A never says RESTART", async () => {
+    const server = await serve({ limits: { stagingBytes: 4, accountStagingBytes: 4 } });
+    const client = await admin(server);
+    const guidOf = (text: string) => new Bun.CryptoHasher("sha1").update(text).digest("hex");
+    const stage = (text: string) => `APPLY MESSAGE (%{default ${guidOf(text)} 3}\r\n${text})`;
+    const mailbox = (name: string, text: string, uidvalidity = "1") =>
+      `APPLY MAILBOX %(UNIQUEID id-${name} MBOXNAME user.${name} LAST_UID 1 HIGHESTMODSEQ 2 RECENTUID 0 ` +
+      `RECENTTIME 0 LAST_APPENDDATE 0 POP3_LAST_LOGIN 0 UIDVALIDITY ${uidvalidity} PARTITION p ACL "" ` +
+      `OPTIONS "" RECORD (%(UID 1 MODSEQ 2 LAST_UPDATED 5 FLAGS () INTERNALDATE 5 SIZE 3 GUID ${guidOf(text)})))`;
+    for (const text of ["foo", "bar", "baz"]) {
+      expect((await client.command(stage(text))).status).toBe("OK success");
+      expect((await client.command(stage("qux"))).status).toBe("NO Disk is full");
+      expect((await client.command(mailbox(text, text, "x"))).status).toStartWith("NO ");
+      expect((await client.command(stage("qux"))).status).toBe("NO Disk is full");
+      expect((await client.command(mailbox(text, text))).status).toBe("OK success");
+    }
+    // They are staged still, for a client sends a message once.
+    expect((await client.command(mailbox("copy", "foo"))).status).toBe("OK success");
+  });
 });
 
 describe("a disk that is nearly full", () => {

@@ -110,6 +110,8 @@ export class Staging {
   readonly folder: string;
   readonly #limits: StagingLimits;
   readonly #facts = new Map<string, MessageFacts>();
+  /** What counts against the limit: sent, and in no mailbox yet. */
+  readonly #sent = new Set<string>();
   #bytes = 0;
 
   constructor(root: string, limits: StagingLimits) {
@@ -159,6 +161,7 @@ export class Staging {
         done: (facts) => {
           if (isRepeat) return;
           this.#facts.set(guid, facts);
+          this.#sent.add(guid);
           this.#bytes += facts.size;
         },
       },
@@ -204,16 +207,25 @@ export class Staging {
     return { path: staged, facts };
   }
 
+  /** A mailbox has these messages now: they stay staged for others, and take no room of their own. */
+  applied(guids: Iterable<string>): void {
+    for (const guid of guids) {
+      if (this.#sent.delete(guid)) this.#bytes -= this.#facts.get(guid)?.size ?? 0;
+    }
+  }
+
   /** Forgets everything, as RESTART does. */
   clear(): void {
     for (const guid of this.#facts.keys()) removeFile(stagedPath(this.folder, guid));
     this.#facts.clear();
+    this.#sent.clear();
     this.#bytes = 0;
   }
 
   /** Ends the session's staging. */
   close(): void {
     this.#facts.clear();
+    this.#sent.clear();
     if (statOf(this.folder) !== undefined) rmSync(this.folder, { recursive: true });
   }
 }

@@ -175,6 +175,8 @@ function stagingJobs(told: StoreThreadData) {
     },
     "staging.reserve": ({ session, found }: { session: number; found: readonly KnownMessage[] }) =>
       outcomeOf(() => find(session).session.reserve(found)),
+    "staging.applied": ({ session, guids }: { session: number; guids: readonly Guid[] }): void =>
+      find(session).session.staging.applied(guids),
     "staging.restart": (session: number) => find(session).restart(),
     "staging.close": (session: number): void => {
       find(session).session.close();

@@ -365,7 +365,12 @@ class StoreSession implements PlaceSession {
         for (const record of batch) records.push(record);
     }
     const { staging } = this.#staged;
-    return this.#place.apply(command, records, { staging, force: options.force ?? false });
+    const outcome = await this.#place.apply(command, records, {
+      staging,
+      force: options.force ?? false,
+    });
+    if (outcome.kind === "ok") staging.applied(records.map(({ guid }) => guid));
+    return outcome;
   }
 
   restart(): Promise<void> {

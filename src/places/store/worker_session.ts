@@ -110,12 +110,17 @@ export class WorkerSession implements PlaceSession {
         command: withoutRecords(command),
         force: options.force ?? false,
       };
-      return this.#threads.forOwner(ownerOfCommand(command) ?? OF_THE_SERVER, async (thread) => {
-        if ("records" in command) await this.#sendRecords(command.records, request, thread);
+      const owner = ownerOfCommand(command) ?? OF_THE_SERVER;
+      let used: readonly Guid[] = [];
+      const outcome = await this.#threads.forOwner(owner, async (thread) => {
+        if ("records" in command) used = await this.#sendRecords(command.records, request, thread);
         const applying = thread.submit("store.apply", rest);
         options.sent?.();
         return applying;
       });
+      // Not waited for: what is sent next comes to the same thread behind it.
+      if (outcome.kind === "ok" && used.length > 0) void this.#tellApplied(used);
+      return outcome;
     });
   }
 
@@ -134,7 +139,13 @@ export class WorkerSession implements PlaceSession {
     this.#open = undefined;
   }
 
-  async #sendRecords(source: RecordSource, request: number, thread: StoreThread): Promise<void> {
+  /** Gives those of their messages that are staged. */
+  async #sendRecords(
+    source: RecordSource,
+    request: number,
+    thread: StoreThread,
+  ): Promise<readonly Guid[]> {
+    const used: Guid[] = [];
     try {
       for await (const batch of source.batches()) {
         for (let at = 0; at < batch.length; at += BATCH_RECORDS) {
@@ -143,8 +154,10 @@ export class WorkerSession implements PlaceSession {
             .map(({ guid }) => this.#staged.get(guid))
             .filter((one) => one !== undefined);
           await thread.submit("store.records", { request, records, staged });
+          for (const { facts } of staged) used.push(facts.guid);
         }
       }
+      return used;
     } catch (error) {
       if (!thread.isLost) await thread.submit("store.forget", request);
       throw error;
@@ -153,6 +166,16 @@ export class WorkerSession implements PlaceSession {
 
   #note(staged: readonly KnownMessage[]): void {
     for (const message of staged) this.#staged.set(message.facts.guid, message);
+  }
+
+  async #tellApplied(guids: readonly Guid[]): Promise<void> {
+    try {
+      await this.#withStaging((thread) =>
+        thread.submit("staging.applied", { session: this.#id, guids }),
+      );
+    } catch (error) {
+      this.#lost ??= error; // what was applied is safe; the next flush says that the thread was lost
+    }
   }
 
   /** Learns what has been staged since the last flush. */
