@@ -55,3 +55,8 @@ export function ok<Value>(value: Value): Done<Value> {
 export function refused(reason: RefusalReason, text: string): Refusal {
   return { kind: "refused", reason, text };
 }
+
+/** True where a mailbox was renamed or deleted since whoever asked for it has seen it listed. */
+export function isGone({ reason }: Refusal): boolean {
+  return reason === "nonexistent" || reason === "moved";
+}

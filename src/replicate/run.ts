@@ -5,7 +5,7 @@
 import type { ApplyCommand } from "../model/apply.ts";
 import type { UserState } from "../model/mailbox.ts";
 import type { Owner } from "../model/names.ts";
-import { DONE, type Outcome, ok, type Refusal, refused } from "../model/outcome.ts";
+import { DONE, isGone, type Outcome, ok, type Refusal, refused } from "../model/outcome.ts";
 import type { Place, PlaceSession } from "../places/place.ts";
 import { commonHolds } from "./holds.ts";
 import { identified } from "./identified.ts";
@@ -114,6 +114,7 @@ async function replicateOnce(
   for (const place of [ours.value, theirs.value]) {
     for (const { name, refusal } of place.unreadable ?? []) tally.fail(name, refusal);
   }
+  for (const { name, refusal } of ours.value.unreadable ?? []) if (isGone(refusal)) gone.add(name);
   for (const leftover of plan.leftovers) tally.leave(leftover);
   if (dryRun || mode === "mirror") {
     const surveyed = await surveyPlan(plan, work);

@@ -6,7 +6,7 @@ import type { Guid } from "../model/guid.ts";
 import { isLegacyUuid, NULL_GUID } from "../model/guid.ts";
 import type { MailboxState, RecordSource } from "../model/mailbox.ts";
 import { isIntermediate } from "../model/mailbox.ts";
-import { DONE, type Outcome, ok, type Refusal, refused } from "../model/outcome.ts";
+import { DONE, isGone, type Outcome, ok, type Refusal, refused } from "../model/outcome.ts";
 import type { MailRecord } from "../model/record.ts";
 import type { Holds, MailboxReading, Place, PlaceSession } from "../places/place.ts";
 import { type ContentPlan, planCompared, planNewer } from "./content.ts";
@@ -61,7 +61,7 @@ export async function prepareMailbox(
 ): Promise<Outcome<Prepared>> {
   const read = await work.source.readMailbox(step.name);
   if (read.kind === "refused") {
-    if (read.reason === "nonexistent") work.gone.add(step.name);
+    if (isGone(read)) work.gone.add(step.name);
     return read;
   }
   const reading = read.value;

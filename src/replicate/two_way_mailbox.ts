@@ -3,7 +3,7 @@
  * was written to meanwhile refuses; then both are read again, for the agreement was about something else.
  */
 import type { MailboxState } from "../model/mailbox.ts";
-import { type Outcome, ok, type Refusal, refused } from "../model/outcome.ts";
+import { isGone, type Outcome, ok, type Refusal, refused } from "../model/outcome.ts";
 import type { Holds, MailboxReading, Place, PlaceSession } from "../places/place.ts";
 import {
   type Agreement,
@@ -88,7 +88,7 @@ async function readSide(
 ): Promise<Outcome<MailboxReading>> {
   const read = await work.places[side].readMailbox(names[side]);
   if (read.kind === "refused") {
-    if (read.reason === "nonexistent") work.gone.add(pair.name);
+    if (isGone(read)) work.gone.add(pair.name);
     return read;
   }
   if (read.value.state.uniqueid === pair.states[side].uniqueid) return read;

@@ -302,8 +302,9 @@ describe.skipIf(!isThere)("bobbin replicate, killed", () => {
       for (let round = 0; round < (ROUNDS[1] ?? 0); round++) {
         const userid = `max${round}`;
         const places = ["--from", `store:${full}`, "--to", syncLocator(lab.syncPort)];
+        const isServers = round % 2 === 1;
         const cut = await cutRun(["max", "--as", userid, ...places], momentOf(random), (client) => {
-          if (round % 2 === 0) client.kill("SIGKILL");
+          if (!isServers) client.kill("SIGKILL");
           else for (const pid of syncServers()) process.kill(pid, "SIGKILL");
         });
         cuts += cut.isCut ? 1 : 0;
@@ -312,7 +313,8 @@ describe.skipIf(!isThere)("bobbin replicate, killed", () => {
         await recovers(userOf(userid), { source, target }, cut);
         await target.close();
         const said = await lab.run("show", "check", userid);
-        expect(said.split("\n").filter((line) => !/^(user\/.*)?$/.test(line))).toEqual([]);
+        const found = said.split("\n").filter((line) => !/^(user\/.*)?$/.test(line));
+        expect(found.filter((line) => !isServers || !isLeftByKill(line))).toEqual([]);
       }
       expect(cuts).toBeGreaterThan((ROUNDS[1] ?? 0) / 2);
       await store.close();
@@ -343,6 +345,14 @@ describe.skipIf(!isThere)("bobbin replicate, killed", () => {
     HOUR_MS,
   );
 });
+
+/**
+ * Cyrus writes this sum for the quota after the annotations it is of, so a sync_server that is killed in between leaves it
+ * wrong. It is not in the protocol: only reconstruct can mend it.
+ */
+function isLeftByKill(line: string): boolean {
+  return /^user\.\S+ updating quota_annot_used: /.test(line);
+}
 
 /** The processes of the lab's sync_server that serve somebody. */
 function syncServers(): number[] {

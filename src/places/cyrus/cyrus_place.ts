@@ -13,7 +13,7 @@ import {
   type UserState,
 } from "../../model/mailbox.ts";
 import { externalName, type Owner } from "../../model/names.ts";
-import { type Outcome, ok, refused } from "../../model/outcome.ts";
+import { isGone, type Outcome, ok, refused } from "../../model/outcome.ts";
 import type { MailRecord } from "../../model/record.ts";
 import type { MailboxReading, MessageAddress, MessageContent, Place } from "../place.ts";
 import { type Current, currentOf } from "./current.ts";
@@ -55,8 +55,8 @@ async function* ownersOf(directory: MailboxDirectory): AsyncGenerator<Owner, voi
   yield* directory.owners;
 }
 
-/** A mailbox that is renamed or deleted while it is read is looked for again, this often at most. */
-const LISTINGS = 3;
+/** Mailboxes that are renamed or deleted while they are read are looked for again, this often at most. */
+const LISTINGS = 5;
 
 /** What was read of some mailboxes. `outdated`: one is not where it was listed. */
 interface Readings<Value> {
@@ -68,19 +68,32 @@ interface Readings<Value> {
 type Choice = (directory: MailboxDirectory) => readonly (ListedMailbox | undefined)[];
 type Read<Value> = (mailbox: ListedMailbox) => Promise<Outcome<Value>>;
 
-/** Reads the mailboxes of a choice, again with a new list where the first was outdated. */
+/** Reads the mailboxes of a choice; where the list was outdated, those that a new one has otherwise once more. */
 async function readChosen<Value>(
   source: CyrusSource,
   choose: Choice,
   read: Read<Value>,
 ): Promise<Readings<Value>> {
+  const readOnce = keepingReadings(read);
   let directory = await source.directory.get();
   for (let listing = 1; ; listing++) {
     const chosen = choose(directory).filter((one) => one !== undefined);
-    const readings = await readAll(chosen, read);
+    const readings = await readAll(chosen, readOnce);
     if (!readings.outdated || listing === LISTINGS) return readings;
     directory = await source.directory.fresh();
   }
+}
+
+/** Reads a mailbox that was read already only where it now has another name, uniqueid or folder. */
+function keepingReadings<Value>(read: Read<Value>): Read<Value> {
+  const kept = new Map<string, Outcome<Value>>();
+  return async (mailbox) => {
+    const { name, facts, folder } = mailbox;
+    const key = [name, facts.uniqueid, folder?.relative].join("\0");
+    const outcome = kept.get(key) ?? (await read(mailbox));
+    if (outcome.kind === "ok") kept.set(key, outcome);
+    return outcome;
+  };
 }
 
 async function readAll<Value>(
@@ -97,7 +110,7 @@ async function readAll<Value>(
       found.push(outcome.value);
       continue;
     }
-    if (outcome.reason === "nonexistent" || outcome.reason === "moved") outdated = true;
+    if (isGone(outcome)) outdated = true;
     if (outcome.reason === "nonexistent") continue;
     const { uniqueid } = facts;
     unreadable.push({ name, ...(uniqueid !== undefined && { uniqueid }), refusal: outcome });
