@@ -1,6 +1,6 @@
 /**
  * Mailboxes one after the other, in such a way that both ends have something to do: while one is applied at the target
- * the messages of the next are sent, and the one before is proven.
+ * the messages of the next are sent, of as many as there is time for, and the one before is proven.
  */
 import { type Outcome, refused } from "../model/outcome.ts";
 import type { Leftover, MailboxStep } from "./plan.ts";
@@ -12,17 +12,29 @@ import {
   type Sending,
 } from "./run_mailbox.ts";
 
+/** What may wait for its turn, its messages sent: mailboxes, and UIDs in them, for their indexes are in memory. */
+const AHEAD_MAILBOXES = 16;
+const AHEAD_UIDS = 100_000;
+
 export interface LineEvents {
   readonly leave: (leftover: Leftover) => void;
   /** How a mailbox came out. */
   readonly told: (step: MailboxStep, done: Outcome) => void;
 }
 
+interface Applying {
+  readonly begun: BegunMailbox;
+  readonly answer: Promise<Outcome>;
+  isAnswered: boolean;
+}
+
 /** The mailboxes of one owner. It must be ended, whatever was thrown. */
 export class MailboxLine {
   readonly #sending: Sending;
   readonly #events: LineEvents;
-  #applying: { readonly begun: BegunMailbox; readonly answer: Promise<Outcome> } | undefined;
+  /** Begun, in the order in which they are to be applied. */
+  #waiting: BegunMailbox[] = [];
+  #applying: Applying | undefined;
   #proof: Promise<void> | undefined;
 
   constructor(sending: Sending, events: LineEvents) {
@@ -30,23 +42,58 @@ export class MailboxLine {
     this.#events = events;
   }
 
-  /** Brings the mailbox of `step`; its answer is waited for when the next one is at the same point, or by `settle`. */
+  /** Begins the mailbox of `step`; it is applied when those before it are, or by `settle` at the latest. */
   async take(step: MailboxStep, moved: ReadonlySet<string>): Promise<void> {
     const begun = await beginMoved(step, this.#sending, moved);
-    await this.settle();
     if (begun.kind === "refused") {
       this.#events.told(step, begun);
       return;
     }
+    this.#waiting.push(begun.value);
+    while (this.#waiting.length > 0 && (this.#isIdle || this.#isFull)) await this.#applyNext();
+  }
+
+  /** Waits until all that were taken are applied, and has them proven. */
+  async settle(): Promise<void> {
+    while (this.#waiting.length > 0) await this.#applyNext();
+    await this.#settleApplying();
+  }
+
+  /** Waits for what is under way; throws what the last proof has thrown. */
+  async end(): Promise<void> {
+    await Promise.allSettled([this.#applying?.answer]);
+    await this.#proof;
+  }
+
+  get #isIdle(): boolean {
+    return this.#applying === undefined || this.#applying.isAnswered;
+  }
+
+  get #isFull(): boolean {
+    const uids = this.#waiting.reduce(
+      (sum, { prepared }) => sum + prepared.reading.state.lastUid,
+      0,
+    );
+    return this.#waiting.length > AHEAD_MAILBOXES || uids > AHEAD_UIDS;
+  }
+
+  /** Sends the records of the mailbox that waits longest, once the answer to the one before is there. */
+  async #applyNext(): Promise<void> {
+    await this.#settleApplying();
+    const begun = this.#waiting.shift();
+    if (begun === undefined) return;
     const sent = Promise.withResolvers<void>();
-    const answer = applyMailbox(begun.value, this.#sending, sent.resolve);
-    answer.catch(() => undefined); // it is thrown where it is waited for
-    this.#applying = { begun: begun.value, answer };
+    const answer = applyMailbox(begun, this.#sending, sent.resolve);
+    const applying: Applying = { begun, answer, isAnswered: false };
+    const answered = () => {
+      applying.isAnswered = true;
+    };
+    answer.then(answered, answered); // what it throws is thrown where it is waited for
+    this.#applying = applying;
     await Promise.race([sent.promise, answer]);
   }
 
-  /** Waits for the answer of the mailbox that was taken last, and has it proven. */
-  async settle(): Promise<void> {
+  async #settleApplying(): Promise<void> {
     const applying = this.#applying;
     if (applying === undefined) return;
     const { begun } = applying;
@@ -64,12 +111,6 @@ export class MailboxLine {
     this.#proof = done.value.prove().then((outcome) => told(begun.step, outcome));
     // What it throws is thrown where it is waited for.
     this.#proof.catch(() => undefined);
-  }
-
-  /** Waits for what is under way; throws what the last proof has thrown. */
-  async end(): Promise<void> {
-    await Promise.allSettled([this.#applying?.answer]);
-    await this.#proof;
   }
 }
 

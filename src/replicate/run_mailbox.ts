@@ -11,7 +11,7 @@ import type { MailRecord } from "../model/record.ts";
 import type { Holds, MailboxReading, Place, PlaceSession } from "../places/place.ts";
 import { type ContentPlan, planCompared, planNewer } from "./content.ts";
 import type { MailboxStep, Mode } from "./plan.ts";
-import { uploadMessages, type WantedMessage } from "./upload.ts";
+import { sendMessages, type WantedMessage } from "./upload.ts";
 import { verifyMailbox } from "./verify.ts";
 
 /** What the work on one owner needs. */
@@ -92,14 +92,14 @@ export interface Brought {
   readonly prove: () => Promise<Outcome>;
 }
 
-/** A mailbox whose messages are at the target, and its records not yet. */
+/** A mailbox whose messages are on their way to the target, and its records not yet. */
 export interface BegunMailbox {
   readonly step: MailboxStep;
   readonly attempt: number;
   readonly prepared: Prepared;
 }
 
-/** Reads a mailbox and sends its messages. */
+/** Reads a mailbox and sends its messages; `applyMailbox` asks whether they have come. */
 export async function beginMailbox(
   step: MailboxStep,
   sending: Sending,
@@ -107,14 +107,13 @@ export async function beginMailbox(
 ): Promise<Outcome<BegunMailbox>> {
   const prepared = await prepareMailbox(step, step.name, sending);
   if (prepared.kind === "refused") return prepared;
-  const { content } = prepared.value;
-  if (content.isNothing) return ok({ step, attempt, prepared: prepared.value });
-  if (attempt === 1) sending.begins(step, prepared.value);
-  const uploaded = await uploadContent(prepared.value, sending);
-  return uploaded.kind === "refused" ? uploaded : ok({ step, attempt, prepared: prepared.value });
+  const begun = ok({ step, attempt, prepared: prepared.value });
+  if (prepared.value.content.isNothing) return begun;
+  const uploaded = await sendContent(prepared.value, sending);
+  return uploaded.kind === "refused" ? uploaded : begun;
 }
 
-/** Sends its records. While the answer is waited for, another one may be begun from when `sent` is called. */
+/** Sends its records. While the answer is waited for, others may be begun from when `sent` is called. */
 export async function applyMailbox(
   { step, attempt, prepared }: BegunMailbox,
   sending: Sending,
@@ -122,10 +121,14 @@ export async function applyMailbox(
 ): Promise<Outcome> {
   const { content } = prepared;
   if (content.isNothing) return DONE;
+  const { session, staged } = sending;
+  const flushed = await flushMessages({ session, staged });
+  if (flushed.kind === "refused") return flushed;
+  if (attempt === 1) sending.begins(step, prepared);
   const state =
     attempt < WITHOUT_ANNOTATION_SUM ? content.state : { ...content.state, syncCrcAnnot: 0 };
   const since = attempt < ATTEMPTS ? step.theirs?.highestmodseq : undefined;
-  return applyContent(prepared, state, { session: sending.session, since, sent });
+  return applyContent(prepared, state, { session, since, sent });
 }
 
 /** Takes the answer to its records, and tries again where that may help. */
@@ -177,14 +180,24 @@ export interface Transport extends Pick<Sending, "session" | "reservable" | "sta
   readonly source: Pick<Place, "message">;
 }
 
-/** Sends the messages that the target lacks. */
-export function uploadContent(
+/** Sends the messages that the target lacks; whether they have come, the next flush says. */
+export function sendContent(
   { content, messages }: Prepared,
   { source, session, reservable, staged, sent }: Transport,
 ): Promise<Outcome> {
   const partition = content.state.partition ?? "default";
   const upload = { source, session, mailboxes: reservable, partition, staged, sent };
-  return uploadMessages(messages, upload);
+  return sendMessages(messages, upload);
+}
+
+/** `ok` when the target has taken every message sent since this was last asked. */
+export async function flushMessages({
+  session,
+  staged,
+}: Pick<Transport, "session" | "staged">): Promise<Outcome> {
+  const flushed = await session.flush();
+  if (flushed.kind === "refused") staged.clear(); // nobody knows what of it the target has
+  return flushed;
 }
 
 interface Applying {

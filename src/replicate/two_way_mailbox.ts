@@ -18,10 +18,11 @@ import { differingFields, stateToSend } from "./mailbox_state.ts";
 import type { MailboxStep } from "./plan.ts";
 import {
   applyContent,
+  flushMessages,
   mayTryAgain,
   type Prepared,
   type Sending,
-  uploadContent,
+  sendContent,
   withMessages,
 } from "./run_mailbox.ts";
 import { verifyMailbox } from "./verify.ts";
@@ -190,10 +191,11 @@ async function writeSide(
     },
   };
   const session = sessions[side];
-  const uploaded = await uploadContent(prepared[side], {
-    ...{ source: sender, session, reservable: reservable[side], staged: staged[side], sent },
-  });
+  const transport = { session, reservable: reservable[side], staged: staged[side], sent };
+  const uploaded = await sendContent(prepared[side], { ...transport, source: sender });
   if (uploaded.kind === "refused") return uploaded;
+  const flushed = await flushMessages(transport);
+  if (flushed.kind === "refused") return flushed;
   const since = readings[side].state.highestmodseq;
   const done = await applyContent(prepared[side], content.state, { session, since });
   if (done.kind === "refused") return done;

@@ -3,7 +3,7 @@
  * that sends the rest in batches and reads the next batch while one is sent. A message is sent once a user.
  */
 import type { Guid } from "../model/guid.ts";
-import { type Outcome, ok, type Refusal } from "../model/outcome.ts";
+import { DONE, type Outcome, ok, type Refusal } from "../model/outcome.ts";
 import type { MessageAddress, MessageContent, Place, PlaceSession } from "../places/place.ts";
 
 /** GUIDs in one RESERVE: what Cyrus' own client sends at most. */
@@ -35,12 +35,12 @@ export interface Upload {
   readonly sent: (messages: number, bytes: number) => Promise<void>;
 }
 
-/** Stages every wanted message; `ok` when the target has taken all of them. */
-export async function uploadMessages(
+/** Sends every wanted message that the target lacks. Whether all have come, the flush of the session says. */
+export async function sendMessages(
   wanted: ReadonlyMap<Guid, WantedMessage>,
   upload: Upload,
 ): Promise<Outcome> {
-  const { session, staged, partition } = upload;
+  const { staged, partition } = upload;
   const key = (guid: Guid): string => `${partition}\0${guid}`;
   const unknown = [...wanted.keys()].filter((guid) => !staged.has(key(guid)));
   const missing = await reserve(unknown, upload);
@@ -66,7 +66,7 @@ export async function uploadMessages(
     }
     for (const { guid } of batch.messages) staged.add(key(guid));
   }
-  return session.flush();
+  return DONE;
 }
 
 async function reserve(
