@@ -1,6 +1,7 @@
 /**
  * Mailboxes one after the other, in such a way that both ends have something to do: while one is applied at the target
- * the messages of the next are sent, of as many as there is time for, and the one before is proven.
+ * the messages of the next are sent, of as many as there is time for, and the one before is proven. The target answers
+ * in the order in which it was asked.
  */
 import { type Outcome, refused } from "../model/outcome.ts";
 import type { Leftover, MailboxStep } from "./plan.ts";
@@ -15,6 +16,8 @@ import {
 /** What may wait for its turn, its messages sent: mailboxes, and UIDs in them, for their indexes are in memory. */
 const AHEAD_MAILBOXES = 16;
 const AHEAD_UIDS = 100_000;
+/** Mailboxes whose records are sent and whose answers are not there: the target reads one while it applies the other. */
+const IN_FLIGHT = 2;
 
 export interface LineEvents {
   readonly leave: (leftover: Leftover) => void;
@@ -33,8 +36,10 @@ export class MailboxLine {
   readonly #sending: Sending;
   readonly #events: LineEvents;
   /** Begun, in the order in which they are to be applied. */
-  #waiting: BegunMailbox[] = [];
-  #applying: Applying | undefined;
+  readonly #waiting: BegunMailbox[] = [];
+  readonly #applying: Applying[] = [];
+  /** Messages have been sent, and whether they have come is answered behind all that is applied. */
+  #mustFlush = false;
   #proof: Promise<void> | undefined;
 
   constructor(sending: Sending, events: LineEvents) {
@@ -50,23 +55,26 @@ export class MailboxLine {
       return;
     }
     this.#waiting.push(begun.value);
-    while (this.#waiting.length > 0 && (this.#isIdle || this.#isFull)) await this.#applyNext();
+    this.#mustFlush ||= begun.value.prepared.counts.messages > 0;
+    while (this.#waiting.length > 0 && (this.#hasRoom || this.#isFull)) await this.#applyNext();
   }
 
   /** Waits until all that were taken are applied, and has them proven. */
   async settle(): Promise<void> {
     while (this.#waiting.length > 0) await this.#applyNext();
-    await this.#settleApplying();
+    while (this.#applying.length > 0) await this.#settleFirst();
   }
 
   /** Waits for what is under way; throws what the last proof has thrown. */
   async end(): Promise<void> {
-    await Promise.allSettled([this.#applying?.answer]);
+    await Promise.allSettled(this.#applying.map(({ answer }) => answer));
     await this.#proof;
   }
 
-  get #isIdle(): boolean {
-    return this.#applying === undefined || this.#applying.isAnswered;
+  /** Another one can be applied without waiting. */
+  get #hasRoom(): boolean {
+    const unanswered = this.#applying.filter(({ isAnswered }) => !isAnswered).length;
+    return unanswered < (this.#mustFlush ? 1 : IN_FLIGHT);
   }
 
   get #isFull(): boolean {
@@ -77,11 +85,12 @@ export class MailboxLine {
     return this.#waiting.length > AHEAD_MAILBOXES || uids > AHEAD_UIDS;
   }
 
-  /** Sends the records of the mailbox that waits longest, once the answer to the one before is there. */
+  /** Sends the records of the mailbox that waits longest. */
   async #applyNext(): Promise<void> {
-    await this.#settleApplying();
+    while (!this.#hasRoom || this.#applying[0]?.isAnswered === true) await this.#settleFirst();
     const begun = this.#waiting.shift();
     if (begun === undefined) return;
+    this.#mustFlush = false;
     const sent = Promise.withResolvers<void>();
     const answer = applyMailbox(begun, this.#sending, sent.resolve);
     const applying: Applying = { begun, answer, isAnswered: false };
@@ -89,16 +98,17 @@ export class MailboxLine {
       applying.isAnswered = true;
     };
     answer.then(answered, answered); // what it throws is thrown where it is waited for
-    this.#applying = applying;
+    this.#applying.push(applying);
     await Promise.race([sent.promise, answer]);
   }
 
-  async #settleApplying(): Promise<void> {
-    const applying = this.#applying;
-    if (applying === undefined) return;
-    const { begun } = applying;
-    const answer = await applying.answer;
-    this.#applying = undefined;
+  /** Takes the answer that is due next. */
+  async #settleFirst(): Promise<void> {
+    const [first] = this.#applying;
+    if (first === undefined) return;
+    const { begun } = first;
+    const answer = await first.answer;
+    this.#applying.shift();
     const done = await endMailbox(begun, answer, this.#sending);
     await this.#proof;
     this.#proof = undefined;

@@ -172,7 +172,7 @@ function momentOf(random: Random): Moment {
 }
 
 interface Cut {
-  /** Mailboxes whose step was done: of those that were told only the last one may still be under way. */
+  /** Mailboxes whose step was done: of those that were told only the last two may still be under way. */
   readonly acknowledged: readonly string[];
   /** The run did not end by itself. */
   readonly isCut: boolean;
@@ -214,7 +214,7 @@ async function cutRun(
   await Promise.all(struck);
   return {
     acknowledged: names()
-      .slice(0, -1)
+      .slice(0, -2)
       .filter((name) => name !== ""),
     isCut: (await child.exited) !== 0,
   };
