@@ -5,7 +5,7 @@
 import type { Guid } from "../model/guid.ts";
 import { isLegacyUuid, NULL_GUID } from "../model/guid.ts";
 import type { MailboxState, RecordSource } from "../model/mailbox.ts";
-import { isIntermediate } from "../model/mailbox.ts";
+import { isIntermediate, recordsOf } from "../model/mailbox.ts";
 import { DONE, isGone, type Outcome, ok, type Refusal, refused } from "../model/outcome.ts";
 import type { MailRecord } from "../model/record.ts";
 import type { Holds, MailboxReading, Place, PlaceSession } from "../places/place.ts";
@@ -235,6 +235,9 @@ export async function applyContent(
   return session.apply(command, sent === undefined ? {} : { sent });
 }
 
+/** Records of one mailbox that are kept in memory: they are gone through when sent, when proven, and in between. */
+const KEPT_RECORDS = 8192;
+
 /** What goes over of the records. Refuses what no peer could take (sync-protocol.md 4.4). */
 export async function withMessages(
   reading: MailboxReading,
@@ -244,7 +247,11 @@ export async function withMessages(
   const messages = new Map<Guid, WantedMessage>();
   const counts = { records: 0, messages: 0, bytes: 0 };
   if (content.isNothing) return ok({ reading, content, counts, messages });
+  const kept: MailRecord[] = [];
+  let seen = 0;
   for await (const batch of reading.records.batches()) {
+    seen += batch.length;
+    if (seen <= KEPT_RECORDS) kept.push(...batch);
     for (const record of batch) {
       if (!content.isSent(record)) continue;
       counts.records += 1;
@@ -259,7 +266,8 @@ export async function withMessages(
       messages.set(guid, { address: { mailbox, uniqueid, partition, uid, guid }, mayBeGone });
     }
   }
-  return ok({ reading, content, counts, messages });
+  const known = seen <= KEPT_RECORDS ? { ...reading, records: recordsOf(kept) } : reading;
+  return ok({ reading: known, content, counts, messages });
 }
 
 /** Why a living record cannot be sent. */
