@@ -17,6 +17,7 @@ import {
   STAGING_FOLDER,
   TRASH_FOLDER,
 } from "../places/store/layout.ts";
+import { uidOfFile } from "../places/store/leftovers.ts";
 import type { MailboxImage } from "../places/store/mailbox_image.ts";
 import { allMailboxes, type MailboxRow, tombstones } from "../places/store/mailbox_rows.ts";
 import { readMessageFacts } from "../places/store/message_file.ts";
@@ -146,7 +147,7 @@ function checkMailbox(folder: OwnerFolder, row: MailboxRow, { collector, guids }
   }
   const { lastUid } = image.index.header;
   for (const file of namesIn(join(folder.folder, row.uniqueid))) {
-    const uid = /^[1-9]\d*\.$/.test(file) ? Number(file.slice(0, -1)) : 0;
+    const uid = uidOfFile(file) ?? 0;
     if (uid > lastUid) collector.add("ST04", { path: `${row.uniqueid}/${file}`, uid });
   }
 }

@@ -10,6 +10,7 @@ import { hasBit, INTERNAL_FLAG } from "../../formats/cyrus/index_flags.ts";
 import { isGuid } from "../../model/guid.ts";
 import { namesIn, removeFile, statOf } from "./disk.ts";
 import { ARRIVING_FOLDER, messageFile, POOL_FOLDER, STAGING_FOLDER } from "./layout.ts";
+import { holdsOnlyMessages, uidOfFile } from "./leftovers.ts";
 import { allMailboxes, type MailboxRow, removeTombstone, tombstones } from "./mailbox_rows.ts";
 import { addGuids, buriedIndexes, forgetMailbox } from "./needed.ts";
 import { openImage } from "./open_image.ts";
@@ -134,7 +135,7 @@ function removeOrphanFolders(folder: OwnerFolder, options: GcOptions): number {
   for (const name of namesIn(folder.folder)) {
     const path = join(folder.folder, name);
     if (name.startsWith(".") || known.has(name) || !isOld(path, options)) continue;
-    if (namesIn(path).some((file) => !/^[1-9]\d*\.$/.test(file))) continue; // a lost mailbox: fsck's
+    if (!holdsOnlyMessages(path)) continue; // a lost mailbox: fsck's
     rmSync(path, { recursive: true });
     count++;
   }
@@ -158,7 +159,7 @@ function removeLateMessages(
   let count = 0;
   for (const file of namesIn(join(folder.folder, row.uniqueid))) {
     const path = join(folder.folder, row.uniqueid, file);
-    const isLate = /^[1-9]\d*\.$/.test(file) && Number(file.slice(0, -1)) > options.lastUid;
+    const isLate = (uidOfFile(file) ?? 0) > options.lastUid;
     if (isLate && isOld(path, options) && removeFile(path)) count++;
   }
   return count;

@@ -29,6 +29,7 @@ import {
   ownerFolder,
   poolPath,
 } from "./layout.ts";
+import { holdsOnlyMessages } from "./leftovers.ts";
 import { IMAGE_FILES, MailboxImage } from "./mailbox_image.ts";
 import {
   addFormerName,
@@ -103,6 +104,8 @@ function requireFree({ newName }: HandoverRequest, row: MailboxRow, arriving: Tr
     throw refuse("there is a mailbox of that name");
   const other = mailboxById(database, row.uniqueid);
   if (other !== undefined) throw refuse(`${other.name} has the same uniqueid`);
+  if (!holdsOnlyMessages(join(arriving.pool.folder, mailboxFolder(row.uniqueid))))
+    throw refuse(`a folder ${row.uniqueid} that no mailbox names is there; see \`bobbin fsck\``);
 }
 
 interface Leaving {

@@ -29,6 +29,7 @@ import {
   writeFully,
 } from "./disk.ts";
 import { isUniqueid, TRASH_FOLDER } from "./layout.ts";
+import { holdsOnlyMessages } from "./leftovers.ts";
 
 /** What cyrus.index must look like for a write into it to be done: else somebody else replaced it. */
 export interface IndexFit {
@@ -275,6 +276,9 @@ function replayOne(step: RedoStep, context: ReplayContext): void {
 function moveFolder(path: string, target: string, batch: DurableBatch): void {
   // A folder must not go into one that a power cut could take back.
   for (const made of makeFolder(dirname(target))) syncPath(dirname(made), "folder");
+  // A creation of the same mailbox that did not commit may have left messages there.
+  if (statOf(path) !== undefined && holdsOnlyMessages(target))
+    rmSync(target, { recursive: true, force: true });
   try {
     renameSync(path, target);
   } catch (error) {

@@ -2,9 +2,11 @@
  * Deleting and undeleting: a deleted mailbox is gone for every reader at the commit, and its folder lies
  * in `.trash` until gc takes it. Its rows of annotations and history stay as long.
  */
-import { dirname } from "node:path";
+import { existsSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { AppError } from "../../core/errors.ts";
 import { mailboxFolder, TRASH_FOLDER } from "./layout.ts";
+import { holdsOnlyMessages } from "./leftovers.ts";
 import {
   buryMailbox,
   insertMailbox,
@@ -85,6 +87,7 @@ export function undeleteMailbox(
         hint: "Give another name with --as.",
       });
     }
+    requireFolders(folder, found);
     insertMailbox(database, { ...found.mailbox, name });
     removeTombstone(database, found.number);
     if (found.trash !== "") {
@@ -96,5 +99,20 @@ export function undeleteMailbox(
       step(found.uniqueid, { kind: "erase", path: dirname(found.trash) });
     }
     return found;
+  });
+}
+
+/** Refuses a mailbox whose folder is not in the trash any more, or cannot go where it was. */
+function requireFolders({ folder }: OwnerFolder, { name, uniqueid, trash }: Tombstone): void {
+  if (trash !== "" && !existsSync(join(folder, trash))) {
+    throw new AppError("not_found", `Cannot undelete ${name}: its folder ${trash} is gone`, {
+      context: { uniqueid },
+      hint: "Put the folder back from a copy of the store.",
+    });
+  }
+  if (trash === "" || holdsOnlyMessages(join(folder, mailboxFolder(uniqueid)))) return;
+  throw new AppError("refused", `Cannot undelete ${name}: there is a folder ${uniqueid}`, {
+    context: { uniqueid },
+    hint: "No mailbox is in it by the catalogue: see `bobbin fsck` and `bobbin store reconstruct`.",
   });
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { existsSync, lstatSync, readdirSync, rmSync } from "node:fs";
+import { existsSync, lstatSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { checkWholeStore } from "../../../src/fsck/check_store.ts";
 import type { Annotation } from "../../../src/model/annotation.ts";
@@ -120,6 +120,22 @@ describe("APPLY RENAME to another owner", () => {
     expect(() => rename(store, "user.fred.None", HERS)).toThrow(/no mailbox user\.fred\.None/);
     expect(() => rename(store, SUB, "user.anne..x")).toThrow(/no mailbox name/);
     expect(verifyStore(root)).toEqual(before);
+    store.close();
+  });
+
+  test("what a creation that did not commit left does not stop it, and a lost mailbox does", () => {
+    const { root, store } = filled();
+    const before = verifyStore(root);
+    const folder = join(root, "user/a/anne", stateOf(SUB, []).uniqueid);
+    mkdirSync(folder);
+    writeFileSync(join(folder, "cyrus.index"), "x");
+    expect(() => rename(store, SUB, HERS)).toThrow(/that no mailbox names is there/);
+    rmSync(join(folder, "cyrus.index"));
+    expect(verifyStore(root)).toEqual(before);
+    writeFileSync(join(folder, "7."), "x");
+    rename(store, SUB, HERS);
+    const { [SUB]: moved = "", ...others } = before;
+    expect(verifyStore(root)).toEqual({ ...others, [HERS]: moved });
     store.close();
   });
 
