@@ -286,9 +286,10 @@ const runReconstruct: Handler = (args, _, env) =>
       const reason = note.reason === undefined ? "" : ` (${note.reason})`;
       env.output.line(escapeText(`${note.owner}: ${note.what}: ${note.name}${reason}`));
     }
-    const left = notes.filter(
-      ({ what }) => what === "folder left out" || what === "mailbox without a folder",
-    );
+    const isLoss: ReadonlySet<string> = new Set([
+      ...["folder left out", "mailbox without a folder", "changes dropped"],
+    ]);
+    const left = notes.filter(({ what }) => isLoss.has(what));
     return {
       exit: left.length > 0 ? EXIT.damage : EXIT.ok,
       summary: { changed: notes.length, left: left.length },

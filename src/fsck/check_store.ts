@@ -1,6 +1,6 @@
 /**
  * What a store has beside mailbox folders: catalogues, pools, the registry, journals, staging. Rows ST01
- * to ST13. The mailbox folders themselves are Cyrus' and are checked like any. Looks, and changes
+ * to ST14. The mailbox folders themselves are Cyrus' and are checked like any. Looks, and changes
  * nothing; what a running writer is about to do is never reported as damage.
  */
 import { existsSync } from "node:fs";
@@ -110,7 +110,14 @@ export function checkOwner(folder: OwnerFolder, options: StoreCheckOptions): rea
   const collector = new Collector();
   const rows = folder.read(allMailboxes);
   const guids = new Set<string>();
+  const unfit = folder.unfit();
+  for (const { uniqueid, steps, why } of unfit) {
+    const known = [...rows, ...folder.read(tombstones)].find((row) => row.uniqueid === uniqueid);
+    const [text, other] = [`${steps} committed changes wait: ${why}`, known?.name ?? uniqueid];
+    collector.add("ST14", { path: uniqueid, text, other });
+  }
   for (const { uniqueid, step } of folder.pending()) {
+    if (unfit.some((left) => left.uniqueid === uniqueid)) continue;
     collector.add("ST10", { field: step.kind, found: uniqueid });
   }
   for (const row of rows) if (!row.intermediate) checkMailbox(folder, row, { collector, guids });

@@ -11,6 +11,7 @@ import { isGuid } from "../../model/guid.ts";
 import { namesIn, removeFile, statOf } from "./disk.ts";
 import { ARRIVING_FOLDER, messageFile, POOL_FOLDER, STAGING_FOLDER } from "./layout.ts";
 import { holdsOnlyMessages, uidOfFile } from "./leftovers.ts";
+import type { MailboxImage } from "./mailbox_image.ts";
 import { allMailboxes, type MailboxRow, removeTombstone, tombstones } from "./mailbox_rows.ts";
 import { addGuids, buriedIndexes, forgetMailbox } from "./needed.ts";
 import { openImage } from "./open_image.ts";
@@ -53,7 +54,8 @@ function unlinkExpunged(folder: OwnerFolder, transaction: Transaction, options: 
   const before = options.now - options.retentionSeconds;
   let count = 0;
   for (const row of foldersOf(folder)) {
-    const image = openImage(folder, row);
+    const image = soundImage(folder, row);
+    if (image === undefined || transaction.unfit.has(row.uniqueid)) continue;
     const { firstExpunged } = image.index.header;
     if (firstExpunged === 0 || firstExpunged > before) continue;
     let first = 0;
@@ -76,15 +78,26 @@ function unlinkExpunged(folder: OwnerFolder, transaction: Transaction, options: 
   return count;
 }
 
+/** Undefined for a mailbox that cannot be read: it keeps the pool, and is told of there. */
+function soundImage(folder: OwnerFolder, row: MailboxRow): MailboxImage | undefined {
+  try {
+    return openImage(folder, row);
+  } catch (error) {
+    if (error instanceof AppError && error.code === "bad_data") return undefined;
+    throw error;
+  }
+}
+
 function foldersOf(folder: OwnerFolder): MailboxRow[] {
   return folder.read(allMailboxes).filter((row) => !row.intermediate);
 }
 
 /** Removes deleted mailboxes past their time: the tombstone at the commit, the folder after it. */
 function emptyTrash(folder: OwnerFolder, options: GcOptions): number {
-  return folder.write(({ database, step }) => {
+  return folder.write(({ database, step, unfit }) => {
     let count = 0;
     for (const grave of tombstones(database)) {
+      if (unfit.has(grave.uniqueid)) continue; // on its way in or out, and that is for fsck to tell
       if (grave.deleted > options.now - options.retentionSeconds) continue;
       if (grave.trash !== "") step(grave.uniqueid, { kind: "erase", path: dirname(grave.trash) });
       removeTombstone(database, grave.number);

@@ -71,6 +71,7 @@ export function handOver(request: HandoverRequest, sides: HandoverSides): void {
     source.write((leaving) => {
       const row = mailboxByName(leaving.database, request.oldName);
       if (row === undefined) throw refusal("nonexistent", `There is no mailbox ${request.oldName}`);
+      leaving.requireFit(row.uniqueid); // or it could not leave once the target has it
       const shared = guidsOutside(source, row.uniqueid);
       target.write((arriving) => {
         requireFree(request, row, arriving);

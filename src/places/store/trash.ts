@@ -25,11 +25,14 @@ export function deleteMailboxes(
   rows: readonly MailboxRow[],
   now: number,
 ): void {
-  const { database, step } = transaction;
+  const { database, step, requireFit } = transaction;
   for (const row of rows) {
     const { uniqueid } = row;
+    requireFit(uniqueid);
     const folder = mailboxFolder(uniqueid);
-    const trash = row.intermediate ? "" : `${TRASH_FOLDER}/${freeName(transaction, now)}/${folder}`;
+    // A mailbox whose folder is lost leaves nothing in the trash.
+    const isThere = !row.intermediate && existsSync(join(transaction.pool.folder, folder));
+    const trash = isThere ? `${TRASH_FOLDER}/${freeName(transaction, now)}/${folder}` : "";
     buryMailbox(database, row, { deleted: now, trash });
     if (trash !== "") step(uniqueid, { kind: "move", path: folder, target: trash });
     step(uniqueid, { kind: "release", uniqueid });
@@ -103,9 +106,10 @@ export function undeleteMailbox(
 }
 
 /** Refuses a mailbox whose folder is not in the trash any more, or cannot go where it was. */
-function requireFolders({ folder }: OwnerFolder, { name, uniqueid, trash }: Tombstone): void {
-  if (trash !== "" && !existsSync(join(folder, trash))) {
-    throw new AppError("not_found", `Cannot undelete ${name}: its folder ${trash} is gone`, {
+function requireFolders({ folder }: OwnerFolder, grave: Tombstone): void {
+  const { name, uniqueid, trash, mailbox } = grave;
+  if (!mailbox.intermediate && (trash === "" || !existsSync(join(folder, trash)))) {
+    throw new AppError("not_found", `Cannot undelete ${name}: its folder is gone`, {
       context: { uniqueid },
       hint: "Put the folder back from a copy of the store.",
     });
