@@ -15,7 +15,6 @@ import {
   POOL_FOLDER,
   poolPath,
   STAGING_FOLDER,
-  TRASH_FOLDER,
 } from "../places/store/layout.ts";
 import { uidOfFile } from "../places/store/leftovers.ts";
 import type { MailboxImage } from "../places/store/mailbox_image.ts";
@@ -24,6 +23,7 @@ import { readMessageFacts } from "../places/store/message_file.ts";
 import { openImage } from "../places/store/open_image.ts";
 import type { OwnerFolder } from "../places/store/owner_folder.ts";
 import { ownerPaths, type Store } from "../places/store/store.ts";
+import { strayGraves } from "../places/store/trash.ts";
 import { finding } from "./catalogue.ts";
 import { Collector } from "./collector.ts";
 import type { Finding } from "./finding.ts";
@@ -185,14 +185,8 @@ function checkFolders(
       .some(({ step }) => step.kind === "move" && step.target === trash);
     if (!isThere && !isMoving) collector.add("ST12", { path: trash, other: name });
   }
-  const buried = new Set(graves.map(({ trash }) => trash));
-  for (const time of namesIn(join(folder.folder, TRASH_FOLDER))) {
-    for (const name of namesIn(join(folder.folder, TRASH_FOLDER, time))) {
-      const path = `${TRASH_FOLDER}/${time}/${name}`;
-      if (!buried.has(path))
-        collector.add("ST12", { path, text: "folder in the trash that no tombstone names" });
-    }
-  }
+  for (const { trash: path } of strayGraves(folder))
+    collector.add("ST12", { path, text: "folder in the trash that no tombstone names" });
 }
 
 function checkPool(

@@ -12,10 +12,17 @@ import { namesIn, removeFile, statOf } from "./disk.ts";
 import { ARRIVING_FOLDER, messageFile, POOL_FOLDER, STAGING_FOLDER } from "./layout.ts";
 import { holdsOnlyMessages, uidOfFile } from "./leftovers.ts";
 import type { MailboxImage } from "./mailbox_image.ts";
-import { allMailboxes, type MailboxRow, removeTombstone, tombstones } from "./mailbox_rows.ts";
+import {
+  allMailboxes,
+  type MailboxRow,
+  removeTombstone,
+  type Tombstone,
+  tombstones,
+} from "./mailbox_rows.ts";
 import { addGuids, buriedIndexes, forgetMailbox } from "./needed.ts";
 import { openImage } from "./open_image.ts";
 import type { OwnerFolder, Transaction } from "./owner_folder.ts";
+import { type StrayGrave, strayGraves } from "./trash.ts";
 
 /** A pool file younger than this stays: a transaction may be about to name it. */
 const YOUNG_SECONDS = 24 * 60 * 60;
@@ -92,13 +99,19 @@ function foldersOf(folder: OwnerFolder): MailboxRow[] {
   return folder.read(allMailboxes).filter((row) => !row.intermediate);
 }
 
-/** Removes deleted mailboxes past their time: the tombstone at the commit, the folder after it. */
+/** Removes deleted mailboxes past their time: the tombstone, where there is one, at the commit, the folder after it. */
 function emptyTrash(folder: OwnerFolder, options: GcOptions): number {
   return folder.write(({ database, step, unfit }) => {
     let count = 0;
+    const stays = ({ uniqueid, deleted = Infinity }: Tombstone | StrayGrave): boolean =>
+      deleted > options.now - options.retentionSeconds || unfit.has(uniqueid); // on its way in or out, and that is for fsck to tell
+    for (const grave of strayGraves(folder)) {
+      if (stays(grave)) continue;
+      step(grave.uniqueid, { kind: "erase", path: grave.trash });
+      count++;
+    }
     for (const grave of tombstones(database)) {
-      if (unfit.has(grave.uniqueid)) continue; // on its way in or out, and that is for fsck to tell
-      if (grave.deleted > options.now - options.retentionSeconds) continue;
+      if (stays(grave)) continue;
       if (grave.trash !== "") step(grave.uniqueid, { kind: "erase", path: dirname(grave.trash) });
       removeTombstone(database, grave.number);
       forgetMailbox(database, grave.uniqueid);

@@ -14,9 +14,19 @@ import { namesIn, readWhole, statOf } from "./disk.ts";
 import { historyIn } from "./history.ts";
 import { giveUpSteps, leftSteps } from "./journal.ts";
 import { CATALOGUE_FILE, isUniqueid, ownerFolder, ownerWord } from "./layout.ts";
-import { addFormerName, allMailboxes, insertMailbox, type MailboxRow } from "./mailbox_rows.ts";
+import {
+  addFormerName,
+  allMailboxes,
+  formerNames,
+  insertMailbox,
+  insertTombstone,
+  type MailboxRow,
+  mailboxById,
+} from "./mailbox_rows.ts";
+import type { OwnerFolder } from "./owner_folder.ts";
 import type { Claim } from "./registry.ts";
 import { type OwnerPath, ownerPaths, type Store } from "./store.ts";
+import { type StrayGrave, strayGraves } from "./trash.ts";
 
 /** What became of one folder. */
 export interface ReconstructNote {
@@ -24,6 +34,7 @@ export interface ReconstructNote {
   readonly what:
     | "catalogue set aside"
     | "mailbox added"
+    | "deleted mailbox added"
     | "mailbox without a folder"
     | "changes dropped"
     | "folder left out";
@@ -158,7 +169,31 @@ function addMailboxes(owner: Owner, store: Store, notes: ReconstructNote[]): voi
       for (const former of historyIn(header.others)) addFormerName(database, uniqueid, former);
       notes.push({ owner: word, what: "mailbox added", name: row.name });
     }
+    for (const grave of strayGraves(folder)) addGrave(folder, grave, notes);
   });
+}
+
+/** Makes a tombstone for a mailbox in the trash, so that it can be undeleted until its time is over. */
+function addGrave(
+  { owner, folder, database }: OwnerFolder,
+  { trash, uniqueid, deleted }: StrayGrave,
+  notes: ReconstructNote[],
+): void {
+  const header = headerIn(join(folder, trash));
+  if (header === undefined || deleted === undefined) return;
+  const word = ownerWord(owner);
+  const reason =
+    typeof header === "string" ? header : whyNot(header, { uniqueid, owner, names: new Set() });
+  if (reason !== undefined || typeof header === "string") {
+    notes.push({ owner: word, what: "folder left out", name: trash, reason: reason ?? "" });
+    return;
+  }
+  const row = rowOf(header, uniqueid);
+  insertTombstone(database, row, { deleted, trash });
+  const isKnown = mailboxById(database, uniqueid) !== undefined;
+  if (!isKnown && formerNames(database, uniqueid).length === 0)
+    for (const former of historyIn(header.others)) addFormerName(database, uniqueid, former);
+  notes.push({ owner: word, what: "deleted mailbox added", name: row.name });
 }
 
 function whyNot(

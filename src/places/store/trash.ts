@@ -5,6 +5,7 @@
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { AppError } from "../../core/errors.ts";
+import { namesIn } from "./disk.ts";
 import { mailboxFolder, TRASH_FOLDER } from "./layout.ts";
 import { holdsOnlyMessages } from "./leftovers.ts";
 import {
@@ -48,6 +49,29 @@ function freeName(transaction: Transaction, now: number): string {
     const name = number === 0 ? String(now) : `${now}-${number}`;
     if (taken.get(`${TRASH_FOLDER}/${name}`) === null) return name;
   }
+}
+
+/** A folder in the trash that no tombstone names, as where the catalogue was lost. */
+export interface StrayGrave {
+  /** Below the owner's folder. */
+  readonly trash: string;
+  readonly uniqueid: string;
+  /** Seconds since 1970; undefined where it does not lie as `deleteMailboxes` lays it. */
+  readonly deleted: number | undefined;
+}
+
+/** The folders in the trash that no tombstone names, the oldest first. */
+export function strayGraves(folder: OwnerFolder): StrayGrave[] {
+  const named = new Set(folder.read(tombstones).map(({ trash }) => trash));
+  const strays: StrayGrave[] = [];
+  for (const time of namesIn(join(folder.folder, TRASH_FOLDER))) {
+    const deleted = /^\d+(-\d+)?$/.test(time) ? Number.parseInt(time, 10) : undefined;
+    for (const uniqueid of namesIn(join(folder.folder, TRASH_FOLDER, time))) {
+      const trash = `${TRASH_FOLDER}/${time}/${uniqueid}`;
+      if (!named.has(trash)) strays.push({ trash, uniqueid, deleted });
+    }
+  }
+  return strays.sort((left, right) => (left.deleted ?? 0) - (right.deleted ?? 0));
 }
 
 export interface UndeleteRequest {

@@ -1,12 +1,14 @@
 import { describe, expect, test } from "bun:test";
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { collectOwner } from "../../../src/places/store/gc.ts";
 import { mailboxByName, tombstones } from "../../../src/places/store/mailbox_rows.ts";
+import { reconstructStore } from "../../../src/places/store/reconstruct.ts";
 import type { Store } from "../../../src/places/store/store.ts";
-import { deleteMailboxes, undeleteMailbox } from "../../../src/places/store/trash.ts";
-import { newStore } from "../../support/new_store.ts";
+import { deleteMailboxes, strayGraves, undeleteMailbox } from "../../../src/places/store/trash.ts";
+import { newStore, storeAt } from "../../support/new_store.ts";
 import { fill, NOW, stateOf } from "../../support/store_fixture.ts";
-import { verifyStore } from "../../support/store_verify.ts";
+import { type Contents, verifyStore } from "../../support/store_verify.ts";
 
 const SUB = "user.fred.Sub";
 const ID = stateOf(SUB, []).uniqueid;
@@ -56,5 +58,47 @@ describe("undeleteMailbox()", () => {
     expect(() => undelete(store)).toThrow("is gone");
     expect(store.make(owner).pending()).toEqual([]);
     expect(store.make(owner).read(tombstones).length).toBe(1);
+  });
+});
+
+describe("a trash whose catalogue was lost", () => {
+  /** Fred's INBOX, and Sub deleted; then nothing is left but the folders. */
+  function lost(): { root: string; store: Store; before: Contents } {
+    const { root, store } = newStore();
+    for (const name of ["user.fred", SUB]) fill(store, name, 2);
+    const before = verifyStore(root);
+    removeMailbox(store);
+    store.close();
+    for (const suffix of ["", "-wal", "-shm"])
+      rmSync(join(root, `user/f/fred/.catalogue.sqlite${suffix}`), { force: true });
+    return { root, store: storeAt(root), before };
+  }
+
+  test("reconstructStore() makes its tombstones anew, so that it can be undeleted", () => {
+    const { root, store, before } = lost();
+    expect(reconstructStore(store).map(({ what, name }) => [what, name])).toEqual([
+      ["mailbox added", "user.fred"],
+      ["deleted mailbox added", SUB],
+    ]);
+    expect(reconstructStore(store)).toEqual([]);
+    verifyStore(root);
+    const graves = store.make(owner).read(tombstones);
+    expect(graves.map(({ name, deleted }) => [name, deleted])).toEqual([[SUB, NOW]]);
+    undelete(store);
+    store.close();
+    expect(verifyStore(root)).toEqual(before);
+  });
+
+  test("collectOwner() removes what no tombstone names once its time is over", () => {
+    const { root, store } = lost();
+    const folder = store.make(owner);
+    mkdirSync(join(root, "user/f/fred/.trash/mine/x"), { recursive: true });
+    const gc = (now: number): number => collectOwner(folder, { now, retentionSeconds: 10 }).trash;
+    expect([gc(NOW + 9), strayGraves(folder).length]).toEqual([0, 2]);
+    expect([gc(NOW + 11), strayGraves(folder).length]).toEqual([1, 1]);
+    expect(strayGraves(folder)).toEqual([
+      { trash: ".trash/mine/x", uniqueid: "x", deleted: undefined },
+    ]);
+    store.close();
   });
 });
