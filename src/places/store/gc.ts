@@ -22,6 +22,7 @@ import {
 import { addGuids, buriedIndexes, forgetMailbox } from "./needed.ts";
 import { openImage } from "./open_image.ts";
 import type { OwnerFolder, Transaction } from "./owner_folder.ts";
+import { removeUnlessHeld } from "./staging_lock.ts";
 import { type StrayGrave, strayGraves } from "./trash.ts";
 
 /** A pool file younger than this stays: a transaction may be about to name it. */
@@ -214,24 +215,8 @@ function cleanPool(
   return { poolFiles, poolBytes };
 }
 
-/** Removes what sessions left whose process is gone. Returns how many. */
+/** Removes what sessions left that are over. Returns how many. */
 export function collectStaging(root: string): number {
-  let count = 0;
-  for (const name of namesIn(join(root, STAGING_FOLDER))) {
-    const pid = /^(?:probe\.)?(\d+)/.exec(name)?.[1];
-    if (pid === undefined || isAlive(Number(pid))) continue;
-    rmSync(join(root, STAGING_FOLDER, name), { recursive: true, force: true });
-    count++;
-  }
-  return count;
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    // Another user's process answers EPERM: it lives.
-    return !(error instanceof Error && "code" in error && error.code === "ESRCH");
-  }
+  const staging = join(root, STAGING_FOLDER);
+  return namesIn(staging).filter((name) => removeUnlessHeld(join(staging, name))).length;
 }
