@@ -185,7 +185,7 @@ const runRename: Handler = (args, options, env) =>
     if (options["swap"] === true) requests.push({ from: to, to: from, tree });
     const isOwn = (name: string): boolean => ownerWord(parseName(name).owner) === ownerWord(owner);
     const done = await whileBusy(() =>
-      renameMailboxesIn(folder, { requests, isOwn, now: store.now() }),
+      renameMailboxesIn(folder, { requests, isOwn, now: store.now(), isLocal: true }),
     );
     for (const { row, to: name } of done) {
       env.output.object({

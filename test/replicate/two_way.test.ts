@@ -3,6 +3,9 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { utf8 } from "../../src/core/bytes.ts";
 import { refused } from "../../src/model/outcome.ts";
 import type { Place, WritablePlace } from "../../src/places/place.ts";
+import { renameMailboxesIn } from "../../src/places/store/rename.ts";
+import { openStorePlace } from "../../src/places/store/store_place.ts";
+import { newStore } from "../support/new_store.ts";
 import { granted } from "../support/places.ts";
 import {
   applyTo,
@@ -243,6 +246,26 @@ describe("reconcileOwner()", () => {
     const done = await run();
     expect([...done.steps].sort()).toEqual([...planned.steps].sort());
     expect([...done.decisions].sort()).toEqual([...planned.decisions].sort());
+  });
+
+  test("reconcileOwner() keeps the names that `bobbin store rename` gave at B", async () => {
+    const { root, store } = newStore();
+    await b.close();
+    b = openStorePlace(root);
+    await alike();
+    for (const place of [a, b]) await put(place, `${INBOX}.p`, [], { change: { type: "ei" } });
+    const requests = ["a", "p"].map((name) => {
+      return { from: `${INBOX}.${name}`, to: `${INBOX}.new-${name}`, tree: true };
+    });
+    const rules = { isOwn: () => true, now: NOW, isLocal: true };
+    renameMailboxesIn(store.make(FRED), { requests, ...rules });
+    store.close();
+    await settle();
+    const names = (await namesAt(a)).map((name) => name.split(" ")[0]);
+    expect(names).toEqual([INBOX, `${INBOX}.new-a`, `${INBOX}.new-p`]);
+    expect(await namesAt(b)).toEqual(await namesAt(a));
+    await b.close();
+    verifyStore(root);
   });
 
   test("reconcileOwner() begins a mailbox again that is written to between reading and writing", async () => {

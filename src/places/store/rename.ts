@@ -107,6 +107,8 @@ export interface RenameContext extends RenameRules {
   readonly partition?: string;
   /** Seconds since 1970: until when the old names held. */
   readonly now: number;
+  /** It is decided here, so the mailboxes are changed last here: a peer says that of its own. */
+  readonly isLocal?: boolean;
 }
 
 /** Renames in one transaction of `folder`; what was renamed. */
@@ -131,12 +133,18 @@ function renameOne(
   const { row, to, context } = rename;
   const { database } = transaction;
   addFormerName(database, row.uniqueid, { name: row.name, until: context.now });
-  const { partition } = context;
-  if (partition !== undefined) {
-    updateMailbox(database, { ...row, details: { ...row.details, partition } });
+  const { partition = row.details.partition, isLocal = false } = context;
+  const image = row.intermediate ? undefined : openForChange(folder, row);
+  let { foldermodseq = 0n } = row.details;
+  if (isLocal) {
+    // As in Cyrus, above all that is known of the mailbox, so that whoever compares finds it changed here.
+    const { highestmodseq } = image?.index.header ?? { highestmodseq: 0n };
+    foldermodseq = (foldermodseq > highestmodseq ? foldermodseq : highestmodseq) + 1n;
+    image?.index.setHeader({ highestmodseq: foldermodseq });
   }
-  if (row.intermediate) return;
-  const image = openForChange(folder, row);
+  const raised = isLocal ? { foldermodseq } : {};
+  updateMailbox(database, { ...row, details: { ...row.details, partition, ...raised } });
+  if (image === undefined) return;
   image.setHeader({
     name: to,
     others: withHistory(image.header.others, formerNames(database, row.uniqueid)),

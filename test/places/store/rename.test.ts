@@ -10,6 +10,7 @@ import {
   mailboxByName,
   tombstones,
 } from "../../../src/places/store/mailbox_rows.ts";
+import { readState } from "../../../src/places/store/mailbox_state.ts";
 import { reconstructStore } from "../../../src/places/store/reconstruct.ts";
 import { type RenameRequest, renameMailboxesIn } from "../../../src/places/store/rename.ts";
 import { Store } from "../../../src/places/store/store.ts";
@@ -61,6 +62,33 @@ describe("renameMailboxesIn()", () => {
     expect(history.map(({ name }) => name)).toEqual(["user.fred.A", "user.fred.D", "user.fred.B"]);
     const header = parseHeaderFile(readFileSync(join(folder.folder, uniqueid, "cyrus.header")));
     expect([header.name, historyIn(header.others)]).toEqual(["user.fred.C", history]);
+  });
+
+  test("renameMailboxesIn() raises FOLDERMODSEQ above all that is known, unless a peer asked for it", () => {
+    const { root, store } = newStore();
+    const folder = store.make(owner);
+    const read = (name: string): readonly unknown[] => {
+      const row = folder.read((database) => mailboxByName(database, `user.fred.${name}`));
+      const state = row === undefined ? undefined : readState(folder, row);
+      return [state?.highestmodseq, state?.foldermodseq];
+    };
+    fill(store, "user.fred.A", 5);
+    const placeholder = stateOf("user.fred.P", [], { type: "ei", foldermodseq: 9n });
+    apply(store, { state: placeholder, records: [] });
+    rename(store, tree("A", "B"), tree("P", "Q"));
+    expect([read("B"), read("Q")]).toEqual([
+      [6n, 1n],
+      [9n, 9n],
+    ]);
+    const requests = [tree("B", "C"), tree("Q", "R")];
+    const rules = { isOwn: () => true, now: NOW, isLocal: true };
+    renameMailboxesIn(folder, { requests, ...rules });
+    expect([read("C"), read("R")]).toEqual([
+      [7n, 7n],
+      [10n, 10n],
+    ]);
+    store.close();
+    verifyStore(root);
   });
 
   test("renameMailboxesIn() says why it refuses, and changes nothing", () => {
