@@ -52,7 +52,7 @@ export interface GcResult {
 export function collectOwner(folder: OwnerFolder, options: GcOptions): GcResult {
   const unlinked = folder.write((transaction) => unlinkExpunged(folder, transaction, options));
   const trash = emptyTrash(folder, options);
-  const cleaned = folder.write(() => cleanFiles(folder, options));
+  const cleaned = folder.write(({ unfit }) => cleanFiles(folder, { ...options, unfit }));
   folder.write(({ database }) => database.run("PRAGMA incremental_vacuum"));
   return { unlinked, trash, ...cleaned };
 }
@@ -122,13 +122,16 @@ function emptyTrash(folder: OwnerFolder, options: GcOptions): number {
   });
 }
 
+/** A folder of `unfit` may be what a step that waits is to move: it is no leftover. */
+type CleanOptions = GcOptions & Pick<Transaction, "unfit">;
+
 type CleanResult = Omit<GcResult, "unlinked" | "trash">;
 
 /** Removes files that no committed record needs. One index that cannot be read keeps the whole pool. */
-function cleanFiles(folder: OwnerFolder, options: GcOptions): CleanResult {
+function cleanFiles(folder: OwnerFolder, options: CleanOptions): CleanResult {
   const skipped: string[] = [];
   const guids = new Set<string>();
-  let leftovers = removeOrphanFolders(folder, options) + removeArriving(folder);
+  let leftovers = removeOrphanFolders(folder, options) + removeArriving(folder, options);
   for (const row of foldersOf(folder)) {
     try {
       const { index } = openImage(folder, row);
@@ -156,8 +159,9 @@ function isOld(path: string, options: GcOptions): boolean {
 }
 
 /** Folders of mailboxes whose creation did not commit: they hold messages and nothing else. */
-function removeOrphanFolders(folder: OwnerFolder, options: GcOptions): number {
-  const known = new Set(folder.read(allMailboxes).map((row) => row.uniqueid));
+function removeOrphanFolders(folder: OwnerFolder, options: CleanOptions): number {
+  const rows = folder.read(allMailboxes).map((row) => row.uniqueid);
+  const known = new Set([...rows, ...options.unfit.keys()]);
   let count = 0;
   for (const name of namesIn(folder.folder)) {
     const path = join(folder.folder, name);
@@ -170,9 +174,9 @@ function removeOrphanFolders(folder: OwnerFolder, options: GcOptions): number {
 }
 
 /** What another owner's mailbox left that was not handed over: one that was has been moved in by now. */
-function removeArriving(folder: OwnerFolder): number {
+function removeArriving(folder: OwnerFolder, { unfit }: CleanOptions): number {
   const arriving = join(folder.folder, ARRIVING_FOLDER);
-  const names = namesIn(arriving);
+  const names = namesIn(arriving).filter((name) => !unfit.has(name));
   for (const name of names) rmSync(join(arriving, name), { recursive: true });
   return names.length;
 }

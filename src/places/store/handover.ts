@@ -98,6 +98,7 @@ function mayWait(error: unknown): boolean {
 
 function requireFree({ newName }: HandoverRequest, row: MailboxRow, arriving: Transaction): void {
   const { database } = arriving;
+  arriving.requireFit(row.uniqueid);
   const refuse = (why: string) =>
     refusal("failed", `Cannot rename ${row.name} to ${newName}: ${why}`);
   if (!isValidName(newName)) throw refuse("no mailbox name");

@@ -351,8 +351,11 @@ export class OwnerFolder {
   #folderOf(uniqueid: string, steps: readonly MailboxStep[]): string {
     const usual = join(this.folder, uniqueid);
     const move = steps.map(({ step }) => step).find((step) => step.kind === "move");
-    if (move === undefined || this.settleIfFree() || existsSync(usual)) return usual;
-    return join(this.folder, move.path);
+    if (move === undefined) return usual;
+    // Within a transaction it has been tried.
+    if (!this.database.inTransaction && this.settleIfFree()) return usual;
+    const now = join(this.folder, move.path);
+    return existsSync(now) ? now : usual;
   }
 
   #committed(uniqueid: string): number | undefined {
