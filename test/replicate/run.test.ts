@@ -90,6 +90,77 @@ describe("replicateOwner()", () => {
     expect(toldOf(await run())).toEqual(NOTHING_DONE);
   });
 
+  test("replicateOwner() sends the messages of all that follow while one is applied", async () => {
+    const names = [INBOX, ...["a", "b", "c", "d"].map((name) => `${INBOX}.${name}`)];
+    for (const [at, name] of names.entries()) await put(source, name, [record(at + 1)]);
+    const allAreStaged = Promise.withResolvers<void>();
+    const overlapping = withSessions(target, (session) => ({
+      stage: (file) => {
+        if (file.guid === record(names.length).guid) allAreStaged.resolve();
+        return session.stage(file);
+      },
+      apply: async (command, options = {}) => {
+        options.sent?.();
+        const isFirst = command.kind === "mailbox" && command.state.name === INBOX;
+        if (isFirst) await allAreStaged.promise;
+        return session.apply(command);
+      },
+    }));
+    const told = await replicate(FRED, { source, target: overlapping });
+    expect(told.failures).toEqual([]);
+    expect(toldOf(await run())).toEqual(NOTHING_DONE);
+  });
+
+  test("replicateOwner() has two mailboxes in flight, never more, and in order", async () => {
+    const names = [INBOX, ...["a", "b", "c", "d"].map((name) => `${INBOX}.${name}`)];
+    for (const name of names) await put(source, name, [record(1)]);
+    const log: string[] = [];
+    let [inFlight, most] = [0, 0];
+    let before: Promise<unknown> = Promise.resolve();
+    const slow = withSessions(target, (session) => ({
+      apply: (command, options = {}) => {
+        if (command.kind !== "mailbox") return session.apply(command);
+        log.push(command.state.name);
+        most = Math.max(most, ++inFlight);
+        options.sent?.();
+        const answer = before.then(async () => {
+          await Bun.sleep(5);
+          inFlight--;
+          return session.apply(command);
+        });
+        before = answer;
+        return answer;
+      },
+    }));
+    const told = await replicate(FRED, { source, target: slow });
+    expect([told.failures, most, log]).toEqual([[], 2, names]);
+    expect(toldOf(await run())).toEqual(NOTHING_DONE);
+  });
+
+  test("replicateOwner() sends again what was sent with messages that the target has not taken", async () => {
+    await put(source, INBOX, [record(1)]);
+    await put(source, "user.fred.two", [record(2)]);
+    let flushes = 0;
+    const full = withSessions(target, (session) => ({
+      apply: async (command, options = {}) => {
+        options.sent?.();
+        return session.apply(command);
+      },
+      flush: async () => {
+        if (++flushes > 1) return session.flush();
+        await session.restart(); // nothing of what was sent is there
+        return refused("noSpace", "the disk was full for a moment");
+      },
+    }));
+    const told = await replicate(FRED, { source, target: full });
+    expect(told.failures).toEqual([`${INBOX}: the disk was full for a moment`]);
+    expect(granted(await target.user("fred")).mailboxes.map(({ name }) => name)).toEqual([
+      "user.fred.two",
+    ]);
+    expect((await run()).failures).toEqual([]);
+    expect(toldOf(await run())).toEqual(NOTHING_DONE);
+  });
+
   test("replicateOwner() tells of a mailbox that is refused while the next is on its way, and brings that", async () => {
     await put(source, INBOX, [record(1)]);
     await put(source, "user.fred.two", [record(2)]);
