@@ -198,7 +198,7 @@ async function doSteps(plan: Plan, doing: Doing): Promise<void> {
   const moved = new Set<string>();
   let hasFailed = false;
   const sending: Sending = {
-    ...{ ...work, session, staged: new Set() },
+    ...{ ...work, session, staged: new Map() },
     reservable: target.mailboxes.filter(({ lastUid }) => lastUid > 0).map(({ name }) => name),
     sent: async (messages, bytes) => {
       tally.sent(messages, bytes);

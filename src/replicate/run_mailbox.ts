@@ -8,6 +8,7 @@ import type { MailboxState, RecordSource } from "../model/mailbox.ts";
 import { isIntermediate, recordsOf } from "../model/mailbox.ts";
 import { DONE, isGone, type Outcome, ok, type Refusal, refused } from "../model/outcome.ts";
 import type { MailRecord } from "../model/record.ts";
+import type { StagedGuids } from "../model/staged_guids.ts";
 import type { Holds, MailboxReading, Place, PlaceSession } from "../places/place.ts";
 import { type ContentPlan, planCompared, planNewer } from "./content.ts";
 import type { MailboxStep, Mode } from "./plan.ts";
@@ -30,7 +31,7 @@ export interface Sending extends Work {
   readonly session: PlaceSession;
   /** Target's mailboxes that RESERVE may look in. */
   readonly reservable: readonly string[];
-  readonly staged: Set<string>;
+  readonly staged: StagedGuids;
   readonly sent: (messages: number, bytes: number) => Promise<void>;
   /** Before anything of this mailbox is written. */
   readonly begins: (step: MailboxStep, prepared: Prepared) => void;

@@ -213,7 +213,7 @@ function sendingOf(
   const { tally, options } = work;
   const names = agreed.state.mailboxes.filter(({ lastUid }) => lastUid > 0).map(({ name }) => name);
   return {
-    ...{ ...work, sessions, staged: { a: new Set(), b: new Set() } },
+    ...{ ...work, sessions, staged: { a: new Map(), b: new Map() } },
     reservable: { a: names, b: names },
     sent: async (messages, bytes) => {
       tally.sent(messages, bytes);

@@ -4,6 +4,7 @@
  */
 import type { MailboxState } from "../model/mailbox.ts";
 import { isGone, type Outcome, ok, type Refusal, refused } from "../model/outcome.ts";
+import type { StagedGuids } from "../model/staged_guids.ts";
 import type { Holds, MailboxReading, Place, PlaceSession } from "../places/place.ts";
 import {
   type Agreement,
@@ -136,7 +137,7 @@ export interface PairSending extends PairWork, Pick<Sending, "sent"> {
   readonly sessions: Both<PlaceSession>;
   /** Mailboxes that RESERVE may look in. */
   readonly reservable: Both<readonly string[]>;
-  readonly staged: Both<Set<string>>;
+  readonly staged: Both<StagedGuids>;
 }
 
 const ATTEMPTS = 4;

@@ -4,6 +4,7 @@
  */
 import type { Guid } from "../model/guid.ts";
 import { DONE, type Outcome, ok, type Refusal } from "../model/outcome.ts";
+import { type StagedGuids, stagedIn } from "../model/staged_guids.ts";
 import type { MessageAddress, MessageContent, Place, PlaceSession } from "../places/place.ts";
 
 /** GUIDs in one RESERVE: what Cyrus' own client sends at most. */
@@ -29,8 +30,8 @@ export interface Upload {
   readonly mailboxes: readonly string[];
   /** Where the messages go: staging is by partition. */
   readonly partition: string;
-  /** Partition and GUID of what the session has staged already; added to. */
-  readonly staged: Set<string>;
+  /** What the session has staged already; added to. */
+  readonly staged: StagedGuids;
   /** After each batch; waits where the sender is too fast, throws where the time is up. */
   readonly sent: (messages: number, bytes: number) => Promise<void>;
 }
@@ -40,13 +41,12 @@ export async function sendMessages(
   wanted: ReadonlyMap<Guid, WantedMessage>,
   upload: Upload,
 ): Promise<Outcome> {
-  const { staged, partition } = upload;
-  const key = (guid: Guid): string => `${partition}\0${guid}`;
-  const unknown = [...wanted.keys()].filter((guid) => !staged.has(key(guid)));
+  const staged = stagedIn(upload.staged, upload.partition);
+  const unknown = [...wanted.keys()].filter((guid) => !staged.has(guid));
   const missing = await reserve(unknown, upload);
   if (missing.kind === "refused") return missing;
   const left = new Set(missing.value);
-  for (const guid of unknown) if (!left.has(guid)) staged.add(key(guid));
+  for (const guid of unknown) if (!left.has(guid)) staged.add(guid);
   const queue = missing.value
     .map((guid) => wanted.get(guid))
     .filter((message) => message !== undefined);
@@ -64,7 +64,7 @@ export async function sendMessages(
       await Promise.allSettled([next]);
       throw error;
     }
-    for (const { guid } of batch.messages) staged.add(key(guid));
+    for (const { guid } of batch.messages) staged.add(guid);
   }
   return DONE;
 }
