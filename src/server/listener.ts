@@ -38,7 +38,7 @@ export interface RunningServer {
   sessionCount(): number;
   /** Bytes that unfinished commands of all sessions hold in memory now, roughly. */
   heldBytes(): number;
-  /** Ends when every session has; those that take longer than `graceMs` are cut off. */
+  /** Ends when every session has; those that take longer than `graceMs` are cut off, and soon not waited for. */
   stop(graceMs: number): Promise<void>;
 }
 
@@ -90,6 +90,9 @@ function addressOf(server: Server): string {
   const host = address.family === "IPv6" ? `[${address.address}]` : address.address;
   return `${host}:${address.port}`;
 }
+
+/** How long a session that was cut off may take for the command that it is in the middle of. */
+const LAST_COMMANDS_MS = 10_000;
 
 /** All sessions of a server. */
 class Sessions {
@@ -147,14 +150,14 @@ class Sessions {
   async stop(graceMs: number): Promise<void> {
     this.#isStopping = true;
     for (const connection of this.#running.keys()) connection.interrupt();
-    const timer = setTimeout(() => {
-      for (const connection of this.#running.keys()) {
-        this.#options.log.write("warning", "Cut off a session", { peer: connection.address });
-        connection.destroy();
-      }
-    }, graceMs);
-    await Promise.all(this.#running.values());
-    clearTimeout(timer);
+    const ended = Promise.all(this.#running.values());
+    if (await isOver(ended, graceMs)) return;
+    for (const connection of this.#running.keys()) {
+      this.#options.log.write("warning", "Cut off a session", { peer: connection.address });
+      connection.destroy();
+    }
+    if (await isOver(ended, LAST_COMMANDS_MS)) return;
+    this.#options.log.write("error", "Sessions did not end", { sessions: this.#running.size });
   }
 
   async #serve(
@@ -177,6 +180,15 @@ class Sessions {
     this.#budgets.set(account, budget);
     return budget;
   }
+}
+
+/** True when `ended` comes within `ms`. */
+async function isOver(ended: Promise<unknown>, ms: number): Promise<boolean> {
+  const time = Promise.withResolvers<false>();
+  const timer = setTimeout(() => time.resolve(false), ms);
+  const first = await Promise.race([ended.then(() => true), time.promise]);
+  clearTimeout(timer);
+  return first;
 }
 
 /** Begins TLS if the listener is one for that; false if the client did not manage, and has been cut off. */

@@ -7,6 +7,7 @@ import { makeClientFinal, makeClientFirst } from "../../src/formats/sasl/scram.t
 import { PATIENCE } from "../../src/server/connection.ts";
 import { Csync } from "../support/csync.ts";
 import { type TestServer, type TestServerOptions, testServer } from "../support/serve.ts";
+import { randomOf } from "../support/spool/random.ts";
 import { TEST_TLS } from "../support/tls_identity.ts";
 
 const servers: TestServer[] = [];
@@ -399,18 +400,40 @@ describe("limits", () => {
     expect(server.log.join("\n")).toMatch(/info TLS handshake failed .*timed out/);
   });
 
-  test("an answer that nobody takes", async () => {
-    const patience = { ...PATIENCE, stalledMs: 100 };
-    const server = await serve({ settings: { patience }, limits: { atomBytes: 8 * 1024 * 1024 } });
-    const deaf = await admin(server);
-    const value = `{1000000}\r\n${"\xe9".repeat(1_000_000)}`;
-    const annotation = `APPLY ANNOTATION %(MBOXNAME "" ENTRY /x USERID "" VALUE ${value})`;
-    expect((await deaf.command(annotation)).status).toBe("OK success");
-    deaf.pause();
-    for (let count = 0; count < 40; count++) deaf.send('GET ANNOTATION ""\r\n');
-    for (let tries = 0; server.server.sessionCount() > 0 && tries < 400; tries++)
-      await Bun.sleep(10);
-    expect(server.server.sessionCount()).toBe(0);
+  describe.each([false, true])("an answer that nobody takes, compressed: %p", (isCompressed) => {
+    /** A client that has asked for some 20 MB, which do not get smaller, and reads nothing. */
+    async function deaf(server: TestServer): Promise<void> {
+      const client = await admin(server);
+      const { below } = randomOf(1);
+      const value = Uint8Array.from({ length: 1_000_000 }, () => below(256));
+      client.send('APPLY ANNOTATION %(MBOXNAME "" ENTRY /x USERID "" VALUE {1000000}\r\n');
+      client.send(value);
+      expect((await client.command(")")).status).toBe("OK success");
+      if (isCompressed) await client.compress();
+      client.pause();
+      client.send('GET ANNOTATION ""\r\n'.repeat(20));
+    }
+
+    const limits = { atomBytes: 8 * 1024 * 1024 };
+
+    test("ends the session after a while", async () => {
+      const patience = { ...PATIENCE, stalledMs: 100 };
+      const server = await serve({ settings: { patience }, limits });
+      await deaf(server);
+      for (let tries = 0; server.server.sessionCount() > 0 && tries < 400; tries++)
+        await Bun.sleep(10);
+      expect(server.server.sessionCount()).toBe(0);
+    });
+
+    test("does not keep the server from stopping", async () => {
+      const server = await serve({ limits });
+      await deaf(server);
+      await Bun.sleep(100);
+      expect(server.server.sessionCount()).toBe(1);
+      await server.server.stop(50);
+      expect(server.server.sessionCount()).toBe(0);
+      expect(server.log.join("\n")).toMatch(/warning Cut off a session peer=127.0.0.1/);
+    });
   });
 
   test("a line, the records of a mailbox, its flags, a message: refused, the session goes on", async () => {
