@@ -3,7 +3,7 @@ import { readFileSync, writeSync } from "node:fs";
 import { hostname } from "node:os";
 import { AppError, errnoOf } from "../core/errors.ts";
 import { DEFAULT_LIMITS } from "../core/limits.ts";
-import { everyLog, type Log, type LogLevel, makeLog } from "../core/log.ts";
+import { everyLog, type Log, type LogLevel, makeLog, sinkThatMayFail } from "../core/log.ts";
 import { parseLocator } from "../places/locator.ts";
 import { openWorkerPlace } from "../places/store/worker_place.ts";
 import { AccountsFile } from "../server/accounts_file.ts";
@@ -121,9 +121,9 @@ function logOf(options: ServeOptions): Log {
   // systemd says so when stderr goes to its journal.
   const form =
     options.logForm ?? (process.env["JOURNAL_STREAM"] === undefined ? "text" : "journal");
-  const sink = (line: string) => {
+  const sink = sinkThatMayFail((line) => {
     writeSync(STDERR, `${line}\n`);
-  };
+  });
   const log = makeLog({ sink, form, level, now: () => Date.now() });
   const { syslog } = options;
   return syslog === undefined ? log : everyLog([log, syslogLog(syslog, level, process.pid)]);

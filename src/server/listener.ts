@@ -166,11 +166,14 @@ class Sessions {
   ): Promise<void> {
     const { log } = this.#options;
     log.write("debug", "Connected", { peer: connection.address });
-    if (await shakeHands(connection, tls, log)) await new Session(connection, this.#shared).run();
-    this.#running.delete(connection);
-    const left = (this.#ofNetwork.get(network) ?? 1) - 1;
-    if (left > 0) this.#ofNetwork.set(network, left);
-    else this.#ofNetwork.delete(network);
+    try {
+      if (await shakeHands(connection, tls, log)) await new Session(connection, this.#shared).run();
+    } finally {
+      this.#running.delete(connection);
+      const left = (this.#ofNetwork.get(network) ?? 1) - 1;
+      if (left > 0) this.#ofNetwork.set(network, left);
+      else this.#ofNetwork.delete(network);
+    }
   }
 
   #budgetOf(account: string): ByteBudget {

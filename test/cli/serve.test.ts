@@ -34,9 +34,13 @@ interface Served {
   readonly ports: readonly number[];
 }
 
-/** Starts a server and waits until it listens. */
-async function serve(args: readonly string[]): Promise<Served> {
-  const command = [bobbinPath(), "serve", store, "--users-file", users, "--json", ...args];
+/** Starts a server, by way of a `shell` command with "$@" in it if told, and waits until it listens. */
+async function serve(
+  args: readonly string[],
+  { shell }: { readonly shell?: string } = {},
+): Promise<Served> {
+  const by = shell === undefined ? [] : ["sh", "-c", shell, "sh"];
+  const command = [...by, bobbinPath(), "serve", store, "--users-file", users, "--json", ...args];
   const child = Bun.spawn(command, { stdin: "ignore", stdout: "pipe", stderr: "pipe" });
   running.push(child);
   const reader = child.stdout.getReader();
@@ -116,6 +120,15 @@ describe("bobbin serve", () => {
     expect(log).toMatch(/info Signed in peer=127.0.0.1 account=admin mechanism=PLAIN tls=false\n/);
     expect(log).toMatch(/info Stopping signal=SIGTERM sessions=1\n/);
     expect(log).not.toContain("labpass");
+  });
+
+  test("serves and stops though not a line of its log can be written", async () => {
+    const { child, ports } = await serve(HERE, { shell: 'exec "$@" 2>/dev/full' });
+    const client = await Csync.signedIn(ports[0] ?? 0);
+    expect((await client.command("GET USER nobody")).status).toBe("OK success");
+    client.close();
+    child.kill("SIGTERM");
+    expect(await child.exited).toBe(0);
   });
 
   test("speaks TLS at once and after STARTTLS, with the key it was given", async () => {

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { chmodSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { AppError } from "../../src/core/errors.ts";
-import { makeLog } from "../../src/core/log.ts";
+import { makeLog, sinkThatMayFail } from "../../src/core/log.ts";
 import { ok } from "../../src/model/outcome.ts";
 import type { PlaceSession } from "../../src/places/place.ts";
 import {
@@ -205,6 +205,21 @@ describe("log", () => {
       `1970-01-01T00:00:00.000Z info ${"y".repeat(2000)}… (3000) peer=::1`,
       '<3>Broken why="a b"',
     ]);
+  });
+
+  test("a line that cannot be written stops nobody, and is counted in the next that can", () => {
+    const lines: string[] = [];
+    let isFull = true;
+    const sink = sinkThatMayFail((line) => {
+      if (isFull) throw Object.assign(new Error("full"), { code: "ENOSPC" });
+      lines.push(line);
+    });
+    sink("a");
+    sink("b");
+    isFull = false;
+    sink("c");
+    sink("d");
+    expect(lines).toEqual(["c linesLostBefore=2", "d"]);
   });
 });
 
