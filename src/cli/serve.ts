@@ -5,6 +5,7 @@ import { AppError, errnoOf } from "../core/errors.ts";
 import { DEFAULT_LIMITS } from "../core/limits.ts";
 import { everyLog, type Log, type LogLevel, makeLog, sinkThatMayFail } from "../core/log.ts";
 import { parseLocator } from "../places/locator.ts";
+import { OPEN_OWNERS } from "../places/store/store_threads.ts";
 import { openWorkerPlace } from "../places/store/worker_place.ts";
 import { AccountsFile } from "../server/accounts_file.ts";
 import { PATIENCE, type TlsIdentity } from "../server/connection.ts";
@@ -14,6 +15,7 @@ import { syslogLog } from "../server/syslog.ts";
 import { inheritedSockets, notifyManager } from "../server/systemd.ts";
 import type { Handler, Register } from "./command.ts";
 import { EXIT } from "./exit.ts";
+import { type OpenFiles, openFilesLimit, shareFiles } from "./open_files.ts";
 import { choiceOption, collect, countOption, secondsOption } from "./options.ts";
 import { VERSION } from "./version.ts";
 
@@ -78,9 +80,10 @@ const runServe: Handler = async (args, given, env) => {
   const tls = tlsOf(options);
   const listen = listenersOf(options);
   const stopping = env.takeSignals();
-  const place = openWorkerPlace(locator.path, { url: env.workerUrl });
+  const { sessions, owners: openOwners } = openFilesOf(options, log);
+  const place = openWorkerPlace(locator.path, { url: env.workerUrl, openOwners });
   try {
-    const { maxSessions, allowPlaintext = false, compress } = options;
+    const { allowPlaintext = false, compress } = options;
     const server = await startServer({
       place,
       accounts: () => accounts.current(),
@@ -95,7 +98,7 @@ const runServe: Handler = async (args, given, env) => {
         idleMs: (options.idleTimeout ?? IDLE_SECONDS) * 1000,
         patience: PATIENCE,
         hasRoom: roomOf(locator.path, (options.minFree ?? MIN_FREE_MIB) * 1024 * 1024),
-        limits: { ...DEFAULT_LIMITS, ...(maxSessions !== undefined && { sessions: maxSessions }) },
+        limits: { ...DEFAULT_LIMITS, sessions },
       },
     });
     log.write("info", "Serving", { store: locator.path, at: server.addresses.join(",") });
@@ -127,6 +130,16 @@ function logOf(options: ServeOptions): Log {
   const log = makeLog({ sink, form, level, now: () => Date.now() });
   const { syslog } = options;
   return syslog === undefined ? log : everyLog([log, syslogLog(syslog, level, process.pid)]);
+}
+
+function openFilesOf({ maxSessions }: ServeOptions, log: Log): OpenFiles {
+  const wanted = maxSessions ?? DEFAULT_LIMITS.sessions;
+  const files = openFilesLimit();
+  if (files === undefined) return { sessions: wanted, owners: OPEN_OWNERS };
+  const { sessions, owners } = shareFiles(files);
+  if (sessions >= wanted) return { sessions: wanted, owners };
+  log.write("warning", "Fewer sessions: few files may be open", { files, sessions, wanted });
+  return { sessions, owners };
 }
 
 function tlsOf({ tlsCert, tlsKey }: ServeOptions): TlsIdentity | undefined {

@@ -91,6 +91,8 @@ function addressOf(server: Server): string {
   return `${host}:${address.port}`;
 }
 
+/** Others are cut off without a word: each costs an open file until it has taken it. */
+const SENT_AWAY_AT_A_TIME = 16;
 /** How long a session that was cut off may take for the command that it is in the middle of. */
 const LAST_COMMANDS_MS = 10_000;
 
@@ -101,6 +103,8 @@ class Sessions {
   readonly #running = new Map<Connection, Promise<void>>();
   readonly #ofNetwork = new Map<string, number>();
   readonly #budgets = new Map<string, ByteBudget>();
+  /** Clients that are being told why they cannot have a session. */
+  #sentAway = 0;
   #isStopping = false;
 
   constructor(options: ServerOptions) {
@@ -140,11 +144,18 @@ class Sessions {
       const why = isFull ? "too many connections" : "shutting down";
       this.#options.log.write("warning", "Connection refused", { peer: connection.address, why });
       if (tls === undefined) connection.write(Buffer.from(`* Fatal error: ${why}\r\n`));
-      void connection.close();
+      void this.#sendAway(connection);
       return;
     }
     this.#ofNetwork.set(network, ofNetwork + 1);
     this.#running.set(connection, this.#serve(connection, { network, tls }));
+  }
+
+  async #sendAway(connection: Connection): Promise<void> {
+    if (this.#sentAway >= SENT_AWAY_AT_A_TIME) return connection.destroy();
+    this.#sentAway++;
+    await connection.close();
+    this.#sentAway--;
   }
 
   async stop(graceMs: number): Promise<void> {

@@ -131,6 +131,24 @@ describe("bobbin serve", () => {
     expect(await child.exited).toBe(0);
   });
 
+  test("takes no more sessions than the files that it may open are enough for", async () => {
+    const { child, ports } = await serve(HERE, { shell: 'ulimit -n 128; exec "$@"' });
+    const opened = await Promise.all(Array.from({ length: 150 }, () => Csync.open(ports[0] ?? 0)));
+    const taken = opened.filter(({ banner }) => banner.status.startsWith("* OK "));
+    expect(taken.length).toBe(24);
+    const initial = Buffer.from("\0admin\0labpass").toString("base64");
+    for (const { client } of taken.slice(0, 8)) {
+      expect((await client.command(`AUTHENTICATE PLAIN ${initial}`)).status).toStartWith("OK ");
+      expect((await client.command(mailbox("user.few"))).status).toBe("OK success");
+    }
+    for (const { client } of opened) client.close();
+    child.kill("SIGTERM");
+    expect(await child.exited).toBe(0);
+    expect(await new Response(child.stderr).text()).toMatch(
+      /warning Fewer sessions: few files may be open files=128 sessions=24 wanted=1000\n/,
+    );
+  });
+
   test("speaks TLS at once and after STARTTLS, with the key it was given", async () => {
     const tls = ["--tls-cert", `${folder}/cert.pem`, "--tls-key", `${folder}/key.pem`];
     const { ports } = await serve([...HERE, "--listen-tls", "127.0.0.1:0", ...tls]);

@@ -30,7 +30,7 @@ import { BufferStock } from "./outbox.ts";
 import { readSettings, refuseNetwork } from "./settings.ts";
 import type { GivenMessage } from "./store_jobs.ts";
 import { STORE_HOLDS } from "./store_place.ts";
-import { type StoreThread, StoreThreads } from "./store_threads.ts";
+import { OPEN_OWNERS, type StoreThread, StoreThreads } from "./store_threads.ts";
 import { WorkerSession } from "./worker_session.ts";
 
 export interface StoreThreadsChoice {
@@ -39,6 +39,8 @@ export interface StoreThreadsChoice {
   /** Threads for owners, beside the one that takes what is sent. */
   readonly threads?: number;
   readonly limits?: Limits;
+  /** Owners whose folders stay open. */
+  readonly openOwners?: number;
 }
 
 /** Each costs memory, and owners that are idle share them well. */
@@ -49,8 +51,13 @@ export function openWorkerPlace(root: string, choice: StoreThreadsChoice): Writa
   const path = resolve(root);
   readSettings(path);
   refuseNetwork(path);
-  const { url, threads = OWNER_THREADS, limits = DEFAULT_LIMITS } = choice;
-  return new WorkerPlace(path, new StoreThreads({ url, threads, limits, root: path }));
+  const {
+    url,
+    threads = OWNER_THREADS,
+    limits = DEFAULT_LIMITS,
+    openOwners = OPEN_OWNERS,
+  } = choice;
+  return new WorkerPlace(path, new StoreThreads({ url, threads, limits, openOwners, root: path }));
 }
 
 class WorkerPlace implements WritablePlace {
