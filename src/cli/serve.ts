@@ -1,6 +1,7 @@
 /** `bobbin serve STORE`: be a replica for Cyrus or Bobbin. Runs until SIGTERM or SIGINT. */
 import { readFileSync, writeSync } from "node:fs";
 import { hostname } from "node:os";
+import { createSecureContext } from "node:tls";
 import { AppError, errnoOf } from "../core/errors.ts";
 import { DEFAULT_LIMITS } from "../core/limits.ts";
 import { everyLog, type Log, type LogLevel, makeLog, sinkThatMayFail } from "../core/log.ts";
@@ -147,7 +148,17 @@ function tlsOf({ tlsCert, tlsKey }: ServeOptions): TlsIdentity | undefined {
   if (tlsCert === undefined || tlsKey === undefined) {
     throw new AppError("usage", "--tls-cert and --tls-key go together");
   }
-  return { cert: readPem(tlsCert), key: readPem(tlsKey) };
+  const tls = { cert: readPem(tlsCert), key: readPem(tlsKey) };
+  try {
+    createSecureContext(tls);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new AppError("config", `Cannot use ${tlsCert} with ${tlsKey}: ${reason}`, {
+      cause: error,
+      hint: "Both must be PEM, the key that of the first certificate.",
+    });
+  }
+  return tls;
 }
 
 function readPem(path: string): string {

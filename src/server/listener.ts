@@ -13,6 +13,7 @@ import { Connection, type TlsIdentity } from "./connection.ts";
 import { MemoryWatch, OWN_MEMORY } from "./memory_watch.ts";
 import { Session } from "./session.ts";
 import type { ServerSettings, SharedState } from "./settings.ts";
+import { shakeHands } from "./shake_hands.ts";
 import { networkOf, SignInGate } from "./sign_in_gate.ts";
 
 /** Where to listen: an address, or a descriptor that is listening already (socket activation). */
@@ -175,10 +176,11 @@ class Sessions {
     connection: Connection,
     { network, tls }: { readonly network: string; readonly tls: TlsIdentity | undefined },
   ): Promise<void> {
-    const { log } = this.#options;
-    log.write("debug", "Connected", { peer: connection.address });
+    const log = this.#options.log.with({ peer: connection.address });
+    log.write("debug", "Connected");
     try {
-      if (await shakeHands(connection, tls, log)) await new Session(connection, this.#shared).run();
+      if (tls === undefined || (await shakeHands(connection, tls, log)))
+        await new Session(connection, this.#shared).run();
     } finally {
       this.#running.delete(connection);
       const left = (this.#ofNetwork.get(network) ?? 1) - 1;
@@ -203,21 +205,4 @@ async function isOver(ended: Promise<unknown>, ms: number): Promise<boolean> {
   const first = await Promise.race([ended.then(() => true), time.promise]);
   clearTimeout(timer);
   return first;
-}
-
-/** Begins TLS if the listener is one for that; false if the client did not manage, and has been cut off. */
-async function shakeHands(
-  connection: Connection,
-  tls: TlsIdentity | undefined,
-  log: Log,
-): Promise<boolean> {
-  try {
-    if (tls !== undefined) await connection.startTls(tls);
-    return true;
-  } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    log.write("info", "TLS handshake failed", { peer: connection.address, why });
-    connection.destroy();
-    return false;
-  }
 }

@@ -208,6 +208,20 @@ describe("bobbin serve", () => {
     ["a certificate without key", [store, "--users-file", users, ...HERE, "--tls-cert", "/x"], 64],
     ["TLS without certificate", [store, "--users-file", users, "--listen-tls", "127.0.0.1:0"], 78],
     [
+      "a certificate that is none",
+      [
+        store,
+        "--users-file",
+        users,
+        ...HERE,
+        "--tls-cert",
+        users,
+        "--tls-key",
+        `${folder}/key.pem`,
+      ],
+      78,
+    ],
+    [
       "an address of another machine",
       [store, "--users-file", users, "--listen", "192.0.2.1:2005"],
       73,

@@ -27,7 +27,9 @@ import type {
 import { ownerWord } from "./layout.ts";
 import { readingOf } from "./mailbox_state.ts";
 import { BufferStock } from "./outbox.ts";
+import { notToBeWritten } from "./owner_folder.ts";
 import { readSettings, refuseNetwork } from "./settings.ts";
+import { mayOnlyLook } from "./store.ts";
 import type { GivenMessage } from "./store_jobs.ts";
 import { STORE_HOLDS } from "./store_place.ts";
 import { OPEN_OWNERS, type StoreThread, StoreThreads } from "./store_threads.ts";
@@ -46,11 +48,12 @@ export interface StoreThreadsChoice {
 /** Each costs memory, and owners that are idle share them well. */
 const OWNER_THREADS = 2;
 
-/** Opens the store in the folder `root` with threads. Throws AppError where there is none. */
+/** Opens the store in the folder `root`, to be written, with threads. Throws AppError where that cannot be. */
 export function openWorkerPlace(root: string, choice: StoreThreadsChoice): WritablePlace {
   const path = resolve(root);
   readSettings(path);
   refuseNetwork(path);
+  if (mayOnlyLook(path)) throw notToBeWritten(path);
   const {
     url,
     threads = OWNER_THREADS,
