@@ -142,8 +142,8 @@ function bring(
       .find((candidate) => statOf(candidate) !== undefined);
     if (found === undefined) continue; // it is missing there as well: fsck's
     // An inode in two pools could be removed from neither: what stays at the source too is copied.
-    const mode = shared === undefined || shared.has(guid) ? "copy" : pool.mode;
-    admit([{ guid, staged: found }], { ...pool, mode });
+    const isShared = shared === undefined || shared.has(guid);
+    admit([{ guid, staged: found, isShared }], pool);
     placeMessage(guid, { folder, uid }, pool);
   }
   arriving.step(uniqueid, { kind: "move", path: folder, target: uniqueid });
