@@ -10,8 +10,8 @@ import { OPEN_OWNERS } from "../places/store/store_threads.ts";
 const OWN_FILES = 64;
 /** SQLite's of one catalogue. */
 const FILES_OF_OWNER = 3;
-/** A connection, and what it sends or is sent. */
-const FILES_OF_SESSION = 2;
+/** A connection, the folder of what it sends, which is locked, and a message on its way. */
+const FILES_OF_SESSION = 3;
 
 /** How many of each are open at a time, at most. */
 export interface OpenFiles {

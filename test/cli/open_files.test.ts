@@ -6,10 +6,10 @@ test("openFilesLimit() is this process's", () => {
 });
 
 test.each([
-  [74, { sessions: 2, owners: 2 }],
-  [128, { sessions: 24, owners: 5 }],
-  [1024, { sessions: 384, owners: 64 }],
-  [20_000, { sessions: 9872, owners: 64 }],
+  [74, { sessions: 1, owners: 2 }],
+  [128, { sessions: 16, owners: 5 }],
+  [1024, { sessions: 256, owners: 64 }],
+  [20_000, { sessions: 6581, owners: 64 }],
 ])("shareFiles() of %i", (limit, shared) => {
   expect(shareFiles(limit)).toEqual(shared);
 });
