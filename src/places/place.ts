@@ -88,6 +88,10 @@ export interface MessageContent {
 export interface MailboxReading {
   readonly state: MailboxState;
   readonly records: RecordSource;
+  /** Present where all records have been gone through already, and none is damaged. */
+  readonly isSound?: true;
+  /** Bytes that are kept in memory for the records, where they are many. */
+  readonly keptBytes?: number;
 }
 
 /** The GET half. Methods may be called at the same time; a place that cannot do so queues them. */

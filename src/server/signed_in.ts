@@ -77,6 +77,7 @@ export class SignedInSession {
       session,
       scope: scopeOf(account.allow),
       log,
+      held: shared.held,
       now: () => Math.floor(Date.now() / 1000),
       modes: { force: false, enabled: new Set() },
       send: (answer) => this.#sendLine(printAnswer(answer)),

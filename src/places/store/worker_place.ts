@@ -116,7 +116,7 @@ class WorkerPlace implements WritablePlace {
 
   async readMailbox(name: string): Promise<Outcome<MailboxReading>> {
     const found = await this.#forName(name, (thread) => thread.submit("store.snapshot", name));
-    return found.kind === "refused" ? found : ok(readingOf(found.value));
+    return found.kind === "refused" ? found : ok({ ...readingOf(found.value), isSound: true });
   }
 
   async message(address: MessageAddress): Promise<Outcome<MessageContent>> {
