@@ -100,16 +100,19 @@ interface Pair {
 }
 
 function planMailboxes(request: PlanRequest): Plan {
-  const { mode } = request;
+  const { mode, source } = request;
   const { pairs, unpaired } = pairMailboxes(request);
+  // One that cannot be read and has no uniqueid may be any of those that the source seems to lack.
+  const isNameless = (source.unreadable ?? []).some(({ uniqueid }) => uniqueid === undefined);
+  const deletes = mode === "mirror" && !isNameless;
   const names = new Set(pairs.map(({ ours }) => ours.name));
   const inTheWay = unpaired.filter(({ name }) => names.has(name));
   const others = unpaired.filter(({ name }) => !names.has(name));
   // What never held mail gives way; a client may have made it before the first replication.
-  const giveWay = inTheWay.filter((state) => mode === "mirror" || isEmpty(state));
+  const giveWay = inTheWay.filter((state) => deletes || isEmpty(state));
   const staying = inTheWay.filter((state) => !giveWay.includes(state));
   const { renames, blocked } = planRenames(pairs, {
-    staying: [...staying, ...(mode === "merge" ? others : [])],
+    staying: [...staying, ...(deletes ? [] : others)],
   });
   const held = new Set([...staying.map(({ name }) => name), ...blocked.map((one) => one.newName)]);
   const steps: Step[] = [
@@ -121,13 +124,16 @@ function planMailboxes(request: PlanRequest): Plan {
     const step = contentStep({ ours, theirs }, request);
     if (step !== undefined) steps.push(step);
   }
-  if (mode === "mirror") {
+  if (deletes) {
     steps.push(...childrenFirst(others).map((state): Step => ({ kind: "delete", state })));
   }
   const leftovers = [...held].map((name) =>
     leftoverMailbox(name, "the target has another mailbox of this name, with another uniqueid"),
   );
-  if (mode === "merge") leftovers.push(...others.map(({ name }) => leftoverMailbox(name)));
+  const text = isNameless
+    ? "only the target has it, or it is what the source cannot read"
+    : undefined;
+  if (!deletes) leftovers.push(...others.map(({ name }) => leftoverMailbox(name, text)));
   return { steps, leftovers };
 }
 

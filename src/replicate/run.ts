@@ -10,7 +10,7 @@ import type { Place, PlaceSession } from "../places/place.ts";
 import { commonHolds } from "./holds.ts";
 import { identified } from "./identified.ts";
 import { MailboxLine } from "./mailbox_line.ts";
-import { ownerName, readOwnerState } from "./owner_state.ts";
+import { ownerName, readOwnerState, withHidden } from "./owner_state.ts";
 import {
   type Decision,
   type Leftover,
@@ -96,25 +96,27 @@ async function replicateOnce(
   { options, tally, gone }: Pass,
 ): Promise<Outcome> {
   const { mode, dryRun, allowDelete } = options;
-  const ours = await readOwnerState(source, owner);
-  if (ours.kind === "refused") return ours;
-  const theirs = await readOwnerState(target, owner, ours.value.mailboxes);
+  const read = await readOwnerState(source, owner);
+  if (read.kind === "refused") return read;
+  const theirs = await readOwnerState(target, owner, read.value.mailboxes);
   if (theirs.kind === "refused") return theirs;
+  const ours =
+    mode === "mirror" ? await withHidden(read.value, theirs.value, { source, owner }) : read.value;
   const who = ownerName(owner);
-  if (isNobody(ours.value) && isNobody(theirs.value)) {
+  if (isNobody(ours) && isNobody(theirs.value)) {
     return refused("nonexistent", `There is no ${who} at ${source.locator}`);
   }
   const holds = commonHolds(source.holds, target.holds);
-  const request = { owner, mode, source: ours.value, target: theirs.value, holds };
+  const request = { owner, mode, source: ours, target: theirs.value, holds };
   const plan = planOwner(request);
   const work: Work = {
     ...{ source, target, holds, mode, gone },
     partitionFor: (state) => partitionFor(state, theirs.value),
   };
-  for (const place of [ours.value, theirs.value]) {
+  for (const place of [ours, theirs.value]) {
     for (const { name, refusal } of place.unreadable ?? []) tally.fail(name, refusal);
   }
-  for (const { name, refusal } of ours.value.unreadable ?? []) if (isGone(refusal)) gone.add(name);
+  for (const { name, refusal } of ours.unreadable ?? []) if (isGone(refusal)) gone.add(name);
   for (const leftover of plan.leftovers) tally.leave(leftover);
   if (dryRun || mode === "mirror") {
     const surveyed = await surveyPlan(plan, work);

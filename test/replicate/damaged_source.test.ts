@@ -1,0 +1,83 @@
+/** Mirrors of sources that are partly damaged: what cannot be read there is never taken for deleted. */
+import { describe, expect, test } from "bun:test";
+import { globSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { cyrusPlace } from "../../src/places/cyrus/cyrus_place.ts";
+import { spoolSource } from "../../src/places/cyrus/spool_source.ts";
+import type { Place, WritablePlace } from "../../src/places/place.ts";
+import { diffOwner } from "../../src/replicate/diff.ts";
+import { unpackFixture } from "../support/fixtures.ts";
+import { granted } from "../support/places.ts";
+import { applyTo, livingUids, newStorePlace, replicate } from "../support/replication.ts";
+
+const ANN = { kind: "user", userid: "ann" } as const;
+
+/** A partition's folder of a fixture, its place, and a store that has all that ann has. */
+async function mirrored(
+  fixture: string,
+): Promise<{ readonly data: string; readonly source: Place; readonly target: WritablePlace }> {
+  const data = join(unpackFixture(`cyrus-spools/${fixture}`), "spool");
+  const target = newStorePlace();
+  const source = cyrusPlace(spoolSource({ data }));
+  const told = await replicate(ANN, { source, target });
+  expect(told.failures).toEqual([]);
+  await source.close();
+  return { data, source: cyrusPlace(spoolSource({ data })), target };
+}
+
+/** Overwrites the first byte of the cyrus.header in which `name` stands. */
+function damageHeader(data: string, name: string): void {
+  for (const path of globSync(`${data}/**/cyrus.header`)) {
+    const bytes = readFileSync(path);
+    const text = bytes.toString("latin1");
+    if (!text.includes(`${name})`) && !text.includes(`${name} `)) continue;
+    bytes[0] = 0;
+    writeFileSync(path, bytes);
+  }
+}
+
+describe("replicateOwner()", () => {
+  test("replicateOwner() keeps a mailbox whose cyrus.header is damaged where nothing else tells its name", async () => {
+    const { data, source, target } = await mirrored("uuid-paths");
+    damageHeader(data, "user.ann.Archive.2026.Q1");
+    const told = await replicate(ANN, { source, target }, { mode: "mirror" });
+    const differences: string[] = [];
+    const failed: string[] = [];
+    await diffOwner(
+      ANN,
+      { source, target },
+      {
+        deep: false,
+        difference: ({ name, text }) => void differences.push(`${name} ${text}`),
+        failed: (name) => void failed.push(name),
+      },
+    );
+    expect(told.steps).toEqual([]);
+    expect(told.failures).toHaveLength(1);
+    expect([differences, failed]).toEqual([[], ["user.ann.Archive.2026.Q1"]]);
+    expect(await livingUids(target, "user.ann.Archive.2026.Q1")).toHaveLength(4);
+    for (const place of [source, target]) await place.close();
+  });
+
+  test("replicateOwner() deletes nobody whose mailboxes have all lost their names", async () => {
+    const { data, source, target } = await mirrored("uuid-paths");
+    for (const path of globSync(`${data}/**/cyrus.header`)) writeFileSync(path, "");
+    const told = await replicate(ANN, { source, target }, { mode: "mirror", allowDelete: 100 });
+    expect(told.steps).toEqual([]);
+    expect(told.failures).toHaveLength(granted(await target.user("ann")).mailboxes.length);
+    for (const place of [source, target]) await place.close();
+  });
+
+  test("replicateOwner() deletes nothing beside a mailbox that has neither a header nor a uniqueid", async () => {
+    const { data, source, target } = await mirrored("legacy-paths");
+    const [oldName, newName] = ["user.ann.Archive.2026.Q1", "user.ann.Elsewhere"];
+    await applyTo(target, { kind: "rename", oldName, newName, partition: "default" });
+    damageHeader(data, oldName);
+    const told = await replicate(ANN, { source, target }, { mode: "mirror" });
+    expect(told.steps.filter((step) => step.startsWith("delete"))).toEqual([]);
+    expect(told.leftovers).toEqual([`mailbox ${newName}`]);
+    expect(told.failures).toHaveLength(1);
+    expect(await livingUids(target, newName)).toHaveLength(4);
+    for (const place of [source, target]) await place.close();
+  });
+});
