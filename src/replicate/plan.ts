@@ -47,7 +47,7 @@ export type Step =
 
 /** What stays different after a merge: what only the target has, or has instead. It is named. */
 export interface Leftover {
-  readonly kind: "mailbox" | "message" | "flags" | "subscription" | "sieve" | "quota";
+  readonly kind: "mailbox" | "message" | "flags" | "subscription" | "sieve" | "seen" | "quota";
   readonly name: string;
   readonly uid?: number;
   readonly text: string;

@@ -204,6 +204,36 @@ describe("replicateOwner()", () => {
     expect(granted(await target.meta("fred")).subscriptions).toEqual(ours.subscriptions);
   });
 
+  test("replicateOwner() leaves a script and what was seen where the target's are newer", async () => {
+    const uniqueid = (await put(source, INBOX, [record(1), record(2)])).uniqueid;
+    await run();
+    const [userid, filename] = ["fred", "a.script"];
+    const bring = async (place: WritablePlace, at: number, seenUids: string): Promise<void> => {
+      const content = utf8(`# ${at}`);
+      await applyTo(place, { kind: "sieve", userid, filename, lastUpdate: at, content });
+      const seen = { uniqueid, lastRead: at, lastUid: 2, lastChange: at, seenUids };
+      await applyTo(place, { kind: "seen", userid, seen });
+    };
+    const seenAtTarget = async (): Promise<string | undefined> =>
+      granted(await target.meta("fred")).seen[0]?.seenUids;
+    await bring(source, 5, "1");
+    await bring(target, 6, "1:2");
+    expect(toldOf(await run())).toEqual({
+      ...{ steps: [], failures: [] },
+      leftovers: [`sieve ${filename}`, `seen ${INBOX}`],
+    });
+    expect(granted(await target.sieveScript("fred", filename))).toEqual(utf8("# 6"));
+    expect(await seenAtTarget()).toBe("1:2");
+    await bring(source, 7, "2");
+    expect((await run()).leftovers).toEqual([]);
+    await bring(target, 8, "");
+    // That a newer one has less in it is no loss.
+    expect((await run()).leftovers).toEqual([`sieve ${filename}`]);
+    expect(await seenAtTarget()).toBe("2");
+    expect((await run({ mode: "mirror" })).failures).toEqual([]);
+    expect(granted(await target.sieveScript("fred", filename))).toEqual(utf8("# 7"));
+  });
+
   test("replicateOwner() leaves what only the target has, and says so each time", async () => {
     const records = await alike();
     await put(target, INBOX, [...records, record(6, { modseq: 30n })]);
@@ -238,6 +268,25 @@ describe("replicateOwner()", () => {
     const leftovers = [`flags ${INBOX} 1`, `message ${INBOX} 2`, `message ${INBOX} 6`];
     expect(toldOf(told)).toEqual({ ...NOTHING_DONE, leftovers });
     expect((await recordsAt(target))[0]?.flags).toEqual(["\\Answered"]);
+  });
+
+  test("replicateOwner() keeps a message that the source may have purged or never had, and counts it", async () => {
+    const [one, two, three] = [record(1), record(2, { modseq: 8n }, 22), record(3)];
+    const gone = record(4, { modseq: 9n, expunged: true });
+    await put(target, INBOX, [one, two, three, gone], { numbers: [1, 22, 3, 4] });
+    await put(source, INBOX, [one, three], {
+      change: { lastUid: 4, highestmodseq: 31n, deletedmodseq: 30n },
+    });
+    for (const steps of [[`mailbox ${INBOX}`], []]) {
+      const told = await run();
+      expect(toldOf(told)).toEqual({ steps, leftovers: [`message ${INBOX} 2`], failures: [] });
+      expect(await livingUids(target, INBOX)).toEqual([1, 2, 3]);
+    }
+    const braked = await run({ mode: "mirror" });
+    expect(braked.outcome).toMatchObject({ text: "1 of 3 messages of fred would be deleted" });
+    const mirrored = await run({ mode: "mirror", allowDelete: 40 });
+    expect(mirrored.failures).toEqual([]);
+    expect(await livingUids(target, INBOX)).toEqual([1, 3]);
   });
 
   test("replicateOwner() in mirror mode makes a mailbox anew from what the target has", async () => {
