@@ -23,6 +23,7 @@ import {
 } from "./plan.ts";
 import type { Sending, Work } from "./run_mailbox.ts";
 import { brake, type SurveyedStep, surveyPlan } from "./survey.ts";
+import { unchanged } from "./unchanged.ts";
 
 export interface ReplicateEvents {
   /** Before a step is done, or instead of it in a dry run. */
@@ -217,7 +218,8 @@ async function doSteps(plan: Plan, doing: Doing): Promise<void> {
   try {
     for (const step of plan.steps) {
       if (step.kind === "mailbox") {
-        await line.take(step, moved);
+        // What has its name at the target stays, and is for the next pass.
+        if (!work.gone.has(step.name)) await line.take(step, moved);
         continue;
       }
       await line.settle();
@@ -236,6 +238,13 @@ async function doCommand(
   { owner, work }: Doing,
   { session, tally }: { readonly session: PlaceSession; readonly tally: Tally },
 ): Promise<Outcome<undefined>> {
+  if (step.kind === "delete") {
+    const looked = await unchanged(step.state, work.target);
+    if (looked.kind === "refused") {
+      if (looked.reason === "changed") work.gone.add(step.state.name);
+      return looked;
+    }
+  }
   tally.step({ step });
   const command = await commandOf(step, ownerName(owner), work.source);
   return command.kind === "refused" ? command : session.apply(command.value);

@@ -5,6 +5,7 @@ import { DONE, type Outcome, ok, type Refusal, refused } from "../model/outcome.
 import type { Place } from "../places/place.ts";
 import type { ContentPlan } from "./content.ts";
 import type { MailboxStep, Plan, Step } from "./plan.ts";
+import type { Rename } from "./renames.ts";
 import { type ContentCounts, prepareMailbox, type Work } from "./run_mailbox.ts";
 
 export interface SurveyedStep {
@@ -86,9 +87,12 @@ function deletedBy(step: Step): string[] {
 
 /** The mailbox that a step moves to DELETED, as the other side has done. Only empty ones are deleted otherwise. */
 function movedAwayBy(step: Step): string[] {
-  if (step.kind !== "rename") return [];
-  const { oldName, newName, uniqueid } = step.rename;
-  return parseName(newName).isDeleted && !parseName(oldName).isDeleted ? [uniqueid] : [];
+  return step.kind === "rename" && isMoveToDeleted(step.rename) ? [step.rename.uniqueid] : [];
+}
+
+/** True for a rename that deletes. */
+export function isMoveToDeleted({ oldName, newName }: Rename): boolean {
+  return parseName(newName).isDeleted && !parseName(oldName).isDeleted;
 }
 
 async function countLiving(

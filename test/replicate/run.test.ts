@@ -15,6 +15,7 @@ import {
   replicate,
   type Told,
 } from "../support/replication.ts";
+import { standIn } from "../support/stand_in.ts";
 import { message, record } from "../support/store_fixture.ts";
 
 const FRED = { kind: "user", userid: "fred" } as const;
@@ -396,6 +397,32 @@ describe("replicateOwner()", () => {
     expect(told.leftovers).toEqual([`flags ${INBOX} 1`]);
     expect(await livingUids(target, INBOX)).toEqual([1, 2, 3, 4, 5, 6]);
     expect((await recordsAt(target))[0]?.flags).toEqual(["\\Draft"]);
+  });
+
+  test("replicateOwner() deletes no mailbox that gets mail between the plan and its turn", async () => {
+    const name = `${INBOX}.a`;
+    const change = { uniqueid: "made-by-a-client", highestmodseq: 1n };
+    await put(source, INBOX, [record(1)]);
+    await put(source, name, [record(2)]);
+    await put(target, INBOX, [record(1)]);
+    for (const mode of ["merge", "mirror"] as const) {
+      await put(target, name, [], { change });
+      let isFirst = true;
+      const watched = standIn(target, {
+        mailboxes: async (names) => {
+          if (isFirst) await put(target, name, [record(1), record(2)], { change });
+          isFirst = false;
+          return target.mailboxes(names);
+        },
+      });
+      const places = { source, target: watched };
+      const told = await replicate(FRED, places, { mode, allowDelete: 50 });
+      expect([isFirst, told.failures]).toEqual([false, []]);
+      expect(await livingUids(target, name)).toEqual([1, 2]);
+      if (mode === "merge") expect(told.leftovers).toEqual([`mailbox ${name}`]);
+      else expect(told.outcome).toMatchObject({ text: expect.stringContaining("2 of 3 messages") });
+      await applyTo(target, { kind: "unmailbox", name });
+    }
   });
 
   test("replicateOwner() tells of a mailbox it cannot bring, and brings the others", async () => {

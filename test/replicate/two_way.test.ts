@@ -6,7 +6,7 @@ import type { Place, WritablePlace } from "../../src/places/place.ts";
 import { renameMailboxesIn } from "../../src/places/store/rename.ts";
 import { openStorePlace } from "../../src/places/store/store_place.ts";
 import { newStore } from "../support/new_store.ts";
-import { granted } from "../support/places.ts";
+import { granted, withSessions } from "../support/places.ts";
 import {
   applyTo,
   livingUids,
@@ -177,6 +177,35 @@ describe("reconcileOwner()", () => {
     const names = (await namesAt(a)).map((name) => name.split(" ")[0]);
     expect(names).toEqual([INBOX, `${INBOX}.a`, `${INBOX}.same`]);
   });
+
+  for (const moment of ["before", "after"] as const) {
+    test(`reconcileOwner() keeps a folder deleted at A that gets mail at B right ${moment} the last look`, async () => {
+      await alike();
+      const name = `${INBOX}.a`;
+      await deeds(a, { kind: "delete", name });
+      let isFirst = true;
+      const deliver = async (): Promise<void> => {
+        if (isFirst) await deeds(b, { kind: "deliver", name, number: 21 });
+        isFirst = false;
+      };
+      const watched = standIn(b, {
+        mailboxes: async (names) => {
+          if (moment === "before") await deliver();
+          return b.mailboxes(names);
+        },
+      });
+      const late = withSessions(watched, (session) => ({
+        apply: async (command, options) => {
+          if (command.kind === "rename") await deliver();
+          return session.apply(command, options);
+        },
+      }));
+      const told = await reconcile(FRED, { a, b: late });
+      expect([isFirst, told.failures]).toEqual([false, []]);
+      for (const place of [a, b]) expect(await livingUids(place, name)).toEqual([1, 2]);
+      await settle();
+    });
+  }
 
   test("reconcileOwner() brings together subscriptions, scripts, quotas and what was seen", async () => {
     await alike();
