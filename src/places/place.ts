@@ -17,6 +17,7 @@ import type {
   Quota,
   QuotaResource,
   RecordSource,
+  UnreadableMailbox,
   UserMeta,
   UserState,
 } from "../model/mailbox.ts";
@@ -133,6 +134,11 @@ export interface Place {
 export interface WritablePlace extends Place {
   /** Begins a session with nothing staged. Many may be open at the same time. */
   openSession(): Promise<PlaceSession>;
+  /**
+   * All that there is of `owner` has been sent, but for what is `missing`: without a uniqueid it may be anything of his.
+   * For a place that is read without its source beside it, where what is missing would look like what was deleted.
+   */
+  finished?(owner: Owner, missing: readonly UnreadableMailbox[]): Promise<void>;
 }
 
 /** A message on its way in: APPLY MESSAGE. */

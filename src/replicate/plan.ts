@@ -82,12 +82,19 @@ export function planOwner(request: PlanRequest): Plan {
     return { steps: [{ kind: "deleteUser", userid: owner.userid }], leftovers: [] };
   }
   const mailboxes = planMailboxes(request);
+  const careful: PlanRequest = { ...request, mode: mayDelete(request) ? "mirror" : "merge" };
   const meta =
-    owner.kind === "shared" ? planQuotas(request) : planMeta({ ...request, userid: owner.userid });
+    owner.kind === "shared" ? planQuotas(careful) : planMeta({ ...careful, userid: owner.userid });
   return {
     steps: [...mailboxes.steps, ...meta.steps],
     leftovers: [...mailboxes.leftovers, ...meta.leftovers],
   };
+}
+
+/** What cannot be read and has no uniqueid may be anything that the source seems to lack: a mirror then deletes nothing. */
+function mayDelete({ mode, source }: PlanRequest): boolean {
+  const isAny = (source.unreadable ?? []).some(({ uniqueid }) => uniqueid === undefined);
+  return mode === "mirror" && !isAny;
 }
 
 function leftoverMailbox(name: string, text = "only the target has this mailbox"): Leftover {
@@ -100,11 +107,8 @@ interface Pair {
 }
 
 function planMailboxes(request: PlanRequest): Plan {
-  const { mode, source } = request;
   const { pairs, unpaired } = pairMailboxes(request);
-  // One that cannot be read and has no uniqueid may be any of those that the source seems to lack.
-  const isNameless = (source.unreadable ?? []).some(({ uniqueid }) => uniqueid === undefined);
-  const deletes = mode === "mirror" && !isNameless;
+  const deletes = mayDelete(request);
   const names = new Set(pairs.map(({ ours }) => ours.name));
   const inTheWay = unpaired.filter(({ name }) => names.has(name));
   const others = unpaired.filter(({ name }) => !names.has(name));
@@ -130,10 +134,7 @@ function planMailboxes(request: PlanRequest): Plan {
   const leftovers = [...held].map((name) =>
     leftoverMailbox(name, "the target has another mailbox of this name, with another uniqueid"),
   );
-  const text = isNameless
-    ? "only the target has it, or it is what the source cannot read"
-    : undefined;
-  if (!deletes) leftovers.push(...others.map(({ name }) => leftoverMailbox(name, text)));
+  if (!deletes) leftovers.push(...others.map(({ name }) => leftoverMailbox(name)));
   return { steps, leftovers };
 }
 

@@ -3,10 +3,10 @@
  * the target has in the end is proven against what was read of the source.
  */
 import type { ApplyCommand } from "../model/apply.ts";
-import type { UserState } from "../model/mailbox.ts";
+import type { UnreadableMailbox, UserState } from "../model/mailbox.ts";
 import type { Owner } from "../model/names.ts";
 import { DONE, isGone, type Outcome, ok, type Refusal, refused } from "../model/outcome.ts";
-import type { Place, PlaceSession } from "../places/place.ts";
+import type { Place, PlaceSession, WritablePlace } from "../places/place.ts";
 import { commonHolds } from "./holds.ts";
 import { identified } from "./identified.ts";
 import { MailboxLine } from "./mailbox_line.ts";
@@ -57,7 +57,7 @@ export interface ReplicateResult {
 /** The two places, and the session that writes; none for a dry run. */
 export interface Sides {
   readonly source: Place;
-  readonly target: Place;
+  readonly target: Place & Pick<WritablePlace, "finished">;
   /** Gives the session, once there is something to write; none for a dry run. */
   readonly session: (() => Promise<PlaceSession>) | undefined;
 }
@@ -76,11 +76,14 @@ export async function replicateOwner(
   for (let pass = 1; ; pass++) {
     tally.begin();
     const gone = new Set<string>();
-    const done = await replicateOnce(owner, known, { options, tally, gone });
+    const uniqueids = new Map<string, string>();
+    const done = await replicateOnce(owner, known, { options, tally, gone, uniqueids });
     const mayRepeat = !options.dryRun && pass < PASSES;
     if (done.kind === "ok" && gone.size > 0 && mayRepeat) continue;
     tally.tell();
-    return done.kind === "ok" ? ok(tally.result()) : done;
+    if (done.kind === "refused") return done;
+    if (!options.dryRun) await sides.target.finished?.(owner, tally.missing(uniqueids));
+    return ok(tally.result());
   }
 }
 
@@ -89,12 +92,14 @@ interface Pass {
   readonly tally: Tally;
   /** Mailboxes that the source had when the pass began and has no more. */
   readonly gone: Set<string>;
+  /** Those of the source's mailboxes by name; added to. */
+  readonly uniqueids: Map<string, string>;
 }
 
 async function replicateOnce(
   owner: Owner,
   { source, target, session }: Sides,
-  { options, tally, gone }: Pass,
+  { options, tally, gone, uniqueids }: Pass,
 ): Promise<Outcome> {
   const { mode, dryRun, allowDelete } = options;
   const read = await readOwnerState(source, owner);
@@ -114,6 +119,9 @@ async function replicateOnce(
     ...{ source, target, holds, mode, gone },
     partitionFor: (state) => partitionFor(state, theirs.value),
   };
+  for (const { name, uniqueid } of [...ours.mailboxes, ...(ours.unreadable ?? [])]) {
+    if (uniqueid !== undefined) uniqueids.set(name, uniqueid);
+  }
   for (const place of [ours, theirs.value]) {
     for (const { name, refusal } of place.unreadable ?? []) tally.fail(name, refusal);
   }
@@ -147,6 +155,8 @@ export interface Tally {
   readonly fail: (name: string, refusal: Refusal) => void;
   readonly sent: (messages: number, bytes: number) => void;
   readonly result: () => ReplicateResult;
+  /** What has failed, with the uniqueids of those that have one. */
+  readonly missing: (uniqueids: ReadonlyMap<string, string>) => readonly UnreadableMailbox[];
 }
 
 export function newTally({ events }: Pick<ReplicateOptions, "events">): Tally {
@@ -174,6 +184,11 @@ export function newTally({ events }: Pick<ReplicateOptions, "events">): Tally {
       count.bytes += bytes;
     },
     result: () => ({ ...count, leftovers: leftovers.length, failures: failures.length }),
+    missing: (uniqueids) =>
+      failures.map((one) => {
+        const uniqueid = uniqueids.get(one.name);
+        return uniqueid === undefined ? one : { ...one, uniqueid };
+      }),
   };
 }
 

@@ -2,13 +2,19 @@
 import { describe, expect, test } from "bun:test";
 import { globSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { utf8 } from "../../src/core/bytes.ts";
+import { refused } from "../../src/model/outcome.ts";
 import { cyrusPlace } from "../../src/places/cyrus/cyrus_place.ts";
 import { spoolSource } from "../../src/places/cyrus/spool_source.ts";
+import { createDumpPlace, openDumpPlace } from "../../src/places/dump/dump_place.ts";
 import type { Place, WritablePlace } from "../../src/places/place.ts";
 import { diffOwner } from "../../src/replicate/diff.ts";
 import { unpackFixture } from "../support/fixtures.ts";
 import { granted } from "../support/places.ts";
-import { applyTo, livingUids, newStorePlace, replicate } from "../support/replication.ts";
+import { applyTo, livingUids, newStorePlace, put, replicate } from "../support/replication.ts";
+import { standIn } from "../support/stand_in.ts";
+import { record } from "../support/store_fixture.ts";
+import { tempDir } from "../support/temp_dir.ts";
 
 const ANN = { kind: "user", userid: "ann" } as const;
 
@@ -79,5 +85,43 @@ describe("replicateOwner()", () => {
     expect(told.failures).toHaveLength(1);
     expect(await livingUids(target, newName)).toHaveLength(4);
     for (const place of [source, target]) await place.close();
+  });
+
+  test("replicateOwner() takes nothing for deleted that a dump could not be given", async () => {
+    const { data, source, target } = await mirrored("legacy-paths");
+    const name = "user.ann.Archive.2026.Q1";
+    const [path = ""] = globSync(`${data}/**/Archive/2026/Q1/1.`);
+    writeFileSync(path, "rotten");
+    const dumped = `${tempDir("dump")}/ann.dlist`;
+    const dump = createDumpPlace(dumped);
+    const first = await replicate(ANN, { source, target: dump });
+    await dump.close();
+    expect(first.failures).toHaveLength(1);
+    const read = openDumpPlace(dumped);
+    const again = await replicate(ANN, { source: read, target }, { mode: "mirror" });
+    expect([again.steps, again.failures.length]).toEqual([[], 1]);
+    expect(await livingUids(target, name)).toHaveLength(4);
+    for (const place of [source, target, read]) await place.close();
+  });
+
+  test("replicateOwner() deletes nothing where a script could not be had, for a dump does not tell what is missing", async () => {
+    const source = newStorePlace();
+    const target = newStorePlace();
+    const [userid, filename] = ["ann", "a.script"];
+    const content = utf8("keep;");
+    for (const place of [source, target]) {
+      await put(place, "user.ann", [record(1)]);
+      await applyTo(place, { kind: "sieve", userid, filename, lastUpdate: 5, content });
+    }
+    const path = `${tempDir("dump")}/ann.dlist`;
+    const dump = createDumpPlace(path);
+    const rotten = standIn(source, { sieveScript: async () => refused("failed", "rotten") });
+    expect((await replicate(ANN, { source: rotten, target: dump })).failures).toHaveLength(1);
+    await dump.close();
+    const read = openDumpPlace(path);
+    const told = await replicate(ANN, { source: read, target }, { mode: "mirror" });
+    expect([told.steps, told.failures.length]).toEqual([[], 1]);
+    expect(granted(await target.sieveScript(userid, filename))).toEqual(content);
+    for (const place of [source, target, read]) await place.close();
   });
 });

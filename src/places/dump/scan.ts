@@ -8,6 +8,7 @@ import { DlistReader, type LineEvent, type ReaderEvent } from "../../formats/dli
 import type { DlistValue } from "../../formats/dlist/value.ts";
 import {
   expectDumpLine,
+  type MissingInDump,
   parseDumpCheck,
   parseDumpHeader,
   printDumpCheck,
@@ -34,16 +35,21 @@ export type ScannedLine =
       readonly value: DlistValue;
       readonly files: readonly DumpedFile[];
     } & Range)
-  /** All commands of this owner have come. */
-  | { readonly kind: "complete"; readonly owner: Owner; readonly end: number }
+  /** All commands of this owner have come, but for what is missing. */
+  | {
+      readonly kind: "complete";
+      readonly owner: Owner;
+      readonly missing: readonly MissingInDump[];
+      readonly end: number;
+    }
   /** Nothing is missing. Always the last but for damage behind it. */
   | { readonly kind: "end"; readonly commands: number }
   /** From here on nothing is believed. Always the last. */
   | { readonly kind: "damage"; readonly offset: number; readonly why: string };
 
 const CHUNK_BYTES = 256 * 1024;
-/** No CHECK is longer. */
-const CHECK_BYTES = 4096;
+/** No CHECK is longer: MOST_MISSING names, each with its uniqueid. */
+const CHECK_BYTES = 128 * 1024;
 const CRLF = utf8("\r\n");
 const EMPTY = new Uint8Array();
 const STREAMED: ReadonlySet<string> = new Set(["RECORD"]);
@@ -156,10 +162,11 @@ class Scan {
 
   /** A sum must be what this reader would print itself, byte for byte. */
   #check(name: "CHECK" | "END", value: DlistValue): ScannedLine | undefined {
-    const { owner } = parseDumpCheck(value);
+    const { owner, missing = [] } = parseDumpCheck(value);
     const sha256 = this.#before.digest("hex");
     const count = this.#commands;
-    const ours = printDumpCheck({ count, sha256, ...(owner === undefined ? {} : { owner }) }, name);
+    const whose = owner === undefined ? {} : { owner, missing };
+    const ours = printDumpCheck({ count, sha256, ...whose }, name);
     if (!equalBytes(concat(this.#raw), concat([ours, CRLF]))) {
       return this.#damage("the sum does not fit the bytes before it");
     }
@@ -172,7 +179,7 @@ class Scan {
     }
     if (owner === undefined) return pending;
     if (pending !== undefined) return this.#damage("a command without its CHECK");
-    return { kind: "complete", owner, end: this.offset };
+    return { kind: "complete", owner, missing, end: this.offset };
   }
 
   #damage(why: string): ScannedLine {

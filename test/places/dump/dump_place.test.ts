@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { AppError } from "../../../src/core/errors.ts";
 import type { ApplyCommand } from "../../../src/model/apply.ts";
 import { recordsOf } from "../../../src/model/mailbox.ts";
+import { refused } from "../../../src/model/outcome.ts";
 import type { MailRecord } from "../../../src/model/record.ts";
 import { createDumpPlace, openDumpPlace } from "../../../src/places/dump/dump_place.ts";
 import type { Place, PlaceSession } from "../../../src/places/place.ts";
@@ -41,7 +42,7 @@ async function smallDump(): Promise<string> {
     const one = record(1, { size: message(number, 3).length, guid: guidOf(message(number, 3)) });
     granted(await session.apply(mailbox(`user.${userid}`, [one])));
     granted(await session.apply({ kind: "sub", userid, name: `user.${userid}` }));
-    await session.restart();
+    await place.finished?.({ kind: "user", userid }, []);
     await session.close();
   }
   await place.close();
@@ -113,7 +114,7 @@ describe("createDumpPlace() and openDumpPlace()", () => {
     const dump = createDumpPlace(path);
     const session = await dump.openSession();
     await copyUser("fred", source, session);
-    await session.restart();
+    await dump.finished?.({ kind: "user", userid }, []);
     await session.close();
     const written = granted(await dump.user("fred"));
     expect((await recordsIn(granted(await dump.readMailbox("user.fred")).records)).length).toBe(5);
@@ -200,7 +201,7 @@ describe("createDumpPlace() and openDumpPlace()", () => {
           await session.apply({ kind: "rename", oldName: name, newName, partition });
         } else await session.apply({ kind: one.kind, userid: "fred", name });
       }
-      await session.restart();
+      await dump.finished?.({ kind: "user", userid: "fred" }, []);
       await session.close();
       const before = granted(await dump.user("fred"));
       const recordsOfAll = async (place: Place) =>
@@ -242,7 +243,7 @@ describe("createDumpPlace() and openDumpPlace()", () => {
     for (const userid of ["anne", "bob"]) {
       const session = await dump.openSession();
       granted(await session.apply({ kind: "sub", userid, name: `user.${userid}` }));
-      if (userid === "anne") await session.restart();
+      if (userid === "anne") await dump.finished?.({ kind: "user", userid }, []);
       await session.close();
     }
     await dump.close();
@@ -250,6 +251,29 @@ describe("createDumpPlace() and openDumpPlace()", () => {
     expect(granted(await read.user("anne")).subscriptions).toEqual(["user.anne"]);
     expect(await read.user("bob")).toMatchObject({ kind: "refused", reason: "damaged" });
     expect(ownersIn(read)).rejects.toThrow(/not finished for bob/);
+    await read.close();
+  });
+
+  test("what could not be had of a user is unreadable in the dump, also where nothing else is there", async () => {
+    const path = `${tempDir("dump")}/missing.dlist`;
+    const dump = createDumpPlace(path);
+    const refusal = refused("damaged", "rotten");
+    const owner = { kind: "user", userid: "fred" } as const;
+    const many = Array.from({ length: 120 }, (_, at) => ({
+      ...{ name: `user.fred.${"x".repeat(400)}${at}`, uniqueid: `u${at}`, refusal },
+    }));
+    await dump.finished?.(owner, [{ name: "a.script", refusal }, ...many]);
+    await dump.finished?.({ kind: "shared", toplevel: "news" }, many.slice(0, 1));
+    await dump.close();
+    const read = openDumpPlace(path);
+    expect(await ownersIn(read)).toHaveLength(2);
+    const { mailboxes, unreadable = [] } = granted(await read.user("fred"));
+    expect([mailboxes, unreadable.length]).toEqual([[], 101]);
+    expect(unreadable[0]).toMatchObject({ name: "a.script", refusal: { reason: "damaged" } });
+    expect(unreadable[1]).toMatchObject({ uniqueid: "u0" });
+    // There is no room for all: the last stands for the others.
+    expect(unreadable.at(-1)).not.toHaveProperty("uniqueid");
+    expect(granted(await read.sharedMailboxes("news")).unreadable).toHaveLength(1);
     await read.close();
   });
 
