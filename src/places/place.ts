@@ -43,6 +43,8 @@ export interface Holds {
   readonly tombstones: boolean;
   /** Deleted mailboxes below DELETED. */
   readonly deletedMailboxes: boolean;
+  /** A mailbox without the ones above it; a Cyrus makes those itself, and keeps them. */
+  readonly gapsInTree: boolean;
   readonly internaldates: boolean;
   readonly internaldateNsec: boolean;
   readonly savedates: boolean;

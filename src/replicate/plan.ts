@@ -111,7 +111,7 @@ function planMailboxes(request: PlanRequest): Plan {
   const deletes = mayDelete(request);
   const names = new Set(pairs.map(({ ours }) => ours.name));
   const inTheWay = unpaired.filter(({ name }) => names.has(name));
-  const others = unpaired.filter(({ name }) => !names.has(name));
+  const others = unpaired.filter((one) => !names.has(one.name) && !isPlaceOnly(one, request));
   // What never held mail gives way; a client may have made it before the first replication.
   const giveWay = inTheWay.filter((state) => deletes || isEmpty(state));
   const staying = inTheWay.filter((state) => !giveWay.includes(state));
@@ -136,6 +136,13 @@ function planMailboxes(request: PlanRequest): Plan {
   );
   if (!deletes) leftovers.push(...others.map(({ name }) => leftoverMailbox(name)));
   return { steps, leftovers };
+}
+
+/** True where a server keeps `theirs`, which never held mail, for the sake of what lies below it. */
+function isPlaceOnly(theirs: MailboxState, { source, target, holds }: PlanRequest): boolean {
+  if (holds.gapsInTree || !isEmpty(theirs)) return false;
+  const staying = [source.mailboxes, source.unreadable ?? [], target.unreadable ?? []].flat();
+  return staying.some(({ name }) => isBelow(name, theirs.name));
 }
 
 function isEmpty(state: MailboxState): boolean {

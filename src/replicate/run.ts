@@ -3,7 +3,7 @@
  * the target has in the end is proven against what was read of the source.
  */
 import type { ApplyCommand } from "../model/apply.ts";
-import type { UnreadableMailbox, UserState } from "../model/mailbox.ts";
+import { isIntermediate, type UnreadableMailbox, type UserState } from "../model/mailbox.ts";
 import type { Owner } from "../model/names.ts";
 import { DONE, isGone, type Outcome, ok, type Refusal, refused } from "../model/outcome.ts";
 import type { Place, PlaceSession, WritablePlace } from "../places/place.ts";
@@ -262,7 +262,15 @@ async function doCommand(
   }
   tally.step({ step });
   const command = await commandOf(step, ownerName(owner), work.source);
-  return command.kind === "refused" ? command : session.apply(command.value);
+  if (command.kind === "refused") return command;
+  const done = await session.apply(command.value);
+  // A place in the tree goes by itself with the last mailbox below it.
+  const isGoneAlready = step.kind === "delete" && isIntermediate(step.state) && isNothing(done);
+  return isGoneAlready ? DONE : done;
+}
+
+function isNothing(done: Outcome): boolean {
+  return done.kind === "refused" && done.reason === "nonexistent";
 }
 
 /** What a step asks the target for. */

@@ -1,5 +1,5 @@
 /** What a plan would come to before anything is done: for --dry-run, and for the brake on deleting. */
-import type { MailboxState, UserState } from "../model/mailbox.ts";
+import { isIntermediate, type MailboxState, type UserState } from "../model/mailbox.ts";
 import { parseName } from "../model/names.ts";
 import { DONE, type Outcome, ok, type Refusal, refused } from "../model/outcome.ts";
 import type { Place } from "../places/place.ts";
@@ -100,7 +100,7 @@ async function countLiving(
   mailboxes: readonly MailboxState[],
 ): Promise<Outcome<number>> {
   let living = 0;
-  for (const { name } of mailboxes) {
+  for (const { name } of mailboxes.filter((state) => !isIntermediate(state))) {
     const reading = await target.readMailbox(name);
     if (reading.kind === "refused") return reading;
     for await (const batch of reading.value.records.batches()) {

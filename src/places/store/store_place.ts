@@ -61,6 +61,7 @@ export const STORE_HOLDS: Holds = {
     savedates: true,
     threadIds: true,
     conversationModseqs: true,
+    gapsInTree: true,
     keywords: 128,
     annotations: true,
   },
