@@ -11,7 +11,6 @@ import { closeSync, constants, fstatSync, openSync, readSync, writeSync } from "
 import { AppError, errnoOf } from "../../core/errors.ts";
 import { readAt } from "../../core/files.ts";
 import { DEFAULT_LIMITS, type Limits } from "../../core/limits.ts";
-import { parseApply } from "../../formats/sync/apply_command.ts";
 import type { MissingInDump } from "../../formats/sync/dump_line.ts";
 import type { Annotation } from "../../model/annotation.ts";
 import type { ApplyCommand } from "../../model/apply.ts";
@@ -141,8 +140,8 @@ function readDump(fd: number, { catalogue, locator, limits }: Reading): Damage |
     switch (line.kind) {
       case "command": {
         for (const file of line.files) catalogue.addMessage(file.guid, file);
-        const command = parseApply(line.name, line.value, { records: [] });
-        const isPlain = command !== undefined && !("guids" in command) && isChange(command);
+        const { command } = line;
+        const isPlain = !("guids" in command) && isChange(command);
         if (isPlain) catalogue.apply(ownBytes(command), line);
         break;
       }

@@ -6,6 +6,7 @@ import { readAt } from "../../core/files.ts";
 import type { Limits } from "../../core/limits.ts";
 import { DlistReader, type LineEvent, type ReaderEvent } from "../../formats/dlist/reader.ts";
 import type { DlistValue } from "../../formats/dlist/value.ts";
+import { type ApplyRequest, parseApply } from "../../formats/sync/apply_command.ts";
 import {
   expectDumpLine,
   type MissingInDump,
@@ -13,6 +14,7 @@ import {
   parseDumpHeader,
   printDumpCheck,
 } from "../../formats/sync/dump_line.ts";
+import { parseRecord } from "../../formats/sync/record_line.ts";
 import type { Guid } from "../../model/guid.ts";
 import type { Owner } from "../../model/names.ts";
 
@@ -28,11 +30,11 @@ export interface DumpedFile extends Range {
 }
 
 export type ScannedLine =
-  /** A command whose CHECK has come and is right. Its records and messages stay in the file. */
+  /** A command that can be read and whose CHECK has come and is right. Its records and messages stay in the file. */
   | ({
       readonly kind: "command";
-      readonly name: string;
-      readonly value: DlistValue;
+      /** Without its records, each of which can be read. */
+      readonly command: ApplyRequest;
       readonly files: readonly DumpedFile[];
     } & Range)
   /** All commands of this owner have come, but for what is missing. */
@@ -83,6 +85,8 @@ class Scan {
   #before: Hash = createHash("sha256");
   #raw: Uint8Array[] = [];
   #files: DumpedFile[] = [];
+  /** What is wrong with a record of the line that is being read. */
+  #flaw: FormatError | undefined;
   #hasHeader = false;
   #commands = 0;
   /** A command that waits for its CHECK. */
@@ -117,6 +121,7 @@ class Scan {
       const start = this.offset;
       this.#files.push({ guid: event.guid, start, end: start + event.size });
     }
+    if (event.kind === "item") this.#flaw ??= flawOf(event.value);
     if (event.kind !== "dlist" && event.kind !== "text" && event.kind !== "malformed") {
       return undefined;
     }
@@ -124,6 +129,7 @@ class Scan {
     this.lineStart = this.offset;
     this.#raw = [];
     this.#files = [];
+    this.#flaw = undefined;
     this.#before = this.#hash.copy();
     return found;
   }
@@ -152,8 +158,11 @@ class Scan {
     const [start, end, files] = [this.lineStart, this.offset, this.#files];
     if (words[0] === "APPLY") {
       if (this.#pending !== undefined) return this.#damage("a command without its CHECK");
+      const command = parseApply(name, value, { records: [] });
+      if (command === undefined) return this.#damage(`APPLY ${name} is not known`);
+      if (this.#flaw !== undefined) throw this.#flaw;
       this.#commands += 1;
-      this.#pending = { kind: "command", name, value, files, start, end };
+      this.#pending = { kind: "command", command, files, start, end };
       return undefined;
     }
     if (words[0] !== "CHECK" && words[0] !== "END") return this.#damage("a second DUMP");
@@ -184,6 +193,16 @@ class Scan {
 
   #damage(why: string): ScannedLine {
     return { kind: "damage", offset: this.#pending?.start ?? this.lineStart, why };
+  }
+}
+
+function flawOf(record: DlistValue): FormatError | undefined {
+  try {
+    parseRecord(record);
+    return undefined;
+  } catch (error) {
+    if (error instanceof FormatError) return error;
+    throw error;
   }
 }
 

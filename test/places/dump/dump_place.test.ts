@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { createHash } from "node:crypto";
 import { readFileSync, statSync, writeFileSync } from "node:fs";
 import fc from "fast-check";
 import { AppError } from "../../../src/core/errors.ts";
@@ -47,6 +48,16 @@ async function smallDump(): Promise<string> {
   }
   await place.close();
   return path;
+}
+
+/** The dump with each sum made anew. */
+function withRightSums(dump: string): string {
+  let done = "";
+  for (const line of dump.split(/(?<=\r\n)/)) {
+    const sum = createHash("sha256").update(Buffer.from(done, "latin1")).digest("hex");
+    done += line.replace(/^((?:CHECK|END) %\(N \d+ SHA256 )[0-9a-f]{64}/, `$1${sum}`);
+  }
+  return done;
 }
 
 let changed: string | undefined;
@@ -171,6 +182,22 @@ describe("createDumpPlace() and openDumpPlace()", () => {
       const users = at >= bobDone ? ["anne", "bob"] : at >= anneDone ? ["anne"] : [];
       expect({ at, ...(await survivors(bytes)) }).toEqual({ at, users, told: true });
     }
+  });
+
+  test("a command or record that cannot be read is damage, though the sums are right", async () => {
+    const text = readFileSync(await smallDump()).toString("latin1");
+    const bobs = text.indexOf("APPLY MAILBOX", text.indexOf("USER anne)"));
+    for (const [from, to] of [
+      ["(UID 1", "(UID x"],
+      ["UNIQUEID", "UNIQUEIX"],
+      ["APPLY MAILBOX", "APPLY MAILBIX"],
+    ] as const) {
+      const changed = text.slice(0, bobs) + text.slice(bobs).replace(from, to);
+      expect(changed).not.toBe(text);
+      const bytes = Buffer.from(withRightSums(changed), "latin1");
+      expect(await survivors(bytes)).toEqual({ users: ["anne"], told: true });
+    }
+    expect(withRightSums(text)).toBe(text);
   });
 
   test("commands of any kind and order leave in a dump what they leave in memory", async () => {
