@@ -81,6 +81,8 @@ describe.skipIf(!labIsThere())("reconcileOwner() between a real Cyrus and a stor
     const fromStore = { source: store, target: cyrus };
     await put(store, "user.bea", [record(1)]);
     await put(store, "user.bea.p.q.r", [record(1)]);
+    // Nothing lives in it: Cyrus gives it an option of its own accord.
+    await put(store, "user.bea.nothing", [], { change: { options: "" } });
     // Cyrus makes mailboxes of p and p.q, and keeps a placeholder where such a one is deleted.
     expect((await replicate(owner, fromStore)).failures).toEqual([]);
     await applyTo(cyrus, { kind: "unmailbox", name: "user.bea.p.q" });
