@@ -1,6 +1,6 @@
 /** Mirrors of sources that are partly damaged: what cannot be read there is never taken for deleted. */
 import { describe, expect, test } from "bun:test";
-import { globSync, readFileSync, writeFileSync } from "node:fs";
+import { cpSync, globSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { utf8 } from "../../src/core/bytes.ts";
 import { refused } from "../../src/model/outcome.ts";
@@ -83,6 +83,24 @@ describe("replicateOwner()", () => {
     expect(told.steps.filter((step) => step.startsWith("delete"))).toEqual([]);
     expect(told.leftovers).toEqual([`mailbox ${newName}`]);
     expect(told.failures).toHaveLength(1);
+    expect(await livingUids(target, newName)).toHaveLength(4);
+    for (const place of [source, target]) await place.close();
+  });
+
+  test("replicateOwner() deletes neither of two mailboxes that have one name at the source", async () => {
+    const { data, source, target } = await mirrored("legacy-paths");
+    const [oldName, newName] = ["user.ann.Archive.2026.Q1", "user.ann.aside"];
+    const [{ uniqueid } = { uniqueid: "" }] = granted(await target.mailboxes([oldName]));
+    await applyTo(target, { kind: "rename", oldName, newName, partition: "default" });
+    const [folder = ""] = globSync(`${data}/**/user/ann/Archive/2026/Q1`);
+    const twin = join(data, "uuid", "a", "b", "ab-twin");
+    cpSync(folder, twin, { recursive: true });
+    const header = readFileSync(join(twin, "cyrus.header"), "latin1");
+    const renamed = header.replace(uniqueid, "z".repeat(uniqueid.length));
+    writeFileSync(join(twin, "cyrus.header"), renamed, "latin1");
+    const told = await replicate(ANN, { source, target }, { mode: "mirror" });
+    expect(told.steps.filter((step) => step.startsWith("delete"))).toEqual([]);
+    expect(told.leftovers).toEqual([`mailbox ${newName}`]);
     expect(await livingUids(target, newName)).toHaveLength(4);
     for (const place of [source, target]) await place.close();
   });

@@ -84,7 +84,8 @@ function listSpool(roots: PartitionRoots): ListedMailbox[] {
     byName.set(name, {
       name,
       folder: { roots, relative: paths.relative },
-      facts: uniqueid === undefined ? {} : { uniqueid },
+      // Of two mailboxes neither uniqueid is that of the name.
+      facts: uniqueid === undefined || other !== undefined ? {} : { uniqueid },
       ...(other !== undefined && {
         flaw: `both ${join(roots.data, other.relative)} and ${paths.data} are called ${externalName(name)}`,
       }),
