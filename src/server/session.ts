@@ -86,11 +86,12 @@ export class Session {
     }
     this.#shared.held.give(this.#paidBytes);
     await Promise.allSettled([this.#applying]);
-    try {
-      await this.#signedIn?.close();
-      await this.#connection.close();
-    } catch (error) {
-      this.#logFailure(error);
+    // The client need not wait until what was staged is removed.
+    for (const ended of await Promise.allSettled([
+      this.#connection.close(),
+      this.#signedIn?.close(),
+    ])) {
+      if (ended.status === "rejected") this.#logFailure(ended.reason);
     }
     this.#log.write("debug", "Session has ended");
   }
