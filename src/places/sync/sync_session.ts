@@ -62,6 +62,7 @@ export class SyncSession implements PlaceSession {
       link,
       upload: new Upload({
         dialogue: link.dialogue,
+        software: link.peer.software,
         isStaged: (message) => this.#isStaged(message),
         onStaged: (messages) => {
           for (const { partition, guid } of messages) stagedIn(this.#staged, partition).add(guid);

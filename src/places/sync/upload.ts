@@ -11,11 +11,20 @@ import { type Refusal, refused } from "../../model/outcome.ts";
 import { type MessageHash, sha1Of } from "../message_hash.ts";
 import type { IncomingMessage, MessageWriter } from "../place.ts";
 import type { Dialogue, Status } from "./dialogue.ts";
+import type { Peer } from "./peer.ts";
 
-/** Files of one command; Cyrus' own client sends no more. */
-const BATCH_FILES = 1024;
-/** Bytes after which a command is ended: what a lost connection makes worthless. */
-const BATCH_BYTES = 32 * 1024 * 1024;
+interface BatchLimits {
+  /** Of one command; it is ended by the file with which it gets there. */
+  readonly files: number;
+  /** What a lost connection makes worthless. */
+  readonly bytes: number;
+}
+
+/** Cyrus' own client sends no more files; Bobbin takes one command while it does another, so that should be a long one. */
+const BATCHES: Readonly<Record<Peer["software"], BatchLimits>> = {
+  cyrus: { files: 1024, bytes: 32 * 1024 * 1024 },
+  bobbin: { files: 8192, bytes: 128 * 1024 * 1024 },
+};
 /** Messages up to here are checked before they are sent. */
 const HELD_BYTES = 4 * 1024 * 1024;
 
@@ -25,6 +34,7 @@ const CLOSING = utf8(")");
 
 export interface UploadOptions {
   readonly dialogue: Dialogue;
+  readonly software: Peer["software"];
   /** Called for each batch that the server has taken. */
   readonly onStaged: (messages: readonly StagedMessage[]) => void;
   /** True for a message that need not be sent again. */
@@ -167,7 +177,8 @@ export class Upload {
   }
 
   #endFile(waiting: Promise<void> | undefined): Promise<void> | undefined {
-    const isFull = this.#batch.length >= BATCH_FILES || this.#batchBytes >= BATCH_BYTES;
+    const { files, bytes } = BATCHES[this.#options.software];
+    const isFull = this.#batch.length >= files || this.#batchBytes >= bytes;
     if (!isFull) return waiting;
     return waiting === undefined ? this.endBatch() : waiting.then(() => this.endBatch());
   }
