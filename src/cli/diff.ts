@@ -1,8 +1,11 @@
 /** `bobbin diff A B [USER…]`: do both hold the same? Changes neither. */
+
+import { AppError } from "../core/errors.ts";
 import { escapeText } from "../core/escape.ts";
 import type { Owner } from "../model/names.ts";
+import type { Outcome } from "../model/outcome.ts";
 import type { Place } from "../places/place.ts";
-import { type Difference, diffOwner } from "../replicate/diff.ts";
+import { type Difference, type DiffResult, diffOwner } from "../replicate/diff.ts";
 import { notCompared } from "../replicate/holds.ts";
 import { ownerName } from "../replicate/owner_state.ts";
 import type { CommandEnv, CommandResult, Handler, Register } from "./command.ts";
@@ -74,7 +77,7 @@ async function diffAll(owners: AsyncGenerator<Owner, void>, run: Run): Promise<C
       totals.failures += 1;
       output.error(`User ${user}: ${text}`, { user, ...facts });
     };
-    const result = await diffOwner(
+    const result = await diffOne(
       owner,
       { source, target },
       {
@@ -86,9 +89,9 @@ async function diffAll(owners: AsyncGenerator<Owner, void>, run: Run): Promise<C
         failed: (name, { reason, text }) => fail(text, { ...nameFacts(name), reason }),
       },
     );
-    if (result.kind === "refused") {
-      if (isListed && result.reason === "nonexistent") continue;
-      const error = refusalError(result);
+    if (result instanceof AppError || result.kind === "refused") {
+      if (isListed && "reason" in result && result.reason === "nonexistent") continue;
+      const error = result instanceof AppError ? result : refusalError(result);
       codes.add(exitOf(error.code));
       fail(error.message, { code: error.code });
     } else {
@@ -110,6 +113,18 @@ async function diffAll(owners: AsyncGenerator<Owner, void>, run: Run): Promise<C
       worstExit([failures > 0 ? EXIT.partial : EXIT.ok, differences > 0 ? EXIT.damage : EXIT.ok]),
     summary: { ...totals, notCompared: unheld },
   };
+}
+
+/** What the places throw for an owner is his alone: the others are compared all the same. */
+async function diffOne(
+  ...args: Parameters<typeof diffOwner>
+): Promise<Outcome<DiffResult> | AppError> {
+  try {
+    return await diffOwner(...args);
+  } catch (error) {
+    if (error instanceof AppError) return error;
+    throw error;
+  }
 }
 
 function tell({ kind, name, uid, text }: Difference, user: string, env: CommandEnv): void {

@@ -1,13 +1,13 @@
 /** `bobbin replicate USER… --from A --to B`: bring B what A holds. A is never written, unless both ways are asked for. */
 import { AppError } from "../core/errors.ts";
 import type { Owner } from "../model/names.ts";
-import type { Outcome } from "../model/outcome.ts";
 import type { Place, WritablePlace } from "../places/place.ts";
 import { asUser } from "../replicate/as_user.ts";
 import { notCompared } from "../replicate/holds.ts";
 import { ownerName } from "../replicate/owner_state.ts";
-import { type ManyOptions, replicateOwners } from "../replicate/owners.ts";
+import { type ManyOptions, type OwnerResult, replicateOwners } from "../replicate/owners.ts";
 import type { ReplicateResult } from "../replicate/run.ts";
+import { tellBug } from "./bug.ts";
 import type { CommandEnv, CommandResult, Handler, Register } from "./command.ts";
 import { EXIT, type ExitCode, exitOf, worstExit } from "./exit.ts";
 import { bytesOfArgument, textOfName } from "./names.ts";
@@ -158,6 +158,8 @@ interface Run {
 interface Totals {
   users: number;
   failedUsers: number;
+  /** Users over whom Bobbin itself has failed. */
+  bugs: number;
   steps: number;
   differences: number;
   failures: number;
@@ -168,7 +170,7 @@ interface Totals {
 async function runAll(owners: AsyncGenerator<Owner, void>, run: Run): Promise<CommandResult> {
   const { source, reading, written, target, flags, env } = run;
   const totals: Totals = {
-    ...{ users: 0, failedUsers: 0, steps: 0, differences: 0 },
+    ...{ users: 0, failedUsers: 0, bugs: 0, steps: 0, differences: 0 },
     ...{ failures: 0, messages: 0, bytes: 0 },
   };
   const refusals: AppError[] = [];
@@ -191,13 +193,17 @@ async function runAll(owners: AsyncGenerator<Owner, void>, run: Run): Promise<Co
         // Whoever was listed and has nothing at either side has been deleted.
         if (flags.all === true && "reason" in result && result.reason === "nonexistent") return;
         const error = errorOf(result);
-        if (error !== undefined) refusals.push(tellRefused(owner, error, env));
-        else if ("value" in result) addUp(totals, result.value);
+        if (error instanceof AppError) refusals.push(tellRefused(owner, error, env));
+        else if (error !== undefined) {
+          const user = textOfName(ownerName(owner));
+          tellBug(error, env.output, { who: `User ${user}: `, user });
+          totals.bugs += 1;
+        } else if ("value" in result) addUp(totals, result.value);
       },
     },
   );
   for (const { message, code } of broken) env.output.error(message, { code });
-  totals.failedUsers = refusals.length;
+  totals.failedUsers = refusals.length + totals.bugs;
   const unheld = notCompared(source.holds, reading.holds);
   if (unheld.length > 0) env.output.talk(`Not held by both places: ${unheld.join(", ")}`);
   if (flags.mirror === true && !reading.holds.userList) {
@@ -206,7 +212,7 @@ async function runAll(owners: AsyncGenerator<Owner, void>, run: Run): Promise<Co
   }
   tellTotals(totals, run);
   return {
-    exit: broken.length > 0 ? EXIT.partial : exitFor(totals, refusals, flags),
+    exit: broken.length > 0 && totals.bugs === 0 ? EXIT.partial : exitFor(totals, refusals, flags),
     summary: { ...totals, notCompared: unheld, dryRun: target === undefined },
   };
 }
@@ -233,8 +239,8 @@ function modeOf({ mirror, twoWay }: ReplicateFlags): ManyOptions["mode"] {
   return mirror === true ? "mirror" : "merge";
 }
 
-function errorOf(result: Outcome<ReplicateResult> | AppError): AppError | undefined {
-  if (result instanceof AppError) return result;
+function errorOf(result: OwnerResult): Error | undefined {
+  if (result instanceof Error) return result;
   return result.kind === "refused" ? refusalError(result) : undefined;
 }
 
@@ -271,6 +277,7 @@ function tellTotals(totals: Totals, { target, env }: Run): void {
 
 /** One user alone who was refused gives the reason's own code; of many it is "done in part". */
 function exitFor(totals: Totals, refusals: readonly AppError[], flags: ReplicateFlags): ExitCode {
+  if (totals.bugs > 0) return EXIT.bug;
   const [first] = refusals;
   if (first !== undefined && refusals.length === totals.users) {
     const codes = new Set(refusals.map(({ code }) => exitOf(code)));

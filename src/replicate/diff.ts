@@ -4,9 +4,10 @@
  */
 import type { MailboxState, UserState } from "../model/mailbox.ts";
 import type { Owner } from "../model/names.ts";
-import { type Outcome, ok, type Refusal, refused } from "../model/outcome.ts";
+import { DONE, type Outcome, ok, type Refusal, refused } from "../model/outcome.ts";
 import type { MailRecord } from "../model/record.ts";
 import type { Holds, MailboxReading, Place } from "../places/place.ts";
+import { alone } from "./alone.ts";
 import { compareRecords } from "./compare_records.ts";
 import { commonHolds } from "./holds.ts";
 import { identified } from "./identified.ts";
@@ -149,7 +150,17 @@ interface DiffWork {
   readonly result: { mailboxes: number; messages: number };
 }
 
-async function diffMailbox({ step, ours, theirs }: Pair, work: DiffWork): Promise<void> {
+/** Compares a mailbox; one that cannot be is told of, and the rest goes on. */
+async function diffMailbox(pair: Pair, work: DiffWork): Promise<void> {
+  const { name } = pair.ours;
+  const done = await alone(name, async () => {
+    await compareMailbox(pair, work);
+    return DONE;
+  });
+  if (done.kind === "refused") work.options.failed(name, done);
+}
+
+async function compareMailbox({ step, ours, theirs }: Pair, work: DiffWork): Promise<void> {
   const { source, target, holds, options } = work;
   const { name } = ours;
   const wanted = stateToSend(ours, { holds, theirs, partition: theirs.partition ?? "" });

@@ -2,6 +2,7 @@
  * Does a plan: brings one owner from a place to another. One mailbox that fails is told and stops no other. What
  * the target has in the end is proven against what was read of the source.
  */
+import type { AppError } from "../core/errors.ts";
 import type { ApplyCommand } from "../model/apply.ts";
 import type { UserState } from "../model/mailbox.ts";
 import type { Owner } from "../model/names.ts";
@@ -43,6 +44,8 @@ export interface ReplicateOptions {
   readonly events: ReplicateEvents;
   /** After each batch of messages; may wait, or throw where the time is up. */
   readonly sent: (messages: number, bytes: number) => Promise<void>;
+  /** Names that are left out, for the connection was lost over each of them again and again, and how. */
+  readonly broken?: ReadonlyMap<string, AppError>;
 }
 
 export interface ReplicateResult {
@@ -108,7 +111,7 @@ async function replicateOnce(
   const request = { owner, mode, source: ours.value, target: theirs.value, holds };
   const plan = planOwner(request);
   const work: Work = {
-    ...{ source, target, holds, mode, gone },
+    ...{ source, target, holds, mode, gone, broken: options.broken },
     partitionFor: (state) => partitionFor(state, theirs.value),
   };
   for (const place of [ours.value, theirs.value]) {
@@ -218,8 +221,7 @@ async function doSteps(plan: Plan, doing: Doing): Promise<void> {
         await line.take(step, moved);
         continue;
       }
-      await line.settle();
-      told(step, await doCommand(step, doing, { session, tally }));
+      told(step, await line.other(nameOfStep(step), () => doCommand(step, doing)));
       if (step.kind === "rename") moved.add(step.rename.uniqueid);
     }
     await line.settle();
@@ -231,9 +233,8 @@ async function doSteps(plan: Plan, doing: Doing): Promise<void> {
 
 async function doCommand(
   step: Exclude<Step, MailboxStep>,
-  { owner, work }: Doing,
-  { session, tally }: { readonly session: PlaceSession; readonly tally: Tally },
-): Promise<Outcome<undefined>> {
+  { owner, work, session, tally }: Doing,
+): Promise<Outcome> {
   tally.step({ step });
   const command = await commandOf(step, ownerName(owner), work.source);
   return command.kind === "refused" ? command : session.apply(command.value);

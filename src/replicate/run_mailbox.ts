@@ -2,6 +2,7 @@
  * One mailbox, done: read, upload, apply, verify. Where the target refuses because it is not as it was thought
  * to be, it is asked again and every record is compared (sync-protocol.md 5.6; Cyrus gives up sooner).
  */
+import type { AppError } from "../core/errors.ts";
 import type { Guid } from "../model/guid.ts";
 import { isLegacyUuid, NULL_GUID } from "../model/guid.ts";
 import type { MailboxState, RecordSource } from "../model/mailbox.ts";
@@ -22,6 +23,8 @@ export interface Work {
   readonly mode: Mode;
   /** Names of mailboxes that the source turns out not to have any more; added to. */
   readonly gone: Set<string>;
+  /** Names that are left out, for the connection was lost over each of them again and again, and how. */
+  readonly broken?: ReadonlyMap<string, AppError> | undefined;
   /** The partition for a mailbox that is to be made. */
   readonly partitionFor: (state: MailboxState) => string;
 }
@@ -238,7 +241,9 @@ export async function withMessages(
       if (!content.isNew(record)) continue;
       const { uid, guid, size, expunged } = record;
       const flaw = expunged ? undefined : flawOf(record);
-      if (flaw !== undefined) return refused("notSupported", `${mailbox} UID ${uid}: ${flaw}`);
+      if (flaw !== undefined) {
+        return { ...refused("notSupported", `${mailbox} UID ${uid}: ${flaw}`), uid };
+      }
       counts.messages += expunged ? 0 : 1;
       counts.bytes += expunged ? 0 : size;
       if (record.unlinked === true || isBlank(record)) continue;

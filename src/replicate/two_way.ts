@@ -6,6 +6,7 @@ import type { MailboxState } from "../model/mailbox.ts";
 import type { Owner } from "../model/names.ts";
 import { DONE, type Outcome, ok, type Refusal, refused } from "../model/outcome.ts";
 import type { Place, PlaceSession } from "../places/place.ts";
+import { alone } from "./alone.ts";
 import { nameOf, OTHER_SIDE, type Side } from "./conflicts.ts";
 import { commonHolds } from "./holds.ts";
 import { identified } from "./identified.ts";
@@ -137,7 +138,8 @@ async function surveyBoth(
       continue;
     }
     const names = { a: one.states.a.name, b: one.states.b.name };
-    const prepared = await preparePair(one, names, work);
+    const prepare = () => preparePair(one, names, work);
+    const prepared = await alone(one.name, prepare, work.options);
     if (prepared.kind === "refused") {
       if (isTold) tally.fail(one.name, prepared);
       continue;
@@ -183,13 +185,23 @@ async function doBoth(
     for (const step of plan.steps[side]) if (isMove(step)) await doCommand(side, step, doing);
   }
   for (const one of plan.mailboxes) {
-    const done = await (one.kind === "pair" ? doPair(one, doing) : doBring(one, doing));
+    const bring = () => (one.kind === "pair" ? doPair(one, doing) : doBring(one, doing));
+    const done = await alone(one.name, bring, work.options);
     if (done.kind === "refused") fail(one.name, done, doing);
+    if (done.kind === "refused" && done.cause !== undefined) await beginAnew(doing.sending);
   }
   for (const side of SIDES) {
     for (const step of plan.steps[side]) if (!isMove(step)) await doCommand(side, step, doing);
   }
   await proveBoth(doing);
+}
+
+/** After an error nobody knows what the sessions have staged. */
+async function beginAnew({ sessions, staged }: PairSending): Promise<void> {
+  for (const side of SIDES) {
+    await sessions[side].restart();
+    staged[side].clear();
+  }
 }
 
 interface Doing {
