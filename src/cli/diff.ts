@@ -11,7 +11,7 @@ import { ownerName } from "../replicate/owner_state.ts";
 import type { CommandEnv, CommandResult, Handler, Register } from "./command.ts";
 import { EXIT, exitOf, worstExit } from "./exit.ts";
 import { displayName, nameFacts, textOfName } from "./names.ts";
-import { addPlaceOptions, openPlace, type PlaceOptions } from "./open_place.ts";
+import { addPlaceOptions, openPlace, optionsOfSide, type PlaceOptions } from "./open_place.ts";
 import { chosenOwners } from "./owners.ts";
 import { refusalError } from "./refusal.ts";
 import { plural } from "./text.ts";
@@ -29,10 +29,12 @@ export const registerDiff: Register = (program, handle) => {
     .argument("[user...]", "only these users; all that the places can list without one")
     .option("--deep", "compare every record, and read every message at both places")
     .option("--shared", "USER is the first part of shared mailboxes' names instead");
-  addPlaceOptions(command).action(handle(runDiff));
+  addPlaceOptions(command, ["a", "b"]).action(handle(runDiff));
 };
 
 interface DiffFlags extends PlaceOptions {
+  readonly aPasswordFile?: string;
+  readonly bPasswordFile?: string;
   readonly deep?: boolean;
   readonly shared?: boolean;
 }
@@ -40,9 +42,9 @@ interface DiffFlags extends PlaceOptions {
 const runDiff: Handler = async (args, options, env) => {
   const flags = options as unknown as DiffFlags; // as commander was told above
   const [a = "", b = "", users = []] = args as readonly [string, string, (readonly string[])?];
-  const source = await openPlace(a, env, flags);
+  const source = await openPlace(a, env, optionsOfSide(flags, flags.aPasswordFile));
   try {
-    const target = await openPlace(b, env, flags);
+    const target = await openPlace(b, env, optionsOfSide(flags, flags.bPasswordFile));
     try {
       const listing = [source, target].filter(({ holds }) => holds.userList);
       const owners = chosenOwners({ users, shared: flags.shared === true }, listing);

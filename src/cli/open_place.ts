@@ -34,10 +34,14 @@ export interface PlaceOptions {
 export const INSECURE =
   "No certificate is checked: whoever sits on the way can read and change everything, the password too";
 
-/** Declares the options of `PlaceOptions`. */
-export function addPlaceOptions(command: Command): Command {
+/** Declares the options of `PlaceOptions`, with a password file of its own for each of `sides`. */
+export function addPlaceOptions(command: Command, sides: readonly string[] = []): Command {
+  const password = "password of a sync server (- is stdin; or BOBBIN_PASSWORD)";
+  command.option("--password-file <file>", password);
+  for (const side of sides) {
+    command.option(`--${side}-password-file <file>`, `likewise, of ${side.toUpperCase()} alone`);
+  }
   return command
-    .option("--password-file <file>", "password of a sync server (- is stdin; or BOBBIN_PASSWORD)")
     .option("--ca <file>", "trust these authorities (PEM) instead of the system's")
     .option("--insecure", "take any certificate: whoever sits on the way can read and change all")
     .option("--allow-plaintext", "send the password without TLS to another machine")
@@ -53,6 +57,14 @@ export function addPlaceOptions(command: Command): Command {
       ]),
     )
     .option("--partition <name>", "of a sync server, for mailboxes whose own it does not have");
+}
+
+/** The options of one side, where its password is in a file of its own. */
+export function optionsOfSide<Options extends PlaceOptions>(
+  options: Options,
+  passwordFile: string | undefined,
+): Options {
+  return passwordFile === undefined ? options : { ...options, passwordFile };
 }
 
 type Kind = PlaceLocator["kind"];
@@ -133,7 +145,8 @@ async function openSync(
 /** How the server at `address` is reached. Throws AppError (io) for a `--ca` that cannot be read. */
 export function syncOptionsOf(address: SyncAddress, options: PlaceOptions): SyncOptions {
   const { passwordFile: file, ca, insecure, partition, starttls, sieve } = options;
-  const secret = { file, credential: "bobbin.password" };
+  const credentials = [`bobbin.password.${address.host}`, "bobbin.password"];
+  const secret = { file, credentials };
   let password: Promise<string> | undefined;
   return {
     address,

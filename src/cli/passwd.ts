@@ -62,7 +62,7 @@ const runPasswd: Handler = async (args, given, env) => {
     }
     const password = await readPassword({
       file: options.passwordFile,
-      credential: "bobbin.password",
+      credentials: ["bobbin.password"],
       prompt: `Password for ${name}`,
     });
     byName.set(name, await makeAccount(name, password, allow));

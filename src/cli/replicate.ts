@@ -15,6 +15,7 @@ import {
   addPlaceOptions,
   openPlace,
   openWritablePlace,
+  optionsOfSide,
   type PlaceOptions,
   requireUpdatable,
 } from "./open_place.ts";
@@ -57,10 +58,12 @@ export const registerReplicate: Register = (program, handle) => {
     .option("--rate <bytes>", "of messages a second over all jobs, like 100MB/s", byteRateOption)
     .option("--timeout <seconds>", "give up a user after this long", secondsOption)
     .option("--jobs <n>", "users at a time (2)", countOption);
-  addPlaceOptions(command).action(handle(runReplicate));
+  addPlaceOptions(command, ["from", "to"]).action(handle(runReplicate));
 };
 
 interface ReplicateFlags extends PlaceOptions {
+  readonly fromPasswordFile?: string;
+  readonly toPasswordFile?: string;
   readonly from: string;
   readonly to: string;
   readonly all?: boolean;
@@ -91,12 +94,14 @@ const runReplicate: Handler = async (args, options, given) => {
   }
   if (flags.twoWay === true) requireTwoWay(flags);
   const isDry = flags.dryRun === true || flags.check === true;
+  const a = optionsOfSide(flags, flags.fromPasswordFile);
+  const b = optionsOfSide(flags, flags.toPasswordFile);
   const written =
-    flags.twoWay === true && !isDry ? await openWritablePlace(flags.from, flags) : undefined;
-  const source = renamedSource(written ?? (await openPlace(flags.from, env, flags)), users, flags);
+    flags.twoWay === true && !isDry ? await openWritablePlace(flags.from, a) : undefined;
+  const source = renamedSource(written ?? (await openPlace(flags.from, env, a)), users, flags);
   try {
-    const target = isDry ? undefined : await openWritablePlace(flags.to, flags);
-    const reading = target ?? (await openPlace(flags.to, env, flags));
+    const target = isDry ? undefined : await openWritablePlace(flags.to, b);
+    const reading = target ?? (await openPlace(flags.to, env, b));
     try {
       const choice = {
         users: flags.as === undefined ? users : [flags.as],
