@@ -15,6 +15,7 @@ import { openSyncPlace } from "../places/sync/sync_place.ts";
 import { printSyncAddress, type SyncAddress } from "../places/sync_address.ts";
 import type { CommandEnv } from "./command.ts";
 import { choiceOption } from "./options.ts";
+import type { Output } from "./output.ts";
 import { readPassword } from "./secrets.ts";
 
 /** What sync servers need beside their address; `addPlaceOptions` declares them. */
@@ -104,8 +105,12 @@ export async function openPlace(
 ): Promise<Place> {
   const locator = parsePlace(text);
   const place = await openerOf(locator).read(locator, options);
-  if (place.caveat !== undefined) output.talk(place.caveat);
+  tellCaveat(place, output);
   return place;
+}
+
+function tellCaveat({ caveat }: Place, output: Output): void {
+  if (caveat !== undefined) output.talk(caveat);
 }
 
 /** Kinds that can be read and changed bit by bit. Dumps are written once, from their beginning to their end. */
@@ -124,11 +129,16 @@ export function requireUpdatable(text: string): void {
 /** Opens the place that `text` names, for writing. The caller closes it. Throws AppError. */
 export async function openWritablePlace(
   text: string,
+  { output }: Pick<CommandEnv, "output">,
   options: PlaceOptions = {},
 ): Promise<WritablePlace> {
   const locator = parsePlace(text);
   const { write } = openerOf(locator);
-  if (write !== undefined) return write(locator, options);
+  if (write !== undefined) {
+    const place = await write(locator, options);
+    tellCaveat(place, output);
+    return place;
+  }
   const kinds = Object.entries(OPENERS).filter(([, opener]) => opener.write !== undefined);
   throw new AppError("usage", `Cannot write to ${text}: a ${locator.kind} place is only read`, {
     hint: `Places that can be written: ${kinds.map(([name]) => name).join(", ")}`,

@@ -97,10 +97,10 @@ const runReplicate: Handler = async (args, options, given) => {
   const a = optionsOfSide(flags, flags.fromPasswordFile);
   const b = optionsOfSide(flags, flags.toPasswordFile);
   const written =
-    flags.twoWay === true && !isDry ? await openWritablePlace(flags.from, a) : undefined;
+    flags.twoWay === true && !isDry ? await openWritablePlace(flags.from, env, a) : undefined;
   const source = renamedSource(written ?? (await openPlace(flags.from, env, a)), users, flags);
   try {
-    const target = isDry ? undefined : await openWritablePlace(flags.to, b);
+    const target = isDry ? undefined : await openWritablePlace(flags.to, env, b);
     const reading = target ?? (await openPlace(flags.to, env, b));
     try {
       const choice = {

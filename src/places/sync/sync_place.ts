@@ -42,18 +42,22 @@ const NAMES = 1000;
 /** Connects and signs in, so that what is wrong with it is known at once. Throws AppError. */
 export async function openSyncPlace(options: SyncOptions): Promise<WritablePlace> {
   const link = await openLink(options, "read");
-  const { peer } = link;
+  const { peer, caveat } = link;
+  // Whoever takes STARTTLS out of a later greeting does not get the mail in the clear.
+  const isEncrypted = link.dialogue.connection.isEncrypted;
+  const later: SyncOptions = isEncrypted ? { ...options, startTls: "always" } : options;
   const memory = new PeerMemory({
     isFree: peer.software === "bobbin",
     fallback: options.partition,
   });
-  const reads = new ReadLink(link, { options, locator: printSyncAddress(options.address) });
-  return new SyncPlace({ options, peer, memory, reads, signal: undefined });
+  const reads = new ReadLink(link, { options: later, locator: printSyncAddress(options.address) });
+  return new SyncPlace({ options: later, peer, caveat, memory, reads, signal: undefined });
 }
 
 interface SyncParts {
   readonly options: SyncOptions;
   readonly peer: Peer;
+  readonly caveat: string | undefined;
   readonly memory: PeerMemory;
   readonly reads: ReadLink;
   /** Until when answers are wanted. */
@@ -63,6 +67,7 @@ interface SyncParts {
 class SyncPlace implements WritablePlace {
   readonly locator: string;
   readonly holds: Holds;
+  readonly caveat?: string;
   readonly #parts: SyncParts;
   readonly #peer: Peer;
   readonly #memory: PeerMemory;
@@ -70,7 +75,8 @@ class SyncPlace implements WritablePlace {
   readonly #hidesSieve: boolean;
 
   constructor(parts: SyncParts) {
-    const { options, peer } = parts;
+    const { options, peer, caveat } = parts;
+    if (caveat !== undefined) this.caveat = caveat;
     const sieveFiles = givesSieveFiles(peer, options.sieve);
     this.locator = printSyncAddress(options.address);
     const sieveMailboxes = hasSieveMailbox(peer) && options.sieve !== "files";
