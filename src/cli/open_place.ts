@@ -6,7 +6,7 @@ import { cyrusPlace } from "../places/cyrus/cyrus_place.ts";
 import { readImapdConf } from "../places/cyrus/imapd_conf.ts";
 import { serverSource } from "../places/cyrus/server_source.ts";
 import { spoolSource } from "../places/cyrus/spool_source.ts";
-import { createDumpPlace, openDumpPlace } from "../places/dump/dump_place.ts";
+import { createDumpPlace, openDumpPlace, unwrittenDumpPlace } from "../places/dump/dump_place.ts";
 import { type PlaceLocator, parsePlace } from "../places/locator.ts";
 import type { Place, WritablePlace } from "../places/place.ts";
 import { openStorePlace } from "../places/store/store_place.ts";
@@ -74,6 +74,8 @@ interface Opener<Found extends PlaceLocator> {
   readonly read: (locator: Found, options: PlaceOptions) => Promise<Place>;
   /** Left out where the kind cannot be written. */
   readonly write?: (locator: Found, options: PlaceOptions) => Promise<WritablePlace>;
+  /** As it is before it is written, where that is not what `read` opens. */
+  readonly unwritten?: (locator: Found) => Promise<Place>;
 }
 
 const openStore = async ({ path }: { readonly path: string }) => openStorePlace(path);
@@ -90,6 +92,7 @@ const OPENERS: { readonly [Name in Kind]: Opener<Extract<PlaceLocator, { kind: N
   dump: {
     read: async ({ path }) => openDumpPlace(path),
     write: async ({ path }) => createDumpPlace(path),
+    unwritten: async ({ path }) => unwrittenDumpPlace(path),
   },
 };
 
@@ -107,6 +110,16 @@ export async function openPlace(
   const place = await openerOf(locator).read(locator, options);
   tellCaveat(place, output);
   return place;
+}
+
+/** Opens what `openWritablePlace` would write to, for a look at it: nothing is written, and nothing is made. */
+export async function openTargetToLook(
+  text: string,
+  env: Pick<CommandEnv, "output">,
+  options: PlaceOptions = {},
+): Promise<Place> {
+  const locator = parsePlace(text);
+  return openerOf(locator).unwritten?.(locator) ?? openPlace(text, env, options);
 }
 
 function tellCaveat({ caveat }: Place, output: Output): void {

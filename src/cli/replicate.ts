@@ -14,6 +14,7 @@ import { bytesOfArgument, textOfName } from "./names.ts";
 import {
   addPlaceOptions,
   openPlace,
+  openTargetToLook,
   openWritablePlace,
   optionsOfSide,
   type PlaceOptions,
@@ -101,7 +102,7 @@ const runReplicate: Handler = async (args, options, given) => {
   const source = renamedSource(written ?? (await openPlace(flags.from, env, a)), users, flags);
   try {
     const target = isDry ? undefined : await openWritablePlace(flags.to, env, b);
-    const reading = target ?? (await openPlace(flags.to, env, b));
+    const reading = target ?? (await openTargetToLook(flags.to, env, b));
     try {
       const choice = {
         users: flags.as === undefined ? users : [flags.as],
@@ -120,8 +121,8 @@ const runReplicate: Handler = async (args, options, given) => {
 };
 
 /** A dump on stdout leaves no room there for words. */
-function beside({ to }: ReplicateFlags, env: CommandEnv): CommandEnv {
-  if (to !== "dump:-") return env;
+function beside({ to, dryRun, check }: ReplicateFlags, env: CommandEnv): CommandEnv {
+  if (to !== "dump:-" || dryRun === true || check === true) return env;
   if (!env.output.json) return { ...env, output: aside(env.output) };
   throw new AppError("usage", "Cannot write both a dump and JSON lines to stdout");
 }

@@ -1,7 +1,7 @@
 /** `bobbin replicate` and `bobbin diff`, the built binary: exit codes, words, objects, and a run that is killed. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { rmSync } from "node:fs";
-import { join } from "node:path";
+import { readdirSync, rmSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { bobbin, bobbinPath, jsonLines } from "../support/cli.ts";
 import { unpackFixture } from "../support/fixtures.ts";
 import { type TestServer, testServer } from "../support/serve.ts";
@@ -184,6 +184,27 @@ describe("bobbin replicate", () => {
       rmSync(store.slice("store:".length), { recursive: true });
     }
   }, 1_800_000);
+});
+
+describe("bobbin replicate to a dump", () => {
+  test("a dry run makes none; one that was killed is no dump, and the next run makes it whole", async () => {
+    const path = join(tempDir("dump"), "ann.dlist");
+    const args = ["replicate", "ann", "--from", SPOOL, "--to", `dump:${path}`];
+    const dry = await bobbin([...args, "-n"]);
+    expect([dry.exit, dry.stdout]).toEqual([0, expect.stringContaining("ann: create user/ann")]);
+    expect((await bobbin([...args.slice(0, -1), "dump:-", "--check", "--json"])).exit).toBe(1);
+    expect(readdirSync(dirname(path))).toEqual([]);
+    const slow = [bobbinPath(), ...args, "--rate", "10kB/s"];
+    const child = Bun.spawn(slow, { stdout: "ignore", stderr: "ignore" });
+    while (readdirSync(dirname(path)).length === 0) await Bun.sleep(10);
+    child.kill("SIGKILL");
+    await child.exited;
+    expect(readdirSync(dirname(path))).toEqual(["ann.dlist.part"]);
+    expect((await bobbin(args)).exit).toBe(0);
+    expect(readdirSync(dirname(path))).toEqual(["ann.dlist"]);
+    expect((await bobbin(["diff", SPOOL, `dump:${path}`, "ann"])).exit).toBe(0);
+    for (const more of [[], ["-n"]]) expect((await bobbin([...args, ...more])).exit).toBe(73);
+  }, 60_000);
 });
 
 describe("bobbin replicate to a sync server", () => {
