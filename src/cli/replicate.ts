@@ -1,5 +1,5 @@
 /** `bobbin replicate USER… --from A --to B`: bring B what A holds. A is never written, unless both ways are asked for. */
-import { AppError } from "../core/errors.ts";
+import { AppError, type ErrorCode } from "../core/errors.ts";
 import type { Owner } from "../model/names.ts";
 import type { Place, WritablePlace } from "../places/place.ts";
 import { asUser } from "../replicate/as_user.ts";
@@ -10,7 +10,7 @@ import type { ReplicateResult } from "../replicate/run.ts";
 import { tellBug } from "./bug.ts";
 import type { CommandEnv, CommandResult, Handler, Register } from "./command.ts";
 import { EXIT, type ExitCode, exitOf, worstExit } from "./exit.ts";
-import { bytesOfArgument, textOfName } from "./names.ts";
+import { bytesOfArgument, nameFacts, showName, textOfName } from "./names.ts";
 import {
   addPlaceOptions,
   openPlace,
@@ -22,7 +22,8 @@ import {
 } from "./open_place.ts";
 import { byteRateOption, countOption, percentOption, secondsOption } from "./options.ts";
 import { aside } from "./output.ts";
-import { chosenOwners } from "./owners.ts";
+import { chosenOwners, listOwners } from "./owners.ts";
+import { startOwnersProgress } from "./owners_progress.ts";
 import { refusalError } from "./refusal.ts";
 import { reportEvents } from "./replicate_report.ts";
 import { formatBytes, plural } from "./text.ts";
@@ -161,7 +162,7 @@ interface Run {
   readonly env: CommandEnv;
 }
 
-interface Totals {
+export interface Totals {
   users: number;
   failedUsers: number;
   /** Users over whom Bobbin itself has failed. */
@@ -180,9 +181,11 @@ async function runAll(owners: AsyncGenerator<Owner, void>, run: Run): Promise<Co
     ...{ failures: 0, messages: 0, bytes: 0 },
   };
   const refusals: AppError[] = [];
-  const broken: AppError[] = [];
+  const failed = new Set<ErrorCode>();
+  const listed = await listOwners(owners);
+  const progress = startOwnersProgress(env.output, listed.owners.length);
   await replicateOwners(
-    untilBroken(owners, (error) => broken.push(error)),
+    each(listed.owners),
     {
       ...{ source, target: reading, open: target && (() => target.openSession()) },
       ...(written !== undefined && { openSource: () => written.openSession() }),
@@ -193,9 +196,10 @@ async function runAll(owners: AsyncGenerator<Owner, void>, run: Run): Promise<Co
       jobs: flags.jobs ?? JOBS,
       bytesPerSecond: flags.rate,
       timeoutMs: flags.timeout === undefined ? undefined : flags.timeout * 1000,
-      events: (owner) => reportEvents(owner, env),
+      events: (owner) => reportEvents(owner, { env, progress, failed: (code) => failed.add(code) }),
       done: (owner, result) => {
         totals.users += 1;
+        progress.done(owner);
         // Whoever was listed and has nothing at either side has been deleted.
         if (flags.all === true && "reason" in result && result.reason === "nonexistent") return;
         const error = errorOf(result);
@@ -207,8 +211,9 @@ async function runAll(owners: AsyncGenerator<Owner, void>, run: Run): Promise<Co
         } else if ("value" in result) addUp(totals, result.value);
       },
     },
-  );
-  for (const { message, code } of broken) env.output.error(message, { code });
+  ).finally(progress.stop);
+  const { broken } = listed;
+  if (broken !== undefined) env.output.error(broken.message, { code: broken.code });
   totals.failedUsers = refusals.length + totals.bugs;
   const unheld = notCompared(source.holds, reading.holds);
   if (unheld.length > 0) env.output.talk(`Not held by both places: ${unheld.join(", ")}`);
@@ -218,26 +223,9 @@ async function runAll(owners: AsyncGenerator<Owner, void>, run: Run): Promise<Co
   }
   tellTotals(totals, run);
   return {
-    exit: broken.length > 0 && totals.bugs === 0 ? EXIT.partial : exitFor(totals, refusals, flags),
+    exit: exitFor(totals, { refusals, failed, isCut: broken !== undefined, flags }),
     summary: { ...totals, notCompared: unheld, dryRun: target === undefined },
   };
-}
-
-/** The list up to where it breaks off: whoever stands before that is brought all the same. */
-async function* untilBroken(
-  owners: AsyncGenerator<Owner, void>,
-  tell: (error: AppError) => void,
-): AsyncGenerator<Owner, void> {
-  let listed = 0;
-  try {
-    for await (const owner of owners) {
-      listed += 1;
-      yield owner;
-    }
-  } catch (error) {
-    if (!(error instanceof AppError) || listed === 0) throw error;
-    tell(error);
-  }
 }
 
 function modeOf({ mirror, twoWay }: ReplicateFlags): ManyOptions["mode"] {
@@ -250,9 +238,15 @@ function errorOf(result: OwnerResult): Error | undefined {
   return result.kind === "refused" ? refusalError(result) : undefined;
 }
 
-function tellRefused(owner: Owner, error: AppError, { output }: CommandEnv): AppError {
+function tellRefused(owner: Owner, error: AppError, env: CommandEnv): AppError {
+  const { output, internalNames: internal } = env;
   const user = textOfName(ownerName(owner));
-  output.error(`User ${user}: ${error.message}`, { user, code: error.code });
+  const { mailbox } = error.context;
+  const [words, about] =
+    typeof mailbox === "string"
+      ? [showName(error.message, mailbox, { internal }), nameFacts(mailbox)]
+      : [error.message, {}];
+  output.error(`User ${user}: ${words}`, { user, ...about, code: error.code });
   const isBrake = error.code === "refused" && error.message.includes("would be deleted");
   const hint = isBrake ? "Allow it with --allow-delete PERCENT, once you know why" : error.hint;
   if (hint !== undefined) output.talk(`  ${hint}`);
@@ -281,18 +275,33 @@ function tellTotals(totals: Totals, { target, env }: Run): void {
   env.output.line(parts.join(", "));
 }
 
+export interface Ended {
+  /** Of whole users. */
+  readonly refusals: readonly AppError[];
+  /** Of mailboxes and other steps. */
+  readonly failed: ReadonlySet<ErrorCode>;
+  /** The list of users broke off. */
+  readonly isCut: boolean;
+  readonly flags: Pick<ReplicateFlags, "dryRun" | "check">;
+}
+
 /** One user alone who was refused gives the reason's own code; of many it is "done in part". */
-function exitFor(totals: Totals, refusals: readonly AppError[], flags: ReplicateFlags): ExitCode {
-  if (totals.bugs > 0) return EXIT.bug;
-  const [first] = refusals;
-  if (first !== undefined && refusals.length === totals.users) {
-    const codes = new Set(refusals.map(({ code }) => exitOf(code)));
-    if (codes.size === 1) return exitOf(first.code);
-  }
+export function exitFor(totals: Totals, { refusals, failed, isCut, flags }: Ended): ExitCode {
+  const codes = new Set(refusals.map(({ code }) => exitOf(code)));
+  const [first] = codes;
+  const isAll = refusals.length === totals.users && !isCut;
+  if (first !== undefined && isAll && codes.size === 1) return first;
+  const isIo = failed.has("io") || codes.has(EXIT.io);
   const isLeft = totals.differences > 0 && flags.dryRun !== true;
   const remains = flags.check === true && totals.steps + totals.differences > 0;
   return worstExit([
-    ...(totals.failures + totals.failedUsers > 0 ? [EXIT.partial] : []),
+    ...(totals.bugs > 0 ? [EXIT.bug] : []),
+    ...(isIo ? [EXIT.io] : []),
+    ...(totals.failures + totals.failedUsers > 0 || isCut ? [EXIT.partial] : []),
     ...(isLeft || remains ? [EXIT.damage] : []),
   ]);
+}
+
+async function* each(owners: readonly Owner[]): AsyncGenerator<Owner, void> {
+  yield* owners;
 }

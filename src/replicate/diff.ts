@@ -31,6 +31,8 @@ export interface DiffOptions {
   readonly difference: (difference: Difference) => void;
   /** What could not be compared. */
   readonly failed: (name: string, refusal: Refusal) => void;
+  /** So much of what is to be compared of the owner is done. */
+  readonly part?: (done: number, of: number) => void;
 }
 
 /** What was looked at. */
@@ -71,7 +73,8 @@ export async function diffOwner(
   const names = new Set(ours.value.mailboxes.map(({ name }) => name));
   const work = { source, target, holds, options, result: { mailboxes: 0, messages: 0 } };
   const looked = new Set<string>();
-  for (const step of steps) {
+  for (const [at, step] of steps.entries()) {
+    if (!options.deep) options.part?.(at, steps.length);
     tellStep(step, names, options);
     if (step.kind !== "mailbox" || step.theirs === undefined) continue;
     looked.add(step.ours.uniqueid);
@@ -79,7 +82,9 @@ export async function diffOwner(
   }
   work.result.mailboxes = Math.max(countOf(ours.value), countOf(theirs.value));
   if (options.deep) {
-    for (const pair of samePairs(ours.value, theirs.value, holds)) {
+    const pairs = samePairs(ours.value, theirs.value, holds);
+    for (const [at, pair] of pairs.entries()) {
+      options.part?.(at, pairs.length);
       if (!looked.has(pair.ours.uniqueid)) await diffMailbox(pair, work);
     }
   }

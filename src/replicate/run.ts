@@ -32,7 +32,11 @@ export interface ReplicateEvents {
   /** What was decided where both sides are written and disagree. */
   readonly decided: (decision: Decision) => void;
   /** A step that could not be done, or a mailbox that could not be read. */
-  readonly failed: (name: string, refusal: Refusal) => void;
+  readonly failed: (name: string, refusal: Refusal, isMailbox: boolean) => void;
+  /** So much of the steps of the owner is done. */
+  readonly part?: (done: number, of: number) => void;
+  /** Bytes of messages have been sent. */
+  readonly sent?: (bytes: number) => void;
 }
 
 export interface ReplicateOptions {
@@ -144,7 +148,8 @@ export interface Tally {
   readonly step: (step: SurveyedStep) => void;
   readonly decide: (decision: Decision) => void;
   readonly leave: (leftover: Leftover) => void;
-  readonly fail: (name: string, refusal: Refusal) => void;
+  /** `isMailbox` unless it is said: of a script, a user … the name is something else. */
+  readonly fail: (name: string, refusal: Refusal, isMailbox?: boolean) => void;
   readonly sent: (messages: number, bytes: number) => void;
   readonly result: () => ReplicateResult;
 }
@@ -152,7 +157,7 @@ export interface Tally {
 export function newTally({ events }: Pick<ReplicateOptions, "events">): Tally {
   const count = { steps: 0, messages: 0, bytes: 0 };
   const leftovers: Leftover[] = [];
-  const failures: { readonly name: string; readonly refusal: Refusal }[] = [];
+  const failures: Parameters<ReplicateEvents["failed"]>[] = [];
   return {
     begin: () => {
       leftovers.length = 0;
@@ -160,7 +165,7 @@ export function newTally({ events }: Pick<ReplicateOptions, "events">): Tally {
     },
     tell: () => {
       for (const leftover of leftovers) events.leftover(leftover);
-      for (const { name, refusal } of failures) events.failed(name, refusal);
+      for (const failure of failures) events.failed(...failure);
     },
     step: (step) => {
       count.steps += 1;
@@ -168,8 +173,9 @@ export function newTally({ events }: Pick<ReplicateOptions, "events">): Tally {
     },
     decide: (decision) => events.decided(decision),
     leave: (leftover) => void leftovers.push(leftover),
-    fail: (name, refusal) => void failures.push({ name, refusal }),
+    fail: (name, refusal, isMailbox = true) => void failures.push([name, refusal, isMailbox]),
     sent: (messages, bytes) => {
+      events.sent?.(bytes);
       count.messages += messages;
       count.bytes += bytes;
     },
@@ -179,7 +185,7 @@ export function newTally({ events }: Pick<ReplicateOptions, "events">): Tally {
 
 function tellSurvey(surveyed: readonly SurveyedStep[], tally: Tally): void {
   for (const one of surveyed) {
-    if (one.refusal !== undefined) tally.fail(nameOfStep(one.step), one.refusal);
+    if (one.refusal !== undefined) failStep(one.step, one.refusal, tally);
     else if (one.content?.isNothing !== true) tally.step(one);
     for (const leftover of one.content?.leftovers ?? []) tally.leave(leftover);
   }
@@ -212,11 +218,12 @@ async function doSteps(plan: Plan, doing: Doing): Promise<void> {
   const told = (step: Step, done: Outcome): void => {
     if (done.kind === "ok") return;
     hasFailed = true;
-    tally.fail(nameOfStep(step), done);
+    failStep(step, done, tally);
   };
   const line = new MailboxLine(sending, { leave: tally.leave, told });
   try {
-    for (const step of plan.steps) {
+    for (const [at, step] of plan.steps.entries()) {
+      options.events.part?.(at, plan.steps.length);
       if (step.kind === "mailbox") {
         await line.take(step, moved);
         continue;
@@ -271,16 +278,26 @@ async function proveOwner(done: Plan, doing: Doing, hasFailed: boolean): Promise
   );
   const now = await readOwnerState(work.target, owner, source.mailboxes);
   if (now.kind === "refused") {
-    tally.fail(ownerName(owner), now);
+    tally.fail(ownerName(owner), now, false);
     return;
   }
   const plan = planOwner({ owner, mode, source, target: now.value, holds: work.holds });
   for (const step of plan.steps) {
     // Mailboxes that were sent are proven one by one, and what failed has been told.
     if (step.kind === "mailbox" ? proven.has(step.ours.uniqueid) : hasFailed) continue;
-    const name = nameOfStep(step);
-    tally.fail(name, refused("checksum", `${name} is not at the target what it is at the source`));
+    const text = `${nameOfStep(step)} is not at the target what it is at the source`;
+    failStep(step, refused("checksum", text), tally);
   }
+}
+
+function failStep(step: Step, refusal: Refusal, tally: Tally): void {
+  tally.fail(nameOfStep(step), refusal, namesMailbox(step));
+}
+
+/** True for steps that are about a mailbox by its name. */
+export function namesMailbox(step: Step): boolean {
+  if (step.kind !== "apply") return step.kind !== "sieve" && step.kind !== "deleteUser";
+  return ["quota", "unquota", "sub", "unsub"].includes(step.command.kind);
 }
 
 /** What a step is about: an internal name, a script, a quota root, a user. */

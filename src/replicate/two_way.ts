@@ -16,6 +16,7 @@ import {
   commandOf,
   isNobody,
   nameOfStep,
+  namesMailbox,
   newTally,
   type ReplicateOptions,
   type ReplicateResult,
@@ -184,7 +185,8 @@ async function doBoth(
   for (const side of SIDES) {
     for (const step of plan.steps[side]) if (isMove(step)) await doCommand(side, step, doing);
   }
-  for (const one of plan.mailboxes) {
+  for (const [at, one] of plan.mailboxes.entries()) {
+    work.options.events.part?.(at, plan.mailboxes.length);
     const bring = () => (one.kind === "pair" ? doPair(one, doing) : doBring(one, doing));
     const done = await alone(one.name, bring, work.options);
     if (done.kind === "refused") fail(one.name, done, doing);
@@ -194,6 +196,10 @@ async function doBoth(
     for (const step of plan.steps[side]) if (!isMove(step)) await doCommand(side, step, doing);
   }
   await proveBoth(doing);
+}
+
+interface Failing extends Pick<Doing, "work" | "seen"> {
+  readonly isMailbox?: boolean;
 }
 
 /** After an error nobody knows what the sessions have staged. */
@@ -212,9 +218,9 @@ interface Doing {
   readonly seen: { failed: boolean; written: boolean };
 }
 
-function fail(name: string, refusal: Refusal, { work, seen }: Doing): void {
+function fail(name: string, refusal: Refusal, { work, seen, isMailbox }: Failing): void {
   seen.failed = true;
-  work.tally.fail(name, refusal);
+  work.tally.fail(name, refusal, isMailbox);
 }
 
 function sendingOf(
@@ -246,7 +252,8 @@ async function doCommand(
   const command = await commandOf(step, ownerName(owner), places[OTHER_SIDE[side]]);
   const done =
     command.kind === "refused" ? command : await doing.sending.sessions[side].apply(command.value);
-  if (done.kind === "refused") fail(nameOfStep(step), done, doing);
+  const isMailbox = namesMailbox(step);
+  if (done.kind === "refused") fail(nameOfStep(step), done, { ...doing, isMailbox });
 }
 
 /** A mailbox that never had mail gives way only if it still has none: else the next pass sees to it. */
@@ -305,7 +312,7 @@ async function proveBoth(doing: Doing): Promise<void> {
   const { work, seen } = doing;
   const planned = await planBoth(work);
   if (planned.kind === "refused") {
-    fail(ownerName(work.owner), planned, doing);
+    fail(ownerName(work.owner), planned, { ...doing, isMailbox: false });
     return;
   }
   // What failed has been told.

@@ -137,7 +137,16 @@ describe("bobbin replicate", () => {
     expect(run.exit).toBe(2);
     const lines = jsonLines(run.stdout);
     const errors = lines.filter(({ type }) => type === "error");
-    expect(errors).toContainEqual(expect.objectContaining({ name: "user.dan.20-header-flip" }));
+    expect(errors).toContainEqual(
+      expect.objectContaining({
+        ...{ name: "user.dan.20-header-flip", mailbox: "user/dan/20-header-flip" },
+        ...{ internalname: "user.dan.20-header-flip", user: "dan", code: "bad_data" },
+      }),
+    );
+    const rotten = { mailbox: "user/dan/13-guid-recrc", uid: 2 };
+    expect(errors).toContainEqual(expect.objectContaining(rotten));
+    expect(run.stderr).toContain("user/dan/");
+    expect(run.stderr).not.toMatch(/Cannot .*user\.dan/);
     const summary = lines.at(-1);
     expect(summary).toMatchObject({ type: "summary", failures: errors.length, exit: 2 });
     expect((await bobbin(["ls", store, "dan"])).stdout).toContain("user/dan/00-clean");
