@@ -12,6 +12,7 @@ import { commonHolds } from "./holds.ts";
 import { identified } from "./identified.ts";
 import { MailboxLine } from "./mailbox_line.ts";
 import { ownerName, readOwnerState } from "./owner_state.ts";
+import { patient } from "./patient.ts";
 import {
   type Decision,
   type Leftover,
@@ -244,7 +245,7 @@ async function doCommand(
 ): Promise<Outcome> {
   tally.step({ step });
   const command = await commandOf(step, ownerName(owner), work.source);
-  return command.kind === "refused" ? command : session.apply(command.value);
+  return command.kind === "refused" ? command : patient(() => session.apply(command.value));
 }
 
 /** What a step asks the target for. */

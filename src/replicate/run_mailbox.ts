@@ -11,6 +11,7 @@ import { DONE, isGone, type Outcome, ok, type Refusal, refused } from "../model/
 import type { MailRecord } from "../model/record.ts";
 import type { Holds, MailboxReading, Place, PlaceSession } from "../places/place.ts";
 import { type ContentPlan, planCompared, planNewer } from "./content.ts";
+import { patient } from "./patient.ts";
 import type { MailboxStep, Mode } from "./plan.ts";
 import { uploadMessages, type WantedMessage } from "./upload.ts";
 import { verifyMailbox } from "./verify.ts";
@@ -62,7 +63,7 @@ export async function prepareMailbox(
   targetName: string,
   work: Work,
 ): Promise<Outcome<Prepared>> {
-  const read = await work.source.readMailbox(step.name);
+  const read = await patient(() => work.source.readMailbox(step.name));
   if (read.kind === "refused") {
     if (isGone(read)) work.gone.add(step.name);
     return read;
@@ -77,7 +78,7 @@ export async function prepareMailbox(
   if (step.records !== "compare" || isIntermediate(step.ours)) {
     return withMessages(reading, planNewer(step, reading.state, request));
   }
-  const other = await work.target.readMailbox(targetName);
+  const other = await patient(() => work.target.readMailbox(targetName));
   if (other.kind === "refused") return other;
   const target = { ...other.value, state: { ...other.value.state, name: step.name } };
   return withMessages(reading, await planCompared(reading, target, request));
@@ -137,15 +138,17 @@ export async function endMailbox(
   answer: Outcome,
   sending: Sending,
 ): Promise<Outcome<Brought>> {
-  let [begun, done] = [first, answer];
+  let begun = first;
+  let done = await patient(() => applyMailbox(first, sending), answer);
   while (done.kind === "refused") {
     if (!mayTryAgain(done) || begun.attempt === ATTEMPTS) return done;
     const step = await lookAgain(begun.step, sending);
     if (step.kind === "refused") return step;
     const again = await beginMailbox(step.value, sending, begun.attempt + 1);
     if (again.kind === "refused") return again;
-    begun = again.value;
-    done = await applyMailbox(begun, sending);
+    const next = again.value;
+    begun = next;
+    done = await patient(() => applyMailbox(next, sending));
   }
   const { step, prepared } = begun;
   const { content, reading } = prepared;

@@ -11,6 +11,7 @@ import { nameOf, OTHER_SIDE, type Side } from "./conflicts.ts";
 import { commonHolds } from "./holds.ts";
 import { identified } from "./identified.ts";
 import { ownerName } from "./owner_state.ts";
+import { patient } from "./patient.ts";
 import { partitionFor } from "./plan.ts";
 import {
   commandOf,
@@ -251,7 +252,9 @@ async function doCommand(
   // A script is fetched from the side that has the later one.
   const command = await commandOf(step, ownerName(owner), places[OTHER_SIDE[side]]);
   const done =
-    command.kind === "refused" ? command : await doing.sending.sessions[side].apply(command.value);
+    command.kind === "refused"
+      ? command
+      : await patient(() => doing.sending.sessions[side].apply(command.value));
   const isMailbox = namesMailbox(step);
   if (done.kind === "refused") fail(nameOfStep(step), done, { ...doing, isMailbox });
 }

@@ -107,6 +107,26 @@ describe("replicateOwner()", () => {
     ]);
   });
 
+  test("replicateOwner() waits a little for a mailbox that somebody has locked, and not for ever", async () => {
+    await put(source, INBOX, [record(1)]);
+    await put(source, "user.fred.two", [record(2)]);
+    let [asked, free] = [0, 2];
+    const locked = withSessions(target, (session) => ({
+      apply: async (command, options) => {
+        const isTwo = command.kind === "mailbox" && command.state.name === "user.fred.two";
+        if (!isTwo) return session.apply(command, options);
+        asked += 1;
+        return asked < free ? refused("busy", "locked") : session.apply(command, options);
+      },
+    }));
+    const told = await replicate(FRED, { source, target: locked });
+    expect([told.failures, asked, await livingUids(target, "user.fred.two")]).toEqual([[], 2, [2]]);
+    await put(source, "user.fred.two", [record(2), record(3, { modseq: 9n })]);
+    [asked, free] = [0, Infinity];
+    const never = await replicate(FRED, { source, target: locked });
+    expect([never.failures, asked]).toEqual([["user.fred.two: locked"], 4]);
+  });
+
   test("replicateOwner() brings subscriptions, quotas, scripts and what was seen", async () => {
     const { uniqueid } = await put(source, INBOX, [record(1)]);
     const [userid, filename] = ["fred", "a.script"];
