@@ -10,6 +10,7 @@ import { isIntermediate } from "../model/mailbox.ts";
 import { DONE, isGone, type Outcome, ok, type Refusal, refused } from "../model/outcome.ts";
 import type { MailRecord } from "../model/record.ts";
 import type { Holds, MailboxReading, Place, PlaceSession } from "../places/place.ts";
+import { isSummedOtherwise } from "./annotation_sums.ts";
 import { type ContentPlan, planCompared, planNewer } from "./content.ts";
 import { patient } from "./patient.ts";
 import type { MailboxStep, Mode } from "./plan.ts";
@@ -77,6 +78,10 @@ export async function prepareMailbox(
   const request = { mode, holds, partition: work.partitionFor(step.ours) };
   if (step.records !== "compare" || isIntermediate(step.ours)) {
     return withMessages(reading, planNewer(step, reading.state, request));
+  }
+  if (step.theirs !== undefined && (await isSummedOtherwise(reading, step.theirs, holds))) {
+    const same = { ...planNewer(step, reading.state, request), isNothing: true };
+    return withMessages(reading, same);
   }
   const other = await patient(() => work.target.readMailbox(targetName));
   if (other.kind === "refused") return other;
