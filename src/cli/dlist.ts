@@ -10,7 +10,9 @@ import { expectDumpLine } from "../formats/sync/dump_line.ts";
 import { expectAnswer, expectCommand } from "../formats/sync/expectations.ts";
 import { maskSecrets } from "../formats/sync/masking.ts";
 import { parseTelemetry, type TelemetryPiece } from "../formats/sync/telemetry.ts";
+import { externalName } from "../model/names.ts";
 import { scanDump } from "../places/dump/scan.ts";
+import { ownerName } from "../replicate/owner_state.ts";
 import type { CommandEnv, CommandResult, Handler, Register } from "./command.ts";
 import { runTalk } from "./dlist_talk.ts";
 import { dlistJson, dlistLines } from "./dlist_text.ts";
@@ -64,7 +66,9 @@ function printDump(fd: number, env: CommandEnv): CommandResult {
   for (const line of scanDump(fd, DEFAULT_LIMITS)) {
     if (line.kind === "command") commands += 1;
     if (line.kind === "complete") {
-      owners.push(line.owner.kind === "user" ? line.owner.userid : line.owner.toplevel);
+      const name = ownerName(line.owner);
+      const lacks = line.missing.map((one) => externalName(one.name));
+      owners.push(lacks.length === 0 ? name : `${name} (without ${lacks.join(", ")})`);
     }
     if (line.kind === "damage") damage = line;
   }
@@ -80,14 +84,14 @@ function printDump(fd: number, env: CommandEnv): CommandResult {
   const summary = { commands, owners, damagedAt: damage?.offset ?? null };
   if (damage === undefined) {
     output.talk(
-      `Sound: ${plural(commands, "command")}, complete: ${owners.join(", ") || "no one"}`,
+      `Sound: ${plural(commands, "command")}, complete: ${escapeText(owners.join(", ")) || "no one"}`,
     );
     return { exit: EXIT.ok, summary };
   }
   const { offset, why } = damage;
   output.object({ type: "finding", severity: "error", field: "dump", offset, found: why });
   output.line(`Damaged at byte ${offset}: ${escapeText(why)}`);
-  output.talk(`Complete before it: ${owners.join(", ") || "no one"}`);
+  output.talk(`Complete before it: ${escapeText(owners.join(", ")) || "no one"}`);
   return { exit: EXIT.damage, summary };
 }
 

@@ -10,7 +10,15 @@ import type { Place } from "../places/place.ts";
 import type { CommandEnv, CommandResult, Handler, Register } from "./command.ts";
 import { EXIT, type ExitCode, worstExit } from "./exit.ts";
 import { type MessageHeader, readMessageHeader } from "./message_header.ts";
-import { bytesOfArgument, chooseMailbox, displayName, nameFacts, textOfName } from "./names.ts";
+import {
+  chooseMailbox,
+  displayName,
+  nameFacts,
+  nobody,
+  ownerFacts,
+  ownerLabel,
+  ownerOfArgument,
+} from "./names.ts";
 import { addPlaceOptions, openPlace } from "./open_place.ts";
 import { chosenOwners } from "./owners.ts";
 import { type Counts, countMailbox, readOwner, recordsIn, sumOf } from "./place_contents.ts";
@@ -37,11 +45,7 @@ const runLs: Handler = async (args, options, env) => {
   const place = await openPlace(text, env, options);
   try {
     if (user === undefined) return await listOwners({ place, env });
-    const name = bytesOfArgument(user);
-    const owner: Owner =
-      options["shared"] === true
-        ? { kind: "shared", toplevel: name }
-        : { kind: "user", userid: name };
+    const owner = ownerOfArgument(user, options);
     if (mailbox === undefined) return await listMailboxes(owner, { place, env });
     const withHeaders = options["headers"] !== false;
     return await listMessages(owner, mailbox, { place, env, withHeaders });
@@ -194,22 +198,7 @@ function tell({ reason, text }: Refusal, { name, uid, env }: Told): ExitCode {
 
 /** A user without a single mailbox is none. */
 function refuseNobody(owner: Owner, mailboxes: number): void {
-  if (mailboxes > 0) return;
-  throw new AppError("not_found", `Cannot find user ${ownerLabel(owner)}`, {
-    ...(owner.kind === "user" && { hint: "Shared mailboxes are listed with --shared" }),
-  });
-}
-
-function ownerFacts(owner: Owner): Readonly<Record<string, string>> {
-  return owner.kind === "user"
-    ? { user: textOfName(owner.userid) }
-    : { toplevel: textOfName(owner.toplevel) };
-}
-
-function ownerLabel(owner: Owner): string {
-  return owner.kind === "user"
-    ? textOfName(owner.userid)
-    : `${textOfName(owner.toplevel)} (shared)`;
+  if (mailboxes === 0) throw nobody(owner);
 }
 
 function printTable(head: readonly string[], rows: readonly string[][], env: CommandEnv): void {

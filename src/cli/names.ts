@@ -1,5 +1,6 @@
 /** Mailbox names as people write them, and back (internal `user.ann.Sub` is `user/ann/Sub`). */
 import { fromLatin1, latin1, textOf, utf8 } from "../core/bytes.ts";
+import { AppError } from "../core/errors.ts";
 import { externalName, type Owner, parseName, useridOf } from "../model/names.ts";
 
 /** The name to show for an internal one. */
@@ -47,6 +48,35 @@ export function bytesOfArgument(text: string): string {
 /** A user id or internal name as text: UTF-8 where it is that, else one character a byte. */
 export function textOfName(name: string): string {
   return textOf(fromLatin1(name)) ?? name;
+}
+
+/** The owner that a USER on the command line means: of shared mailboxes with --shared. */
+export function ownerOfArgument(text: string, options: Readonly<Record<string, unknown>>): Owner {
+  const name = bytesOfArgument(text);
+  return options["shared"] === true
+    ? { kind: "shared", toplevel: name }
+    : { kind: "user", userid: name };
+}
+
+/** The error that there is no such owner. */
+export function nobody(owner: Owner): AppError {
+  return new AppError("not_found", `Cannot find user ${ownerLabel(owner)}`, {
+    ...(owner.kind === "user" && { hint: "Shared mailboxes are listed with --shared" }),
+  });
+}
+
+/** An owner in `--json`. */
+export function ownerFacts(owner: Owner): Readonly<Record<string, string>> {
+  return owner.kind === "user"
+    ? { user: textOfName(owner.userid) }
+    : { toplevel: textOfName(owner.toplevel) };
+}
+
+/** An owner in words. */
+export function ownerLabel(owner: Owner): string {
+  return owner.kind === "user"
+    ? textOfName(owner.userid)
+    : `${textOfName(owner.toplevel)} (shared)`;
 }
 
 /** A mailbox in `--json`: both forms of its name, and the bytes of one that is not UTF-8. */

@@ -1,14 +1,6 @@
 /** `bobbin passwd`: who may sign in to `bobbin serve`, and what they may touch. */
-import { existsSync } from "node:fs";
 import { AppError } from "../core/errors.ts";
-import {
-  type Account,
-  isAccountName,
-  makeAccount,
-  noAccounts,
-  readAccounts,
-  writeAccounts,
-} from "../server/accounts.ts";
+import { type Account, changeAccounts, isAccountName, makeAccount } from "../server/accounts.ts";
 import type { Handler, Register } from "./command.ts";
 import { EXIT } from "./exit.ts";
 import { collect } from "./options.ts";
@@ -47,28 +39,39 @@ const runPasswd: Handler = async (args, given, env) => {
     });
   }
   const path = options.usersFile;
-  const accounts = existsSync(path) ? readAccounts(path) : noAccounts();
-  const before = accounts.byName.get(name);
-  const byName = new Map<string, Account>(accounts.byName);
-  if (options.delete === true) {
-    if (before === undefined) throw new AppError("not_found", `There is no account ${name}`);
-    byName.delete(name);
-  } else {
-    const allow = options.allow.length > 0 ? options.allow : before?.allow;
-    if (allow === undefined) {
-      throw new AppError("usage", `What may ${name} touch?`, {
-        hint: "--allow USER, --allow shared, or --allow '*' for everything",
-      });
+  let done = "";
+  await changeAccounts(path, async (accounts) => {
+    const before = accounts.byName.get(name);
+    const byName = new Map(accounts.byName);
+    if (options.delete === true) {
+      if (before === undefined) throw new AppError("not_found", `There is no account ${name}`);
+      byName.delete(name);
+      done = "removed";
+    } else {
+      byName.set(name, await newAccount(name, before, options));
+      done = before === undefined ? "made" : "changed";
     }
-    const password = await readPassword({
-      file: options.passwordFile,
-      credentials: ["bobbin.password"],
-      prompt: `Password for ${name}`,
-    });
-    byName.set(name, await makeAccount(name, password, allow));
-  }
-  writeAccounts(path, { ...accounts, byName });
-  const done = options.delete === true ? "removed" : before === undefined ? "made" : "changed";
+    return { ...accounts, byName };
+  });
   env.output.talk(`Account ${name} ${done} in ${path}`);
   return { exit: EXIT.ok, summary: { account: name, done } };
 };
+
+async function newAccount(
+  name: string,
+  before: Account | undefined,
+  options: PasswdOptions,
+): Promise<Account> {
+  const allow = options.allow.length > 0 ? options.allow : before?.allow;
+  if (allow === undefined) {
+    throw new AppError("usage", `What may ${name} touch?`, {
+      hint: "--allow USER, --allow shared, or --allow '*' for everything",
+    });
+  }
+  const password = await readPassword({
+    file: options.passwordFile,
+    credentials: ["bobbin.password"],
+    prompt: `Password for ${name}`,
+  });
+  return makeAccount(name, password, allow);
+}

@@ -1,10 +1,12 @@
 /** `bobbin serve STORE`: be a replica for Cyrus or Bobbin. Runs until SIGTERM or SIGINT. */
 import { readFileSync, writeSync } from "node:fs";
 import { hostname } from "node:os";
+import { createSecureContext } from "node:tls";
 import { AppError, errnoOf } from "../core/errors.ts";
 import { DEFAULT_LIMITS } from "../core/limits.ts";
-import { everyLog, type Log, type LogLevel, makeLog } from "../core/log.ts";
+import { everyLog, type Log, type LogLevel, makeLog, sinkThatMayFail } from "../core/log.ts";
 import { parseLocator } from "../places/locator.ts";
+import { OPEN_OWNERS } from "../places/store/store_threads.ts";
 import { openWorkerPlace } from "../places/store/worker_place.ts";
 import { AccountsFile } from "../server/accounts_file.ts";
 import { PATIENCE, type TlsIdentity } from "../server/connection.ts";
@@ -14,6 +16,7 @@ import { syslogLog } from "../server/syslog.ts";
 import { inheritedSockets, notifyManager } from "../server/systemd.ts";
 import type { Handler, Register } from "./command.ts";
 import { EXIT } from "./exit.ts";
+import { type OpenFiles, openFilesLimit, shareFiles } from "./open_files.ts";
 import { choiceOption, collect, countOption, secondsOption } from "./options.ts";
 import { VERSION } from "./version.ts";
 
@@ -78,9 +81,10 @@ const runServe: Handler = async (args, given, env) => {
   const tls = tlsOf(options);
   const listen = listenersOf(options);
   const stopping = env.takeSignals();
-  const place = openWorkerPlace(locator.path, { url: env.workerUrl });
+  const { sessions, owners: openOwners } = openFilesOf(options, log);
+  const place = openWorkerPlace(locator.path, { url: env.workerUrl, openOwners });
   try {
-    const { maxSessions, allowPlaintext = false, compress } = options;
+    const { allowPlaintext = false, compress } = options;
     const server = await startServer({
       place,
       accounts: () => accounts.current(),
@@ -95,7 +99,7 @@ const runServe: Handler = async (args, given, env) => {
         idleMs: (options.idleTimeout ?? IDLE_SECONDS) * 1000,
         patience: PATIENCE,
         hasRoom: roomOf(locator.path, (options.minFree ?? MIN_FREE_MIB) * 1024 * 1024),
-        limits: { ...DEFAULT_LIMITS, ...(maxSessions !== undefined && { sessions: maxSessions }) },
+        limits: { ...DEFAULT_LIMITS, sessions },
       },
     });
     log.write("info", "Serving", { store: locator.path, at: server.addresses.join(",") });
@@ -121,12 +125,22 @@ function logOf(options: ServeOptions): Log {
   // systemd says so when stderr goes to its journal.
   const form =
     options.logForm ?? (process.env["JOURNAL_STREAM"] === undefined ? "text" : "journal");
-  const sink = (line: string) => {
+  const sink = sinkThatMayFail((line) => {
     writeSync(STDERR, `${line}\n`);
-  };
+  });
   const log = makeLog({ sink, form, level, now: () => Date.now() });
   const { syslog } = options;
   return syslog === undefined ? log : everyLog([log, syslogLog(syslog, level, process.pid)]);
+}
+
+function openFilesOf({ maxSessions }: ServeOptions, log: Log): OpenFiles {
+  const wanted = maxSessions ?? DEFAULT_LIMITS.sessions;
+  const files = openFilesLimit();
+  if (files === undefined) return { sessions: wanted, owners: OPEN_OWNERS };
+  const { sessions, owners } = shareFiles(files);
+  if (sessions >= wanted) return { sessions: wanted, owners };
+  log.write("warning", "Fewer sessions: few files may be open", { files, sessions, wanted });
+  return { sessions, owners };
 }
 
 function tlsOf({ tlsCert, tlsKey }: ServeOptions): TlsIdentity | undefined {
@@ -134,7 +148,17 @@ function tlsOf({ tlsCert, tlsKey }: ServeOptions): TlsIdentity | undefined {
   if (tlsCert === undefined || tlsKey === undefined) {
     throw new AppError("usage", "--tls-cert and --tls-key go together");
   }
-  return { cert: readPem(tlsCert), key: readPem(tlsKey) };
+  const tls = { cert: readPem(tlsCert), key: readPem(tlsKey) };
+  try {
+    createSecureContext(tls);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new AppError("config", `Cannot use ${tlsCert} with ${tlsKey}: ${reason}`, {
+      cause: error,
+      hint: "Both must be PEM, the key that of the first certificate.",
+    });
+  }
+  return tls;
 }
 
 function readPem(path: string): string {

@@ -4,6 +4,7 @@
  */
 import { writeSync } from "node:fs";
 import { EXIT, type ExitCode } from "./exit.ts";
+import { leanEnvironment, startAgain } from "./lean_runtime.ts";
 import type { CliContext } from "./run.ts";
 import { VERSION_TEXT } from "./version.ts";
 
@@ -13,6 +14,8 @@ export async function start(argv: readonly string[], context: CliContext): Promi
     writeSync(1, `${VERSION_TEXT}\n`);
     return EXIT.ok;
   }
+  const lean = leanEnvironment({ argv, moduleUrl: context.workerUrl, env: process.env });
+  if (lean !== undefined) startAgain(argv, lean);
   const { runCli } = await import("./run.ts");
   return runCli(argv, context);
 }

@@ -7,7 +7,7 @@ import { escapeText } from "../core/escape.ts";
 import { externalName, internalName, isBelow, type Owner, parseName } from "../model/names.ts";
 import { parseLocator } from "../places/locator.ts";
 import { collectOwner, collectStaging } from "../places/store/gc.ts";
-import { ownerWord } from "../places/store/layout.ts";
+import { isUniqueid, ownerWord } from "../places/store/layout.ts";
 import { allMailboxes, tombstones } from "../places/store/mailbox_rows.ts";
 import { notToBeWritten, type OwnerFolder } from "../places/store/owner_folder.ts";
 import { reconstructStore } from "../places/store/reconstruct.ts";
@@ -18,6 +18,7 @@ import { lookingAt, Store } from "../places/store/store.ts";
 import { deleteMailboxes, undeleteMailbox } from "../places/store/trash.ts";
 import type { CommandEnv, CommandResult, Handler, Register } from "./command.ts";
 import { EXIT } from "./exit.ts";
+import { bytesOfArgument, nobody, ownerFacts, ownerOfArgument, textOfName } from "./names.ts";
 import { choiceOption, countOption } from "./options.ts";
 
 export const registerStore: Register = (program, handle) => {
@@ -32,6 +33,7 @@ export const registerStore: Register = (program, handle) => {
   store
     .command("info <place> [user]")
     .summary("what a store holds; with a user, its mailboxes and what can be undeleted")
+    .option("--shared", "USER is the first part of shared mailboxes' names instead")
     .action(handle(runInfo));
   rename(store).action(handle(runRename));
   store
@@ -42,6 +44,7 @@ export const registerStore: Register = (program, handle) => {
   store
     .command("undelete <place> <mailbox>")
     .summary("bring back the mailbox that was deleted last under this name, or by uniqueid")
+    .option("--as <mailbox>", "under another name of the same user's")
     .action(handle(runUndelete));
   store
     .command("gc <place>")
@@ -93,7 +96,8 @@ function namesOf(env: CommandEnv): {
   read: (text: string) => string;
   show: (name: string) => string;
 } {
-  if (env.internalNames) return { read: (text) => text, show: escapeText };
+  if (env.internalNames)
+    return { read: bytesOfArgument, show: (name) => escapeText(textOfName(name)) };
   return { read: internalName, show: (name) => escapeText(externalName(name)) };
 }
 
@@ -101,7 +105,15 @@ function folderOf(store: Store, name: string): { folder: OwnerFolder; owner: Own
   const { owner } = parseName(name);
   const folder = store.find(owner);
   if (folder !== undefined) return { folder, owner };
-  throw new AppError("not_found", `Cannot find ${name}: the store has no ${ownerWord(owner)}`);
+  throw new AppError(
+    "not_found",
+    `Cannot find ${externalName(name)}: the store has no ${wordOf(owner)}`,
+  );
+}
+
+/** `user:ann`, `shared:lists`, as text. */
+function wordOf(owner: Owner): string {
+  return textOfName(ownerWord(owner));
 }
 
 const runInit: Handler = async (args, options, env) => {
@@ -120,13 +132,13 @@ const runInit: Handler = async (args, options, env) => {
   return { exit: EXIT.ok, summary: { root, ...settings } };
 };
 
-const runInfo: Handler = (args, _, env) =>
+const runInfo: Handler = (args, options, env) =>
   withStore(
     argument(args, 0),
     (store) => {
       if (store.looks) env.output.talk(lookingAt(store.root));
-      const user = args[1];
-      return typeof user === "string" ? userInfo(store, user, env) : storeInfo(store, env);
+      if (typeof args[1] !== "string") return storeInfo(store, env);
+      return ownerInfo(store, ownerOfArgument(args[1], options), env);
     },
     { isRead: true },
   );
@@ -142,8 +154,8 @@ function storeInfo(store: Store, env: CommandEnv): CommandResult {
     const steps = folder?.pending().length ?? 0;
     mailboxes += count;
     pending += steps;
-    output.object({ type: "owner", owner: ownerWord(owner), mailboxes: count, pending: steps });
-    output.line(`${escapeText(ownerWord(owner))}  ${count} mailboxes`);
+    output.object({ type: "owner", owner: wordOf(owner), mailboxes: count, pending: steps });
+    output.line(`${escapeText(wordOf(owner))}  ${count} mailboxes`);
   }
   const { settings, root } = store;
   output.line(
@@ -155,24 +167,25 @@ function storeInfo(store: Store, env: CommandEnv): CommandResult {
   };
 }
 
-function userInfo(store: Store, user: string, env: CommandEnv): CommandResult {
+function ownerInfo(store: Store, owner: Owner, env: CommandEnv): CommandResult {
   const { output } = env;
   const { show } = namesOf(env);
-  const folder = store.find({ kind: "user", userid: user });
-  if (folder === undefined)
-    throw new AppError("not_found", `Cannot find user ${user} in the store`);
+  const folder = store.find(owner);
+  if (folder === undefined) throw nobody(owner);
   const rows = folder.read(allMailboxes);
   for (const { name, uniqueid } of rows) {
-    output.object({ type: "mailbox", name, mailbox: show(name), uniqueid });
+    output.object({ type: "mailbox", name: textOfName(name), mailbox: show(name), uniqueid });
     output.line(`${show(name)}  ${uniqueid}`);
   }
   const graves = folder.read(tombstones);
   for (const { name, uniqueid, deleted } of graves) {
     const time = new Date(deleted * 1000).toISOString();
-    output.object({ type: "deleted", name, mailbox: show(name), uniqueid, deleted: time });
+    const names = { name: textOfName(name), mailbox: show(name) };
+    output.object({ type: "deleted", ...names, uniqueid, deleted: time });
     output.line(`${show(name)}  ${uniqueid}  deleted ${time}`);
   }
-  return { exit: EXIT.ok, summary: { user, mailboxes: rows.length, deleted: graves.length } };
+  const counts = { mailboxes: rows.length, deleted: graves.length };
+  return { exit: EXIT.ok, summary: { ...ownerFacts(owner), ...counts } };
 }
 
 const runRename: Handler = (args, options, env) =>
@@ -185,14 +198,14 @@ const runRename: Handler = (args, options, env) =>
     if (options["swap"] === true) requests.push({ from: to, to: from, tree });
     const isOwn = (name: string): boolean => ownerWord(parseName(name).owner) === ownerWord(owner);
     const done = await whileBusy(() =>
-      renameMailboxesIn(folder, { requests, isOwn, now: store.now() }),
+      renameMailboxesIn(folder, { requests, isOwn, now: store.now(), isLocal: true }),
     );
     for (const { row, to: name } of done) {
       env.output.object({
         type: "step",
         step: "rename",
-        from: row.name,
-        to: name,
+        from: textOfName(row.name),
+        to: textOfName(name),
         uniqueid: row.uniqueid,
       });
       env.output.line(`${show(row.name)} -> ${show(name)}`);
@@ -211,38 +224,55 @@ const runDelete: Handler = (args, options, env) =>
         const wanted = all.filter((row) => row.name === name);
         const below = all.filter((row) => isBelow(row.name, name));
         if (wanted.length === 0)
-          throw new AppError("not_found", `Cannot delete ${name}: no such mailbox`);
+          throw new AppError("not_found", `Cannot delete ${externalName(name)}: no such mailbox`);
         const found = options["tree"] === true ? [...wanted, ...below] : wanted;
         deleteMailboxes(transaction, found, store.now());
         return found;
       }),
     );
     for (const row of rows) {
-      env.output.object({ type: "step", step: "delete", name: row.name, uniqueid: row.uniqueid });
+      env.output.object({
+        type: "step",
+        step: "delete",
+        name: textOfName(row.name),
+        uniqueid: row.uniqueid,
+      });
       env.output.line(`deleted ${show(row.name)}`);
     }
     return { exit: EXIT.ok, summary: { deleted: rows.length } };
   });
 
-const runUndelete: Handler = (args, _, env) =>
+const runUndelete: Handler = (args, options, env) =>
   withStore(argument(args, 0), async (store) => {
     const { read, show } = namesOf(env);
-    const name = read(argument(args, 1));
-    const { folder, owner } = folderOf(store, name);
+    const { as: text } = options;
+    const as = typeof text === "string" ? { name: read(text), now: store.now() } : undefined;
+    const { folder, owner, which } = findGrave(store, argument(args, 1), read);
     const claim = (uniqueid: string): string | undefined => {
       const holder = store.claim(uniqueid, owner);
-      return holder === undefined ? undefined : ownerWord(holder);
+      return holder === undefined ? undefined : wordOf(holder);
     };
-    const found = await whileBusy(() => undeleteMailbox(folder, { which: name }, claim));
-    env.output.object({
-      type: "step",
-      step: "undelete",
-      name: found.name,
-      uniqueid: found.uniqueid,
-    });
-    env.output.line(`brought back ${show(found.name)}`);
+    const found = await whileBusy(() => undeleteMailbox(folder, { which, as }, claim));
+    const { name, uniqueid } = found;
+    env.output.object({ type: "step", step: "undelete", name: textOfName(name), uniqueid });
+    env.output.line(`brought back ${show(name)}`);
     return { exit: EXIT.ok, summary: { undeleted: 1 } };
   });
+
+/** Whose trash has the mailbox of a name, or of a uniqueid: that is claimed for nobody while it lies there. */
+function findGrave(
+  store: Store,
+  text: string,
+  read: (text: string) => string,
+): ReturnType<typeof folderOf> & { which: string } {
+  for (const owner of isUniqueid(text) ? store.owners() : []) {
+    const folder = store.find(owner);
+    const isHere = folder?.read(tombstones).some(({ uniqueid }) => uniqueid === text);
+    if (folder !== undefined && isHere === true) return { folder, owner, which: text };
+  }
+  const name = read(text);
+  return { ...folderOf(store, name), which: name };
+}
 
 const DAY_SECONDS = 24 * 60 * 60;
 
@@ -254,7 +284,7 @@ const runGc: Handler = (args, _, env) =>
       retentionSeconds: store.settings.retentionDays * DAY_SECONDS,
     };
     for (const owner of store.owners()) {
-      const word = ownerWord(owner);
+      const word = wordOf(owner);
       try {
         const folder = store.find(owner);
         if (folder === undefined) continue;
@@ -286,9 +316,10 @@ const runReconstruct: Handler = (args, _, env) =>
       const reason = note.reason === undefined ? "" : ` (${note.reason})`;
       env.output.line(escapeText(`${note.owner}: ${note.what}: ${note.name}${reason}`));
     }
-    const left = notes.filter(
-      ({ what }) => what === "folder left out" || what === "mailbox without a folder",
-    );
+    const isLoss: ReadonlySet<string> = new Set([
+      ...["folder left out", "mailbox without a folder", "changes dropped"],
+    ]);
+    const left = notes.filter(({ what }) => isLoss.has(what));
     return {
       exit: left.length > 0 ? EXIT.damage : EXIT.ok,
       summary: { changed: notes.length, left: left.length },

@@ -3,6 +3,7 @@
  * here, so that nobody can forge a line. In the form for journald a line begins with its
  * priority, `<4>`, and has no time of its own (sd-daemon(3)).
  */
+import { errnoOf } from "./errors.ts";
 import { escapeText } from "./escape.ts";
 
 /** In the order of syslog's priorities, the gravest first. */
@@ -47,6 +48,23 @@ export function makeLog(options: LogOptions, facts: LogFacts = {}): Log {
       );
     },
     with: (more) => makeLog(options, { ...facts, ...more }),
+  };
+}
+
+/**
+ * A sink that no state of the system stops: while `write` fails (a full disk, a pipe that nobody reads or empties) its
+ * lines are lost, and the first that can be written again says how many.
+ */
+export function sinkThatMayFail(write: (line: string) => void): (line: string) => void {
+  let lost = 0;
+  return (line) => {
+    try {
+      write(lost === 0 ? line : `${line} linesLostBefore=${lost}`);
+      lost = 0;
+    } catch (error) {
+      if (errnoOf(error) === undefined) throw error;
+      lost++;
+    }
   };
 }
 

@@ -119,6 +119,11 @@ const STORE: Readonly<Record<string, CatalogueRow>> = {
   ST11: row("staged messages of a session", "info", "none: gc removes them when it is over"),
   ST12: row("trash and tombstones disagree", "warning", "none: gc removes it in time"),
   ST13: row("mailbox half handed over to another owner", "info", "none: the next to open either"),
+  ST14: row(
+    "committed changes that the files of their mailbox do not take",
+    "critical",
+    "put the folder back, or reconstruct drops them",
+  ),
 };
 
 /** Every code that a check may use. */

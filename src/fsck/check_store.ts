@@ -1,6 +1,6 @@
 /**
  * What a store has beside mailbox folders: catalogues, pools, the registry, journals, staging. Rows ST01
- * to ST13. The mailbox folders themselves are Cyrus' and are checked like any. Looks, and changes
+ * to ST14. The mailbox folders themselves are Cyrus' and are checked like any. Looks, and changes
  * nothing; what a running writer is about to do is never reported as damage.
  */
 import { existsSync } from "node:fs";
@@ -15,14 +15,15 @@ import {
   POOL_FOLDER,
   poolPath,
   STAGING_FOLDER,
-  TRASH_FOLDER,
 } from "../places/store/layout.ts";
+import { uidOfFile } from "../places/store/leftovers.ts";
 import type { MailboxImage } from "../places/store/mailbox_image.ts";
 import { allMailboxes, type MailboxRow, tombstones } from "../places/store/mailbox_rows.ts";
 import { readMessageFacts } from "../places/store/message_file.ts";
 import { openImage } from "../places/store/open_image.ts";
 import type { OwnerFolder } from "../places/store/owner_folder.ts";
 import { ownerPaths, type Store } from "../places/store/store.ts";
+import { strayGraves } from "../places/store/trash.ts";
 import { finding } from "./catalogue.ts";
 import { Collector } from "./collector.ts";
 import type { Finding } from "./finding.ts";
@@ -109,7 +110,14 @@ export function checkOwner(folder: OwnerFolder, options: StoreCheckOptions): rea
   const collector = new Collector();
   const rows = folder.read(allMailboxes);
   const guids = new Set<string>();
+  const unfit = folder.unfit();
+  for (const { uniqueid, steps, why } of unfit) {
+    const known = [...rows, ...folder.read(tombstones)].find((row) => row.uniqueid === uniqueid);
+    const [text, other] = [`${steps} committed changes wait: ${why}`, known?.name ?? uniqueid];
+    collector.add("ST14", { path: uniqueid, text, other });
+  }
   for (const { uniqueid, step } of folder.pending()) {
+    if (unfit.some((left) => left.uniqueid === uniqueid)) continue;
     collector.add("ST10", { field: step.kind, found: uniqueid });
   }
   for (const row of rows) if (!row.intermediate) checkMailbox(folder, row, { collector, guids });
@@ -146,7 +154,7 @@ function checkMailbox(folder: OwnerFolder, row: MailboxRow, { collector, guids }
   }
   const { lastUid } = image.index.header;
   for (const file of namesIn(join(folder.folder, row.uniqueid))) {
-    const uid = /^[1-9]\d*\.$/.test(file) ? Number(file.slice(0, -1)) : 0;
+    const uid = uidOfFile(file) ?? 0;
     if (uid > lastUid) collector.add("ST04", { path: `${row.uniqueid}/${file}`, uid });
   }
 }
@@ -177,14 +185,8 @@ function checkFolders(
       .some(({ step }) => step.kind === "move" && step.target === trash);
     if (!isThere && !isMoving) collector.add("ST12", { path: trash, other: name });
   }
-  const buried = new Set(graves.map(({ trash }) => trash));
-  for (const time of namesIn(join(folder.folder, TRASH_FOLDER))) {
-    for (const name of namesIn(join(folder.folder, TRASH_FOLDER, time))) {
-      const path = `${TRASH_FOLDER}/${time}/${name}`;
-      if (!buried.has(path))
-        collector.add("ST12", { path, text: "folder in the trash that no tombstone names" });
-    }
-  }
+  for (const { trash: path } of strayGraves(folder))
+    collector.add("ST12", { path, text: "folder in the trash that no tombstone names" });
 }
 
 function checkPool(

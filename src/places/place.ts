@@ -17,6 +17,7 @@ import type {
   Quota,
   QuotaResource,
   RecordSource,
+  UnreadableMailbox,
   UserMeta,
   UserState,
 } from "../model/mailbox.ts";
@@ -42,6 +43,8 @@ export interface Holds {
   readonly tombstones: boolean;
   /** Deleted mailboxes below DELETED. */
   readonly deletedMailboxes: boolean;
+  /** A mailbox without the ones above it; a Cyrus makes those itself, and keeps them. */
+  readonly gapsInTree: boolean;
   readonly internaldates: boolean;
   readonly internaldateNsec: boolean;
   readonly savedates: boolean;
@@ -88,6 +91,10 @@ export interface MessageContent {
 export interface MailboxReading {
   readonly state: MailboxState;
   readonly records: RecordSource;
+  /** Present where all records have been gone through already, and none is damaged. */
+  readonly isSound?: true;
+  /** Bytes that are kept in memory for the records, where they are many. */
+  readonly keptBytes?: number;
 }
 
 /** The GET half. Methods may be called at the same time; a place that cannot do so queues them. */
@@ -135,6 +142,11 @@ export interface Place {
 export interface WritablePlace extends Place {
   /** Begins a session with nothing staged. Many may be open at the same time. */
   openSession(): Promise<PlaceSession>;
+  /**
+   * All that there is of `owner` has been sent, but for what is `missing`: without a uniqueid it may be anything of his.
+   * For a place that is read without its source beside it, where what is missing would look like what was deleted.
+   */
+  finished?(owner: Owner, missing: readonly UnreadableMailbox[]): Promise<void>;
 }
 
 /** A message on its way in: APPLY MESSAGE. */

@@ -79,7 +79,12 @@ const FIELDS: readonly ComparedField[] = [
   { name: "cid", held: (holds) => holds.threadIds, zeroIsUnknown: true },
   { name: "basecid", held: (holds) => holds.threadIds, zeroIsUnknown: true },
   { name: "savedate", held: (holds) => holds.savedates, zeroIsUnknown: true },
-  { name: "createdmodseq", held: (holds) => holds.modseqs, zeroIsUnknown: true },
+  // It travels as an annotation of the message.
+  {
+    name: "createdmodseq",
+    held: (holds) => holds.modseqs && holds.annotations,
+    zeroIsUnknown: true,
+  },
 ];
 
 /** The names of the fields in which two records of one message differ. */

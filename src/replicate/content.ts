@@ -113,11 +113,6 @@ interface States {
   readonly theirs: MailboxState;
 }
 
-/** What the source has forgotten that it deleted: all that is older than its deletedmodseq (5.7). */
-function isStale(target: MailRecord, { ours }: States): boolean {
-  return target.uid <= ours.lastUid && target.modseq < (ours.deletedmodseq ?? 0n);
-}
-
 function mergeRecord(difference: RecordDifference, states: States, found: Findings): void {
   const leave = (kind: Leftover["kind"], uid: number, text: string): void => {
     found.leftovers.push({ kind, name: states.ours.name, uid, text });
@@ -131,9 +126,8 @@ function mergeRecord(difference: RecordDifference, states: States, found: Findin
     }
     case "onlyTarget": {
       const { target } = difference;
-      if (target.expunged) return;
-      if (isStale(target, states)) found.expunge.push(target.uid);
-      else leave("message", target.uid, "only the target has this message");
+      // The source may have purged it, or never have had it: that it is absent says nothing.
+      if (!target.expunged) leave("message", target.uid, "only the target has this message");
       return;
     }
     case "guid": {
@@ -170,7 +164,7 @@ function mirrorRecord(difference: RecordDifference, states: States, found: Findi
     case "onlyTarget": {
       const { target } = difference;
       if (target.expunged) return;
-      if (!isStale(target, states)) found.deletes += 1;
+      found.deletes += 1;
       if (target.uid <= ours.lastUid) found.expunge.push(target.uid);
       else found.rebuild = true;
       return;

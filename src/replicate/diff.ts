@@ -12,7 +12,7 @@ import { compareRecords } from "./compare_records.ts";
 import { commonHolds } from "./holds.ts";
 import { identified } from "./identified.ts";
 import { differingFields, differingSums, stateToSend } from "./mailbox_state.ts";
-import { ownerName, readOwnerState } from "./owner_state.ts";
+import { ownerName, readOwnerState, withHidden } from "./owner_state.ts";
 import { type MailboxStep, planOwner, type Step } from "./plan.ts";
 import { nameOfStep } from "./run.ts";
 import { isLiving, textOf, uidOf } from "./verify.ts";
@@ -51,26 +51,27 @@ export async function diffOwner(
   const isAsked = owner.kind === "shared" && !source.holds.userList;
   const known = isAsked ? await readOwnerState(target, owner) : undefined;
   if (known?.kind === "refused") return known;
-  const ours = await readOwnerState(source, owner, known?.value.mailboxes);
-  if (ours.kind === "refused") return ours;
-  const theirs = known ?? (await readOwnerState(target, owner, ours.value.mailboxes));
+  const read = await readOwnerState(source, owner, known?.value.mailboxes);
+  if (read.kind === "refused") return read;
+  const theirs = known ?? (await readOwnerState(target, owner, read.value.mailboxes));
   if (theirs.kind === "refused") return theirs;
+  const ours = await withHidden(read.value, theirs.value, { source, owner });
   const who = ownerName(owner);
-  if (countOf(ours.value) + countOf(theirs.value) === 0) {
+  if (countOf(ours) + countOf(theirs.value) === 0) {
     return refused("nonexistent", `There is no ${who} at ${source.locator} and ${target.locator}`);
   }
-  for (const { name, refusal } of [ours.value, theirs.value].flatMap((one) => one.unreadable ?? []))
+  for (const { name, refusal } of [ours, theirs.value].flatMap((one) => one.unreadable ?? []))
     options.failed(name, refusal);
   const holds = commonHolds(source.holds, target.holds);
   const request = {
     owner,
     mode: "mirror",
-    source: ours.value,
+    source: ours,
     target: theirs.value,
     holds,
   } as const;
   const { steps } = planOwner(request);
-  const names = new Set(ours.value.mailboxes.map(({ name }) => name));
+  const names = new Set(ours.mailboxes.map(({ name }) => name));
   const work = { source, target, holds, options, result: { mailboxes: 0, messages: 0 } };
   const looked = new Set<string>();
   for (const [at, step] of steps.entries()) {
@@ -80,9 +81,9 @@ export async function diffOwner(
     looked.add(step.ours.uniqueid);
     await diffMailbox({ step, ours: step.ours, theirs: step.theirs }, work);
   }
-  work.result.mailboxes = Math.max(countOf(ours.value), countOf(theirs.value));
+  work.result.mailboxes = Math.max(countOf(ours), countOf(theirs.value));
   if (options.deep) {
-    const pairs = samePairs(ours.value, theirs.value, holds);
+    const pairs = samePairs(ours, theirs.value, holds);
     for (const [at, pair] of pairs.entries()) {
       options.part?.(at, pairs.length);
       if (!looked.has(pair.ours.uniqueid)) await diffMailbox(pair, work);

@@ -21,8 +21,8 @@ export function notCompared(left: Holds, right: Holds): string[] {
   return [...told, ...single.map((name) => `quota ${name}`)];
 }
 
-/** The one is no mail, the other is compared where both say it. */
-const UNTOLD: ReadonlySet<string> = new Set(["userList", "conversationModseqs"]);
+/** The first are no mail, the last is compared where both say it. */
+const UNTOLD: ReadonlySet<string> = new Set(["userList", "gapsInTree", "conversationModseqs"]);
 
 type FactName = Exclude<keyof Holds, "keywords" | "quotas">;
 
@@ -36,6 +36,7 @@ const FACT_TABLE: Readonly<Record<FactName, true>> = {
   lastUpdated: true,
   tombstones: true,
   deletedMailboxes: true,
+  gapsInTree: true,
   internaldates: true,
   internaldateNsec: true,
   savedates: true,

@@ -39,6 +39,7 @@ export function stateToSend(ours: MailboxState, context: StateContext): MailboxS
     ...ours,
     ...kept,
     ...risen,
+    ...(keepsUidl(ours, theirs) && { options: `${UIDL}${ours.options}` }),
     partition: theirs.partition,
     ...(!holds.uniqueids && { uniqueid: theirs.uniqueid }),
     ...(!holds.acls && { acl: theirs.acl }),
@@ -50,6 +51,14 @@ export function stateToSend(ours: MailboxState, context: StateContext): MailboxS
       pop3LastLogin: theirs.pop3LastLogin,
     }),
   };
+}
+
+/** The letter for UIDs told to POP3 clients with the UIDVALIDITY, the first of the options. */
+const UIDL = "P";
+
+/** A Cyrus sets this option whatever it is told where nothing lives, and it means nothing there. */
+function keepsUidl(ours: MailboxState, theirs: MailboxState): boolean {
+  return !ours.syncCrc && theirs.options.startsWith(UIDL) && !ours.options.startsWith(UIDL);
 }
 
 /** What is to be sent to a target that keeps records of its own: numbers only ever rise, and no sum can be told. */

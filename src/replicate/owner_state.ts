@@ -1,7 +1,13 @@
 /** Everything about an owner but records: a user, or a shared toplevel, which has mailboxes and quotas only. */
-import type { MailboxState, OwnedMailboxes, Quota, UserState } from "../model/mailbox.ts";
-import type { Owner } from "../model/names.ts";
-import { type Outcome, ok } from "../model/outcome.ts";
+import type {
+  MailboxState,
+  OwnedMailboxes,
+  Quota,
+  UnreadableMailbox,
+  UserState,
+} from "../model/mailbox.ts";
+import { externalName, type Owner, parseName } from "../model/names.ts";
+import { type Outcome, ok, refused } from "../model/outcome.ts";
 import type { Place } from "../places/place.ts";
 
 const NOTHING: UserState = { mailboxes: [], quotas: [], seen: [], subscriptions: [], sieve: [] };
@@ -21,6 +27,51 @@ export async function readOwnerState(
   if (owned.kind === "refused") return owned;
   const quotas = await quotasOf([...owned.value.mailboxes, ...known], place);
   return quotas.kind === "ok" ? ok({ ...NOTHING, ...owned.value, quotas: quotas.value }) : quotas;
+}
+
+/**
+ * `ours` and, as unreadable, what the source has of `theirs` without having said so. A mailbox whose cyrus.header is
+ * damaged may be known by its uniqueid alone, and one may have been renamed meanwhile: neither may be taken for deleted.
+ */
+export async function withHidden(
+  ours: UserState,
+  theirs: UserState,
+  { source, owner }: { readonly source: Place; readonly owner: Owner },
+): Promise<UserState> {
+  const { mailboxes, unreadable = [] } = ours;
+  const known = new Set([...mailboxes, ...unreadable].map(({ uniqueid }) => uniqueid));
+  const missing = theirs.mailboxes.filter(({ uniqueid }) => !known.has(uniqueid));
+  if (missing.length === 0 || !source.holds.uniqueids) return ours;
+  const hidden = await findHidden(missing, { source, owner });
+  return hidden.length === 0 ? ours : { ...ours, unreadable: [...unreadable, ...hidden] };
+}
+
+async function findHidden(
+  missing: readonly MailboxState[],
+  at: { readonly source: Place; readonly owner: Owner },
+): Promise<UnreadableMailbox[]> {
+  const [first] = missing;
+  const found = await at.source.mailboxesByUniqueid(missing.map(({ uniqueid }) => uniqueid));
+  if (found.kind === "ok") {
+    // What belongs to another owner by now comes to the target with him.
+    const renamed = found.value.filter(({ name }) => isSameOwner(parseName(name).owner, at.owner));
+    return renamed.map(({ name, uniqueid }) => {
+      const text = `${externalName(name)} was made or renamed at the source meanwhile`;
+      return { name, uniqueid, refusal: refused("moved", text) };
+    });
+  }
+  // Servers before 3.2 know names only; there nothing is hidden, for they refuse the whole user.
+  if (first === undefined || found.reason === "notSupported") return [];
+  if (missing.length === 1) {
+    return [{ name: first.name, uniqueid: first.uniqueid, refusal: found }];
+  }
+  const hidden: UnreadableMailbox[] = [];
+  for (const one of missing) hidden.push(...(await findHidden([one], at)));
+  return hidden;
+}
+
+function isSameOwner(one: Owner, other: Owner): boolean {
+  return one.kind === other.kind && ownerName(one) === ownerName(other);
 }
 
 async function askFor(

@@ -47,7 +47,7 @@ export type Step =
 
 /** What stays different after a merge: what only the target has, or has instead. It is named. */
 export interface Leftover {
-  readonly kind: "mailbox" | "message" | "flags" | "subscription" | "sieve" | "quota";
+  readonly kind: "mailbox" | "message" | "flags" | "subscription" | "sieve" | "seen" | "quota";
   readonly name: string;
   readonly uid?: number;
   readonly text: string;
@@ -82,12 +82,19 @@ export function planOwner(request: PlanRequest): Plan {
     return { steps: [{ kind: "deleteUser", userid: owner.userid }], leftovers: [] };
   }
   const mailboxes = planMailboxes(request);
+  const careful: PlanRequest = { ...request, mode: mayDelete(request) ? "mirror" : "merge" };
   const meta =
-    owner.kind === "shared" ? planQuotas(request) : planMeta({ ...request, userid: owner.userid });
+    owner.kind === "shared" ? planQuotas(careful) : planMeta({ ...careful, userid: owner.userid });
   return {
     steps: [...mailboxes.steps, ...meta.steps],
     leftovers: [...mailboxes.leftovers, ...meta.leftovers],
   };
+}
+
+/** What cannot be read and has no uniqueid may be anything that the source seems to lack: a mirror then deletes nothing. */
+function mayDelete({ mode, source }: PlanRequest): boolean {
+  const isAny = (source.unreadable ?? []).some(({ uniqueid }) => uniqueid === undefined);
+  return mode === "mirror" && !isAny;
 }
 
 function leftoverMailbox(name: string, text = "only the target has this mailbox"): Leftover {
@@ -100,16 +107,16 @@ interface Pair {
 }
 
 function planMailboxes(request: PlanRequest): Plan {
-  const { mode } = request;
   const { pairs, unpaired } = pairMailboxes(request);
+  const deletes = mayDelete(request);
   const names = new Set(pairs.map(({ ours }) => ours.name));
   const inTheWay = unpaired.filter(({ name }) => names.has(name));
-  const others = unpaired.filter(({ name }) => !names.has(name));
+  const others = unpaired.filter((one) => !names.has(one.name) && !isPlaceOnly(one, request));
   // What never held mail gives way; a client may have made it before the first replication.
-  const giveWay = inTheWay.filter((state) => mode === "mirror" || isEmpty(state));
+  const giveWay = inTheWay.filter((state) => deletes || isEmpty(state));
   const staying = inTheWay.filter((state) => !giveWay.includes(state));
   const { renames, blocked } = planRenames(pairs, {
-    staying: [...staying, ...(mode === "merge" ? others : [])],
+    staying: [...staying, ...(deletes ? [] : others)],
   });
   const held = new Set([...staying.map(({ name }) => name), ...blocked.map((one) => one.newName)]);
   const steps: Step[] = [
@@ -121,14 +128,21 @@ function planMailboxes(request: PlanRequest): Plan {
     const step = contentStep({ ours, theirs }, request);
     if (step !== undefined) steps.push(step);
   }
-  if (mode === "mirror") {
+  if (deletes) {
     steps.push(...childrenFirst(others).map((state): Step => ({ kind: "delete", state })));
   }
   const leftovers = [...held].map((name) =>
     leftoverMailbox(name, "the target has another mailbox of this name, with another uniqueid"),
   );
-  if (mode === "merge") leftovers.push(...others.map(({ name }) => leftoverMailbox(name)));
+  if (!deletes) leftovers.push(...others.map(({ name }) => leftoverMailbox(name)));
   return { steps, leftovers };
+}
+
+/** True where a server keeps `theirs`, which never held mail, for the sake of what lies below it. */
+function isPlaceOnly(theirs: MailboxState, { source, target, holds }: PlanRequest): boolean {
+  if (holds.gapsInTree || !isEmpty(theirs)) return false;
+  const staying = [source.mailboxes, source.unreadable ?? [], target.unreadable ?? []].flat();
+  return staying.some(({ name }) => isBelow(name, theirs.name));
 }
 
 function isEmpty(state: MailboxState): boolean {

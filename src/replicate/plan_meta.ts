@@ -1,6 +1,8 @@
 /** The plan for what belongs to a user beside mailboxes: quotas, subscriptions, sieve scripts, what was seen. */
+import { FormatError } from "../core/errors.ts";
 import { NULL_GUID } from "../model/guid.ts";
 import { isSieveMailbox, type Quota, type SeenState, type SieveFile } from "../model/mailbox.ts";
+import { joinRanges, parseSequenceSet, printSequenceSet } from "../model/sequence_set.ts";
 import type { Holds } from "../places/place.ts";
 import type { Leftover, Plan, PlanRequest, Step } from "./plan.ts";
 
@@ -87,7 +89,9 @@ function planSieve({ source, target, mode, userid }: MetaRequest): Plan {
     theirs.delete(file.filename);
     if (other !== undefined && sameScript(file, other)) continue;
     const { filename, lastUpdate } = file;
-    found.steps.push({ kind: "sieve", filename, lastUpdate });
+    if (mode === "merge" && other !== undefined && other.lastUpdate > lastUpdate) {
+      found.leftovers.push({ kind: "sieve", name: filename, text: "the target's is newer" });
+    } else found.steps.push({ kind: "sieve", filename, lastUpdate });
   }
   for (const filename of theirs.keys()) {
     only(
@@ -138,12 +142,33 @@ function activeScript(files: readonly SieveFile[]): string | undefined {
 }
 
 /** Never deletes, as Cyrus does not: a state of a mailbox that is gone harms nobody. */
-function planSeen({ source, target, userid }: MetaRequest): Plan {
+function planSeen({ source, target, mode, userid }: MetaRequest): Plan {
+  const found: Only = { mode, steps: [], leftovers: [] };
   const theirs = new Map(target.seen.map((seen) => [seen.uniqueid, seen]));
-  const steps = source.seen
-    .filter((seen) => !sameSeen(seen, theirs.get(seen.uniqueid)))
-    .map((seen): Step => ({ kind: "apply", command: { kind: "seen", userid, seen } }));
-  return { steps, leftovers: [] };
+  const names = new Map(target.mailboxes.map(({ uniqueid, name }) => [uniqueid, name]));
+  for (const seen of source.seen) {
+    const { uniqueid } = seen;
+    const other = theirs.get(uniqueid);
+    if (sameSeen(seen, other)) continue;
+    if (mode === "merge" && other !== undefined && wouldLose(seen, other)) {
+      const text = "more was seen at the target, and later";
+      found.leftovers.push({ kind: "seen", name: names.get(uniqueid) ?? uniqueid, text });
+    } else found.steps.push({ kind: "apply", command: { kind: "seen", userid, seen } });
+  }
+  return found;
+}
+
+/** True where the target's state is newer and tells of messages that the source's does not. */
+function wouldLose(ours: SeenState, theirs: SeenState): boolean {
+  if (theirs.lastChange <= ours.lastChange) return false;
+  try {
+    const [own, other] = [parseSequenceSet(ours.seenUids), parseSequenceSet(theirs.seenUids)];
+    const both = joinRanges([...own, ...other]);
+    return printSequenceSet(both) !== printSequenceSet(own);
+  } catch (error) {
+    if (!(error instanceof FormatError)) throw error;
+    return true; // what nobody can compare is not replaced
+  }
 }
 
 function sameSeen(ours: SeenState, theirs: SeenState | undefined): boolean {

@@ -4,14 +4,14 @@
  */
 import type { AppError } from "../core/errors.ts";
 import type { ApplyCommand } from "../model/apply.ts";
-import type { UserState } from "../model/mailbox.ts";
+import { isIntermediate, type UnreadableMailbox, type UserState } from "../model/mailbox.ts";
 import type { Owner } from "../model/names.ts";
 import { DONE, isGone, type Outcome, ok, type Refusal, refused } from "../model/outcome.ts";
-import type { Place, PlaceSession } from "../places/place.ts";
+import type { Place, PlaceSession, WritablePlace } from "../places/place.ts";
 import { commonHolds } from "./holds.ts";
 import { identified } from "./identified.ts";
 import { MailboxLine } from "./mailbox_line.ts";
-import { ownerName, readOwnerState } from "./owner_state.ts";
+import { ownerName, readOwnerState, withHidden } from "./owner_state.ts";
 import { patient } from "./patient.ts";
 import {
   type Decision,
@@ -25,6 +25,7 @@ import {
 } from "./plan.ts";
 import type { Sending, Work } from "./run_mailbox.ts";
 import { brake, type SurveyedStep, surveyPlan } from "./survey.ts";
+import { unchanged } from "./unchanged.ts";
 
 export interface ReplicateEvents {
   /** Before a step is done, or instead of it in a dry run. */
@@ -64,7 +65,7 @@ export interface ReplicateResult {
 /** The two places, and the session that writes; none for a dry run. */
 export interface Sides {
   readonly source: Place;
-  readonly target: Place;
+  readonly target: Place & Pick<WritablePlace, "finished">;
   /** Gives the session, once there is something to write; none for a dry run. */
   readonly session: (() => Promise<PlaceSession>) | undefined;
 }
@@ -83,11 +84,14 @@ export async function replicateOwner(
   for (let pass = 1; ; pass++) {
     tally.begin();
     const gone = new Set<string>();
-    const done = await replicateOnce(owner, known, { options, tally, gone });
+    const uniqueids = new Map<string, string>();
+    const done = await replicateOnce(owner, known, { options, tally, gone, uniqueids });
     const mayRepeat = !options.dryRun && pass < PASSES;
     if (done.kind === "ok" && gone.size > 0 && mayRepeat) continue;
     tally.tell();
-    return done.kind === "ok" ? ok(tally.result()) : done;
+    if (done.kind === "refused") return done;
+    if (!options.dryRun) await sides.target.finished?.(owner, tally.missing(uniqueids));
+    return ok(tally.result());
   }
 }
 
@@ -96,33 +100,40 @@ interface Pass {
   readonly tally: Tally;
   /** Mailboxes that the source had when the pass began and has no more. */
   readonly gone: Set<string>;
+  /** Those of the source's mailboxes by name; added to. */
+  readonly uniqueids: Map<string, string>;
 }
 
 async function replicateOnce(
   owner: Owner,
   { source, target, session }: Sides,
-  { options, tally, gone }: Pass,
+  { options, tally, gone, uniqueids }: Pass,
 ): Promise<Outcome> {
   const { mode, dryRun, allowDelete } = options;
-  const ours = await readOwnerState(source, owner);
-  if (ours.kind === "refused") return ours;
-  const theirs = await readOwnerState(target, owner, ours.value.mailboxes);
+  const read = await readOwnerState(source, owner);
+  if (read.kind === "refused") return read;
+  const theirs = await readOwnerState(target, owner, read.value.mailboxes);
   if (theirs.kind === "refused") return theirs;
+  const ours =
+    mode === "mirror" ? await withHidden(read.value, theirs.value, { source, owner }) : read.value;
   const who = ownerName(owner);
-  if (isNobody(ours.value) && isNobody(theirs.value)) {
+  if (isNobody(ours) && isNobody(theirs.value)) {
     return refused("nonexistent", `There is no ${who} at ${source.locator}`);
   }
   const holds = commonHolds(source.holds, target.holds);
-  const request = { owner, mode, source: ours.value, target: theirs.value, holds };
+  const request = { owner, mode, source: ours, target: theirs.value, holds };
   const plan = planOwner(request);
   const work: Work = {
     ...{ source, target, holds, mode, gone, broken: options.broken },
     partitionFor: (state) => partitionFor(state, theirs.value),
   };
-  for (const place of [ours.value, theirs.value]) {
+  for (const { name, uniqueid } of [...ours.mailboxes, ...(ours.unreadable ?? [])]) {
+    if (uniqueid !== undefined) uniqueids.set(name, uniqueid);
+  }
+  for (const place of [ours, theirs.value]) {
     for (const { name, refusal } of place.unreadable ?? []) tally.fail(name, refusal);
   }
-  for (const { name, refusal } of ours.value.unreadable ?? []) if (isGone(refusal)) gone.add(name);
+  for (const { name, refusal } of ours.unreadable ?? []) if (isGone(refusal)) gone.add(name);
   for (const leftover of plan.leftovers) tally.leave(leftover);
   if (dryRun || mode === "mirror") {
     const surveyed = await surveyPlan(plan, work);
@@ -153,12 +164,14 @@ export interface Tally {
   readonly fail: (name: string, refusal: Refusal, isMailbox?: boolean) => void;
   readonly sent: (messages: number, bytes: number) => void;
   readonly result: () => ReplicateResult;
+  /** What has failed, with the uniqueids of those that have one. */
+  readonly missing: (uniqueids: ReadonlyMap<string, string>) => readonly UnreadableMailbox[];
 }
 
 export function newTally({ events }: Pick<ReplicateOptions, "events">): Tally {
   const count = { steps: 0, messages: 0, bytes: 0 };
   const leftovers: Leftover[] = [];
-  const failures: Parameters<ReplicateEvents["failed"]>[] = [];
+  const failures: { name: string; refusal: Refusal; isMailbox: boolean }[] = [];
   return {
     begin: () => {
       leftovers.length = 0;
@@ -166,7 +179,7 @@ export function newTally({ events }: Pick<ReplicateOptions, "events">): Tally {
     },
     tell: () => {
       for (const leftover of leftovers) events.leftover(leftover);
-      for (const failure of failures) events.failed(...failure);
+      for (const { name, refusal, isMailbox } of failures) events.failed(name, refusal, isMailbox);
     },
     step: (step) => {
       count.steps += 1;
@@ -174,13 +187,18 @@ export function newTally({ events }: Pick<ReplicateOptions, "events">): Tally {
     },
     decide: (decision) => events.decided(decision),
     leave: (leftover) => void leftovers.push(leftover),
-    fail: (name, refusal, isMailbox = true) => void failures.push([name, refusal, isMailbox]),
+    fail: (name, refusal, isMailbox = true) => void failures.push({ name, refusal, isMailbox }),
     sent: (messages, bytes) => {
       events.sent?.(bytes);
       count.messages += messages;
       count.bytes += bytes;
     },
     result: () => ({ ...count, leftovers: leftovers.length, failures: failures.length }),
+    missing: (uniqueids) =>
+      failures.map((one) => {
+        const uniqueid = uniqueids.get(one.name);
+        return uniqueid === undefined ? one : { ...one, uniqueid };
+      }),
   };
 }
 
@@ -205,16 +223,20 @@ interface Doing {
 
 async function doSteps(plan: Plan, doing: Doing): Promise<void> {
   const { work, session, tally, target, options } = doing;
-  const moved = new Set<string>();
+  const [moved, begun] = [new Set<string>(), new Set<string>()];
   let hasFailed = false;
   const sending: Sending = {
-    ...{ ...work, session, staged: new Set() },
+    ...{ ...work, session, staged: new Map() },
     reservable: target.mailboxes.filter(({ lastUid }) => lastUid > 0).map(({ name }) => name),
     sent: async (messages, bytes) => {
       tally.sent(messages, bytes);
       await options.sent(messages, bytes);
     },
-    begins: (step, { content, counts }) => tally.step({ step, content, counts }),
+    // One that has to be sent again is told of once.
+    begins: (step, { content, counts }) => {
+      if (!begun.has(step.name)) tally.step({ step, content, counts });
+      begun.add(step.name);
+    },
   };
   const told = (step: Step, done: Outcome): void => {
     if (done.kind === "ok") return;
@@ -226,7 +248,8 @@ async function doSteps(plan: Plan, doing: Doing): Promise<void> {
     for (const [at, step] of plan.steps.entries()) {
       options.events.part?.(at, plan.steps.length);
       if (step.kind === "mailbox") {
-        await line.take(step, moved);
+        // What has its name at the target stays, and is for the next pass.
+        if (!work.gone.has(step.name)) await line.take(step, moved);
         continue;
       }
       told(step, await line.other(nameOfStep(step), () => doCommand(step, doing)));
@@ -243,9 +266,24 @@ async function doCommand(
   step: Exclude<Step, MailboxStep>,
   { owner, work, session, tally }: Doing,
 ): Promise<Outcome> {
+  if (step.kind === "delete") {
+    const looked = await unchanged(step.state, work.target);
+    if (looked.kind === "refused") {
+      if (looked.reason === "changed") work.gone.add(step.state.name);
+      return looked;
+    }
+  }
   tally.step({ step });
   const command = await commandOf(step, ownerName(owner), work.source);
-  return command.kind === "refused" ? command : patient(() => session.apply(command.value));
+  if (command.kind === "refused") return command;
+  const done = await patient(() => session.apply(command.value));
+  // A place in the tree goes by itself with the last mailbox below it.
+  const isGoneAlready = step.kind === "delete" && isIntermediate(step.state) && isNothing(done);
+  return isGoneAlready ? DONE : done;
+}
+
+function isNothing(done: Outcome): boolean {
+  return done.kind === "refused" && done.reason === "nonexistent";
 }
 
 /** What a step asks the target for. */

@@ -6,15 +6,16 @@ import type { AppError } from "../core/errors.ts";
 import type { Guid } from "../model/guid.ts";
 import { isLegacyUuid, NULL_GUID } from "../model/guid.ts";
 import type { MailboxState, RecordSource } from "../model/mailbox.ts";
-import { isIntermediate } from "../model/mailbox.ts";
+import { isIntermediate, recordsOf } from "../model/mailbox.ts";
 import { DONE, isGone, type Outcome, ok, type Refusal, refused } from "../model/outcome.ts";
 import type { MailRecord } from "../model/record.ts";
+import type { StagedGuids } from "../model/staged_guids.ts";
 import type { Holds, MailboxReading, Place, PlaceSession } from "../places/place.ts";
 import { isSummedOtherwise } from "./annotation_sums.ts";
 import { type ContentPlan, planCompared, planNewer } from "./content.ts";
 import { patient } from "./patient.ts";
 import type { MailboxStep, Mode } from "./plan.ts";
-import { uploadMessages, type WantedMessage } from "./upload.ts";
+import { sendMessages, type WantedMessage } from "./upload.ts";
 import { verifyMailbox } from "./verify.ts";
 
 /** What the work on one owner needs. */
@@ -35,7 +36,7 @@ export interface Sending extends Work {
   readonly session: PlaceSession;
   /** Target's mailboxes that RESERVE may look in. */
   readonly reservable: readonly string[];
-  readonly staged: Set<string>;
+  readonly staged: StagedGuids;
   readonly sent: (messages: number, bytes: number) => Promise<void>;
   /** Before anything of this mailbox is written. */
   readonly begins: (step: MailboxStep, prepared: Prepared) => void;
@@ -101,14 +102,14 @@ export interface Brought {
   readonly prove: () => Promise<Outcome>;
 }
 
-/** A mailbox whose messages are at the target, and its records not yet. */
+/** A mailbox whose messages are on their way to the target, and its records not yet. */
 export interface BegunMailbox {
   readonly step: MailboxStep;
   readonly attempt: number;
   readonly prepared: Prepared;
 }
 
-/** Reads a mailbox and sends its messages. */
+/** Reads a mailbox and sends its messages; `applyMailbox` asks whether they have come. */
 export async function beginMailbox(
   step: MailboxStep,
   sending: Sending,
@@ -116,14 +117,13 @@ export async function beginMailbox(
 ): Promise<Outcome<BegunMailbox>> {
   const prepared = await prepareMailbox(step, step.name, sending);
   if (prepared.kind === "refused") return prepared;
-  const { content } = prepared.value;
-  if (content.isNothing) return ok({ step, attempt, prepared: prepared.value });
-  if (attempt === 1) sending.begins(step, prepared.value);
-  const uploaded = await uploadContent(prepared.value, sending);
-  return uploaded.kind === "refused" ? uploaded : ok({ step, attempt, prepared: prepared.value });
+  const begun = ok({ step, attempt, prepared: prepared.value });
+  if (prepared.value.content.isNothing) return begun;
+  const uploaded = await sendContent(prepared.value, sending);
+  return uploaded.kind === "refused" ? uploaded : begun;
 }
 
-/** Sends its records. While the answer is waited for, another one may be begun from when `sent` is called. */
+/** Sends its records. While the answer is waited for, others may be begun from when `sent` is called. */
 export async function applyMailbox(
   { step, attempt, prepared }: BegunMailbox,
   sending: Sending,
@@ -131,10 +131,14 @@ export async function applyMailbox(
 ): Promise<Outcome> {
   const { content } = prepared;
   if (content.isNothing) return DONE;
+  const { session, staged } = sending;
+  const flushed = await flushMessages({ session, staged });
+  if (flushed.kind === "refused") return flushed;
+  if (attempt === 1) sending.begins(step, prepared);
   const state =
     attempt < WITHOUT_ANNOTATION_SUM ? content.state : { ...content.state, syncCrcAnnot: 0 };
   const since = attempt < ATTEMPTS ? step.theirs?.highestmodseq : undefined;
-  return applyContent(prepared, state, { session: sending.session, since, sent });
+  return applyContent(prepared, state, { session, since, sent });
 }
 
 /** Takes the answer to its records, and tries again where that may help. */
@@ -188,14 +192,24 @@ export interface Transport extends Pick<Sending, "session" | "reservable" | "sta
   readonly source: Pick<Place, "message">;
 }
 
-/** Sends the messages that the target lacks. */
-export function uploadContent(
+/** Sends the messages that the target lacks; whether they have come, the next flush says. */
+export function sendContent(
   { content, messages }: Prepared,
   { source, session, reservable, staged, sent }: Transport,
 ): Promise<Outcome> {
   const partition = content.state.partition ?? "default";
   const upload = { source, session, mailboxes: reservable, partition, staged, sent };
-  return uploadMessages(messages, upload);
+  return sendMessages(messages, upload);
+}
+
+/** `ok` when the target has taken every message sent since this was last asked. */
+export async function flushMessages({
+  session,
+  staged,
+}: Pick<Transport, "session" | "staged">): Promise<Outcome> {
+  const flushed = await session.flush();
+  if (flushed.kind === "refused") staged.clear(); // nobody knows what of it the target has
+  return flushed;
 }
 
 interface Applying {
@@ -233,6 +247,9 @@ export async function applyContent(
   return session.apply(command, sent === undefined ? {} : { sent });
 }
 
+/** Records of one mailbox that are kept in memory: they are gone through when sent, when proven, and in between. */
+const KEPT_RECORDS = 8192;
+
 /** What goes over of the records. Refuses what no peer could take (sync-protocol.md 4.4). */
 export async function withMessages(
   reading: MailboxReading,
@@ -242,7 +259,11 @@ export async function withMessages(
   const messages = new Map<Guid, WantedMessage>();
   const counts = { records: 0, messages: 0, bytes: 0 };
   if (content.isNothing) return ok({ reading, content, counts, messages });
+  const kept: MailRecord[] = [];
+  let seen = 0;
   for await (const batch of reading.records.batches()) {
+    seen += batch.length;
+    if (seen <= KEPT_RECORDS) kept.push(...batch);
     for (const record of batch) {
       if (!content.isSent(record)) continue;
       counts.records += 1;
@@ -259,7 +280,8 @@ export async function withMessages(
       messages.set(guid, { address: { mailbox, uniqueid, partition, uid, guid }, mayBeGone });
     }
   }
-  return ok({ reading, content, counts, messages });
+  const known = seen <= KEPT_RECORDS ? { ...reading, records: recordsOf(kept) } : reading;
+  return ok({ reading: known, content, counts, messages });
 }
 
 /** Why a living record cannot be sent. */

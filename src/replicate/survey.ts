@@ -1,11 +1,12 @@
 /** What a plan would come to before anything is done: for --dry-run, and for the brake on deleting. */
-import type { MailboxState, UserState } from "../model/mailbox.ts";
+import { isIntermediate, type MailboxState, type UserState } from "../model/mailbox.ts";
 import { parseName } from "../model/names.ts";
 import { DONE, type Outcome, ok, type Refusal, refused } from "../model/outcome.ts";
 import type { Place } from "../places/place.ts";
 import { alone } from "./alone.ts";
 import type { ContentPlan } from "./content.ts";
 import type { MailboxStep, Plan, Step } from "./plan.ts";
+import type { Rename } from "./renames.ts";
 import { type ContentCounts, prepareMailbox, type Work } from "./run_mailbox.ts";
 
 export interface SurveyedStep {
@@ -88,9 +89,12 @@ function deletedBy(step: Step): string[] {
 
 /** The mailbox that a step moves to DELETED, as the other side has done. Only empty ones are deleted otherwise. */
 function movedAwayBy(step: Step): string[] {
-  if (step.kind !== "rename") return [];
-  const { oldName, newName, uniqueid } = step.rename;
-  return parseName(newName).isDeleted && !parseName(oldName).isDeleted ? [uniqueid] : [];
+  return step.kind === "rename" && isMoveToDeleted(step.rename) ? [step.rename.uniqueid] : [];
+}
+
+/** True for a rename that deletes. */
+export function isMoveToDeleted({ oldName, newName }: Rename): boolean {
+  return parseName(newName).isDeleted && !parseName(oldName).isDeleted;
 }
 
 async function countLiving(
@@ -98,7 +102,7 @@ async function countLiving(
   mailboxes: readonly MailboxState[],
 ): Promise<Outcome<number>> {
   let living = 0;
-  for (const { name } of mailboxes) {
+  for (const { name } of mailboxes.filter((state) => !isIntermediate(state))) {
     const reading = await target.readMailbox(name);
     if (reading.kind === "refused") return reading;
     for await (const batch of reading.value.records.batches()) {

@@ -2,7 +2,7 @@
  * Two sides that are both written: what both are to hold is agreed upon (agree_user.ts, conflicts.ts), and the one planner
  * gives the steps that bring each of them there. In the end both are read and planned again: nothing may be left.
  */
-import type { MailboxState } from "../model/mailbox.ts";
+import type { MailboxState, UserState } from "../model/mailbox.ts";
 import type { Owner } from "../model/names.ts";
 import { DONE, type Outcome, ok, type Refusal, refused } from "../model/outcome.ts";
 import type { Place, PlaceSession } from "../places/place.ts";
@@ -12,7 +12,7 @@ import { commonHolds } from "./holds.ts";
 import { identified } from "./identified.ts";
 import { ownerName } from "./owner_state.ts";
 import { patient } from "./patient.ts";
-import { partitionFor } from "./plan.ts";
+import { partitionFor, type Step } from "./plan.ts";
 import {
   commandOf,
   isNobody,
@@ -24,7 +24,7 @@ import {
   type Tally,
 } from "./run.ts";
 import { runMailbox, type Sending, type Work } from "./run_mailbox.ts";
-import { brake, type SurveyedStep, surveyMailbox } from "./survey.ts";
+import { brake, isMoveToDeleted, type SurveyedStep, surveyMailbox } from "./survey.ts";
 import {
   type Both,
   type PairSending,
@@ -37,6 +37,7 @@ import {
   stepFor,
 } from "./two_way_mailbox.ts";
 import { type BringStep, planBoth, type TwoWayPlan } from "./two_way_plan.ts";
+import { unchanged } from "./unchanged.ts";
 
 export interface TwoWaySide {
   readonly place: Place;
@@ -232,7 +233,7 @@ function sendingOf(
   const { tally, options } = work;
   const names = agreed.state.mailboxes.filter(({ lastUid }) => lastUid > 0).map(({ name }) => name);
   return {
-    ...{ ...work, sessions, staged: { a: new Set(), b: new Set() } },
+    ...{ ...work, sessions, staged: { a: new Map(), b: new Map() } },
     reservable: { a: names, b: names },
     sent: async (messages, bytes) => {
       tally.sent(messages, bytes);
@@ -246,34 +247,55 @@ async function doCommand(
   step: TwoWayPlan["steps"]["a"][number],
   doing: Doing,
 ): Promise<void> {
-  const { owner, places, tally } = doing.work;
-  if (step.kind === "delete" && !(await isStillEmpty(side, step.state, doing))) return;
+  const { plan, work, sending } = doing;
+  const { owner, places, tally } = work;
+  const taken = takenBy(step, plan.states[side]);
+  if (taken !== undefined && !(await isUnchanged(taken, { side, doing }))) return;
   tally.step({ step, side });
   // A script is fetched from the side that has the later one.
   const command = await commandOf(step, ownerName(owner), places[OTHER_SIDE[side]]);
   const done =
     command.kind === "refused"
       ? command
-      : await patient(() => doing.sending.sessions[side].apply(command.value));
+      : await patient(() => sending.sessions[side].apply(command.value));
   const isMailbox = namesMailbox(step);
   if (done.kind === "refused") fail(nameOfStep(step), done, { ...doing, isMailbox });
+  else if (step.kind === "rename" && taken !== undefined) {
+    await takeBack(step, { side, doing, planned: { ...taken, name: step.rename.newName } });
+  }
 }
 
-/** A mailbox that never had mail gives way only if it still has none: else the next pass sees to it. */
-async function isStillEmpty(
-  side: Side,
-  { name, uniqueid }: MailboxState,
-  doing: Doing,
+/** The mailbox that a step takes away: one that never had mail gives way, one that is deleted is moved to DELETED. */
+function takenBy(step: Step, { mailboxes }: UserState): MailboxState | undefined {
+  if (step.kind === "delete") return step.state;
+  if (step.kind !== "rename" || !isMoveToDeleted(step.rename)) return undefined;
+  return mailboxes.find(({ name }) => name === step.rename.oldName);
+}
+
+/** Where it has changed since, the next pass sees to it. */
+async function isUnchanged(
+  taken: MailboxState,
+  { side, doing }: { readonly side: Side; readonly doing: Doing },
 ): Promise<boolean> {
-  const now = await doing.work.places[side].mailboxes([name]);
-  if (now.kind === "refused") {
-    fail(name, now, doing);
-    return false;
-  }
-  const isEmpty = now.value.every((state) => state.uniqueid === uniqueid && state.lastUid === 0);
-  if (!isEmpty) fail(name, refused("changed", `${name} has got mail meanwhile`), doing);
-  if (!isEmpty) doing.work.gone.add(name);
-  return isEmpty;
+  const looked = await unchanged(taken, doing.work.places[side]);
+  if (looked.kind === "ok") return true;
+  fail(taken.name, looked, doing);
+  if (looked.reason === "changed") doing.work.gone.add(taken.name);
+  return false;
+}
+
+/** A message that came between the look and the move to DELETED has moved with the mailbox: that is undone. */
+async function takeBack(
+  { rename, command }: Extract<Step, { kind: "rename" }>,
+  {
+    planned,
+    ...where
+  }: { readonly side: Side; readonly doing: Doing; readonly planned: MailboxState },
+): Promise<void> {
+  if (command.kind !== "rename" || (await isUnchanged(planned, where))) return;
+  const back = { ...command, oldName: rename.newName, newName: rename.oldName };
+  const done = await where.doing.sending.sessions[where.side].apply(back);
+  if (done.kind === "refused") fail(rename.newName, done, where.doing);
 }
 
 async function doPair(pair: PairStep, { work, sending, seen }: Doing): Promise<Outcome> {
@@ -294,12 +316,14 @@ async function doPair(pair: PairStep, { work, sending, seen }: Doing): Promise<O
 async function doBring(one: BringStep, { plan, work, sending, seen }: Doing): Promise<Outcome> {
   const { to, step } = one;
   const { sessions, reservable, staged, sent } = sending;
+  let isTold = false;
   const oneWay: Sending = {
     ...{ ...bringWork(one, plan, work), sent, session: sessions[to] },
     ...{ reservable: reservable[to], staged: staged[to] },
     begins: (begun, { content, counts }) => {
       seen.written = true;
-      work.tally.step({ step: begun, content, counts, side: to });
+      if (!isTold) work.tally.step({ step: begun, content, counts, side: to });
+      isTold = true;
     },
   };
   const done = await runMailbox(step, oneWay);

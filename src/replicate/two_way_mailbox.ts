@@ -4,6 +4,7 @@
  */
 import type { MailboxState } from "../model/mailbox.ts";
 import { isGone, type Outcome, ok, type Refusal, refused } from "../model/outcome.ts";
+import type { StagedGuids } from "../model/staged_guids.ts";
 import type { Holds, MailboxReading, Place, PlaceSession } from "../places/place.ts";
 import {
   type Agreement,
@@ -19,10 +20,11 @@ import { patient } from "./patient.ts";
 import type { MailboxStep } from "./plan.ts";
 import {
   applyContent,
+  flushMessages,
   mayTryAgain,
   type Prepared,
   type Sending,
-  uploadContent,
+  sendContent,
   withMessages,
 } from "./run_mailbox.ts";
 import { verifyMailbox } from "./verify.ts";
@@ -136,7 +138,7 @@ export interface PairSending extends PairWork, Pick<Sending, "sent"> {
   readonly sessions: Both<PlaceSession>;
   /** Mailboxes that RESERVE may look in. */
   readonly reservable: Both<readonly string[]>;
-  readonly staged: Both<Set<string>>;
+  readonly staged: Both<StagedGuids>;
 }
 
 const ATTEMPTS = 4;
@@ -191,10 +193,11 @@ async function writeSide(
     },
   };
   const session = sessions[side];
-  const uploaded = await uploadContent(prepared[side], {
-    ...{ source: sender, session, reservable: reservable[side], staged: staged[side], sent },
-  });
+  const transport = { session, reservable: reservable[side], staged: staged[side], sent };
+  const uploaded = await sendContent(prepared[side], { ...transport, source: sender });
   if (uploaded.kind === "refused") return uploaded;
+  const flushed = await flushMessages(transport);
+  if (flushed.kind === "refused") return flushed;
   const since = readings[side].state.highestmodseq;
   const apply = () => applyContent(prepared[side], content.state, { session, since });
   const done = await patient(apply);

@@ -3,7 +3,8 @@
  * that sends the rest in batches and reads the next batch while one is sent. A message is sent once a user.
  */
 import type { Guid } from "../model/guid.ts";
-import { type Outcome, ok, type Refusal } from "../model/outcome.ts";
+import { DONE, type Outcome, ok, type Refusal } from "../model/outcome.ts";
+import { type StagedGuids, stagedIn } from "../model/staged_guids.ts";
 import type { MessageAddress, MessageContent, Place, PlaceSession } from "../places/place.ts";
 
 /** GUIDs in one RESERVE: what Cyrus' own client sends at most. */
@@ -29,24 +30,23 @@ export interface Upload {
   readonly mailboxes: readonly string[];
   /** Where the messages go: staging is by partition. */
   readonly partition: string;
-  /** Partition and GUID of what the session has staged already; added to. */
-  readonly staged: Set<string>;
+  /** What the session has staged already; added to. */
+  readonly staged: StagedGuids;
   /** After each batch; waits where the sender is too fast, throws where the time is up. */
   readonly sent: (messages: number, bytes: number) => Promise<void>;
 }
 
-/** Stages every wanted message; `ok` when the target has taken all of them. */
-export async function uploadMessages(
+/** Sends every wanted message that the target lacks. Whether all have come, the flush of the session says. */
+export async function sendMessages(
   wanted: ReadonlyMap<Guid, WantedMessage>,
   upload: Upload,
 ): Promise<Outcome> {
-  const { session, staged, partition } = upload;
-  const key = (guid: Guid): string => `${partition}\0${guid}`;
-  const unknown = [...wanted.keys()].filter((guid) => !staged.has(key(guid)));
+  const staged = stagedIn(upload.staged, upload.partition);
+  const unknown = [...wanted.keys()].filter((guid) => !staged.has(guid));
   const missing = await reserve(unknown, upload);
   if (missing.kind === "refused") return missing;
   const left = new Set(missing.value);
-  for (const guid of unknown) if (!left.has(guid)) staged.add(key(guid));
+  for (const guid of unknown) if (!left.has(guid)) staged.add(guid);
   const queue = missing.value
     .map((guid) => wanted.get(guid))
     .filter((message) => message !== undefined);
@@ -64,9 +64,9 @@ export async function uploadMessages(
       await Promise.allSettled([next]);
       throw error;
     }
-    for (const { guid } of batch.messages) staged.add(key(guid));
+    for (const { guid } of batch.messages) staged.add(guid);
   }
-  return session.flush();
+  return DONE;
 }
 
 async function reserve(

@@ -4,11 +4,14 @@
  * from neither of which the password can be had back.
  */
 import { createHmac, randomBytes } from "node:crypto";
-import { readFileSync, statSync } from "node:fs";
+import { closeSync, existsSync, openSync, readFileSync, statSync } from "node:fs";
+import { dirname } from "node:path";
 import { replaceFile } from "../core/atomic_file.ts";
 import { utf8 } from "../core/bytes.ts";
 import { AppError, errnoOf } from "../core/errors.ts";
 import { makeVerifier, type ScramVerifier } from "../formats/sasl/scram.ts";
+import { lockAlone } from "../places/store/libc.ts";
+import { whileBusy } from "../places/store/retry.ts";
 
 export interface Account {
   readonly name: string;
@@ -98,15 +101,48 @@ export function readAccounts(path: string): Accounts {
   return parseAccounts(text, path);
 }
 
+/**
+ * Changes the file at `path`, which is made if need be, while nobody else does: its folder is locked meanwhile. Throws
+ * AppError (busy) if it stays locked.
+ */
+export async function changeAccounts(
+  path: string,
+  change: (accounts: Accounts) => Promise<Accounts>,
+): Promise<void> {
+  const folder = openFolderOf(path);
+  try {
+    await whileBusy(() => {
+      if (lockAlone(folder) !== false) return;
+      throw new AppError("busy", `Cannot change users file ${path}: somebody else is changing it`);
+    });
+    writeAccounts(path, await change(existsSync(path) ? readAccounts(path) : noAccounts()));
+  } finally {
+    closeSync(folder);
+  }
+}
+
+function openFolderOf(path: string): number {
+  try {
+    return openSync(dirname(path), "r");
+  } catch (error) {
+    throw notWritten(path, error);
+  }
+}
+
 /** Writes the file at `path` anew, mode 0600. Throws AppError (cannot_create). */
 export function writeAccounts(path: string, accounts: Accounts): void {
   try {
     replaceFile(path, utf8(printAccounts(accounts)), MODE);
   } catch (error) {
-    throw new AppError("cannot_create", `Cannot write users file ${path}: ${errnoOf(error)}`, {
-      cause: error,
-    });
+    throw notWritten(path, error);
   }
+}
+
+function notWritten(path: string, error: unknown): AppError {
+  const reason = errnoOf(error) ?? String(error);
+  return new AppError("cannot_create", `Cannot write users file ${path}: ${reason}`, {
+    cause: error,
+  });
 }
 
 /** The text of a users file as accounts; `path` is for the message. Throws AppError (config). */

@@ -124,9 +124,9 @@ export class Connection {
   async flush(): Promise<void> {
     while (this.#pendingBytes > 0 || this.#draining !== undefined) await this.#drain();
     const deflate = this.#deflate;
-    if (deflate === undefined || this.#failed !== undefined || !this.#isHeldBack) return;
+    if (deflate === undefined || this.#isGone || !this.#isHeldBack) return;
     this.#isHeldBack = false;
-    await new Promise<void>((resolve) => deflate.flush(constants.Z_SYNC_FLUSH, () => resolve()));
+    await this.#taken((settle) => deflate.flush(constants.Z_SYNC_FLUSH, settle));
   }
 
   /** Takes the connection over into TLS. Rejects if the handshake fails. */
@@ -172,7 +172,10 @@ export class Connection {
     this.#deflate = deflate;
     this.#isHeldBack = false;
     socket.on("error", this.#onError);
-    socket.on("close", this.#onEnd);
+    socket.on("close", () => {
+      this.#onEnd();
+      deflate.destroy();
+    });
     this.#listen(inflate);
     deflate.on("error", this.#onError);
     deflate.pipe(socket);
@@ -181,7 +184,7 @@ export class Connection {
   /** Sends what is queued and closes; a client that does not take it is cut off. */
   async close(): Promise<void> {
     const socket = this.#socket;
-    if (this.#failed === undefined && !socket.destroyed) {
+    if (!this.#isGone) {
       const timer = setTimeout(() => socket.destroy(), LAST_BYTES_MS);
       await this.flush();
       await new Promise<void>((resolve) => {
@@ -249,21 +252,32 @@ export class Connection {
     this.#pending = [];
     this.#pendingBytes = 0;
     const output = this.#output;
-    if (bytes.length === 0 || this.#failed !== undefined || output.destroyed) return undefined;
+    if (bytes.length === 0 || this.#isGone) return undefined;
     this.#isHeldBack = true;
     if (output.write(bytes)) return undefined;
-    this.#draining = new Promise<void>((resolve) => {
-      const timer = setTimeout(() => this.#socket.destroy(), this.#patience.stalledMs);
-      const settle = () => {
-        clearTimeout(timer);
-        output.off("drain", settle);
-        this.#socket.off("close", settle);
-        this.#draining = undefined;
-        resolve();
-      };
-      output.on("drain", settle);
-      this.#socket.on("close", settle);
+    this.#draining = this.#taken((settle) => output.once("drain", settle)).then(() => {
+      this.#draining = undefined;
     });
     return this.#draining;
+  }
+
+  /** Nobody will take another byte, nor will any event say so once more. */
+  get #isGone(): boolean {
+    return this.#failed !== undefined || this.#socket.destroyed || this.#output.destroyed;
+  }
+
+  /** Ends when the client has taken what `begin` waits for, or is gone; it is cut off if it takes too long. */
+  #taken(begin: (settle: () => void) => void): Promise<void> {
+    const socket = this.#socket;
+    return new Promise<void>((resolve) => {
+      const timer = setTimeout(() => socket.destroy(), this.#patience.stalledMs);
+      const settle = () => {
+        clearTimeout(timer);
+        socket.off("close", settle);
+        resolve();
+      };
+      socket.once("close", settle);
+      begin(settle);
+    });
   }
 }

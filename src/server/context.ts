@@ -2,6 +2,7 @@
 import type { Log } from "../core/log.ts";
 import type { Answer } from "../formats/sync/answer.ts";
 import type { PlaceSession, WritablePlace } from "../places/place.ts";
+import type { ByteBudget } from "./byte_budget.ts";
 import type { Scope } from "./scope.ts";
 
 /** A session after sign-in, as its commands see it. */
@@ -11,6 +12,8 @@ export interface CommandContext {
   readonly session: PlaceSession;
   readonly scope: Scope;
   readonly log: Log;
+  /** What all sessions may hold in memory together. */
+  readonly held: ByteBudget;
   /** Seconds since 1970. */
   readonly now: () => number;
   /** Set by FORCE and CAPABILITIES; they live as long as the connection. */

@@ -13,6 +13,7 @@ import { Connection, type TlsIdentity } from "./connection.ts";
 import { MemoryWatch, OWN_MEMORY } from "./memory_watch.ts";
 import { Session } from "./session.ts";
 import type { ServerSettings, SharedState } from "./settings.ts";
+import { shakeHands } from "./shake_hands.ts";
 import { networkOf, SignInGate } from "./sign_in_gate.ts";
 
 /** Where to listen: an address, or a descriptor that is listening already (socket activation). */
@@ -38,7 +39,7 @@ export interface RunningServer {
   sessionCount(): number;
   /** Bytes that unfinished commands of all sessions hold in memory now, roughly. */
   heldBytes(): number;
-  /** Ends when every session has; those that take longer than `graceMs` are cut off. */
+  /** Ends when every session has; those that take longer than `graceMs` are cut off, and soon not waited for. */
   stop(graceMs: number): Promise<void>;
 }
 
@@ -91,6 +92,11 @@ function addressOf(server: Server): string {
   return `${host}:${address.port}`;
 }
 
+/** Others are cut off without a word: each costs an open file until it has taken it. */
+const SENT_AWAY_AT_A_TIME = 16;
+/** How long a session that was cut off may take for the command that it is in the middle of. */
+const LAST_COMMANDS_MS = 10_000;
+
 /** All sessions of a server. */
 class Sessions {
   readonly #options: ServerOptions;
@@ -98,6 +104,8 @@ class Sessions {
   readonly #running = new Map<Connection, Promise<void>>();
   readonly #ofNetwork = new Map<string, number>();
   readonly #budgets = new Map<string, ByteBudget>();
+  /** Clients that are being told why they cannot have a session. */
+  #sentAway = 0;
   #isStopping = false;
 
   constructor(options: ServerOptions) {
@@ -137,37 +145,48 @@ class Sessions {
       const why = isFull ? "too many connections" : "shutting down";
       this.#options.log.write("warning", "Connection refused", { peer: connection.address, why });
       if (tls === undefined) connection.write(Buffer.from(`* Fatal error: ${why}\r\n`));
-      void connection.close();
+      void this.#sendAway(connection);
       return;
     }
     this.#ofNetwork.set(network, ofNetwork + 1);
     this.#running.set(connection, this.#serve(connection, { network, tls }));
   }
 
+  async #sendAway(connection: Connection): Promise<void> {
+    if (this.#sentAway >= SENT_AWAY_AT_A_TIME) return connection.destroy();
+    this.#sentAway++;
+    await connection.close();
+    this.#sentAway--;
+  }
+
   async stop(graceMs: number): Promise<void> {
     this.#isStopping = true;
     for (const connection of this.#running.keys()) connection.interrupt();
-    const timer = setTimeout(() => {
-      for (const connection of this.#running.keys()) {
-        this.#options.log.write("warning", "Cut off a session", { peer: connection.address });
-        connection.destroy();
-      }
-    }, graceMs);
-    await Promise.all(this.#running.values());
-    clearTimeout(timer);
+    const ended = Promise.all(this.#running.values());
+    if (await isOver(ended, graceMs)) return;
+    for (const connection of this.#running.keys()) {
+      this.#options.log.write("warning", "Cut off a session", { peer: connection.address });
+      connection.destroy();
+    }
+    if (await isOver(ended, LAST_COMMANDS_MS)) return;
+    this.#options.log.write("error", "Sessions did not end", { sessions: this.#running.size });
   }
 
   async #serve(
     connection: Connection,
     { network, tls }: { readonly network: string; readonly tls: TlsIdentity | undefined },
   ): Promise<void> {
-    const { log } = this.#options;
-    log.write("debug", "Connected", { peer: connection.address });
-    if (await shakeHands(connection, tls, log)) await new Session(connection, this.#shared).run();
-    this.#running.delete(connection);
-    const left = (this.#ofNetwork.get(network) ?? 1) - 1;
-    if (left > 0) this.#ofNetwork.set(network, left);
-    else this.#ofNetwork.delete(network);
+    const log = this.#options.log.with({ peer: connection.address });
+    log.write("debug", "Connected");
+    try {
+      if (tls === undefined || (await shakeHands(connection, tls, log)))
+        await new Session(connection, this.#shared).run();
+    } finally {
+      this.#running.delete(connection);
+      const left = (this.#ofNetwork.get(network) ?? 1) - 1;
+      if (left > 0) this.#ofNetwork.set(network, left);
+      else this.#ofNetwork.delete(network);
+    }
   }
 
   #budgetOf(account: string): ByteBudget {
@@ -179,19 +198,11 @@ class Sessions {
   }
 }
 
-/** Begins TLS if the listener is one for that; false if the client did not manage, and has been cut off. */
-async function shakeHands(
-  connection: Connection,
-  tls: TlsIdentity | undefined,
-  log: Log,
-): Promise<boolean> {
-  try {
-    if (tls !== undefined) await connection.startTls(tls);
-    return true;
-  } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    log.write("info", "TLS handshake failed", { peer: connection.address, why });
-    connection.destroy();
-    return false;
-  }
+/** True when `ended` comes within `ms`. */
+async function isOver(ended: Promise<unknown>, ms: number): Promise<boolean> {
+  const time = Promise.withResolvers<false>();
+  const timer = setTimeout(() => time.resolve(false), ms);
+  const first = await Promise.race([ended.then(() => true), time.promise]);
+  clearTimeout(timer);
+  return first;
 }

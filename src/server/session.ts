@@ -13,12 +13,15 @@ import {
   type ReaderEvent,
 } from "../formats/dlist/reader.ts";
 import { refused } from "../model/outcome.ts";
+import type { PlaceSession } from "../places/place.ts";
 import type { Account } from "./accounts.ts";
 import { type Mechanism, signIn } from "./authenticate.ts";
 import type { Connection } from "./connection.ts";
 import { SIEVE_MAILBOX } from "./context.ts";
+import { logFailure } from "./failure.ts";
 import { statusOf } from "./replies.ts";
 import type { SharedState } from "./settings.ts";
+import { shakeHands } from "./shake_hands.ts";
 import { BrokenAnswer, SignedInSession } from "./signed_in.ts";
 
 /** Before sign-in a client has few tries, and little of our memory. */
@@ -326,7 +329,13 @@ export class Session {
   async #welcome(account: Account, mechanism: Mechanism): Promise<void> {
     const { place } = this.#shared;
     const log = this.#log.with({ account: account.name });
-    const session = await place.openSession();
+    let session: PlaceSession;
+    try {
+      session = await place.openSession();
+    } catch (error) {
+      logFailure(log, error);
+      return this.#reply("NO the store cannot be used now, its administrator can read why");
+    }
     const [connection, shared] = [this.#connection, this.#shared];
     this.#reader.useLimits(shared.settings.limits);
     connection.readFarAhead();
@@ -370,8 +379,8 @@ export class Session {
     if (this.#dropsPipelined("STARTTLS")) return;
     this.#reply("OK Begin TLS negotiation now");
     await this.#connection.flush();
-    await this.#connection.startTls(tls);
-    await this.#banner();
+    if (await shakeHands(this.#connection, tls, this.#log)) await this.#banner();
+    else this.#isOver = true;
   }
 
   /**
@@ -402,8 +411,7 @@ export class Session {
 
   #logFailure(error: unknown): void {
     if (error instanceof BrokenAnswer) return; // said already
-    const why = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    this.#log.write("error", "Session broke off", { why });
+    logFailure(this.#log, error, { what: "the session broke off" });
   }
 }
 

@@ -2,7 +2,6 @@
  * A session from sign-in to its end: the commands that read and write mail. Files and records are taken
  * out of a command while its line is still being read; the answer comes when the line has ended.
  */
-import { BugError } from "../core/assert.ts";
 import { utf8 } from "../core/bytes.ts";
 import { AppError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
@@ -23,6 +22,7 @@ import { type ApplyToRun, runApply } from "./apply_command.ts";
 import { ByteBudget } from "./byte_budget.ts";
 import type { Connection } from "./connection.ts";
 import type { CommandContext, PutBytes } from "./context.ts";
+import { logFailure } from "./failure.ts";
 import { runGet } from "./get_command.ts";
 import { IncomingFiles } from "./incoming_files.ts";
 import { CRLF, factsOf, levelOf, type Request, statusOf } from "./replies.ts";
@@ -77,6 +77,7 @@ export class SignedInSession {
       session,
       scope: scopeOf(account.allow),
       log,
+      held: shared.held,
       now: () => Math.floor(Date.now() / 1000),
       modes: { force: false, enabled: new Set() },
       send: (answer) => this.#sendLine(printAnswer(answer)),
@@ -193,17 +194,10 @@ export class SignedInSession {
 
   /** The place has failed, or Bobbin has: the client gets a NO, the administrator the reason. */
   #failure(error: unknown, request: Request): Refusal {
-    const facts = factsOf(request);
+    logFailure(this.#log, error, factsOf(request));
+    const isBusy = error instanceof AppError && error.code === "busy";
     const text = error instanceof Error ? error.message : String(error);
-    if (error instanceof AppError) {
-      this.#log.write("error", error.message, { ...facts, ...error.context, hint: error.hint });
-      return refused(error.code === "busy" ? "busy" : "failed", text);
-    }
-    const kind =
-      error instanceof BugError ? "a promise inside Bobbin was broken" : "unexpected error";
-    const stack = error instanceof Error ? error.stack : undefined;
-    this.#log.write("error", `${kind}: ${text}`, { ...facts, stack });
-    return refused("failed", text);
+    return refused(isBusy ? "busy" : "failed", text);
   }
 
   #status(outcome: Outcome): string {

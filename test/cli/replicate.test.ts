@@ -97,7 +97,9 @@ describe("bobbin replicate", () => {
     const words = await bobbin([...args, "-n"]);
     expect(words.stdout).toContain("ann: at B: rename user/ann/Sent to user/ann/Posted\n");
     expect(words.stdout).toContain("bob: at A: create user/bob");
-    expect(words.stdout).toMatch(/^ann: decided: mailbox user\/ann\/Posted: .*A's is kept$/m);
+    expect(words.stdout).toMatch(
+      /^ann: decided: mailbox user\/ann\/Posted: .*A's is kept, which changed it last \(modseq \d+ and \d+\)$/m,
+    );
     const done = await bobbin([...args, "--json"]);
     expect([done.exit, jsonLines(done.stdout).slice(0, -1)]).toEqual([
       0,

@@ -34,9 +34,13 @@ interface Served {
   readonly ports: readonly number[];
 }
 
-/** Starts a server and waits until it listens. */
-async function serve(args: readonly string[]): Promise<Served> {
-  const command = [bobbinPath(), "serve", store, "--users-file", users, "--json", ...args];
+/** Starts a server, by way of a `shell` command with "$@" in it if told, and waits until it listens. */
+async function serve(
+  args: readonly string[],
+  { shell }: { readonly shell?: string } = {},
+): Promise<Served> {
+  const by = shell === undefined ? [] : ["sh", "-c", shell, "sh"];
+  const command = [...by, bobbinPath(), "serve", store, "--users-file", users, "--json", ...args];
   const child = Bun.spawn(command, { stdin: "ignore", stdout: "pipe", stderr: "pipe" });
   running.push(child);
   const reader = child.stdout.getReader();
@@ -74,6 +78,17 @@ describe("bobbin passwd", () => {
     expect(readFileSync(other, "utf8")).not.toBe(before);
     expect((await passwd(["fred", "--delete"])).exit).toBe(0);
     expect(JSON.parse(readFileSync(other, "utf8")).accounts).toEqual([]);
+  });
+
+  test("keeps each other's accounts when several run at once", async () => {
+    const many = `${folder}/many`;
+    const names = ["a", "b", "c", "d", "e"];
+    const env = { BOBBIN_PASSWORD: "x" };
+    const passwd = (name: string) =>
+      bobbin(["passwd", name, "--users-file", many, "--allow", name], { env });
+    for (const { exit } of await Promise.all(names.map(passwd))) expect(exit).toBe(0);
+    const { accounts } = JSON.parse(readFileSync(many, "utf8"));
+    expect(accounts.map(({ name }: { name: string }) => name).sort()).toEqual(names);
   });
 
   test("takes the password from systemd's credentials", async () => {
@@ -116,6 +131,33 @@ describe("bobbin serve", () => {
     expect(log).toMatch(/info Signed in peer=127.0.0.1 account=admin mechanism=PLAIN tls=false\n/);
     expect(log).toMatch(/info Stopping signal=SIGTERM sessions=1\n/);
     expect(log).not.toContain("labpass");
+  });
+
+  test("serves and stops though not a line of its log can be written", async () => {
+    const { child, ports } = await serve(HERE, { shell: 'exec "$@" 2>/dev/full' });
+    const client = await Csync.signedIn(ports[0] ?? 0);
+    expect((await client.command("GET USER nobody")).status).toBe("OK success");
+    client.close();
+    child.kill("SIGTERM");
+    expect(await child.exited).toBe(0);
+  });
+
+  test("takes no more sessions than the files that it may open are enough for", async () => {
+    const { child, ports } = await serve(HERE, { shell: 'ulimit -n 128; exec "$@"' });
+    const opened = await Promise.all(Array.from({ length: 60 }, () => Csync.open(ports[0] ?? 0)));
+    const taken = opened.filter(({ banner }) => banner.status.startsWith("* OK "));
+    expect(taken.length).toBe(16);
+    const initial = Buffer.from("\0admin\0labpass").toString("base64");
+    for (const { client } of taken.slice(0, 3)) {
+      expect((await client.command(`AUTHENTICATE PLAIN ${initial}`)).status).toStartWith("OK ");
+      expect((await client.command(mailbox("user.few"))).status).toBe("OK success");
+    }
+    for (const { client } of opened) client.close();
+    child.kill("SIGTERM");
+    expect(await child.exited).toBe(0);
+    expect(await new Response(child.stderr).text()).toMatch(
+      /warning Fewer sessions: few files may be open files=128 sessions=16 wanted=1000\n/,
+    );
   });
 
   test("speaks TLS at once and after STARTTLS, with the key it was given", async () => {
@@ -176,6 +218,20 @@ describe("bobbin serve", () => {
     ["no users file", [store, "--users-file", "/none", ...HERE], 78],
     ["a certificate without key", [store, "--users-file", users, ...HERE, "--tls-cert", "/x"], 64],
     ["TLS without certificate", [store, "--users-file", users, "--listen-tls", "127.0.0.1:0"], 78],
+    [
+      "a certificate that is none",
+      [
+        store,
+        "--users-file",
+        users,
+        ...HERE,
+        "--tls-cert",
+        users,
+        "--tls-key",
+        `${folder}/key.pem`,
+      ],
+      78,
+    ],
     [
       "an address of another machine",
       [store, "--users-file", users, "--listen", "192.0.2.1:2005"],

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { bobbin } from "../support/cli.ts";
 import { readOnlyFixture } from "../support/fixtures.ts";
 import { newStore } from "../support/new_store.ts";
-import { fill } from "../support/store_fixture.ts";
+import { fill, stateOf } from "../support/store_fixture.ts";
 import { tempDir } from "../support/temp_dir.ts";
 
 const spool = (): string => join(readOnlyFixture("cyrus-spools/uuid-paths-3.12"), "spool");
@@ -53,6 +53,35 @@ describe("bobbin store", () => {
     expect(await run("undelete", root, "user/fred/B")).toBe(0);
     expect(await run("gc", root)).toBe(0);
     expect(await run("reconstruct", root)).toBe(0);
+    expect((await bobbin(["fsck", root])).exit).toBe(0);
+  }, 60_000);
+
+  test("what was deleted is found by uniqueid and comes back under another name", async () => {
+    const { root, store } = newStore();
+    for (const name of ["user.fred", "user.fred.B", "lists", "lists.a"]) fill(store, name, 1);
+    const userid = Buffer.from("jörg").toString("latin1");
+    fill(store, `user.${userid}`, 1);
+    store.close();
+    const run = async (...args: string[]): Promise<(number | string)[]> => {
+      const { exit, stdout, stderr } = await bobbin(["store", ...args]);
+      return [exit, stdout + stderr];
+    };
+    const { uniqueid } = stateOf("user.fred.B", []);
+    await run("delete", root, "user/fred/B");
+    await run("delete", root, "lists/a");
+    expect(await run("undelete", root, uniqueid, "--as", "user/anne/C")).toEqual([
+      ...[77, expect.stringContaining("Cannot rename user/fred/B to user/anne/C: it belongs")],
+    ]);
+    expect(await run("undelete", root, uniqueid, "--as", "user/fred/C")).toEqual([
+      ...[0, "brought back user/fred/C\n"],
+    ]);
+    expect(await run("undelete", root, "none")).toEqual([66, expect.stringContaining("none")]);
+    expect(await run("info", root, "lists")).toEqual([66, expect.stringContaining("--shared")]);
+    expect(await run("info", root, "lists", "--shared")).toEqual([
+      ...[0, expect.stringMatching(/^lists {2}\S+\nlists\/a {2}\S+ {2}deleted /)],
+    ]);
+    expect(await run("info", root)).toEqual([0, expect.stringContaining("user:jörg  1 mailboxes")]);
+    expect(await run("info", root, "jörg")).toEqual([0, expect.stringMatching(/^user\/jörg /)]);
     expect((await bobbin(["fsck", root])).exit).toBe(0);
   }, 60_000);
 });

@@ -1,7 +1,8 @@
 /** Looking at a store without the right to write to it: another user, and a file system mounted read-only. */
 import { describe, expect, spyOn, test } from "bun:test";
-import { existsSync, mkdirSync, readFileSync } from "node:fs";
+import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { noAccounts, writeAccounts } from "../../src/server/accounts.ts";
 import { bobbin, bobbinPath } from "../support/cli.ts";
 import { newStore, storeAt } from "../support/new_store.ts";
 import { apply, fill, message, record, stateOf } from "../support/store_fixture.ts";
@@ -46,6 +47,15 @@ async function run(args: readonly string[], uid?: number) {
   return { exit, stdout, stderr };
 }
 
+/** Accounts of nobody, for `uid`. */
+function usersFile(uid = 0): string {
+  const path = join(tempDir("look"), "users");
+  writeAccounts(path, noAccounts());
+  chownSync(path, uid, uid);
+  chmodSync(dirname(path), 0o755);
+  return path;
+}
+
 /** What every way of looking must show of `unsettled`, and what none may do. */
 async function looks(root: string, uid?: number): Promise<void> {
   const before = fingerprint(root);
@@ -66,9 +76,12 @@ async function looks(root: string, uid?: number): Promise<void> {
     ["delete", root, "user/fred/A"],
     ["gc", root],
     ["reconstruct", root],
+    ["serve", root, "--users-file", usersFile(uid), "--listen", "127.0.0.1:0"],
   ]) {
-    const { exit, stderr } = await run(["store", ...args], uid);
+    const words = args[0] === "serve" ? args : ["store", ...args];
+    const { exit, stderr } = await run(words, uid);
     expect([args[0], exit, stderr]).toEqual([args[0], 77, expect.stringMatching(/only read it/)]);
+    expect(stderr).toContain("Run Bobbin as the user that owns the store.");
   }
   expect(fingerprint(root)).toBe(before);
 }

@@ -6,7 +6,8 @@
  * Prints `ack` when the store has promised the change, and nothing else. Doing a scenario again after a
  * kill must end the same as doing it once.
  */
-import { writeSync } from "node:fs";
+import { mkdirSync, writeFileSync, writeSync } from "node:fs";
+import { join } from "node:path";
 import type { Annotation } from "../../src/model/annotation.ts";
 import { applyCommand } from "../../src/places/store/apply.ts";
 import { collectOwner, collectStaging } from "../../src/places/store/gc.ts";
@@ -32,6 +33,10 @@ export function prepare(store: Store): void {
     const row = mailboxByName(transaction.database, `${INBOX}.Gone`);
     if (row !== undefined) deleteMailboxes(transaction, [row], NOW);
   });
+  // And then one sent it again whose transaction did not commit: what it left is in the way of an undelete.
+  const orphan = join(folder.folder, stateOf(`${INBOX}.Gone`, []).uniqueid);
+  mkdirSync(orphan);
+  for (const uid of [1, 9]) writeFileSync(join(orphan, `${uid}.`), message(uid));
   const old = [record(1, { expunged: true, lastUpdated: 1000, modseq: 50n }), record(2)];
   const two = `${INBOX}.Sub.Two`;
   apply(store, { state: stateOf(two, old), records: old });

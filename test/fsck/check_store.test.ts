@@ -1,4 +1,4 @@
-import { describe, expect, test } from "bun:test";
+import { describe, expect, spyOn, test } from "bun:test";
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { checkWholeStore } from "../../src/fsck/check_store.ts";
@@ -74,7 +74,7 @@ const DAMAGE: readonly (readonly [
   ["a claim of no one", ["ST09"], (_, store) => store.claim("nobody", owner)],
   [
     "a change that does not fit its index",
-    ["ST10"],
+    ["ST14"],
     (_, store) =>
       store.make(owner).database.run(
         `INSERT INTO redo (uniqueid, kind, path, offset, bytes, generation, records_before, records_after)
@@ -113,6 +113,13 @@ describe("checkWholeStore()", () => {
     const { store } = newStore();
     for (const name of ["user.fred", "user.fred.A", "lists.dev"]) fill(store, name, 2);
     expect(codesOf(store)).toEqual([]);
+  });
+
+  test("checkWholeStore() finds a change that is not yet in its files as ST10", () => {
+    const { store } = newStore();
+    spyOn(store.make(owner), "settleIfFree").mockReturnValue(false);
+    fill(store, "user.fred.A", 2);
+    expect(codesOf(store)).toEqual(["ST10"]);
   });
 
   for (const [what, codes, damage] of DAMAGE) {

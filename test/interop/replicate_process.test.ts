@@ -172,7 +172,7 @@ function momentOf(random: Random): Moment {
 }
 
 interface Cut {
-  /** Mailboxes whose step was done: while one is applied the client has gone on to the next, and no further. */
+  /** Mailboxes whose step was done: of those that were told only the last two may still be under way. */
   readonly acknowledged: readonly string[];
   /** The run did not end by itself. */
   readonly isCut: boolean;

@@ -57,6 +57,13 @@ describe("planOwner()", () => {
     }
   });
 
+  test("does not want the option for UIDLs back that a Cyrus gives to an empty mailbox", () => {
+    const empty = { ...INBOX, options: "S", syncCrc: 0 };
+    expect(plan({ ours: [empty], theirs: [{ ...empty, options: "PS" }] }).steps).toEqual([]);
+    const full = { ...empty, syncCrc: 7 };
+    expect(plan({ ours: [full], theirs: [{ ...full, options: "PS" }] }).steps).toHaveLength(1);
+  });
+
   test("leaves the mailbox of the scripts to places that both have one, and drops no script unsaid", () => {
     const scripts = stateOf("user.fred.#sieve", [], { type: "f" });
     const holds = { sieveMailboxes: false };

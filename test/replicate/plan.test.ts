@@ -1,7 +1,7 @@
 /** The planner on random users: doing its steps on a model gives what was asked for, in an order that can be done. */
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import type { UserState } from "../../src/model/mailbox.ts";
+import type { MailboxState, UserState } from "../../src/model/mailbox.ts";
 import { isInbox } from "../../src/model/names.ts";
 import type { Holds } from "../../src/places/place.ts";
 import { initStore } from "../../src/places/store/settings.ts";
@@ -74,6 +74,27 @@ describe("planOwner()", () => {
         made.includes("user.fred.a.b") ? made.indexOf("user.fred.a") : -1,
       );
     });
+  });
+
+  test("planOwner() leaves places in the tree to a target that makes them itself, while mail lies below them", () => {
+    const [inbox, below] = [
+      stateOf("user.fred", []),
+      stateOf("user.fred.p.q.r", [], { lastUid: 1 }),
+    ];
+    const made = stateOf("user.fred.p", []);
+    const kept = stateOf("user.fred.p.q", [], { type: "ei" });
+    const other = stateOf("user.fred.x", [], { type: "ei" });
+    const full = stateOf("user.fred.p", [], { lastUid: 2 });
+    const plan = (theirs: readonly MailboxState[], mode: Mode, gapsInTree = false): Plan => {
+      const source = { ...NOBODY, mailboxes: [inbox, below] };
+      const target = { ...NOBODY, mailboxes: [inbox, below, ...theirs] };
+      return planOwner({ owner: OWNER, mode, source, target, holds: { ...HOLDS, gapsInTree } });
+    };
+    expect(plan([made, kept], "mirror")).toEqual({ steps: [], leftovers: [] });
+    expect(plan([made, kept], "merge")).toEqual({ steps: [], leftovers: [] });
+    expect(plan([kept, other], "mirror").steps).toEqual([{ kind: "delete", state: other }]);
+    expect(plan([full], "mirror").steps).toEqual([{ kind: "delete", state: full }]);
+    expect(plan([made], "mirror", true).steps).toEqual([{ kind: "delete", state: made }]);
   });
 
   test("planOwner() deletes a user who is gone at the source in mirror mode only", () => {

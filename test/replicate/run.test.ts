@@ -1,9 +1,10 @@
 /** Two stores that have gone apart: what a merge brings, what it leaves, and how a mirror makes equal. */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { utf8 } from "../../src/core/bytes.ts";
+import { AppError } from "../../src/core/errors.ts";
 import { refused } from "../../src/model/outcome.ts";
 import type { MailRecord } from "../../src/model/record.ts";
-import type { WritablePlace } from "../../src/places/place.ts";
+import type { PlaceSession, WritablePlace } from "../../src/places/place.ts";
 import { bytesOf, granted, recordsIn, withSessions } from "../support/places.ts";
 import {
   applyTo,
@@ -15,6 +16,7 @@ import {
   replicate,
   type Told,
 } from "../support/replication.ts";
+import { standIn } from "../support/stand_in.ts";
 import { message, record } from "../support/store_fixture.ts";
 
 const FRED = { kind: "user", userid: "fred" } as const;
@@ -90,6 +92,77 @@ describe("replicateOwner()", () => {
     expect(toldOf(await run())).toEqual(NOTHING_DONE);
   });
 
+  test("replicateOwner() sends the messages of all that follow while one is applied", async () => {
+    const names = [INBOX, ...["a", "b", "c", "d"].map((name) => `${INBOX}.${name}`)];
+    for (const [at, name] of names.entries()) await put(source, name, [record(at + 1)]);
+    const allAreStaged = Promise.withResolvers<void>();
+    const overlapping = withSessions(target, (session) => ({
+      stage: (file) => {
+        if (file.guid === record(names.length).guid) allAreStaged.resolve();
+        return session.stage(file);
+      },
+      apply: async (command, options = {}) => {
+        options.sent?.();
+        const isFirst = command.kind === "mailbox" && command.state.name === INBOX;
+        if (isFirst) await allAreStaged.promise;
+        return session.apply(command);
+      },
+    }));
+    const told = await replicate(FRED, { source, target: overlapping });
+    expect(told.failures).toEqual([]);
+    expect(toldOf(await run())).toEqual(NOTHING_DONE);
+  });
+
+  test("replicateOwner() has two mailboxes in flight, never more, and in order", async () => {
+    const names = [INBOX, ...["a", "b", "c", "d"].map((name) => `${INBOX}.${name}`)];
+    for (const name of names) await put(source, name, [record(1)]);
+    const log: string[] = [];
+    let [inFlight, most] = [0, 0];
+    let before: Promise<unknown> = Promise.resolve();
+    const slow = withSessions(target, (session) => ({
+      apply: (command, options = {}) => {
+        if (command.kind !== "mailbox") return session.apply(command);
+        log.push(command.state.name);
+        most = Math.max(most, ++inFlight);
+        options.sent?.();
+        const answer = before.then(async () => {
+          await Bun.sleep(5);
+          inFlight--;
+          return session.apply(command);
+        });
+        before = answer;
+        return answer;
+      },
+    }));
+    const told = await replicate(FRED, { source, target: slow });
+    expect([told.failures, most, log]).toEqual([[], 2, names]);
+    expect(toldOf(await run())).toEqual(NOTHING_DONE);
+  });
+
+  test("replicateOwner() sends again what was sent with messages that the target has not taken", async () => {
+    await put(source, INBOX, [record(1)]);
+    await put(source, "user.fred.two", [record(2)]);
+    let flushes = 0;
+    const full = withSessions(target, (session) => ({
+      apply: async (command, options = {}) => {
+        options.sent?.();
+        return session.apply(command);
+      },
+      flush: async () => {
+        if (++flushes > 1) return session.flush();
+        await session.restart(); // nothing of what was sent is there
+        return refused("noSpace", "the disk was full for a moment");
+      },
+    }));
+    const told = await replicate(FRED, { source, target: full });
+    expect(told.failures).toEqual([`${INBOX}: the disk was full for a moment`]);
+    expect(granted(await target.user("fred")).mailboxes.map(({ name }) => name)).toEqual([
+      "user.fred.two",
+    ]);
+    expect((await run()).failures).toEqual([]);
+    expect(toldOf(await run())).toEqual(NOTHING_DONE);
+  });
+
   test("replicateOwner() tells of a mailbox that is refused while the next is on its way, and brings that", async () => {
     await put(source, INBOX, [record(1)]);
     await put(source, "user.fred.two", [record(2)]);
@@ -107,6 +180,41 @@ describe("replicateOwner()", () => {
     ]);
   });
 
+  test("replicateOwner() sends anew what was on its way when one mailbox has ended the session", async () => {
+    const names = ["a", "b", "c", "d", "e"].map((one) => `${INBOX}.${one}`);
+    for (const [at, name] of names.entries()) await put(source, name, [record(at + 1)]);
+    let lost: AppError | undefined;
+    const breaking = withSessions(target, (session) => {
+      const alive = (): PlaceSession => {
+        if (lost !== undefined) throw lost;
+        return session;
+      };
+      return {
+        reserve: async (request) => alive().reserve(request),
+        stage: (file) => alive().stage(file),
+        flush: async () => alive().flush(),
+        apply: async (command, options = {}) => {
+          alive();
+          options.sent?.();
+          await Bun.sleep(5);
+          if (command.kind === "mailbox" && command.state.name === `${INBOX}.b`) {
+            lost = new AppError("protocol", "nonsense");
+          }
+          return alive().apply(command);
+        },
+        restart: async () => {
+          lost = undefined;
+          await session.restart();
+        },
+      };
+    });
+    const told = await replicate(FRED, { source, target: breaking });
+    expect(told.failures).toEqual([`${INBOX}.b: ${INBOX}.b: nonsense`]);
+    expect(told.steps).toEqual(names.map((name) => `mailbox ${name}`));
+    const there = granted(await target.user("fred")).mailboxes.map(({ name }) => name);
+    expect(there.sort()).toEqual(names.filter((name) => !name.endsWith("b")));
+  });
+
   test("replicateOwner() waits a little for a mailbox that somebody has locked, and not for ever", async () => {
     await put(source, INBOX, [record(1)]);
     await put(source, "user.fred.two", [record(2)]);
@@ -120,6 +228,7 @@ describe("replicateOwner()", () => {
       },
     }));
     const told = await replicate(FRED, { source, target: locked });
+    expect(told.steps).toEqual([`mailbox ${INBOX}`, "mailbox user.fred.two"]);
     expect([told.failures, asked, await livingUids(target, "user.fred.two")]).toEqual([[], 2, [2]]);
     await put(source, "user.fred.two", [record(2), record(3, { modseq: 9n })]);
     [asked, free] = [0, Infinity];
@@ -151,6 +260,36 @@ describe("replicateOwner()", () => {
     expect((await run()).steps).toEqual([]);
     expect((await run({ mode: "mirror" })).steps).toEqual(["apply user.fred.mine"]);
     expect(granted(await target.meta("fred")).subscriptions).toEqual(ours.subscriptions);
+  });
+
+  test("replicateOwner() leaves a script and what was seen where the target's are newer", async () => {
+    const uniqueid = (await put(source, INBOX, [record(1), record(2)])).uniqueid;
+    await run();
+    const [userid, filename] = ["fred", "a.script"];
+    const bring = async (place: WritablePlace, at: number, seenUids: string): Promise<void> => {
+      const content = utf8(`# ${at}`);
+      await applyTo(place, { kind: "sieve", userid, filename, lastUpdate: at, content });
+      const seen = { uniqueid, lastRead: at, lastUid: 2, lastChange: at, seenUids };
+      await applyTo(place, { kind: "seen", userid, seen });
+    };
+    const seenAtTarget = async (): Promise<string | undefined> =>
+      granted(await target.meta("fred")).seen[0]?.seenUids;
+    await bring(source, 5, "1");
+    await bring(target, 6, "1:2");
+    expect(toldOf(await run())).toEqual({
+      ...{ steps: [], failures: [] },
+      leftovers: [`sieve ${filename}`, `seen ${INBOX}`],
+    });
+    expect(granted(await target.sieveScript("fred", filename))).toEqual(utf8("# 6"));
+    expect(await seenAtTarget()).toBe("1:2");
+    await bring(source, 7, "2");
+    expect((await run()).leftovers).toEqual([]);
+    await bring(target, 8, "");
+    // That a newer one has less in it is no loss.
+    expect((await run()).leftovers).toEqual([`sieve ${filename}`]);
+    expect(await seenAtTarget()).toBe("2");
+    expect((await run({ mode: "mirror" })).failures).toEqual([]);
+    expect(granted(await target.sieveScript("fred", filename))).toEqual(utf8("# 7"));
   });
 
   test("replicateOwner() leaves what only the target has, and says so each time", async () => {
@@ -187,6 +326,25 @@ describe("replicateOwner()", () => {
     const leftovers = [`flags ${INBOX} 1`, `message ${INBOX} 2`, `message ${INBOX} 6`];
     expect(toldOf(told)).toEqual({ ...NOTHING_DONE, leftovers });
     expect((await recordsAt(target))[0]?.flags).toEqual(["\\Answered"]);
+  });
+
+  test("replicateOwner() keeps a message that the source may have purged or never had, and counts it", async () => {
+    const [one, two, three] = [record(1), record(2, { modseq: 8n }, 22), record(3)];
+    const gone = record(4, { modseq: 9n, expunged: true });
+    await put(target, INBOX, [one, two, three, gone], { numbers: [1, 22, 3, 4] });
+    await put(source, INBOX, [one, three], {
+      change: { lastUid: 4, highestmodseq: 31n, deletedmodseq: 30n },
+    });
+    for (const steps of [[`mailbox ${INBOX}`], []]) {
+      const told = await run();
+      expect(toldOf(told)).toEqual({ steps, leftovers: [`message ${INBOX} 2`], failures: [] });
+      expect(await livingUids(target, INBOX)).toEqual([1, 2, 3]);
+    }
+    const braked = await run({ mode: "mirror" });
+    expect(braked.outcome).toMatchObject({ text: "1 of 3 messages of fred would be deleted" });
+    const mirrored = await run({ mode: "mirror", allowDelete: 40 });
+    expect(mirrored.failures).toEqual([]);
+    expect(await livingUids(target, INBOX)).toEqual([1, 3]);
   });
 
   test("replicateOwner() in mirror mode makes a mailbox anew from what the target has", async () => {
@@ -296,6 +454,32 @@ describe("replicateOwner()", () => {
     expect(told.leftovers).toEqual([`flags ${INBOX} 1`]);
     expect(await livingUids(target, INBOX)).toEqual([1, 2, 3, 4, 5, 6]);
     expect((await recordsAt(target))[0]?.flags).toEqual(["\\Draft"]);
+  });
+
+  test("replicateOwner() deletes no mailbox that gets mail between the plan and its turn", async () => {
+    const name = `${INBOX}.a`;
+    const change = { uniqueid: "made-by-a-client", highestmodseq: 1n };
+    await put(source, INBOX, [record(1)]);
+    await put(source, name, [record(2)]);
+    await put(target, INBOX, [record(1)]);
+    for (const mode of ["merge", "mirror"] as const) {
+      await put(target, name, [], { change });
+      let isFirst = true;
+      const watched = standIn(target, {
+        mailboxes: async (names) => {
+          if (isFirst) await put(target, name, [record(1), record(2)], { change });
+          isFirst = false;
+          return target.mailboxes(names);
+        },
+      });
+      const places = { source, target: watched };
+      const told = await replicate(FRED, places, { mode, allowDelete: 50 });
+      expect([isFirst, told.failures]).toEqual([false, []]);
+      expect(await livingUids(target, name)).toEqual([1, 2]);
+      if (mode === "merge") expect(told.leftovers).toEqual([`mailbox ${name}`]);
+      else expect(told.outcome).toMatchObject({ text: expect.stringContaining("2 of 3 messages") });
+      await applyTo(target, { kind: "unmailbox", name });
+    }
   });
 
   test("replicateOwner() tells of a mailbox it cannot bring, and brings the others", async () => {

@@ -3,7 +3,10 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { utf8 } from "../../src/core/bytes.ts";
 import { refused } from "../../src/model/outcome.ts";
 import type { Place, WritablePlace } from "../../src/places/place.ts";
-import { granted } from "../support/places.ts";
+import { renameMailboxesIn } from "../../src/places/store/rename.ts";
+import { openStorePlace } from "../../src/places/store/store_place.ts";
+import { newStore } from "../support/new_store.ts";
+import { granted, withSessions } from "../support/places.ts";
 import {
   applyTo,
   livingUids,
@@ -175,6 +178,35 @@ describe("reconcileOwner()", () => {
     expect(names).toEqual([INBOX, `${INBOX}.a`, `${INBOX}.same`]);
   });
 
+  for (const moment of ["before", "after"] as const) {
+    test(`reconcileOwner() keeps a folder deleted at A that gets mail at B right ${moment} the last look`, async () => {
+      await alike();
+      const name = `${INBOX}.a`;
+      await deeds(a, { kind: "delete", name });
+      let isFirst = true;
+      const deliver = async (): Promise<void> => {
+        if (isFirst) await deeds(b, { kind: "deliver", name, number: 21 });
+        isFirst = false;
+      };
+      const watched = standIn(b, {
+        mailboxes: async (names) => {
+          if (moment === "before") await deliver();
+          return b.mailboxes(names);
+        },
+      });
+      const late = withSessions(watched, (session) => ({
+        apply: async (command, options) => {
+          if (command.kind === "rename") await deliver();
+          return session.apply(command, options);
+        },
+      }));
+      const told = await reconcile(FRED, { a, b: late });
+      expect([isFirst, told.failures]).toEqual([false, []]);
+      for (const place of [a, b]) expect(await livingUids(place, name)).toEqual([1, 2]);
+      await settle();
+    });
+  }
+
   test("reconcileOwner() brings together subscriptions, scripts, quotas and what was seen", async () => {
     await alike();
     const userid = "fred";
@@ -243,6 +275,26 @@ describe("reconcileOwner()", () => {
     const done = await run();
     expect([...done.steps].sort()).toEqual([...planned.steps].sort());
     expect([...done.decisions].sort()).toEqual([...planned.decisions].sort());
+  });
+
+  test("reconcileOwner() keeps the names that `bobbin store rename` gave at B", async () => {
+    const { root, store } = newStore();
+    await b.close();
+    b = openStorePlace(root);
+    await alike();
+    for (const place of [a, b]) await put(place, `${INBOX}.p`, [], { change: { type: "ei" } });
+    const requests = ["a", "p"].map((name) => {
+      return { from: `${INBOX}.${name}`, to: `${INBOX}.new-${name}`, tree: true };
+    });
+    const rules = { isOwn: () => true, now: NOW, isLocal: true };
+    renameMailboxesIn(store.make(FRED), { requests, ...rules });
+    store.close();
+    await settle();
+    const names = (await namesAt(a)).map((name) => name.split(" ")[0]);
+    expect(names).toEqual([INBOX, `${INBOX}.new-a`, `${INBOX}.new-p`]);
+    expect(await namesAt(b)).toEqual(await namesAt(a));
+    await b.close();
+    verifyStore(root);
   });
 
   test("reconcileOwner() begins a mailbox again that is written to between reading and writing", async () => {

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { chmodSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { AppError } from "../../src/core/errors.ts";
-import { makeLog } from "../../src/core/log.ts";
+import { makeLog, sinkThatMayFail } from "../../src/core/log.ts";
 import { ok } from "../../src/model/outcome.ts";
 import type { PlaceSession } from "../../src/places/place.ts";
 import {
@@ -18,6 +18,7 @@ import {
 import { AccountsFile } from "../../src/server/accounts_file.ts";
 import { NOBODYS_HASH } from "../../src/server/authenticate.ts";
 import { ByteBudget } from "../../src/server/byte_budget.ts";
+import { roomIn, roomOf } from "../../src/server/free_space.ts";
 import { IncomingFiles } from "../../src/server/incoming_files.ts";
 import { MemoryWatch } from "../../src/server/memory_watch.ts";
 import { networkOf, SignInGate } from "../../src/server/sign_in_gate.ts";
@@ -205,6 +206,21 @@ describe("log", () => {
       '<3>Broken why="a b"',
     ]);
   });
+
+  test("a line that cannot be written stops nobody, and is counted in the next that can", () => {
+    const lines: string[] = [];
+    let isFull = true;
+    const sink = sinkThatMayFail((line) => {
+      if (isFull) throw Object.assign(new Error("full"), { code: "ENOSPC" });
+      lines.push(line);
+    });
+    sink("a");
+    sink("b");
+    isFull = false;
+    sink("c");
+    sink("d");
+    expect(lines).toEqual(["c linesLostBefore=2", "d"]);
+  });
 });
 
 describe("systemd", () => {
@@ -325,5 +341,37 @@ describe("MemoryWatch", () => {
     take(1000 * MIB);
     expect(state.collections).toBeGreaterThan(10);
     expect(state.collections).toBeLessThan(70);
+  });
+});
+
+describe("roomIn()", () => {
+  test("asks the disk now and then, counts what it grants, and asks again before it refuses", () => {
+    let [looks, nowMs, free] = [0, 0, 1000];
+    const look = () => {
+      looks++;
+      return { bytes: free, files: 5000 };
+    };
+    const hasRoom = roomIn(look, { reserveBytes: 100, now: () => nowMs });
+    expect([hasRoom(300), hasRoom(300), looks]).toEqual([true, true, 1]);
+    free = 400; // what was granted has been written
+    expect([hasRoom(301), looks]).toEqual([false, 2]);
+    expect([hasRoom(300), looks]).toEqual([true, 2]);
+    free = 1000;
+    expect([hasRoom(1), looks]).toEqual([true, 3]);
+    free = 50; // somebody else has filled the disk
+    nowMs += 49;
+    expect([hasRoom(1), looks]).toEqual([true, 3]);
+    nowMs += 1;
+    expect([hasRoom(1), looks]).toEqual([false, 4]);
+  });
+
+  test("refuses where the file system can make no more files", () => {
+    const hasRoom = roomIn(() => ({ bytes: 1e9, files: 1001 }), { reserveBytes: 0, now: () => 0 });
+    expect([hasRoom(1), hasRoom(1), hasRoom(1)]).toEqual([true, true, false]);
+  });
+
+  test("knows the file system of a folder", () => {
+    const folder = tempDir("room");
+    expect([roomOf(folder, 0)(1), roomOf(folder, 2 ** 53)(1)]).toEqual([true, false]);
   });
 });

@@ -1,12 +1,14 @@
 /** The protocol of a session, but for what commands do to mail. */
-import { afterEach, describe, expect, test } from "bun:test";
+import { afterEach, describe, expect, spyOn, test } from "bun:test";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { networkInterfaces } from "node:os";
+import { AppError } from "../../src/core/errors.ts";
 import { makeClientFinal, makeClientFirst } from "../../src/formats/sasl/scram.ts";
 import { PATIENCE } from "../../src/server/connection.ts";
 import { Csync } from "../support/csync.ts";
 import { type TestServer, type TestServerOptions, testServer } from "../support/serve.ts";
+import { randomOf } from "../support/spool/random.ts";
 import { TEST_TLS } from "../support/tls_identity.ts";
 
 const servers: TestServer[] = [];
@@ -396,21 +398,44 @@ describe("limits", () => {
     for (let tries = 0; server.server.sessionCount() > 0 && tries < 100; tries++)
       await Bun.sleep(5);
     expect(server.server.sessionCount()).toBe(0);
-    expect(server.log.join("\n")).toMatch(/info TLS handshake failed .*timed out/);
+    expect(server.log.join("\n").match(/info TLS handshake failed .*timed out/g)?.length).toBe(2);
+    expect(server.log.join("\n")).not.toContain("error");
   });
 
-  test("an answer that nobody takes", async () => {
-    const patience = { ...PATIENCE, stalledMs: 100 };
-    const server = await serve({ settings: { patience }, limits: { atomBytes: 8 * 1024 * 1024 } });
-    const deaf = await admin(server);
-    const value = `{1000000}\r\n${"\xe9".repeat(1_000_000)}`;
-    const annotation = `APPLY ANNOTATION %(MBOXNAME "" ENTRY /x USERID "" VALUE ${value})`;
-    expect((await deaf.command(annotation)).status).toBe("OK success");
-    deaf.pause();
-    for (let count = 0; count < 40; count++) deaf.send('GET ANNOTATION ""\r\n');
-    for (let tries = 0; server.server.sessionCount() > 0 && tries < 400; tries++)
-      await Bun.sleep(10);
-    expect(server.server.sessionCount()).toBe(0);
+  describe.each([false, true])("an answer that nobody takes, compressed: %p", (isCompressed) => {
+    /** A client that has asked for some 20 MB, which do not get smaller, and reads nothing. */
+    async function deaf(server: TestServer): Promise<void> {
+      const client = await admin(server);
+      const { below } = randomOf(1);
+      const value = Uint8Array.from({ length: 1_000_000 }, () => below(256));
+      client.send('APPLY ANNOTATION %(MBOXNAME "" ENTRY /x USERID "" VALUE {1000000}\r\n');
+      client.send(value);
+      expect((await client.command(")")).status).toBe("OK success");
+      if (isCompressed) await client.compress();
+      client.pause();
+      client.send('GET ANNOTATION ""\r\n'.repeat(20));
+    }
+
+    const limits = { atomBytes: 8 * 1024 * 1024 };
+
+    test("ends the session after a while", async () => {
+      const patience = { ...PATIENCE, stalledMs: 100 };
+      const server = await serve({ settings: { patience }, limits });
+      await deaf(server);
+      for (let tries = 0; server.server.sessionCount() > 0 && tries < 400; tries++)
+        await Bun.sleep(10);
+      expect(server.server.sessionCount()).toBe(0);
+    });
+
+    test("does not keep the server from stopping", async () => {
+      const server = await serve({ limits });
+      await deaf(server);
+      await Bun.sleep(100);
+      expect(server.server.sessionCount()).toBe(1);
+      await server.server.stop(50);
+      expect(server.server.sessionCount()).toBe(0);
+      expect(server.log.join("\n")).toMatch(/warning Cut off a session peer=127.0.0.1/);
+    });
   });
 
   test("a line, the records of a mailbox, its flags, a message: refused, the session goes on", async () => {
@@ -589,6 +614,24 @@ describe("what is damaged", () => {
       /error Mailbox is damaged and not served .*user=fred mailbox=user\/fred why=".*CRC/,
     );
     expect((await client.command("GET USER eve")).status).toBe("OK success");
+  });
+});
+
+describe("a store that cannot be used", () => {
+  test("is answered with NO, and the administrator reads why and what to do", async () => {
+    const server = await serve();
+    const failed = new AppError("io", "Cannot make /s/.staging: EIO", {
+      hint: "Look at the disk.",
+    });
+    const open = spyOn(server.place, "openSession").mockRejectedValueOnce(failed);
+    const client = await stranger(server);
+    const { status } = await client.command(`AUTHENTICATE PLAIN ${PLAIN}`);
+    expect(status).toBe("NO the store cannot be used now, its administrator can read why");
+    expect(server.log.at(-1)).toEndWith(
+      'error Cannot make /s/.staging: EIO peer=127.0.0.1 account=admin hint="Look at the disk."',
+    );
+    open.mockRestore();
+    expect((await client.command(`AUTHENTICATE PLAIN ${PLAIN}`)).status).toStartWith("OK ");
   });
 });
 

@@ -11,12 +11,21 @@
  *     END %(N 2 SHA256 <hex>)
  *
  * After each command stands a CHECK. One with USER (or TOPLEVEL, for shared mailboxes) says that this owner is
- * complete: he is applied only then. END says that nothing is missing.
+ * complete: he is applied only then. Where something of him could not be had, MISSING ((<name> <uniqueid or NIL>)…)
+ * names it: it is not there, and not to be taken for deleted. END says that nothing is missing.
  */
 import type { Owner } from "../../model/names.ts";
-import { FieldError, kvlistOf, latin1Of, lookUp, u32Of } from "../dlist/access.ts";
+import { FieldError, itemsOf, kvlistOf, latin1Of, lookUp, u32Of } from "../dlist/access.ts";
 import { printLine } from "../dlist/print.ts";
-import { type DlistValue, dlistKvlist, dlistLatin1, dlistNumber } from "../dlist/value.ts";
+import {
+  type DlistKvlist,
+  type DlistValue,
+  dlistKvlist,
+  dlistLatin1,
+  dlistList,
+  dlistNumber,
+  NIL,
+} from "../dlist/value.ts";
 
 export const DUMP_VERSION = 1;
 
@@ -35,6 +44,12 @@ export function parseDumpHeader(value: DlistValue): void {
   if (version !== DUMP_VERSION) throw new FieldError("VERSION", String(DUMP_VERSION));
 }
 
+/** What an owner has and a dump of him lacks: a mailbox, or, without a uniqueid, anything. */
+export interface MissingInDump {
+  readonly name: string;
+  readonly uniqueid?: string;
+}
+
 export interface DumpCheck {
   /** Commands so far. */
   readonly count: number;
@@ -42,33 +57,51 @@ export interface DumpCheck {
   readonly sha256: string;
   /** Whose commands are complete. */
   readonly owner?: Owner;
+  /** Of the owner. */
+  readonly missing?: readonly MissingInDump[];
 }
 
 /** A CHECK, or the END, without its line end. */
 export function printDumpCheck(check: DumpCheck, name: "CHECK" | "END" = "CHECK"): Uint8Array {
-  const { count, sha256, owner } = check;
+  const { count, sha256, owner, missing = [] } = check;
   const value = dlistKvlist([
     ["N", dlistNumber(count)],
     ["SHA256", dlistLatin1(sha256)],
     ["USER", owner?.kind === "user" ? dlistLatin1(owner.userid) : undefined],
     ["TOPLEVEL", owner?.kind === "shared" ? dlistLatin1(owner.toplevel) : undefined],
+    ["MISSING", missing.length === 0 ? undefined : dlistList(missing.map(printMissing))],
   ]);
   return printLine(name, value, { from: "client" });
+}
+
+function printMissing({ name, uniqueid }: MissingInDump): DlistValue {
+  return dlistList([dlistLatin1(name), uniqueid === undefined ? NIL : dlistLatin1(uniqueid)]);
+}
+
+function parseMissing(value: DlistValue): MissingInDump {
+  const [name, uniqueid] = itemsOf(value, "MISSING");
+  const found = { name: latin1Of(name, "MISSING") };
+  return uniqueid?.kind === "nil" ? found : { ...found, uniqueid: latin1Of(uniqueid, "MISSING") };
 }
 
 /** The inverse of `printDumpCheck`. Throws FieldError. */
 export function parseDumpCheck(value: DlistValue): DumpCheck {
   const kvlist = kvlistOf(value, "CHECK");
-  const [user, toplevel] = [lookUp(kvlist, "USER"), lookUp(kvlist, "TOPLEVEL")];
-  const check = {
+  const missing = lookUp(kvlist, "MISSING");
+  const owner = ownerOf(kvlist);
+  return {
     count: u32Of(lookUp(kvlist, "N"), "N"),
     sha256: latin1Of(lookUp(kvlist, "SHA256"), "SHA256"),
+    ...(owner !== undefined && { owner }),
+    ...(missing !== undefined && { missing: itemsOf(missing, "MISSING").map(parseMissing) }),
   };
-  if (user !== undefined) {
-    return { ...check, owner: { kind: "user", userid: latin1Of(user, "USER") } };
-  }
-  if (toplevel === undefined) return check;
-  return { ...check, owner: { kind: "shared", toplevel: latin1Of(toplevel, "TOPLEVEL") } };
+}
+
+function ownerOf(kvlist: DlistKvlist): Owner | undefined {
+  const [user, toplevel] = [lookUp(kvlist, "USER"), lookUp(kvlist, "TOPLEVEL")];
+  if (user !== undefined) return { kind: "user", userid: latin1Of(user, "USER") };
+  if (toplevel === undefined) return undefined;
+  return { kind: "shared", toplevel: latin1Of(toplevel, "TOPLEVEL") };
 }
 
 /** What a dump's reader expects of its lines. */

@@ -18,6 +18,7 @@ import type { MailRecord } from "../../model/record.ts";
 import type { MailboxReading, MessageAddress, MessageContent, Place } from "../place.ts";
 import { type Current, currentOf } from "./current.ts";
 import { type ListedMailbox, type MailboxDirectory, pathsOf } from "./directory.ts";
+import type { MailboxPaths } from "./mailbox_files.ts";
 import { findRecord, recordsOfSnapshot } from "./mailbox_records.ts";
 import { intermediateState, stateOf } from "./mailbox_state.ts";
 import { type HeldFiles, openMessage } from "./message_content.ts";
@@ -29,6 +30,7 @@ import type { CyrusSource } from "./source.ts";
 export function cyrusPlace(source: CyrusSource): Place {
   const held: HeldFiles = new Set();
   const record = recordFinder(source);
+  const where = folderFinder();
   return {
     locator: source.locator,
     holds: source.holds,
@@ -40,7 +42,7 @@ export function cyrusPlace(source: CyrusSource): Place {
       readStates(source, (directory) => uniqueids.map(directory.withUniqueid)),
     sharedMailboxes: async (toplevel) => ok(await readOwned(source, { kind: "shared", toplevel })),
     readMailbox: (name) => readOne(source, name),
-    message: (address) => readMessage(source, address, { held, record }),
+    message: (address) => readMessage(source, address, { held, record, where }),
     annotations: (name) => source.annotations(name),
     quota: (root) => source.quota(root),
     sieveScript: (userid, filename) => source.sieveScript(userid, filename),
@@ -223,25 +225,47 @@ function recordFinder(source: CyrusSource): RecordFinder {
   };
 }
 
+/** Where the messages of a mailbox lie, and its name for people; undefined where it has no folder. */
+type FolderFinder = (
+  mailbox: ListedMailbox,
+) => { readonly paths: MailboxPaths; readonly name: string } | undefined;
+
+/** Keeps the mailbox that was asked for last, as `recordFinder` does. */
+function folderFinder(): FolderFinder {
+  let last:
+    | { readonly mailbox: ListedMailbox; readonly found: ReturnType<FolderFinder> }
+    | undefined;
+  return (mailbox) => {
+    if (last?.mailbox === mailbox) return last.found;
+    const paths = pathsOf(mailbox);
+    const found = paths && { paths, name: externalName(mailbox.name) };
+    last = { mailbox, found };
+    return found;
+  };
+}
+
+interface MessageReading {
+  readonly held: HeldFiles;
+  readonly record: RecordFinder;
+  readonly where: FolderFinder;
+}
+
 async function readMessage(
   source: CyrusSource,
   address: MessageAddress,
-  { held, record }: { readonly held: HeldFiles; readonly record: RecordFinder },
+  { held, record, where }: MessageReading,
 ): Promise<Outcome<MessageContent>> {
   const { uid, guid } = address;
   const directory = await source.directory.get();
   const named = directory.named(address.mailbox);
   const isSame = named?.facts.uniqueid === address.uniqueid;
   const mailbox = isSame ? named : (directory.withUniqueid(address.uniqueid) ?? named);
-  const paths = mailbox && pathsOf(mailbox);
-  if (mailbox === undefined || paths === undefined) {
+  const folder = mailbox && where(mailbox);
+  if (mailbox === undefined || folder === undefined) {
     return refused("nonexistent", `There is no ${externalName(address.mailbox)}`);
   }
-  const wanted = {
-    label: `${externalName(mailbox.name)} uid ${uid}`,
-    paths: messagePaths(paths, uid),
-    guid,
-  };
+  const { paths, name } = folder;
+  const wanted = { label: `${name} uid ${uid}`, paths: messagePaths(paths, uid), guid };
   if (classifyUuid(guid) === undefined) return openMessage(wanted, held);
   const found = await record(mailbox, uid);
   if (found.kind === "refused") return found;

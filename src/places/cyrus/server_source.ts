@@ -40,6 +40,7 @@ const HOLDS: Holds = {
   savedates: true,
   threadIds: true,
   conversationModseqs: true,
+  gapsInTree: true,
   keywords: 128,
   annotations: true,
   mailboxAnnotations: true,

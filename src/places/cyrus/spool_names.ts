@@ -47,6 +47,12 @@ export function nameOfRelative(relative: string): string | undefined {
   return name === undefined ? undefined : `${domain}!${name}`;
 }
 
+/** The uniqueid by the path of a folder, which no damage can reach; undefined in the layout by name. */
+export function uniqueidByPath(folder: string): string | undefined {
+  const parts = partsOf(folder);
+  return isByUniqueid(parts) ? parts.at(-1) : undefined;
+}
+
 /** The folders of a path. Names are latin1, one character a byte; paths are text. */
 function partsOf(path: string): string[] {
   return latin1(utf8(path))

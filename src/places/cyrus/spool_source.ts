@@ -15,7 +15,7 @@ import type { MailboxPaths, PartitionRoots } from "./mailbox_files.ts";
 import { readMailboxHeader } from "./mailbox_reading.ts";
 import type { CyrusSource } from "./source.ts";
 import { mailboxName, readSpool } from "./spool.ts";
-import { nameOfRelative } from "./spool_names.ts";
+import { nameOfRelative, uniqueidByPath } from "./spool_names.ts";
 
 const HOLDS: Holds = {
   userList: true,
@@ -31,6 +31,7 @@ const HOLDS: Holds = {
   savedates: true,
   threadIds: true,
   conversationModseqs: true,
+  gapsInTree: true,
   keywords: 128,
   annotations: true,
   mailboxAnnotations: false,
@@ -79,11 +80,12 @@ function listSpool(roots: PartitionRoots): ListedMailbox[] {
     const header = headerOf(paths);
     const name = mailboxName(paths, header?.name ?? undefined);
     const other = byName.get(name)?.folder;
-    const uniqueid = header?.uniqueid ?? undefined;
+    const uniqueid = header?.uniqueid ?? uniqueidByPath(paths.data);
     byName.set(name, {
       name,
       folder: { roots, relative: paths.relative },
-      facts: uniqueid === undefined ? {} : { uniqueid },
+      // Of two mailboxes neither uniqueid is that of the name.
+      facts: uniqueid === undefined || other !== undefined ? {} : { uniqueid },
       ...(other !== undefined && {
         flaw: `both ${join(roots.data, other.relative)} and ${paths.data} are called ${externalName(name)}`,
       }),

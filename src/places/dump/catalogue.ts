@@ -3,6 +3,7 @@
  * and are found by where they stand.
  */
 
+import type { MissingInDump } from "../../formats/sync/dump_line.ts";
 import { annotationKey } from "../../model/annotation.ts";
 import { type ApplyCommand, ownerOfCommand } from "../../model/apply.ts";
 import type { Guid } from "../../model/guid.ts";
@@ -41,6 +42,8 @@ export interface DumpedOwner {
   readonly scripts: ReadonlyMap<string, DumpedScript>;
   /** `x.bc` */
   readonly active: string | undefined;
+  /** What of him could not be had when the dump was made. */
+  readonly missing: readonly MissingInDump[];
 }
 
 const NO_ONE: Omit<DumpedOwner, "owner"> = {
@@ -50,6 +53,7 @@ const NO_ONE: Omit<DumpedOwner, "owner"> = {
   quotas: new Map(),
   scripts: new Map(),
   active: undefined,
+  missing: [],
 };
 
 /** One text for each owner. */
@@ -92,9 +96,14 @@ export class Catalogue {
     if (!this.#messages.has(guid)) this.#messages.set(guid, range);
   }
 
-  /** All commands of `owner` have come. */
-  complete(owner: Owner): void {
-    this.#before.delete(keyOf(owner));
+  /** All commands of `owner` have come, but for what is `missing`. */
+  complete(owner: Owner, missing: readonly MissingInDump[]): void {
+    const key = keyOf(owner);
+    const found = this.find(owner);
+    if (found !== undefined || missing.length > 0) {
+      this.#owners.set(key, { ...(found ?? { owner, ...NO_ONE }), missing });
+    }
+    this.#before.delete(key);
   }
 
   /** Takes back what has come of owners who are not complete; gives them. */

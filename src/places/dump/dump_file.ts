@@ -21,7 +21,11 @@ import { dirname, join } from "node:path";
 import { syncFolder } from "../../core/atomic_file.ts";
 import { concat, utf8 } from "../../core/bytes.ts";
 import { AppError, errnoOf } from "../../core/errors.ts";
-import { printDumpCheck, printDumpHeader } from "../../formats/sync/dump_line.ts";
+import {
+  type MissingInDump,
+  printDumpCheck,
+  printDumpHeader,
+} from "../../formats/sync/dump_line.ts";
 import type { Owner } from "../../model/names.ts";
 import type { Range } from "./scan.ts";
 
@@ -126,10 +130,10 @@ export class DumpFile {
     });
   }
 
-  /** Says that all commands of `owner` have been written. */
-  complete(owner: Owner): Promise<void> {
+  /** Says that all commands of `owner` have been written, and what of him is `missing`. */
+  complete(owner: Owner, missing: readonly MissingInDump[]): Promise<void> {
     return this.#exclusively(async () => {
-      this.#write(concat([printDumpCheck({ ...this.#sum(), owner }), CRLF]));
+      this.#write(concat([printDumpCheck({ ...this.#sum(), owner, missing }), CRLF]));
     });
   }
 

@@ -2,14 +2,16 @@
  * A dump as a place: a file, or stdin and stdout. It is read once from end to end, and what its sums do not vouch for is
  * not there: owners who were not complete when it was cut or altered. Then each answer comes from where it stands.
  *
- * As a place that is written it is a log of what was sent; `restart` says that those of whom something was sent are complete. It checks identities, and that every message was sent; sums of
- * mailboxes and states are for whoever applies the dump.
+ * As a place that is written it is a log of what was sent; `finished` says that an owner is complete, and what of him
+ * could not be had: whoever reads the dump is told of that as of what cannot be read. An owner of whom that was never
+ * said is not there. It checks identities, and that every message was sent; sums of mailboxes and states are for
+ * whoever applies the dump.
  */
 import { closeSync, constants, fstatSync, openSync, readSync, writeSync } from "node:fs";
 import { AppError, errnoOf } from "../../core/errors.ts";
 import { readAt } from "../../core/files.ts";
 import { DEFAULT_LIMITS, type Limits } from "../../core/limits.ts";
-import { parseApply } from "../../formats/sync/apply_command.ts";
+import type { MissingInDump } from "../../formats/sync/dump_line.ts";
 import type { Annotation } from "../../model/annotation.ts";
 import type { ApplyCommand } from "../../model/apply.ts";
 import {
@@ -17,10 +19,11 @@ import {
   type OwnedMailboxes,
   QUOTA_RESOURCES,
   type SieveFile,
+  type UnreadableMailbox,
   type UserMeta,
   type UserState,
 } from "../../model/mailbox.ts";
-import type { Owner } from "../../model/names.ts";
+import { externalName, type Owner } from "../../model/names.ts";
 import { type Outcome, ok, type Refusal, refused } from "../../model/outcome.ts";
 import { sha1Of } from "../message_hash.ts";
 import type {
@@ -46,6 +49,7 @@ const HOLDS: Holds = {
     savedates: true,
     threadIds: true,
     conversationModseqs: true,
+    gapsInTree: true,
     keywords: 128,
     annotations: true,
   },
@@ -155,13 +159,13 @@ function readDump(fd: number, { catalogue, locator, limits }: Reading): Damage |
     switch (line.kind) {
       case "command": {
         for (const file of line.files) catalogue.addMessage(file.guid, file);
-        const command = parseApply(line.name, line.value, { records: [] });
-        const isPlain = command !== undefined && !("guids" in command) && isChange(command);
+        const { command } = line;
+        const isPlain = !("guids" in command) && isChange(command);
         if (isPlain) catalogue.apply(ownBytes(command), line);
         break;
       }
       case "complete":
-        catalogue.complete(line.owner);
+        catalogue.complete(line.owner, line.missing);
         break;
       case "damage": {
         if (line.offset === 0) {
@@ -228,8 +232,8 @@ class DumpPlace implements WritablePlace {
   async user(userid: string): Promise<Outcome<UserState>> {
     const found = this.#find({ kind: "user", userid });
     if (found.kind === "refused") return found;
-    const states = statesOf(found.value);
-    return ok({ ...metaOf(found.value), mailboxes: states, quotas: quotasOf(found.value) });
+    const owned = this.#owned(found.value);
+    return ok({ ...metaOf(found.value), ...owned, quotas: quotasOf(found.value) });
   }
 
   async meta(userid: string): Promise<Outcome<UserMeta>> {
@@ -244,6 +248,18 @@ class DumpPlace implements WritablePlace {
     if (damage === undefined) return ok(found);
     const isCut = damage.owners.some((one) => JSON.stringify(one) === JSON.stringify(owner));
     return found === undefined || isCut ? this.#damaged() : ok(found);
+  }
+
+  #owned(owner: DumpedOwner | undefined): OwnedMailboxes {
+    if (owner === undefined) return { mailboxes: [] };
+    const mailboxes = [...owner.mailboxes.values()].map(({ state }) => state);
+    const unreadable = owner.missing.map((one) => ({ ...one, refusal: this.#missing(one) }));
+    return unreadable.length === 0 ? { mailboxes } : { mailboxes, unreadable };
+  }
+
+  #missing({ name }: MissingInDump): Refusal {
+    const text = `${externalName(name)} could not be had when ${this.locator} was made`;
+    return refused("damaged", text);
   }
 
   #damaged(): Refusal {
@@ -262,7 +278,7 @@ class DumpPlace implements WritablePlace {
 
   async sharedMailboxes(toplevel: string): Promise<Outcome<OwnedMailboxes>> {
     const found = this.#find({ kind: "shared", toplevel });
-    return found.kind === "refused" ? found : ok({ mailboxes: statesOf(found.value) });
+    return found.kind === "refused" ? found : ok(this.#owned(found.value));
   }
 
   async readMailbox(name: string): Promise<Outcome<MailboxReading>> {
@@ -314,6 +330,15 @@ class DumpPlace implements WritablePlace {
     throw new AppError("refused", `${this.locator} was opened to be read`);
   }
 
+  async finished(owner: Owner, unread: readonly UnreadableMailbox[]): Promise<void> {
+    const { output, catalogue } = this.#options;
+    if (output === undefined) return;
+    const missing = listOfMissing(unread);
+    if (catalogue.find(owner) === undefined && missing.length === 0) return;
+    await output.complete(owner, missing);
+    catalogue.complete(owner, missing);
+  }
+
   async close(): Promise<void> {
     const { output, fd } = this.#options;
     if (output === undefined) return closeSync(fd);
@@ -325,9 +350,16 @@ class DumpPlace implements WritablePlace {
   }
 }
 
-function statesOf(owner: DumpedOwner | undefined): MailboxState[] {
-  return owner === undefined ? [] : [...owner.mailboxes.values()].map(({ state }) => state);
+/** A CHECK has only so much room: the last of a long list has no uniqueid, and stands for anything. */
+function listOfMissing(unread: readonly UnreadableMailbox[]): MissingInDump[] {
+  const missing = unread
+    .slice(0, MOST_MISSING)
+    .map(({ name, uniqueid }) => (uniqueid === undefined ? { name } : { name, uniqueid }));
+  const [last] = unread.slice(MOST_MISSING);
+  return last === undefined ? missing : [...missing, { name: last.name }];
 }
+
+const MOST_MISSING = 100;
 
 function quotasOf(owner: DumpedOwner | undefined) {
   return owner === undefined ? [] : [...owner.quotas.values()];

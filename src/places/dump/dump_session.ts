@@ -3,14 +3,13 @@ import { concat, utf8 } from "../../core/bytes.ts";
 import { printFileHead, printLine } from "../../formats/dlist/print.ts";
 import { printSieve, putMailbox } from "../../formats/sync/apply_bytes.ts";
 import { printApply } from "../../formats/sync/apply_command.ts";
-import { type ApplyCommand, type ApplyMailbox, ownerOfCommand } from "../../model/apply.ts";
+import type { ApplyCommand, ApplyMailbox } from "../../model/apply.ts";
 import type { Guid } from "../../model/guid.ts";
 import { isIntermediate, recordsOf } from "../../model/mailbox.ts";
-import type { Owner } from "../../model/names.ts";
 import { DONE, type Outcome, ok, type Refusal, refused } from "../../model/outcome.ts";
 import type { IncomingMessage, MessageWriter, PlaceSession, ReserveRequest } from "../place.ts";
 import { ReceivedMessage } from "../received_message.ts";
-import { type Catalogue, keyOf } from "./catalogue.ts";
+import type { Catalogue } from "./catalogue.ts";
 import type { DumpFile } from "./dump_file.ts";
 import type { Range } from "./scan.ts";
 
@@ -24,8 +23,6 @@ export interface DumpSessionOptions {
 
 export class DumpSession implements PlaceSession {
   readonly #options: DumpSessionOptions;
-  /** Whose commands have been written and not yet declared complete. */
-  readonly #owners = new Map<string, Owner>();
   #trouble: Refusal | undefined;
 
   constructor(options: DumpSessionOptions) {
@@ -88,8 +85,6 @@ export class DumpSession implements PlaceSession {
       const missing = await this.#missingIn(command);
       if (missing !== undefined) return missing;
     }
-    const owner = ownerOfCommand(command);
-    if (owner !== undefined) this.#owners.set(keyOf(owner), owner);
     const line = await this.#write(command);
     catalogue.apply(withoutRecords(command), line);
     return DONE;
@@ -117,22 +112,13 @@ export class DumpSession implements PlaceSession {
     });
   }
 
-  /**
-   * Whoever was written since the last time is complete now; messages stay, for they are in the dump. Whoever was
-   * under way when a session is closed without this is not: something went wrong.
-   */
-  async restart(): Promise<void> {
-    const { catalogue, output } = this.#options;
+  /** Messages stay, for they are in the dump. */
+  restart(): Promise<void> {
     this.#trouble = undefined;
-    for (const owner of this.#owners.values()) {
-      await output.complete(owner);
-      catalogue.complete(owner);
-    }
-    this.#owners.clear();
+    return Promise.resolve();
   }
 
   close(): Promise<void> {
-    this.#owners.clear();
     return Promise.resolve();
   }
 }

@@ -1,8 +1,9 @@
 /** The records of a mailbox, read from the lines of a dump that made them. */
-import { AppError } from "../../core/errors.ts";
+import { AppError, FormatError } from "../../core/errors.ts";
 import { readAt } from "../../core/files.ts";
 import { DEFAULT_LIMITS, type Limits } from "../../core/limits.ts";
 import { DlistReader } from "../../formats/dlist/reader.ts";
+import type { DlistValue } from "../../formats/dlist/value.ts";
 import { expectDumpLine } from "../../formats/sync/dump_line.ts";
 import { parseRecord } from "../../formats/sync/record_line.ts";
 import type { RecordSource } from "../../model/mailbox.ts";
@@ -58,16 +59,26 @@ function* recordsIn(
   limits: Limits = DEFAULT_LIMITS,
 ): Generator<MailRecord> {
   const reader = new DlistReader({ limits, expect: expectDumpLine, streamItemsOf: STREAMED });
+  const changed = (): AppError =>
+    new AppError("io", `The dump has changed at byte ${start} while it was read`);
   let isWhole = false;
   for (let at = start; at < end; ) {
     const chunk = new Uint8Array(Math.min(CHUNK_BYTES, end - at));
     const got = readAt(fd, chunk, at);
     if (got === 0) break;
     for (const event of reader.feed(chunk.subarray(0, got))) {
-      if (event.kind === "item") yield parseRecord(event.value);
+      if (event.kind === "item") yield readRecord(event.value, changed);
       isWhole = event.kind === "dlist";
     }
     at += got;
   }
-  if (!isWhole) throw new AppError("io", `The dump has changed at byte ${start} while it was read`);
+  if (!isWhole) throw changed();
+}
+
+function readRecord(value: DlistValue, changed: () => AppError): MailRecord {
+  try {
+    return parseRecord(value);
+  } catch (error) {
+    throw error instanceof FormatError ? changed() : error;
+  }
 }

@@ -6,12 +6,15 @@ import { readAt } from "../../core/files.ts";
 import type { Limits } from "../../core/limits.ts";
 import { DlistReader, type LineEvent, type ReaderEvent } from "../../formats/dlist/reader.ts";
 import type { DlistValue } from "../../formats/dlist/value.ts";
+import { type ApplyRequest, parseApply } from "../../formats/sync/apply_command.ts";
 import {
   expectDumpLine,
+  type MissingInDump,
   parseDumpCheck,
   parseDumpHeader,
   printDumpCheck,
 } from "../../formats/sync/dump_line.ts";
+import { parseRecord } from "../../formats/sync/record_line.ts";
 import type { Guid } from "../../model/guid.ts";
 import type { Owner } from "../../model/names.ts";
 
@@ -27,23 +30,28 @@ export interface DumpedFile extends Range {
 }
 
 export type ScannedLine =
-  /** A command whose CHECK has come and is right. Its records and messages stay in the file. */
+  /** A command that can be read and whose CHECK has come and is right. Its records and messages stay in the file. */
   | ({
       readonly kind: "command";
-      readonly name: string;
-      readonly value: DlistValue;
+      /** Without its records, each of which can be read. */
+      readonly command: ApplyRequest;
       readonly files: readonly DumpedFile[];
     } & Range)
-  /** All commands of this owner have come. */
-  | { readonly kind: "complete"; readonly owner: Owner; readonly end: number }
+  /** All commands of this owner have come, but for what is missing. */
+  | {
+      readonly kind: "complete";
+      readonly owner: Owner;
+      readonly missing: readonly MissingInDump[];
+      readonly end: number;
+    }
   /** Nothing is missing. Always the last but for damage behind it. */
   | { readonly kind: "end"; readonly commands: number }
   /** From here on nothing is believed. Always the last. */
   | { readonly kind: "damage"; readonly offset: number; readonly why: string };
 
 const CHUNK_BYTES = 256 * 1024;
-/** No CHECK is longer. */
-const CHECK_BYTES = 4096;
+/** No CHECK is longer: MOST_MISSING names, each with its uniqueid. */
+const CHECK_BYTES = 128 * 1024;
 const CRLF = utf8("\r\n");
 const EMPTY = new Uint8Array();
 const STREAMED: ReadonlySet<string> = new Set(["RECORD"]);
@@ -77,6 +85,8 @@ class Scan {
   #before: Hash = createHash("sha256");
   #raw: Uint8Array[] = [];
   #files: DumpedFile[] = [];
+  /** What is wrong with a record of the line that is being read. */
+  #flaw: FormatError | undefined;
   #hasHeader = false;
   #commands = 0;
   /** A command that waits for its CHECK. */
@@ -111,6 +121,7 @@ class Scan {
       const start = this.offset;
       this.#files.push({ guid: event.guid, start, end: start + event.size });
     }
+    if (event.kind === "item") this.#flaw ??= flawOf(event.value);
     if (event.kind !== "dlist" && event.kind !== "text" && event.kind !== "malformed") {
       return undefined;
     }
@@ -118,6 +129,7 @@ class Scan {
     this.lineStart = this.offset;
     this.#raw = [];
     this.#files = [];
+    this.#flaw = undefined;
     this.#before = this.#hash.copy();
     return found;
   }
@@ -146,8 +158,11 @@ class Scan {
     const [start, end, files] = [this.lineStart, this.offset, this.#files];
     if (words[0] === "APPLY") {
       if (this.#pending !== undefined) return this.#damage("a command without its CHECK");
+      const command = parseApply(name, value, { records: [] });
+      if (command === undefined) return this.#damage(`APPLY ${name} is not known`);
+      if (this.#flaw !== undefined) throw this.#flaw;
       this.#commands += 1;
-      this.#pending = { kind: "command", name, value, files, start, end };
+      this.#pending = { kind: "command", command, files, start, end };
       return undefined;
     }
     if (words[0] !== "CHECK" && words[0] !== "END") return this.#damage("a second DUMP");
@@ -156,10 +171,11 @@ class Scan {
 
   /** A sum must be what this reader would print itself, byte for byte. */
   #check(name: "CHECK" | "END", value: DlistValue): ScannedLine | undefined {
-    const { owner } = parseDumpCheck(value);
+    const { owner, missing = [] } = parseDumpCheck(value);
     const sha256 = this.#before.digest("hex");
     const count = this.#commands;
-    const ours = printDumpCheck({ count, sha256, ...(owner === undefined ? {} : { owner }) }, name);
+    const whose = owner === undefined ? {} : { owner, missing };
+    const ours = printDumpCheck({ count, sha256, ...whose }, name);
     if (!equalBytes(concat(this.#raw), concat([ours, CRLF]))) {
       return this.#damage("the sum does not fit the bytes before it");
     }
@@ -172,11 +188,21 @@ class Scan {
     }
     if (owner === undefined) return pending;
     if (pending !== undefined) return this.#damage("a command without its CHECK");
-    return { kind: "complete", owner, end: this.offset };
+    return { kind: "complete", owner, missing, end: this.offset };
   }
 
   #damage(why: string): ScannedLine {
     return { kind: "damage", offset: this.#pending?.start ?? this.lineStart, why };
+  }
+}
+
+function flawOf(record: DlistValue): FormatError | undefined {
+  try {
+    parseRecord(record);
+    return undefined;
+  } catch (error) {
+    if (error instanceof FormatError) return error;
+    throw error;
   }
 }
 

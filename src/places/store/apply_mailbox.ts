@@ -26,7 +26,7 @@ import {
 import type { KnownMessage } from "./message_file.ts";
 import { openForChange, storedForm, useKeptCrc } from "./open_image.ts";
 import type { OwnerFolder, Transaction } from "./owner_folder.ts";
-import { admit, placeMessage } from "./pool.ts";
+import { type Arrival, admit, placeMessage } from "./pool.ts";
 import { keptAnnotations, newRecord, optionBits, updatedRecord } from "./record_update.ts";
 import { refusal } from "./refusal.ts";
 import type { Staging } from "./staging.ts";
@@ -304,10 +304,8 @@ function stagedFor(
 }
 
 /** A message that has to come into the pool and the mailbox folder. */
-interface Message {
+interface Message extends Arrival {
   readonly uid: number;
-  readonly guid: string;
-  readonly staged: string;
 }
 
 /** Step 9 in memory; the messages that must be there before the commit. */
@@ -329,17 +327,23 @@ function writeRecords(
       continue;
     }
     const { staged } = step;
-    if (staged !== undefined) requireFile(staged);
+    const links = staged === undefined ? 0 : linksOf(staged);
     image.put(newRecord(record, staged?.facts, slotOf), annotations);
     if (staged === undefined) continue;
-    messages.push({ uid: record.uid, guid: record.guid, staged: staged.path });
+    const { uid, guid } = record;
+    // More than one: some pool has it, whether it was applied there before or reserved from there.
+    messages.push({ uid, guid, staged: staged.path, isShared: links > 1 });
   }
   return messages;
 }
 
-/** What was staged is read by nobody until a reader of the mailbox asks for it: it must be there still, and whole. */
-function requireFile({ path, facts }: KnownMessage): void {
-  if (statOf(path)?.size === facts.size) return;
+/**
+ * The links of a staged file. It is read by nobody until a reader of the mailbox asks for it: it must be there still,
+ * and whole.
+ */
+function linksOf({ path, facts }: KnownMessage): number {
+  const stat = statOf(path);
+  if (stat?.size === facts.size) return stat.nlink;
   const { guid } = facts;
   throw new AppError("io", `Cannot append message ${guid}: its staged file is gone or changed`, {
     context: { guid, path },

@@ -4,7 +4,7 @@
  * SQLite's integers are signed. Everything of a message lives in the mailbox folder.
  */
 
-import { REDO_SCHEMA } from "./journal.ts";
+import { REDO_SCHEMA, REDO_UNFIT } from "./journal.ts";
 import { StoreDatabase, type StoreDatabaseOptions } from "./store_database.ts";
 
 /**
@@ -72,6 +72,7 @@ const SCHEMA = [
   `
   ALTER TABLE mailbox ADD COLUMN annot_crc INTEGER;
   ALTER TABLE mailbox ADD COLUMN annot_crc_of INTEGER`,
+  REDO_UNFIT,
 ];
 
 /** Opens the catalogue at `path`. */

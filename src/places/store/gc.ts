@@ -10,10 +10,20 @@ import { hasBit, INTERNAL_FLAG } from "../../formats/cyrus/index_flags.ts";
 import { isGuid } from "../../model/guid.ts";
 import { namesIn, removeFile, statOf } from "./disk.ts";
 import { ARRIVING_FOLDER, messageFile, POOL_FOLDER, STAGING_FOLDER } from "./layout.ts";
-import { allMailboxes, type MailboxRow, removeTombstone, tombstones } from "./mailbox_rows.ts";
+import { holdsOnlyMessages, uidOfFile } from "./leftovers.ts";
+import type { MailboxImage } from "./mailbox_image.ts";
+import {
+  allMailboxes,
+  type MailboxRow,
+  removeTombstone,
+  type Tombstone,
+  tombstones,
+} from "./mailbox_rows.ts";
 import { addGuids, buriedIndexes, forgetMailbox } from "./needed.ts";
 import { openImage } from "./open_image.ts";
 import type { OwnerFolder, Transaction } from "./owner_folder.ts";
+import { removeUnlessHeld } from "./staging_lock.ts";
+import { type StrayGrave, strayGraves } from "./trash.ts";
 
 /** A pool file younger than this stays: a transaction may be about to name it. */
 const YOUNG_SECONDS = 24 * 60 * 60;
@@ -42,7 +52,7 @@ export interface GcResult {
 export function collectOwner(folder: OwnerFolder, options: GcOptions): GcResult {
   const unlinked = folder.write((transaction) => unlinkExpunged(folder, transaction, options));
   const trash = emptyTrash(folder, options);
-  const cleaned = folder.write(() => cleanFiles(folder, options));
+  const cleaned = folder.write(({ unfit }) => cleanFiles(folder, { ...options, unfit }));
   folder.write(({ database }) => database.run("PRAGMA incremental_vacuum"));
   return { unlinked, trash, ...cleaned };
 }
@@ -52,7 +62,8 @@ function unlinkExpunged(folder: OwnerFolder, transaction: Transaction, options: 
   const before = options.now - options.retentionSeconds;
   let count = 0;
   for (const row of foldersOf(folder)) {
-    const image = openImage(folder, row);
+    const image = soundImage(folder, row);
+    if (image === undefined || transaction.unfit.has(row.uniqueid)) continue;
     const { firstExpunged } = image.index.header;
     if (firstExpunged === 0 || firstExpunged > before) continue;
     let first = 0;
@@ -75,16 +86,33 @@ function unlinkExpunged(folder: OwnerFolder, transaction: Transaction, options: 
   return count;
 }
 
+/** Undefined for a mailbox that cannot be read: it keeps the pool, and is told of there. */
+function soundImage(folder: OwnerFolder, row: MailboxRow): MailboxImage | undefined {
+  try {
+    return openImage(folder, row);
+  } catch (error) {
+    if (error instanceof AppError && error.code === "bad_data") return undefined;
+    throw error;
+  }
+}
+
 function foldersOf(folder: OwnerFolder): MailboxRow[] {
   return folder.read(allMailboxes).filter((row) => !row.intermediate);
 }
 
-/** Removes deleted mailboxes past their time: the tombstone at the commit, the folder after it. */
+/** Removes deleted mailboxes past their time: the tombstone, where there is one, at the commit, the folder after it. */
 function emptyTrash(folder: OwnerFolder, options: GcOptions): number {
-  return folder.write(({ database, step }) => {
+  return folder.write(({ database, step, unfit }) => {
     let count = 0;
+    const stays = ({ uniqueid, deleted = Infinity }: Tombstone | StrayGrave): boolean =>
+      deleted > options.now - options.retentionSeconds || unfit.has(uniqueid); // on its way in or out, and that is for fsck to tell
+    for (const grave of strayGraves(folder)) {
+      if (stays(grave)) continue;
+      step(grave.uniqueid, { kind: "erase", path: grave.trash });
+      count++;
+    }
     for (const grave of tombstones(database)) {
-      if (grave.deleted > options.now - options.retentionSeconds) continue;
+      if (stays(grave)) continue;
       if (grave.trash !== "") step(grave.uniqueid, { kind: "erase", path: dirname(grave.trash) });
       removeTombstone(database, grave.number);
       forgetMailbox(database, grave.uniqueid);
@@ -94,13 +122,16 @@ function emptyTrash(folder: OwnerFolder, options: GcOptions): number {
   });
 }
 
+/** A folder of `unfit` may be what a step that waits is to move: it is no leftover. */
+type CleanOptions = GcOptions & Pick<Transaction, "unfit">;
+
 type CleanResult = Omit<GcResult, "unlinked" | "trash">;
 
 /** Removes files that no committed record needs. One index that cannot be read keeps the whole pool. */
-function cleanFiles(folder: OwnerFolder, options: GcOptions): CleanResult {
+function cleanFiles(folder: OwnerFolder, options: CleanOptions): CleanResult {
   const skipped: string[] = [];
   const guids = new Set<string>();
-  let leftovers = removeOrphanFolders(folder, options) + removeArriving(folder);
+  let leftovers = removeOrphanFolders(folder, options) + removeArriving(folder, options);
   for (const row of foldersOf(folder)) {
     try {
       const { index } = openImage(folder, row);
@@ -128,13 +159,14 @@ function isOld(path: string, options: GcOptions): boolean {
 }
 
 /** Folders of mailboxes whose creation did not commit: they hold messages and nothing else. */
-function removeOrphanFolders(folder: OwnerFolder, options: GcOptions): number {
-  const known = new Set(folder.read(allMailboxes).map((row) => row.uniqueid));
+function removeOrphanFolders(folder: OwnerFolder, options: CleanOptions): number {
+  const rows = folder.read(allMailboxes).map((row) => row.uniqueid);
+  const known = new Set([...rows, ...options.unfit.keys()]);
   let count = 0;
   for (const name of namesIn(folder.folder)) {
     const path = join(folder.folder, name);
     if (name.startsWith(".") || known.has(name) || !isOld(path, options)) continue;
-    if (namesIn(path).some((file) => !/^[1-9]\d*\.$/.test(file))) continue; // a lost mailbox: fsck's
+    if (!holdsOnlyMessages(path)) continue; // a lost mailbox: fsck's
     rmSync(path, { recursive: true });
     count++;
   }
@@ -142,9 +174,9 @@ function removeOrphanFolders(folder: OwnerFolder, options: GcOptions): number {
 }
 
 /** What another owner's mailbox left that was not handed over: one that was has been moved in by now. */
-function removeArriving(folder: OwnerFolder): number {
+function removeArriving(folder: OwnerFolder, { unfit }: CleanOptions): number {
   const arriving = join(folder.folder, ARRIVING_FOLDER);
-  const names = namesIn(arriving);
+  const names = namesIn(arriving).filter((name) => !unfit.has(name));
   for (const name of names) rmSync(join(arriving, name), { recursive: true });
   return names.length;
 }
@@ -158,7 +190,7 @@ function removeLateMessages(
   let count = 0;
   for (const file of namesIn(join(folder.folder, row.uniqueid))) {
     const path = join(folder.folder, row.uniqueid, file);
-    const isLate = /^[1-9]\d*\.$/.test(file) && Number(file.slice(0, -1)) > options.lastUid;
+    const isLate = (uidOfFile(file) ?? 0) > options.lastUid;
     if (isLate && isOld(path, options) && removeFile(path)) count++;
   }
   return count;
@@ -187,24 +219,8 @@ function cleanPool(
   return { poolFiles, poolBytes };
 }
 
-/** Removes what sessions left whose process is gone. Returns how many. */
+/** Removes what sessions left that are over. Returns how many. */
 export function collectStaging(root: string): number {
-  let count = 0;
-  for (const name of namesIn(join(root, STAGING_FOLDER))) {
-    const pid = /^(?:probe\.)?(\d+)/.exec(name)?.[1];
-    if (pid === undefined || isAlive(Number(pid))) continue;
-    rmSync(join(root, STAGING_FOLDER, name), { recursive: true, force: true });
-    count++;
-  }
-  return count;
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    // Another user's process answers EPERM: it lives.
-    return !(error instanceof Error && "code" in error && error.code === "ESRCH");
-  }
+  const staging = join(root, STAGING_FOLDER);
+  return namesIn(staging).filter((name) => removeUnlessHeld(join(staging, name))).length;
 }

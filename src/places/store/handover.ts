@@ -29,6 +29,7 @@ import {
   ownerFolder,
   poolPath,
 } from "./layout.ts";
+import { holdsOnlyMessages } from "./leftovers.ts";
 import { IMAGE_FILES, MailboxImage } from "./mailbox_image.ts";
 import {
   addFormerName,
@@ -70,6 +71,7 @@ export function handOver(request: HandoverRequest, sides: HandoverSides): void {
     source.write((leaving) => {
       const row = mailboxByName(leaving.database, request.oldName);
       if (row === undefined) throw refusal("nonexistent", `There is no mailbox ${request.oldName}`);
+      leaving.requireFit(row.uniqueid); // or it could not leave once the target has it
       const shared = guidsOutside(source, row.uniqueid);
       target.write((arriving) => {
         requireFree(request, row, arriving);
@@ -96,6 +98,7 @@ function mayWait(error: unknown): boolean {
 
 function requireFree({ newName }: HandoverRequest, row: MailboxRow, arriving: Transaction): void {
   const { database } = arriving;
+  arriving.requireFit(row.uniqueid);
   const refuse = (why: string) =>
     refusal("failed", `Cannot rename ${row.name} to ${newName}: ${why}`);
   if (!isValidName(newName)) throw refuse("no mailbox name");
@@ -103,6 +106,8 @@ function requireFree({ newName }: HandoverRequest, row: MailboxRow, arriving: Tr
     throw refuse("there is a mailbox of that name");
   const other = mailboxById(database, row.uniqueid);
   if (other !== undefined) throw refuse(`${other.name} has the same uniqueid`);
+  if (!holdsOnlyMessages(join(arriving.pool.folder, mailboxFolder(row.uniqueid))))
+    throw refuse(`a folder ${row.uniqueid} that no mailbox names is there; see \`bobbin fsck\``);
 }
 
 interface Leaving {
@@ -137,8 +142,8 @@ function bring(
       .find((candidate) => statOf(candidate) !== undefined);
     if (found === undefined) continue; // it is missing there as well: fsck's
     // An inode in two pools could be removed from neither: what stays at the source too is copied.
-    const mode = shared === undefined || shared.has(guid) ? "copy" : pool.mode;
-    admit([{ guid, staged: found }], { ...pool, mode });
+    const isShared = shared === undefined || shared.has(guid);
+    admit([{ guid, staged: found, isShared }], pool);
     placeMessage(guid, { folder, uid }, pool);
   }
   arriving.step(uniqueid, { kind: "move", path: folder, target: uniqueid });

@@ -29,6 +29,7 @@ import {
   writeFully,
 } from "./disk.ts";
 import { isUniqueid, TRASH_FOLDER } from "./layout.ts";
+import { holdsOnlyMessages } from "./leftovers.ts";
 
 /** What cyrus.index must look like for a write into it to be done: else somebody else replaced it. */
 export interface IndexFit {
@@ -83,6 +84,9 @@ export const REDO_SCHEMA = `
     records_after INTEGER
   );
   CREATE INDEX redo_of_mailbox ON redo (uniqueid);`;
+
+/** Why the step could not be done, where the files of its mailbox are not those it was planned on. */
+export const REDO_UNFIT = "ALTER TABLE redo ADD COLUMN unfit TEXT";
 
 interface RedoRow {
   readonly uniqueid: string;
@@ -185,17 +189,41 @@ export interface ReplayContext {
   readonly batch: DurableBatch;
 }
 
-/** Does `steps` to the files under the writer lock. What they wrote goes into the context's batch. */
-export function replay(steps: readonly MailboxStep[], context: ReplayContext): void {
+/** Mailboxes whose files do not take their steps, by uniqueid, and why. */
+export type Unfit = ReadonlyMap<string, string>;
+
+/**
+ * Does `steps` to the files under the writer lock. What they wrote goes into the context's batch. A mailbox whose files
+ * do not take a step is left with it and with all that follow; the others are done. Returns those that were left.
+ */
+export function replay(steps: readonly MailboxStep[], context: ReplayContext): Unfit {
+  const unfit = new Map<string, string>();
   let at = 0;
-  while (at < steps.length) {
-    const step = steps[at]?.step;
-    if (step?.kind === "write") at += writeRun(steps, at, context);
-    else {
-      if (step !== undefined) replayOne(step, context);
-      at++;
+  for (let next = steps[at]; next !== undefined; next = steps[at]) {
+    const { uniqueid, step } = next;
+    let done = 1;
+    try {
+      if (unfit.has(uniqueid)) continue;
+      if (step.kind === "write") done = writeRun(steps, at, context);
+      else replayOne(step, context);
+    } catch (error) {
+      if (!isUnfit(error)) throw error;
+      unfit.set(uniqueid, error.message);
+    } finally {
+      at += done;
     }
   }
+  return unfit;
+}
+
+/** What is at a path is not what was planned on. Of other errors, such as a full disk, all steps wait. */
+const UNFIT_ERRNOS: ReadonlySet<unknown> = new Set([
+  ...["ENOENT", "ENOTDIR", "EISDIR", "ENOTEMPTY", "EEXIST", "ELOOP"],
+]);
+
+function isUnfit(error: unknown): error is AppError {
+  if (!(error instanceof AppError)) return false;
+  return error.code === "bad_data" || UNFIT_ERRNOS.has(error.context["errno"]);
 }
 
 /** Does the run of writes into one file that begins at `start`, with the file opened once. */
@@ -249,15 +277,14 @@ function replayOne(step: RedoStep, context: ReplayContext): void {
   const path = join(context.folder, step.path);
   const parent = dirname(path);
   if (step.kind === "replace") {
-    context.batch.file(path);
     // One page is written at once for whoever looks at the file beside the journal.
-    if (step.bytes.length <= PAGE_BYTES && existsSync(path)) {
-      overwriteFile(path, step.bytes);
-      return;
+    if (step.bytes.length <= PAGE_BYTES && existsSync(path)) overwriteFile(path, step.bytes);
+    else {
+      for (const made of makeFolder(parent)) context.batch.folder(dirname(made));
+      replaceFile(path, step.bytes);
+      context.batch.folder(parent);
     }
-    for (const made of makeFolder(parent)) context.batch.folder(dirname(made));
-    replaceFile(path, step.bytes);
-    context.batch.folder(parent);
+    context.batch.file(path);
   } else if (step.kind === "move")
     moveFolder(path, join(context.folder, step.target), context.batch);
   else if (step.kind === "unlink") {
@@ -275,6 +302,9 @@ function replayOne(step: RedoStep, context: ReplayContext): void {
 function moveFolder(path: string, target: string, batch: DurableBatch): void {
   // A folder must not go into one that a power cut could take back.
   for (const made of makeFolder(dirname(target))) syncPath(dirname(made), "folder");
+  // A creation of the same mailbox that did not commit may have left messages there.
+  if (statOf(path) !== undefined && holdsOnlyMessages(target))
+    rmSync(target, { recursive: true, force: true });
   try {
     renameSync(path, target);
   } catch (error) {
@@ -287,7 +317,32 @@ function moveFolder(path: string, target: string, batch: DurableBatch): void {
   batch.folder(dirname(target));
 }
 
-/** Drops the rows of steps that are done and durable. */
-export function dropSteps(database: Database): void {
-  database.run("DELETE FROM redo");
+/** Drops the rows of steps that are done and durable, and notes why those of `unfit` are not. */
+export function dropSteps(database: Database, unfit: Unfit): void {
+  if (unfit.size === 0) database.run("DELETE FROM redo");
+  else {
+    const left = JSON.stringify([...unfit.keys()]);
+    database.run("DELETE FROM redo WHERE uniqueid NOT IN (SELECT value FROM json_each(?))", [left]);
+  }
+  const note = database.query("UPDATE redo SET unfit = ? WHERE uniqueid = ?");
+  for (const [uniqueid, why] of unfit) note.run(why, uniqueid);
+}
+
+/** A mailbox of `Unfit`, with the number of steps that it was left with. */
+export interface LeftSteps {
+  readonly uniqueid: string;
+  readonly why: string;
+  readonly steps: number;
+}
+
+/** The mailboxes whose files did not take their steps when this was last tried. */
+export function leftSteps(database: Database): LeftSteps[] {
+  const sql =
+    "SELECT uniqueid, unfit AS why, count(*) AS steps FROM redo WHERE unfit IS NOT NULL GROUP BY uniqueid";
+  return database.query<LeftSteps, []>(sql).all();
+}
+
+/** Gives up the steps of a mailbox that can never be done. */
+export function giveUpSteps(database: Database, uniqueid: string): void {
+  database.run("DELETE FROM redo WHERE uniqueid = ?", [uniqueid]);
 }

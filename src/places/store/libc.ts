@@ -1,6 +1,6 @@
 /**
  * The calls of libc that node:fs lacks, through bun:ffi: syncfs(2), which makes a whole file system durable at
- * once (where no libc can be opened, coreutils' `sync -f` does), and sync_file_range(2), which only makes a start.
+ * once (where no libc can be opened, coreutils' `sync -f` does), sync_file_range(2), which only makes a start, and flock(2).
  */
 import { statfsSync } from "node:fs";
 import { AppError } from "../../core/errors.ts";
@@ -52,6 +52,19 @@ export function beginWriteback(fd: number): void {
     })?.sync_file_range,
   };
   writeRange.call?.(fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+}
+
+let flock: { readonly call: ((fd: number, how: number) => number) | undefined } | undefined;
+const LOCK_EX_NB = 2 | 4;
+
+/**
+ * Locks the file or folder that is open as `fd` until it is closed or the process is gone. False where another opening
+ * has locked it; undefined where no libc can be opened.
+ */
+export function lockAlone(fd: number): boolean | undefined {
+  flock ??= { call: openLibc({ flock: { args: ["int", "int"], returns: "int" } })?.flock };
+  const done = flock.call?.(fd, LOCK_EX_NB);
+  return done === undefined ? undefined : done === 0;
 }
 
 /** File systems whose locks and durability depend on another machine, by statfs' f_type. */

@@ -184,22 +184,31 @@ interface StoredTombstone {
   readonly mailbox: string;
 }
 
-/** Deletes a mailbox's row and leaves a tombstone that says where its folder went. */
-export function buryMailbox(
+/** Adds a tombstone that says where the folder of a deleted mailbox went. */
+export function insertTombstone(
   database: Database,
   row: MailboxRow,
-  grave: { readonly deleted: number; readonly trash: string },
+  grave: Pick<Tombstone, "deleted" | "trash">,
 ): void {
   database
     .query("INSERT INTO tombstone (uniqueid, name, deleted, trash, mailbox) VALUES (?, ?, ?, ?, ?)")
     .run(row.uniqueid, row.name, grave.deleted, grave.trash, JSON.stringify(storedOf(row)));
+}
+
+/** Deletes a mailbox's row and leaves a tombstone. */
+export function buryMailbox(
+  database: Database,
+  row: MailboxRow,
+  grave: Pick<Tombstone, "deleted" | "trash">,
+): void {
+  insertTombstone(database, row, grave);
   database.query("DELETE FROM mailbox WHERE uniqueid = ?").run(row.uniqueid);
 }
 
 /** Every tombstone, the oldest first. */
 export function tombstones(database: Database): Tombstone[] {
   return database
-    .query<StoredTombstone, []>("SELECT * FROM tombstone ORDER BY number")
+    .query<StoredTombstone, []>("SELECT * FROM tombstone ORDER BY deleted, number")
     .all()
     .map(({ mailbox, ...stored }) => ({ ...stored, mailbox: rowOf(JSON.parse(mailbox)) }));
 }

@@ -145,7 +145,9 @@ export function snapshotOf(folder: OwnerFolder, row: MailboxRow): MailboxSnapsho
 export function readingOf({ state, image }: MailboxSnapshot): MailboxReading {
   if (image === undefined) return { state, records: { batches: () => [] } };
   const { uniqueid, files, owner } = image;
-  return { state, records: recordsOfImage(owner, imageOf(uniqueid, files, owner)) };
+  const sizes = Object.values(files).map((bytes) => bytes?.length ?? 0);
+  const keptBytes = sizes.reduce((sum, size) => sum + size, 0);
+  return { state, records: recordsOfImage(owner, imageOf(uniqueid, files, owner)), keptBytes };
 }
 
 const BATCH_RECORDS = 1000;

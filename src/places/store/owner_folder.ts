@@ -14,14 +14,18 @@ import { DurableBatch, makeFolder, readPart, readWhole, statOf } from "./disk.ts
 import type { IndexFile } from "./index_source.ts";
 import {
   dropSteps,
+  type LeftSteps,
+  leftSteps,
   type MailboxStep,
   overlay,
   pendingSteps,
   type RedoStep,
   recordSteps,
   replay,
+  type Unfit,
 } from "./journal.ts";
 import { CATALOGUE_FILE, mailboxFolder, ownerFolder, ownerWord } from "./layout.ts";
+import { mailboxById } from "./mailbox_rows.ts";
 import type { PoolContext } from "./pool.ts";
 import type { Registry } from "./registry.ts";
 import type { StoreSettings } from "./settings.ts";
@@ -58,6 +62,10 @@ export interface Transaction {
   readonly step: (uniqueid: string, step: RedoStep) => void;
   /** Makes a mailbox's folder where there is none, so that messages can be put there before the commit. */
   readonly makeMailboxFolder: (uniqueid: string) => void;
+  /** Mailboxes whose files do not take what was committed before: nothing can be planned for them. */
+  readonly unfit: Unfit;
+  /** Throws bad_data for a mailbox of `unfit`. */
+  readonly requireFit: (uniqueid: string) => void;
 }
 
 export class OwnerFolder {
@@ -100,7 +108,7 @@ export class OwnerFolder {
     const opened = new OwnerFolder(owner, folder, context);
     try {
       opened.#introduce(made);
-      if (opened.pending().length > 0) opened.settleIfSound();
+      if (opened.pending().length > 0) opened.settleIfFree();
       return opened;
     } catch (error) {
       opened.close();
@@ -158,18 +166,25 @@ export class OwnerFolder {
   /** `write` without looking for handovers: what ends them uses it. */
   commit<T>(work: (transaction: Transaction) => T): T {
     const result = writing(this.database, this.#path, () => {
-      this.#settleLocked();
+      const unfit = this.#settleLocked();
+      const requireFit = (uniqueid: string) => this.#requireFit(uniqueid, unfit.get(uniqueid));
       const batch = new DurableBatch();
       const steps: MailboxStep[] = [];
       const pool = { folder: this.folder, mode: this.#context.settings.pool, batch };
       const value = work({
         database: this.database,
         pool,
-        step: (uniqueid, step) => steps.push({ uniqueid, step }),
+        step: (uniqueid, step) => {
+          requireFit(uniqueid);
+          steps.push({ uniqueid, step });
+        },
         makeMailboxFolder: (uniqueid) => {
+          requireFit(uniqueid);
           const made = makeFolder(join(this.folder, mailboxFolder(uniqueid)));
           for (const path of made) batch.folder(dirname(path));
         },
+        unfit,
+        requireFit,
       });
       batch.flush(this.folder);
       recordSteps(this.database, steps);
@@ -186,15 +201,14 @@ export class OwnerFolder {
   /**
    * Does the steps that are left, unless another writer holds the lock (it will) or the disk cannot
    * take them now (readers lay them over, and the next writer meets the same error). False where steps
-   * are left.
+   * are left, be it of one mailbox that its files do not take.
    */
   settleIfFree(): boolean {
     if (this.#context.looks) return false;
     // Losing the drop of rows in a power cut only means that the same bytes are written once more.
     this.database.run("PRAGMA synchronous = NORMAL");
     try {
-      writing(this.database, this.#path, () => this.#settleLocked());
-      return true;
+      return writing(this.database, this.#path, () => this.#settleLocked()).size === 0;
     } catch (error) {
       if (error instanceof AppError && (error.code === "busy" || error.code === "io")) return false;
       throw error;
@@ -203,29 +217,35 @@ export class OwnerFolder {
     }
   }
 
-  /** As `settleIfFree`, but steps that do not fit their files wait for fsck: reading the rest goes on. */
-  settleIfSound(): boolean {
-    try {
-      return this.settleIfFree();
-    } catch (error) {
-      if (error instanceof AppError && error.code === "bad_data") return false;
-      throw error;
-    }
-  }
-
-  #settleLocked(): void {
+  /** Returns the mailboxes whose steps are left because their files do not take them. */
+  #settleLocked(): Unfit {
     const steps = this.pending();
-    if (steps.length === 0) return;
+    if (steps.length === 0) return new Map();
     const batch = new DurableBatch();
     const release = (uniqueid: string) => this.#context.registry.release(uniqueid, this.owner);
-    replay(steps, { folder: this.folder, release, batch });
+    const unfit = replay(steps, { folder: this.folder, release, batch });
     batch.flush(this.folder);
-    dropSteps(this.database);
+    dropSteps(this.database, unfit);
+    return unfit;
+  }
+
+  #requireFit(uniqueid: string, why: string | undefined): void {
+    if (why === undefined) return;
+    const name = mailboxById(this.database, uniqueid)?.name ?? uniqueid;
+    throw new AppError("bad_data", `Cannot change mailbox ${name}: ${why}`, {
+      context: { uniqueid },
+      hint: "Put its folder back as it was, or let `bobbin store reconstruct` drop the changes that wait for it.",
+    });
   }
 
   /** The steps of committed transactions that are not done to the files yet. */
   pending(): MailboxStep[] {
     return reading(this.database, this.#path, () => pendingSteps(this.database));
+  }
+
+  /** Those of `pending` that wait because the files of their mailbox do not take them. */
+  unfit(): LeftSteps[] {
+    return reading(this.database, this.#path, () => leftSteps(this.database));
   }
 
   /** Runs `work` on one snapshot of the catalogue. */
@@ -291,11 +311,15 @@ export class OwnerFolder {
 
   /**
    * cyrus.index of a mailbox within a transaction: under the writer lock, with nothing left in the journal, it
-   * stands still. Undefined where there is no such file.
+   * stands still. Undefined where there is no such file. Throws bad_data where the files do not take what is left.
    */
   lockedIndex(uniqueid: string): IndexFile | undefined {
-    const isSettled = pendingSteps(this.database, uniqueid).length === 0;
-    assert(this.database.inTransaction && isSettled, `${uniqueid} stands still`);
+    assert(this.database.inTransaction, `${uniqueid} stands still`);
+    if (pendingSteps(this.database, uniqueid).length > 0) {
+      const left = leftSteps(this.database).find((one) => one.uniqueid === uniqueid);
+      assert(left !== undefined, `${uniqueid} was settled`);
+      this.#requireFit(uniqueid, left.why);
+    }
     return indexFile(join(this.folder, mailboxFolder(uniqueid), "cyrus.index"));
   }
 
@@ -327,8 +351,11 @@ export class OwnerFolder {
   #folderOf(uniqueid: string, steps: readonly MailboxStep[]): string {
     const usual = join(this.folder, uniqueid);
     const move = steps.map(({ step }) => step).find((step) => step.kind === "move");
-    if (move === undefined || this.settleIfFree() || existsSync(usual)) return usual;
-    return join(this.folder, move.path);
+    if (move === undefined) return usual;
+    // Within a transaction it has been tried.
+    if (!this.database.inTransaction && this.settleIfFree()) return usual;
+    const now = join(this.folder, move.path);
+    return existsSync(now) ? now : usual;
   }
 
   #committed(uniqueid: string): number | undefined {

@@ -25,22 +25,41 @@ export interface Arrival {
   readonly guid: string;
   /** The session's staged file. */
   readonly staged: string;
+  /** The same inode lies in another owner's pool, and stays: gc could free it in neither, so it is copied. */
+  readonly isShared: boolean;
+}
+
+/** A message on its way into the pool. */
+interface Coming {
+  readonly guid: string;
+  readonly pooled: string;
+  /** The file that gets the name: the staged one, or a copy beside it. */
+  readonly from: string;
 }
 
 /** Puts all arrivals into the pool; those already there with the right bytes are left alone. */
 export function admit(arrivals: readonly Arrival[], context: PoolContext): void {
   const entries = arrivals.map((arrival) => ({ arrival, found: look(arrival, context) }));
   const missing = entries.filter(({ found }) => found !== "present");
-  const staged = new DurableBatch();
-  for (const { arrival } of missing) staged.file(arrival.staged);
-  const first = missing[0];
-  if (first !== undefined) staged.flush(dirname(first.arrival.staged));
   for (const folder of new Set(missing.map(({ arrival }) => poolFolder(arrival, context)))) {
     for (const made of makeFolder(folder)) context.batch.folder(dirname(made));
     context.batch.folder(folder);
   }
-  for (const { arrival, found } of missing)
-    enter(arrival, { ...context, isFree: found === "absent" });
+  const [staged, copies] = [new DurableBatch(), new DurableBatch()];
+  const coming: Coming[] = [];
+  for (const { arrival, found } of missing) {
+    const { guid } = arrival;
+    const pooled = join(context.folder, poolPath(guid));
+    const mayLink = context.mode === "link" && found === "absent" && !arrival.isShared;
+    const from = mayLink ? arrival.staged : copyBeside(arrival.staged, pooled);
+    (mayLink ? staged : copies).file(from);
+    coming.push({ guid, pooled, from });
+  }
+  const first = missing[0];
+  if (first === undefined) return;
+  staged.flush(dirname(first.arrival.staged));
+  copies.flush(context.folder);
+  for (const one of coming) enter(one);
 }
 
 /** Whether the pool holds the message: the same inode, or a file with the right SHA-1. */
@@ -59,19 +78,37 @@ function poolFolder({ guid }: Arrival, context: PoolContext): string {
   return dirname(join(context.folder, poolPath(guid)));
 }
 
-/** Gives a message its name in the pool, whose folder is there. */
-function enter(arrival: Arrival, context: PoolContext & { readonly isFree: boolean }): void {
-  const pooled = join(context.folder, poolPath(arrival.guid));
+/** Gives a message, whose bytes are durable, its name in the pool. */
+function enter({ guid, pooled, from }: Coming): void {
   try {
-    if (context.mode === "link" && context.isFree && tryLink(arrival.staged, pooled)) return;
-    const next = `${pooled}.NEW`;
-    removeFile(next);
-    copyFileSync(arrival.staged, next, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
-    syncPath(next, "file");
-    renameSync(next, pooled);
+    if (from === nextPath(pooled)) renameSync(from, pooled);
+    else if (!tryLink(from, pooled)) replaceByCopy(from, pooled);
   } catch (error) {
-    throw diskError(error, `keep message ${arrival.guid}`, pooled);
+    throw diskError(error, `keep message ${guid}`, pooled);
   }
+}
+
+/** Where a file lies that is about to get the name `pooled`. */
+function nextPath(pooled: string): string {
+  return `${pooled}.NEW`;
+}
+
+/** Copies `from` to where it can be renamed to `pooled`. */
+function copyBeside(from: string, pooled: string): string {
+  const next = nextPath(pooled);
+  try {
+    removeFile(next);
+    copyFileSync(from, next, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
+  } catch (error) {
+    throw diskError(error, `copy ${from}`, next);
+  }
+  return next;
+}
+
+function replaceByCopy(from: string, pooled: string): void {
+  const next = copyBeside(from, pooled);
+  syncPath(next, "file");
+  renameSync(next, pooled);
 }
 
 /** Links; false where the file system refuses links here but would take a copy. */
@@ -141,11 +178,7 @@ function linkFromPool(pooled: string, path: string, context: PoolContext): boole
       throw error;
     }
   }
-  const next = `${pooled}.NEW`;
-  removeFile(next);
-  copyFileSync(pooled, next, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
-  syncPath(next, "file");
-  renameSync(next, pooled);
+  replaceByCopy(pooled, pooled);
   context.batch.folder(dirname(pooled));
   return tryLink(pooled, path);
 }

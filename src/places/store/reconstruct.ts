@@ -12,10 +12,21 @@ import { isValidName, type Owner, parseName } from "../../model/names.ts";
 import { openCatalogue } from "./catalogue.ts";
 import { namesIn, readWhole, statOf } from "./disk.ts";
 import { historyIn } from "./history.ts";
+import { giveUpSteps, leftSteps } from "./journal.ts";
 import { CATALOGUE_FILE, isUniqueid, ownerFolder, ownerWord } from "./layout.ts";
-import { addFormerName, allMailboxes, insertMailbox, type MailboxRow } from "./mailbox_rows.ts";
+import {
+  addFormerName,
+  allMailboxes,
+  formerNames,
+  insertMailbox,
+  insertTombstone,
+  type MailboxRow,
+  mailboxById,
+} from "./mailbox_rows.ts";
+import type { OwnerFolder } from "./owner_folder.ts";
 import type { Claim } from "./registry.ts";
 import { type OwnerPath, ownerPaths, type Store } from "./store.ts";
+import { type StrayGrave, strayGraves } from "./trash.ts";
 
 /** What became of one folder. */
 export interface ReconstructNote {
@@ -23,28 +34,48 @@ export interface ReconstructNote {
   readonly what:
     | "catalogue set aside"
     | "mailbox added"
+    | "deleted mailbox added"
     | "mailbox without a folder"
+    | "changes dropped"
     | "folder left out";
   /** The mailbox, or the folder's path. */
   readonly name: string;
-  /** Why, for a folder that was left out. */
+  /** Why, for a folder that was left out or changes that were dropped. */
   readonly reason?: string;
 }
 
-/** Rebuilds the whole store's catalogues and registry; says what it changed. */
+/** Rebuilds the whole store's catalogues and registry; says what it changed. What stops it at one owner stops no other. */
 export function reconstructStore(store: Store): ReconstructNote[] {
   const notes: ReconstructNote[] = [];
   const claims: Claim[] = [];
   for (const path of ownerPaths(store.root, { ...store.settings, looks: store.looks })) {
-    setAsideDamaged(path, store, notes);
-    const owner = ownerAt(path, store, notes);
-    if (owner === undefined) continue;
-    addMailboxes(owner, store, notes);
-    const rows = store.find(owner)?.read(allMailboxes) ?? [];
-    for (const { uniqueid } of rows) claims.push({ uniqueid, owner });
+    try {
+      claims.push(...reconstructOwner(path, store, notes));
+    } catch (error) {
+      if (!(error instanceof AppError) || error.code === "busy") throw error;
+      const reason = error.message;
+      notes.push({ owner: path.name, what: "folder left out", name: path.folder, reason });
+      claims.push(...claimsBefore(path, store));
+    }
   }
   store.registry.rebuild(withoutDoubles(claims, notes));
   return notes;
+}
+
+function reconstructOwner(path: OwnerPath, store: Store, notes: ReconstructNote[]): Claim[] {
+  setAsideDamaged(path, store, notes);
+  const owner = ownerAt(path, store, notes);
+  if (owner === undefined) return [];
+  addMailboxes(owner, store, notes);
+  const rows = store.find(owner)?.read(allMailboxes) ?? [];
+  return rows.map(({ uniqueid }) => ({ uniqueid, owner }));
+}
+
+/** What the registry says of the owner whose folder is at `path`. */
+function claimsBefore(path: OwnerPath, store: Store): Claim[] {
+  const { root, settings, registry } = store;
+  const isHis = ({ owner }: Claim) => join(root, ownerFolder(owner, settings.hash)) === path.folder;
+  return registry.claims().filter(isHis);
 }
 
 /** Moves a catalogue that cannot be read out of the way; nothing is deleted. */
@@ -109,6 +140,12 @@ function addMailboxes(owner: Owner, store: Store, notes: ReconstructNote[]): voi
   const word = ownerWord(owner);
   folder.write(({ database }) => {
     const rows = allMailboxes(database);
+    for (const { uniqueid, steps, why } of leftSteps(database)) {
+      const name = rows.find((row) => row.uniqueid === uniqueid)?.name ?? uniqueid;
+      giveUpSteps(database, uniqueid);
+      const reason = `${steps} that were promised: ${why}`;
+      notes.push({ owner: word, what: "changes dropped", name, reason });
+    }
     const names = new Set(rows.map((row) => row.name));
     const known = new Set(rows.map((row) => row.uniqueid));
     for (const row of rows) {
@@ -132,7 +169,31 @@ function addMailboxes(owner: Owner, store: Store, notes: ReconstructNote[]): voi
       for (const former of historyIn(header.others)) addFormerName(database, uniqueid, former);
       notes.push({ owner: word, what: "mailbox added", name: row.name });
     }
+    for (const grave of strayGraves(folder)) addGrave(folder, grave, notes);
   });
+}
+
+/** Makes a tombstone for a mailbox in the trash, so that it can be undeleted until its time is over. */
+function addGrave(
+  { owner, folder, database }: OwnerFolder,
+  { trash, uniqueid, deleted }: StrayGrave,
+  notes: ReconstructNote[],
+): void {
+  const header = headerIn(join(folder, trash));
+  if (header === undefined || deleted === undefined) return;
+  const word = ownerWord(owner);
+  const reason =
+    typeof header === "string" ? header : whyNot(header, { uniqueid, owner, names: new Set() });
+  if (reason !== undefined || typeof header === "string") {
+    notes.push({ owner: word, what: "folder left out", name: trash, reason: reason ?? "" });
+    return;
+  }
+  const row = rowOf(header, uniqueid);
+  insertTombstone(database, row, { deleted, trash });
+  const isKnown = mailboxById(database, uniqueid) !== undefined;
+  if (!isKnown && formerNames(database, uniqueid).length === 0)
+    for (const former of historyIn(header.others)) addFormerName(database, uniqueid, former);
+  notes.push({ owner: word, what: "deleted mailbox added", name: row.name });
 }
 
 function whyNot(

@@ -3,7 +3,7 @@
  * whatever they hold, and no message moves. `planRenames` decides, `renameMailboxesIn` does.
  */
 import { AppError } from "../../core/errors.ts";
-import { isInbox, isValidName } from "../../model/names.ts";
+import { externalName, isInbox, isValidName } from "../../model/names.ts";
 import { withHistory } from "./history.ts";
 import {
   addFormerName,
@@ -52,13 +52,17 @@ export function planRenames(
   const planned = new Map<string, PlannedRename>();
   for (const { from, to, tree } of requests) {
     if (!rows.some((row) => row.name === from)) {
-      throw new AppError("not_found", `Cannot rename ${from}: there is no such mailbox`);
+      throw new AppError(
+        "not_found",
+        `Cannot rename ${externalName(from)}: there is no such mailbox`,
+      );
     }
     for (const row of rows) {
       const isBelow = tree && row.name.startsWith(`${from}.`);
       if (row.name !== from && !isBelow) continue;
       if (planned.has(row.uniqueid)) {
-        throw refuse(`Cannot rename ${row.name}: two requests name it`, "Name each folder once.");
+        const name = externalName(row.name);
+        throw refuse(`Cannot rename ${name}: two requests name it`, "Name each folder once.");
       }
       planned.set(row.uniqueid, { row, to: to + row.name.slice(from.length) });
     }
@@ -70,8 +74,9 @@ export function planRenames(
     const name = planned.get(row.uniqueid)?.to ?? row.name;
     const other = names.get(name);
     if (other !== undefined) {
+      const [left, right, both] = [other, row.name, name].map(externalName);
       throw refuse(
-        `Cannot rename: ${other} and ${row.name} would both be called ${name}`,
+        `Cannot rename: ${left} and ${right} would both be called ${both}`,
         "Rename or delete the other one first, or swap the two in one command.",
       );
     }
@@ -80,22 +85,24 @@ export function planRenames(
   return list.filter(({ row, to }) => row.name !== to);
 }
 
-function requireName(from: string, to: string, { isOwn, mayInbox }: RenameRules): void {
+/** Refuses a name that the mailbox `from` must not get. */
+export function requireName(from: string, to: string, { isOwn, mayInbox }: RenameRules): void {
+  const what = `Cannot rename ${externalName(from)} to ${externalName(to)}`;
   if (!mayInbox && (isInbox(from) || isInbox(to))) {
     throw refuse(
-      `Cannot rename ${from} to ${to}: an INBOX is what its user is called by`,
+      `${what}: an INBOX is what its user is called by`,
       "Copy the user with `bobbin replicate --as NEWUSER`, then delete the old one.",
     );
   }
   if (!isOwn(to)) {
     throw refuse(
-      `Cannot rename ${from} to ${to}: it belongs to another user`,
+      `${what}: it belongs to another user`,
       "Move the messages with an IMAP client, or copy the user with `bobbin replicate --as`.",
     );
   }
   if (!isValidName(to)) {
     throw refuse(
-      `Cannot rename ${from} to "${to}": no mailbox name`,
+      `${what}: no mailbox name`,
       "A name has at most 490 bytes, no empty part and no control characters.",
     );
   }
@@ -107,6 +114,8 @@ export interface RenameContext extends RenameRules {
   readonly partition?: string;
   /** Seconds since 1970: until when the old names held. */
   readonly now: number;
+  /** It is decided here, so the mailboxes are changed last here: a peer says that of its own. */
+  readonly isLocal?: boolean;
 }
 
 /** Renames in one transaction of `folder`; what was renamed. */
@@ -131,12 +140,18 @@ function renameOne(
   const { row, to, context } = rename;
   const { database } = transaction;
   addFormerName(database, row.uniqueid, { name: row.name, until: context.now });
-  const { partition } = context;
-  if (partition !== undefined) {
-    updateMailbox(database, { ...row, details: { ...row.details, partition } });
+  const { partition = row.details.partition, isLocal = false } = context;
+  const image = row.intermediate ? undefined : openForChange(folder, row);
+  let { foldermodseq = 0n } = row.details;
+  if (isLocal) {
+    // As in Cyrus, above all that is known of the mailbox, so that whoever compares finds it changed here.
+    const { highestmodseq } = image?.index.header ?? { highestmodseq: 0n };
+    foldermodseq = (foldermodseq > highestmodseq ? foldermodseq : highestmodseq) + 1n;
+    image?.index.setHeader({ highestmodseq: foldermodseq });
   }
-  if (row.intermediate) return;
-  const image = openForChange(folder, row);
+  const raised = isLocal ? { foldermodseq } : {};
+  updateMailbox(database, { ...row, details: { ...row.details, partition, ...raised } });
+  if (image === undefined) return;
   image.setHeader({
     name: to,
     others: withHistory(image.header.others, formerNames(database, row.uniqueid)),

@@ -2,16 +2,17 @@
  * `.staging/<session>/`: message files that a session has sent or reserved and no mailbox names yet.
  * Staging promises nothing: it is not synced, and gc removes what a killed session left.
  */
-import { createHash, randomBytes } from "node:crypto";
+import { createHash } from "node:crypto";
 import { closeSync, constants, copyFileSync, linkSync, openSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { AppError, errnoOf } from "../../core/errors.ts";
 import { isGuid } from "../../model/guid.ts";
-import { diskError, FILE_MODE, makeFolder, removeFile, statOf, writeFully } from "./disk.ts";
+import { diskError, FILE_MODE, removeFile, statOf, writeFully } from "./disk.ts";
 import { STAGING_FOLDER } from "./layout.ts";
 import { beginWriteback } from "./libc.ts";
 import { HeaderEnd, type KnownMessage, type MessageFacts } from "./message_file.ts";
 import { LINK_REFUSED } from "./settings.ts";
+import { makeSessionFolder } from "./staging_lock.ts";
 
 /** Bytes of one message, in as many pieces as it came. */
 export type MessageBytes = Iterable<Uint8Array>;
@@ -108,6 +109,7 @@ export function stagedPath(folder: string, guid: string): string {
 /** What one session has staged, by GUID. */
 export class Staging {
   readonly folder: string;
+  readonly #release: () => void;
   readonly #limits: StagingLimits;
   readonly #facts = new Map<string, MessageFacts>();
   /** What counts against the limit: sent, and in no mailbox yet. */
@@ -115,9 +117,10 @@ export class Staging {
   #bytes = 0;
 
   constructor(root: string, limits: StagingLimits) {
-    this.folder = join(root, STAGING_FOLDER, `${process.pid}-${randomBytes(6).toString("hex")}`);
+    const made = makeSessionFolder(join(root, STAGING_FOLDER));
+    this.folder = made.path;
+    this.#release = made.release;
     this.#limits = limits;
-    makeFolder(this.folder);
   }
 
   /** Bytes held now. */
@@ -226,6 +229,10 @@ export class Staging {
   close(): void {
     this.#facts.clear();
     this.#sent.clear();
-    if (statOf(this.folder) !== undefined) rmSync(this.folder, { recursive: true });
+    try {
+      if (statOf(this.folder) !== undefined) rmSync(this.folder, { recursive: true });
+    } finally {
+      this.#release();
+    }
   }
 }

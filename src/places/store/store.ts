@@ -48,7 +48,7 @@ export class Store {
     this.root = resolve(root);
     this.settings = readSettings(this.root);
     refuseNetwork(this.root);
-    this.looks = ![this.root, join(this.root, REGISTRY_FILE)].every(mayWrite);
+    this.looks = mayOnlyLook(this.root);
     this.registry = new Registry(this.root, { create: true, looks: this.looks });
     this.now = options.now ?? (() => Math.floor(Date.now() / 1000));
     this.limits = options.limits ?? DEFAULT_LIMITS;
@@ -146,6 +146,11 @@ export class Store {
     this.#open.clear();
     this.registry.close();
   }
+}
+
+/** True where this process must not write to the store in the folder `root`. */
+export function mayOnlyLook(root: string): boolean {
+  return ![root, join(root, REGISTRY_FILE)].every(mayWrite);
 }
 
 /** What to tell whoever reads the store at `root` without the right to write to it. */

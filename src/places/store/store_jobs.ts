@@ -13,9 +13,10 @@ import type { Guid } from "../../model/guid.ts";
 import { recordsOf } from "../../model/mailbox.ts";
 import { type Outcome, ok } from "../../model/outcome.ts";
 import type { MailRecord } from "../../model/record.ts";
+import { firstDamage } from "../first_damage.ts";
 import type { IncomingMessage, MessageAddress, MessageWriter, ReserveRequest } from "../place.ts";
 import { readFully, readWhole } from "./disk.ts";
-import type { MailboxSnapshot } from "./mailbox_state.ts";
+import { type MailboxSnapshot, readingOf } from "./mailbox_state.ts";
 import type { KnownMessage } from "./message_file.ts";
 import { outcomeOf } from "./outcome_of.ts";
 import { Staging } from "./staging.ts";
@@ -97,7 +98,8 @@ export function storeJobs(data: unknown) {
     "store.quota": (root: string) => place().quota(root),
     "store.sieveScript": ({ userid, filename }: { userid: string; filename: string }) =>
       place().sieveScript(userid, filename),
-    "store.snapshot": async (name: string) => movedSnapshot(await place().snapshot(name)),
+    "store.snapshot": async (name: string) =>
+      movedSnapshot(await soundSnapshot(await place().snapshot(name))),
     "store.message": async (address: MessageAddress) =>
       givenMessage(await place().findMessage(address)),
     "store.readAt": ({ fd, length, offset }: { fd: number; length: number; offset: number }) => {
@@ -244,6 +246,12 @@ class RunningStaging {
 
 async function gathered<T>(found: Outcome<AsyncIterable<T>>): Promise<Outcome<readonly T[]>> {
   return found.kind === "refused" ? found : ok(await Array.fromAsync(found.value));
+}
+
+/** The snapshot, once its records were gone through: that takes long for many, and here it stalls nobody else. */
+async function soundSnapshot(found: Outcome<MailboxSnapshot>): Promise<Outcome<MailboxSnapshot>> {
+  if (found.kind === "refused") return found;
+  return (await firstDamage(readingOf(found.value).records)) ?? found;
 }
 
 /** The files are handed over: this thread has no use for them. */

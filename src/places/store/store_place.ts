@@ -61,6 +61,7 @@ export const STORE_HOLDS: Holds = {
     savedates: true,
     threadIds: true,
     conversationModseqs: true,
+    gapsInTree: true,
     keywords: 128,
     annotations: true,
   },
@@ -148,7 +149,7 @@ export class StorePlace implements WritablePlace {
   sharedMailboxes(toplevel: string): Promise<Outcome<OwnedMailboxes>> {
     return outcomeOf(() => {
       const folder = toplevel === "" ? undefined : this.#store.find({ kind: "shared", toplevel });
-      return { mailboxes: folder === undefined ? [] : statesOf(folder) };
+      return folder === undefined ? { mailboxes: [] } : readableStates(folder);
     });
   }
 
@@ -271,7 +272,7 @@ function metaOf(folder: OwnerFolder): UserMeta {
 }
 
 /** The mailboxes that can be read, and those that cannot: one damaged mailbox stops no other. */
-function readableStates(folder: OwnerFolder): Pick<UserState, "mailboxes" | "unreadable"> {
+function readableStates(folder: OwnerFolder): OwnedMailboxes {
   const mailboxes: MailboxState[] = [];
   const unreadable: UnreadableMailbox[] = [];
   for (const row of folder.read(allMailboxes)) {
@@ -285,11 +286,6 @@ function readableStates(folder: OwnerFolder): Pick<UserState, "mailboxes" | "unr
     }
   }
   return unreadable.length === 0 ? { mailboxes } : { mailboxes, unreadable };
-}
-
-function statesOf(folder: OwnerFolder): MailboxState[] {
-  const states = folder.read(allMailboxes).map((row) => readState(folder, row));
-  return states.filter((state) => state !== undefined);
 }
 
 async function* asAsync<T>(values: Iterable<T>): AsyncGenerator<T> {

@@ -23,10 +23,12 @@ export interface StoreThreadsOptions {
   readonly threads: number;
   readonly root: string;
   readonly limits: Limits;
+  /** Owners whose folders stay open, in all threads together. */
+  readonly openOwners: number;
 }
 
-/** Owners whose folders stay open, in all threads together. */
-const OPEN_OWNERS = 64;
+/** As many as `openOwners` need be. */
+export const OPEN_OWNERS = 64;
 
 /** A thread that is there when it is wanted: begun by its first work, and anew after it was lost. */
 interface Seat {
@@ -123,10 +125,10 @@ export class StoreThreads {
   }
 
   #begin(seat: Seat): StoreThread {
-    const { url, root, limits, threads } = this.#options;
+    const { url, root, limits, threads, openOwners } = this.#options;
     const data: StoreThreadData = {
       ...{ root, limits },
-      openOwners: Math.ceil(OPEN_OWNERS / threads),
+      openOwners: Math.floor(openOwners / threads),
     };
     const onLost = (): void => {
       seat.thread = undefined;

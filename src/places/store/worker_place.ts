@@ -27,10 +27,12 @@ import type {
 import { ownerWord } from "./layout.ts";
 import { readingOf } from "./mailbox_state.ts";
 import { BufferStock } from "./outbox.ts";
+import { notToBeWritten } from "./owner_folder.ts";
 import { readSettings, refuseNetwork } from "./settings.ts";
+import { mayOnlyLook } from "./store.ts";
 import type { GivenMessage } from "./store_jobs.ts";
 import { STORE_HOLDS } from "./store_place.ts";
-import { type StoreThread, StoreThreads } from "./store_threads.ts";
+import { OPEN_OWNERS, type StoreThread, StoreThreads } from "./store_threads.ts";
 import { WorkerSession } from "./worker_session.ts";
 
 export interface StoreThreadsChoice {
@@ -39,18 +41,26 @@ export interface StoreThreadsChoice {
   /** Threads for owners, beside the one that takes what is sent. */
   readonly threads?: number;
   readonly limits?: Limits;
+  /** Owners whose folders stay open. */
+  readonly openOwners?: number;
 }
 
 /** Each costs memory, and owners that are idle share them well. */
 const OWNER_THREADS = 2;
 
-/** Opens the store in the folder `root` with threads. Throws AppError where there is none. */
+/** Opens the store in the folder `root`, to be written, with threads. Throws AppError where that cannot be. */
 export function openWorkerPlace(root: string, choice: StoreThreadsChoice): WritablePlace {
   const path = resolve(root);
   readSettings(path);
   refuseNetwork(path);
-  const { url, threads = OWNER_THREADS, limits = DEFAULT_LIMITS } = choice;
-  return new WorkerPlace(path, new StoreThreads({ url, threads, limits, root: path }));
+  if (mayOnlyLook(path)) throw notToBeWritten(path);
+  const {
+    url,
+    threads = OWNER_THREADS,
+    limits = DEFAULT_LIMITS,
+    openOwners = OPEN_OWNERS,
+  } = choice;
+  return new WorkerPlace(path, new StoreThreads({ url, threads, limits, openOwners, root: path }));
 }
 
 class WorkerPlace implements WritablePlace {
@@ -106,7 +116,7 @@ class WorkerPlace implements WritablePlace {
 
   async readMailbox(name: string): Promise<Outcome<MailboxReading>> {
     const found = await this.#forName(name, (thread) => thread.submit("store.snapshot", name));
-    return found.kind === "refused" ? found : ok(readingOf(found.value));
+    return found.kind === "refused" ? found : ok({ ...readingOf(found.value), isSound: true });
   }
 
   async message(address: MessageAddress): Promise<Outcome<MessageContent>> {

@@ -36,6 +36,20 @@ const WRITE_BEHIND_BYTES = 256 * 1024;
 const WRITTEN_ALONE_BYTES = 64 * 1024;
 const LAST_BYTES_MS = 2_000;
 
+/** A piece of memory in which small pieces are gathered. */
+interface Gathering {
+  readonly bytes: Uint8Array;
+  /** What is between is to be written. */
+  start: number;
+  end: number;
+  /** Writes of it that the system has not taken yet. */
+  underWay: number;
+}
+
+function newGathering(length: number): Gathering {
+  return { bytes: Buffer.allocUnsafeSlow(length), start: 0, end: 0, underWay: 0 };
+}
+
 export class Connection {
   readonly #where: string;
   readonly #options: ConnectOptions;
@@ -49,9 +63,9 @@ export class Connection {
   #ended = false;
   #failed: Error | undefined;
   #wake: (() => void) | undefined;
-  /** Where small pieces are gathered; a new one after each write, for the system may still read the old. */
-  #gathered = Buffer.alloc(0);
-  #gatheredBytes = 0;
+  #gathering = newGathering(0);
+  /** To be used again: new memory for all that is sent would cost more than the copying. */
+  readonly #spare: Gathering[] = [];
 
   private constructor(socket: Socket, options: ConnectOptions) {
     this.#where = `${options.host}:${options.port}`;
@@ -101,20 +115,20 @@ export class Connection {
       const before = this.#writeGathered();
       return before === undefined ? this.#write(bytes) : before.then(() => this.#write(bytes));
     }
-    const room = this.#gathered.length - this.#gatheredBytes;
-    if (bytes.length <= room) {
-      this.#gather(bytes);
-      return undefined;
-    }
-    const writing = this.#writeGathered();
-    this.#gathered = Buffer.allocUnsafeSlow(WRITE_BEHIND_BYTES);
-    this.#gather(bytes);
+    const hasRoom = bytes.length <= this.#gathering.bytes.length - this.#gathering.end;
+    const writing = hasRoom ? undefined : this.#writeGathered();
+    if (!hasRoom) this.#gathering = this.#emptyGathering();
+    const { bytes: target, end } = this.#gathering;
+    target.set(bytes, end);
+    this.#gathering.end = end + bytes.length;
     return writing;
   }
 
-  #gather(bytes: Uint8Array): void {
-    this.#gathered.set(bytes, this.#gatheredBytes);
-    this.#gatheredBytes += bytes.length;
+  #emptyGathering(): Gathering {
+    const { bytes, underWay } = this.#gathering;
+    const isFree = underWay === 0 && bytes.length > 0;
+    if (!isFree) return this.#spare.pop() ?? newGathering(WRITE_BEHIND_BYTES);
+    return { bytes, start: 0, end: 0, underWay };
   }
 
   /** Sends everything queued. */
@@ -243,19 +257,24 @@ export class Connection {
   }
 
   #writeGathered(): Promise<void> | undefined {
-    if (this.#gatheredBytes === 0) return undefined;
-    const bytes = this.#gathered.subarray(0, this.#gatheredBytes);
+    const gathering = this.#gathering;
+    const { bytes, start, end } = gathering;
+    if (start === end) return undefined;
     // What is left of it is used on: a flush after each small command needs no new memory.
-    this.#gathered = this.#gathered.subarray(this.#gatheredBytes);
-    this.#gatheredBytes = 0;
-    return this.#write(bytes);
+    gathering.start = end;
+    gathering.underWay++;
+    return this.#write(bytes.subarray(start, end), () => {
+      gathering.underWay--;
+      if (gathering.underWay > 0 || gathering === this.#gathering) return;
+      this.#spare.push({ bytes, start: 0, end: 0, underWay: 0 });
+    });
   }
 
-  /** Writes, and waits while the server does not take it. */
-  async #write(bytes: Uint8Array): Promise<void> {
+  /** Writes, and waits while the server does not take it; `taken` is called when nobody reads the bytes any more. */
+  async #write(bytes: Uint8Array, taken?: () => void): Promise<void> {
     const output = this.#output;
     if (this.#ended) throw this.#gone();
-    if (output.write(bytes)) return;
+    if (output.write(bytes, taken)) return;
     const socket = this.#socket;
     const isStuck = await new Promise<boolean>((resolve) => {
       const settle = (stuck: boolean) => {

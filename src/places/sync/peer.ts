@@ -49,6 +49,7 @@ export function holdsOf(peer: Peer, sieve: SieveForms): Holds {
     savedates: since32,
     threadIds: since25,
     conversationModseqs: peer.software === "bobbin",
+    gapsInTree: peer.software === "bobbin",
     ...{ keywords: 128, annotations: since25, mailboxAnnotations: since25, acls: true },
     ...{ mailboxDetails: true, seen: true, subscriptions: true, ...sieve, quotas },
   };

@@ -168,7 +168,7 @@ class SyncPlace implements WritablePlace {
 
   async readMailbox(name: string): Promise<Outcome<MailboxReading>> {
     const got = await this.#get({ kind: "fullmailbox", name });
-    if (got.kind === "refused") return got;
+    if (got.kind === "refused") return this.#placeholder(name, got);
     const [answer, ...others] = answersOf(got.value, "mailbox");
     if (answer === undefined || others.length > 0) {
       throw new AppError(
@@ -179,6 +179,16 @@ class SyncPlace implements WritablePlace {
     this.#memory.learn(answer.state);
     const { state, records = [] } = answer;
     return ok({ state: plain(state), records: recordsOf(ascending(records, name)) });
+  }
+
+  /** To a Cyrus a mailbox that only holds a place in the tree is one to be listed, and none to be read. */
+  async #placeholder(name: string, refusal: Refusal): Promise<Outcome<MailboxReading>> {
+    if (refusal.reason !== "nonexistent") return refusal;
+    const listed = await this.mailboxes([name]);
+    if (listed.kind === "refused") return listed;
+    const [state] = listed.value;
+    if (state === undefined || !isIntermediate(state)) return refusal;
+    return ok({ state, records: recordsOf([]) });
   }
 
   async message(address: MessageAddress): Promise<Outcome<MessageContent>> {

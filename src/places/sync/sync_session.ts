@@ -11,6 +11,7 @@ import type { ApplyCommand, ApplyMailbox, ApplyRename, RestoreMailbox } from "..
 import type { Guid } from "../../model/guid.ts";
 import { isIntermediate, type MailboxState } from "../../model/mailbox.ts";
 import { DONE, type Outcome, ok, type Refusal, refused } from "../../model/outcome.ts";
+import { type StagedGuids, stagedIn } from "../../model/staged_guids.ts";
 import type {
   ApplyOptions,
   IncomingMessage,
@@ -43,7 +44,7 @@ interface Live {
 
 export class SyncSession implements PlaceSession {
   readonly #options: SyncSessionOptions;
-  readonly #staged = new Set<string>();
+  readonly #staged: StagedGuids = new Map();
   #live: Live | undefined;
   /** Why the connection is lost. */
   #lost: unknown;
@@ -63,7 +64,7 @@ export class SyncSession implements PlaceSession {
         dialogue: link.dialogue,
         isStaged: (message) => this.#isStaged(message),
         onStaged: (messages) => {
-          for (const message of messages) this.#staged.add(keyOf(message));
+          for (const { partition, guid } of messages) stagedIn(this.#staged, partition).add(guid);
         },
       }),
     };
@@ -87,7 +88,7 @@ export class SyncSession implements PlaceSession {
       for (const answer of answersOf(got.value, "missing")) {
         for (const guid of answer.guids) missing.add(guid);
       }
-      for (const guid of part) if (!missing.has(guid)) this.#staged.add(keyOf({ partition, guid }));
+      for (const guid of part) if (!missing.has(guid)) stagedIn(this.#staged, partition).add(guid);
     }
     return ok(guids.filter((guid) => missing.has(guid)));
   }
@@ -313,12 +314,8 @@ export class SyncSession implements PlaceSession {
   }
 
   #isStaged(message: StagedMessage): boolean {
-    return this.#staged.has(keyOf(message));
+    return this.#staged.get(message.partition)?.has(message.guid) === true;
   }
-}
-
-function keyOf({ partition, guid }: StagedMessage): string {
-  return `${partition}\0${guid}`;
 }
 
 function tooLong(limit: number): string {

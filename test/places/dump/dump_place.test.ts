@@ -1,9 +1,11 @@
 import { describe, expect, test } from "bun:test";
+import { createHash } from "node:crypto";
 import { readFileSync, statSync, writeFileSync } from "node:fs";
 import fc from "fast-check";
 import { AppError } from "../../../src/core/errors.ts";
 import type { ApplyCommand } from "../../../src/model/apply.ts";
 import { recordsOf } from "../../../src/model/mailbox.ts";
+import { refused } from "../../../src/model/outcome.ts";
 import type { MailRecord } from "../../../src/model/record.ts";
 import { createDumpPlace, openDumpPlace } from "../../../src/places/dump/dump_place.ts";
 import type { Place, PlaceSession } from "../../../src/places/place.ts";
@@ -41,11 +43,21 @@ async function smallDump(): Promise<string> {
     const one = record(1, { size: message(number, 3).length, guid: guidOf(message(number, 3)) });
     granted(await session.apply(mailbox(`user.${userid}`, [one])));
     granted(await session.apply({ kind: "sub", userid, name: `user.${userid}` }));
-    await session.restart();
+    await place.finished?.({ kind: "user", userid }, []);
     await session.close();
   }
   await place.close();
   return path;
+}
+
+/** The dump with each sum made anew. */
+function withRightSums(dump: string): string {
+  let done = "";
+  for (const line of dump.split(/(?<=\r\n)/)) {
+    const sum = createHash("sha256").update(Buffer.from(done, "latin1")).digest("hex");
+    done += line.replace(/^((?:CHECK|END) %\(N \d+ SHA256 )[0-9a-f]{64}/, `$1${sum}`);
+  }
+  return done;
 }
 
 let changed: string | undefined;
@@ -113,7 +125,7 @@ describe("createDumpPlace() and openDumpPlace()", () => {
     const dump = createDumpPlace(path);
     const session = await dump.openSession();
     await copyUser("fred", source, session);
-    await session.restart();
+    await dump.finished?.({ kind: "user", userid }, []);
     await session.close();
     const written = granted(await dump.user("fred"));
     expect((await recordsIn(granted(await dump.readMailbox("user.fred")).records)).length).toBe(5);
@@ -172,6 +184,22 @@ describe("createDumpPlace() and openDumpPlace()", () => {
     }
   });
 
+  test("a command or record that cannot be read is damage, though the sums are right", async () => {
+    const text = readFileSync(await smallDump()).toString("latin1");
+    const bobs = text.indexOf("APPLY MAILBOX", text.indexOf("USER anne)"));
+    for (const [from, to] of [
+      ["(UID 1", "(UID x"],
+      ["UNIQUEID", "UNIQUEIX"],
+      ["APPLY MAILBOX", "APPLY MAILBIX"],
+    ] as const) {
+      const changed = text.slice(0, bobs) + text.slice(bobs).replace(from, to);
+      expect(changed).not.toBe(text);
+      const bytes = Buffer.from(withRightSums(changed), "latin1");
+      expect(await survivors(bytes)).toEqual({ users: ["anne"], told: true });
+    }
+    expect(withRightSums(text)).toBe(text);
+  });
+
   test("commands of any kind and order leave in a dump what they leave in memory", async () => {
     const command = fc.oneof(
       fc.record({ kind: fc.constantFrom("sub" as const, "unsub" as const), box: fc.nat(3) }),
@@ -200,7 +228,7 @@ describe("createDumpPlace() and openDumpPlace()", () => {
           await session.apply({ kind: "rename", oldName: name, newName, partition });
         } else await session.apply({ kind: one.kind, userid: "fred", name });
       }
-      await session.restart();
+      await dump.finished?.({ kind: "user", userid: "fred" }, []);
       await session.close();
       const before = granted(await dump.user("fred"));
       const recordsOfAll = async (place: Place) =>
@@ -242,7 +270,7 @@ describe("createDumpPlace() and openDumpPlace()", () => {
     for (const userid of ["anne", "bob"]) {
       const session = await dump.openSession();
       granted(await session.apply({ kind: "sub", userid, name: `user.${userid}` }));
-      if (userid === "anne") await session.restart();
+      if (userid === "anne") await dump.finished?.({ kind: "user", userid }, []);
       await session.close();
     }
     await dump.close();
@@ -250,6 +278,29 @@ describe("createDumpPlace() and openDumpPlace()", () => {
     expect(granted(await read.user("anne")).subscriptions).toEqual(["user.anne"]);
     expect(await read.user("bob")).toMatchObject({ kind: "refused", reason: "damaged" });
     expect(ownersIn(read)).rejects.toThrow(/not finished for bob/);
+    await read.close();
+  });
+
+  test("what could not be had of a user is unreadable in the dump, also where nothing else is there", async () => {
+    const path = `${tempDir("dump")}/missing.dlist`;
+    const dump = createDumpPlace(path);
+    const refusal = refused("damaged", "rotten");
+    const owner = { kind: "user", userid: "fred" } as const;
+    const many = Array.from({ length: 120 }, (_, at) => ({
+      ...{ name: `user.fred.${"x".repeat(400)}${at}`, uniqueid: `u${at}`, refusal },
+    }));
+    await dump.finished?.(owner, [{ name: "a.script", refusal }, ...many]);
+    await dump.finished?.({ kind: "shared", toplevel: "news" }, many.slice(0, 1));
+    await dump.close();
+    const read = openDumpPlace(path);
+    expect(await ownersIn(read)).toHaveLength(2);
+    const { mailboxes, unreadable = [] } = granted(await read.user("fred"));
+    expect([mailboxes, unreadable.length]).toEqual([[], 101]);
+    expect(unreadable[0]).toMatchObject({ name: "a.script", refusal: { reason: "damaged" } });
+    expect(unreadable[1]).toMatchObject({ uniqueid: "u0" });
+    // There is no room for all: the last stands for the others.
+    expect(unreadable.at(-1)).not.toHaveProperty("uniqueid");
+    expect(granted(await read.sharedMailboxes("news")).unreadable).toHaveLength(1);
     await read.close();
   });
 

@@ -1,5 +1,5 @@
-import { describe, expect, test } from "bun:test";
-import { existsSync, lstatSync, readdirSync, rmSync } from "node:fs";
+import { describe, expect, spyOn, test } from "bun:test";
+import { existsSync, lstatSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { checkWholeStore } from "../../../src/fsck/check_store.ts";
 import type { Annotation } from "../../../src/model/annotation.ts";
@@ -8,6 +8,7 @@ import { applyCommand } from "../../../src/places/store/apply.ts";
 import { collectOwner } from "../../../src/places/store/gc.ts";
 import { poolPath } from "../../../src/places/store/layout.ts";
 import { formerNames, mailboxByName } from "../../../src/places/store/mailbox_rows.ts";
+import { openImage } from "../../../src/places/store/open_image.ts";
 import type { Store } from "../../../src/places/store/store.ts";
 import { openStorePlace } from "../../../src/places/store/store_place.ts";
 import { deleteMailboxes, undeleteMailbox } from "../../../src/places/store/trash.ts";
@@ -121,6 +122,51 @@ describe("APPLY RENAME to another owner", () => {
     expect(() => rename(store, SUB, "user.anne..x")).toThrow(/no mailbox name/);
     expect(verifyStore(root)).toEqual(before);
     store.close();
+  });
+
+  test("what a creation that did not commit left does not stop it, and a lost mailbox does", () => {
+    const { root, store } = filled();
+    const before = verifyStore(root);
+    const folder = join(root, "user/a/anne", stateOf(SUB, []).uniqueid);
+    mkdirSync(folder);
+    writeFileSync(join(folder, "cyrus.index"), "x");
+    expect(() => rename(store, SUB, HERS)).toThrow(/that no mailbox names is there/);
+    rmSync(join(folder, "cyrus.index"));
+    expect(verifyStore(root)).toEqual(before);
+    writeFileSync(join(folder, "7."), "x");
+    rename(store, SUB, HERS);
+    const { [SUB]: moved = "", ...others } = before;
+    expect(verifyStore(root)).toEqual({ ...others, [HERS]: moved });
+    store.close();
+  });
+
+  test("a mailbox that cannot move in stays where it arrived until it can, whatever gc does", () => {
+    const { root, store } = filled();
+    const before = verifyStore(root);
+    const { uniqueid } = stateOf(SUB, []);
+    const folder = join(root, "user/a/anne", uniqueid);
+    const settle = spyOn(store.make(anne), "settleIfFree").mockReturnValue(false);
+    rename(store, SUB, HERS);
+    settle.mockRestore();
+    store.close();
+    mkdirSync(folder);
+    writeFileSync(join(folder, "cyrus.index"), "in the way");
+    const again = storeAt(root);
+    const far = { now: Math.floor(Date.now() / 1000) + 90 * 86_400, retentionSeconds: 0 };
+    collectOwner(again.make(anne), far);
+    expect(
+      again
+        .make(anne)
+        .unfit()
+        .map((left) => left.uniqueid),
+    ).toEqual([uniqueid]);
+    const row = again.make(anne).read((database) => mailboxByName(database, HERS));
+    expect(row === undefined ? 0 : openImage(again.make(anne), row).index.header.exists).toBe(2);
+    again.close();
+    rmSync(folder, { recursive: true });
+    const { [SUB]: moved = "", ...others } = before;
+    storeAt(root).make(anne);
+    expect(verifyStore(root)).toEqual({ ...others, [HERS]: moved });
   });
 
   test("undeleteMailbox() brings nothing back whose uniqueid went to another owner", () => {

@@ -10,6 +10,7 @@ import {
   mailboxByName,
   tombstones,
 } from "../../../src/places/store/mailbox_rows.ts";
+import { readState } from "../../../src/places/store/mailbox_state.ts";
 import { reconstructStore } from "../../../src/places/store/reconstruct.ts";
 import { type RenameRequest, renameMailboxesIn } from "../../../src/places/store/rename.ts";
 import { Store } from "../../../src/places/store/store.ts";
@@ -63,13 +64,40 @@ describe("renameMailboxesIn()", () => {
     expect([header.name, historyIn(header.others)]).toEqual(["user.fred.C", history]);
   });
 
+  test("renameMailboxesIn() raises FOLDERMODSEQ above all that is known, unless a peer asked for it", () => {
+    const { root, store } = newStore();
+    const folder = store.make(owner);
+    const read = (name: string): readonly unknown[] => {
+      const row = folder.read((database) => mailboxByName(database, `user.fred.${name}`));
+      const state = row === undefined ? undefined : readState(folder, row);
+      return [state?.highestmodseq, state?.foldermodseq];
+    };
+    fill(store, "user.fred.A", 5);
+    const placeholder = stateOf("user.fred.P", [], { type: "ei", foldermodseq: 9n });
+    apply(store, { state: placeholder, records: [] });
+    rename(store, tree("A", "B"), tree("P", "Q"));
+    expect([read("B"), read("Q")]).toEqual([
+      [6n, 1n],
+      [9n, 9n],
+    ]);
+    const requests = [tree("B", "C"), tree("Q", "R")];
+    const rules = { isOwn: () => true, now: NOW, isLocal: true };
+    renameMailboxesIn(folder, { requests, ...rules });
+    expect([read("C"), read("R")]).toEqual([
+      [7n, 7n],
+      [10n, 10n],
+    ]);
+    store.close();
+    verifyStore(root);
+  });
+
   test("renameMailboxesIn() says why it refuses, and changes nothing", () => {
     const { store } = newStore();
     for (const name of ["", ".A", ".A.X", ".B"]) fill(store, `user.fred${name}`, 1);
     const before = names(store);
     const table: [RegExp, RenameRequest[]][] = [
       [/there is no such mailbox/, [tree("None", "New")]],
-      [/would both be called user\.fred\.B/, [tree("A", "B")]],
+      [/would both be called user\/fred\/B/, [tree("A", "B")]],
       [/two requests name it/, [tree("A", "New"), tree("A.X", "Other")]],
       [/INBOX/, [{ from: "user.fred", to: "user.fred.New", tree: false }]],
       [/another user/, [{ from: "user.fred.A", to: "user.anne.A", tree: false }]],
@@ -131,6 +159,41 @@ describe("the trash", () => {
     expect(() => undeleteMailbox(folder, { which: "user.fred.A" }, () => "user:anne")).toThrow(
       /uniqueid/,
     );
+  });
+});
+
+describe("undeleteMailbox() under another name", () => {
+  test("brings it back beside what has its name now, in its header and history too", () => {
+    const { root, store } = newStore();
+    fill(store, "user.fred.A", 2);
+    const { [`user.fred.A`]: mail = "" } = verifyStore(root);
+    removeMailbox(store, "user.fred.A");
+    apply(store, { state: stateOf("user.fred.A", [], { uniqueid: "other" }), records: [] });
+    const folder = store.make(owner);
+    const { uniqueid } = stateOf("user.fred.A", []);
+    const as = { name: "user.fred.B", now: NOW + 5 };
+    expect(undeleteMailbox(folder, { which: uniqueid, as }, () => undefined).name).toBe(as.name);
+    store.claim(uniqueid, owner);
+    const header = parseHeaderFile(readFileSync(join(folder.folder, uniqueid, "cyrus.header")));
+    const history = [{ name: "user.fred.A", until: NOW + 5 }];
+    expect([header.name, historyIn(header.others)]).toEqual([as.name, history]);
+    expect(folder.read((database) => formerNames(database, uniqueid))).toEqual(history);
+    expect(verifyStore(root)).toMatchObject({ "user.fred.B": mail });
+    expect(reconstructStore(store)).toEqual([]);
+  });
+
+  test.each([
+    ["user.anne.B", /Cannot rename user\/fred\/A to user\/anne\/B: it belongs to another user/],
+    ["user.fred.a..b", /no mailbox name/],
+    ["user.fred.C", /Cannot undelete user\/fred\/A: there is a mailbox user\/fred\/C/],
+  ])("refuses %s", (name, reason) => {
+    const { store } = newStore();
+    for (const one of ["user.fred.A", "user.fred.C"]) fill(store, one, 1);
+    removeMailbox(store, "user.fred.A");
+    const as = { name, now: NOW };
+    const request = { which: "user.fred.A", as };
+    expect(() => undeleteMailbox(store.make(owner), request, () => undefined)).toThrow(reason);
+    expect(names(store)).toEqual(["C"]);
   });
 });
 

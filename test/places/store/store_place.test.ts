@@ -1,9 +1,10 @@
 import { describe, expect, test } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { parseName } from "../../../src/model/names.ts";
 import type { MailRecord } from "../../../src/model/record.ts";
 import { initStore } from "../../../src/places/store/settings.ts";
-import { openStorePlace } from "../../../src/places/store/store_place.ts";
+import { openStorePlace, type StorePlace } from "../../../src/places/store/store_place.ts";
 import { newStore } from "../../support/new_store.ts";
 import { apply, fill, peerCrcs, stateOf } from "../../support/store_fixture.ts";
 import { tempDir } from "../../support/temp_dir.ts";
@@ -48,34 +49,41 @@ describe("a store on disk", () => {
 });
 
 describe("openStorePlace()", () => {
-  test("user() reports a damaged mailbox beside the sound ones and never serves it", async () => {
-    const { root, store } = newStore();
-    fill(store, "user.fred", 2);
-    fill(store, "user.fred.A", 2);
-    store.close();
-    const index = join(root, "user/f/fred", stateOf("user.fred.A", []).uniqueid, "cyrus.index");
-    const whole = readFileSync(index);
-    const place = openStorePlace(root);
-    for (const at of [30, 100, 159]) {
+  test.each([
+    ["user", "user.fred", (place: StorePlace) => place.user("fred")],
+    ["sharedMailboxes", "lists", (place: StorePlace) => place.sharedMailboxes("lists")],
+  ])(
+    "%s() reports a damaged mailbox beside the sound ones and never serves it",
+    async (_, top, read) => {
+      const { root, store } = newStore();
+      fill(store, top, 2);
+      fill(store, `${top}.A`, 2);
+      const { folder } = store.make(parseName(top).owner);
+      store.close();
+      const index = join(folder, stateOf(`${top}.A`, []).uniqueid, "cyrus.index");
+      const whole = readFileSync(index);
+      const place = openStorePlace(root);
+      for (const at of [30, 100, 159]) {
+        const bytes = Buffer.from(whole);
+        bytes[at] = 1 ^ (bytes[at] ?? 0);
+        writeFileSync(index, bytes);
+        const owned = mustBeOk(await read(place));
+        expect(owned.mailboxes.map(({ name }) => name)).toEqual([top]);
+        expect(owned.unreadable?.map(({ name, refusal }) => [name, refusal.reason])).toEqual([
+          [`${top}.A`, "damaged"],
+        ]);
+      }
       const bytes = Buffer.from(whole);
-      bytes[at] = 1 ^ (bytes[at] ?? 0);
+      bytes[170] = 1 ^ (bytes[170] ?? 0); // in the first record
       writeFileSync(index, bytes);
-      const user = mustBeOk(await place.user("fred"));
-      expect(user.mailboxes.map(({ name }) => name)).toEqual(["user.fred"]);
-      expect(user.unreadable?.map(({ name, refusal }) => [name, refusal.reason])).toEqual([
-        ["user.fred.A", "damaged"],
-      ]);
-    }
-    const bytes = Buffer.from(whole);
-    bytes[170] = 1 ^ (bytes[170] ?? 0); // in the first record
-    writeFileSync(index, bytes);
-    const { records } = mustBeOk(await place.readMailbox("user.fred.A"));
-    const readAll = async () => {
-      for await (const _ of records.batches());
-    };
-    expect(readAll()).rejects.toThrow(/CRC mismatch in the record/);
-    await place.close();
-  });
+      const { records } = mustBeOk(await place.readMailbox(`${top}.A`));
+      const readAll = async () => {
+        for await (const _ of records.batches());
+      };
+      expect(readAll()).rejects.toThrow(/CRC mismatch in the record/);
+      await place.close();
+    },
+  );
 
   test("a reader in another process sees the old state or the new one while a writer is at work", async () => {
     const { root, store } = newStore();
