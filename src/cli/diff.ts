@@ -1,16 +1,21 @@
 /** `bobbin diff A B [USER…]`: do both hold the same? Changes neither. */
+
+import { AppError, type ErrorCode } from "../core/errors.ts";
 import { escapeText } from "../core/escape.ts";
 import type { Owner } from "../model/names.ts";
+import type { Outcome } from "../model/outcome.ts";
 import type { Place } from "../places/place.ts";
-import { type Difference, diffOwner } from "../replicate/diff.ts";
+import { type Difference, type DiffResult, diffOwner } from "../replicate/diff.ts";
 import { notCompared } from "../replicate/holds.ts";
 import { ownerName } from "../replicate/owner_state.ts";
 import type { CommandEnv, CommandResult, Handler, Register } from "./command.ts";
-import { EXIT, exitOf, worstExit } from "./exit.ts";
+import { EXIT, type ExitCode, exitOf, worstExit } from "./exit.ts";
 import { displayName, nameFacts, textOfName } from "./names.ts";
-import { addPlaceOptions, openPlace, type PlaceOptions } from "./open_place.ts";
-import { chosenOwners } from "./owners.ts";
+import { addPlaceOptions, openPlace, optionsOfSide, type PlaceOptions } from "./open_place.ts";
+import { chosenOwners, listOwners } from "./owners.ts";
+import { startOwnersProgress } from "./owners_progress.ts";
 import { refusalError } from "./refusal.ts";
+import { tellFailure } from "./replicate_report.ts";
 import { plural } from "./text.ts";
 
 export const registerDiff: Register = (program, handle) => {
@@ -26,10 +31,12 @@ export const registerDiff: Register = (program, handle) => {
     .argument("[user...]", "only these users; all that the places can list without one")
     .option("--deep", "compare every record, and read every message at both places")
     .option("--shared", "USER is the first part of shared mailboxes' names instead");
-  addPlaceOptions(command).action(handle(runDiff));
+  addPlaceOptions(command, ["a", "b"]).action(handle(runDiff));
 };
 
 interface DiffFlags extends PlaceOptions {
+  readonly aPasswordFile?: string;
+  readonly bPasswordFile?: string;
   readonly deep?: boolean;
   readonly shared?: boolean;
 }
@@ -37,9 +44,9 @@ interface DiffFlags extends PlaceOptions {
 const runDiff: Handler = async (args, options, env) => {
   const flags = options as unknown as DiffFlags; // as commander was told above
   const [a = "", b = "", users = []] = args as readonly [string, string, (readonly string[])?];
-  const source = await openPlace(a, env, flags);
+  const source = await openPlace(a, env, optionsOfSide(flags, flags.aPasswordFile));
   try {
-    const target = await openPlace(b, env, flags);
+    const target = await openPlace(b, env, optionsOfSide(flags, flags.bPasswordFile));
     try {
       const listing = [source, target].filter(({ holds }) => holds.userList);
       const owners = chosenOwners({ users, shared: flags.shared === true }, listing);
@@ -66,15 +73,14 @@ async function diffAll(owners: AsyncGenerator<Owner, void>, run: Run): Promise<C
   const { source, target, deep, isListed, env } = run;
   const { output } = env;
   const totals = { users: 0, mailboxes: 0, messages: 0, differences: 0, failures: 0 };
-  const codes = new Set<number>();
-  for await (const owner of owners) {
+  const codes = new Set<ExitCode>();
+  const failedAs = new Set<ErrorCode>();
+  const listed = await listOwners(owners);
+  const progress = startOwnersProgress(output, listed.owners.length);
+  for (const owner of listed.owners) {
     totals.users += 1;
     const user = textOfName(ownerName(owner));
-    const fail = (text: string, facts: Readonly<Record<string, unknown>>): void => {
-      totals.failures += 1;
-      output.error(`User ${user}: ${text}`, { user, ...facts });
-    };
-    const result = await diffOwner(
+    const result = await diffOne(
       owner,
       { source, target },
       {
@@ -83,19 +89,28 @@ async function diffAll(owners: AsyncGenerator<Owner, void>, run: Run): Promise<C
           totals.differences += 1;
           tell(difference, user, env);
         },
-        failed: (name, { reason, text }) => fail(text, { ...nameFacts(name), reason }),
+        failed: (name, refusal) => {
+          totals.failures += 1;
+          failedAs.add(tellFailure(name, refusal, { user, env, isMailbox: true }));
+        },
+        part: (done, of) => progress.part(owner, done, of),
       },
     );
-    if (result.kind === "refused") {
-      if (isListed && result.reason === "nonexistent") continue;
-      const error = refusalError(result);
+    progress.done(owner);
+    if (result instanceof AppError || result.kind === "refused") {
+      if (isListed && "reason" in result && result.reason === "nonexistent") continue;
+      const error = result instanceof AppError ? result : refusalError(result);
       codes.add(exitOf(error.code));
-      fail(error.message, { code: error.code });
+      failedAs.add(error.code);
+      totals.failures += 1;
+      output.error(`User ${user}: ${error.message}`, { user, code: error.code });
     } else {
       totals.mailboxes += result.value.mailboxes;
       totals.messages += result.value.messages;
     }
   }
+  progress.stop();
+  if (listed.broken !== undefined) throw listed.broken;
   const unheld = notCompared(source.holds, target.holds);
   if (unheld.length > 0) output.talk(`Not held by both places: ${unheld.join(", ")}`);
   const { users, mailboxes, differences, failures } = totals;
@@ -107,9 +122,25 @@ async function diffAll(owners: AsyncGenerator<Owner, void>, run: Run): Promise<C
   return {
     exit:
       alone ??
-      worstExit([failures > 0 ? EXIT.partial : EXIT.ok, differences > 0 ? EXIT.damage : EXIT.ok]),
+      worstExit([
+        failedAs.has("io") ? EXIT.io : EXIT.ok,
+        failures > 0 ? EXIT.partial : EXIT.ok,
+        differences > 0 ? EXIT.damage : EXIT.ok,
+      ]),
     summary: { ...totals, notCompared: unheld },
   };
+}
+
+/** What the places throw for an owner is his alone: the others are compared all the same. */
+async function diffOne(
+  ...args: Parameters<typeof diffOwner>
+): Promise<Outcome<DiffResult> | AppError> {
+  try {
+    return await diffOwner(...args);
+  } catch (error) {
+    if (error instanceof AppError) return error;
+    throw error;
+  }
 }
 
 function tell({ kind, name, uid, text }: Difference, user: string, env: CommandEnv): void {

@@ -20,7 +20,8 @@ export const runTalk: Handler = async ([text = ""], options, env) => {
   }
   const flags = options as PlaceOptions; // as commander was told
   const link = await openLink(syncOptionsOf(locator.address, flags), "write");
-  const { peer } = link;
+  const { peer, caveat } = link;
+  if (caveat !== undefined) env.output.talk(caveat);
   env.output.talk(`Signed in to ${peer.name || text}, ${peer.software} ${peer.version?.join(".")}`);
   try {
     return await talk(link, env);

@@ -9,6 +9,21 @@ export function displayName(name: string, { internal }: { readonly internal: boo
   return internal || name.includes("/") ? name : externalName(name);
 }
 
+/** `text` about the mailbox of this internal name, with the name to show. */
+export function showName(
+  text: string,
+  name: string,
+  options: { readonly internal: boolean },
+): string {
+  const shown = displayName(name, options);
+  const parts = text.split(name);
+  // Where it is only the beginning or the end of another name it stays.
+  return parts.reduce((before, after) => {
+    const isWhole = !/[\w.!]$/.test(before) && !/^(\w|[.!]\w)/.test(after);
+    return `${before}${isWhole ? shown : name}${after}`;
+  });
+}
+
 /** A test by internal name for `--user` and `--mailbox`; undefined when neither was given. */
 export function mailboxFilter(
   users: readonly string[],

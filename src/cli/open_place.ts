@@ -6,7 +6,7 @@ import { cyrusPlace } from "../places/cyrus/cyrus_place.ts";
 import { readImapdConf } from "../places/cyrus/imapd_conf.ts";
 import { serverSource } from "../places/cyrus/server_source.ts";
 import { spoolSource } from "../places/cyrus/spool_source.ts";
-import { createDumpPlace, openDumpPlace } from "../places/dump/dump_place.ts";
+import { createDumpPlace, openDumpPlace, unwrittenDumpPlace } from "../places/dump/dump_place.ts";
 import { type PlaceLocator, parsePlace } from "../places/locator.ts";
 import type { Place, WritablePlace } from "../places/place.ts";
 import { openStorePlace } from "../places/store/store_place.ts";
@@ -15,6 +15,7 @@ import { openSyncPlace } from "../places/sync/sync_place.ts";
 import { printSyncAddress, type SyncAddress } from "../places/sync_address.ts";
 import type { CommandEnv } from "./command.ts";
 import { choiceOption } from "./options.ts";
+import type { Output } from "./output.ts";
 import { readPassword } from "./secrets.ts";
 
 /** What sync servers need beside their address; `addPlaceOptions` declares them. */
@@ -34,10 +35,14 @@ export interface PlaceOptions {
 export const INSECURE =
   "No certificate is checked: whoever sits on the way can read and change everything, the password too";
 
-/** Declares the options of `PlaceOptions`. */
-export function addPlaceOptions(command: Command): Command {
+/** Declares the options of `PlaceOptions`, with a password file of its own for each of `sides`. */
+export function addPlaceOptions(command: Command, sides: readonly string[] = []): Command {
+  const password = "password of a sync server (- is stdin; or BOBBIN_PASSWORD)";
+  command.option("--password-file <file>", password);
+  for (const side of sides) {
+    command.option(`--${side}-password-file <file>`, `likewise, of ${side.toUpperCase()} alone`);
+  }
   return command
-    .option("--password-file <file>", "password of a sync server (- is stdin; or BOBBIN_PASSWORD)")
     .option("--ca <file>", "trust these authorities (PEM) instead of the system's")
     .option("--insecure", "take any certificate: whoever sits on the way can read and change all")
     .option("--allow-plaintext", "send the password without TLS to another machine")
@@ -55,12 +60,22 @@ export function addPlaceOptions(command: Command): Command {
     .option("--partition <name>", "of a sync server, for mailboxes whose own it does not have");
 }
 
+/** The options of one side, where its password is in a file of its own. */
+export function optionsOfSide<Options extends PlaceOptions>(
+  options: Options,
+  passwordFile: string | undefined,
+): Options {
+  return passwordFile === undefined ? options : { ...options, passwordFile };
+}
+
 type Kind = PlaceLocator["kind"];
 
 interface Opener<Found extends PlaceLocator> {
   readonly read: (locator: Found, options: PlaceOptions) => Promise<Place>;
   /** Left out where the kind cannot be written. */
   readonly write?: (locator: Found, options: PlaceOptions) => Promise<WritablePlace>;
+  /** As it is before it is written, where that is not what `read` opens. */
+  readonly unwritten?: (locator: Found) => Promise<Place>;
 }
 
 const openStore = async ({ path }: { readonly path: string }) => openStorePlace(path);
@@ -77,6 +92,7 @@ const OPENERS: { readonly [Name in Kind]: Opener<Extract<PlaceLocator, { kind: N
   dump: {
     read: async ({ path }) => openDumpPlace(path),
     write: async ({ path }) => createDumpPlace(path),
+    unwritten: async ({ path }) => unwrittenDumpPlace(path),
   },
 };
 
@@ -92,8 +108,22 @@ export async function openPlace(
 ): Promise<Place> {
   const locator = parsePlace(text);
   const place = await openerOf(locator).read(locator, options);
-  if (place.caveat !== undefined) output.talk(place.caveat);
+  tellCaveat(place, output);
   return place;
+}
+
+/** Opens what `openWritablePlace` would write to, for a look at it: nothing is written, and nothing is made. */
+export async function openTargetToLook(
+  text: string,
+  env: Pick<CommandEnv, "output">,
+  options: PlaceOptions = {},
+): Promise<Place> {
+  const locator = parsePlace(text);
+  return openerOf(locator).unwritten?.(locator) ?? openPlace(text, env, options);
+}
+
+function tellCaveat({ caveat }: Place, output: Output): void {
+  if (caveat !== undefined) output.talk(caveat);
 }
 
 /** Kinds that can be read and changed bit by bit. Dumps are written once, from their beginning to their end. */
@@ -112,11 +142,16 @@ export function requireUpdatable(text: string): void {
 /** Opens the place that `text` names, for writing. The caller closes it. Throws AppError. */
 export async function openWritablePlace(
   text: string,
+  { output }: Pick<CommandEnv, "output">,
   options: PlaceOptions = {},
 ): Promise<WritablePlace> {
   const locator = parsePlace(text);
   const { write } = openerOf(locator);
-  if (write !== undefined) return write(locator, options);
+  if (write !== undefined) {
+    const place = await write(locator, options);
+    tellCaveat(place, output);
+    return place;
+  }
   const kinds = Object.entries(OPENERS).filter(([, opener]) => opener.write !== undefined);
   throw new AppError("usage", `Cannot write to ${text}: a ${locator.kind} place is only read`, {
     hint: `Places that can be written: ${kinds.map(([name]) => name).join(", ")}`,
@@ -133,7 +168,8 @@ async function openSync(
 /** How the server at `address` is reached. Throws AppError (io) for a `--ca` that cannot be read. */
 export function syncOptionsOf(address: SyncAddress, options: PlaceOptions): SyncOptions {
   const { passwordFile: file, ca, insecure, partition, starttls, sieve } = options;
-  const secret = { file, credential: "bobbin.password" };
+  const credentials = [`bobbin.password.${address.host}`, "bobbin.password"];
+  const secret = { file, credentials };
   let password: Promise<string> | undefined;
   return {
     address,

@@ -34,6 +34,8 @@ export interface Output extends OutputOptions {
   error(text: string, facts?: Readonly<Record<string, unknown>>): void;
   /** Writes out what is buffered. */
   flush(): void;
+  /** `hide` is called before anything is written to the terminal that a bar stands on. */
+  overlay(hide: (() => void) | undefined): void;
 }
 
 const STDOUT = 1;
@@ -43,10 +45,15 @@ const BUFFER_LIMIT = 64 * 1024;
 /** The process's own output. */
 export function processOutput(options: OutputOptions): Output {
   let buffered = "";
+  let hide: (() => void) | undefined;
+  const put = (fd: number, data: Uint8Array) => {
+    if (fd === STDERR || process.stdout.isTTY === true) hide?.();
+    writeAll(fd, data);
+  };
   const flush = () => {
     const text = buffered;
     buffered = "";
-    if (text !== "") writeAll(STDOUT, Buffer.from(text));
+    if (text !== "") put(STDOUT, Buffer.from(text));
   };
   const write = (text: string) => {
     buffered += `${text}\n`;
@@ -63,17 +70,20 @@ export function processOutput(options: OutputOptions): Output {
     },
     bytes: (data) => {
       flush();
-      writeAll(STDOUT, data);
+      put(STDOUT, data);
     },
     talk: (text) => {
-      if (!options.quiet) writeAll(STDERR, Buffer.from(`${escapeText(text)}\n`));
+      if (!options.quiet) put(STDERR, Buffer.from(`${escapeText(text)}\n`));
     },
     error: (text, facts = {}) => {
       if (options.json) write(JSON.stringify({ type: "error", text, ...facts }, jsonValue));
       flush();
-      writeAll(STDERR, Buffer.from(`bobbin: ${escapeText(text)}\n`));
+      put(STDERR, Buffer.from(`bobbin: ${escapeText(text)}\n`));
     },
     flush,
+    overlay: (bar) => {
+      hide = bar;
+    },
   };
 }
 

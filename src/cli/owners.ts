@@ -37,3 +37,22 @@ export async function* chosenOwners(
     }
   }
 }
+
+/** Everybody on a list. */
+export interface ListedOwners {
+  readonly owners: readonly Owner[];
+  /** Why the list breaks off after them. */
+  readonly broken: AppError | undefined;
+}
+
+/** The list up to where it breaks off. Throws AppError for one of which nothing can be had. */
+export async function listOwners(list: AsyncIterable<Owner>): Promise<ListedOwners> {
+  const owners: Owner[] = [];
+  try {
+    for await (const owner of list) owners.push(owner);
+  } catch (error) {
+    if (!(error instanceof AppError) || owners.length === 0) throw error;
+    return { owners, broken: error };
+  }
+  return { owners, broken: undefined };
+}

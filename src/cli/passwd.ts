@@ -70,7 +70,7 @@ async function newAccount(
   }
   const password = await readPassword({
     file: options.passwordFile,
-    credential: "bobbin.password",
+    credentials: ["bobbin.password"],
     prompt: `Password for ${name}`,
   });
   return makeAccount(name, password, allow);

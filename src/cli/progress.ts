@@ -1,48 +1,101 @@
-/** The moving bar on stderr: only on a terminal, with rate and time left. */
+/** How far a command has come: a moving bar on stderr where that is a terminal, an object now and then under --json. */
 import { Presets, SingleBar } from "cli-progress";
 import type { Output } from "./output.ts";
-import { formatBytes } from "./text.ts";
+import { formatBytes, formatDuration } from "./text.ts";
 
 export interface Progress {
-  /** `done` of `total` units, and the bytes read so far. */
+  /** `done` of `total` units, parts of them too, and the bytes read or sent so far; 0 where none are counted. */
   update(done: number, total: number, bytes: number): void;
   stop(): void;
 }
 
 const SILENT: Progress = { update: () => undefined, stop: () => undefined };
+/** Between two objects: whoever is done sooner needs none. */
+const OBJECT_MS = 10_000;
 
-/** A bar counting `unit`, or nothing where no terminal watches. */
-export function startProgress(output: Output, unit: string): Progress {
-  const wanted = output.progress && !output.quiet && process.stderr.isTTY === true;
-  if (!wanted) return SILENT;
+/** Counts `unit`, for who watches or reads along. */
+export function startProgress(
+  output: Output,
+  unit: string,
+  { everyMs = OBJECT_MS }: { readonly everyMs?: number } = {},
+): Progress {
+  if (!output.progress) return SILENT;
+  const shown = [
+    ...(output.json ? [objects(output, { unit, everyMs })] : []),
+    ...(!output.quiet && process.stderr.isTTY === true ? [bar(output, unit)] : []),
+  ];
+  return {
+    update: (...how) => {
+      for (const one of shown) one.update(...how);
+    },
+    stop: () => {
+      for (const one of shown) one.stop();
+    },
+  };
+}
+
+interface ObjectsOptions {
+  readonly unit: string;
+  readonly everyMs: number;
+}
+
+function objects(output: Output, { unit, everyMs }: ObjectsOptions): Progress {
+  let last: Readonly<Record<string, unknown>> | undefined;
+  const timer = setInterval(() => {
+    if (last === undefined) return;
+    output.object({ type: "progress", unit, ...last });
+    output.flush();
+  }, everyMs);
+  return {
+    update: (done, total, bytes) => {
+      const percent = Math.floor((done / Math.max(total, 1)) * 1000) / 10;
+      last = { done: Math.floor(done), total, percent, bytes };
+    },
+    stop: () => clearInterval(timer),
+  };
+}
+
+/** It makes room for what is said meanwhile, and comes back with the next update. */
+function bar(output: Output, unit: string): Progress {
   const started = performance.now();
-  const bar = new SingleBar(
+  const line = new SingleBar(
     {
-      format: `{bar} {percentage}%  {value}/{total} ${unit}  {rate}  {eta_formatted} left`,
+      format: `{bar} {percentage}%  {done}/{total} ${unit}{rate}{left}`,
       stream: process.stderr,
       hideCursor: true,
       clearOnComplete: true,
-      etaBuffer: 50,
       barsize: 24,
       gracefulExit: false, // it would end the process with code 0
     },
     Presets.shades_classic,
   );
-  bar.start(1, 0, { rate: "" });
+  const hide = () => {
+    if (line.isActive) line.stop();
+  };
   const restore = (signal: NodeJS.Signals) => {
-    bar.stop();
+    hide();
     process.kill(process.pid, signal);
   };
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, restore);
+  const update: Progress["update"] = (done, total, bytes) => {
+    const ms = Math.max(performance.now() - started, 1);
+    const facts = {
+      done: Math.floor(done),
+      rate: bytes === 0 ? "" : `  ${formatBytes(Math.round((bytes * 1000) / ms))}/s`,
+      left: done === 0 ? "" : `  ${formatDuration((ms * Math.max(total - done, 0)) / done)} left`,
+    };
+    if (!line.isActive) line.start(Math.max(total, 1), done, facts);
+    line.setTotal(Math.max(total, 1));
+    line.update(done, facts);
+  };
+  output.overlay(hide);
+  update(0, 1, 0);
   return {
-    update: (done, total, bytes) => {
-      const seconds = Math.max((performance.now() - started) / 1000, 0.001);
-      bar.setTotal(Math.max(total, 1));
-      bar.update(done, { rate: `${formatBytes(bytes / seconds)}/s` });
-    },
+    update,
     stop: () => {
       process.off("SIGINT", restore).off("SIGTERM", restore);
-      bar.stop();
+      output.overlay(undefined);
+      hide();
     },
   };
 }

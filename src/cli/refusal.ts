@@ -19,8 +19,8 @@ const CODES: Readonly<Record<RefusalReason, ErrorCode>> = {
 };
 
 /** The error that says what a place has refused. */
-export function refusalError({ reason, text }: Refusal): AppError {
-  return new AppError(CODES[reason], text);
+export function refusalError({ reason, text, cause }: Refusal): AppError {
+  return new AppError(cause?.code ?? CODES[reason], text, { cause });
 }
 
 /** The value, or the refusal thrown as AppError. */

@@ -1,26 +1,29 @@
 /** `bobbin replicate USER… --from A --to B`: bring B what A holds. A is never written, unless both ways are asked for. */
-import { AppError } from "../core/errors.ts";
+import { AppError, type ErrorCode } from "../core/errors.ts";
 import type { Owner } from "../model/names.ts";
-import type { Outcome } from "../model/outcome.ts";
 import type { Place, WritablePlace } from "../places/place.ts";
 import { asUser } from "../replicate/as_user.ts";
 import { notCompared } from "../replicate/holds.ts";
 import { ownerName } from "../replicate/owner_state.ts";
-import { type ManyOptions, replicateOwners } from "../replicate/owners.ts";
+import { type ManyOptions, type OwnerResult, replicateOwners } from "../replicate/owners.ts";
 import type { ReplicateResult } from "../replicate/run.ts";
+import { tellBug } from "./bug.ts";
 import type { CommandEnv, CommandResult, Handler, Register } from "./command.ts";
 import { EXIT, type ExitCode, exitOf, worstExit } from "./exit.ts";
-import { bytesOfArgument, textOfName } from "./names.ts";
+import { bytesOfArgument, nameFacts, showName, textOfName } from "./names.ts";
 import {
   addPlaceOptions,
   openPlace,
+  openTargetToLook,
   openWritablePlace,
+  optionsOfSide,
   type PlaceOptions,
   requireUpdatable,
 } from "./open_place.ts";
 import { byteRateOption, countOption, percentOption, secondsOption } from "./options.ts";
 import { aside } from "./output.ts";
-import { chosenOwners } from "./owners.ts";
+import { chosenOwners, listOwners } from "./owners.ts";
+import { startOwnersProgress } from "./owners_progress.ts";
 import { refusalError } from "./refusal.ts";
 import { reportEvents } from "./replicate_report.ts";
 import { formatBytes, plural } from "./text.ts";
@@ -57,10 +60,12 @@ export const registerReplicate: Register = (program, handle) => {
     .option("--rate <bytes>", "of messages a second over all jobs, like 100MB/s", byteRateOption)
     .option("--timeout <seconds>", "give up a user after this long", secondsOption)
     .option("--jobs <n>", "users at a time (2)", countOption);
-  addPlaceOptions(command).action(handle(runReplicate));
+  addPlaceOptions(command, ["from", "to"]).action(handle(runReplicate));
 };
 
 interface ReplicateFlags extends PlaceOptions {
+  readonly fromPasswordFile?: string;
+  readonly toPasswordFile?: string;
   readonly from: string;
   readonly to: string;
   readonly all?: boolean;
@@ -91,12 +96,14 @@ const runReplicate: Handler = async (args, options, given) => {
   }
   if (flags.twoWay === true) requireTwoWay(flags);
   const isDry = flags.dryRun === true || flags.check === true;
+  const a = optionsOfSide(flags, flags.fromPasswordFile);
+  const b = optionsOfSide(flags, flags.toPasswordFile);
   const written =
-    flags.twoWay === true && !isDry ? await openWritablePlace(flags.from, flags) : undefined;
-  const source = renamedSource(written ?? (await openPlace(flags.from, env, flags)), users, flags);
+    flags.twoWay === true && !isDry ? await openWritablePlace(flags.from, env, a) : undefined;
+  const source = renamedSource(written ?? (await openPlace(flags.from, env, a)), users, flags);
   try {
-    const target = isDry ? undefined : await openWritablePlace(flags.to, flags);
-    const reading = target ?? (await openPlace(flags.to, env, flags));
+    const target = isDry ? undefined : await openWritablePlace(flags.to, env, b);
+    const reading = target ?? (await openTargetToLook(flags.to, env, b));
     try {
       const choice = {
         users: flags.as === undefined ? users : [flags.as],
@@ -115,8 +122,8 @@ const runReplicate: Handler = async (args, options, given) => {
 };
 
 /** A dump on stdout leaves no room there for words. */
-function beside({ to }: ReplicateFlags, env: CommandEnv): CommandEnv {
-  if (to !== "dump:-") return env;
+function beside({ to, dryRun, check }: ReplicateFlags, env: CommandEnv): CommandEnv {
+  if (to !== "dump:-" || dryRun === true || check === true) return env;
   if (!env.output.json) return { ...env, output: aside(env.output) };
   throw new AppError("usage", "Cannot write both a dump and JSON lines to stdout");
 }
@@ -155,9 +162,11 @@ interface Run {
   readonly env: CommandEnv;
 }
 
-interface Totals {
+export interface Totals {
   users: number;
   failedUsers: number;
+  /** Users over whom Bobbin itself has failed. */
+  bugs: number;
   steps: number;
   differences: number;
   failures: number;
@@ -168,13 +177,15 @@ interface Totals {
 async function runAll(owners: AsyncGenerator<Owner, void>, run: Run): Promise<CommandResult> {
   const { source, reading, written, target, flags, env } = run;
   const totals: Totals = {
-    ...{ users: 0, failedUsers: 0, steps: 0, differences: 0 },
+    ...{ users: 0, failedUsers: 0, bugs: 0, steps: 0, differences: 0 },
     ...{ failures: 0, messages: 0, bytes: 0 },
   };
   const refusals: AppError[] = [];
-  const broken: AppError[] = [];
+  const failed = new Set<ErrorCode>();
+  const listed = await listOwners(owners);
+  const progress = startOwnersProgress(env.output, listed.owners.length);
   await replicateOwners(
-    untilBroken(owners, (error) => broken.push(error)),
+    each(listed.owners),
     {
       ...{ source, target: reading, open: target && (() => target.openSession()) },
       ...(written !== undefined && { openSource: () => written.openSession() }),
@@ -185,19 +196,25 @@ async function runAll(owners: AsyncGenerator<Owner, void>, run: Run): Promise<Co
       jobs: flags.jobs ?? JOBS,
       bytesPerSecond: flags.rate,
       timeoutMs: flags.timeout === undefined ? undefined : flags.timeout * 1000,
-      events: (owner) => reportEvents(owner, env),
+      events: (owner) => reportEvents(owner, { env, progress, failed: (code) => failed.add(code) }),
       done: (owner, result) => {
         totals.users += 1;
+        progress.done(owner);
         // Whoever was listed and has nothing at either side has been deleted.
         if (flags.all === true && "reason" in result && result.reason === "nonexistent") return;
         const error = errorOf(result);
-        if (error !== undefined) refusals.push(tellRefused(owner, error, env));
-        else if ("value" in result) addUp(totals, result.value);
+        if (error instanceof AppError) refusals.push(tellRefused(owner, error, env));
+        else if (error !== undefined) {
+          const user = textOfName(ownerName(owner));
+          tellBug(error, env.output, { who: `User ${user}: `, user });
+          totals.bugs += 1;
+        } else if ("value" in result) addUp(totals, result.value);
       },
     },
-  );
-  for (const { message, code } of broken) env.output.error(message, { code });
-  totals.failedUsers = refusals.length;
+  ).finally(progress.stop);
+  const { broken } = listed;
+  if (broken !== undefined) env.output.error(broken.message, { code: broken.code });
+  totals.failedUsers = refusals.length + totals.bugs;
   const unheld = notCompared(source.holds, reading.holds);
   if (unheld.length > 0) env.output.talk(`Not held by both places: ${unheld.join(", ")}`);
   if (flags.mirror === true && !reading.holds.userList) {
@@ -206,26 +223,9 @@ async function runAll(owners: AsyncGenerator<Owner, void>, run: Run): Promise<Co
   }
   tellTotals(totals, run);
   return {
-    exit: broken.length > 0 ? EXIT.partial : exitFor(totals, refusals, flags),
+    exit: exitFor(totals, { refusals, failed, isCut: broken !== undefined, flags }),
     summary: { ...totals, notCompared: unheld, dryRun: target === undefined },
   };
-}
-
-/** The list up to where it breaks off: whoever stands before that is brought all the same. */
-async function* untilBroken(
-  owners: AsyncGenerator<Owner, void>,
-  tell: (error: AppError) => void,
-): AsyncGenerator<Owner, void> {
-  let listed = 0;
-  try {
-    for await (const owner of owners) {
-      listed += 1;
-      yield owner;
-    }
-  } catch (error) {
-    if (!(error instanceof AppError) || listed === 0) throw error;
-    tell(error);
-  }
 }
 
 function modeOf({ mirror, twoWay }: ReplicateFlags): ManyOptions["mode"] {
@@ -233,14 +233,20 @@ function modeOf({ mirror, twoWay }: ReplicateFlags): ManyOptions["mode"] {
   return mirror === true ? "mirror" : "merge";
 }
 
-function errorOf(result: Outcome<ReplicateResult> | AppError): AppError | undefined {
-  if (result instanceof AppError) return result;
+function errorOf(result: OwnerResult): Error | undefined {
+  if (result instanceof Error) return result;
   return result.kind === "refused" ? refusalError(result) : undefined;
 }
 
-function tellRefused(owner: Owner, error: AppError, { output }: CommandEnv): AppError {
+function tellRefused(owner: Owner, error: AppError, env: CommandEnv): AppError {
+  const { output, internalNames: internal } = env;
   const user = textOfName(ownerName(owner));
-  output.error(`User ${user}: ${error.message}`, { user, code: error.code });
+  const { mailbox } = error.context;
+  const [words, about] =
+    typeof mailbox === "string"
+      ? [showName(error.message, mailbox, { internal }), nameFacts(mailbox)]
+      : [error.message, {}];
+  output.error(`User ${user}: ${words}`, { user, ...about, code: error.code });
   const isBrake = error.code === "refused" && error.message.includes("would be deleted");
   const hint = isBrake ? "Allow it with --allow-delete PERCENT, once you know why" : error.hint;
   if (hint !== undefined) output.talk(`  ${hint}`);
@@ -269,17 +275,33 @@ function tellTotals(totals: Totals, { target, env }: Run): void {
   env.output.line(parts.join(", "));
 }
 
+export interface Ended {
+  /** Of whole users. */
+  readonly refusals: readonly AppError[];
+  /** Of mailboxes and other steps. */
+  readonly failed: ReadonlySet<ErrorCode>;
+  /** The list of users broke off. */
+  readonly isCut: boolean;
+  readonly flags: Pick<ReplicateFlags, "dryRun" | "check">;
+}
+
 /** One user alone who was refused gives the reason's own code; of many it is "done in part". */
-function exitFor(totals: Totals, refusals: readonly AppError[], flags: ReplicateFlags): ExitCode {
-  const [first] = refusals;
-  if (first !== undefined && refusals.length === totals.users) {
-    const codes = new Set(refusals.map(({ code }) => exitOf(code)));
-    if (codes.size === 1) return exitOf(first.code);
-  }
+export function exitFor(totals: Totals, { refusals, failed, isCut, flags }: Ended): ExitCode {
+  const codes = new Set(refusals.map(({ code }) => exitOf(code)));
+  const [first] = codes;
+  const isAll = refusals.length === totals.users && !isCut;
+  if (first !== undefined && isAll && codes.size === 1) return first;
+  const isIo = failed.has("io") || codes.has(EXIT.io);
   const isLeft = totals.differences > 0 && flags.dryRun !== true;
   const remains = flags.check === true && totals.steps + totals.differences > 0;
   return worstExit([
-    ...(totals.failures + totals.failedUsers > 0 ? [EXIT.partial] : []),
+    ...(totals.bugs > 0 ? [EXIT.bug] : []),
+    ...(isIo ? [EXIT.io] : []),
+    ...(totals.failures + totals.failedUsers > 0 || isCut ? [EXIT.partial] : []),
     ...(isLeft || remains ? [EXIT.damage] : []),
   ]);
+}
+
+async function* each(owners: readonly Owner[]): AsyncGenerator<Owner, void> {
+  yield* owners;
 }

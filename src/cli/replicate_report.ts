@@ -1,18 +1,32 @@
 /** What `replicate` says of its steps, of what stays different and of what failed, in words and as objects. */
+import type { ErrorCode } from "../core/errors.ts";
 import { escapeText } from "../core/escape.ts";
 import type { ApplyCommand } from "../model/apply.ts";
 import type { Owner } from "../model/names.ts";
+import type { Refusal } from "../model/outcome.ts";
 import { nameOf } from "../replicate/conflicts.ts";
 import { ownerName } from "../replicate/owner_state.ts";
 import type { Decision, Leftover, Step } from "../replicate/plan.ts";
-import { nameOfStep, type ReplicateEvents } from "../replicate/run.ts";
+import { nameOfStep, namesMailbox, type ReplicateEvents } from "../replicate/run.ts";
 import type { SurveyedStep } from "../replicate/survey.ts";
 import type { CommandEnv } from "./command.ts";
-import { displayName, nameFacts, textOfName } from "./names.ts";
+import { displayName, nameFacts, showName, textOfName } from "./names.ts";
+import type { OwnersProgress } from "./owners_progress.ts";
+import { refusalError } from "./refusal.ts";
 import { formatBytes, plural } from "./text.ts";
 
+export interface ReportOptions {
+  readonly env: CommandEnv;
+  readonly progress: OwnersProgress;
+  /** Is told of each failure what its error is. */
+  readonly failed: (code: ErrorCode) => void;
+}
+
 /** Tells everything about `owner` as it happens. */
-export function reportEvents(owner: Owner, env: CommandEnv): ReplicateEvents {
+export function reportEvents(
+  owner: Owner,
+  { env, progress, failed }: ReportOptions,
+): ReplicateEvents {
   const { output } = env;
   const user = textOfName(ownerName(owner));
   const line = (text: string): void => output.line(`${escapeText(user)}: ${text}`);
@@ -38,10 +52,34 @@ export function reportEvents(owner: Owner, env: CommandEnv): ReplicateEvents {
       output.object({ type: "step", user, step: "decide", ...aboutFacts(decision) });
       line(`decided: ${aboutText(decision, env)}`);
     },
-    failed: (name, { reason, text }) => {
-      output.error(`User ${user}: ${text}`, { user, name: textOfName(name), reason });
+    failed: (name, refusal, isMailbox) => {
+      failed(tellFailure(name, refusal, { user, env, isMailbox }));
     },
+    part: (done, of) => progress.part(owner, done, of),
+    sent: (bytes) => progress.sent(bytes),
   };
+}
+
+export interface FailureOptions {
+  readonly user: string;
+  readonly env: CommandEnv;
+  /** `name` is that of a mailbox, not of a script, a user … */
+  readonly isMailbox: boolean;
+}
+
+/** Tells what failed, in words with the names that are shown; gives the code of its error. */
+export function tellFailure(
+  name: string,
+  refusal: Refusal,
+  { user, env, isMailbox }: FailureOptions,
+): ErrorCode {
+  const { reason, text, uid } = refusal;
+  const { code } = refusalError(refusal);
+  const { output, internalNames: internal } = env;
+  const about = { name: textOfName(name), ...(isMailbox && nameFacts(name)) };
+  const words = isMailbox ? showName(text, name, { internal }) : text;
+  output.error(`User ${user}: ${words}`, { user, ...about, uid, reason, code });
+  return code;
 }
 
 function aboutFacts(about: Leftover | Decision): Readonly<Record<string, unknown>> {
@@ -91,12 +129,6 @@ const COMMAND_WORDS: Partial<Readonly<Record<ApplyCommand["kind"], string>>> = {
   activateSieve: "activate script",
   unactivateSieve: "deactivate script",
 };
-
-/** True for commands that are about a mailbox by its name. */
-function namesMailbox(step: Step): boolean {
-  if (step.kind !== "apply") return step.kind !== "sieve" && step.kind !== "deleteUser";
-  return ["quota", "unquota", "sub", "unsub"].includes(step.command.kind);
-}
 
 function subjectFacts(step: Step): Readonly<Record<string, unknown>> {
   const name = nameOfStep(step);

@@ -1,7 +1,7 @@
 /** From arguments to an exit code: the one place where errors become words and numbers. */
 import { Command, CommanderError } from "commander";
-import { BugError } from "../core/assert.ts";
 import { AppError } from "../core/errors.ts";
+import { tellBug } from "./bug.ts";
 import type { CommandEnv, CommandResult, Handle } from "./command.ts";
 import { COMMANDS } from "./commands.ts";
 import { EXIT, type ExitCode, exitOf } from "./exit.ts";
@@ -114,13 +114,6 @@ function report(error: unknown, output: Output): CommandResult {
     if (error.hint !== undefined) output.talk(`  ${error.hint}`);
     return { exit: exitOf(error.code) };
   }
-  const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  const kind =
-    error instanceof BugError ? "a promise inside Bobbin was broken" : "unexpected error";
-  output.error(`${kind}: ${error instanceof Error ? error.message : String(error)}`, {
-    code: "bug",
-  });
-  for (const line of stack.split("\n")) output.talk(`  ${line}`);
-  output.talk(`This is a bug in Bobbin ${VERSION_TEXT}: please report it with the lines above`);
+  tellBug(error, output);
   return { exit: EXIT.bug };
 }

@@ -7,21 +7,30 @@ import { join } from "node:path";
 import { AppError, errnoOf } from "../core/errors.ts";
 
 export interface SecretSource {
-  /** `--password-file`; `-` is stdin. */
+  /** `--password-file`; `-` is stdin, whose first line is the password of all who ask for it. */
   readonly file?: string | undefined;
-  /** Name of the credential in $CREDENTIALS_DIRECTORY. */
-  readonly credential: string;
+  /** Names of credentials in $CREDENTIALS_DIRECTORY; the first that is there counts. */
+  readonly credentials: readonly string[];
   /** Asked for on a terminal if nothing else gives a password. */
   readonly prompt: string;
 }
 
+/** Stdin can be read only once. */
+let stdinLine: string | undefined;
+
 /** The password from the first source that has one. Throws AppError (usage, io). */
 export async function readPassword(source: SecretSource): Promise<string> {
   const { BOBBIN_PASSWORD, CREDENTIALS_DIRECTORY } = process.env;
-  if (source.file !== undefined) return firstLine(source.file === "-" ? 0 : source.file);
+  if (source.file === "-") {
+    stdinLine ??= firstLine(0);
+    return stdinLine;
+  }
+  if (source.file !== undefined) return firstLine(source.file);
   if (BOBBIN_PASSWORD !== undefined && BOBBIN_PASSWORD !== "") return BOBBIN_PASSWORD;
-  const credential = join(CREDENTIALS_DIRECTORY ?? "", source.credential);
-  if (CREDENTIALS_DIRECTORY !== undefined && existsSync(credential)) return firstLine(credential);
+  const credential = source.credentials
+    .map((name) => join(CREDENTIALS_DIRECTORY ?? "", name))
+    .find((path) => CREDENTIALS_DIRECTORY !== undefined && existsSync(path));
+  if (credential !== undefined) return firstLine(credential);
   if (process.stdin.isTTY) return askFor(source.prompt);
   throw new AppError("usage", "No password was given", {
     hint: "Use --password-file FILE, BOBBIN_PASSWORD, or a terminal.",
@@ -29,37 +38,42 @@ export async function readPassword(source: SecretSource): Promise<string> {
 }
 
 function firstLine(file: string | 0): string {
+  const name = file === 0 ? "stdin" : `password file ${file}`;
   let text: string;
   try {
     text = readFileSync(file, "utf8");
   } catch (error) {
-    throw new AppError("io", `Cannot read password file ${file}: ${errnoOf(error)}`, {
+    throw new AppError("io", `Cannot read ${name}: ${errnoOf(error)}`, {
       cause: error,
     });
   }
   const [line = ""] = text.split(/\r?\n/, 1);
-  if (line === "") throw new AppError("usage", `Password file ${file} begins with an empty line`);
+  if (line === "")
+    throw new AppError("usage", `No password was given: ${name} begins with an empty line`);
   return line;
 }
 
-/** Reads a line from the terminal without showing it. */
+/** Reads a line from the terminal without showing it. Another may be asked for afterwards. */
 async function askFor(prompt: string): Promise<string> {
   const { stdin, stderr } = process;
-  stderr.write(`${prompt}: `);
-  stdin.setRawMode(true);
+  const line = Promise.withResolvers<string>();
   let typed = "";
-  try {
-    for await (const chunk of stdin) {
-      for (const char of String(chunk)) {
-        if (char === "\r" || char === "\n") return typed;
-        if (char === "\u0003") throw new AppError("usage", "No password was given");
-        typed = char === "\u007f" ? typed.slice(0, -1) : typed + char;
-      }
+  const take = (chunk: unknown): void => {
+    for (const char of String(chunk)) {
+      if (char === "\r" || char === "\n") line.resolve(typed);
+      if (char === "\u0003") line.reject(new AppError("usage", "No password was given"));
+      typed = char === "\u007f" ? typed.slice(0, -1) : typed + char;
     }
-    return typed;
+  };
+  const end = (): void => line.resolve(typed);
+  stdin.setRawMode(true);
+  stderr.write(`${prompt}: `);
+  stdin.on("data", take).on("end", end).resume();
+  try {
+    return await line.promise;
   } finally {
+    stdin.off("data", take).off("end", end).pause();
     stdin.setRawMode(false);
-    stdin.pause();
     stderr.write("\n");
   }
 }

@@ -18,7 +18,12 @@ export function replaceFile(path: string, bytes: Uint8Array, mode: number): void
     rmSync(beside, { force: true });
     throw error;
   }
-  const folder = openSync(dirname(path), "r");
+  syncFolder(dirname(path));
+}
+
+/** Makes names in a folder durable. */
+export function syncFolder(path: string): void {
+  const folder = openSync(path, "r");
   try {
     fsyncSync(folder);
   } finally {

@@ -3,6 +3,7 @@
  * for the other side must be told and the next command must be read; an exception means
  * that the place itself has failed.
  */
+import type { AppError } from "../core/errors.ts";
 
 /** Why a request was refused, in the words of sync-protocol.md 1.6 without their `IMAP_` forms. */
 export type RefusalReason =
@@ -37,6 +38,10 @@ export interface Refusal {
   readonly text: string;
   /** The key that was wrong, for badParameters. */
   readonly field?: string;
+  /** The message that it is about, where that is one. */
+  readonly uid?: number;
+  /** The error that was thrown, where it was one. */
+  readonly cause?: AppError;
 }
 
 export interface Done<Value> {

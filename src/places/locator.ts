@@ -5,7 +5,7 @@
 import { existsSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { AppError } from "../core/errors.ts";
-import { isSyncAddress, parseSyncAddress, type SyncAddress } from "./sync_address.ts";
+import { isSyncAddress, maskPassword, parseSyncAddress, type SyncAddress } from "./sync_address.ts";
 
 export type Locator =
   /** A partition's folder, one mailbox's folder, or an imapd.conf. */
@@ -41,9 +41,14 @@ export function parseLocator(text: string): Locator {
   if (scheme === undefined || existsSync(text)) return recognise(resolve(text));
   const kind = KINDS.find((known) => known === scheme);
   if (kind === undefined) {
-    throw new AppError("usage", `Cannot read place ${text}: no kind of place is called ${scheme}`, {
-      hint: `Known here: ${KINDS.map((known) => `${known}:PATH`).join(", ")}, sync://USER@HOST, or a bare path`,
-    });
+    const masked = maskPassword(text);
+    throw new AppError(
+      "usage",
+      `Cannot read place ${masked}: no kind of place is called ${scheme}`,
+      {
+        hint: `Known here: ${KINDS.map((known) => `${known}:PATH`).join(", ")}, sync://USER@HOST, or a bare path`,
+      },
+    );
   }
   if (rest === "") throw new AppError("usage", `Cannot read place ${text}: the path is empty`);
   return { kind, path: existing(resolve(rest)) };

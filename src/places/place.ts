@@ -128,6 +128,12 @@ export interface Place {
   /** GET FETCH_SIEVE: the bytes of `x.script`. */
   sieveScript(userid: string, filename: string): Promise<Outcome<Uint8Array>>;
 
+  /**
+   * The same place for who gives up when the signal comes: what he waits for throws then, and is not asked for any more.
+   * Left out where nobody has to be waited for.
+   */
+  until?(signal: AbortSignal): Place;
+
   /** Ends what the place has open; it is not used afterwards. */
   close(): Promise<void>;
 }
@@ -204,5 +210,7 @@ export interface PlaceSession {
   apply(command: ApplyCommand, options?: ApplyOptions): Promise<Outcome>;
   /** RESTART: forgets what is staged. */
   restart(): Promise<void>;
+  /** Cuts the connection, if there is one: what is waited for throws. */
+  cut?(): void;
   close(): Promise<void>;
 }

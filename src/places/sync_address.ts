@@ -33,6 +33,11 @@ export function isSyncAddress(text: string): boolean {
   return scheme !== undefined && Object.hasOwn(SCHEMES, scheme);
 }
 
+/** `text` without what may be a password in it, whatever that is made of: from the first `:` to the last `@`. */
+export function maskPassword(text: string): string {
+  return text.replace(/^([^:/]*:\/\/[^:]*):.*@/s, "$1:…@");
+}
+
 /**
  * Parses an address. A user's `@` is written %40. Throws AppError (usage), also for a password in
  * it: arguments can be read by everybody on the machine.
@@ -44,8 +49,8 @@ export function parseSyncAddress(text: string): SyncAddress {
     ) ?? [];
   const scheme = Object.hasOwn(SCHEMES, name) ? SCHEMES[name] : undefined;
   const host = bracketed ?? plain;
-  const masked = text.replace(/:[^/@][^@]*@/, ":…@");
-  if (login?.includes(":")) {
+  const masked = maskPassword(text);
+  if (masked !== text) {
     throw new AppError("usage", `Cannot read place ${masked}: a password must not stand there`, {
       hint: "Use --password-file FILE, BOBBIN_PASSWORD or $CREDENTIALS_DIRECTORY",
     });

@@ -65,6 +65,7 @@ export function asUser(place: Place, rename: UserRename): Place {
       return ok(renameQuota(found.value, rename));
     },
     sieveScript: (_, filename) => place.sieveScript(from, filename),
+    ...(place.until && { until: (signal) => asUser(place.until?.(signal) ?? place, rename) }),
     close: () => place.close(),
   };
 }

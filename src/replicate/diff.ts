@@ -4,9 +4,10 @@
  */
 import type { MailboxState, UserState } from "../model/mailbox.ts";
 import type { Owner } from "../model/names.ts";
-import { type Outcome, ok, type Refusal, refused } from "../model/outcome.ts";
+import { DONE, type Outcome, ok, type Refusal, refused } from "../model/outcome.ts";
 import type { MailRecord } from "../model/record.ts";
 import type { Holds, MailboxReading, Place } from "../places/place.ts";
+import { alone } from "./alone.ts";
 import { compareRecords } from "./compare_records.ts";
 import { commonHolds } from "./holds.ts";
 import { identified } from "./identified.ts";
@@ -30,6 +31,8 @@ export interface DiffOptions {
   readonly difference: (difference: Difference) => void;
   /** What could not be compared. */
   readonly failed: (name: string, refusal: Refusal) => void;
+  /** So much of what is to be compared of the owner is done. */
+  readonly part?: (done: number, of: number) => void;
 }
 
 /** What was looked at. */
@@ -71,7 +74,8 @@ export async function diffOwner(
   const names = new Set(ours.mailboxes.map(({ name }) => name));
   const work = { source, target, holds, options, result: { mailboxes: 0, messages: 0 } };
   const looked = new Set<string>();
-  for (const step of steps) {
+  for (const [at, step] of steps.entries()) {
+    if (!options.deep) options.part?.(at, steps.length);
     tellStep(step, names, options);
     if (step.kind !== "mailbox" || step.theirs === undefined) continue;
     looked.add(step.ours.uniqueid);
@@ -79,7 +83,9 @@ export async function diffOwner(
   }
   work.result.mailboxes = Math.max(countOf(ours), countOf(theirs.value));
   if (options.deep) {
-    for (const pair of samePairs(ours, theirs.value, holds)) {
+    const pairs = samePairs(ours, theirs.value, holds);
+    for (const [at, pair] of pairs.entries()) {
+      options.part?.(at, pairs.length);
       if (!looked.has(pair.ours.uniqueid)) await diffMailbox(pair, work);
     }
   }
@@ -150,7 +156,17 @@ interface DiffWork {
   readonly result: { mailboxes: number; messages: number };
 }
 
-async function diffMailbox({ step, ours, theirs }: Pair, work: DiffWork): Promise<void> {
+/** Compares a mailbox; one that cannot be is told of, and the rest goes on. */
+async function diffMailbox(pair: Pair, work: DiffWork): Promise<void> {
+  const { name } = pair.ours;
+  const done = await alone(name, async () => {
+    await compareMailbox(pair, work);
+    return DONE;
+  });
+  if (done.kind === "refused") work.options.failed(name, done);
+}
+
+async function compareMailbox({ step, ours, theirs }: Pair, work: DiffWork): Promise<void> {
   const { source, target, holds, options } = work;
   const { name } = ours;
   const wanted = stateToSend(ours, { holds, theirs, partition: theirs.partition ?? "" });

@@ -2,6 +2,7 @@
  * Does a plan: brings one owner from a place to another. One mailbox that fails is told and stops no other. What
  * the target has in the end is proven against what was read of the source.
  */
+import type { AppError } from "../core/errors.ts";
 import type { ApplyCommand } from "../model/apply.ts";
 import { isIntermediate, type UnreadableMailbox, type UserState } from "../model/mailbox.ts";
 import type { Owner } from "../model/names.ts";
@@ -11,6 +12,7 @@ import { commonHolds } from "./holds.ts";
 import { identified } from "./identified.ts";
 import { MailboxLine } from "./mailbox_line.ts";
 import { ownerName, readOwnerState, withHidden } from "./owner_state.ts";
+import { patient } from "./patient.ts";
 import {
   type Decision,
   type Leftover,
@@ -32,7 +34,11 @@ export interface ReplicateEvents {
   /** What was decided where both sides are written and disagree. */
   readonly decided: (decision: Decision) => void;
   /** A step that could not be done, or a mailbox that could not be read. */
-  readonly failed: (name: string, refusal: Refusal) => void;
+  readonly failed: (name: string, refusal: Refusal, isMailbox: boolean) => void;
+  /** So much of the steps of the owner is done. */
+  readonly part?: (done: number, of: number) => void;
+  /** Bytes of messages have been sent. */
+  readonly sent?: (bytes: number) => void;
 }
 
 export interface ReplicateOptions {
@@ -44,6 +50,8 @@ export interface ReplicateOptions {
   readonly events: ReplicateEvents;
   /** After each batch of messages; may wait, or throw where the time is up. */
   readonly sent: (messages: number, bytes: number) => Promise<void>;
+  /** Names that are left out, for the connection was lost over each of them again and again, and how. */
+  readonly broken?: ReadonlyMap<string, AppError>;
 }
 
 export interface ReplicateResult {
@@ -116,7 +124,7 @@ async function replicateOnce(
   const request = { owner, mode, source: ours, target: theirs.value, holds };
   const plan = planOwner(request);
   const work: Work = {
-    ...{ source, target, holds, mode, gone },
+    ...{ source, target, holds, mode, gone, broken: options.broken },
     partitionFor: (state) => partitionFor(state, theirs.value),
   };
   for (const { name, uniqueid } of [...ours.mailboxes, ...(ours.unreadable ?? [])]) {
@@ -152,7 +160,8 @@ export interface Tally {
   readonly step: (step: SurveyedStep) => void;
   readonly decide: (decision: Decision) => void;
   readonly leave: (leftover: Leftover) => void;
-  readonly fail: (name: string, refusal: Refusal) => void;
+  /** `isMailbox` unless it is said: of a script, a user … the name is something else. */
+  readonly fail: (name: string, refusal: Refusal, isMailbox?: boolean) => void;
   readonly sent: (messages: number, bytes: number) => void;
   readonly result: () => ReplicateResult;
   /** What has failed, with the uniqueids of those that have one. */
@@ -162,7 +171,7 @@ export interface Tally {
 export function newTally({ events }: Pick<ReplicateOptions, "events">): Tally {
   const count = { steps: 0, messages: 0, bytes: 0 };
   const leftovers: Leftover[] = [];
-  const failures: { readonly name: string; readonly refusal: Refusal }[] = [];
+  const failures: { name: string; refusal: Refusal; isMailbox: boolean }[] = [];
   return {
     begin: () => {
       leftovers.length = 0;
@@ -170,7 +179,7 @@ export function newTally({ events }: Pick<ReplicateOptions, "events">): Tally {
     },
     tell: () => {
       for (const leftover of leftovers) events.leftover(leftover);
-      for (const { name, refusal } of failures) events.failed(name, refusal);
+      for (const { name, refusal, isMailbox } of failures) events.failed(name, refusal, isMailbox);
     },
     step: (step) => {
       count.steps += 1;
@@ -178,8 +187,9 @@ export function newTally({ events }: Pick<ReplicateOptions, "events">): Tally {
     },
     decide: (decision) => events.decided(decision),
     leave: (leftover) => void leftovers.push(leftover),
-    fail: (name, refusal) => void failures.push({ name, refusal }),
+    fail: (name, refusal, isMailbox = true) => void failures.push({ name, refusal, isMailbox }),
     sent: (messages, bytes) => {
+      events.sent?.(bytes);
       count.messages += messages;
       count.bytes += bytes;
     },
@@ -194,7 +204,7 @@ export function newTally({ events }: Pick<ReplicateOptions, "events">): Tally {
 
 function tellSurvey(surveyed: readonly SurveyedStep[], tally: Tally): void {
   for (const one of surveyed) {
-    if (one.refusal !== undefined) tally.fail(nameOfStep(one.step), one.refusal);
+    if (one.refusal !== undefined) failStep(one.step, one.refusal, tally);
     else if (one.content?.isNothing !== true) tally.step(one);
     for (const leftover of one.content?.leftovers ?? []) tally.leave(leftover);
   }
@@ -213,7 +223,7 @@ interface Doing {
 
 async function doSteps(plan: Plan, doing: Doing): Promise<void> {
   const { work, session, tally, target, options } = doing;
-  const moved = new Set<string>();
+  const [moved, begun] = [new Set<string>(), new Set<string>()];
   let hasFailed = false;
   const sending: Sending = {
     ...{ ...work, session, staged: new Map() },
@@ -222,23 +232,27 @@ async function doSteps(plan: Plan, doing: Doing): Promise<void> {
       tally.sent(messages, bytes);
       await options.sent(messages, bytes);
     },
-    begins: (step, { content, counts }) => tally.step({ step, content, counts }),
+    // One that has to be sent again is told of once.
+    begins: (step, { content, counts }) => {
+      if (!begun.has(step.name)) tally.step({ step, content, counts });
+      begun.add(step.name);
+    },
   };
   const told = (step: Step, done: Outcome): void => {
     if (done.kind === "ok") return;
     hasFailed = true;
-    tally.fail(nameOfStep(step), done);
+    failStep(step, done, tally);
   };
   const line = new MailboxLine(sending, { leave: tally.leave, told });
   try {
-    for (const step of plan.steps) {
+    for (const [at, step] of plan.steps.entries()) {
+      options.events.part?.(at, plan.steps.length);
       if (step.kind === "mailbox") {
         // What has its name at the target stays, and is for the next pass.
         if (!work.gone.has(step.name)) await line.take(step, moved);
         continue;
       }
-      await line.settle();
-      told(step, await doCommand(step, doing, { session, tally }));
+      told(step, await line.other(nameOfStep(step), () => doCommand(step, doing)));
       if (step.kind === "rename") moved.add(step.rename.uniqueid);
     }
     await line.settle();
@@ -250,9 +264,8 @@ async function doSteps(plan: Plan, doing: Doing): Promise<void> {
 
 async function doCommand(
   step: Exclude<Step, MailboxStep>,
-  { owner, work }: Doing,
-  { session, tally }: { readonly session: PlaceSession; readonly tally: Tally },
-): Promise<Outcome<undefined>> {
+  { owner, work, session, tally }: Doing,
+): Promise<Outcome> {
   if (step.kind === "delete") {
     const looked = await unchanged(step.state, work.target);
     if (looked.kind === "refused") {
@@ -263,7 +276,7 @@ async function doCommand(
   tally.step({ step });
   const command = await commandOf(step, ownerName(owner), work.source);
   if (command.kind === "refused") return command;
-  const done = await session.apply(command.value);
+  const done = await patient(() => session.apply(command.value));
   // A place in the tree goes by itself with the last mailbox below it.
   const isGoneAlready = step.kind === "delete" && isIntermediate(step.state) && isNothing(done);
   return isGoneAlready ? DONE : done;
@@ -304,16 +317,26 @@ async function proveOwner(done: Plan, doing: Doing, hasFailed: boolean): Promise
   );
   const now = await readOwnerState(work.target, owner, source.mailboxes);
   if (now.kind === "refused") {
-    tally.fail(ownerName(owner), now);
+    tally.fail(ownerName(owner), now, false);
     return;
   }
   const plan = planOwner({ owner, mode, source, target: now.value, holds: work.holds });
   for (const step of plan.steps) {
     // Mailboxes that were sent are proven one by one, and what failed has been told.
     if (step.kind === "mailbox" ? proven.has(step.ours.uniqueid) : hasFailed) continue;
-    const name = nameOfStep(step);
-    tally.fail(name, refused("checksum", `${name} is not at the target what it is at the source`));
+    const text = `${nameOfStep(step)} is not at the target what it is at the source`;
+    failStep(step, refused("checksum", text), tally);
   }
+}
+
+function failStep(step: Step, refusal: Refusal, tally: Tally): void {
+  tally.fail(nameOfStep(step), refusal, namesMailbox(step));
+}
+
+/** True for steps that are about a mailbox by its name. */
+export function namesMailbox(step: Step): boolean {
+  if (step.kind !== "apply") return step.kind !== "sieve" && step.kind !== "deleteUser";
+  return ["quota", "unquota", "sub", "unsub"].includes(step.command.kind);
 }
 
 /** What a step is about: an internal name, a script, a quota root, a user. */

@@ -2,6 +2,7 @@
  * One mailbox, done: read, upload, apply, verify. Where the target refuses because it is not as it was thought
  * to be, it is asked again and every record is compared (sync-protocol.md 5.6; Cyrus gives up sooner).
  */
+import type { AppError } from "../core/errors.ts";
 import type { Guid } from "../model/guid.ts";
 import { isLegacyUuid, NULL_GUID } from "../model/guid.ts";
 import type { MailboxState, RecordSource } from "../model/mailbox.ts";
@@ -10,7 +11,9 @@ import { DONE, isGone, type Outcome, ok, type Refusal, refused } from "../model/
 import type { MailRecord } from "../model/record.ts";
 import type { StagedGuids } from "../model/staged_guids.ts";
 import type { Holds, MailboxReading, Place, PlaceSession } from "../places/place.ts";
+import { isSummedOtherwise } from "./annotation_sums.ts";
 import { type ContentPlan, planCompared, planNewer } from "./content.ts";
+import { patient } from "./patient.ts";
 import type { MailboxStep, Mode } from "./plan.ts";
 import { sendMessages, type WantedMessage } from "./upload.ts";
 import { verifyMailbox } from "./verify.ts";
@@ -23,6 +26,8 @@ export interface Work {
   readonly mode: Mode;
   /** Names of mailboxes that the source turns out not to have any more; added to. */
   readonly gone: Set<string>;
+  /** Names that are left out, for the connection was lost over each of them again and again, and how. */
+  readonly broken?: ReadonlyMap<string, AppError> | undefined;
   /** The partition for a mailbox that is to be made. */
   readonly partitionFor: (state: MailboxState) => string;
 }
@@ -60,7 +65,7 @@ export async function prepareMailbox(
   targetName: string,
   work: Work,
 ): Promise<Outcome<Prepared>> {
-  const read = await work.source.readMailbox(step.name);
+  const read = await patient(() => work.source.readMailbox(step.name));
   if (read.kind === "refused") {
     if (isGone(read)) work.gone.add(step.name);
     return read;
@@ -75,7 +80,11 @@ export async function prepareMailbox(
   if (step.records !== "compare" || isIntermediate(step.ours)) {
     return withMessages(reading, planNewer(step, reading.state, request));
   }
-  const other = await work.target.readMailbox(targetName);
+  if (step.theirs !== undefined && (await isSummedOtherwise(reading, step.theirs, holds))) {
+    const same = { ...planNewer(step, reading.state, request), isNothing: true };
+    return withMessages(reading, same);
+  }
+  const other = await patient(() => work.target.readMailbox(targetName));
   if (other.kind === "refused") return other;
   const target = { ...other.value, state: { ...other.value.state, name: step.name } };
   return withMessages(reading, await planCompared(reading, target, request));
@@ -138,15 +147,17 @@ export async function endMailbox(
   answer: Outcome,
   sending: Sending,
 ): Promise<Outcome<Brought>> {
-  let [begun, done] = [first, answer];
+  let begun = first;
+  let done = await patient(() => applyMailbox(first, sending), answer);
   while (done.kind === "refused") {
     if (!mayTryAgain(done) || begun.attempt === ATTEMPTS) return done;
     const step = await lookAgain(begun.step, sending);
     if (step.kind === "refused") return step;
     const again = await beginMailbox(step.value, sending, begun.attempt + 1);
     if (again.kind === "refused") return again;
-    begun = again.value;
-    done = await applyMailbox(begun, sending);
+    const next = again.value;
+    begun = next;
+    done = await patient(() => applyMailbox(next, sending));
   }
   const { step, prepared } = begun;
   const { content, reading } = prepared;
@@ -259,7 +270,9 @@ export async function withMessages(
       if (!content.isNew(record)) continue;
       const { uid, guid, size, expunged } = record;
       const flaw = expunged ? undefined : flawOf(record);
-      if (flaw !== undefined) return refused("notSupported", `${mailbox} UID ${uid}: ${flaw}`);
+      if (flaw !== undefined) {
+        return { ...refused("notSupported", `${mailbox} UID ${uid}: ${flaw}`), uid };
+      }
       counts.messages += expunged ? 0 : 1;
       counts.bytes += expunged ? 0 : size;
       if (record.unlinked === true || isBlank(record)) continue;

@@ -3,6 +3,7 @@ import { isIntermediate, type MailboxState, type UserState } from "../model/mail
 import { parseName } from "../model/names.ts";
 import { DONE, type Outcome, ok, type Refusal, refused } from "../model/outcome.ts";
 import type { Place } from "../places/place.ts";
+import { alone } from "./alone.ts";
 import type { ContentPlan } from "./content.ts";
 import type { MailboxStep, Plan, Step } from "./plan.ts";
 import type { Rename } from "./renames.ts";
@@ -29,7 +30,8 @@ export async function surveyPlan(plan: Plan, work: Work): Promise<SurveyedStep[]
 
 /** Reads the mailbox at both places: at the source as `name`, at the target as `nameBefore`. */
 export async function surveyMailbox(step: MailboxStep, work: Work): Promise<SurveyedStep> {
-  const prepared = await prepareMailbox(step, step.nameBefore, work);
+  const prepare = () => prepareMailbox(step, step.nameBefore, work);
+  const prepared = await alone(step.name, prepare, work);
   if (prepared.kind === "refused") return { step, refusal: prepared };
   const { content, counts } = prepared.value;
   return { step, content, counts };

@@ -6,15 +6,18 @@ import type { MailboxState, UserState } from "../model/mailbox.ts";
 import type { Owner } from "../model/names.ts";
 import { DONE, type Outcome, ok, type Refusal, refused } from "../model/outcome.ts";
 import type { Place, PlaceSession } from "../places/place.ts";
+import { alone } from "./alone.ts";
 import { nameOf, OTHER_SIDE, type Side } from "./conflicts.ts";
 import { commonHolds } from "./holds.ts";
 import { identified } from "./identified.ts";
 import { ownerName } from "./owner_state.ts";
+import { patient } from "./patient.ts";
 import { partitionFor, type Step } from "./plan.ts";
 import {
   commandOf,
   isNobody,
   nameOfStep,
+  namesMailbox,
   newTally,
   type ReplicateOptions,
   type ReplicateResult,
@@ -138,7 +141,8 @@ async function surveyBoth(
       continue;
     }
     const names = { a: one.states.a.name, b: one.states.b.name };
-    const prepared = await preparePair(one, names, work);
+    const prepare = () => preparePair(one, names, work);
+    const prepared = await alone(one.name, prepare, work.options);
     if (prepared.kind === "refused") {
       if (isTold) tally.fail(one.name, prepared);
       continue;
@@ -183,14 +187,29 @@ async function doBoth(
   for (const side of SIDES) {
     for (const step of plan.steps[side]) if (isMove(step)) await doCommand(side, step, doing);
   }
-  for (const one of plan.mailboxes) {
-    const done = await (one.kind === "pair" ? doPair(one, doing) : doBring(one, doing));
+  for (const [at, one] of plan.mailboxes.entries()) {
+    work.options.events.part?.(at, plan.mailboxes.length);
+    const bring = () => (one.kind === "pair" ? doPair(one, doing) : doBring(one, doing));
+    const done = await alone(one.name, bring, work.options);
     if (done.kind === "refused") fail(one.name, done, doing);
+    if (done.kind === "refused" && done.cause !== undefined) await beginAnew(doing.sending);
   }
   for (const side of SIDES) {
     for (const step of plan.steps[side]) if (!isMove(step)) await doCommand(side, step, doing);
   }
   await proveBoth(doing);
+}
+
+interface Failing extends Pick<Doing, "work" | "seen"> {
+  readonly isMailbox?: boolean;
+}
+
+/** After an error nobody knows what the sessions have staged. */
+async function beginAnew({ sessions, staged }: PairSending): Promise<void> {
+  for (const side of SIDES) {
+    await sessions[side].restart();
+    staged[side].clear();
+  }
 }
 
 interface Doing {
@@ -201,9 +220,9 @@ interface Doing {
   readonly seen: { failed: boolean; written: boolean };
 }
 
-function fail(name: string, refusal: Refusal, { work, seen }: Doing): void {
+function fail(name: string, refusal: Refusal, { work, seen, isMailbox }: Failing): void {
   seen.failed = true;
-  work.tally.fail(name, refusal);
+  work.tally.fail(name, refusal, isMailbox);
 }
 
 function sendingOf(
@@ -236,8 +255,11 @@ async function doCommand(
   // A script is fetched from the side that has the later one.
   const command = await commandOf(step, ownerName(owner), places[OTHER_SIDE[side]]);
   const done =
-    command.kind === "refused" ? command : await sending.sessions[side].apply(command.value);
-  if (done.kind === "refused") fail(nameOfStep(step), done, doing);
+    command.kind === "refused"
+      ? command
+      : await patient(() => sending.sessions[side].apply(command.value));
+  const isMailbox = namesMailbox(step);
+  if (done.kind === "refused") fail(nameOfStep(step), done, { ...doing, isMailbox });
   else if (step.kind === "rename" && taken !== undefined) {
     await takeBack(step, { side, doing, planned: { ...taken, name: step.rename.newName } });
   }
@@ -294,12 +316,14 @@ async function doPair(pair: PairStep, { work, sending, seen }: Doing): Promise<O
 async function doBring(one: BringStep, { plan, work, sending, seen }: Doing): Promise<Outcome> {
   const { to, step } = one;
   const { sessions, reservable, staged, sent } = sending;
+  let isTold = false;
   const oneWay: Sending = {
     ...{ ...bringWork(one, plan, work), sent, session: sessions[to] },
     ...{ reservable: reservable[to], staged: staged[to] },
     begins: (begun, { content, counts }) => {
       seen.written = true;
-      work.tally.step({ step: begun, content, counts, side: to });
+      if (!isTold) work.tally.step({ step: begun, content, counts, side: to });
+      isTold = true;
     },
   };
   const done = await runMailbox(step, oneWay);
@@ -315,7 +339,7 @@ async function proveBoth(doing: Doing): Promise<void> {
   const { work, seen } = doing;
   const planned = await planBoth(work);
   if (planned.kind === "refused") {
-    fail(ownerName(work.owner), planned, doing);
+    fail(ownerName(work.owner), planned, { ...doing, isMailbox: false });
     return;
   }
   // What failed has been told.

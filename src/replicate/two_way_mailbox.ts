@@ -16,6 +16,7 @@ import {
 } from "./conflicts.ts";
 import type { ContentPlan } from "./content.ts";
 import { differingFields, stateToSend } from "./mailbox_state.ts";
+import { patient } from "./patient.ts";
 import type { MailboxStep } from "./plan.ts";
 import {
   applyContent,
@@ -88,7 +89,7 @@ async function readSide(
   pair: PairStep,
   { names, work }: { readonly names: Both<string>; readonly work: PairWork },
 ): Promise<Outcome<MailboxReading>> {
-  const read = await work.places[side].readMailbox(names[side]);
+  const read = await patient(() => work.places[side].readMailbox(names[side]));
   if (read.kind === "refused") {
     if (isGone(read)) work.gone.add(pair.name);
     return read;
@@ -198,7 +199,8 @@ async function writeSide(
   const flushed = await flushMessages(transport);
   if (flushed.kind === "refused") return flushed;
   const since = readings[side].state.highestmodseq;
-  const done = await applyContent(prepared[side], content.state, { session, since });
+  const apply = () => applyContent(prepared[side], content.state, { session, since });
+  const done = await patient(apply);
   if (done.kind === "refused") return done;
   return verifyMailbox(reading, { target: places[side], content, holds, records: true });
 }

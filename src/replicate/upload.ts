@@ -106,7 +106,7 @@ async function* readBatches(
     const content = await source.message(address);
     if (content.kind === "refused") {
       if (mayBeGone) continue;
-      yield content;
+      yield { ...content, uid: address.uid };
       return;
     }
     const { size } = content.value;

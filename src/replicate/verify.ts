@@ -5,6 +5,7 @@ import type { Holds, MailboxReading, Place } from "../places/place.ts";
 import { compareRecords, type RecordDifference } from "./compare_records.ts";
 import type { ContentPlan } from "./content.ts";
 import { differingFields, differingSums, stateToSend } from "./mailbox_state.ts";
+import { patient } from "./patient.ts";
 
 /** UIDs named in one refusal. */
 const SHOWN = 3;
@@ -33,7 +34,7 @@ export async function verifyMailbox(
     const bothSummed = Boolean(content.state.syncCrc && theirs.syncCrc);
     if (bothSummed && differingSums(content.state, theirs).length === 0) return DONE;
   }
-  const other = await target.readMailbox(name);
+  const other = await patient(() => target.readMailbox(name));
   if (other.kind === "refused") return other.reason === "nonexistent" ? missing(name) : other;
   const refusal = stateRefusal(content, other.value.state, holds);
   return refusal ?? verifyRecords(reading.records, other.value.records, { content, holds });

@@ -1,7 +1,7 @@
 /** `bobbin replicate` and `bobbin diff`, the built binary: exit codes, words, objects, and a run that is killed. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { rmSync } from "node:fs";
-import { join } from "node:path";
+import { readdirSync, rmSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { bobbin, bobbinPath, jsonLines } from "../support/cli.ts";
 import { unpackFixture } from "../support/fixtures.ts";
 import { type TestServer, testServer } from "../support/serve.ts";
@@ -139,7 +139,16 @@ describe("bobbin replicate", () => {
     expect(run.exit).toBe(2);
     const lines = jsonLines(run.stdout);
     const errors = lines.filter(({ type }) => type === "error");
-    expect(errors).toContainEqual(expect.objectContaining({ name: "user.dan.20-header-flip" }));
+    expect(errors).toContainEqual(
+      expect.objectContaining({
+        ...{ name: "user.dan.20-header-flip", mailbox: "user/dan/20-header-flip" },
+        ...{ internalname: "user.dan.20-header-flip", user: "dan", code: "bad_data" },
+      }),
+    );
+    const rotten = { mailbox: "user/dan/13-guid-recrc", uid: 2 };
+    expect(errors).toContainEqual(expect.objectContaining(rotten));
+    expect(run.stderr).toContain("user/dan/");
+    expect(run.stderr).not.toMatch(/Cannot .*user\.dan/);
     const summary = lines.at(-1);
     expect(summary).toMatchObject({ type: "summary", failures: errors.length, exit: 2 });
     expect((await bobbin(["ls", store, "dan"])).stdout).toContain("user/dan/00-clean");
@@ -186,6 +195,27 @@ describe("bobbin replicate", () => {
       rmSync(store.slice("store:".length), { recursive: true });
     }
   }, 1_800_000);
+});
+
+describe("bobbin replicate to a dump", () => {
+  test("a dry run makes none; one that was killed is no dump, and the next run makes it whole", async () => {
+    const path = join(tempDir("dump"), "ann.dlist");
+    const args = ["replicate", "ann", "--from", SPOOL, "--to", `dump:${path}`];
+    const dry = await bobbin([...args, "-n"]);
+    expect([dry.exit, dry.stdout]).toEqual([0, expect.stringContaining("ann: create user/ann")]);
+    expect((await bobbin([...args.slice(0, -1), "dump:-", "--check", "--json"])).exit).toBe(1);
+    expect(readdirSync(dirname(path))).toEqual([]);
+    const slow = [bobbinPath(), ...args, "--rate", "10kB/s"];
+    const child = Bun.spawn(slow, { stdout: "ignore", stderr: "ignore" });
+    while (readdirSync(dirname(path)).length === 0) await Bun.sleep(10);
+    child.kill("SIGKILL");
+    await child.exited;
+    expect(readdirSync(dirname(path))).toEqual(["ann.dlist.part"]);
+    expect((await bobbin(args)).exit).toBe(0);
+    expect(readdirSync(dirname(path))).toEqual(["ann.dlist"]);
+    expect((await bobbin(["diff", SPOOL, `dump:${path}`, "ann"])).exit).toBe(0);
+    for (const more of [[], ["-n"]]) expect((await bobbin([...args, ...more])).exit).toBe(73);
+  }, 60_000);
 });
 
 describe("bobbin replicate to a sync server", () => {

@@ -1,6 +1,7 @@
 /** Sync servers behind TLS, as the built binary reaches them: whose certificate is taken, and what is said if not. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
+import { networkInterfaces } from "node:os";
 import { bobbin } from "../support/cli.ts";
 import { type TestServer, testServer } from "../support/serve.ts";
 import { tempDir } from "../support/temp_dir.ts";
@@ -46,4 +47,33 @@ describe("a sync server behind TLS", () => {
       "take any certificate: whoever sits on the way can read and change all",
     );
   });
+
+  const outside = Object.values(networkInterfaces())
+    .flat()
+    .find((one) => one?.family === "IPv4" && !one.internal)?.address;
+
+  test.skipIf(outside === undefined)(
+    "without TLS to another machine it is said each time what that gives up",
+    async () => {
+      const bare = await testServer({ host: "0.0.0.0" });
+      try {
+        const there = `sync://admin@${outside}:${bare.port}`;
+        const told = await ls(there);
+        expect([told.exit, told.stderr]).toEqual([
+          66,
+          expect.stringContaining(`Nothing is encrypted between here and ${outside}`),
+        ]);
+        const store = `${tempDir("tls-store")}/store`;
+        await bobbin(["store", "init", store]);
+        const run = ["replicate", "anne", "--from", store, "--to", there];
+        expect((await bobbin(run, { env })).stderr).toContain("Nothing is encrypted");
+        const always = await ls(there, "--starttls", "always");
+        expect([always.exit, always.stderr]).toEqual([77, expect.stringMatching(/no.*STARTTLS/)]);
+        const here = await ls(`sync://admin@127.0.0.1:${bare.port}`);
+        expect([here.exit, here.stderr]).toEqual([66, expect.not.stringContaining("encrypted")]);
+      } finally {
+        await bare.stop();
+      }
+    },
+  );
 });

@@ -19,7 +19,17 @@ describe("parseSyncAddress()", () => {
 
   test("parseSyncAddress() refuses passwords without showing them, and what is no address", () => {
     expect(() => parseSyncAddress("sync://admin:hunter2@mail")).toThrow(/password must not stand/);
-    expect(() => parseSyncAddress("sync://admin:hunter2@mail")).not.toThrow(/hunter2/);
+    for (const place of [
+      ...[
+        "sync://admin:hunter2@mail",
+        "sync://admin:/hunter2@mail",
+        "syncs://admin:p@hunter2@mail",
+      ],
+      ...["imap://admin:p:hunter2@mail:x", "smtp://admin:hunter2@mail"],
+    ]) {
+      expect(() => parsePlace(place)).toThrow(/:…@mail/);
+      expect(() => parsePlace(place)).not.toThrow(/hunter2/);
+    }
     for (const text of [
       ...["sync://mail", "sync://@mail", "sync://a@", "sync://a@mail:0", "sync://a@mail:70000"],
       ...["sync://a@mail/x", "smtp://a@mail", "sync://%zz@mail", "sync://a@ma il"],

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
+import { AppError } from "../../src/core/errors.ts";
 import { recordsOf } from "../../src/model/mailbox.ts";
 import type { MailRecord } from "../../src/model/record.ts";
 import type { WritablePlace } from "../../src/places/place.ts";
@@ -11,6 +12,7 @@ import { diffOwner } from "../../src/replicate/diff.ts";
 import { isLiving, uidOf } from "../../src/replicate/verify.ts";
 import { granted } from "../support/places.ts";
 import { applyTo, newStorePlace, put } from "../support/replication.ts";
+import { standIn } from "../support/stand_in.ts";
 import { record } from "../support/store_fixture.ts";
 
 const FRED = { kind: "user", userid: "fred" } as const;
@@ -68,6 +70,24 @@ describe("diffOwner()", () => {
       "record user.fred 3 only at B",
       "setting user.fred.b - is subscribed at B only",
       "state user.fred - lastUid, highestmodseq, options",
+    ]);
+  });
+
+  test("diffOwner() tells of a mailbox that cannot be compared, and compares the others", async () => {
+    for (const name of [INBOX, `${INBOX}.a`]) {
+      await put(source, name, [record(1, { flags: ["\\Seen"] })]);
+      await put(target, name, [record(1)]);
+    }
+    const whole = source;
+    source = standIn(whole, {
+      readMailbox: (name) => {
+        if (name === INBOX) throw new AppError("protocol", "two records of uid 1");
+        return whole.readMailbox(name);
+      },
+    });
+    expect(await diff()).toEqual([
+      "failed user.fred: user.fred: two records of uid 1",
+      "record user.fred.a 1 flags",
     ]);
   });
 

@@ -1,12 +1,15 @@
 /** Many owners: one that fails stops no other, and a connection that is lost is made again. */
 import { afterEach, describe, expect, test } from "bun:test";
-import { AppError } from "../../src/core/errors.ts";
+import { AppError, FormatError } from "../../src/core/errors.ts";
 import type { Owner } from "../../src/model/names.ts";
+import type { Refusal } from "../../src/model/outcome.ts";
 import type { PlaceSession, WritablePlace } from "../../src/places/place.ts";
 import { openSyncPlace } from "../../src/places/sync/sync_place.ts";
-import { type Ends, replicateOwners } from "../../src/replicate/owners.ts";
+import { type Ends, type OwnerResult, replicateOwners } from "../../src/replicate/owners.ts";
 import { livingUids, newStorePlace, put } from "../support/replication.ts";
+import { type Answerer, type ScriptedPeer, scriptedPeer } from "../support/scripted_peer.ts";
 import { testServer } from "../support/serve.ts";
+import { standIn } from "../support/stand_in.ts";
 import { record } from "../support/store_fixture.ts";
 import { tcpProxy } from "../support/tcp_proxy.ts";
 
@@ -39,35 +42,44 @@ async function* listOf(users: readonly string[], end?: AppError): AsyncGenerator
 interface Run {
   readonly jobs?: number;
   readonly end?: AppError;
+  /** Is given what failed, as `name: text`. */
+  readonly failures?: string[];
+  readonly timeoutMs?: number;
 }
 
 /** What became of each user: `ok`, or why not. */
 async function run(
   { source, target, open }: Ends,
-  { jobs = 2, end }: Run = {},
+  { jobs = 2, end, failures = [], timeoutMs }: Run = {},
 ): Promise<Record<string, string>> {
   const results: Record<string, string> = {};
   const events = {
     step: () => undefined,
     leftover: () => undefined,
     decided: () => undefined,
-    failed: () => undefined,
+    failed: (name: string, { text }: Refusal) => void failures.push(`${name}: ${text}`),
   };
   await replicateOwners(
     listOf(USERS, end),
     { source, target, open },
     {
-      ...{ mode: "merge", allowDelete: 20, jobs, bytesPerSecond: undefined, timeoutMs: undefined },
+      ...{ mode: "merge", allowDelete: 20, jobs, bytesPerSecond: undefined, timeoutMs },
       retries: { count: 3, firstMs: 30 },
       events: () => events,
       done: (owner, result) => {
         if (owner.kind !== "user") return;
-        const isApp = result instanceof AppError;
-        results[owner.userid] = isApp ? result.code : result.kind === "ok" ? "ok" : result.reason;
+        results[owner.userid] = wordFor(result);
       },
     },
   );
   return results;
+}
+
+function wordFor(result: OwnerResult): string {
+  if (result instanceof AppError) return result.code;
+  if (result instanceof Error) return "bug";
+  if (result.kind === "refused") return result.reason;
+  return result.value.failures > 0 ? "failures" : "ok";
 }
 
 /** A target whose sessions answer `apply` of bob's mailboxes as `fail` does. */
@@ -96,7 +108,7 @@ describe("replicateOwners()", () => {
         throw new AppError("protocol", "what is this?");
       });
       const others = { anne: "ok", carl: "ok", dora: "ok" };
-      expect(await run({ source, target, open }, { jobs })).toEqual({ ...others, bob: "protocol" });
+      expect(await run({ source, target, open }, { jobs })).toEqual({ ...others, bob: "failures" });
       for (const user of ["anne", "carl", "dora"]) {
         expect(await livingUids(target, `user.${user}`)).toHaveLength(2);
       }
@@ -139,14 +151,117 @@ describe("replicateOwners()", () => {
       ...{ anne: "ok", bob: "ok", carl: "ok", dora: "ok" },
     });
     expect([drops, await livingUids(server.place, "user.bob")]).toEqual([0, [11, 12]]);
-    const away = failingFor("bob", target, () => {
-      throw new AppError("unreachable", "gone");
+    const away = standIn(source, {
+      user: (userid) => {
+        if (userid === "bob") throw new AppError("unreachable", "gone");
+        return source.user(userid);
+      },
     });
-    await put(source, "user.bob", [record(11), record(12), record(13)]);
     const started = performance.now();
-    expect(await run({ source, target, open: away }, { jobs: 1 })).toMatchObject({
+    const again = () => target.openSession();
+    expect(await run({ source: away, target, open: again }, { jobs: 1 })).toMatchObject({
       ...{ anne: "ok", bob: "unreachable", carl: "ok" },
     });
     expect(performance.now() - started).toBeGreaterThan(30 + 60 + 120);
   });
+
+  test("leaves out the one mailbox over which the server dies each time, names it, and brings the rest", async () => {
+    const [source, target] = [await filledStore(), emptyStore()];
+    await put(source, "user.bob.more", [record(5)]);
+    let deaths = 0;
+    const open = failingFor("bob", target, () => {
+      deaths += 1;
+      throw new AppError("unreachable", "the server has gone");
+    });
+    const failures: string[] = [];
+    const results = await run({ source, target, open }, { jobs: 1, failures });
+    expect(results).toEqual({ anne: "ok", bob: "failures", carl: "ok", dora: "ok" });
+    expect([deaths, await livingUids(target, "user.bob.more")]).toEqual([3, [5]]);
+    expect(failures).toEqual([expect.stringMatching(/^user\.bob: user\.bob is left out/)]);
+  });
+
+  test("brings the other mailboxes of a user when one cannot be read, or is answered with nonsense", async () => {
+    const [source, target] = [await filledStore(), emptyStore()];
+    await put(source, "user.bob.more", [record(5)]);
+    const unread = standIn(source, {
+      readMailbox: (name) => {
+        if (name === "user.bob") throw new AppError("bad_data", "two records of uid 7");
+        return source.readMailbox(name);
+      },
+    });
+    const failures: string[] = [];
+    const open = failingFor("carl", target, () => {
+      throw new FormatError(7, "a number");
+    });
+    expect(await run({ source: unread, target, open }, { jobs: 1, failures })).toEqual({
+      ...{ anne: "ok", bob: "failures", carl: "failures", dora: "ok" },
+    });
+    expect(await livingUids(target, "user.bob.more")).toEqual([5]);
+    expect(failures).toEqual([
+      "user.bob: user.bob: two records of uid 7",
+      "user.carl: user.carl: expected a number at byte 7",
+    ]);
+  });
+
+  test("goes on with the next user after a bug", async () => {
+    const [source, target] = [await filledStore(), emptyStore()];
+    const open = failingFor("bob", target, () => {
+      throw new TypeError("undefined is not a function");
+    });
+    expect(await run({ source, target, open }, { jobs: 1 })).toEqual({
+      ...{ anne: "ok", bob: "bug", carl: "ok", dora: "ok" },
+    });
+  });
+
+  test("gives up in time a user whom the server leaves without an answer, and brings the others", async () => {
+    const target = emptyStore();
+    const [source] = await scriptedSource((line) => {
+      if (line === "GET USER anne" || line === "GET USER carl") return undefined;
+      return line.startsWith("GET") ? "OK success\r\n" : undefined;
+    });
+    const open = () => target.openSession();
+    const started = performance.now();
+    expect(await run({ source, target, open }, { jobs: 1, timeoutMs: 200 })).toEqual({
+      ...{ anne: "busy", bob: "nonexistent", carl: "busy", dora: "nonexistent" },
+    });
+    // Two reads that follow each other are cut off together.
+    expect(await run({ source, target, open }, { jobs: 2, timeoutMs: 200 })).toMatchObject({
+      ...{ anne: "busy", carl: "busy" },
+    });
+    expect(performance.now() - started).toBeLessThan(2_000);
+  });
+
+  test("does not wait again and again, with any number of jobs, for a server that has gone", async () => {
+    const target = emptyStore();
+    const [source, peer] = await scriptedSource(() => "close");
+    const open = () => target.openSession();
+    const gone = { anne: "unreachable", bob: "unreachable", carl: "unreachable" };
+    expect(await run({ source, target, open }, { jobs: 1 })).toEqual({
+      ...{ ...gone, dora: "unreachable" },
+    });
+    // One at opening; anne: three tries of the first read, then three of the whole; one try for each of the others.
+    expect(peer.heard.length).toBe(1 + 2 + 3 + 3);
+  });
 });
+
+/** A server that answers as `answer` says once somebody has signed in, as a source. */
+async function scriptedSource(answer: Answerer): Promise<[WritablePlace, ScriptedPeer]> {
+  const peer = await scriptedPeer(
+    "* SASL PLAIN\r\n* OK a Cyrus sync server 3.6.1\r\n",
+    (line, at) => {
+      if (/^(AUTHENTICATE|APPLY CAPABILITIES)/.test(line)) return "OK success\r\n";
+      return answer(line, at);
+    },
+  );
+  const address = { flavour: "csync", isTls: false, user: "admin", host: "127.0.0.1" } as const;
+  const place = await openSyncPlace({
+    address: { ...address, port: peer.port },
+    password: () => Promise.resolve("labpass"),
+    retries: { count: 2, firstMs: 5 },
+  });
+  closing.push(
+    () => peer.stop(),
+    () => place.close(),
+  );
+  return [place, peer];
+}

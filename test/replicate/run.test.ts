@@ -1,9 +1,10 @@
 /** Two stores that have gone apart: what a merge brings, what it leaves, and how a mirror makes equal. */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { utf8 } from "../../src/core/bytes.ts";
+import { AppError } from "../../src/core/errors.ts";
 import { refused } from "../../src/model/outcome.ts";
 import type { MailRecord } from "../../src/model/record.ts";
-import type { WritablePlace } from "../../src/places/place.ts";
+import type { PlaceSession, WritablePlace } from "../../src/places/place.ts";
 import { bytesOf, granted, recordsIn, withSessions } from "../support/places.ts";
 import {
   applyTo,
@@ -177,6 +178,62 @@ describe("replicateOwner()", () => {
     expect(granted(await target.user("fred")).mailboxes.map(({ name }) => name)).toEqual([
       "user.fred.two",
     ]);
+  });
+
+  test("replicateOwner() sends anew what was on its way when one mailbox has ended the session", async () => {
+    const names = ["a", "b", "c", "d", "e"].map((one) => `${INBOX}.${one}`);
+    for (const [at, name] of names.entries()) await put(source, name, [record(at + 1)]);
+    let lost: AppError | undefined;
+    const breaking = withSessions(target, (session) => {
+      const alive = (): PlaceSession => {
+        if (lost !== undefined) throw lost;
+        return session;
+      };
+      return {
+        reserve: async (request) => alive().reserve(request),
+        stage: (file) => alive().stage(file),
+        flush: async () => alive().flush(),
+        apply: async (command, options = {}) => {
+          alive();
+          options.sent?.();
+          await Bun.sleep(5);
+          if (command.kind === "mailbox" && command.state.name === `${INBOX}.b`) {
+            lost = new AppError("protocol", "nonsense");
+          }
+          return alive().apply(command);
+        },
+        restart: async () => {
+          lost = undefined;
+          await session.restart();
+        },
+      };
+    });
+    const told = await replicate(FRED, { source, target: breaking });
+    expect(told.failures).toEqual([`${INBOX}.b: ${INBOX}.b: nonsense`]);
+    expect(told.steps).toEqual(names.map((name) => `mailbox ${name}`));
+    const there = granted(await target.user("fred")).mailboxes.map(({ name }) => name);
+    expect(there.sort()).toEqual(names.filter((name) => !name.endsWith("b")));
+  });
+
+  test("replicateOwner() waits a little for a mailbox that somebody has locked, and not for ever", async () => {
+    await put(source, INBOX, [record(1)]);
+    await put(source, "user.fred.two", [record(2)]);
+    let [asked, free] = [0, 2];
+    const locked = withSessions(target, (session) => ({
+      apply: async (command, options) => {
+        const isTwo = command.kind === "mailbox" && command.state.name === "user.fred.two";
+        if (!isTwo) return session.apply(command, options);
+        asked += 1;
+        return asked < free ? refused("busy", "locked") : session.apply(command, options);
+      },
+    }));
+    const told = await replicate(FRED, { source, target: locked });
+    expect(told.steps).toEqual([`mailbox ${INBOX}`, "mailbox user.fred.two"]);
+    expect([told.failures, asked, await livingUids(target, "user.fred.two")]).toEqual([[], 2, [2]]);
+    await put(source, "user.fred.two", [record(2), record(3, { modseq: 9n })]);
+    [asked, free] = [0, Infinity];
+    const never = await replicate(FRED, { source, target: locked });
+    expect([never.failures, asked]).toEqual([["user.fred.two: locked"], 4]);
   });
 
   test("replicateOwner() brings subscriptions, quotas, scripts and what was seen", async () => {

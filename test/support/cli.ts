@@ -18,6 +18,8 @@ export interface CliOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Run as this user; root only. */
   readonly uid?: number;
+  /** What it finds on stdin; nothing without it. */
+  readonly stdin?: string;
 }
 
 /** The path of the binary, which must have been built. */
@@ -36,7 +38,7 @@ export async function bobbin(
   const child = Bun.spawn([...as, bobbinPath(), ...args], {
     stdout: "pipe",
     stderr: "pipe",
-    stdin: "ignore",
+    stdin: options.stdin === undefined ? "ignore" : Buffer.from(options.stdin),
     ...(options.cwd !== undefined && { cwd: options.cwd }),
     env: { ...process.env, ...options.env },
   });
@@ -46,6 +48,37 @@ export async function bobbin(
   ]);
   const exit = await child.exited;
   return { exit, stdout, stderr, peakBytes: child.resourceUsage()?.maxRSS ?? 0 };
+}
+
+export interface TerminalOptions {
+  /** What a person types after what was shown since the last time. */
+  readonly answer?: (text: string) => string | undefined;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** Runs `bobbin` on a terminal, where stdout and stderr are one. */
+export async function bobbinOnTerminal(
+  args: readonly string[],
+  { answer, env }: TerminalOptions = {},
+): Promise<{ readonly exit: number; readonly shown: string }> {
+  let shown = "";
+  let unanswered = "";
+  const child = Bun.spawn([bobbinPath(), ...args], {
+    env: { ...process.env, TERM: "xterm", ...env },
+    terminal: {
+      cols: 120,
+      data: (terminal, data) => {
+        const text = Buffer.from(data).toString();
+        shown += text;
+        unanswered += text;
+        const typed = answer?.(unanswered);
+        if (typed === undefined) return;
+        unanswered = "";
+        terminal.write(typed);
+      },
+    },
+  });
+  return { exit: await child.exited, shown };
 }
 
 /** The objects of a `--json` run. */

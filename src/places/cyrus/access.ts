@@ -12,8 +12,9 @@ const REFUSED: ReadonlySet<string> = new Set(["EACCES", "EPERM"]);
 
 /** For what belongs to one mailbox or one message: others may well be read. */
 export function accessRefusal(what: string, { path, errno }: ClosedFile): Refusal {
-  const reason = REFUSED.has(errno) ? "permissionDenied" : "failed";
-  return refused(reason, `Cannot read ${what}: ${path}: ${errno}`);
+  const text = `Cannot read ${what}: ${path}: ${errno}`;
+  if (REFUSED.has(errno)) return refused("permissionDenied", text);
+  return { ...refused("failed", text), cause: accessError(path, errno) };
 }
 
 /** For what the whole place rests on. */

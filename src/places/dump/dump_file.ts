@@ -5,15 +5,20 @@
 import { createHash, type Hash } from "node:crypto";
 import {
   closeSync,
+  existsSync,
   fdatasyncSync,
+  fstatSync,
   ftruncateSync,
   mkdtempSync,
   openSync,
+  renameSync,
   rmSync,
+  statSync,
   writeSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import { syncFolder } from "../../core/atomic_file.ts";
 import { concat, utf8 } from "../../core/bytes.ts";
 import { AppError, errnoOf } from "../../core/errors.ts";
 import {
@@ -31,15 +36,45 @@ const PAUSE_MS = 2;
 
 export type PutDumpBytes = (bytes: Uint8Array) => undefined;
 
-/** Opens a new file that only its owner can read. Throws AppError (cannot_create) if there is one. */
+/** Throws AppError (cannot_create) if there is a file at `path` already. */
+export function requireNoDump(path: string): void {
+  if (!existsSync(path)) return;
+  throw new AppError("cannot_create", `Cannot write dump ${path}: there is such a file already`);
+}
+
+/**
+ * Begins a dump as `path`.part, which only its owner can read; `keepDumpFile` gives it its name. What a run that was
+ * killed has left there is no dump yet, and makes room. Throws AppError (cannot_create).
+ */
 export function createDumpFile(path: string): number {
+  requireNoDump(path);
   try {
-    return openSync(path, "wx+", 0o600);
+    rmSync(partOf(path), { force: true });
+    return openSync(partOf(path), "wx+", 0o600);
   } catch (error) {
-    const why = errnoOf(error);
-    const text = why === "EEXIST" ? "there is such a file already" : why;
-    throw new AppError("cannot_create", `Cannot write dump ${path}: ${text}`, { cause: error });
+    const text = `Cannot write dump ${path}: ${errnoOf(error)}`;
+    throw new AppError("cannot_create", text, { cause: error });
   }
+}
+
+/** Gives a dump that is complete and on the disk its name, durably. Throws AppError (cannot_create). */
+export function keepDumpFile(fd: number, path: string): void {
+  requireNoDump(path);
+  try {
+    if (statSync(partOf(path)).ino === fstatSync(fd).ino) {
+      renameSync(partOf(path), path);
+      syncFolder(dirname(path));
+      return;
+    }
+  } catch (error) {
+    const text = `Cannot write dump ${path}: ${errnoOf(error)}`;
+    throw new AppError("cannot_create", text, { cause: error });
+  }
+  throw new AppError("cannot_create", `Cannot write dump ${path}: another run has begun it anew`);
+}
+
+function partOf(path: string): string {
+  return `${path}.part`;
 }
 
 /** Opens a file without a name, for what cannot be read twice. */
@@ -56,6 +91,8 @@ export interface DumpFileOptions {
   readonly locator: string;
   /** What is written goes to stdout too, command by command. */
   readonly toStdout: boolean;
+  /** Called when it is complete and durable. */
+  readonly ended: () => void;
 }
 
 export class DumpFile {
@@ -105,6 +142,7 @@ export class DumpFile {
     return this.#exclusively(async () => {
       this.#write(concat([printDumpCheck(this.#sum(), "END"), CRLF]));
       if (!this.#options.toStdout) fdatasyncSync(this.#options.fd);
+      this.#options.ended();
     });
   }
 

@@ -36,7 +36,7 @@ import type {
   WritablePlace,
 } from "../place.ts";
 import { Catalogue, type DumpedOwner } from "./catalogue.ts";
-import { createDumpFile, createSpool, DumpFile } from "./dump_file.ts";
+import { createDumpFile, createSpool, DumpFile, keepDumpFile, requireNoDump } from "./dump_file.ts";
 import { DumpSession } from "./dump_session.ts";
 import { dumpedRecords } from "./records.ts";
 import { type Range, scanDump } from "./scan.ts";
@@ -85,13 +85,32 @@ export function openDumpPlace(path: string, limits: Limits = DEFAULT_LIMITS): Pl
   }
 }
 
-/** Begins a dump; `-` is stdout. The file must not be there yet. `close` ends it. Throws AppError (cannot_create). */
+/**
+ * Begins a dump; `-` is stdout. The file must not be there yet, and is there once `close` has ended it. Throws AppError
+ * (cannot_create).
+ */
 export function createDumpPlace(path: string): WritablePlace {
   const toStdout = path === "-";
   const fd = toStdout ? createSpool() : createDumpFile(path);
   const locator = `dump:${path}`;
-  const output = new DumpFile({ fd, locator, toStdout });
+  const ended = () => {
+    if (!toStdout) keepDumpFile(fd, path);
+  };
+  const output = new DumpFile({ fd, locator, toStdout, ended });
   return new DumpPlace({ fd, locator, catalogue: new Catalogue(), damage: undefined, output });
+}
+
+/** A dump as it is before anything is written: nobody is in it. Throws AppError (cannot_create) as `createDumpPlace`. */
+export function unwrittenDumpPlace(path: string): Place {
+  if (path !== "-") requireNoDump(path);
+  const [catalogue, locator] = [new Catalogue(), `dump:${path}`];
+  return new DumpPlace({
+    fd: createSpool(),
+    locator,
+    catalogue,
+    damage: undefined,
+    output: undefined,
+  });
 }
 
 function openDump(path: string): number {

@@ -18,6 +18,8 @@ import { type Peer, parseGreeting } from "./peer.ts";
 export interface Link {
   readonly dialogue: Dialogue;
   readonly peer: Peer;
+  /** What is given up on the way to another machine without TLS: a mechanism that hides the password hides no mail. */
+  readonly caveat: string | undefined;
 }
 
 const CONNECT_MS = 30_000;
@@ -72,7 +74,14 @@ class SignIn {
     peer = { ...peer, capabilities: new Set([...peer.capabilities, ...capabilities]) };
     if (compressible && !this.#isImap) await this.#compress();
     await this.#enable(peer, purpose);
-    return { dialogue: this.#dialogue, peer };
+    return { dialogue: this.#dialogue, peer, caveat: this.#caveat(mechanism) };
+  }
+
+  #caveat(mechanism: "PLAIN" | "SCRAM-SHA-256"): string | undefined {
+    if (this.#connection.isEncrypted || this.#connection.isLoopback) return undefined;
+    const password = mechanism === "PLAIN" ? ", the password too" : "";
+    const risk = `whoever sits on the way can read and change everything${password}`;
+    return `Nothing is encrypted between here and ${this.#where}: ${risk}`;
   }
 
   /** Reads what the server says of itself, up to its `* OK`. */

@@ -1,10 +1,9 @@
 /**
  * A sync server as a place: real Cyrus (2.4 to master) or `bobbin serve`, over csync or inside IMAP. Reads
- * share one connection and follow each other; when it is lost they are tried again, with growing pauses, for
- * they change nothing. Sessions have connections of their own.
+ * share one connection (read_link.ts). Sessions have connections of their own.
  */
 import { AppError } from "../../core/errors.ts";
-import { type GetCommand, printGet } from "../../formats/sync/get_command.ts";
+import type { GetCommand } from "../../formats/sync/get_command.ts";
 import type { Annotation } from "../../model/annotation.ts";
 import {
   isIntermediate,
@@ -22,6 +21,7 @@ import type {
   MailboxReading,
   MessageAddress,
   MessageContent,
+  Place,
   PlaceSession,
   WritablePlace,
 } from "../place.ts";
@@ -31,46 +31,64 @@ import type { FileTaker, Reply } from "./dialogue.ts";
 import { PeerMemory } from "./memory.ts";
 import type { SyncOptions } from "./options.ts";
 import { holdsOf, isAtLeast, type Peer } from "./peer.ts";
-import { answersOf, refusalIn } from "./refusals.ts";
-import { givesSieveFiles, hasSieveMailbox, type Link, openLink } from "./sign_in.ts";
+import { ReadLink } from "./read_link.ts";
+import { answersOf } from "./refusals.ts";
+import { givesSieveFiles, hasSieveMailbox, openLink } from "./sign_in.ts";
 import { SyncSession } from "./sync_session.ts";
 
 /** Mailboxes asked for with one command. */
 const NAMES = 1000;
-const RETRIES = { count: 5, firstMs: 500 };
-const LONGEST_PAUSE_MS = 30_000;
 
 /** Connects and signs in, so that what is wrong with it is known at once. Throws AppError. */
 export async function openSyncPlace(options: SyncOptions): Promise<WritablePlace> {
-  return new SyncPlace(options, await openLink(options, "read"));
+  const link = await openLink(options, "read");
+  const { peer, caveat } = link;
+  // Whoever takes STARTTLS out of a later greeting does not get the mail in the clear.
+  const isEncrypted = link.dialogue.connection.isEncrypted;
+  const later: SyncOptions = isEncrypted ? { ...options, startTls: "always" } : options;
+  const memory = new PeerMemory({
+    isFree: peer.software === "bobbin",
+    fallback: options.partition,
+  });
+  const reads = new ReadLink(link, { options: later, locator: printSyncAddress(options.address) });
+  return new SyncPlace({ options: later, peer, caveat, memory, reads, signal: undefined });
+}
+
+interface SyncParts {
+  readonly options: SyncOptions;
+  readonly peer: Peer;
+  readonly caveat: string | undefined;
+  readonly memory: PeerMemory;
+  readonly reads: ReadLink;
+  /** Until when answers are wanted. */
+  readonly signal: AbortSignal | undefined;
 }
 
 class SyncPlace implements WritablePlace {
   readonly locator: string;
   readonly holds: Holds;
-  readonly #options: SyncOptions;
+  readonly caveat?: string;
+  readonly #parts: SyncParts;
   readonly #peer: Peer;
   readonly #memory: PeerMemory;
   /** Cyrus shows the mailbox of the scripts also where they are asked for as files. */
   readonly #hidesSieve: boolean;
-  #link: Link | undefined;
-  #last: Promise<unknown> = Promise.resolve();
-  #isClosed = false;
 
-  constructor(options: SyncOptions, link: Link) {
-    const { peer } = link;
+  constructor(parts: SyncParts) {
+    const { options, peer, caveat } = parts;
+    if (caveat !== undefined) this.caveat = caveat;
     const sieveFiles = givesSieveFiles(peer, options.sieve);
     this.locator = printSyncAddress(options.address);
     const sieveMailboxes = hasSieveMailbox(peer) && options.sieve !== "files";
     this.holds = holdsOf(peer, { sieveFiles, sieveMailboxes });
     this.#hidesSieve = sieveFiles && peer.software === "cyrus";
-    this.#options = options;
+    this.#parts = parts;
     this.#peer = peer;
-    this.#link = link;
-    this.#memory = new PeerMemory({
-      isFree: peer.software === "bobbin",
-      fallback: options.partition,
-    });
+    this.#memory = parts.memory;
+  }
+
+  until(signal: AbortSignal): Place {
+    return new SyncPlace({ ...this.#parts, signal });
   }
 
   owners(): Promise<Outcome<AsyncIterable<Owner>>> {
@@ -221,46 +239,20 @@ class SyncPlace implements WritablePlace {
 
   openSession(): Promise<PlaceSession> {
     const session = new SyncSession({
-      open: () => openLink(this.#options, "write"),
+      open: () => openLink(this.#parts.options, "write"),
       memory: this.#memory,
       locator: this.locator,
     });
     return session.connect().then(() => session);
   }
 
-  async close(): Promise<void> {
-    this.#isClosed = true;
-    await this.#last;
-    await this.#link?.dialogue.connection.close();
-    this.#link = undefined;
+  close(): Promise<void> {
+    return this.#parts.reads.close();
   }
 
-  /** Sends a GET once those before it are answered. */
   #get(command: GetCommand, files?: FileTaker): Promise<Outcome<Reply>> {
-    const turn = this.#last.then(() => this.#persistently(command, files));
-    this.#last = turn.catch(() => undefined); // its own caller is told
-    return turn;
-  }
-
-  async #persistently(command: GetCommand, files?: FileTaker): Promise<Outcome<Reply>> {
-    const { count, firstMs } = this.#options.retries ?? RETRIES;
-    for (let attempt = 0; ; attempt++) {
-      try {
-        return await this.#once(command, files);
-      } catch (error) {
-        this.#link?.dialogue.connection.destroy();
-        this.#link = undefined;
-        const isLost = error instanceof AppError && error.code === "unreachable";
-        if (!isLost || attempt >= count || this.#isClosed) throw error;
-        await Bun.sleep(Math.min(firstMs * 2 ** attempt, LONGEST_PAUSE_MS));
-      }
-    }
-  }
-
-  async #once(command: GetCommand, files?: FileTaker): Promise<Outcome<Reply>> {
-    this.#link ??= await openLink(this.#options, "read");
-    const reply = await this.#link.dialogue.command("GET", printGet(command), files);
-    return refusalIn(reply.status, `${this.locator}: ${whatOf(command)}`) ?? ok(reply);
+    const { reads, signal } = this.#parts;
+    return reads.get(command, { files, signal });
   }
 }
 
@@ -294,23 +286,4 @@ function ascending(records: readonly MailRecord[], name: string): readonly MailR
     }
   });
   return sorted;
-}
-
-function whatOf(command: GetCommand): string {
-  switch (command.kind) {
-    case "user":
-    case "meta":
-      return `user ${command.userid}`;
-    case "fetchSieve":
-      return `script ${command.filename} of ${command.userid}`;
-    case "fetch":
-      return `message ${command.uid} of ${command.mailbox}`;
-    case "fullmailbox":
-    case "annotation":
-      return `mailbox ${command.name}`;
-    case "quota":
-      return `quota ${command.root}`;
-    default:
-      return "mailboxes";
-  }
 }

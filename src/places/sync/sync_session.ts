@@ -158,6 +158,10 @@ export class SyncSession implements PlaceSession {
     await this.#watched(this.connect());
   }
 
+  cut(): void {
+    this.#live?.link.dialogue.connection.destroy();
+  }
+
   async close(): Promise<void> {
     const live = this.#live;
     this.#live = undefined;

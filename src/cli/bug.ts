@@ -1,0 +1,20 @@
+/** What is said of an error that nobody can do anything about but us. */
+import { BugError } from "../core/assert.ts";
+import { type Output, OutputClosed } from "./output.ts";
+import { VERSION_TEXT } from "./version.ts";
+
+/** Tells of a bug with its stack; throws what is none: that nobody reads any more. `who` comes before the words. */
+export function tellBug(
+  error: unknown,
+  output: Output,
+  { who = "", ...facts }: { readonly who?: string; readonly user?: string } = {},
+): void {
+  if (error instanceof OutputClosed) throw error;
+  const message = error instanceof Error ? error.message : String(error);
+  const stack = error instanceof Error ? (error.stack ?? message) : message;
+  const kind =
+    error instanceof BugError ? "a promise inside Bobbin was broken" : "unexpected error";
+  output.error(`${who}${kind}: ${message}`, { code: "bug", ...facts });
+  for (const line of stack.split("\n")) output.talk(`  ${line}`);
+  output.talk(`This is a bug in Bobbin ${VERSION_TEXT}: please report it with the lines above`);
+}

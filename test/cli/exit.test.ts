@@ -1,0 +1,30 @@
+/** Which exit code a run over many users comes to: the first of 70, 74, 2, 1, 0. */
+import { describe, expect, test } from "bun:test";
+import { refusalError } from "../../src/cli/refusal.ts";
+import { exitFor } from "../../src/cli/replicate.ts";
+import { AppError, type ErrorCode } from "../../src/core/errors.ts";
+import { accessRefusal } from "../../src/places/cyrus/access.ts";
+
+const NONE = { steps: 0, differences: 0, messages: 0, bytes: 0 };
+
+describe("exitFor()", () => {
+  test("exitFor() gives the worst of what was told of many users, and one user's own code", () => {
+    const error = (code: ErrorCode): AppError => new AppError(code, "no");
+    const eio = accessRefusal("user.ann", { path: "cyrus.index", errno: "EIO" });
+    const table = [
+      [{ users: 9 }, [], [], 0],
+      [{ users: 9, differences: 1 }, [], [], 1],
+      [{ users: 9, differences: 1, failures: 1 }, [], ["bad_data"], 2],
+      [{ users: 9, failures: 2 }, [], ["bad_data", refusalError(eio).code], 74],
+      [{ users: 9 }, [error("io"), error("refused")], [], 74],
+      [{ users: 9 }, [error("busy"), error("refused")], [], 2],
+      [{ users: 9, bugs: 1 }, [error("io")], [], 70],
+      [{ users: 1 }, [error("busy")], [], 75],
+    ] as const;
+    for (const [totals, refusals, failed, exit] of table) {
+      const all = { ...NONE, failures: 0, bugs: 0, failedUsers: refusals.length, ...totals };
+      const ended = { refusals, failed: new Set(failed), isCut: false, flags: {} };
+      expect([totals, exitFor(all, ended)]).toEqual([totals, exit]);
+    }
+  });
+});

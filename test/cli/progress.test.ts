@@ -1,0 +1,51 @@
+/** How far a command has come, as a terminal shows it and as --json tells it. */
+import { beforeAll, describe, expect, test } from "bun:test";
+import { join } from "node:path";
+import { processOutput } from "../../src/cli/output.ts";
+import { startProgress } from "../../src/cli/progress.ts";
+import { bobbin, bobbinOnTerminal } from "../support/cli.ts";
+import { unpackFixture } from "../support/fixtures.ts";
+import { tempDir } from "../support/temp_dir.ts";
+
+const SPOOL = join(unpackFixture("cyrus-spools/uuid-paths"), "spool");
+const store = `${tempDir("progress")}/store`;
+
+beforeAll(async () => {
+  expect((await bobbin(["store", "init", store])).exit).toBe(0);
+});
+
+describe("progress", () => {
+  test("replicate and diff have a bar on a terminal, with rate and time left, and no step is lost in it", async () => {
+    const run = ["replicate", "ann", "--from", SPOOL, "--to", store];
+    const first = await bobbinOnTerminal(run);
+    expect(first.exit).toBe(0);
+    expect(first.shown).toMatch(/\d+% {2}0\/1 users {2}[\d.]+ \w+\/s {2}[\d.]+ m?s left/);
+    // Each line begins where the bar was taken away before it, or after another.
+    expect(first.shown.match(/(\n|\x1b\[2K)ann: create user\/ann/g)?.length).toBeGreaterThan(10);
+    expect(first.shown).not.toMatch(/[^\nK]ann: create/);
+    const diff = ["diff", SPOOL, store, "ann", "--deep"];
+    expect((await bobbinOnTerminal(diff)).shown).toMatch(/\d+% {2}0\/1 users/);
+    for (const silent of ["--no-progress", "--quiet"]) {
+      expect((await bobbinOnTerminal([silent, ...diff])).shown).not.toContain("%");
+    }
+    expect((await bobbin(diff)).stderr).not.toContain("%");
+  }, 60_000);
+
+  test("--json tells it now and then, unless --no-progress", async () => {
+    for (const wanted of [true, false]) {
+      const told: unknown[] = [];
+      const options = { json: true, quiet: true, verbose: false, progress: wanted };
+      const output = { ...processOutput(options), object: (one: unknown) => told.push(one) };
+      const progress = startProgress(output, "users", { everyMs: 20 });
+      progress.update(2.5, 8, 1000);
+      await Bun.sleep(100);
+      progress.stop();
+      expect(told.length > 0).toBe(wanted);
+      if (wanted) {
+        expect(told[0]).toEqual({
+          ...{ type: "progress", unit: "users", done: 2, total: 8, percent: 31.2, bytes: 1000 },
+        });
+      }
+    }
+  });
+});
