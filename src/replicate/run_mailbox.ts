@@ -163,7 +163,7 @@ export async function endMailbox(
   const { content, reading } = prepared;
   if (content.isNothing) return ok({ content, prove: () => Promise.resolve(DONE) });
   const { target, holds } = sending;
-  const records = step.records !== "newer";
+  const records = step.records === "compare";
   return ok({ content, prove: () => verifyMailbox(reading, { target, content, holds, records }) });
 }
 
