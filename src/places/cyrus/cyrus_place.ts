@@ -30,7 +30,7 @@ import type { CyrusSource } from "./source.ts";
 export function cyrusPlace(source: CyrusSource): Place {
   const held: HeldFiles = new Set();
   const record = recordFinder(source);
-  const where = folderFinder();
+  const where = folderFinder(source);
   return {
     locator: source.locator,
     holds: source.holds,
@@ -42,7 +42,7 @@ export function cyrusPlace(source: CyrusSource): Place {
       readStates(source, (directory) => uniqueids.map(directory.withUniqueid)),
     sharedMailboxes: async (toplevel) => ok(await readOwned(source, { kind: "shared", toplevel })),
     readMailbox: (name) => readOne(source, name),
-    message: (address) => readMessage(source, address, { held, record, where }),
+    message: (address) => readMessage(address, { held, record, where }),
     annotations: (name) => source.annotations(name),
     quota: (root) => source.quota(root),
     sieveScript: (userid, filename) => source.sieveScript(userid, filename),
@@ -225,22 +225,40 @@ function recordFinder(source: CyrusSource): RecordFinder {
   };
 }
 
-/** Where the messages of a mailbox lie, and its name for people; undefined where it has no folder. */
-type FolderFinder = (
-  mailbox: ListedMailbox,
-) => { readonly paths: MailboxPaths; readonly name: string } | undefined;
+/** Where the messages of a mailbox lie. */
+interface MessageFolder {
+  readonly mailbox: ListedMailbox;
+  readonly paths: MailboxPaths;
+  /** Its name for people. */
+  readonly name: string;
+}
+
+interface FolderFinder {
+  /** By the list of mailboxes as it is now; undefined where there is none, or it has no folder. */
+  find(address: MessageAddress): Promise<MessageFolder | undefined>;
+  /** The folder that was found last, if it is that of this mailbox: it may have moved meanwhile. */
+  last(address: MessageAddress): MessageFolder | undefined;
+}
 
 /** Keeps the mailbox that was asked for last, as `recordFinder` does. */
-function folderFinder(): FolderFinder {
-  let last:
-    | { readonly mailbox: ListedMailbox; readonly found: ReturnType<FolderFinder> }
-    | undefined;
-  return (mailbox) => {
-    if (last?.mailbox === mailbox) return last.found;
-    const paths = pathsOf(mailbox);
-    const found = paths && { paths, name: externalName(mailbox.name) };
-    last = { mailbox, found };
-    return found;
+function folderFinder(source: CyrusSource): FolderFinder {
+  let last: { readonly address: MessageAddress; readonly folder: MessageFolder } | undefined;
+  return {
+    find: async (address) => {
+      const directory = await source.directory.get();
+      const named = directory.named(address.mailbox);
+      const isSame = named?.facts.uniqueid === address.uniqueid;
+      const mailbox = isSame ? named : (directory.withUniqueid(address.uniqueid) ?? named);
+      const paths = mailbox && pathsOf(mailbox);
+      if (mailbox === undefined || paths === undefined) return undefined;
+      const folder = { mailbox, paths, name: externalName(mailbox.name) };
+      last = { address, folder };
+      return folder;
+    },
+    last: ({ mailbox, uniqueid }) => {
+      const isSame = last?.address.mailbox === mailbox && last.address.uniqueid === uniqueid;
+      return isSame ? last?.folder : undefined;
+    },
   };
 }
 
@@ -251,26 +269,31 @@ interface MessageReading {
 }
 
 async function readMessage(
-  source: CyrusSource,
   address: MessageAddress,
   { held, record, where }: MessageReading,
 ): Promise<Outcome<MessageContent>> {
   const { uid, guid } = address;
-  const directory = await source.directory.get();
-  const named = directory.named(address.mailbox);
-  const isSame = named?.facts.uniqueid === address.uniqueid;
-  const mailbox = isSame ? named : (directory.withUniqueid(address.uniqueid) ?? named);
-  const folder = mailbox && where(mailbox);
-  if (mailbox === undefined || folder === undefined) {
+  const isProven = classifyUuid(guid) === undefined;
+  // A file that has the SHA-1 is the message, wherever the mailbox is by now: the list need not be asked for each.
+  const recent = isProven ? where.last(address) : undefined;
+  if (recent !== undefined) {
+    const found = await openMessage(wantedFrom(recent, address), held);
+    if (found.kind === "ok") return found;
+  }
+  const folder = await where.find(address);
+  if (folder === undefined) {
     return refused("nonexistent", `There is no ${externalName(address.mailbox)}`);
   }
-  const { paths, name } = folder;
-  const wanted = { label: `${name} uid ${uid}`, paths: messagePaths(paths, uid), guid };
-  if (classifyUuid(guid) === undefined) return openMessage(wanted, held);
-  const found = await record(mailbox, uid);
+  const wanted = wantedFrom(folder, address);
+  if (isProven) return openMessage(wanted, held);
+  const found = await record(folder.mailbox, uid);
   if (found.kind === "refused") return found;
   if (found.value?.guid !== guid) {
     return refused("nonexistent", `There is no message with the GUID ${guid} at ${wanted.label}`);
   }
   return openMessage({ ...wanted, recordedSize: found.value.size }, held);
+}
+
+function wantedFrom({ name, paths }: MessageFolder, { uid, guid }: MessageAddress) {
+  return { label: `${name} uid ${uid}`, paths: messagePaths(paths, uid), guid };
 }
