@@ -55,11 +55,27 @@ export function admit(arrivals: readonly Arrival[], context: PoolContext): void 
     (mayLink ? staged : copies).file(from);
     coming.push({ guid, pooled, from });
   }
-  const first = missing[0];
-  if (first === undefined) return;
-  staged.flush(dirname(first.arrival.staged));
+  makeSafe(
+    staged,
+    missing.map(({ arrival }) => arrival.staged),
+  );
   copies.flush(context.folder);
   for (const one of coming) enter(one);
+}
+
+/**
+ * Makes staged files durable. Where that fails they are removed: the kernel takes for clean what it could not write, so a
+ * second attempt would say nothing, and they have to be sent anew.
+ */
+function makeSafe(batch: DurableBatch, staged: readonly string[]): void {
+  const [first] = staged;
+  if (first === undefined) return;
+  try {
+    batch.flush(dirname(first));
+  } catch (error) {
+    for (const path of staged) removeFile(path);
+    throw error;
+  }
 }
 
 /** Whether the pool holds the message: the same inode, or a file with the right SHA-1. */

@@ -1,6 +1,6 @@
 /** What owners share in their pools: nothing, for gc could free it in neither. */
 import { describe, expect, test } from "bun:test";
-import { existsSync, lstatSync } from "node:fs";
+import { existsSync, lstatSync, renameSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { collectOwner } from "../../../src/places/store/gc.ts";
 import { messageFile, poolPath } from "../../../src/places/store/layout.ts";
@@ -79,6 +79,30 @@ describe("a message of several owners", () => {
       const file = join(folderOf(root, "ann"), stateOf(name, []).uniqueid, messageFile(1));
       expect(lstatSync(file).ino).toBe(ino);
     }
+    store.close();
+  });
+});
+
+describe("a message that cannot be made durable", () => {
+  test("is not trusted a second time: it has to be sent anew", () => {
+    const { root, store } = newStore();
+    const staging = store.stage();
+    staging.put(guid, [message(1)]);
+    const staged = staging.find(guid)?.path ?? expect.unreachable();
+    const records = [record(1)];
+    const update = { state: stateOf("user.ann", records), records };
+    // A link is not followed, so what stands here cannot be synced, though it is as long as the message.
+    renameSync(staged, `${staged}.away`);
+    symlinkSync("x".repeat(message(1).length), staged);
+    expect(() => applyStaged(store, update, staging)).toThrow(/ELOOP/);
+    renameSync(`${staged}.away`, `${staged}.back`);
+    expect(existsSync(staged)).toBe(false);
+    expect(() => applyStaged(store, update, staging)).toThrow(/gone or changed/);
+    staging.clear();
+    staging.put(guid, [message(1)]);
+    applyStaged(store, update, staging);
+    staging.close();
+    expect(Object.keys(verifyStore(root))).toEqual(["user.ann"]);
     store.close();
   });
 });
