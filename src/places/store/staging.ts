@@ -162,10 +162,7 @@ export class Staging {
       {
         require: (size) => this.#require(guid, isRepeat ? 0 : size),
         done: (facts) => {
-          if (isRepeat) return;
-          this.#facts.set(guid, facts);
-          this.#sent.add(guid);
-          this.#bytes += facts.size;
+          if (!isRepeat) this.#note(facts);
         },
       },
     );
@@ -196,18 +193,34 @@ export class Staging {
     const staged = stagedPath(this.folder, guid);
     if (this.#facts.has(guid)) return { path: staged, facts };
     try {
-      try {
-        linkSync(path, staged);
-      } catch (error) {
-        if (!LINK_REFUSED.has(errnoOf(error) ?? "")) throw error;
-        copyFileSync(path, staged, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
-      }
+      linkSync(path, staged);
     } catch (error) {
-      throw diskError(error, `reserve message ${guid}`, staged);
+      if (!LINK_REFUSED.has(errnoOf(error) ?? "")) {
+        throw diskError(error, `reserve message ${guid}`, staged);
+      }
+      return this.#copy({ path, facts }, staged);
     }
-    // Reserved messages are the store's own bytes already: they do not count against the limit.
+    // A link takes no room.
     this.#facts.set(guid, facts);
     return { path: staged, facts };
+  }
+
+  #copy({ path, facts }: KnownMessage, staged: string): KnownMessage {
+    this.#require(facts.guid, facts.size);
+    try {
+      copyFileSync(path, staged, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
+    } catch (error) {
+      throw diskError(error, `reserve message ${facts.guid}`, staged);
+    }
+    this.#note(facts);
+    return { path: staged, facts };
+  }
+
+  /** Counts a message whose bytes take room here. */
+  #note(facts: MessageFacts): void {
+    this.#facts.set(facts.guid, facts);
+    this.#sent.add(facts.guid);
+    this.#bytes += facts.size;
   }
 
   /** A mailbox has these messages now: they stay staged for others, and take no room of their own. */
