@@ -118,7 +118,12 @@ function planMailboxes(request: PlanRequest): Plan {
   const { renames, blocked } = planRenames(pairs, {
     staying: [...staying, ...(deletes ? [] : others)],
   });
-  const held = new Set([...staying.map(({ name }) => name), ...blocked.map((one) => one.newName)]);
+  // What cannot be renamed keeps its old name, which another one may be waiting for.
+  const kept = [
+    ...staying.map(({ name }) => name),
+    ...blocked.flatMap(({ oldName, newName }) => [oldName, newName]),
+  ];
+  const held = new Set(kept.filter((name) => names.has(name)));
   const steps: Step[] = [
     ...childrenFirst(giveWay).map((state): Step => ({ kind: "delete", state })),
     ...renames,

@@ -56,6 +56,19 @@ describe("planOwner()", () => {
     });
   });
 
+  test("planOwner() does not make a mailbox under the name that another one cannot leave", () => {
+    const at = (uniqueid: string, name: string, lastUid = 0): MailboxState =>
+      stateOf(name, [], { uniqueid, lastUid });
+    const source = { ...NOBODY, mailboxes: [at("new", "user.fred.a"), at("old", "user.fred.b")] };
+    const target = {
+      ...NOBODY,
+      mailboxes: [at("old", "user.fred.a"), at("mine", "user.fred.b", 1)],
+    };
+    const { steps, leftovers } = planFor(source, target, "merge");
+    expect(steps).toEqual([]);
+    expect(leftovers.map(({ name }) => name).sort()).toEqual(["user.fred.a", "user.fred.b"]);
+  });
+
   test("planOwner() makes the INBOX first and parents before children, and deletes in reverse", () => {
     property(mailboxes, (states) => {
       const full = { ...NOBODY, mailboxes: states };
