@@ -55,7 +55,8 @@ describe("a sync server behind TLS", () => {
   test.skipIf(outside === undefined)(
     "without TLS to another machine it is said each time what that gives up",
     async () => {
-      const bare = await testServer({ host: "0.0.0.0" });
+      // The only way to be another machine: nothing that listens on loopback is one.
+      const bare = await testServer({ host: outside ?? "" });
       try {
         const there = `sync://admin@${outside}:${bare.port}`;
         const told = await ls(there);
@@ -69,7 +70,7 @@ describe("a sync server behind TLS", () => {
         expect((await bobbin(run, { env })).stderr).toContain("Nothing is encrypted");
         const always = await ls(there, "--starttls", "always");
         expect([always.exit, always.stderr]).toEqual([77, expect.stringMatching(/no.*STARTTLS/)]);
-        const here = await ls(`sync://admin@127.0.0.1:${bare.port}`);
+        const here = await ls(`sync://admin@127.0.0.1:${server.port}`);
         expect([here.exit, here.stderr]).toEqual([66, expect.not.stringContaining("encrypted")]);
       } finally {
         await bare.stop();

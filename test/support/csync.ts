@@ -37,12 +37,13 @@ export class Csync {
   /** Connects and reads the banner. */
   static async open(
     port: number,
-    options: { readonly tls?: boolean; readonly host?: string } = {},
+    options: { readonly tls?: boolean; readonly from?: string } = {},
   ): Promise<{ client: Csync; banner: Reply }> {
-    const { host = "127.0.0.1", tls = false } = options;
+    const { from, tls = false } = options;
+    const at = { host: "127.0.0.1", port, ...(from !== undefined && { localAddress: from }) };
     const socket = tls
-      ? connectTls({ host, port, rejectUnauthorized: false })
-      : connect({ host, port, allowHalfOpen: true });
+      ? connectTls({ ...at, rejectUnauthorized: false })
+      : connect({ ...at, allowHalfOpen: true });
     const client = new Csync(socket);
     return { client, banner: await client.reply() };
   }
