@@ -351,7 +351,7 @@ describe.skipIf(!isThere)("bobbin replicate, killed", () => {
  * wrong. It is not in the protocol: only reconstruct can mend it.
  */
 function isLeftByKill(line: string): boolean {
-  return /^user\.\S+ updating quota_annot_used: /.test(line);
+  return /^user\..+ updating quota_annot_used: /.test(line);
 }
 
 /** The processes of the lab's sync_server that serve somebody. */
