@@ -172,20 +172,20 @@ async function replicateOne(
   const timed = inTime(ends, signal);
   const { open, openSource } = timed;
   try {
+    // What the owner before has staged is of no use to this one.
+    await held.target?.restart();
+    await held.source?.restart();
     if (open !== undefined && openSource !== undefined) {
       held.target ??= await open();
       held.source ??= await openSource();
     }
-    const result = await bringOwner(owner, timed, {
+    return await bringOwner(owner, timed, {
       ...{ held, mode: options.mode, allowDelete: options.allowDelete, dryRun: open === undefined },
       ...{ broken, events: options.events(owner) },
       sent: async (_, bytes) => {
         await before(pace(bytes), signal);
       },
     });
-    await held.target?.restart();
-    await held.source?.restart();
-    return result;
   } catch (error) {
     // What the sessions have staged or sent is not known any more: the next owner gets new ones.
     await closeAll(held);
