@@ -8,7 +8,7 @@ import { parseAcl, printAcl } from "../model/acl.ts";
 import type { Annotation } from "../model/annotation.ts";
 import type { MailboxState, Quota, RecordSource, UserMeta, UserState } from "../model/mailbox.ts";
 import { inboxOf, type Owner, parseName } from "../model/names.ts";
-import { type Outcome, ok } from "../model/outcome.ts";
+import { DONE, type Outcome, ok } from "../model/outcome.ts";
 import { sha1Of } from "../places/message_hash.ts";
 import type { Place } from "../places/place.ts";
 
@@ -43,6 +43,12 @@ export function asUser(place: Place, rename: UserRename): Place {
     meta: user,
     mailboxes: async (names) => mapped(await place.mailboxes(names.map(nameThere)), stateOf),
     mailboxesByUniqueid: async (uniqueids) => {
+      const unknown = new Set(uniqueids.filter((one) => !originals.has(one)));
+      if (unknown.size > 0) {
+        const isAsked = (uniqueid: string) => unknown.has(newUniqueid(uniqueid, rename));
+        const hidden = await findNameless(place, isAsked);
+        if (hidden.kind === "refused") return hidden;
+      }
       const there = uniqueids.flatMap((one) => originals.get(one) ?? []);
       return mapped(await place.mailboxesByUniqueid(there), stateOf);
     },
@@ -71,6 +77,28 @@ export function asUser(place: Place, rename: UserRename): Place {
 }
 
 const NOBODY: UserState = { mailboxes: [], quotas: [], seen: [], subscriptions: [], sieve: [] };
+
+/**
+ * Refuses where a mailbox whose name cannot be read, so that it seems to be nobody's, has one of these uniqueids: what
+ * it is called here cannot be turned back into that.
+ */
+async function findNameless(
+  place: Place,
+  isAsked: (uniqueid: string) => boolean,
+): Promise<Outcome> {
+  const owners = await place.owners();
+  // Whoever cannot tell whose mail there is finds mailboxes by name, damaged or not.
+  if (owners.kind === "refused") return owners.reason === "notSupported" ? DONE : owners;
+  for await (const owner of owners.value) {
+    if (owner.kind !== "shared") continue;
+    const shared = await place.sharedMailboxes(owner.toplevel);
+    if (shared.kind === "refused") return shared;
+    for (const { uniqueid, refusal } of shared.value.unreadable ?? []) {
+      if (uniqueid !== undefined && isAsked(uniqueid)) return refusal;
+    }
+  }
+  return DONE;
+}
 
 async function* only(owner: Owner): AsyncGenerator<Owner, void> {
   yield owner;

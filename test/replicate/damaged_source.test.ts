@@ -8,6 +8,7 @@ import { cyrusPlace } from "../../src/places/cyrus/cyrus_place.ts";
 import { spoolSource } from "../../src/places/cyrus/spool_source.ts";
 import { createDumpPlace, openDumpPlace } from "../../src/places/dump/dump_place.ts";
 import type { Place, WritablePlace } from "../../src/places/place.ts";
+import { asUser } from "../../src/replicate/as_user.ts";
 import { diffOwner } from "../../src/replicate/diff.ts";
 import { unpackFixture } from "../support/fixtures.ts";
 import { granted } from "../support/places.ts";
@@ -63,6 +64,21 @@ describe("replicateOwner()", () => {
     expect([differences, failed]).toEqual([[], ["user.ann.Archive.2026.Q1"]]);
     expect(await livingUids(target, "user.ann.Archive.2026.Q1")).toHaveLength(4);
     for (const place of [source, target]) await place.close();
+  });
+
+  test("replicateOwner() keeps it under another user's name too", async () => {
+    const data = join(unpackFixture("cyrus-spools/uuid-paths"), "spool");
+    const target = newStorePlace();
+    const rename = { from: "ann", to: "eve" };
+    const eve = { kind: "user", userid: "eve" } as const;
+    const [before, after] = [1, 2].map(() => asUser(cyrusPlace(spoolSource({ data })), rename));
+    if (before === undefined || after === undefined) return expect.unreachable();
+    expect((await replicate(eve, { source: before, target })).failures).toEqual([]);
+    damageHeader(data, "user.ann.Archive.2026.Q1");
+    const told = await replicate(eve, { source: after, target }, { mode: "mirror" });
+    expect([told.steps, told.failures.length]).toEqual([[], 1]);
+    expect(await livingUids(target, "user.eve.Archive.2026.Q1")).toHaveLength(4);
+    for (const place of [before, after, target]) await place.close();
   });
 
   test("replicateOwner() deletes nobody whose mailboxes have all lost their names", async () => {
