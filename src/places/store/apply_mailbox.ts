@@ -10,7 +10,7 @@ import { NULL_GUID } from "../../model/guid.ts";
 import { isIntermediate, type MailboxState, type Since } from "../../model/mailbox.ts";
 import type { MailRecord } from "../../model/record.ts";
 import type { AnnotVariant } from "../../model/sync_crc.ts";
-import { statOf } from "./disk.ts";
+import { removeFile, statOf } from "./disk.ts";
 import { mailboxFolder } from "./layout.ts";
 import { MailboxImage } from "./mailbox_image.ts";
 import {
@@ -402,7 +402,7 @@ function arrive(messages: readonly Message[], transaction: Transaction, uniqueid
   if (messages.length === 0) return;
   transaction.makeMailboxFolder(uniqueid);
   const byGuid = new Map(messages.map((message) => [message.guid, message]));
-  admit([...byGuid.values()], transaction.pool);
+  admit([...byGuid.values()], { ...transaction.pool, distrust: removeFile });
   for (const { uid, guid } of messages)
     placeMessage(guid, { folder: uniqueid, uid }, transaction.pool);
 }

@@ -37,8 +37,16 @@ interface Coming {
   readonly from: string;
 }
 
+export interface AdmitOptions {
+  /**
+   * Drops a file that could not be made durable: the kernel takes for clean what it could not write, so a second attempt
+   * would say nothing. For what its sender can send anew; a file that is mail already must stay.
+   */
+  readonly distrust?: (path: string) => void;
+}
+
 /** Puts all arrivals into the pool; those already there with the right bytes are left alone. */
-export function admit(arrivals: readonly Arrival[], context: PoolContext): void {
+export function admit(arrivals: readonly Arrival[], context: PoolContext & AdmitOptions): void {
   const entries = arrivals.map((arrival) => ({ arrival, found: look(arrival, context) }));
   const missing = entries.filter(({ found }) => found !== "present");
   for (const folder of new Set(missing.map(({ arrival }) => poolFolder(arrival, context)))) {
@@ -58,22 +66,23 @@ export function admit(arrivals: readonly Arrival[], context: PoolContext): void 
   makeSafe(
     staged,
     missing.map(({ arrival }) => arrival.staged),
+    context,
   );
   copies.flush(context.folder);
   for (const one of coming) enter(one);
 }
 
-/**
- * Makes staged files durable. Where that fails they are removed: the kernel takes for clean what it could not write, so a
- * second attempt would say nothing, and they have to be sent anew.
- */
-function makeSafe(batch: DurableBatch, staged: readonly string[]): void {
+function makeSafe(
+  batch: DurableBatch,
+  staged: readonly string[],
+  { distrust }: AdmitOptions,
+): void {
   const [first] = staged;
   if (first === undefined) return;
   try {
     batch.flush(dirname(first));
   } catch (error) {
-    for (const path of staged) removeFile(path);
+    for (const path of staged) distrust?.(path);
     throw error;
   }
 }
