@@ -2,13 +2,15 @@
 import { describe, expect, test } from "bun:test";
 import { existsSync, lstatSync, renameSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
+import { DurableBatch } from "../../../src/places/store/disk.ts";
 import { collectOwner } from "../../../src/places/store/gc.ts";
 import { messageFile, poolPath } from "../../../src/places/store/layout.ts";
-import { soundInPool } from "../../../src/places/store/pool.ts";
+import { admit, soundInPool } from "../../../src/places/store/pool.ts";
 import type { Store } from "../../../src/places/store/store.ts";
 import { newStore } from "../../support/new_store.ts";
 import { apply, applyStaged, message, record, stateOf } from "../../support/store_fixture.ts";
 import { verifyStore } from "../../support/store_verify.ts";
+import { tempDir } from "../../support/temp_dir.ts";
 
 const { guid } = record(1);
 const folderOf = (root: string, owner: string): string => join(root, `user/${owner[0]}/${owner}`);
@@ -104,5 +106,21 @@ describe("a message that cannot be made durable", () => {
     staging.close();
     expect(Object.keys(verifyStore(root))).toEqual(["user.ann"]);
     store.close();
+  });
+});
+
+describe("admit()", () => {
+  test("leaves what it cannot make durable where it is, unless its sender can send it anew", () => {
+    const folder = tempDir("admit");
+    const staged = join(folder, guid);
+    symlinkSync("nowhere", staged); // no link is followed, so this cannot be synced
+    const context = { folder, mode: "link", batch: new DurableBatch() } as const;
+    const arrivals = [{ guid, staged, isShared: false }];
+    expect(() => admit(arrivals, context)).toThrow(/ELOOP/);
+    expect(lstatSync(staged).isSymbolicLink()).toBe(true);
+    const distrusted: string[] = [];
+    const distrust = (path: string) => void distrusted.push(path);
+    expect(() => admit(arrivals, { ...context, distrust })).toThrow(/ELOOP/);
+    expect(distrusted).toEqual([staged]);
   });
 });
