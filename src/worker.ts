@@ -1,7 +1,7 @@
 /** Job in, answer out; nothing else. The second entry point of the build, beside main.ts. */
 import { workerData } from "node:worker_threads";
 import { FSCK_JOBS } from "./fsck/jobs.ts";
-import { serveJobs } from "./hash/jobs.ts";
-import { storeJobs } from "./places/store/store_jobs.ts";
+import { storeJobs } from "./places/store/threads/store_jobs.ts";
+import { serveJobs } from "./threads/jobs.ts";
 
 serveJobs({ ...FSCK_JOBS, ...storeJobs(workerData) });

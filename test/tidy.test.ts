@@ -7,19 +7,50 @@ import { Glob } from "bun";
 const root = join(import.meta.dir, "..");
 
 /**
- * Lines from the top of the house to its foundation; imports point down this list only. dlist lies
- * below the other formats: cyrus.header, mailboxes.db and the sync messages are written in it.
+ * The house from the top to its foundation; imports point down this list only, and rooms on one
+ * line never import each other. dlist lies below the other formats: cyrus.header, mailboxes.db and
+ * the sync messages are written in it.
  */
 const LINES = [
-  ...["cli", "replicate", "fsck", "server", "places", "formats", "formats/dlist"],
-  ...["model", "hash", "core"],
+  ["cli"],
+  ["server", "imap", "replicate", "fsck"],
+  ["places"],
+  ["accounts", "net"],
+  ["mailbox", "storage"],
+  ["formats"],
+  ["formats/dlist"],
+  ["model"],
+  ["threads", "hash"],
+  ["core"],
 ];
 
-/** `src/places/cyrus/x.ts` lies in the line `places` and in the room `places/cyrus`. */
-function roomOf(path: string): { line: string; room: string } {
-  const parts = path.split("/").slice(1, -1);
-  const room = parts.slice(0, 2).join("/");
-  return { line: LINES.includes(room) ? room : (parts[0] ?? ""), room };
+/** Rooms whose folders are rooms of their own, which never import each other either. */
+const ROOMS_OF_ROOMS = ["places", "formats"];
+
+/** Imports that still point up, each to be gone when its room is done; nothing is added here. */
+const NOT_YET = [
+  "src/mailbox/index_image.ts -> src/places/store/commit/journal.ts",
+  "src/mailbox/mailbox_image.ts -> src/places/store/commit/journal.ts",
+  "src/mailbox/mailbox_image.ts -> src/places/store/layout.ts",
+  "src/mailbox/mailbox_image.ts -> src/places/store/owner_folder.ts",
+  "src/mailbox/mailbox_records.ts -> src/places/cyrus/snapshot.ts",
+  "src/mailbox/mailbox_sums.ts -> src/places/cyrus/message_annotations.ts",
+  "src/mailbox/message_table.ts -> src/fsck/mailbox/guid_set.ts",
+  "src/net/listener.ts -> src/accounts/accounts.ts",
+  "src/net/listener.ts -> src/accounts/sign_in_gate.ts",
+  "src/net/listener.ts -> src/places/place.ts",
+  "src/net/listener.ts -> src/server/byte_budget.ts",
+  "src/net/listener.ts -> src/server/memory_watch.ts",
+  "src/net/listener.ts -> src/server/server_settings.ts",
+  "src/net/listener.ts -> src/server/session/session.ts",
+];
+
+/** `src/places/cyrus/x.ts` lies on the line of `places` and in the room `places/cyrus`. */
+function roomOf(path: string): { line: number; room: string } {
+  const [top = "", second = ""] = path.split("/").slice(1, -1);
+  const room = ROOMS_OF_ROOMS.includes(top) && second !== "" ? `${top}/${second}` : top;
+  const own = LINES.findIndex((rooms) => rooms.includes(room));
+  return { line: own < 0 ? LINES.findIndex((rooms) => rooms.includes(top)) : own, room };
 }
 
 function sources(): string[] {
@@ -37,16 +68,16 @@ describe("the house", () => {
     const wrong: string[] = [];
     for (const path of sources()) {
       const from = roomOf(path);
-      if (from.line === "") continue; // main.ts and worker.ts see every room
+      if (from.room === "") continue; // main.ts and worker.ts see every room
       for (const target of importsOf(path)) {
         if (target === "package.json") continue;
         const to = roomOf(target);
-        const step = LINES.indexOf(to.line) - LINES.indexOf(from.line);
-        const sideways = step === 0 && from.room !== to.room && to.room !== to.line;
-        if (!LINES.includes(to.line) || step < 0 || sideways) wrong.push(`${path} -> ${target}`);
+        const sideways =
+          from.line === to.line && from.room !== to.room && !ROOMS_OF_ROOMS.includes(to.room);
+        if (to.line < from.line || sideways) wrong.push(`${path} -> ${target}`);
       }
     }
-    expect(wrong).toEqual([]);
+    expect(wrong).toEqual(NOT_YET);
   });
 
   test("codecs and the model touch no file, clock or socket", () => {

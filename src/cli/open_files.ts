@@ -4,7 +4,7 @@
  */
 import { readFileSync } from "node:fs";
 import { AppError } from "../core/errors.ts";
-import { OPEN_OWNERS } from "../places/store/store_threads.ts";
+import { OPEN_OWNERS } from "../places/store/threads/store_threads.ts";
 
 /** The program itself, its threads, a file or two that each of them works at, and clients that are being sent away. */
 const OWN_FILES = 64;

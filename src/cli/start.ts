@@ -5,7 +5,7 @@
 import { writeSync } from "node:fs";
 import { EXIT, type ExitCode } from "./exit.ts";
 import { leanEnvironment, startAgain } from "./lean_runtime.ts";
-import type { CliContext } from "./run.ts";
+import type { CliContext } from "./run_command.ts";
 import { VERSION_TEXT } from "./version.ts";
 
 /** Runs one command line and returns its exit code. Never throws. */
@@ -16,6 +16,6 @@ export async function start(argv: readonly string[], context: CliContext): Promi
   }
   const lean = leanEnvironment({ argv, moduleUrl: context.workerUrl, env: process.env });
   if (lean !== undefined) startAgain(argv, lean);
-  const { runCli } = await import("./run.ts");
+  const { runCli } = await import("./run_command.ts");
   return runCli(argv, context);
 }

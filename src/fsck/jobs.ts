@@ -1,6 +1,6 @@
 /** The jobs of fsck that run on worker threads. */
-import { checkMailbox } from "./check_mailbox.ts";
-import { sweepMessages } from "./sweep_messages.ts";
+import { checkMailbox } from "./mailbox/check_mailbox.ts";
+import { sweepMessages } from "./mailbox/sweep_messages.ts";
 
 export const FSCK_JOBS = {
   "fsck.mailbox": checkMailbox,

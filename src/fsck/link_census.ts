@@ -4,9 +4,9 @@
  */
 import { DEFAULT_LIMITS } from "../core/limits.ts";
 import { isLegacyUuid, NULL_GUID } from "../model/guid.ts";
-import { finding } from "./catalogue.ts";
 import type { Finding } from "./finding.ts";
-import type { LinkedFile } from "./sweep_messages.ts";
+import { finding } from "./finding_codes.ts";
+import type { LinkedFile } from "./mailbox/sweep_messages.ts";
 
 interface Inode {
   readonly guid: string;

@@ -11,12 +11,12 @@ import { readAllFacts } from "../places/cyrus/mailbox_facts.ts";
 import type { PartitionRoots } from "../places/cyrus/mailbox_files.ts";
 import { lockFiles, mailboxFolder } from "../places/cyrus/paths.ts";
 import { readServer, type ServerReading } from "../places/cyrus/server.ts";
-import { allMailboxes } from "../places/store/mailbox_rows.ts";
+import { allMailboxes } from "../places/store/catalogue/mailbox_rows.ts";
 import { lookingAt, Store } from "../places/store/store.ts";
-import { checkWholeStore } from "./check_store.ts";
-import type { LocatedFinding } from "./located_finding.ts";
-import type { FolderIdentity, SpoolRequest } from "./run.ts";
-import { checkServerUntilSure } from "./server_look.ts";
+import type { FolderIdentity, SpoolRequest } from "./check_spools.ts";
+import type { LocatedFinding } from "./server/located_finding.ts";
+import { checkServerUntilSure } from "./server/server_look.ts";
+import { checkWholeStore } from "./store/check_store.ts";
 
 export interface TargetOptions {
   readonly engine: EngineChoice;

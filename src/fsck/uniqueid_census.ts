@@ -4,9 +4,9 @@
  * it is the younger one.
  */
 import type { MailboxPaths } from "../places/cyrus/mailbox_files.ts";
-import { finding } from "./catalogue.ts";
-import { uniqueidOfFolder } from "./check_header_file.ts";
 import type { Finding } from "./finding.ts";
+import { finding } from "./finding_codes.ts";
+import { uniqueidOfFolder } from "./mailbox/check_header_file.ts";
 
 export interface UniqueidClaim {
   readonly paths: MailboxPaths;

@@ -7,15 +7,15 @@ import type { Owner } from "../model/names.ts";
 import { DONE, type Outcome, ok, type Refusal, refused } from "../model/outcome.ts";
 import type { MailRecord } from "../model/record.ts";
 import type { Holds, MailboxReading, Place } from "../places/place.ts";
-import { alone } from "./alone.ts";
-import { compareRecords } from "./compare_records.ts";
-import { commonHolds } from "./holds.ts";
-import { identified } from "./identified.ts";
-import { differingFields, differingSums, stateToSend } from "./mailbox_state.ts";
-import { ownerName, readOwnerState, withHidden } from "./owner_state.ts";
-import { type MailboxStep, planOwner, type Step } from "./plan.ts";
-import { nameOfStep } from "./run.ts";
-import { isLiving, textOf, uidOf } from "./verify.ts";
+import { isLiving, textOf, uidOf } from "./mailbox/verify.ts";
+import { alone } from "./owner/alone.ts";
+import { nameOfStep } from "./owner/bring_owner.ts";
+import { commonHolds } from "./owner/holds.ts";
+import { identified } from "./owner/identified_place.ts";
+import { ownerName, readOwnerState, withHidden } from "./owner/owner_state.ts";
+import { compareRecords } from "./plan/compare_records.ts";
+import { type MailboxStep, planOwner, type Step } from "./plan/plan_owner.ts";
+import { differingFields, differingSums, stateToSend } from "./plan/target_state.ts";
 
 export interface Difference {
   readonly kind: "user" | "mailbox" | "state" | "record" | "message" | "setting";

@@ -4,7 +4,7 @@
  */
 import { ptr } from "bun:ffi";
 import { utf8 } from "../core/bytes.ts";
-import { openLibc } from "../core/libc.ts";
+import { openLibc } from "../storage/libc.ts";
 
 const AF_UNIX = 1;
 const SOCK_DGRAM_CLOEXEC = 0o2000002;

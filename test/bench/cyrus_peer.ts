@@ -6,7 +6,7 @@
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { utf8 } from "../../src/core/bytes.ts";
-import { writeTwoskip } from "../../src/formats/cyrus/twoskip_writer.ts";
+import { writeTwoskip } from "../../src/formats/cyrus/databases/twoskip_writer.ts";
 import { type MailboxIdentity, OWNER_RIGHTS } from "../support/spool/write_mailbox.ts";
 
 const TOOL_FOLDERS = ["/usr/lib/cyrus/bin", "/usr/cyrus/bin", "/usr/libexec/cyrus-imapd"];

@@ -3,7 +3,7 @@
  * threads, and nothing done with them. `bun read_ceiling.ts LIST WORKERS`, names in LIST end with NUL.
  */
 import { readFileSync } from "node:fs";
-import { mapJobs, WorkerPool } from "../../src/hash/pool.ts";
+import { mapJobs, WorkerPool } from "../../src/threads/pool.ts";
 import type { READ_JOBS } from "./read_worker.ts";
 
 const FILES_PER_JOB = 256;

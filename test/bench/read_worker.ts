@@ -1,5 +1,5 @@
 import { closeSync, openSync, readSync } from "node:fs";
-import { serveJobs } from "../../src/hash/jobs.ts";
+import { serveJobs } from "../../src/threads/jobs.ts";
 
 const buffer = new Uint8Array(256 * 1024);
 

@@ -15,7 +15,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { syncFileSystem } from "../../src/places/store/libc.ts";
+import { syncFileSystem } from "../../src/storage/libc.ts";
 import { bobbin, bobbinPath } from "../support/cli.ts";
 import { type Lab, labIsThere, labUp } from "../support/lab.ts";
 import { tempDir } from "../support/temp_dir.ts";

@@ -5,7 +5,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { makeAccount, noAccounts, writeAccounts } from "../../src/server/accounts.ts";
+import { makeAccount, noAccounts, writeAccounts } from "../../src/accounts/accounts.ts";
 import { bobbin, bobbinPath } from "../support/cli.ts";
 import { Csync } from "../support/csync.ts";
 import { type Lab, labIsThere, labUp } from "../support/lab.ts";

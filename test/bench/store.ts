@@ -6,11 +6,11 @@ import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import type { MailRecord } from "../../src/model/record.ts";
-import { allMailboxes, mailboxByName } from "../../src/places/store/mailbox_rows.ts";
-import { openImage } from "../../src/places/store/open_image.ts";
-import { renameMailboxesIn } from "../../src/places/store/rename.ts";
-import { initStore } from "../../src/places/store/settings.ts";
+import { allMailboxes, mailboxByName } from "../../src/places/store/catalogue/mailbox_rows.ts";
+import { renameMailboxesIn } from "../../src/places/store/commit/rename.ts";
+import { openImage } from "../../src/places/store/open_mailbox.ts";
 import { Store } from "../../src/places/store/store.ts";
+import { initStore } from "../../src/places/store/store_settings.ts";
 import { apply, guidOf, message, NOW, record, stateOf } from "../support/store_fixture.ts";
 
 const OPTIONS = {

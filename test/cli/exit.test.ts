@@ -1,9 +1,9 @@
 /** Which exit code a run over many users comes to: the first of 70, 74, 2, 1, 0. */
 import { describe, expect, test } from "bun:test";
-import { refusalError } from "../../src/cli/refusal.ts";
-import { exitFor } from "../../src/cli/replicate.ts";
+import { exitFor } from "../../src/cli/commands/replicate.ts";
+import { refusalError } from "../../src/cli/refusal_error.ts";
 import { AppError, type ErrorCode } from "../../src/core/errors.ts";
-import { accessRefusal } from "../../src/places/cyrus/access.ts";
+import { accessRefusal } from "../../src/places/cyrus/refused_access.ts";
 
 const NONE = { steps: 0, differences: 0, messages: 0, bytes: 0 };
 

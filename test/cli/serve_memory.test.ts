@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { constants, deflateRawSync } from "node:zlib";
 import type { Subprocess } from "bun";
-import { noAccounts, writeAccounts } from "../../src/server/accounts.ts";
+import { noAccounts, writeAccounts } from "../../src/accounts/accounts.ts";
 import { bobbin, bobbinPath } from "../support/cli.ts";
 import { Csync } from "../support/csync.ts";
 import { cheapAccount } from "../support/serve.ts";

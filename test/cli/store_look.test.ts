@@ -2,7 +2,7 @@
 import { describe, expect, spyOn, test } from "bun:test";
 import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { noAccounts, writeAccounts } from "../../src/server/accounts.ts";
+import { noAccounts, writeAccounts } from "../../src/accounts/accounts.ts";
 import { bobbin, bobbinPath } from "../support/cli.ts";
 import { newStore, storeAt } from "../support/new_store.ts";
 import { apply, fill, message, record, stateOf } from "../support/store_fixture.ts";

@@ -6,10 +6,10 @@
  * Appends message after message, and says `ack UID` when the store has promised it.
  */
 import { writeSync } from "node:fs";
-import { mailboxByName } from "../../src/places/store/mailbox_rows.ts";
-import { openImage } from "../../src/places/store/open_image.ts";
-import { whileBusy } from "../../src/places/store/retry.ts";
+import { mailboxByName } from "../../src/places/store/catalogue/mailbox_rows.ts";
+import { openImage } from "../../src/places/store/open_mailbox.ts";
 import { Store } from "../../src/places/store/store.ts";
+import { whileBusy } from "../../src/storage/retry.ts";
 import { apply, message, NOW, record, stateOf } from "../support/store_fixture.ts";
 
 const [root = "", name = ""] = process.argv.slice(2);

@@ -9,12 +9,12 @@
 import { mkdirSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import type { Annotation } from "../../src/model/annotation.ts";
-import { applyCommand } from "../../src/places/store/apply.ts";
-import { collectOwner, collectStaging } from "../../src/places/store/gc.ts";
-import { allMailboxes, mailboxByName } from "../../src/places/store/mailbox_rows.ts";
-import { renameMailboxesIn } from "../../src/places/store/rename.ts";
+import { allMailboxes, mailboxByName } from "../../src/places/store/catalogue/mailbox_rows.ts";
+import { applyCommand } from "../../src/places/store/commit/apply.ts";
+import { renameMailboxesIn } from "../../src/places/store/commit/rename.ts";
+import { deleteMailboxes, undeleteMailbox } from "../../src/places/store/commit/trash.ts";
 import { Store } from "../../src/places/store/store.ts";
-import { deleteMailboxes, undeleteMailbox } from "../../src/places/store/trash.ts";
+import { collectOwner, collectStaging } from "../../src/places/store/upkeep/gc.ts";
 import { apply, fill, message, NOW, record, stateOf } from "../support/store_fixture.ts";
 
 const INBOX = "user.fred";

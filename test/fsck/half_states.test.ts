@@ -16,11 +16,11 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { viewOf } from "../../src/core/bytes.ts";
-import { openIndexFile } from "../../src/formats/cyrus/index_file.ts";
-import { INDEX_OPTION, INTERNAL_FLAG } from "../../src/formats/cyrus/index_flags.ts";
-import { indexTableOf } from "../../src/formats/cyrus/index_header.ts";
-import { parseIndexRecord } from "../../src/formats/cyrus/index_record.ts";
-import { recordSyncCrc, userFlagCrcs } from "../../src/formats/cyrus/index_sync_crc.ts";
+import { INDEX_OPTION, INTERNAL_FLAG } from "../../src/formats/cyrus/index/index_flags.ts";
+import { indexTableOf } from "../../src/formats/cyrus/index/index_header.ts";
+import { parseIndexRecord } from "../../src/formats/cyrus/index/index_record.ts";
+import { openIndexFile } from "../../src/mailbox/index_file.ts";
+import { recordSyncCrc, userFlagCrcs } from "../../src/mailbox/index_sync_crc.ts";
 import { unpackFixture } from "../support/fixtures.ts";
 import { codesOf, lookOnce } from "../support/fsck.ts";
 import { plantInHeader, plantInRecord, rawRecordField } from "../support/index_bytes.ts";

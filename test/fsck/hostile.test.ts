@@ -12,12 +12,12 @@ import {
 import { join } from "node:path";
 import fc from "fast-check";
 import { DEFAULT_LIMITS } from "../../src/core/limits.ts";
-import { indexTableOf } from "../../src/formats/cyrus/index_header.ts";
+import { indexTableOf } from "../../src/formats/cyrus/index/index_header.ts";
 import {
   HEADER_FIELDS,
   type IndexTable,
   RECORD_FIELDS,
-} from "../../src/formats/cyrus/index_table.ts";
+} from "../../src/formats/cyrus/index/index_table.ts";
 import { crc32 } from "../../src/hash/crc32.ts";
 import { unpackFixture } from "../support/fixtures.ts";
 import { codesOf, fsckSpool, lookOnce } from "../support/fsck.ts";

@@ -2,8 +2,8 @@
 import { describe, expect, test } from "bun:test";
 import { cpSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { openIndexFile, recordOffset } from "../../src/formats/cyrus/index_file.ts";
 import { md5 } from "../../src/hash/md5.ts";
+import { openIndexFile, recordOffset } from "../../src/mailbox/index_file.ts";
 import { unpackFixture } from "../support/fixtures.ts";
 import { codesOf, lookOnce } from "../support/fsck.ts";
 import { tempDir } from "../support/temp_dir.ts";

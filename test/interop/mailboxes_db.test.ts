@@ -1,12 +1,12 @@
 import { describe, expect, test } from "bun:test";
 import { cpSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { readTwoskip } from "../../src/formats/cyrus/databases/twoskip.ts";
+import { TWOSKIP_MAGIC } from "../../src/formats/cyrus/databases/twoskip_record.ts";
+import { writeTwoskip } from "../../src/formats/cyrus/databases/twoskip_writer.ts";
 import type { MailboxEntry } from "../../src/formats/cyrus/mailbox_entry.ts";
 import { parseMailboxesDb } from "../../src/formats/cyrus/mailboxes_db.ts";
 import { printNameRecord, printUniqueidRecord } from "../../src/formats/cyrus/mailboxes_writer.ts";
-import { readTwoskip } from "../../src/formats/cyrus/twoskip.ts";
-import { TWOSKIP_MAGIC } from "../../src/formats/cyrus/twoskip_record.ts";
-import { writeTwoskip } from "../../src/formats/cyrus/twoskip_writer.ts";
 import { cyrusTools } from "../support/cyrus_tools.ts";
 import { filesWithMagic } from "../support/databases.ts";
 import { fixturePath, readOnlyFixture } from "../support/fixtures.ts";

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
+import { writeTwoskip } from "../../src/formats/cyrus/databases/twoskip_writer.ts";
 import { mailboxType, newEntryCache } from "../../src/formats/cyrus/mailbox_entry.ts";
 import { printNameRecord, printUniqueidRecord } from "../../src/formats/cyrus/mailboxes_writer.ts";
-import { writeTwoskip } from "../../src/formats/cyrus/twoskip_writer.ts";
 import { cyrusTools } from "../support/cyrus_tools.ts";
 import { type RecordedMailbox, type RecordedServer, recordedPaths } from "../support/mbpath.ts";
 

@@ -6,8 +6,8 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Subprocess } from "bun";
+import { makeAccount, noAccounts, writeAccounts } from "../../src/accounts/accounts.ts";
 import { errnoOf } from "../../src/core/errors.ts";
-import { makeAccount, noAccounts, writeAccounts } from "../../src/server/accounts.ts";
 import { bobbin, bobbinPath } from "../support/cli.ts";
 import { Csync } from "../support/csync.ts";
 import {

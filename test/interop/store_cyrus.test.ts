@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { renameMailboxesIn } from "../../src/places/store/rename.ts";
+import { renameMailboxesIn } from "../../src/places/store/commit/rename.ts";
 import { type CyrusTools, cyrusTools } from "../support/cyrus_tools.ts";
 import { newStore } from "../support/new_store.ts";
 import { apply, message, NOW, record, stateOf } from "../support/store_fixture.ts";

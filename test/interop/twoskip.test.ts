@@ -1,9 +1,9 @@
 import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { utf8 } from "../../src/core/bytes.ts";
-import type { DatabaseEntry } from "../../src/formats/cyrus/database_contents.ts";
-import { readTwoskip } from "../../src/formats/cyrus/twoskip.ts";
-import { writeTwoskip } from "../../src/formats/cyrus/twoskip_writer.ts";
+import type { DatabaseEntry } from "../../src/formats/cyrus/databases/database_contents.ts";
+import { readTwoskip } from "../../src/formats/cyrus/databases/twoskip.ts";
+import { writeTwoskip } from "../../src/formats/cyrus/databases/twoskip_writer.ts";
 import { cyrusTools } from "../support/cyrus_tools.ts";
 import { textsOf } from "../support/databases.ts";
 

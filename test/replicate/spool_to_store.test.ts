@@ -6,7 +6,7 @@ import type { MailRecord } from "../../src/model/record.ts";
 import { cyrusPlace } from "../../src/places/cyrus/cyrus_place.ts";
 import { spoolSource } from "../../src/places/cyrus/spool_source.ts";
 import type { Place, WritablePlace } from "../../src/places/place.ts";
-import { readOwnerState } from "../../src/replicate/owner_state.ts";
+import { readOwnerState } from "../../src/replicate/owner/owner_state.ts";
 import { readOnlyFixture } from "../support/fixtures.ts";
 import { granted, ownersIn, recordsIn } from "../support/places.ts";
 import { NOTHING_DONE, newStorePlace, replicate } from "../support/replication.ts";

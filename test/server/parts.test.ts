@@ -1,10 +1,6 @@
 /** The parts of the server that need no connection. */
 import { describe, expect, test } from "bun:test";
 import { chmodSync, readFileSync, statSync, writeFileSync } from "node:fs";
-import { AppError } from "../../src/core/errors.ts";
-import { makeLog, sinkThatMayFail } from "../../src/core/log.ts";
-import { ok } from "../../src/model/outcome.ts";
-import type { PlaceSession } from "../../src/places/place.ts";
 import {
   fakeVerifier,
   isAccountName,
@@ -14,14 +10,18 @@ import {
   printAccounts,
   readAccounts,
   writeAccounts,
-} from "../../src/server/accounts.ts";
-import { AccountsFile } from "../../src/server/accounts_file.ts";
-import { NOBODYS_HASH } from "../../src/server/authenticate.ts";
+} from "../../src/accounts/accounts.ts";
+import { AccountsFile } from "../../src/accounts/accounts_file.ts";
+import { NOBODYS_HASH } from "../../src/accounts/authenticate.ts";
+import { networkOf, SignInGate } from "../../src/accounts/sign_in_gate.ts";
+import { AppError } from "../../src/core/errors.ts";
+import { makeLog, sinkThatMayFail } from "../../src/core/log.ts";
+import { ok } from "../../src/model/outcome.ts";
+import type { PlaceSession } from "../../src/places/place.ts";
 import { ByteBudget } from "../../src/server/byte_budget.ts";
 import { roomIn, roomOf } from "../../src/server/free_space.ts";
-import { IncomingFiles } from "../../src/server/incoming_files.ts";
 import { MemoryWatch } from "../../src/server/memory_watch.ts";
-import { networkOf, SignInGate } from "../../src/server/sign_in_gate.ts";
+import { IncomingFiles } from "../../src/server/session/incoming_files.ts";
 import { inheritedSockets, notifyManager } from "../../src/server/systemd.ts";
 import { tempDir } from "../support/temp_dir.ts";
 

@@ -1,8 +1,8 @@
 /** One user's large request beside another user's small ones. */
 import { expect, test } from "bun:test";
 import { connect } from "node:net";
-import { initStore } from "../../src/places/store/settings.ts";
-import { openWorkerPlace } from "../../src/places/store/worker_place.ts";
+import { initStore } from "../../src/places/store/store_settings.ts";
+import { openWorkerPlace } from "../../src/places/store/threads/worker_place.ts";
 import { Csync } from "../support/csync.ts";
 import { applyManyLine, fillSmall, stageDistinct } from "../support/many_records.ts";
 import { newStore } from "../support/new_store.ts";

@@ -2,10 +2,10 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fromLatin1, latin1 } from "../../src/core/bytes.ts";
-import { readDatabase } from "../../src/formats/cyrus/database.ts";
-import { writeTwoskip } from "../../src/formats/cyrus/twoskip_writer.ts";
-import { checkServer, checkUser } from "../../src/fsck/check_server.ts";
-import type { LocatedFinding } from "../../src/fsck/located_finding.ts";
+import { readDatabase } from "../../src/formats/cyrus/databases/database.ts";
+import { writeTwoskip } from "../../src/formats/cyrus/databases/twoskip_writer.ts";
+import { checkServer, checkUser } from "../../src/fsck/server/check_server.ts";
+import type { LocatedFinding } from "../../src/fsck/server/located_finding.ts";
 import { type ImapdConf, imapdConfOf } from "../../src/places/cyrus/imapd_conf.ts";
 import { readConfFile } from "../../src/places/cyrus/imapd_conf_file.ts";
 import { readAllFacts } from "../../src/places/cyrus/mailbox_facts.ts";

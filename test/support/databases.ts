@@ -2,12 +2,15 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fromLatin1, latin1, utf8, viewOf } from "../../src/core/bytes.ts";
-import type { DatabaseContents, DatabaseEntry } from "../../src/formats/cyrus/database_contents.ts";
+import type {
+  DatabaseContents,
+  DatabaseEntry,
+} from "../../src/formats/cyrus/databases/database_contents.ts";
 import {
   emptyRecord,
   readRecord,
   type TwoskipRecord,
-} from "../../src/formats/cyrus/twoskip_record.ts";
+} from "../../src/formats/cyrus/databases/twoskip_record.ts";
 import { crc32 } from "../../src/hash/crc32.ts";
 
 /** Entries from an object of texts. */

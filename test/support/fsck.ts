@@ -1,18 +1,18 @@
 /** Runs fsck inside the test process. */
 
-import { checkMessages } from "../../src/fsck/check_messages.ts";
-import { Collector } from "../../src/fsck/collector.ts";
+import { checkSpool, planSpool, type SpoolRequest } from "../../src/fsck/check_spools.ts";
 import { atLeast, type Finding, type Severity } from "../../src/fsck/finding.ts";
 import { FSCK_JOBS } from "../../src/fsck/jobs.ts";
 import { LinkCensus } from "../../src/fsck/link_census.ts";
-import { lookAt } from "../../src/fsck/look.ts";
-import { pickFromTable } from "../../src/fsck/message_table.ts";
-import { checkSpool, planSpool, type SpoolRequest } from "../../src/fsck/run.ts";
+import { checkMessages } from "../../src/fsck/mailbox/check_messages.ts";
+import { Collector } from "../../src/fsck/mailbox/collector.ts";
+import { lookAt } from "../../src/fsck/mailbox/look.ts";
 import { UniqueidCensus } from "../../src/fsck/uniqueid_census.ts";
 import { engineOf } from "../../src/hash/engines.ts";
-import { inlinePool } from "../../src/hash/pool.ts";
+import { pickFromTable } from "../../src/mailbox/message_table.ts";
 import { type MailboxPaths, mailboxPaths } from "../../src/places/cyrus/mailbox_files.ts";
-import { closeMailbox, openMailbox } from "../../src/places/cyrus/open_mailbox.ts";
+import { closeMailbox, openMailbox } from "../../src/places/cyrus/opened_mailbox.ts";
+import { inlinePool } from "../../src/threads/pool.ts";
 
 /** A finding with the internal name of its mailbox; "" for what lies outside of any. */
 export interface Found extends Finding {

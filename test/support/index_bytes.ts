@@ -6,8 +6,8 @@ import {
   type IndexHeader,
   indexHeaderCrcs,
   indexTableOf,
-} from "../../src/formats/cyrus/index_header.ts";
-import { type IndexRecord, recordCrcs } from "../../src/formats/cyrus/index_record.ts";
+} from "../../src/formats/cyrus/index/index_header.ts";
+import { type IndexRecord, recordCrcs } from "../../src/formats/cyrus/index/index_record.ts";
 import {
   type HeaderField,
   type IndexTable,
@@ -15,7 +15,7 @@ import {
   readField,
   type Slot,
   writeField,
-} from "../../src/formats/cyrus/index_table.ts";
+} from "../../src/formats/cyrus/index/index_table.ts";
 
 const u16 = fc.nat({ max: 0xffff });
 const u32 = fc.oneof(fc.nat({ max: 0xffff_ffff }), fc.constantFrom(0, 1, 0x8000_0000, 0xffff_ffff));

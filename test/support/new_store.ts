@@ -1,6 +1,7 @@
 /** A store in a temporary folder. */
-import { initStore } from "../../src/places/store/settings.ts";
+
 import { Store, type StoreOptions } from "../../src/places/store/store.ts";
+import { initStore } from "../../src/places/store/store_settings.ts";
 import { NOW } from "./store_fixture.ts";
 import { tempDir } from "./temp_dir.ts";
 

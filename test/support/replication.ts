@@ -6,11 +6,15 @@ import type { Owner } from "../../src/model/names.ts";
 import type { Outcome } from "../../src/model/outcome.ts";
 import type { MailRecord } from "../../src/model/record.ts";
 import type { Place, WritablePlace } from "../../src/places/place.ts";
-import { initStore } from "../../src/places/store/settings.ts";
 import { openStorePlace } from "../../src/places/store/store_place.ts";
-import type { Mode } from "../../src/replicate/plan.ts";
-import { nameOfStep, type ReplicateResult, replicateOwner } from "../../src/replicate/run.ts";
-import { reconcileOwner } from "../../src/replicate/two_way.ts";
+import { initStore } from "../../src/places/store/store_settings.ts";
+import {
+  nameOfStep,
+  type ReplicateResult,
+  replicateOwner,
+} from "../../src/replicate/owner/bring_owner.ts";
+import type { Mode } from "../../src/replicate/plan/plan_owner.ts";
+import { reconcileOwner } from "../../src/replicate/two_way/two_way.ts";
 import { granted, recordsIn } from "./places.ts";
 import { message, stateOf } from "./store_fixture.ts";
 import { tempDir } from "./temp_dir.ts";

@@ -1,14 +1,15 @@
 /** A server over a new store, in this process. */
+
+import { type Account, type Accounts, noAccounts } from "../../src/accounts/accounts.ts";
 import { DEFAULT_LIMITS, type Limits } from "../../src/core/limits.ts";
 import { type LogLevel, makeLog } from "../../src/core/log.ts";
 import { makeVerifier } from "../../src/formats/sasl/scram.ts";
+import { PATIENCE } from "../../src/net/client_connection.ts";
+import { type RunningServer, startServer } from "../../src/net/listener.ts";
 import type { WritablePlace } from "../../src/places/place.ts";
-import { initStore } from "../../src/places/store/settings.ts";
-import { openWorkerPlace } from "../../src/places/store/worker_place.ts";
-import { type Account, type Accounts, noAccounts } from "../../src/server/accounts.ts";
-import { PATIENCE } from "../../src/server/connection.ts";
-import { type RunningServer, startServer } from "../../src/server/listener.ts";
-import type { ServerSettings } from "../../src/server/settings.ts";
+import { initStore } from "../../src/places/store/store_settings.ts";
+import { openWorkerPlace } from "../../src/places/store/threads/worker_place.ts";
+import type { ServerSettings } from "../../src/server/server_settings.ts";
 import { tempDir } from "./temp_dir.ts";
 
 export interface TestServer {

@@ -10,9 +10,9 @@ import {
   basicRecordCrc,
   flagsCrc,
 } from "../../src/model/sync_crc.ts";
-import { applyMailbox, type MailboxUpdate } from "../../src/places/store/apply_mailbox.ts";
+import { applyMailbox, type MailboxUpdate } from "../../src/places/store/commit/apply_mailbox.ts";
 import { ownerWord } from "../../src/places/store/layout.ts";
-import type { Staging } from "../../src/places/store/staging.ts";
+import type { Staging } from "../../src/places/store/messages/staging.ts";
 import type { Store } from "../../src/places/store/store.ts";
 
 export const NOW = 1_800_000_000;

@@ -1,13 +1,13 @@
 /** Looks at a whole store without trusting the code that wrote it: the judge of the crash tests. */
 import { lstatSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { badRecordCrcs, openIndexFile, recordsOf } from "../../src/formats/cyrus/index_file.ts";
-import { hasBit, INTERNAL_FLAG } from "../../src/formats/cyrus/index_flags.ts";
-import { indexHeaderCrcs } from "../../src/formats/cyrus/index_header.ts";
-import { checkOwner, checkStore } from "../../src/fsck/check_store.ts";
+import { hasBit, INTERNAL_FLAG } from "../../src/formats/cyrus/index/index_flags.ts";
+import { indexHeaderCrcs } from "../../src/formats/cyrus/index/index_header.ts";
+import { checkOwner, checkStore } from "../../src/fsck/store/check_store.ts";
 import { crc32 } from "../../src/hash/crc32.ts";
-import { allMailboxes, annotationBytes } from "../../src/places/store/mailbox_rows.ts";
-import { openImage } from "../../src/places/store/open_image.ts";
+import { badRecordCrcs, openIndexFile, recordsOf } from "../../src/mailbox/index_file.ts";
+import { allMailboxes, annotationBytes } from "../../src/places/store/catalogue/mailbox_rows.ts";
+import { openImage } from "../../src/places/store/open_mailbox.ts";
 import type { OwnerFolder } from "../../src/places/store/owner_folder.ts";
 import { Store } from "../../src/places/store/store.ts";
 import { guidOf, NOW } from "./store_fixture.ts";

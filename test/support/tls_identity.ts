@@ -1,5 +1,5 @@
 /** A self-signed certificate for localhost. For tests only: its key is here for everybody to read. */
-import type { TlsIdentity } from "../../src/server/connection.ts";
+import type { TlsIdentity } from "../../src/net/client_connection.ts";
 
 export const TEST_TLS: TlsIdentity = {
   key: `-----BEGIN PRIVATE KEY-----

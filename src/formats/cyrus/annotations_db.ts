@@ -13,7 +13,7 @@
  */
 import { concat, latin1, utf8, viewOf } from "../../core/bytes.ts";
 import { FormatError } from "../../core/errors.ts";
-import type { DatabaseEntry } from "./database_contents.ts";
+import type { DatabaseEntry } from "./databases/database_contents.ts";
 
 /** Stands for the owner of the mailbox in the userid of a key. */
 export const OWNER_TOKEN = "[.OwNeR.]";

@@ -7,7 +7,7 @@
  */
 import { latin1 } from "../../core/bytes.ts";
 import { FormatError } from "../../core/errors.ts";
-import type { DatabaseEntry } from "./database_contents.ts";
+import type { DatabaseEntry } from "./databases/database_contents.ts";
 
 const FOLDER_KEY = "F";
 const FOLDER_VALUE = /^\d{1,10} \((\d{1,20})(?: [^()]*)?\)/;

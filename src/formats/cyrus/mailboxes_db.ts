@@ -12,7 +12,7 @@
  */
 import { latin1 } from "../../core/bytes.ts";
 import { FormatError } from "../../core/errors.ts";
-import type { DatabaseEntry } from "./database_contents.ts";
+import type { DatabaseEntry } from "./databases/database_contents.ts";
 import { internalOfDbName } from "./mailbox_dbname.ts";
 import {
   type EntryCache,

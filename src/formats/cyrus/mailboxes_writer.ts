@@ -10,7 +10,7 @@ import {
   dlistNumber,
   NIL,
 } from "../dlist/value.ts";
-import type { DatabaseEntry } from "./database_contents.ts";
+import type { DatabaseEntry } from "./databases/database_contents.ts";
 import { dbNameOfInternal } from "./mailbox_dbname.ts";
 import type { FormerName, MailboxEntry } from "./mailbox_entry.ts";
 import type { JmapRecord, ReverseAcl } from "./mailboxes_db.ts";

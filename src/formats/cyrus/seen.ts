@@ -6,7 +6,7 @@
  */
 import { fromLatin1, latin1 } from "../../core/bytes.ts";
 import { FormatError } from "../../core/errors.ts";
-import type { DatabaseEntry } from "./database_contents.ts";
+import type { DatabaseEntry } from "./databases/database_contents.ts";
 
 /** What one user has seen in one mailbox. */
 export interface SeenEntry {

@@ -8,7 +8,7 @@
  * Values are empty.
  */
 import { fromLatin1, latin1 } from "../../core/bytes.ts";
-import type { DatabaseEntry } from "./database_contents.ts";
+import type { DatabaseEntry } from "./databases/database_contents.ts";
 import { dbNameOfInternal, internalOfDbName } from "./mailbox_dbname.ts";
 
 export interface Subscriptions {

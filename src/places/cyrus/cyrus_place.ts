@@ -4,6 +4,7 @@
  */
 import { closeSync } from "node:fs";
 import { classifyUuid } from "../../formats/cyrus/uuid.ts";
+import { findRecord, recordsOfSnapshot } from "../../mailbox/mailbox_records.ts";
 import {
   type MailboxState,
   type OwnedMailboxes,
@@ -19,7 +20,6 @@ import type { MailboxReading, MessageAddress, MessageContent, Place } from "../p
 import { type Current, currentOf } from "./current.ts";
 import { type ListedMailbox, type MailboxDirectory, pathsOf } from "./directory.ts";
 import type { MailboxPaths } from "./mailbox_files.ts";
-import { findRecord, recordsOfSnapshot } from "./mailbox_records.ts";
 import { intermediateState, stateOf } from "./mailbox_state.ts";
 import { type HeldFiles, openMessage } from "./message_content.ts";
 import { messagePaths } from "./message_paths.ts";

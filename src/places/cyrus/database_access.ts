@@ -3,10 +3,10 @@
  * it had been deleted. (fsck reads the same files and tells what can still be read.)
  */
 import { FormatError } from "../../core/errors.ts";
-import type { DatabaseEntry } from "../../formats/cyrus/database_contents.ts";
+import type { DatabaseEntry } from "../../formats/cyrus/databases/database_contents.ts";
 import { type Outcome, ok, refused } from "../../model/outcome.ts";
-import { accessRefusal } from "./access.ts";
 import type { DatabaseReading } from "./database_file.ts";
+import { accessRefusal } from "./refused_access.ts";
 
 /** The entries of a database; none where there is no such file. */
 export function entriesOf(reading: DatabaseReading): Outcome<readonly DatabaseEntry[]> {

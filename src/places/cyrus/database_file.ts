@@ -8,7 +8,11 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { equalBytes } from "../../core/bytes.ts";
 import { readRegular, type Unreadable } from "../../core/files.ts";
 import { DEFAULT_LIMITS } from "../../core/limits.ts";
-import { type Database, type DatabaseFormat, readDatabase } from "../../formats/cyrus/database.ts";
+import {
+  type Database,
+  type DatabaseFormat,
+  readDatabase,
+} from "../../formats/cyrus/databases/database.ts";
 
 /** A file that was read, or why it was not. */
 export type DatabaseReading =

@@ -4,7 +4,7 @@
  * `unixhierarchysep`, which do not change a path.
  */
 import { AppError } from "../../core/errors.ts";
-import type { DatabaseFormat } from "../../formats/cyrus/database.ts";
+import type { DatabaseFormat } from "../../formats/cyrus/databases/database.ts";
 import { type ConfOptions, readConfFile } from "./imapd_conf_file.ts";
 import type { MetaFile, PartitionRoots } from "./mailbox_files.ts";
 

@@ -7,10 +7,10 @@ import { viewOf } from "../../core/bytes.ts";
 import { FormatError } from "../../core/errors.ts";
 import { openRegular, readAt, type Unopened } from "../../core/files.ts";
 import { DEFAULT_LIMITS } from "../../core/limits.ts";
-import { type RecordSpan, recordSpan } from "../../formats/cyrus/index_file.ts";
-import { type IndexHeader, parseIndexHeader } from "../../formats/cyrus/index_header.ts";
-import { type IndexRecord, parseIndexRecord } from "../../formats/cyrus/index_record.ts";
-import { INDEX_TABLES, type IndexTable, tableOf } from "../../formats/cyrus/index_table.ts";
+import { type IndexHeader, parseIndexHeader } from "../../formats/cyrus/index/index_header.ts";
+import { type IndexRecord, parseIndexRecord } from "../../formats/cyrus/index/index_record.ts";
+import { INDEX_TABLES, type IndexTable, tableOf } from "../../formats/cyrus/index/index_table.ts";
+import { type RecordSpan, recordSpan } from "../../mailbox/index_file.ts";
 
 /** An index that is open, or why there is none. */
 export type IndexOpening =

@@ -8,7 +8,7 @@ import {
   indexHeaderCrcs,
   indexTableOf,
   parseIndexHeader,
-} from "../../formats/cyrus/index_header.ts";
+} from "../../formats/cyrus/index/index_header.ts";
 import type { ImapdConf } from "./imapd_conf.ts";
 import type { MailboxPaths } from "./mailbox_files.ts";
 import { readMailboxHeader } from "./mailbox_reading.ts";

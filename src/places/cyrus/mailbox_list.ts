@@ -1,6 +1,6 @@
 /** The mailboxes of a server by its mailboxes.db, each with its folder (spool-format 6, 7.1). */
 import { FormatError } from "../../core/errors.ts";
-import type { DatabaseEntry } from "../../formats/cyrus/database_contents.ts";
+import type { DatabaseEntry } from "../../formats/cyrus/databases/database_contents.ts";
 import { type HeaderFile, parseHeaderFile } from "../../formats/cyrus/header_file.ts";
 import type { MailboxEntry } from "../../formats/cyrus/mailbox_entry.ts";
 import { type MailboxesDb, parseMailboxesDb } from "../../formats/cyrus/mailboxes_db.ts";

@@ -1,6 +1,6 @@
 /** A mailbox in the terms of replication: MAILBOX of GET without its records (sync-protocol 4.3). */
-import { hasBit, INDEX_OPTION } from "../../formats/cyrus/index_flags.ts";
-import type { IndexHeader } from "../../formats/cyrus/index_header.ts";
+import { hasBit, INDEX_OPTION } from "../../formats/cyrus/index/index_flags.ts";
+import type { IndexHeader } from "../../formats/cyrus/index/index_header.ts";
 import type { Annotation } from "../../model/annotation.ts";
 import type { MailboxState } from "../../model/mailbox.ts";
 import type { MailboxSnapshot } from "./snapshot.ts";

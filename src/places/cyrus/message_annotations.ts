@@ -1,7 +1,7 @@
 /** The annotations of a mailbox's messages, from the bytes of its cyrus.annotations (spool-format 7.2). */
 import { FormatError } from "../../core/errors.ts";
 import { OWNER_TOKEN, parseMessageAnnotation } from "../../formats/cyrus/annotations_db.ts";
-import { readDatabase } from "../../formats/cyrus/database.ts";
+import { readDatabase } from "../../formats/cyrus/databases/database.ts";
 import type { Annotation } from "../../model/annotation.ts";
 import { isVirtualAnnotation } from "../../model/sync_crc.ts";
 

@@ -14,7 +14,7 @@ import { md5OfParts } from "../../hash/md5.ts";
 import type { Guid } from "../../model/guid.ts";
 import { type Outcome, ok, refused } from "../../model/outcome.ts";
 import type { MessageContent } from "../place.ts";
-import { accessRefusal } from "./access.ts";
+import { accessRefusal } from "./refused_access.ts";
 
 /** Messages up to this size are held in memory between the check and the giving out. */
 const KEPT_BYTES = 4 * 1024 * 1024;

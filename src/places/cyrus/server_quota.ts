@@ -8,11 +8,11 @@ import {
 } from "../../formats/cyrus/quota.ts";
 import type { Quota, QuotaResource as ResourceName } from "../../model/mailbox.ts";
 import { type Outcome, ok, refused } from "../../model/outcome.ts";
-import { accessRefusal } from "./access.ts";
 import { entriesOf, parsed } from "./database_access.ts";
 import { readDatabaseFile, readWholeFile } from "./database_file.ts";
 import type { ImapdConf } from "./imapd_conf.ts";
 import { quotaFile } from "./paths.ts";
+import { accessRefusal } from "./refused_access.ts";
 
 const NAMES: Readonly<Record<QuotaResource, ResourceName>> = {
   S: "STORAGE",

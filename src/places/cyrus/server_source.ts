@@ -1,5 +1,6 @@
 /** A whole Cyrus server as a place, by its imapd.conf: mailboxes and all that its databases hold. */
 import { AppError, type ErrorCode } from "../../core/errors.ts";
+import { recordsOfSnapshot } from "../../mailbox/mailbox_records.ts";
 import { QUOTA_RESOURCES, type UserMeta } from "../../model/mailbox.ts";
 import { externalName, inboxOf, parseName, useridOf } from "../../model/names.ts";
 import { type Outcome, ok, type RefusalReason, refused } from "../../model/outcome.ts";
@@ -9,7 +10,6 @@ import { directoryOf, type ListedMailbox, type MailboxDirectory, pathsOf } from 
 import { type FileStamp, isStill, stampOf } from "./file_stamp.ts";
 import type { ImapdConf } from "./imapd_conf.ts";
 import { readMailboxList } from "./mailbox_list.ts";
-import { recordsOfSnapshot } from "./mailbox_records.ts";
 import type { ListedFacts } from "./mailbox_state.ts";
 import { openMessage } from "./message_content.ts";
 import { messagePaths } from "./message_paths.ts";

@@ -14,7 +14,7 @@ import { NULL_GUID } from "../../model/guid.ts";
 import type { SieveFile } from "../../model/mailbox.ts";
 import { type Outcome, ok, refused } from "../../model/outcome.ts";
 import type { MessageContent } from "../place.ts";
-import { accessRefusal } from "./access.ts";
+import { accessRefusal } from "./refused_access.ts";
 
 export interface SieveScript {
   /** Without suffix; latin1. */

@@ -8,19 +8,19 @@ import { hex32 } from "../../core/bytes.ts";
 import { FormatError } from "../../core/errors.ts";
 import type { FileBytes } from "../../core/files.ts";
 import { type HeaderFile, parseHeaderFile } from "../../formats/cyrus/header_file.ts";
+import { hasBit, INDEX_OPTION } from "../../formats/cyrus/index/index_flags.ts";
+import { indexHeaderCrcs } from "../../formats/cyrus/index/index_header.ts";
+import { crc32 } from "../../hash/crc32.ts";
+import { locateByteError } from "../../hash/crc32_locate.ts";
 import {
   badRecordCrcs,
   type IndexFile,
   openIndexFile,
   recordOffset,
-} from "../../formats/cyrus/index_file.ts";
-import { hasBit, INDEX_OPTION } from "../../formats/cyrus/index_flags.ts";
-import { indexHeaderCrcs } from "../../formats/cyrus/index_header.ts";
-import { crc32 } from "../../hash/crc32.ts";
-import { locateByteError } from "../../hash/crc32_locate.ts";
+} from "../../mailbox/index_file.ts";
+import { type MailboxSums, sumMailbox } from "../../mailbox/mailbox_sums.ts";
 import { externalName, useridOf } from "../../model/names.ts";
 import { type Outcome, ok, type RefusalReason, refused } from "../../model/outcome.ts";
-import { accessRefusal, type ClosedFile } from "./access.ts";
 import type { MailboxPaths } from "./mailbox_files.ts";
 import {
   isSameFile,
@@ -29,12 +29,12 @@ import {
   type MailboxReading,
   readMailbox,
 } from "./mailbox_reading.ts";
-import { type MailboxSums, sumMailbox } from "./mailbox_sums.ts";
 import {
   type MessageAnnotations,
   NO_ANNOTATIONS,
   readMessageAnnotations,
 } from "./message_annotations.ts";
+import { accessRefusal, type ClosedFile } from "./refused_access.ts";
 
 /** What the files of one mailbox say, all of one moment. */
 export interface MailboxSnapshot {

@@ -8,11 +8,11 @@ import { type HeaderFile, parseHeaderFile } from "../../formats/cyrus/header_fil
 import { externalName } from "../../model/names.ts";
 import { ok, refused } from "../../model/outcome.ts";
 import type { Holds } from "../place.ts";
-import { accessError } from "./access.ts";
 import { currentOf } from "./current.ts";
 import { directoryOf, type ListedMailbox } from "./directory.ts";
 import type { MailboxPaths, PartitionRoots } from "./mailbox_files.ts";
 import { readMailboxHeader } from "./mailbox_reading.ts";
+import { accessError } from "./refused_access.ts";
 import type { CyrusSource } from "./source.ts";
 import { mailboxName, readSpool } from "./spool.ts";
 import { nameOfRelative, uniqueidByPath } from "./spool_names.ts";

@@ -1,18 +1,18 @@
 /** What a user has outside of mailboxes: seen state, subscriptions, counters, conversations (6.6, 6.7). */
 import { conversationModseqs } from "../../formats/cyrus/conversations.ts";
 import { parseCounters } from "../../formats/cyrus/counters.ts";
-import type { DatabaseFormat } from "../../formats/cyrus/database.ts";
+import type { DatabaseFormat } from "../../formats/cyrus/databases/database.ts";
 import { parseSeen } from "../../formats/cyrus/seen.ts";
 import { parseSubscriptions } from "../../formats/cyrus/sub.ts";
 import type { SeenState } from "../../model/mailbox.ts";
 import { inboxOf } from "../../model/names.ts";
 import { type Outcome, ok, refused } from "../../model/outcome.ts";
-import { accessRefusal } from "./access.ts";
 import { entriesOf, parsed } from "./database_access.ts";
 import { readDatabaseFile, readWholeFile } from "./database_file.ts";
 import { type FileStamp, stampOf } from "./file_stamp.ts";
 import type { ImapdConf } from "./imapd_conf.ts";
 import { sharedFile, type UserPlace, userFiles } from "./paths.ts";
+import { accessRefusal } from "./refused_access.ts";
 
 /** Seen state of a user, mostly in the mailboxes of others, in the order of uniqueids. */
 export async function readSeen(

@@ -18,7 +18,6 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { syncFolder } from "../../core/atomic_file.ts";
 import { concat, utf8 } from "../../core/bytes.ts";
 import { AppError, errnoOf } from "../../core/errors.ts";
 import {
@@ -27,6 +26,7 @@ import {
   printDumpHeader,
 } from "../../formats/sync/dump_line.ts";
 import type { Owner } from "../../model/names.ts";
+import { syncFolder } from "../../storage/atomic_file.ts";
 import type { Range } from "./scan.ts";
 
 const CRLF = utf8("\r\n");

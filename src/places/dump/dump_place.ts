@@ -35,10 +35,10 @@ import type {
   PlaceSession,
   WritablePlace,
 } from "../place.ts";
-import { Catalogue, type DumpedOwner } from "./catalogue.ts";
+import { Catalogue, type DumpedOwner } from "./dump_contents.ts";
 import { createDumpFile, createSpool, DumpFile, keepDumpFile, requireNoDump } from "./dump_file.ts";
+import { dumpedRecords } from "./dump_records.ts";
 import { DumpSession } from "./dump_session.ts";
-import { dumpedRecords } from "./records.ts";
 import { type Range, scanDump } from "./scan.ts";
 
 const HOLDS: Holds = {

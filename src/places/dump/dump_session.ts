@@ -9,7 +9,7 @@ import { isIntermediate, recordsOf } from "../../model/mailbox.ts";
 import { DONE, type Outcome, ok, type Refusal, refused } from "../../model/outcome.ts";
 import type { IncomingMessage, MessageWriter, PlaceSession, ReserveRequest } from "../place.ts";
 import { ReceivedMessage } from "../received_message.ts";
-import type { Catalogue } from "./catalogue.ts";
+import type { Catalogue } from "./dump_contents.ts";
 import type { DumpFile } from "./dump_file.ts";
 import type { Range } from "./scan.ts";
 

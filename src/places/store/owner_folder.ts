@@ -8,10 +8,14 @@ import { dirname, join } from "node:path";
 import { assert } from "../../core/assert.ts";
 import { AppError } from "../../core/errors.ts";
 import { DEFAULT_LIMITS, type Limits } from "../../core/limits.ts";
+import type { IndexFile } from "../../mailbox/index_source.ts";
 import type { Owner } from "../../model/names.ts";
-import { openCatalogue } from "./catalogue.ts";
-import { DurableBatch, makeFolder, readPart, readWhole, statOf } from "./disk.ts";
-import type { IndexFile } from "./index_source.ts";
+import type { StoreDatabase } from "../../storage/database.ts";
+import { DurableBatch, makeFolder, readPart, readWhole, statOf } from "../../storage/disk.ts";
+import { reading, writing } from "../../storage/sqlite.ts";
+import { openCatalogue } from "./catalogue/catalogue.ts";
+import { mailboxById } from "./catalogue/mailbox_rows.ts";
+import type { Registry } from "./catalogue/registry.ts";
 import {
   dropSteps,
   type LeftSteps,
@@ -23,14 +27,10 @@ import {
   recordSteps,
   replay,
   type Unfit,
-} from "./journal.ts";
+} from "./commit/journal.ts";
 import { CATALOGUE_FILE, mailboxFolder, ownerFolder, ownerWord } from "./layout.ts";
-import { mailboxById } from "./mailbox_rows.ts";
-import type { PoolContext } from "./pool.ts";
-import type { Registry } from "./registry.ts";
-import type { StoreSettings } from "./settings.ts";
-import { reading, writing } from "./sqlite.ts";
-import type { StoreDatabase } from "./store_database.ts";
+import type { PoolContext } from "./messages/pool.ts";
+import type { StoreSettings } from "./store_settings.ts";
 
 /** What an owner's folder needs of the store that holds it. */
 export interface StoreContext {

@@ -4,9 +4,11 @@ import { join, resolve } from "node:path";
 import { AppError } from "../../core/errors.ts";
 import { DEFAULT_LIMITS, type Limits } from "../../core/limits.ts";
 import type { Owner } from "../../model/names.ts";
-import { openCatalogue } from "./catalogue.ts";
-import { namesIn, statOf } from "./disk.ts";
-import { settleHandovers } from "./handover.ts";
+import { namesIn, statOf } from "../../storage/disk.ts";
+import { mayWrite } from "../../storage/private_copy.ts";
+import { openCatalogue } from "./catalogue/catalogue.ts";
+import { Registry } from "./catalogue/registry.ts";
+import { settleHandovers } from "./commit/handover.ts";
 import {
   CATALOGUE_FILE,
   nameOfFolder,
@@ -15,11 +17,9 @@ import {
   ownerWord,
   REGISTRY_FILE,
 } from "./layout.ts";
+import { Staging } from "./messages/staging.ts";
 import { notToBeWritten, OwnerFolder, type StoreContext } from "./owner_folder.ts";
-import { mayWrite } from "./private_copy.ts";
-import { Registry } from "./registry.ts";
-import { readSettings, refuseNetwork, type StoreSettings } from "./settings.ts";
-import { Staging } from "./staging.ts";
+import { readSettings, refuseNetwork, type StoreSettings } from "./store_settings.ts";
 
 export interface StoreOptions {
   /** Seconds since 1970; the machine's clock if not given. */

@@ -31,26 +31,37 @@ import type {
   ReserveRequest,
   WritablePlace,
 } from "../place.ts";
-import { applyCommand } from "./apply.ts";
+import {
+  allMailboxes,
+  type MailboxRow,
+  mailboxById,
+  mailboxByName,
+} from "./catalogue/mailbox_rows.ts";
+import {
+  quotas,
+  seenStates,
+  sieveFiles,
+  sieveScript,
+  subscriptions,
+} from "./catalogue/user_rows.ts";
+import { applyCommand } from "./commit/apply.ts";
+import { outcomeOf } from "./commit/outcome_of.ts";
+import { refusalOf } from "./commit/refusal.ts";
 import { isUniqueid, messageFile, poolPath } from "./layout.ts";
-import { allMailboxes, type MailboxRow, mailboxById, mailboxByName } from "./mailbox_rows.ts";
+import { type KnownMessage, readMessageFacts } from "./messages/message_file.ts";
+import { soundInPool } from "./messages/pool.ts";
+import type { Staging } from "./messages/staging.ts";
+import { StagingSession } from "./messages/staging_session.ts";
+import { hasRecord } from "./open_mailbox.ts";
+import type { OwnerFolder } from "./owner_folder.ts";
+import { lookingAt, Store, type StoreOptions } from "./store.ts";
 import {
   type MailboxSnapshot,
   mailboxAnnotations,
   readingOf,
   readState,
   snapshotOf,
-} from "./mailbox_state.ts";
-import { type KnownMessage, readMessageFacts } from "./message_file.ts";
-import { hasRecord } from "./open_image.ts";
-import { outcomeOf } from "./outcome_of.ts";
-import type { OwnerFolder } from "./owner_folder.ts";
-import { soundInPool } from "./pool.ts";
-import { refusalOf } from "./refusal.ts";
-import type { Staging } from "./staging.ts";
-import { StagingSession } from "./staging_session.ts";
-import { lookingAt, Store, type StoreOptions } from "./store.ts";
-import { quotas, seenStates, sieveFiles, sieveScript, subscriptions } from "./user_rows.ts";
+} from "./stored_mailbox.ts";
 
 /** What every store holds. */
 export const STORE_HOLDS: Holds = {

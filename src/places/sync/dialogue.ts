@@ -14,8 +14,8 @@ import { expectAnswer } from "../../formats/sync/expectations.ts";
 import { parseRecord } from "../../formats/sync/record_line.ts";
 import type { Guid } from "../../model/guid.ts";
 import type { MailRecord } from "../../model/record.ts";
+import type { Connection } from "../../net/server_connection.ts";
 import type { SyncFlavour } from "../sync_address.ts";
-import type { Connection } from "./connection.ts";
 
 export type Verb = "GET" | "APPLY" | "RESTORE" | "RESTART";
 

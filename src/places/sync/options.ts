@@ -1,7 +1,7 @@
 /** How a sync server is reached and spoken to. */
 import type { Limits } from "../../core/limits.ts";
+import type { TlsTrust } from "../../net/server_connection.ts";
 import type { SyncAddress } from "../sync_address.ts";
-import type { TlsTrust } from "./connection.ts";
 
 export interface SyncOptions {
   readonly address: SyncAddress;

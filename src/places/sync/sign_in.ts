@@ -9,7 +9,7 @@ import { DEFAULT_LIMITS } from "../../core/limits.ts";
 import { printPlain } from "../../formats/sasl/plain.ts";
 import { makeClientFinal, makeClientFirst } from "../../formats/sasl/scram.ts";
 import { printApply } from "../../formats/sync/apply_command.ts";
-import { Connection } from "./connection.ts";
+import { Connection } from "../../net/server_connection.ts";
 import { Dialogue } from "./dialogue.ts";
 import type { SyncOptions } from "./options.ts";
 import { type Peer, parseGreeting } from "./peer.ts";

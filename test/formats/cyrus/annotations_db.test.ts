@@ -12,8 +12,8 @@ import {
   printMailboxAnnotation,
   printMessageAnnotation,
 } from "../../../src/formats/cyrus/annotations_db.ts";
-import { readTwoskip } from "../../../src/formats/cyrus/twoskip.ts";
-import { TWOSKIP_MAGIC } from "../../../src/formats/cyrus/twoskip_record.ts";
+import { readTwoskip } from "../../../src/formats/cyrus/databases/twoskip.ts";
+import { TWOSKIP_MAGIC } from "../../../src/formats/cyrus/databases/twoskip_record.ts";
 import { filesWithMagic } from "../../support/databases.ts";
 import { readOnlyFixture } from "../../support/fixtures.ts";
 import { property } from "../../support/property.ts";

@@ -18,7 +18,7 @@ import {
   printCacheRecord,
   printCacheStart,
 } from "../../../src/formats/cyrus/cache.ts";
-import { openIndexFile, recordsOf } from "../../../src/formats/cyrus/index_file.ts";
+import { openIndexFile, recordsOf } from "../../../src/mailbox/index_file.ts";
 import { goldenMailboxes, mailboxFile, mailboxFileIfAny } from "../../support/golden_mailboxes.ts";
 import { examinedMailboxes } from "../../support/mbexamine.ts";
 import { property } from "../../support/property.ts";

@@ -10,7 +10,7 @@ import {
   parseHeaderFile,
   printHeaderFile,
 } from "../../../src/formats/cyrus/header_file.ts";
-import { parseIndexHeader } from "../../../src/formats/cyrus/index_header.ts";
+import { parseIndexHeader } from "../../../src/formats/cyrus/index/index_header.ts";
 import { dlistList, dlistString, NIL } from "../../../src/formats/dlist/value.ts";
 import { crc32 } from "../../../src/hash/crc32.ts";
 import { parseAcl } from "../../../src/model/acl.ts";

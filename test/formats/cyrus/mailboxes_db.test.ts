@@ -3,7 +3,8 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
 import { fromLatin1, latin1 } from "../../../src/core/bytes.ts";
-import type { DatabaseEntry } from "../../../src/formats/cyrus/database_contents.ts";
+import type { DatabaseEntry } from "../../../src/formats/cyrus/databases/database_contents.ts";
+import { readTwoskip } from "../../../src/formats/cyrus/databases/twoskip.ts";
 import { dbNameOfInternal, internalOfDbName } from "../../../src/formats/cyrus/mailbox_dbname.ts";
 import {
   type MailboxEntry,
@@ -19,7 +20,6 @@ import {
   printReverseAclsKept,
   printUniqueidRecord,
 } from "../../../src/formats/cyrus/mailboxes_writer.ts";
-import { readTwoskip } from "../../../src/formats/cyrus/twoskip.ts";
 import {
   fixturePath,
   readOnlyFixture,

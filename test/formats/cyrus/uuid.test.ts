@@ -1,10 +1,10 @@
 import { describe, expect, test } from "bun:test";
 import { utf8, viewOf } from "../../../src/core/bytes.ts";
-import { openIndexFile, recordsOf } from "../../../src/formats/cyrus/index_file.ts";
-import { parseIndexRecord } from "../../../src/formats/cyrus/index_record.ts";
-import { tableOf } from "../../../src/formats/cyrus/index_table.ts";
+import { parseIndexRecord } from "../../../src/formats/cyrus/index/index_record.ts";
+import { tableOf } from "../../../src/formats/cyrus/index/index_table.ts";
 import { classifyUuid, md5Uuid, uuidMatchesMd5 } from "../../../src/formats/cyrus/uuid.ts";
 import { md5 } from "../../../src/hash/md5.ts";
+import { openIndexFile, recordsOf } from "../../../src/mailbox/index_file.ts";
 import { NULL_GUID } from "../../../src/model/guid.ts";
 import { goldenMailboxes, mailboxFile } from "../../support/golden_mailboxes.ts";
 

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { mkdirSync, renameSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { concat, utf8 } from "../../../src/core/bytes.ts";
-import { writeTwoskip } from "../../../src/formats/cyrus/twoskip_writer.ts";
+import { writeTwoskip } from "../../../src/formats/cyrus/databases/twoskip_writer.ts";
 import { readDatabaseFile } from "../../../src/places/cyrus/database_file.ts";
 import { imapdConfOf } from "../../../src/places/cyrus/imapd_conf.ts";
 import { readAllFacts, readMailboxFacts } from "../../../src/places/cyrus/mailbox_facts.ts";

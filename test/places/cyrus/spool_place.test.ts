@@ -3,7 +3,7 @@ import { describe, expect, test } from "bun:test";
 import { cpSync, readFileSync, rmSync, truncateSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { utf8 } from "../../../src/core/bytes.ts";
-import { indexHeaderCrcs, indexTableOf } from "../../../src/formats/cyrus/index_header.ts";
+import { indexHeaderCrcs, indexTableOf } from "../../../src/formats/cyrus/index/index_header.ts";
 import type { MailboxState } from "../../../src/model/mailbox.ts";
 import { cyrusPlace } from "../../../src/places/cyrus/cyrus_place.ts";
 import { spoolSource } from "../../../src/places/cyrus/spool_source.ts";

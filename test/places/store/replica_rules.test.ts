@@ -3,8 +3,8 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { utf8 } from "../../../src/core/bytes.ts";
 import { recordsOf } from "../../../src/model/mailbox.ts";
 import type { PlaceSession, WritablePlace } from "../../../src/places/place.ts";
-import { initStore } from "../../../src/places/store/settings.ts";
 import { openStorePlace } from "../../../src/places/store/store_place.ts";
+import { initStore } from "../../../src/places/store/store_settings.ts";
 import { guidOf, message, record, stateOf } from "../../support/store_fixture.ts";
 import { tempDir } from "../../support/temp_dir.ts";
 

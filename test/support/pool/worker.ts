@@ -1,4 +1,4 @@
-import { serveJobs } from "../../../src/hash/jobs.ts";
+import { serveJobs } from "../../../src/threads/jobs.ts";
 import { TEST_JOBS } from "./jobs.ts";
 
 serveJobs(TEST_JOBS);

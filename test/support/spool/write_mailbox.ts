@@ -15,12 +15,18 @@ import {
 import { join } from "node:path";
 import { assert } from "../../../src/core/assert.ts";
 import { printCacheRecord, printCacheStart } from "../../../src/formats/cyrus/cache.ts";
+import { writeTwoskip } from "../../../src/formats/cyrus/databases/twoskip_writer.ts";
 import { BLANK_HEADER_FILE, printHeaderFile } from "../../../src/formats/cyrus/header_file.ts";
-import { SYSTEM_FLAG } from "../../../src/formats/cyrus/index_flags.ts";
-import { blankIndexHeader, printIndexHeader } from "../../../src/formats/cyrus/index_header.ts";
-import { type IndexRecord, printIndexRecord } from "../../../src/formats/cyrus/index_record.ts";
-import { tableOf } from "../../../src/formats/cyrus/index_table.ts";
-import { writeTwoskip } from "../../../src/formats/cyrus/twoskip_writer.ts";
+import { SYSTEM_FLAG } from "../../../src/formats/cyrus/index/index_flags.ts";
+import {
+  blankIndexHeader,
+  printIndexHeader,
+} from "../../../src/formats/cyrus/index/index_header.ts";
+import {
+  type IndexRecord,
+  printIndexRecord,
+} from "../../../src/formats/cyrus/index/index_record.ts";
+import { tableOf } from "../../../src/formats/cyrus/index/index_table.ts";
 import { crc32 } from "../../../src/hash/crc32.ts";
 import {
   ANNOT_VARIANTS,

@@ -1,9 +1,9 @@
 /** A thread of a store that can be told to misbehave, and says which one it is. */
 import { threadId, workerData } from "node:worker_threads";
 import { utf8 } from "../../../src/core/bytes.ts";
-import { serveJobs } from "../../../src/hash/jobs.ts";
 import { ok } from "../../../src/model/outcome.ts";
-import { type StagedBatch, storeJobs } from "../../../src/places/store/store_jobs.ts";
+import { type StagedBatch, storeJobs } from "../../../src/places/store/threads/store_jobs.ts";
+import { serveJobs } from "../../../src/threads/jobs.ts";
 
 const jobs = storeJobs(workerData);
 

@@ -1,0 +1,218 @@
+/**
+ * The accounts of the server and the file they are kept in: JSON, replaced as a whole, for nobody's eyes
+ * but the owner's. It holds no password but an argon2id hash for PLAIN and a SCRAM-SHA-256 verifier,
+ * from neither of which the password can be had back.
+ */
+import { createHmac, randomBytes } from "node:crypto";
+import { closeSync, existsSync, openSync, readFileSync, statSync } from "node:fs";
+import { dirname } from "node:path";
+import { utf8 } from "../core/bytes.ts";
+import { AppError, errnoOf } from "../core/errors.ts";
+import { makeVerifier, type ScramVerifier } from "../formats/sasl/scram.ts";
+import { replaceFile } from "../storage/atomic_file.ts";
+import { lockAlone } from "../storage/libc.ts";
+import { whileBusy } from "../storage/retry.ts";
+
+export interface Account {
+  readonly name: string;
+  /** Of the password, as argon2id in its usual text form. */
+  readonly argon2id: string;
+  readonly scram: ScramVerifier;
+  /** User ids, `*` for everything, `shared` for what belongs to no user. */
+  readonly allow: readonly string[];
+}
+
+/** A users file, read. */
+export interface Accounts {
+  /**
+   * From this come the salts for names that are no account: always the same for a name, so that asking
+   * twice tells nobody which names there are.
+   */
+  readonly secret: Uint8Array;
+  readonly byName: ReadonlyMap<string, Account>;
+}
+
+const VERSION = 1;
+const SECRET_BYTES = 32;
+const SALT_BYTES = 16;
+const ITERATIONS = 16_384;
+const MODE = 0o600;
+
+/** A users file without accounts. */
+export function noAccounts(): Accounts {
+  return { secret: new Uint8Array(randomBytes(SECRET_BYTES)), byName: new Map() };
+}
+
+/** The verifier of a name that is no account; no password fits it. */
+export function fakeVerifier(name: string, accounts: Accounts): ScramVerifier {
+  const derive = (what: string) =>
+    createHmac("sha256", accounts.secret).update(`${what}\0${name}`).digest();
+  return {
+    salt: derive("salt").subarray(0, SALT_BYTES),
+    iterations: ITERATIONS,
+    storedKey: derive("stored"),
+    serverKey: derive("server"),
+  };
+}
+
+/**
+ * What a check of a password costs: 19 MiB and two passes, as OWASP advises for argon2id. More would only cost
+ * the server memory, since whoever has stolen the file would guess against the cheaper SCRAM verifier.
+ */
+export const ARGON2ID = { algorithm: "argon2id", memoryCost: 19_456, timeCost: 2 } as const;
+
+/** An account for `password`. Takes some 50 ms, as is the purpose of such hashes. */
+export async function makeAccount(
+  name: string,
+  password: string,
+  allow: readonly string[],
+): Promise<Account> {
+  const salt = new Uint8Array(randomBytes(SALT_BYTES));
+  return {
+    name,
+    argon2id: await Bun.password.hash(password, ARGON2ID),
+    scram: makeVerifier(password, { salt, iterations: ITERATIONS }),
+    allow,
+  };
+}
+
+/** True for a name that an account may have: it goes into log lines and SASL messages. */
+export function isAccountName(name: string): boolean {
+  return /^[^\s\p{Cc}\p{Cf}"\\]{1,255}$/u.test(name) && name === name.normalize("NFKC");
+}
+
+/** The accounts in the file at `path`. Throws AppError (config) if it is none, or others may read it. */
+export function readAccounts(path: string): Accounts {
+  let text: string;
+  try {
+    if ((statSync(path).mode & 0o007) !== 0) {
+      throw new AppError("config", `Cannot use users file ${path}: everybody may read it`, {
+        hint: `chmod 600 ${path}`,
+      });
+    }
+    text = readFileSync(path, "utf8");
+  } catch (error) {
+    if (error instanceof AppError) throw error;
+    throw new AppError("config", `Cannot read users file ${path}: ${errnoOf(error)}`, {
+      cause: error,
+      hint: "bobbin passwd makes one",
+    });
+  }
+  return parseAccounts(text, path);
+}
+
+/**
+ * Changes the file at `path`, which is made if need be, while nobody else does: its folder is locked meanwhile. Throws
+ * AppError (busy) if it stays locked.
+ */
+export async function changeAccounts(
+  path: string,
+  change: (accounts: Accounts) => Promise<Accounts>,
+): Promise<void> {
+  const folder = openFolderOf(path);
+  try {
+    await whileBusy(() => {
+      if (lockAlone(folder) !== false) return;
+      throw new AppError("busy", `Cannot change users file ${path}: somebody else is changing it`);
+    });
+    writeAccounts(path, await change(existsSync(path) ? readAccounts(path) : noAccounts()));
+  } finally {
+    closeSync(folder);
+  }
+}
+
+function openFolderOf(path: string): number {
+  try {
+    return openSync(dirname(path), "r");
+  } catch (error) {
+    throw notWritten(path, error);
+  }
+}
+
+/** Writes the file at `path` anew, mode 0600. Throws AppError (cannot_create). */
+export function writeAccounts(path: string, accounts: Accounts): void {
+  try {
+    replaceFile(path, utf8(printAccounts(accounts)), MODE);
+  } catch (error) {
+    throw notWritten(path, error);
+  }
+}
+
+function notWritten(path: string, error: unknown): AppError {
+  const reason = errnoOf(error) ?? String(error);
+  return new AppError("cannot_create", `Cannot write users file ${path}: ${reason}`, {
+    cause: error,
+  });
+}
+
+/** The text of a users file as accounts; `path` is for the message. Throws AppError (config). */
+export function parseAccounts(text: string, path: string): Accounts {
+  const wrong = (what: string) => new AppError("config", `Cannot read users file ${path}: ${what}`);
+  let whole: unknown;
+  try {
+    whole = JSON.parse(text);
+  } catch (error) {
+    throw new AppError("config", `Cannot read users file ${path}: no JSON`, { cause: error });
+  }
+  if (!isObject(whole) || whole["version"] !== VERSION || !Array.isArray(whole["accounts"])) {
+    throw wrong(`expected {"version": ${VERSION}, "secret": …, "accounts": […]}`);
+  }
+  const secret = Buffer.from(String(whole["secret"]), "base64");
+  if (secret.length !== SECRET_BYTES) throw wrong("the secret is malformed");
+  const accounts = new Map<string, Account>();
+  for (const [index, one] of whole["accounts"].entries()) {
+    const account = parseAccount(one);
+    if (account === undefined) throw wrong(`account number ${index + 1} is malformed`);
+    if (accounts.has(account.name)) throw wrong(`account ${account.name} stands there twice`);
+    accounts.set(account.name, account);
+  }
+  return { secret, byName: accounts };
+}
+
+/** The inverse of `parseAccounts`. */
+export function printAccounts(accounts: Accounts): string {
+  const list = [...accounts.byName.values()].map(({ name, argon2id, scram, allow }) => ({
+    name,
+    allow,
+    argon2id,
+    scram: {
+      salt: base64(scram.salt),
+      iterations: scram.iterations,
+      storedKey: base64(scram.storedKey),
+      serverKey: base64(scram.serverKey),
+    },
+  }));
+  const file = { version: VERSION, secret: base64(accounts.secret), accounts: list };
+  return `${JSON.stringify(file, undefined, 2)}\n`;
+}
+
+function parseAccount(value: unknown): Account | undefined {
+  if (!isObject(value)) return undefined;
+  const { name, argon2id, scram, allow } = value;
+  if (typeof name !== "string" || !isAccountName(name) || typeof argon2id !== "string") {
+    return undefined;
+  }
+  if (!Array.isArray(allow) || !allow.every((one) => typeof one === "string")) return undefined;
+  const verifier = parseVerifier(scram);
+  return verifier === undefined ? undefined : { name, argon2id, scram: verifier, allow };
+}
+
+function parseVerifier(value: unknown): ScramVerifier | undefined {
+  if (!isObject(value)) return undefined;
+  const { salt, iterations, storedKey, serverKey } = value;
+  const texts = [salt, storedKey, serverKey];
+  if (typeof iterations !== "number" || !texts.every((one) => typeof one === "string")) {
+    return undefined;
+  }
+  const [saltBytes, stored, server] = texts.map((one) => Buffer.from(String(one), "base64"));
+  if (saltBytes === undefined || stored?.length !== 32 || server?.length !== 32) return undefined;
+  return { salt: saltBytes, iterations, storedKey: stored, serverKey: server };
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function base64(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString("base64");
+}

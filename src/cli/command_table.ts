@@ -1,0 +1,24 @@
+/** Every command, in the order the help shows them. */
+
+import type { Register } from "./command.ts";
+import { registerCat } from "./commands/cat.ts";
+import { registerDiff } from "./commands/diff.ts";
+import { registerDlist } from "./commands/dlist.ts";
+import { registerFsck } from "./commands/fsck.ts";
+import { registerLs } from "./commands/ls.ts";
+import { registerPasswd } from "./commands/passwd.ts";
+import { registerReplicate } from "./commands/replicate.ts";
+import { registerServe } from "./commands/serve.ts";
+import { registerStore } from "./commands/store.ts";
+
+export const COMMANDS: readonly Register[] = [
+  registerFsck,
+  registerServe,
+  registerPasswd,
+  registerLs,
+  registerCat,
+  registerDlist,
+  registerStore,
+  registerReplicate,
+  registerDiff,
+];

@@ -1,0 +1,154 @@
+/** `bobbin cat PLACE GUID|USER/MAILBOX/UID`: one message, byte for byte, after its SHA-1 has been checked. */
+import { AppError } from "../../core/errors.ts";
+import { type Guid, isGuid } from "../../model/guid.ts";
+import { isIntermediate } from "../../model/mailbox.ts";
+import { internalName } from "../../model/names.ts";
+import type { Refusal } from "../../model/outcome.ts";
+import type { MessageContent, Place } from "../../places/place.ts";
+import { chosenOwners } from "../chosen_owners.ts";
+import type { CommandEnv, CommandResult, Handler, Register } from "../command.ts";
+import { EXIT } from "../exit.ts";
+import { bytesOfArgument } from "../mailbox_names.ts";
+import { addPlaceOptions, openPlace } from "../open_place.ts";
+import { granted, refusalError } from "../refusal_error.ts";
+import { readOwner, recordsIn } from "./place_contents.ts";
+
+export const registerCat: Register = (program, handle) => {
+  addPlaceOptions(program.command("cat"))
+    .summary("one message, checked, byte for byte")
+    .description(
+      "Prints a message once its SHA-1 is known to be right: by GUID, from whichever mailbox holds it " +
+        "sound, or by mailbox and UID (user/fred/Sub/7, fred@example.com/Sub/7, fred/INBOX/7).",
+    )
+    .argument("<place>", "where it lies")
+    .argument("<message>", "GUID or USER/MAILBOX/UID")
+    .option("--raw", "print it to a terminal too, control characters and all")
+    .action(handle(runCat));
+};
+
+const runCat: Handler = async (args, options, env) => {
+  const [text = "", message = ""] = args as readonly [string, string];
+  refuseOutput(options["raw"] === true, env);
+  const place = await openPlace(text, env, options);
+  try {
+    const guid = message.toLowerCase();
+    const content = isGuid(guid)
+      ? await findByGuid(place, guid)
+      : await findByUid(place, parseAddress(message), env);
+    return await print(content, env);
+  } finally {
+    await place.close();
+  }
+};
+
+/** A message may hold anything: it goes to a terminal only when that is wanted, and never into JSON. */
+function refuseOutput(raw: boolean, { output }: CommandEnv): void {
+  if (output.json) {
+    throw new AppError("usage", "Cannot print a message as JSON lines: cat gives it byte for byte");
+  }
+  if (process.stdout.isTTY !== true || raw) return;
+  throw new AppError("usage", "Cannot print a message to a terminal", {
+    hint: "Send it to a file, or give --raw",
+  });
+}
+
+async function print(content: MessageContent, { output }: CommandEnv): Promise<CommandResult> {
+  for await (const chunk of content.chunks()) output.bytes(chunk);
+  return { exit: EXIT.ok };
+}
+
+/** The first sound copy in any mailbox; a damaged one counts only where there is no other. */
+async function findByGuid(place: Place, guid: Guid): Promise<MessageContent> {
+  let wrong: Refusal | undefined;
+  let unread: Refusal | undefined;
+  for await (const owner of chosenOwners({ users: [], shared: false }, [place])) {
+    const { states, unreadable } = await readOwner(owner, place);
+    unread ??= unreadable[0]?.refusal;
+    for (const { name, ...state } of states) {
+      if (isIntermediate(state)) continue;
+      const copies = await copiesIn(place, name, guid);
+      if (copies.sound !== undefined) return copies.sound;
+      wrong ??= copies.wrong;
+      unread ??= copies.unread;
+    }
+  }
+  if (wrong !== undefined) throw refusalError(wrong);
+  throw new AppError("not_found", `Cannot find a message with the GUID ${guid}`, {
+    ...(unread !== undefined && { hint: `Not every mailbox could be read: ${unread.text}` }),
+  });
+}
+
+interface Copies {
+  readonly sound?: MessageContent;
+  /** Why a copy is not given out. */
+  readonly wrong?: Refusal;
+  /** Why the mailbox could not be looked into. */
+  readonly unread?: Refusal;
+}
+
+async function copiesIn(place: Place, name: string, guid: Guid): Promise<Copies> {
+  const reading = await place.readMailbox(name);
+  if (reading.kind === "refused") return { unread: reading };
+  const { state, records } = reading.value;
+  let copies: Copies = {};
+  for await (const record of recordsIn(records)) {
+    if (record.guid !== guid) continue;
+    const { uniqueid, partition } = state;
+    const { uid } = record;
+    const outcome = await place.message({ mailbox: name, uniqueid, partition, uid, guid });
+    if (outcome.kind === "ok") return { sound: outcome.value };
+    // The file of a tombstone may be gone for good reason.
+    if (outcome.reason !== "nonexistent" || !record.expunged) copies = { wrong: outcome };
+  }
+  return copies;
+}
+
+interface Address {
+  /** As a person wrote it. */
+  readonly mailbox: string;
+  readonly uid: number;
+}
+
+function parseAddress(message: string): Address {
+  const [, mailbox = "", uid = ""] = /^(.+)\/([1-9][0-9]{0,9})\.?$/s.exec(message) ?? [];
+  if (mailbox !== "" && Number(uid) <= 0xffff_ffff) return { mailbox, uid: Number(uid) };
+  throw new AppError("usage", `Cannot read ${message}: neither a GUID nor USER/MAILBOX/UID`, {
+    hint: "A GUID has 40 hex digits; else give user/fred/Sub/7, or fred/INBOX/7",
+  });
+}
+
+async function findByUid(
+  place: Place,
+  { mailbox, uid }: Address,
+  env: CommandEnv,
+): Promise<MessageContent> {
+  const [first, ...others] = namesMeant(mailbox, env);
+  let reading = await place.readMailbox(first);
+  for (const name of others) {
+    if (reading.kind === "ok" || reading.reason !== "nonexistent") break;
+    reading = await place.readMailbox(name);
+  }
+  if (reading.kind === "refused" && reading.reason === "nonexistent") {
+    throw new AppError("not_found", `Cannot find mailbox ${mailbox}`);
+  }
+  const { state, records } = granted(reading);
+  for await (const record of recordsIn(records)) {
+    if (record.uid !== uid) continue;
+    const { name, uniqueid, partition } = state;
+    const { guid } = record;
+    return granted(await place.message({ mailbox: name, uniqueid, partition, uid, guid }));
+  }
+  throw new AppError("not_found", `Cannot find uid ${uid} in mailbox ${mailbox}`);
+}
+
+/** Internal names in the order in which they are tried: as it stands, or below a user's INBOX. */
+function namesMeant(mailbox: string, { internalNames }: CommandEnv): [string, ...string[]] {
+  if (internalNames) return [bytesOfArgument(mailbox)];
+  const [user = "", ...folders] = mailbox.split("/");
+  const below = folders[0] === "INBOX" ? folders.slice(1) : folders;
+  return [
+    internalName(mailbox),
+    internalName([user, ...below].join("/")),
+    internalName(["user", user, ...below].join("/")),
+  ];
+}

@@ -1,0 +1,154 @@
+/** `bobbin diff A B [USER…]`: do both hold the same? Changes neither. */
+
+import { AppError, type ErrorCode } from "../../core/errors.ts";
+import { escapeText } from "../../core/escape.ts";
+import type { Owner } from "../../model/names.ts";
+import type { Outcome } from "../../model/outcome.ts";
+import type { Place } from "../../places/place.ts";
+import { type Difference, type DiffResult, diffOwner } from "../../replicate/diff.ts";
+import { notCompared } from "../../replicate/owner/holds.ts";
+import { ownerName } from "../../replicate/owner/owner_state.ts";
+import { chosenOwners, listOwners } from "../chosen_owners.ts";
+import type { CommandEnv, CommandResult, Handler, Register } from "../command.ts";
+import { EXIT, type ExitCode, exitOf, worstExit } from "../exit.ts";
+import { displayName, nameFacts, textOfName } from "../mailbox_names.ts";
+import { addPlaceOptions, openPlace, optionsOfSide, type PlaceOptions } from "../open_place.ts";
+import { startOwnersProgress } from "../owners_progress.ts";
+import { refusalError } from "../refusal_error.ts";
+import { plural } from "../text.ts";
+import { tellFailure } from "./replicate_report.ts";
+
+export const registerDiff: Register = (program, handle) => {
+  const command = program
+    .command("diff")
+    .summary("do two places hold the same?")
+    .description(
+      "Compares state and sync CRC of each mailbox, then the records of those that differ. Changes neither. " +
+        "Exit code 1 says that there are differences.",
+    )
+    .argument("<a>", "one place")
+    .argument("<b>", "the other")
+    .argument("[user...]", "only these users; all that the places can list without one")
+    .option("--deep", "compare every record, and read every message at both places")
+    .option("--shared", "USER is the first part of shared mailboxes' names instead");
+  addPlaceOptions(command, ["a", "b"]).action(handle(runDiff));
+};
+
+interface DiffFlags extends PlaceOptions {
+  readonly aPasswordFile?: string;
+  readonly bPasswordFile?: string;
+  readonly deep?: boolean;
+  readonly shared?: boolean;
+}
+
+const runDiff: Handler = async (args, options, env) => {
+  const flags = options as unknown as DiffFlags; // as commander was told above
+  const [a = "", b = "", users = []] = args as readonly [string, string, (readonly string[])?];
+  const source = await openPlace(a, env, optionsOfSide(flags, flags.aPasswordFile));
+  try {
+    const target = await openPlace(b, env, optionsOfSide(flags, flags.bPasswordFile));
+    try {
+      const listing = [source, target].filter(({ holds }) => holds.userList);
+      const owners = chosenOwners({ users, shared: flags.shared === true }, listing);
+      const run = { source, target, deep: flags.deep === true, env };
+      return await diffAll(owners, { ...run, isListed: users.length === 0 });
+    } finally {
+      await target.close();
+    }
+  } finally {
+    await source.close();
+  }
+};
+
+interface Run {
+  readonly source: Place;
+  readonly target: Place;
+  readonly deep: boolean;
+  /** Nobody was named: an owner who has nothing any more is no failure. */
+  readonly isListed: boolean;
+  readonly env: CommandEnv;
+}
+
+async function diffAll(owners: AsyncGenerator<Owner, void>, run: Run): Promise<CommandResult> {
+  const { source, target, deep, isListed, env } = run;
+  const { output } = env;
+  const totals = { users: 0, mailboxes: 0, messages: 0, differences: 0, failures: 0 };
+  const codes = new Set<ExitCode>();
+  const failedAs = new Set<ErrorCode>();
+  const listed = await listOwners(owners);
+  const progress = startOwnersProgress(output, listed.owners.length);
+  for (const owner of listed.owners) {
+    totals.users += 1;
+    const user = textOfName(ownerName(owner));
+    const result = await diffOne(
+      owner,
+      { source, target },
+      {
+        deep,
+        difference: (difference) => {
+          totals.differences += 1;
+          tell(difference, user, env);
+        },
+        failed: (name, refusal) => {
+          totals.failures += 1;
+          failedAs.add(tellFailure(name, refusal, { user, env, isMailbox: true }));
+        },
+        part: (done, of) => progress.part(owner, done, of),
+      },
+    );
+    progress.done(owner);
+    if (result instanceof AppError || result.kind === "refused") {
+      if (isListed && "reason" in result && result.reason === "nonexistent") continue;
+      const error = result instanceof AppError ? result : refusalError(result);
+      codes.add(exitOf(error.code));
+      failedAs.add(error.code);
+      totals.failures += 1;
+      output.error(`User ${user}: ${error.message}`, { user, code: error.code });
+    } else {
+      totals.mailboxes += result.value.mailboxes;
+      totals.messages += result.value.messages;
+    }
+  }
+  progress.stop();
+  if (listed.broken !== undefined) throw listed.broken;
+  const unheld = notCompared(source.holds, target.holds);
+  if (unheld.length > 0) output.talk(`Not held by both places: ${unheld.join(", ")}`);
+  const { users, mailboxes, differences, failures } = totals;
+  const counts = [plural(users, "user"), plural(mailboxes, "mailbox", "mailboxes")];
+  const failed = failures > 0 ? `, ${failures} failed` : "";
+  output.line(`${counts.join(", ")}: ${plural(differences, "difference")}${failed}`);
+  const [code] = codes;
+  const alone = users === 1 && code !== undefined ? code : undefined;
+  return {
+    exit:
+      alone ??
+      worstExit([
+        failedAs.has("io") ? EXIT.io : EXIT.ok,
+        failures > 0 ? EXIT.partial : EXIT.ok,
+        differences > 0 ? EXIT.damage : EXIT.ok,
+      ]),
+    summary: { ...totals, notCompared: unheld },
+  };
+}
+
+/** What the places throw for an owner is his alone: the others are compared all the same. */
+async function diffOne(
+  ...args: Parameters<typeof diffOwner>
+): Promise<Outcome<DiffResult> | AppError> {
+  try {
+    return await diffOwner(...args);
+  } catch (error) {
+    if (error instanceof AppError) return error;
+    throw error;
+  }
+}
+
+function tell({ kind, name, uid, text }: Difference, user: string, env: CommandEnv): void {
+  const { output, internalNames: internal } = env;
+  const isName = kind === "setting" || kind === "user";
+  const facts = isName ? { name: textOfName(name) } : nameFacts(name);
+  output.object({ type: "difference", user, kind, ...facts, uid, text });
+  const shown = isName ? textOfName(name) : displayName(name, { internal });
+  const at = uid === undefined ? "" : ` uid ${uid}`;
+  output.line(`${escapeText(user)}: ${kind} ${escapeText(shown)}${at}: ${escapeText(text)}`);
+}

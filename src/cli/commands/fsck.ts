@@ -1,0 +1,271 @@
+/** `bobbin fsck PLACE…`: is every byte what it was? Reads only. */
+import { statSync } from "node:fs";
+import { constants, setPriority } from "node:os";
+import { AppError } from "../../core/errors.ts";
+import {
+  checkSpool,
+  planSpool,
+  type SpoolPlan,
+  type SpoolRequest,
+} from "../../fsck/check_spools.ts";
+import { atLeast, type Severity } from "../../fsck/finding.ts";
+import { FSCK_JOBS, type FsckJobs } from "../../fsck/jobs.ts";
+import { LinkCensus } from "../../fsck/link_census.ts";
+import {
+  type FsckTarget,
+  serverTarget,
+  spoolTarget,
+  storeTarget,
+  type TargetOptions,
+} from "../../fsck/targets.ts";
+import { UniqueidCensus } from "../../fsck/uniqueid_census.ts";
+import { type EngineChoice, selfTest } from "../../hash/engines.ts";
+import type { PartitionRoots } from "../../places/cyrus/mailbox_files.ts";
+import { type Locator, parseLocator } from "../../places/locator.ts";
+import {
+  defaultWorkers,
+  inlinePool,
+  type JobPool,
+  pacedPool,
+  WorkerPool,
+} from "../../threads/pool.ts";
+import type { CommandEnv, CommandResult, Handler, Register } from "../command.ts";
+import { EXIT, worstExit } from "../exit.ts";
+import { mailboxFilter } from "../mailbox_names.ts";
+import { choiceOption, collect, countOption } from "../options.ts";
+import { startProgress } from "../progress.ts";
+import {
+  countByCode,
+  findingObject,
+  printFindings,
+  printTotals,
+  type ReportedFinding,
+} from "./fsck_report.ts";
+
+export const registerFsck: Register = (program, handle) => {
+  program
+    .command("fsck")
+    .summary("is every byte what it was? (reads only)")
+    .description(
+      "Proves mailboxes sound, or says exactly what is not. A PLACE is the imapd.conf of a Cyrus " +
+        "server, the folder of a spool partition or of one mailbox, or a store. Nothing is written.",
+    )
+    .argument("<place...>", "what to check")
+    .option("--user <user>", "only this user's mailboxes (repeat for more)", collect, [])
+    .option("--mailbox <name>", "only this mailbox (repeat for more)", collect, [])
+    .option("--quick", "read index, header, cache and folder listings, but open no message")
+    .option("--archive-partition <dir>", "archived messages of the same mailboxes")
+    .option("--meta-partition <dir>", "cyrus.* files of the same mailboxes")
+    .option("--lock", "hold Cyrus' own shared locks while a mailbox is looked at (imapd.conf only)")
+    .option("--jobs <n>", "worker threads (beside a live server: one, mostly resting)", countOption)
+    .addOption(choiceOption("--engine <name>", "hash engine", ["auto", "native", "wasm"]))
+    .addOption(
+      choiceOption("--min-severity <level>", "what counts as damage", [
+        "info",
+        "warning",
+        "error",
+        "critical",
+      ]),
+    )
+    .action(handle(runFsck));
+};
+
+/** Below this, threads cost more than they save. */
+const MESSAGES_FOR_THREADS = 500;
+
+interface FsckOptions {
+  readonly user: readonly string[];
+  readonly mailbox: readonly string[];
+  readonly quick?: boolean;
+  readonly archivePartition?: string;
+  readonly metaPartition?: string;
+  readonly lock?: boolean;
+  readonly jobs?: number;
+  readonly engine?: EngineChoice;
+  readonly minSeverity?: Severity;
+}
+
+const runFsck: Handler = async (args, given, env) => {
+  const options = given as unknown as FsckOptions; // as commander was told above
+  const places = args[0] as readonly string[];
+  const started = performance.now();
+  const locators = places.map((place) => ({ place, locator: parseLocator(place) }));
+  const isBesideServer = locators.some(({ locator }) => isLive(locator));
+  if (isBesideServer) yieldToServer();
+  await selfTest();
+  const targets: FsckTarget[] = [];
+  for (const one of locators) {
+    const target = await targetOf(one, options);
+    if (target.caveat !== undefined) env.output.talk(target.caveat);
+    targets.push(target);
+  }
+  const plans = targets.map((target) => ({
+    target,
+    spools: target.spools.map((request) => ({ request, plan: planSpool(request) })),
+  }));
+  refuseNothing(plans, { places, options });
+  const reported: ReportedFinding[] = [];
+  const report = (one: ReportedFinding) => {
+    reported.push(one);
+    const listed = options.minSeverity ?? "info";
+    if (atLeast(one.finding.severity, listed)) env.output.object(findingObject(one));
+  };
+  const totals = {
+    mailboxes: 0,
+    messages: 0,
+    messagesRead: 0,
+    bytesRead: 0,
+    unstable: 0,
+    unreadable: 0,
+  };
+  const pool = poolFor(plans, options, { env, isBesideServer });
+  const progress = startProgress(env.output, options.quick ? "mailboxes" : "messages");
+  const uniqueids = new UniqueidCensus();
+  try {
+    for (const { target, spools } of plans) {
+      const links = new LinkCensus();
+      for (const { request, plan } of spools) {
+        const done = await checkSpool(request, plan, {
+          pool,
+          censuses: { uniqueids, links },
+          events: {
+            mailbox: ({ name, findings }) => {
+              for (const finding of findings) report({ mailbox: name, finding });
+            },
+            progress: progress.update,
+          },
+        });
+        for (const { finding } of plan.loose) report({ finding });
+        totals.unreadable += plan.unreadable;
+        totals.mailboxes += done.mailboxes;
+        totals.messages += done.records;
+        totals.messagesRead += done.messagesRead;
+        totals.bytesRead += done.bytesRead;
+        totals.unstable += done.unstable;
+      }
+      for (const one of await target.afterwards()) report(one);
+      const isWhole = options.user.length + options.mailbox.length === 0;
+      for (const { name, finding } of target.countsLinks && isWhole ? links.findings() : []) {
+        report({ mailbox: name, finding });
+      }
+    }
+    for (const { name, finding } of uniqueids.findings()) {
+      const isTold = reported.some(
+        (other) => other.finding.code === finding.code && other.mailbox === name,
+      );
+      if (!isTold) report({ mailbox: name, finding });
+    }
+  } finally {
+    progress.stop();
+    await pool.close();
+  }
+  const elapsedMs = performance.now() - started;
+  return conclude(reported, { totals: { ...totals, elapsedMs }, options, env });
+};
+
+/** A running server may be at work here. */
+function isLive(locator: Locator): boolean {
+  return locator.kind === "store" || !statSync(locator.path).isDirectory();
+}
+
+async function targetOf(
+  { place, locator }: { readonly place: string; readonly locator: Locator },
+  options: FsckOptions,
+): Promise<FsckTarget> {
+  const targetOptions: TargetOptions = {
+    engine: options.engine ?? "auto",
+    quick: options.quick === true,
+    lock: options.lock === true,
+    wanted: mailboxFilter(options.user, options.mailbox),
+  };
+  if (locator.kind === "store") return storeTarget(locator.path, targetOptions);
+  if (locator.kind !== "cyrus") {
+    throw new AppError("usage", `Cannot check ${place}: fsck reads Cyrus spools and stores`);
+  }
+  if (isLive(locator)) return serverTarget(locator.path, targetOptions);
+  if (options.lock) {
+    throw new AppError("usage", `Cannot lock ${place}: only an imapd.conf says where locks are`);
+  }
+  return spoolTarget(rootsOf(locator.path, options), targetOptions);
+}
+
+/** On a live server deliveries come first: workers inherit the priority of this thread. */
+function yieldToServer(): void {
+  setPriority(constants.priority.PRIORITY_LOW);
+}
+
+function rootsOf(data: string, options: FsckOptions): PartitionRoots {
+  const { archivePartition: archive, metaPartition: meta } = options;
+  return {
+    data,
+    ...(archive !== undefined && { archive }),
+    ...(meta !== undefined && {
+      meta: { header: meta, index: meta, cache: meta, annotations: meta, archivecache: meta },
+    }),
+  };
+}
+
+type Planned = readonly {
+  readonly target: FsckTarget;
+  readonly spools: readonly { readonly request: SpoolRequest; readonly plan: SpoolPlan }[];
+}[];
+
+/** A folder without any mailbox is a mistake of the caller's, not a sound spool; a server may be new. */
+function refuseNothing(
+  plans: Planned,
+  { places, options }: { readonly places: readonly string[]; readonly options: FsckOptions },
+): void {
+  const filters = [...options.user, ...options.mailbox];
+  plans.forEach(({ target, spools }, at) => {
+    const isSomething = spools.some(
+      ({ plan }) => plan.mailboxes.length > 0 || plan.loose.length > 0,
+    );
+    if (isSomething || (target.mayBeEmpty && filters.length === 0)) return;
+    const what = filters.length === 0 ? "any mailbox" : filters.join(", ");
+    throw new AppError("not_found", `Cannot find ${what} below ${places[at]}`);
+  });
+}
+
+/** On a live server, unless `--jobs` says otherwise, one thread that mostly rests. */
+function poolFor(
+  plans: Planned,
+  options: FsckOptions,
+  { env, isBesideServer }: { readonly env: CommandEnv; readonly isBesideServer: boolean },
+): JobPool<FsckJobs> {
+  const spools = plans.flatMap((one) => one.spools);
+  const records = spools.reduce((sum, { plan }) => sum + plan.recordsGuessed, 0);
+  if (options.jobs !== undefined) return new WorkerPool<FsckJobs>(env.workerUrl, options.jobs);
+  if (isBesideServer) return pacedPool(inlinePool(FSCK_JOBS));
+  if (records < MESSAGES_FOR_THREADS) return inlinePool(FSCK_JOBS);
+  return new WorkerPool<FsckJobs>(env.workerUrl, defaultWorkers());
+}
+
+function conclude(
+  reported: readonly ReportedFinding[],
+  context: {
+    readonly totals: {
+      readonly mailboxes: number;
+      readonly messages: number;
+      readonly messagesRead: number;
+      readonly bytesRead: number;
+      readonly unstable: number;
+      readonly unreadable: number;
+      readonly elapsedMs: number;
+    };
+    readonly options: FsckOptions;
+    readonly env: CommandEnv;
+  },
+): CommandResult {
+  const { totals, options, env } = context;
+  const minSeverity = options.minSeverity ?? "warning";
+  const { internalNames, output } = env;
+  printFindings(reported, output, { minSeverity, internalNames });
+  printTotals(reported, totals, output);
+  const isDamaged = reported.some(({ finding }) => atLeast(finding.severity, minSeverity));
+  const isPartial = totals.unstable + totals.unreadable > 0;
+  const exit = worstExit([isDamaged ? EXIT.damage : EXIT.ok, isPartial ? EXIT.partial : EXIT.ok]);
+  const findings = Object.fromEntries(
+    countByCode(reported).map(({ code, count }) => [code, count]),
+  );
+  return { exit, summary: { ...totals, elapsedMs: Math.round(totals.elapsedMs), findings } };
+}

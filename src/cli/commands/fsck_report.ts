@@ -1,0 +1,171 @@
+/** The words and objects of `bobbin fsck`: findings by mailbox, worst first, and the sums at the end. */
+import { escapeText } from "../../core/escape.ts";
+import { atLeast, type Finding, SEVERITIES, type Severity } from "../../fsck/finding.ts";
+import { CATALOGUE } from "../../fsck/finding_codes.ts";
+import type { LocatedFinding } from "../../fsck/server/located_finding.ts";
+import { useridOf } from "../../model/names.ts";
+import { displayName } from "../mailbox_names.ts";
+import type { Output } from "../output.ts";
+import { columns, formatBytes, formatCount, formatDuration, plural } from "../text.ts";
+
+/** A finding and whose it is: a mailbox's, a user's, or neither's. */
+export type ReportedFinding = LocatedFinding;
+
+export interface ReportOptions {
+  readonly minSeverity: Severity;
+  readonly internalNames: boolean;
+}
+
+export interface ReportTotals {
+  readonly mailboxes: number;
+  readonly messages: number;
+  readonly messagesRead: number;
+  readonly bytesRead: number;
+  readonly elapsedMs: number;
+  readonly unstable: number;
+}
+
+/** The object of `--json` for one finding. */
+export function findingObject({
+  mailbox,
+  userid,
+  finding,
+}: ReportedFinding): Record<string, unknown> {
+  return {
+    type: "finding",
+    code: finding.code,
+    severity: finding.severity,
+    text: finding.text,
+    user: userid ?? (mailbox === undefined ? undefined : useridOf(mailbox)),
+    mailbox: mailbox === undefined ? undefined : displayName(mailbox, { internal: false }),
+    internalname: mailbox,
+    uid: finding.uid,
+    path: finding.path,
+    field: finding.field,
+    expected: finding.expected,
+    found: finding.found,
+    other: finding.other,
+    repair: CATALOGUE[finding.code]?.repair,
+  };
+}
+
+/** Prints findings for people: by mailbox, the worst mailbox first, the worst finding first. */
+export function printFindings(
+  reported: readonly ReportedFinding[],
+  output: Output,
+  options: ReportOptions,
+): void {
+  const groups = new Map<string, Finding[]>();
+  for (const one of reported) {
+    if (!atLeast(one.finding.severity, options.minSeverity)) continue;
+    const title = titleOf(one, options);
+    const group = groups.get(title);
+    if (group === undefined) groups.set(title, [one.finding]);
+    else group.push(one.finding);
+  }
+  const worstFirst = [...groups].sort(
+    ([leftTitle, left], [rightTitle, right]) =>
+      weight(right) - weight(left) || (leftTitle < rightTitle ? -1 : 1),
+  );
+  for (const [title, findings] of worstFirst) {
+    output.line(bold(escapeText(title), output));
+    const rows = findings
+      .toSorted((left, right) => rank(right) - rank(left) || (left.uid ?? 0) - (right.uid ?? 0))
+      .map((one) => rowOf(one, output));
+    for (const line of columns(rows)) output.line(`  ${line}`);
+  }
+  if (worstFirst.length > 0) output.line("");
+}
+
+/** Prints the sums: what was checked, how fast, and how often each code was found. */
+export function printTotals(
+  reported: readonly ReportedFinding[],
+  totals: ReportTotals,
+  output: Output,
+): void {
+  const seconds = totals.elapsedMs / 1000;
+  const rate = seconds > 0 ? formatBytes(Math.round(totals.bytesRead / seconds)) : "";
+  const read =
+    totals.messagesRead === 0
+      ? "no message opened"
+      : `${formatBytes(totals.bytesRead)} read, ${rate}/s`;
+  const parts = [
+    plural(totals.mailboxes, "mailbox", "mailboxes"),
+    plural(totals.messages, "message"),
+    `${read}, ${formatDuration(totals.elapsedMs)}`,
+  ];
+  output.line(parts.join(", "));
+  const counts = countByCode(reported);
+  const rows = counts.map(({ code, severity, count }) => [
+    `  ${code}`,
+    paint(severity, output),
+    formatCount(count),
+    CATALOGUE[code]?.title ?? "",
+  ]);
+  for (const line of columns(rows)) output.line(line);
+  if (counts.length === 0) output.line("nothing wrong");
+  if (totals.unstable > 0) {
+    const text = plural(totals.unstable, "mailbox", "mailboxes");
+    output.line(`${text} changed under every look and could not be judged: run fsck again`);
+  }
+}
+
+/** How often each code was found, the worst first. */
+export function countByCode(
+  reported: readonly ReportedFinding[],
+): { readonly code: string; readonly severity: Severity; readonly count: number }[] {
+  const counts = new Map<string, { code: string; severity: Severity; count: number }>();
+  for (const { finding } of reported) {
+    const { code, severity } = finding;
+    const key = `${code} ${severity}`;
+    const before = counts.get(key)?.count ?? 0;
+    counts.set(key, { code, severity, count: before + 1 });
+  }
+  return [...counts.values()].sort(
+    (left, right) =>
+      SEVERITIES.indexOf(right.severity) - SEVERITIES.indexOf(left.severity) ||
+      (left.code < right.code ? -1 : 1),
+  );
+}
+
+function titleOf({ mailbox, userid }: ReportedFinding, { internalNames }: ReportOptions): string {
+  if (mailbox !== undefined) return displayName(mailbox, { internal: internalNames });
+  return userid === undefined ? "outside of any mailbox" : `user ${userid}`;
+}
+
+function rank(finding: Finding): number {
+  return SEVERITIES.indexOf(finding.severity);
+}
+
+/** A mailbox with one critical finding comes before one with a hundred errors. */
+function weight(findings: readonly Finding[]): number {
+  return Math.max(...findings.map(rank)) * 1e9 + findings.length;
+}
+
+function rowOf(finding: Finding, output: Output): string[] {
+  const { code, severity, uid, text, expected, found, other, field } = finding;
+  const facts: string[] = [];
+  if (field === "messages") facts.push(`${found}, first UID ${uid}`);
+  else if (expected !== undefined) facts.push(`expected ${expected}, found ${found ?? "nothing"}`);
+  else if (found !== undefined) facts.push(`found ${found}`);
+  if (other !== undefined) facts.push(`other: ${other}`);
+  const shown = new Set(["IX07", "IX08", "IX09", "IX10", "IX11", "IX12", "IX13"]);
+  const tail = facts.length > 0 && !shown.has(code) ? ` (${facts.join("; ")})` : "";
+  const where = uid === undefined || field === "messages" ? "" : `uid ${uid}`;
+  return [paint(severity, output), code, where, escapeText(text + tail)];
+}
+
+const COLOURS: Readonly<Record<Severity, string>> = {
+  critical: "31;1",
+  error: "31",
+  warning: "33",
+  info: "2",
+};
+
+function paint(severity: Severity, output: Output): string {
+  return output.color ? `\u001b[${COLOURS[severity]}m${severity}\u001b[0m` : severity;
+}
+
+function bold(text: string, output: Output): string {
+  return output.color ? `\u001b[1m${text}\u001b[0m` : text;
+}

@@ -1,0 +1,207 @@
+/** `bobbin ls PLACE [USER [MAILBOX]]`: who is there, what they have, and what lies in a mailbox. */
+
+import { AppError } from "../../core/errors.ts";
+import { escapeText } from "../../core/escape.ts";
+import type { MailboxState } from "../../model/mailbox.ts";
+import { type Owner, parseName } from "../../model/names.ts";
+import { type Outcome, ok, type Refusal } from "../../model/outcome.ts";
+import type { MailRecord } from "../../model/record.ts";
+import type { Place } from "../../places/place.ts";
+import { chosenOwners } from "../chosen_owners.ts";
+import type { CommandEnv, CommandResult, Handler, Register } from "../command.ts";
+import { EXIT, type ExitCode, worstExit } from "../exit.ts";
+import {
+  chooseMailbox,
+  displayName,
+  nameFacts,
+  nobody,
+  ownerFacts,
+  ownerLabel,
+  ownerOfArgument,
+} from "../mailbox_names.ts";
+import { addPlaceOptions, openPlace } from "../open_place.ts";
+import { granted, refusalError } from "../refusal_error.ts";
+import { columns, formatBytes, formatCount, formatTime } from "../text.ts";
+import { type MessageHeader, readMessageHeader } from "./message_header.ts";
+import { type Counts, countMailbox, readOwner, recordsIn, sumOf } from "./place_contents.ts";
+
+export const registerLs: Register = (program, handle) => {
+  addPlaceOptions(program.command("ls"))
+    .summary("users, mailboxes, messages of a place")
+    .description(
+      "Counts per user; with USER, per mailbox; with MAILBOX too, each message with its UID, flags, " +
+        "date, size, GUID, From and Subject. Nothing is locked and nothing is written.",
+    )
+    .argument("<place>", "what to list")
+    .argument("[user]", "only this user's mailboxes")
+    .argument("[mailbox]", "the messages of this mailbox: user/fred/Sub, or Sub")
+    .option("--shared", "USER is the first part of shared mailboxes' names instead")
+    .option("--no-headers", "do not open messages for From and Subject")
+    .action(handle(runLs));
+};
+
+const runLs: Handler = async (args, options, env) => {
+  const [text = "", user, mailbox] = args as readonly [string, string?, string?];
+  const place = await openPlace(text, env, options);
+  try {
+    if (user === undefined) return await listOwners({ place, env });
+    const owner = ownerOfArgument(user, options);
+    if (mailbox === undefined) return await listMailboxes(owner, { place, env });
+    const withHeaders = options["headers"] !== false;
+    return await listMessages(owner, mailbox, { place, env, withHeaders });
+  } finally {
+    await place.close();
+  }
+};
+
+interface Listing {
+  readonly place: Place;
+  readonly env: CommandEnv;
+}
+
+/** A mailbox with its counts. */
+interface CountedMailbox {
+  readonly state: MailboxState;
+  readonly counts: Counts;
+}
+
+/** Counts the mailboxes of an owner; those that cannot be read are told, and become exit codes. */
+async function countOwner(
+  owner: Owner,
+  { place, env }: Listing,
+): Promise<{ readonly counted: readonly CountedMailbox[]; readonly exits: readonly ExitCode[] }> {
+  const { states, unreadable } = await readOwner(owner, place);
+  const counted: CountedMailbox[] = [];
+  const exits = unreadable.map(({ name, refusal }) => tell(refusal, { name, env }));
+  for (const state of states) {
+    const counts = await countMailbox(state, place);
+    if (counts.kind === "ok") counted.push({ state, counts: counts.value });
+    else exits.push(tell(counts, { name: state.name, env }));
+  }
+  return { counted, exits };
+}
+
+async function listOwners({ place, env }: Listing): Promise<CommandResult> {
+  const { output } = env;
+  const rows: string[][] = [];
+  const exits: ExitCode[] = [];
+  const totals = { users: 0, shared: 0, mailboxes: 0, messages: 0, bytes: 0 };
+  for await (const owner of chosenOwners({ users: [], shared: false }, [place])) {
+    const { counted, exits: own } = await countOwner(owner, { place, env });
+    const live = counted.filter(({ state }) => !parseName(state.name).isDeleted);
+    const counts = sumOf(live);
+    exits.push(...own);
+    if (owner.kind === "user") totals.users += 1;
+    else totals.shared += 1;
+    totals.mailboxes += live.length;
+    totals.messages += counts.messages;
+    totals.bytes += counts.bytes;
+    const deletedMailboxes = counted.length - live.length;
+    const facts = { mailboxes: live.length, ...counts, deletedMailboxes, unreadable: own.length };
+    output.object({ type: owner.kind, ...ownerFacts(owner), ...facts });
+    rows.push([
+      escapeText(ownerLabel(owner)),
+      formatCount(live.length),
+      formatCount(counts.messages),
+      formatBytes(counts.bytes),
+    ]);
+  }
+  printTable(["USER", "MAILBOXES", "MESSAGES", "SIZE"], rows, env);
+  return { exit: worstExit(exits), summary: totals };
+}
+
+async function listMailboxes(owner: Owner, { place, env }: Listing): Promise<CommandResult> {
+  const { counted, exits } = await countOwner(owner, { place, env });
+  refuseNobody(owner, counted.length + exits.length);
+  const rows = counted.map(({ state, counts }) => {
+    const { uniqueid, uidvalidity, lastUid, highestmodseq, syncCrc, syncCrcAnnot } = state;
+    env.output.object({
+      type: "mailbox",
+      ...ownerFacts(owner),
+      ...nameFacts(state.name),
+      ...{ uniqueid, uidvalidity, lastUid, highestmodseq, syncCrc, syncCrcAnnot },
+      mailboxtype: state.type,
+      ...counts,
+    });
+    return [
+      escapeText(displayName(state.name, { internal: env.internalNames })),
+      formatCount(counts.messages),
+      formatCount(counts.unseen),
+      formatBytes(counts.bytes),
+    ];
+  });
+  printTable(["MAILBOX", "MESSAGES", "UNSEEN", "SIZE"], rows, env);
+  const summary = { mailboxes: counted.length, ...sumOf(counted), unreadable: exits.length };
+  return { exit: worstExit(exits), summary };
+}
+
+async function listMessages(
+  owner: Owner,
+  wanted: string,
+  listing: Listing & { readonly withHeaders: boolean },
+): Promise<CommandResult> {
+  const { place, env, withHeaders } = listing;
+  const { states, unreadable } = await readOwner(owner, place);
+  refuseNobody(owner, states.length + unreadable.length);
+  const found = chooseMailbox([...states, ...unreadable], { wanted, owner });
+  if (found === undefined) {
+    throw new AppError("not_found", `Cannot find mailbox ${wanted} of ${ownerLabel(owner)}`);
+  }
+  if ("refusal" in found) throw refusalError(found.refusal);
+  const { state, records } = granted(await place.readMailbox(found.name));
+  const rows: string[][] = [];
+  const exits: ExitCode[] = [];
+  for await (const record of recordsIn(records)) {
+    if (record.expunged) continue;
+    const { uid, flags, size, guid, modseq } = record;
+    const opened = withHeaders ? await openHeader(record, state, place) : undefined;
+    if (opened?.kind === "refused") exits.push(tell(opened, { name: state.name, uid, env }));
+    const header = opened?.kind === "ok" ? opened.value : undefined;
+    const date = formatTime(record.internaldate);
+    const facts = { uid, flags, date, size, guid, modseq, ...header };
+    env.output.object({
+      type: "message",
+      ...ownerFacts(owner),
+      ...nameFacts(state.name),
+      ...facts,
+    });
+    const texts = [flags.join(" "), header?.from ?? "", header?.subject ?? ""].map(escapeText);
+    const [shownFlags = "", from = "", subject = ""] = texts;
+    rows.push([String(uid), shownFlags, date, String(size), guid, from, subject]);
+  }
+  printTable(["UID", "FLAGS", "DATE", "SIZE", "GUID", "FROM", "SUBJECT"], rows, env);
+  return { exit: worstExit(exits), summary: { messages: rows.length } };
+}
+
+async function openHeader(
+  record: MailRecord,
+  { name, uniqueid, partition }: MailboxState,
+  place: Place,
+): Promise<Outcome<MessageHeader>> {
+  const { uid, guid } = record;
+  const outcome = await place.message({ mailbox: name, uniqueid, partition, uid, guid });
+  return outcome.kind === "refused" ? outcome : ok(await readMessageHeader(outcome.value));
+}
+
+interface Told {
+  /** Internal name. */
+  readonly name: string;
+  readonly uid?: number;
+  readonly env: CommandEnv;
+}
+
+/** Says on stderr what could not be read, and gives the exit code that stands for it. */
+function tell({ reason, text }: Refusal, { name, uid, env }: Told): ExitCode {
+  env.output.error(text, { reason, ...nameFacts(name), uid });
+  return reason === "damaged" || reason === "moved" ? EXIT.damage : EXIT.partial;
+}
+
+/** A user without a single mailbox is none. */
+function refuseNobody(owner: Owner, mailboxes: number): void {
+  if (mailboxes === 0) throw nobody(owner);
+}
+
+function printTable(head: readonly string[], rows: readonly string[][], env: CommandEnv): void {
+  if (rows.length === 0) return;
+  for (const line of columns([head, ...rows])) env.output.line(line.trimEnd());
+}

@@ -1,0 +1,73 @@
+/** What `ls` and `cat` ask of a place: an owner's mailboxes, their records, and what they add up to. */
+import {
+  isIntermediate,
+  type MailboxState,
+  type OwnedMailboxes,
+  type RecordSource,
+  type UnreadableMailbox,
+} from "../../model/mailbox.ts";
+import type { Owner } from "../../model/names.ts";
+import { type Outcome, ok } from "../../model/outcome.ts";
+import type { MailRecord } from "../../model/record.ts";
+import type { Place } from "../../places/place.ts";
+import { granted } from "../refusal_error.ts";
+
+export interface OwnerContents {
+  readonly states: readonly MailboxState[];
+  readonly unreadable: readonly UnreadableMailbox[];
+}
+
+/** The mailboxes of a user or a shared toplevel. Throws AppError where the place refuses all of them. */
+export async function readOwner(owner: Owner, place: Place): Promise<OwnerContents> {
+  const owned =
+    owner.kind === "shared" ? place.sharedMailboxes(owner.toplevel) : place.user(owner.userid);
+  const { mailboxes, unreadable = [] } = granted<OwnedMailboxes>(await owned);
+  return { states: mailboxes, unreadable };
+}
+
+export interface Counts {
+  readonly messages: number;
+  readonly unseen: number;
+  /** Bytes of the messages. */
+  readonly bytes: number;
+  /** Messages deleted whose records are kept. */
+  readonly expunged: number;
+}
+
+const NOTHING: Counts = { messages: 0, unseen: 0, bytes: 0, expunged: 0 };
+
+/** What the records of a mailbox add up to. */
+export async function countMailbox(state: MailboxState, place: Place): Promise<Outcome<Counts>> {
+  if (isIntermediate(state)) return ok(NOTHING);
+  const reading = await place.readMailbox(state.name);
+  if (reading.kind === "refused") return reading;
+  let [messages, unseen, bytes, expunged] = [0, 0, 0, 0];
+  for await (const record of recordsIn(reading.value.records)) {
+    if (record.expunged) {
+      expunged += 1;
+      continue;
+    }
+    messages += 1;
+    bytes += record.size;
+    if (!record.flags.includes("\\Seen")) unseen += 1;
+  }
+  return ok({ messages, unseen, bytes, expunged });
+}
+
+/** The counts of several mailboxes together. */
+export function sumOf(mailboxes: readonly { readonly counts: Counts }[]): Counts {
+  return mailboxes.reduce(
+    (sum, { counts }) => ({
+      messages: sum.messages + counts.messages,
+      unseen: sum.unseen + counts.unseen,
+      bytes: sum.bytes + counts.bytes,
+      expunged: sum.expunged + counts.expunged,
+    }),
+    NOTHING,
+  );
+}
+
+/** The records of a source one by one. */
+export async function* recordsIn(records: RecordSource): AsyncGenerator<MailRecord, void> {
+  for await (const batch of records.batches()) yield* batch;
+}

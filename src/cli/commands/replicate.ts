@@ -1,0 +1,311 @@
+/** `bobbin replicate USER… --from A --to B`: bring B what A holds. A is never written, unless both ways are asked for. */
+import { AppError, type ErrorCode } from "../../core/errors.ts";
+import type { Owner } from "../../model/names.ts";
+import type { Place, WritablePlace } from "../../places/place.ts";
+import type { ReplicateResult } from "../../replicate/owner/bring_owner.ts";
+import { notCompared } from "../../replicate/owner/holds.ts";
+import {
+  type ManyOptions,
+  type OwnerResult,
+  replicateOwners,
+} from "../../replicate/owner/many_owners.ts";
+import { ownerName } from "../../replicate/owner/owner_state.ts";
+import { asUser } from "../../replicate/owner/renamed_place.ts";
+import { tellBug } from "../bug.ts";
+import { chosenOwners, listOwners } from "../chosen_owners.ts";
+import type { CommandEnv, CommandResult, Handler, Register } from "../command.ts";
+import { EXIT, type ExitCode, exitOf, worstExit } from "../exit.ts";
+import { bytesOfArgument, nameFacts, showName, textOfName } from "../mailbox_names.ts";
+import {
+  addPlaceOptions,
+  openPlace,
+  openTargetToLook,
+  openWritablePlace,
+  optionsOfSide,
+  type PlaceOptions,
+  requireUpdatable,
+} from "../open_place.ts";
+import { byteRateOption, countOption, percentOption, secondsOption } from "../options.ts";
+import { aside } from "../output.ts";
+import { startOwnersProgress } from "../owners_progress.ts";
+import { refusalError } from "../refusal_error.ts";
+import { formatBytes, plural } from "../text.ts";
+import { reportEvents } from "./replicate_report.ts";
+
+export const registerReplicate: Register = (program, handle) => {
+  const command = program
+    .command("replicate")
+    .summary("bring one place what another holds")
+    .description(
+      "Brings B the mailboxes, messages, flags and settings that A holds of each USER, and proves that they " +
+        "are there. A is never written, unless --two-way. What only B has stays, is listed, and makes the exit " +
+        "code 1.\n\n" +
+        "With --mirror it is deleted. The brake stops the plan for a user, that of a dry run too, with exit code " +
+        "77 if it would delete the user, or over 20 % of his messages or mailboxes at B. What A itself records as " +
+        "deleted is not counted.\n\n" +
+        "With --two-way both sides are brought to the same by Cyrus' rules for conflicts, and each decision is told. " +
+        "No message goes but one that either side records as deleted; of these the brake counts all, at each side.",
+    )
+    .argument("[user...]", "users to bring over")
+    .requiredOption("--from <place>", "A: where the mail is")
+    .requiredOption("--to <place>", "B: where it is to be")
+    .option("--all", "every user and shared mailbox that A can list")
+    .option("--shared", "USER is the first part of shared mailboxes' names instead")
+    .option("-n, --dry-run", "print the plan, write nothing")
+    .option("--check", "like --dry-run, and exit 1 if steps remain")
+    .option("--mirror", "make B equal: what only B has is deleted there")
+    .option("--two-way", "write both sides: what either has goes to the other")
+    .option("--as <newuser>", "bring the one USER under another name")
+    .option(
+      "--allow-delete <percent>",
+      "of a user's messages or mailboxes at a side (20; a whole user: 100)",
+      percentOption,
+    )
+    .option("--rate <bytes>", "of messages a second over all jobs, like 100MB/s", byteRateOption)
+    .option("--timeout <seconds>", "give up a user after this long", secondsOption)
+    .option("--jobs <n>", "users at a time (2)", countOption);
+  addPlaceOptions(command, ["from", "to"]).action(handle(runReplicate));
+};
+
+interface ReplicateFlags extends PlaceOptions {
+  readonly fromPasswordFile?: string;
+  readonly toPasswordFile?: string;
+  readonly from: string;
+  readonly to: string;
+  readonly all?: boolean;
+  readonly shared?: boolean;
+  readonly dryRun?: boolean;
+  readonly check?: boolean;
+  readonly mirror?: boolean;
+  readonly twoWay?: boolean;
+  readonly as?: string;
+  readonly allowDelete?: number;
+  readonly rate?: number;
+  readonly timeout?: number;
+  readonly jobs?: number;
+}
+
+const ALLOW_DELETE_PERCENT = 20;
+const JOBS = 2;
+
+const runReplicate: Handler = async (args, options, given) => {
+  const flags = options as unknown as ReplicateFlags; // as commander was told above
+  const env = beside(flags, given);
+  const users = (args[0] ?? []) as readonly string[];
+  if (users.length > 0 === (flags.all === true)) {
+    throw new AppError("usage", "Cannot tell whom to replicate: name users, or say --all");
+  }
+  if (flags.as !== undefined && (users.length !== 1 || flags.shared === true)) {
+    throw new AppError("usage", "--as wants exactly one USER");
+  }
+  if (flags.twoWay === true) requireTwoWay(flags);
+  const isDry = flags.dryRun === true || flags.check === true;
+  const a = optionsOfSide(flags, flags.fromPasswordFile);
+  const b = optionsOfSide(flags, flags.toPasswordFile);
+  const written =
+    flags.twoWay === true && !isDry ? await openWritablePlace(flags.from, env, a) : undefined;
+  const source = renamedSource(written ?? (await openPlace(flags.from, env, a)), users, flags);
+  try {
+    const target = isDry ? undefined : await openWritablePlace(flags.to, env, b);
+    const reading = target ?? (await openTargetToLook(flags.to, env, b));
+    try {
+      const choice = {
+        users: flags.as === undefined ? users : [flags.as],
+        shared: flags.shared === true,
+      };
+      const isMutual = flags.mirror === true || flags.twoWay === true;
+      const listing = isMutual ? [source, reading] : [source];
+      const owners = chosenOwners(choice, listing);
+      return await runAll(owners, { source, reading, written, target, flags, env });
+    } finally {
+      await reading.close();
+    }
+  } finally {
+    await source.close();
+  }
+};
+
+/** A dump on stdout leaves no room there for words. */
+function beside({ to, dryRun, check }: ReplicateFlags, env: CommandEnv): CommandEnv {
+  if (to !== "dump:-" || dryRun === true || check === true) return env;
+  if (!env.output.json) return { ...env, output: aside(env.output) };
+  throw new AppError("usage", "Cannot write both a dump and JSON lines to stdout");
+}
+
+/** Both sides are written: what that cannot be done with is refused before anything is opened. */
+function requireTwoWay({ from, to, mirror, as }: ReplicateFlags): void {
+  if (mirror === true) {
+    throw new AppError(
+      "usage",
+      "--two-way keeps what only B has and --mirror deletes it: choose one",
+    );
+  }
+  if (as !== undefined) {
+    throw new AppError("usage", "--as brings a user under another name, and --two-way nobody back");
+  }
+  for (const place of [from, to]) requireUpdatable(place);
+}
+
+function renamedSource(
+  place: Place,
+  [user = ""]: readonly string[],
+  { as }: ReplicateFlags,
+): Place {
+  if (as === undefined) return place;
+  return asUser(place, { from: bytesOfArgument(user), to: bytesOfArgument(as) });
+}
+
+interface Run {
+  readonly source: Place;
+  readonly reading: Place;
+  /** The source, where it is written too. */
+  readonly written: WritablePlace | undefined;
+  /** Undefined for a dry run. */
+  readonly target: WritablePlace | undefined;
+  readonly flags: ReplicateFlags;
+  readonly env: CommandEnv;
+}
+
+export interface Totals {
+  users: number;
+  failedUsers: number;
+  /** Users over whom Bobbin itself has failed. */
+  bugs: number;
+  steps: number;
+  differences: number;
+  failures: number;
+  messages: number;
+  bytes: number;
+}
+
+async function runAll(owners: AsyncGenerator<Owner, void>, run: Run): Promise<CommandResult> {
+  const { source, reading, written, target, flags, env } = run;
+  const totals: Totals = {
+    ...{ users: 0, failedUsers: 0, bugs: 0, steps: 0, differences: 0 },
+    ...{ failures: 0, messages: 0, bytes: 0 },
+  };
+  const refusals: AppError[] = [];
+  const failed = new Set<ErrorCode>();
+  const listed = await listOwners(owners);
+  const progress = startOwnersProgress(env.output, listed.owners.length);
+  await replicateOwners(
+    each(listed.owners),
+    {
+      ...{ source, target: reading, open: target && (() => target.openSession()) },
+      ...(written !== undefined && { openSource: () => written.openSession() }),
+    },
+    {
+      mode: modeOf(flags),
+      allowDelete: flags.allowDelete ?? ALLOW_DELETE_PERCENT,
+      jobs: flags.jobs ?? JOBS,
+      bytesPerSecond: flags.rate,
+      timeoutMs: flags.timeout === undefined ? undefined : flags.timeout * 1000,
+      events: (owner) => reportEvents(owner, { env, progress, failed: (code) => failed.add(code) }),
+      done: (owner, result) => {
+        totals.users += 1;
+        progress.done(owner);
+        // Whoever was listed and has nothing at either side has been deleted.
+        if (flags.all === true && "reason" in result && result.reason === "nonexistent") return;
+        const error = errorOf(result);
+        if (error instanceof AppError) refusals.push(tellRefused(owner, error, env));
+        else if (error !== undefined) {
+          const user = textOfName(ownerName(owner));
+          tellBug(error, env.output, { who: `User ${user}: `, user });
+          totals.bugs += 1;
+        } else if ("value" in result) addUp(totals, result.value);
+      },
+    },
+  ).finally(progress.stop);
+  const { broken } = listed;
+  if (broken !== undefined) env.output.error(broken.message, { code: broken.code });
+  totals.failedUsers = refusals.length + totals.bugs;
+  const unheld = notCompared(source.holds, reading.holds);
+  if (unheld.length > 0) env.output.talk(`Not held by both places: ${unheld.join(", ")}`);
+  if (flags.mirror === true && !reading.holds.userList) {
+    const what = "users and shared mailboxes that only it has stay";
+    env.output.talk(`${reading.locator} cannot list what it has: ${what}`);
+  }
+  tellTotals(totals, run);
+  return {
+    exit: exitFor(totals, { refusals, failed, isCut: broken !== undefined, flags }),
+    summary: { ...totals, notCompared: unheld, dryRun: target === undefined },
+  };
+}
+
+function modeOf({ mirror, twoWay }: ReplicateFlags): ManyOptions["mode"] {
+  if (twoWay === true) return "twoWay";
+  return mirror === true ? "mirror" : "merge";
+}
+
+function errorOf(result: OwnerResult): Error | undefined {
+  if (result instanceof Error) return result;
+  return result.kind === "refused" ? refusalError(result) : undefined;
+}
+
+function tellRefused(owner: Owner, error: AppError, env: CommandEnv): AppError {
+  const { output, internalNames: internal } = env;
+  const user = textOfName(ownerName(owner));
+  const { mailbox } = error.context;
+  const [words, about] =
+    typeof mailbox === "string"
+      ? [showName(error.message, mailbox, { internal }), nameFacts(mailbox)]
+      : [error.message, {}];
+  output.error(`User ${user}: ${words}`, { user, ...about, code: error.code });
+  const isBrake = error.code === "refused" && error.message.includes("would be deleted");
+  const hint = isBrake ? "Allow it with --allow-delete PERCENT, once you know why" : error.hint;
+  if (hint !== undefined) output.talk(`  ${hint}`);
+  return error;
+}
+
+function addUp(totals: Totals, result: ReplicateResult): void {
+  totals.steps += result.steps;
+  totals.differences += result.leftovers;
+  totals.failures += result.failures;
+  totals.messages += result.messages;
+  totals.bytes += result.bytes;
+}
+
+function tellTotals(totals: Totals, { target, env }: Run): void {
+  const { users, steps, messages, bytes, differences, failures, failedUsers } = totals;
+  const parts = [
+    plural(users, "user"),
+    `${plural(steps, "step")} ${target === undefined ? "to do" : "done"}`,
+    ...(target === undefined
+      ? []
+      : [`${plural(messages, "message")} sent (${formatBytes(bytes)})`]),
+    ...(differences > 0 ? [`${plural(differences, "difference")} left`] : []),
+    ...(failures + failedUsers > 0 ? [`${failures + failedUsers} failed`] : []),
+  ];
+  env.output.line(parts.join(", "));
+}
+
+export interface Ended {
+  /** Of whole users. */
+  readonly refusals: readonly AppError[];
+  /** Of mailboxes and other steps. */
+  readonly failed: ReadonlySet<ErrorCode>;
+  /** The list of users broke off. */
+  readonly isCut: boolean;
+  readonly flags: Pick<ReplicateFlags, "dryRun" | "check">;
+}
+
+/** One user alone who was refused gives the reason's own code; of many it is "done in part". */
+export function exitFor(totals: Totals, { refusals, failed, isCut, flags }: Ended): ExitCode {
+  const codes = new Set(refusals.map(({ code }) => exitOf(code)));
+  const [first] = codes;
+  const isAll = refusals.length === totals.users && !isCut;
+  if (first !== undefined && isAll && codes.size === 1) return first;
+  const isIo = failed.has("io") || codes.has(EXIT.io);
+  const isLeft = totals.differences > 0 && flags.dryRun !== true;
+  const remains = flags.check === true && totals.steps + totals.differences > 0;
+  return worstExit([
+    ...(totals.bugs > 0 ? [EXIT.bug] : []),
+    ...(isIo ? [EXIT.io] : []),
+    ...(totals.failures + totals.failedUsers > 0 || isCut ? [EXIT.partial] : []),
+    ...(isLeft || remains ? [EXIT.damage] : []),
+  ]);
+}
+
+async function* each(owners: readonly Owner[]): AsyncGenerator<Owner, void> {
+  yield* owners;
+}

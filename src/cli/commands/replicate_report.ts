@@ -1,0 +1,151 @@
+/** What `replicate` says of its steps, of what stays different and of what failed, in words and as objects. */
+import type { ErrorCode } from "../../core/errors.ts";
+import { escapeText } from "../../core/escape.ts";
+import type { ApplyCommand } from "../../model/apply.ts";
+import type { Owner } from "../../model/names.ts";
+import type { Refusal } from "../../model/outcome.ts";
+import {
+  nameOfStep,
+  namesMailbox,
+  type ReplicateEvents,
+} from "../../replicate/owner/bring_owner.ts";
+import { ownerName } from "../../replicate/owner/owner_state.ts";
+import type { SurveyedStep } from "../../replicate/owner/survey.ts";
+import type { Decision, Leftover, Step } from "../../replicate/plan/plan_owner.ts";
+import { nameOf } from "../../replicate/two_way/conflicts.ts";
+import type { CommandEnv } from "../command.ts";
+import { displayName, nameFacts, showName, textOfName } from "../mailbox_names.ts";
+import type { OwnersProgress } from "../owners_progress.ts";
+import { refusalError } from "../refusal_error.ts";
+import { formatBytes, plural } from "../text.ts";
+
+export interface ReportOptions {
+  readonly env: CommandEnv;
+  readonly progress: OwnersProgress;
+  /** Is told of each failure what its error is. */
+  readonly failed: (code: ErrorCode) => void;
+}
+
+/** Tells everything about `owner` as it happens. */
+export function reportEvents(
+  owner: Owner,
+  { env, progress, failed }: ReportOptions,
+): ReplicateEvents {
+  const { output } = env;
+  const user = textOfName(ownerName(owner));
+  const line = (text: string): void => output.line(`${escapeText(user)}: ${text}`);
+  return {
+    step: (surveyed) => {
+      const { step, counts, side } = surveyed;
+      const at = side === undefined ? undefined : nameOf(side);
+      const action = actionOf(surveyed);
+      const facts = { ...subjectFacts(step), ...counts };
+      output.object({ type: "step", user, ...(at && { at }), step: action, ...facts });
+      const size =
+        counts === undefined || counts.records === 0
+          ? ""
+          : ` (${plural(counts.records, "record")}, ${formatBytes(counts.bytes)} of messages)`;
+      line(`${at === undefined ? "" : `at ${at}: `}${action} ${subjectText(step, env)}${size}`);
+      output.flush(); // who reads along is told before it is done
+    },
+    leftover: (leftover) => {
+      output.object({ type: "difference", user, ...aboutFacts(leftover) });
+      line(`differs: ${aboutText(leftover, env)}`);
+    },
+    decided: (decision) => {
+      output.object({ type: "step", user, step: "decide", ...aboutFacts(decision) });
+      line(`decided: ${aboutText(decision, env)}`);
+    },
+    failed: (name, refusal, isMailbox) => {
+      failed(tellFailure(name, refusal, { user, env, isMailbox }));
+    },
+    part: (done, of) => progress.part(owner, done, of),
+    sent: (bytes) => progress.sent(bytes),
+  };
+}
+
+export interface FailureOptions {
+  readonly user: string;
+  readonly env: CommandEnv;
+  /** `name` is that of a mailbox, not of a script, a user … */
+  readonly isMailbox: boolean;
+}
+
+/** Tells what failed, in words with the names that are shown; gives the code of its error. */
+export function tellFailure(
+  name: string,
+  refusal: Refusal,
+  { user, env, isMailbox }: FailureOptions,
+): ErrorCode {
+  const { reason, text, uid } = refusal;
+  const { code } = refusalError(refusal);
+  const { output, internalNames: internal } = env;
+  const about = { name: textOfName(name), ...(isMailbox && nameFacts(name)) };
+  const words = isMailbox ? showName(text, name, { internal }) : text;
+  output.error(`User ${user}: ${words}`, { user, ...about, uid, reason, code });
+  return code;
+}
+
+function aboutFacts(about: Leftover | Decision): Readonly<Record<string, unknown>> {
+  const { kind, name, uid, text } = about;
+  return { kind, ...(isMailbox(about) ? nameFacts(name) : { name }), uid, text };
+}
+
+function aboutText(about: Leftover | Decision, env: CommandEnv): string {
+  const { kind, name, uid, text } = about;
+  const shown = isMailbox(about) ? show(name, env) : escapeText(name);
+  return `${kind} ${shown}${uid === undefined ? "" : ` uid ${uid}`}: ${escapeText(text)}`;
+}
+
+function isMailbox({ kind }: Leftover | Decision): boolean {
+  return kind !== "sieve";
+}
+
+function show(name: string, { internalNames: internal }: CommandEnv): string {
+  return escapeText(displayName(name, { internal }));
+}
+
+/** One word or two for what a step does. */
+function actionOf({ step, content }: SurveyedStep): string {
+  switch (step.kind) {
+    case "mailbox":
+      if (content?.rebuild === true) return "rebuild";
+      return step.theirs === undefined ? "create" : "update";
+    case "rename":
+    case "delete":
+      return step.kind;
+    case "deleteUser":
+      return "delete user";
+    case "sieve":
+      return "put script";
+    case "apply":
+      return COMMAND_WORDS[step.command.kind] ?? step.command.kind;
+  }
+}
+
+const COMMAND_WORDS: Partial<Readonly<Record<ApplyCommand["kind"], string>>> = {
+  quota: "set quota",
+  unquota: "remove quota",
+  sub: "subscribe",
+  unsub: "unsubscribe",
+  seen: "set seen",
+  unsieve: "remove script",
+  activateSieve: "activate script",
+  unactivateSieve: "deactivate script",
+};
+
+function subjectFacts(step: Step): Readonly<Record<string, unknown>> {
+  const name = nameOfStep(step);
+  if (!namesMailbox(step)) return { name: textOfName(name) };
+  return {
+    ...nameFacts(name),
+    ...(step.kind === "rename" && { from: nameFacts(step.rename.oldName) }),
+  };
+}
+
+function subjectText(step: Step, env: CommandEnv): string {
+  const name = nameOfStep(step);
+  if (!namesMailbox(step)) return escapeText(textOfName(name));
+  if (step.kind !== "rename") return show(name, env);
+  return `${show(step.rename.oldName, env)} to ${show(name, env)}`;
+}

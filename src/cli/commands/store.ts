@@ -1,0 +1,333 @@
+/** `bobbin store init|info|rename|delete|undelete|gc|reconstruct`: keeping Bobbin's own store. */
+
+import { resolve } from "node:path";
+import type { Command } from "commander";
+import { AppError } from "../../core/errors.ts";
+import { escapeText } from "../../core/escape.ts";
+import { externalName, internalName, isBelow, type Owner, parseName } from "../../model/names.ts";
+import { parseLocator } from "../../places/locator.ts";
+import { allMailboxes, tombstones } from "../../places/store/catalogue/mailbox_rows.ts";
+import { renameMailboxesIn } from "../../places/store/commit/rename.ts";
+import { deleteMailboxes, undeleteMailbox } from "../../places/store/commit/trash.ts";
+import { isUniqueid, ownerWord } from "../../places/store/layout.ts";
+import { notToBeWritten, type OwnerFolder } from "../../places/store/owner_folder.ts";
+import { lookingAt, Store } from "../../places/store/store.ts";
+import { initStore } from "../../places/store/store_settings.ts";
+import { collectOwner, collectStaging } from "../../places/store/upkeep/gc.ts";
+import { reconstructStore } from "../../places/store/upkeep/reconstruct.ts";
+import { whileBusy } from "../../storage/retry.ts";
+import type { CommandEnv, CommandResult, Handler, Register } from "../command.ts";
+import { EXIT } from "../exit.ts";
+import {
+  bytesOfArgument,
+  nobody,
+  ownerFacts,
+  ownerOfArgument,
+  textOfName,
+} from "../mailbox_names.ts";
+import { choiceOption, countOption } from "../options.ts";
+
+export const registerStore: Register = (program, handle) => {
+  const store = program.command("store").summary("make and keep a store of Bobbin's own");
+  store
+    .command("init <folder>")
+    .summary("make a store in an empty folder")
+    .option("--flat", "no level of first letters above the users' folders")
+    .addOption(choiceOption("--index-version <n>", "cyrus.index of new mailboxes", ["17", "20"]))
+    .option("--retention <days>", "how long gc keeps what was deleted (7)", countOption)
+    .action(handle(runInit));
+  store
+    .command("info <place> [user]")
+    .summary("what a store holds; with a user, its mailboxes and what can be undeleted")
+    .option("--shared", "USER is the first part of shared mailboxes' names instead")
+    .action(handle(runInfo));
+  rename(store).action(handle(runRename));
+  store
+    .command("delete <place> <mailbox>")
+    .summary("delete a mailbox; it can be undeleted until gc takes it")
+    .option("--tree", "with all folders below it")
+    .action(handle(runDelete));
+  store
+    .command("undelete <place> <mailbox>")
+    .summary("bring back the mailbox that was deleted last under this name, or by uniqueid")
+    .option("--as <mailbox>", "under another name of the same user's")
+    .action(handle(runUndelete));
+  store
+    .command("gc <place>")
+    .summary("remove what nothing needs: expunged messages, old trash, leftovers")
+    .action(handle(runGc));
+  store
+    .command("reconstruct <place>")
+    .summary("rebuild catalogues and registry from the mailbox folders")
+    .action(handle(runReconstruct));
+};
+
+function rename(store: Command): Command {
+  return store
+    .command("rename <place> <from> <to>")
+    .summary("rename a folder with all below it, at once and whatever it holds")
+    .option("--single", "only this folder, not those below it")
+    .option("--swap", "give each of the two the other's name");
+}
+
+/** The text of argument `at`. */
+function argument(args: Parameters<Handler>[0], at: number): string {
+  const value = args[at];
+  return typeof value === "string" ? value : "";
+}
+
+/** Opens the store that an argument names, to be written unless told, and closes it whatever happens. */
+async function withStore<T>(
+  place: string,
+  work: (store: Store) => T | Promise<T>,
+  options: { readonly isRead?: boolean } = {},
+): Promise<T> {
+  const locator = parseLocator(place);
+  if (locator.kind !== "store") {
+    throw new AppError("usage", `Cannot use ${place}: it is no store`, {
+      hint: "Make one with `bobbin store init FOLDER`.",
+    });
+  }
+  const store = new Store(locator.path);
+  try {
+    if (store.looks && options.isRead !== true) throw notToBeWritten(store.root);
+    return await work(store);
+  } finally {
+    store.close();
+  }
+}
+
+/** Names are taken and shown as people write them, or as Cyrus does with --internal. */
+function namesOf(env: CommandEnv): {
+  read: (text: string) => string;
+  show: (name: string) => string;
+} {
+  if (env.internalNames)
+    return { read: bytesOfArgument, show: (name) => escapeText(textOfName(name)) };
+  return { read: internalName, show: (name) => escapeText(externalName(name)) };
+}
+
+function folderOf(store: Store, name: string): { folder: OwnerFolder; owner: Owner } {
+  const { owner } = parseName(name);
+  const folder = store.find(owner);
+  if (folder !== undefined) return { folder, owner };
+  throw new AppError(
+    "not_found",
+    `Cannot find ${externalName(name)}: the store has no ${wordOf(owner)}`,
+  );
+}
+
+/** `user:ann`, `shared:lists`, as text. */
+function wordOf(owner: Owner): string {
+  return textOfName(ownerWord(owner));
+}
+
+const runInit: Handler = async (args, options, env) => {
+  const root = resolve(argument(args, 0).replace(/^store:/, ""));
+  const { flat, indexVersion, retention } = options;
+  const settings = initStore(root, {
+    hash: flat !== true,
+    ...(indexVersion === undefined ? {} : { indexVersion: indexVersion === "20" ? 20 : 17 }),
+    ...(typeof retention === "number" ? { retentionDays: retention } : {}),
+  });
+  new Store(root).close(); // makes the registry, and proves that the store opens
+  const how = settings.pool === "link" ? "hard links" : "copies, for want of hard links";
+  env.output.line(
+    `Made the store ${escapeText(root)} (index version ${settings.indexVersion}, ${how}).`,
+  );
+  return { exit: EXIT.ok, summary: { root, ...settings } };
+};
+
+const runInfo: Handler = (args, options, env) =>
+  withStore(
+    argument(args, 0),
+    (store) => {
+      if (store.looks) env.output.talk(lookingAt(store.root));
+      if (typeof args[1] !== "string") return storeInfo(store, env);
+      return ownerInfo(store, ownerOfArgument(args[1], options), env);
+    },
+    { isRead: true },
+  );
+
+function storeInfo(store: Store, env: CommandEnv): CommandResult {
+  const { output } = env;
+  let mailboxes = 0;
+  let pending = 0;
+  const owners = store.owners();
+  for (const owner of owners) {
+    const folder = store.find(owner);
+    const count = folder?.read(allMailboxes).length ?? 0;
+    const steps = folder?.pending().length ?? 0;
+    mailboxes += count;
+    pending += steps;
+    output.object({ type: "owner", owner: wordOf(owner), mailboxes: count, pending: steps });
+    output.line(`${escapeText(wordOf(owner))}  ${count} mailboxes`);
+  }
+  const { settings, root } = store;
+  output.line(
+    `${owners.length} owners, ${mailboxes} mailboxes, index version ${settings.indexVersion}`,
+  );
+  return {
+    exit: EXIT.ok,
+    summary: { root, ...settings, owners: owners.length, mailboxes, pending },
+  };
+}
+
+function ownerInfo(store: Store, owner: Owner, env: CommandEnv): CommandResult {
+  const { output } = env;
+  const { show } = namesOf(env);
+  const folder = store.find(owner);
+  if (folder === undefined) throw nobody(owner);
+  const rows = folder.read(allMailboxes);
+  for (const { name, uniqueid } of rows) {
+    output.object({ type: "mailbox", name: textOfName(name), mailbox: show(name), uniqueid });
+    output.line(`${show(name)}  ${uniqueid}`);
+  }
+  const graves = folder.read(tombstones);
+  for (const { name, uniqueid, deleted } of graves) {
+    const time = new Date(deleted * 1000).toISOString();
+    const names = { name: textOfName(name), mailbox: show(name) };
+    output.object({ type: "deleted", ...names, uniqueid, deleted: time });
+    output.line(`${show(name)}  ${uniqueid}  deleted ${time}`);
+  }
+  const counts = { mailboxes: rows.length, deleted: graves.length };
+  return { exit: EXIT.ok, summary: { ...ownerFacts(owner), ...counts } };
+}
+
+const runRename: Handler = (args, options, env) =>
+  withStore(argument(args, 0), async (store) => {
+    const { read, show } = namesOf(env);
+    const [from, to] = [read(argument(args, 1)), read(argument(args, 2))];
+    const { folder, owner } = folderOf(store, from);
+    const tree = options["single"] !== true;
+    const requests = [{ from, to, tree }];
+    if (options["swap"] === true) requests.push({ from: to, to: from, tree });
+    const isOwn = (name: string): boolean => ownerWord(parseName(name).owner) === ownerWord(owner);
+    const done = await whileBusy(() =>
+      renameMailboxesIn(folder, { requests, isOwn, now: store.now(), isLocal: true }),
+    );
+    for (const { row, to: name } of done) {
+      env.output.object({
+        type: "step",
+        step: "rename",
+        from: textOfName(row.name),
+        to: textOfName(name),
+        uniqueid: row.uniqueid,
+      });
+      env.output.line(`${show(row.name)} -> ${show(name)}`);
+    }
+    return { exit: EXIT.ok, summary: { renamed: done.length } };
+  });
+
+const runDelete: Handler = (args, options, env) =>
+  withStore(argument(args, 0), async (store) => {
+    const { read, show } = namesOf(env);
+    const name = read(argument(args, 1));
+    const { folder } = folderOf(store, name);
+    const rows = await whileBusy(() =>
+      folder.write((transaction) => {
+        const all = allMailboxes(transaction.database);
+        const wanted = all.filter((row) => row.name === name);
+        const below = all.filter((row) => isBelow(row.name, name));
+        if (wanted.length === 0)
+          throw new AppError("not_found", `Cannot delete ${externalName(name)}: no such mailbox`);
+        const found = options["tree"] === true ? [...wanted, ...below] : wanted;
+        deleteMailboxes(transaction, found, store.now());
+        return found;
+      }),
+    );
+    for (const row of rows) {
+      env.output.object({
+        type: "step",
+        step: "delete",
+        name: textOfName(row.name),
+        uniqueid: row.uniqueid,
+      });
+      env.output.line(`deleted ${show(row.name)}`);
+    }
+    return { exit: EXIT.ok, summary: { deleted: rows.length } };
+  });
+
+const runUndelete: Handler = (args, options, env) =>
+  withStore(argument(args, 0), async (store) => {
+    const { read, show } = namesOf(env);
+    const { as: text } = options;
+    const as = typeof text === "string" ? { name: read(text), now: store.now() } : undefined;
+    const { folder, owner, which } = findGrave(store, argument(args, 1), read);
+    const claim = (uniqueid: string): string | undefined => {
+      const holder = store.claim(uniqueid, owner);
+      return holder === undefined ? undefined : wordOf(holder);
+    };
+    const found = await whileBusy(() => undeleteMailbox(folder, { which, as }, claim));
+    const { name, uniqueid } = found;
+    env.output.object({ type: "step", step: "undelete", name: textOfName(name), uniqueid });
+    env.output.line(`brought back ${show(name)}`);
+    return { exit: EXIT.ok, summary: { undeleted: 1 } };
+  });
+
+/** Whose trash has the mailbox of a name, or of a uniqueid: that is claimed for nobody while it lies there. */
+function findGrave(
+  store: Store,
+  text: string,
+  read: (text: string) => string,
+): ReturnType<typeof folderOf> & { which: string } {
+  for (const owner of isUniqueid(text) ? store.owners() : []) {
+    const folder = store.find(owner);
+    const isHere = folder?.read(tombstones).some(({ uniqueid }) => uniqueid === text);
+    if (folder !== undefined && isHere === true) return { folder, owner, which: text };
+  }
+  const name = read(text);
+  return { ...folderOf(store, name), which: name };
+}
+
+const DAY_SECONDS = 24 * 60 * 60;
+
+const runGc: Handler = (args, _, env) =>
+  withStore(argument(args, 0), async (store) => {
+    const totals = { unlinked: 0, poolFiles: 0, poolBytes: 0, trash: 0, leftovers: 0, failed: 0 };
+    const options = {
+      now: store.now(),
+      retentionSeconds: store.settings.retentionDays * DAY_SECONDS,
+    };
+    for (const owner of store.owners()) {
+      const word = wordOf(owner);
+      try {
+        const folder = store.find(owner);
+        if (folder === undefined) continue;
+        const { skipped, ...done } = await whileBusy(() => collectOwner(folder, options));
+        for (const [key, count] of Object.entries(done)) totals[key as keyof typeof done] += count;
+        for (const reason of skipped) {
+          totals.failed++;
+          env.output.error(`The pool of ${word} was left alone: ${reason}`, { owner: word });
+        }
+      } catch (error) {
+        if (!(error instanceof AppError)) throw error;
+        totals.failed++;
+        env.output.error(`${word}: ${error.message}`, { owner: word });
+      }
+    }
+    totals.leftovers += collectStaging(store.root);
+    env.output.line(
+      `${totals.poolFiles} messages (${totals.poolBytes} bytes), ${totals.unlinked} expunged, ` +
+        `${totals.trash} deleted mailboxes and ${totals.leftovers} leftovers removed`,
+    );
+    return { exit: totals.failed > 0 ? EXIT.partial : EXIT.ok, summary: totals };
+  });
+
+const runReconstruct: Handler = (args, _, env) =>
+  withStore(argument(args, 0), async (store) => {
+    const notes = await whileBusy(() => reconstructStore(store));
+    for (const note of notes) {
+      env.output.object({ type: "step", step: note.what, ...note });
+      const reason = note.reason === undefined ? "" : ` (${note.reason})`;
+      env.output.line(escapeText(`${note.owner}: ${note.what}: ${note.name}${reason}`));
+    }
+    const isLoss: ReadonlySet<string> = new Set([
+      ...["folder left out", "mailbox without a folder", "changes dropped"],
+    ]);
+    const left = notes.filter(({ what }) => isLoss.has(what));
+    return {
+      exit: left.length > 0 ? EXIT.damage : EXIT.ok,
+      summary: { changed: notes.length, left: left.length },
+    };
+  });

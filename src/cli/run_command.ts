@@ -1,0 +1,119 @@
+/** From arguments to an exit code: the one place where errors become words and numbers. */
+import { Command, CommanderError } from "commander";
+import { AppError } from "../core/errors.ts";
+import { tellBug } from "./bug.ts";
+import type { CommandEnv, CommandResult, Handle } from "./command.ts";
+import { COMMANDS } from "./command_table.ts";
+import { EXIT, type ExitCode, exitOf } from "./exit.ts";
+import { INSECURE } from "./open_place.ts";
+import { type Output, OutputClosed, processOutput } from "./output.ts";
+import { VERSION_TEXT } from "./version.ts";
+
+export interface CliContext {
+  readonly workerUrl: URL;
+}
+
+/** Runs one command line and returns its exit code. Never throws. */
+export async function runCli(argv: readonly string[], context: CliContext): Promise<ExitCode> {
+  const output = outputOf(argv);
+  let result: CommandResult = { exit: EXIT.ok };
+  let ran = false;
+  const handle: Handle =
+    (handler) =>
+    async (...args) => {
+      ran = true;
+      const command = args.pop() as Command;
+      args.pop(); // the command's own options: those with the program's are taken below
+      const options = command.optsWithGlobals();
+      const env = environmentOf({ output, options, context });
+      if (options["insecure"] === true) output.talk(INSECURE);
+      result = await handler(args, options, env);
+    };
+  try {
+    try {
+      await programOf(handle).parseAsync(argv, { from: "user" });
+    } catch (error) {
+      result = report(error, output);
+      ran ||= !(error instanceof CommanderError);
+    }
+    if (ran) output.object({ type: "summary", ...result.summary, exit: result.exit });
+    output.flush();
+    return result.exit;
+  } catch (error) {
+    if (error instanceof OutputClosed) return EXIT.io;
+    throw error;
+  }
+}
+
+function programOf(handle: Handle): Command {
+  const program = new Command("bobbin")
+    .description("Checks, replicates, serves and keeps mail spools")
+    .version(VERSION_TEXT, "--version", "print version and commit")
+    .option("--json", "one JSON object a line on stdout, the last one a summary")
+    .option("--quiet", "no talk on stderr but errors")
+    .option("-v, --verbose", "more talk on stderr")
+    .option("--no-progress", "no progress bar")
+    .option("--internal", "mailbox names as Cyrus' internal ones (user.fred.Sub)")
+    .showHelpAfterError("(bobbin help COMMAND tells more)")
+    .configureHelp({ showGlobalOptions: true })
+    .exitOverride();
+  for (const register of COMMANDS) register(program, handle);
+  inheritSettings(program);
+  return program;
+}
+
+/** Commands made before `exitOverride` would end the process themselves. */
+function inheritSettings(parent: Command): void {
+  for (const command of parent.commands) {
+    command.copyInheritedSettings(parent);
+    inheritSettings(command);
+  }
+}
+
+/** These options are wanted before commander has read the arguments: for its own errors. */
+function outputOf(argv: readonly string[]): Output {
+  const end = argv.indexOf("--");
+  const options = new Set(end === -1 ? argv : argv.slice(0, end));
+  return processOutput({
+    json: options.has("--json"),
+    quiet: options.has("--quiet"),
+    verbose: options.has("-v") || options.has("--verbose"),
+    progress: !options.has("--no-progress"),
+  });
+}
+
+interface Situation {
+  readonly output: Output;
+  readonly options: Readonly<Record<string, unknown>>;
+  readonly context: CliContext;
+}
+
+function environmentOf({ output, options, context }: Situation): CommandEnv {
+  return {
+    output,
+    workerUrl: context.workerUrl,
+    internalNames: options["internal"] === true,
+    takeSignals: () => {
+      const controller = new AbortController();
+      for (const name of ["SIGINT", "SIGTERM"] as const) {
+        process.once(name, () => controller.abort(name));
+      }
+      return controller.signal;
+    },
+  };
+}
+
+/** Words for people on stderr, facts for programs under --json, and the exit code. */
+function report(error: unknown, output: Output): CommandResult {
+  if (error instanceof OutputClosed) throw error;
+  if (error instanceof CommanderError) {
+    return { exit: error.exitCode === 0 ? EXIT.ok : EXIT.usage }; // commander has printed it
+  }
+  if (error instanceof AppError) {
+    output.error(error.message, { code: error.code, ...error.context });
+    if (error.hint !== undefined) output.talk(`  ${error.hint}`);
+    return { exit: exitOf(error.code) };
+  }
+  tellBug(error, output);
+  return { exit: EXIT.bug };
+}

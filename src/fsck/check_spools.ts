@@ -1,0 +1,216 @@
+/**
+ * fsck over a whole spool: finds the mailboxes, has them checked by workers, and then compares what no
+ * mailbox can know by itself: uniqueids and hard links.
+ */
+import { lstatSync } from "node:fs";
+import { join } from "node:path";
+import type { EngineChoice } from "../hash/engines.ts";
+import { sliceTable } from "../mailbox/message_table.ts";
+import type { MailboxPaths, PartitionRoots } from "../places/cyrus/mailbox_files.ts";
+import { headerNameOf, mailboxName, oldStagedFiles, readSpool } from "../places/cyrus/spool.ts";
+import type { LockPaths } from "../storage/file_locks.ts";
+import { type JobPool, mapJobs } from "../threads/pool.ts";
+import type { Finding } from "./finding.ts";
+import { finding } from "./finding_codes.ts";
+import type { FsckJobs } from "./jobs.ts";
+import type { LinkCensus } from "./link_census.ts";
+import type { MailboxReport, MessagesPart } from "./mailbox/check_mailbox.ts";
+import type { PartitionOwner } from "./mailbox/check_permissions.ts";
+import type { MessagesRequest } from "./mailbox/sweep_messages.ts";
+import type { UniqueidCensus } from "./uniqueid_census.ts";
+
+/** What somebody else knows of a mailbox folder: mailboxes.db, the catalogue of a store. */
+export interface FolderIdentity {
+  /** Internal name. */
+  readonly name: string;
+  /** Cyrus' lock files, to be held while it is looked at. */
+  readonly locks?: Omit<LockPaths, "index">;
+}
+
+export interface SpoolRequest {
+  readonly roots: PartitionRoots;
+  readonly engine: EngineChoice;
+  readonly quick: boolean;
+  /** Says by its internal name whether a mailbox is to be checked; undefined: all. */
+  readonly wanted?: (name: string) => boolean;
+  /** By the path below the roots; where it knows nothing, cyrus.header and the path tell the name. */
+  readonly identify?: (relative: string) => FolderIdentity | undefined;
+}
+
+/** What only all mailboxes together can show; one for all spools of a run. */
+export interface Censuses {
+  readonly uniqueids: UniqueidCensus;
+  readonly links: LinkCensus;
+}
+
+/** One mailbox as fsck saw it, named. */
+export interface CheckedMailbox {
+  readonly paths: MailboxPaths;
+  /** Internal name, or the path where none is known. */
+  readonly name: string;
+  readonly report: MailboxReport;
+  readonly findings: readonly Finding[];
+}
+
+/** What was found outside of any mailbox. */
+export interface LooseFinding {
+  readonly path: string;
+  readonly finding: Finding;
+}
+
+export interface SpoolReport {
+  readonly mailboxes: number;
+  readonly records: number;
+  readonly messagesRead: number;
+  readonly bytesRead: number;
+  readonly unstable: number;
+}
+
+export interface SpoolEvents {
+  /** A mailbox is done; findings that concern several mailboxes come from the censuses. */
+  mailbox(checked: CheckedMailbox): void;
+  progress(done: number, total: number, bytesRead: number): void;
+}
+
+/** Messages that one job reads. */
+const MESSAGES_PER_JOB = 256;
+/** Messages that the job reads which looks at their mailbox; more are shared out. */
+const READ_WITH_MAILBOX = 64;
+const DAY_SECONDS = 24 * 60 * 60;
+
+/** The mailboxes that a request is about. */
+export interface SpoolPlan {
+  readonly mailboxes: readonly MailboxPaths[];
+  /** A guess from the sizes of the index files: for the choice of a pool, and for progress. */
+  readonly recordsGuessed: number;
+  readonly loose: readonly LooseFinding[];
+  /** Folders that could not be read; each is among `loose`. */
+  readonly unreadable: number;
+}
+
+/** Walks the spool. Throws AppError when its root cannot be read. */
+export function planSpool(request: SpoolRequest): SpoolPlan {
+  const { roots, wanted } = request;
+  const { mailboxes, staging, unreadable } = readSpool(roots);
+  const chosen = wanted
+    ? mailboxes.filter((paths) => wanted(nameOf(paths, headerNameOf(paths), request)))
+    : mailboxes;
+  const loose: LooseFinding[] = unreadable.map(({ relative, errno }) => {
+    const path = join(roots.data, relative);
+    const text = `folder cannot be read: ${errno}`;
+    return { path, finding: finding("PM01", { text, path, found: errno }) };
+  });
+  const before = Date.now() / 1000 - DAY_SECONDS;
+  for (const path of staging.map((relative) => join(roots.data, relative))) {
+    const old = wanted ? [] : oldStagedFiles(path, before);
+    if (old.length === 0) continue;
+    const text = "files left over from deliveries or replication more than a day ago";
+    loose.push({ path, finding: finding("TM01", { text, path, found: old.length }) });
+  }
+  const sizes = chosen.map(({ index }) => lstatSync(index, { throwIfNoEntry: false })?.size ?? 0);
+  const bytes = sizes.reduce((sum, size) => sum + size, 0);
+  const recordsGuessed = Math.ceil(bytes / RECORD_BYTES);
+  return { mailboxes: chosen, recordsGuessed, loose, unreadable: unreadable.length };
+}
+
+/** Bytes of an index record, about. */
+const RECORD_BYTES = 112;
+
+/** Checks what was planned. */
+export async function checkSpool(
+  request: SpoolRequest,
+  plan: SpoolPlan,
+  context: {
+    readonly pool: JobPool<FsckJobs>;
+    readonly events: SpoolEvents;
+    readonly censuses: Censuses;
+  },
+): Promise<SpoolReport> {
+  const { pool, events } = context;
+  const { uniqueids, links } = context.censuses;
+  const { engine, quick, roots } = request;
+  const partition = partitionOf(roots);
+  const totals = { mailboxes: 0, records: 0, messagesRead: 0, bytesRead: 0, unstable: 0 };
+  const progress = () => {
+    const done = quick ? totals.mailboxes : totals.messagesRead;
+    events.progress(done, quick ? plan.mailboxes.length : plan.recordsGuessed, totals.bytesRead);
+  };
+  const sweep = async (slice: MessagesRequest) => {
+    const part = await pool.submit("fsck.messages", slice);
+    totals.messagesRead += part.messagesRead;
+    totals.bytesRead += part.bytesRead;
+    progress();
+    return part;
+  };
+  const check = async (paths: MailboxPaths) => {
+    const locks = request.identify?.(paths.relative)?.locks;
+    const result = await pool.submit("fsck.mailbox", {
+      ...{ paths, engine, quick, readLimit: READ_WITH_MAILBOX, partition },
+      ...(locks !== undefined && { locks }),
+    });
+    const parts = await Promise.all(Array.from(slices(result.parts, engine), sweep));
+    return { paths, result, parts };
+  };
+  const atOnce = { atOnce: pool.capacity };
+  for await (const { paths, result, parts } of mapJobs(plan.mailboxes, check, atOnce)) {
+    const name = nameOf(paths, result.name, request);
+    const found = [...result.findings];
+    totals.mailboxes += 1;
+    totals.records += result.records;
+    totals.messagesRead += result.messagesRead;
+    totals.bytesRead += result.bytesRead;
+    links.add(name, result.links);
+    let unstable = result.unstable;
+    for (const part of parts) {
+      found.push(...part.findings);
+      links.add(name, part.links);
+      unstable ||= part.unstable;
+    }
+    if (unstable) totals.unstable += 1;
+    uniqueids.add({ paths, name, uniqueid: result.uniqueid, uidvalidity: result.uidvalidity });
+    const report = { ...result, unstable };
+    events.mailbox({ paths, name, report, findings: mergeCounts(found) });
+    progress();
+  }
+  return totals;
+}
+
+/** The name a mailbox goes by: as others know it, as cyrus.header says, or its path. */
+function nameOf(
+  paths: MailboxPaths,
+  headerName: string | undefined,
+  { identify }: SpoolRequest,
+): string {
+  return identify?.(paths.relative)?.name ?? mailboxName(paths, headerName);
+}
+
+function partitionOf(roots: PartitionRoots): PartitionOwner {
+  const { uid, dev } = lstatSync(roots.data);
+  return { uid, device: dev };
+}
+
+function* slices(parts: readonly MessagesPart[], engine: EngineChoice): Generator<MessagesRequest> {
+  for (const part of parts) {
+    for (let from = 0; from < part.messages.length; from += MESSAGES_PER_JOB) {
+      const to = Math.min(from + MESSAGES_PER_JOB, part.messages.length);
+      yield { ...part, messages: sliceTable(part.messages, from, to), engine };
+    }
+  }
+}
+
+/** Counts over parts of one mailbox become one count. */
+function mergeCounts(findings: readonly Finding[]): readonly Finding[] {
+  const counted = new Map<string, Finding>();
+  const merged: Finding[] = [];
+  for (const one of findings) {
+    if (one.field !== "messages" || typeof one.found !== "number") {
+      merged.push(one);
+      continue;
+    }
+    const key = `${one.code} ${one.text}`;
+    const before = counted.get(key);
+    const found = one.found + (typeof before?.found === "number" ? before.found : 0);
+    counted.set(key, { ...(before ?? one), found });
+  }
+  return [...merged, ...counted.values()];
+}

@@ -1,0 +1,132 @@
+/** cyrus.cache against the records that point into it: rows CA01 to CA05 (CA04 by sizes only). */
+import { hex32 } from "../../core/bytes.ts";
+import type { Unreadable } from "../../core/files.ts";
+import type { IndexRecord } from "../../formats/cyrus/index/index_record.ts";
+import { crc32Range } from "../../hash/crc32.ts";
+import { CacheFile } from "../../places/cyrus/cache_file.ts";
+import { describeUnreadable } from "../unreadable.ts";
+import type { Collector } from "./collector.ts";
+
+/**
+ * What a record says of its cache record. A `cacheCrc` of 0 means that it is not known: versions below
+ * 12 have none.
+ */
+export type CacheReference = Pick<
+  IndexRecord,
+  "uid" | "cacheOffset" | "cacheCrc" | "size" | "headerSize"
+>;
+
+const SECTION_ITEM = 3;
+const SECTION_HEAD_BYTES = 20;
+
+/** Waste is worth a word only in files of some size. */
+const WASTE_WORTH_BYTES = 64 * 1024;
+
+/**
+ * Checks one cache file, reference by reference. Its lifetime is one look at a mailbox: close it.
+ * `finish` says what concerns the whole file. A mailbox without messages has no cyrus.cache, so a
+ * missing one is a finding only when a record points into it.
+ */
+export class CacheCheck {
+  readonly #cache: CacheFile | Unreadable;
+  readonly #path: string;
+  readonly #collector: Collector;
+  #usedBytes = 4;
+
+  constructor(path: string, collector: Collector) {
+    this.#cache = CacheFile.open(path);
+    this.#path = path;
+    this.#collector = collector;
+  }
+
+  /** CA01, CA02, CA04 for one record. Offset 0 means that the message has no cache record. */
+  check(reference: CacheReference): void {
+    const { uid, cacheOffset: offset, cacheCrc: crc } = reference;
+    if (offset === 0) return;
+    const path = this.#path;
+    if (!(this.#cache instanceof CacheFile)) {
+      const text = `records whose cyrus.cache ${describeUnreadable(this.#cache)}`;
+      this.#collector.tally("CA01", { text, uid, path });
+      return;
+    }
+    if (offset < 4) {
+      const text = "cache offset inside the generation number";
+      this.#collector.add("CA01", { text, uid, path, field: "cache_offset", found: offset });
+      return;
+    }
+    const record = this.#cache.recordAt(offset);
+    if (record.state === "overrun") {
+      const past = offset >= this.#cache.sizeBytes;
+      this.#collector.add("CA01", {
+        text: past
+          ? "cache offset behind the end of cyrus.cache"
+          : `item ${record.item} of the cache record runs over`,
+        uid,
+        path,
+        field: "cache_offset",
+        found: offset,
+      });
+      return;
+    }
+    const { start, end } = record;
+    this.#usedBytes += end - start;
+    const computed = crc === 0 ? crc : crc32Range(this.#cache.window, start, end);
+    if (computed !== crc) {
+      const crcs = { expected: hex32(crc), found: hex32(computed) };
+      this.#collector.add("CA02", { uid, path, field: "cache_crc", ...crcs });
+      return;
+    }
+    this.#checkSection(this.#cache, reference);
+  }
+
+  /**
+   * CA04. The SECTION item begins with what concerns the whole message: the number of its parts, offset
+   * and size of the header, offset and size of the body (spool-format 3; the same in every cache version
+   * from 2 to 14).
+   */
+  #checkSection(cache: CacheFile, { uid, size, headerSize }: CacheReference): void {
+    const at = cache.itemStart(SECTION_ITEM);
+    const isLong = cache.wordAt(at) >= SECTION_HEAD_BYTES;
+    const isRight =
+      isLong &&
+      cache.wordAt(at + 8) === 0 &&
+      cache.wordAt(at + 12) === headerSize &&
+      cache.wordAt(at + 16) === headerSize &&
+      cache.wordAt(at + 20) === size - headerSize;
+    if (isRight) return;
+    this.#collector.add("CA04", {
+      uid,
+      path: this.#path,
+      field: "section",
+      expected: `a header of ${headerSize} bytes, ${size} in all`,
+      found: isLong
+        ? `${cache.wordAt(at + 12)} of ${cache.wordAt(at + 16) + cache.wordAt(at + 20)}`
+        : "no description",
+    });
+  }
+
+  /** CA03, CA05. A new cache not yet renamed over the old one is the legal state L9. */
+  finish(generationNo: number, hasNewCache: boolean): void {
+    const path = this.#path;
+    if (!(this.#cache instanceof CacheFile)) return;
+    const found = this.#cache.generation;
+    if (found !== undefined && found !== generationNo) {
+      const inRename = hasNewCache && generationNo === (found + 1) >>> 0;
+      this.#collector.add("CA03", {
+        path,
+        field: "generation_no",
+        expected: generationNo,
+        found,
+        ...(inRename && { severity: "info", text: "cyrus.cache.NEW was not renamed yet" }),
+      });
+    }
+    const wasteBytes = this.#cache.sizeBytes - this.#usedBytes;
+    if (wasteBytes > WASTE_WORTH_BYTES && wasteBytes > this.#cache.sizeBytes / 2) {
+      this.#collector.add("CA05", { path, field: "bytes", found: wasteBytes });
+    }
+  }
+
+  close(): void {
+    if (this.#cache instanceof CacheFile) this.#cache.close();
+  }
+}

@@ -1,0 +1,118 @@
+/** cyrus.header by itself and against the index: rows HD01, HD02, HD04 and IX14. */
+import { basename, dirname } from "node:path";
+import { hex32 } from "../../core/bytes.ts";
+import { FormatError } from "../../core/errors.ts";
+import type { FileBytes } from "../../core/files.ts";
+import { DEFAULT_LIMITS } from "../../core/limits.ts";
+import { type HeaderFile, parseHeaderFile } from "../../formats/cyrus/header_file.ts";
+import { crc32 } from "../../hash/crc32.ts";
+import type { MailboxPaths } from "../../places/cyrus/mailbox_files.ts";
+import { describeUnreadable } from "../unreadable.ts";
+import type { Collector } from "./collector.ts";
+import { crcFacts } from "./crc_facts.ts";
+
+/** Parses cyrus.header; undefined when there is none that can be read. */
+export function checkHeaderFile(
+  paths: MailboxPaths,
+  file: FileBytes,
+  collector: Collector,
+): HeaderFile | undefined {
+  const path = paths.header;
+  if (file.state !== "read") {
+    collector.add("HD01", { text: `cyrus.header ${describeUnreadable(file)}`, path });
+    return undefined;
+  }
+  let header: HeaderFile;
+  try {
+    header = parseHeaderFile(file.bytes);
+  } catch (error) {
+    if (!(error instanceof FormatError)) throw error;
+    const { expected, offset } = error;
+    const text = `cyrus.header cannot be parsed: expected ${expected} at byte ${offset}`;
+    collector.add("HD01", { text, path });
+    return undefined;
+  }
+  checkUniqueid(paths, header, collector);
+  checkFlagNames(header, { path, collector });
+  return header;
+}
+
+/**
+ * IX14. A cyrus.header younger than the index is what a crash between the two writes leaves (legal state
+ * L7), unless a single changed byte explains the difference: then it is damage.
+ */
+export function checkHeaderFileCrc(
+  file: FileBytes,
+  recorded: { readonly crc: number; readonly indexMtimeMs: number },
+  context: { readonly path: string; readonly collector: Collector },
+): void {
+  if (file.state !== "read" || recorded.crc === 0) return;
+  const computed = crc32(file.bytes);
+  if (computed === recorded.crc) return;
+  const { path, collector } = context;
+  const facts = crcFacts("cyrus.header does not have the CRC the index recorded", {
+    stored: recorded.crc,
+    computed,
+    covered: file.bytes,
+    base: 0,
+    fields: [],
+  });
+  const isOneByte = facts.text?.includes("should be") ?? false;
+  if (!isOneByte && file.stat.mtimeMs > recorded.indexMtimeMs) {
+    const text = "cyrus.header is younger than the CRC that the index recorded of it";
+    const crcs = { expected: hex32(recorded.crc), found: hex32(computed) };
+    collector.add("IX14", { severity: "info", text, path, field: "header_file_crc", ...crcs });
+    return;
+  }
+  collector.add("IX14", { ...facts, path, field: "header_file_crc" });
+}
+
+/** A mailbox stored by uniqueid lies in a folder of that name: `uuid/<c0>/<c1>/<uniqueid>`. */
+export function uniqueidOfFolder(folder: string): string | undefined {
+  const name = basename(folder);
+  const second = dirname(folder);
+  const first = dirname(second);
+  const matches =
+    name.length > 1 &&
+    basename(second) === name[1] &&
+    basename(first) === name[0] &&
+    basename(dirname(first)) === "uuid";
+  return matches ? name : undefined;
+}
+
+function checkUniqueid(paths: MailboxPaths, header: HeaderFile, collector: Collector): void {
+  const path = paths.header;
+  const { uniqueid } = header;
+  const expected = uniqueidOfFolder(paths.data);
+  if (uniqueid === undefined || uniqueid === null || uniqueid === "") {
+    collector.add("HD02", { text: "no uniqueid in cyrus.header", path, field: "uniqueid" });
+  } else if (expected !== undefined && expected !== uniqueid) {
+    const text = "uniqueid in cyrus.header is not that of its folder";
+    collector.add("HD02", { text, path, field: "uniqueid", expected, found: uniqueid });
+  }
+}
+
+/** What may stand in a flag: an IMAP atom, 7-bit (RFC 9051, `flag-keyword`). */
+const FLAG_NAME = /^[\x21\x23\x24\x26\x27\x2b-\x5b\x5d-\x7a\x7c\x7e]+$/;
+
+function checkFlagNames(
+  header: HeaderFile,
+  { path, collector }: { readonly path: string; readonly collector: Collector },
+): void {
+  const seen = new Set<string>();
+  const limit = DEFAULT_LIMITS.userFlags;
+  if (header.userFlags.length > limit) {
+    const text = `more than ${limit} flag names in cyrus.header`;
+    collector.add("HD04", { text, path, field: "flags", found: header.userFlags.length });
+  }
+  for (const name of header.userFlags.slice(0, limit)) {
+    if (name === undefined) continue;
+    const key = name.toLowerCase();
+    if (!FLAG_NAME.test(name)) {
+      collector.add("HD04", { text: "bad flag name in cyrus.header", path, found: name });
+    } else if (seen.has(key)) {
+      collector.add("HD04", { text: "flag name twice in cyrus.header", path, found: name });
+    }
+    seen.add(key);
+  }
+}

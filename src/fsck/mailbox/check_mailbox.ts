@@ -1,0 +1,168 @@
+/**
+ * One mailbox, live or not. Nothing is locked: a mailbox is looked at, and what seems wrong must be seen
+ * again later before it is called damage (spool-format 8, protocol B). A writer may be between two of its
+ * writes at the first look; it is not there any more, at the same place, at the second and third.
+ */
+import type { Stats } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { EngineChoice } from "../../hash/engines.ts";
+import { type MessageTable, pickFromTable } from "../../mailbox/message_table.ts";
+import type { MailboxPaths } from "../../places/cyrus/mailbox_files.ts";
+import { closeMailbox, openMailbox, stillStands } from "../../places/cyrus/opened_mailbox.ts";
+import { type LockPaths, lockMailbox } from "../../storage/file_locks.ts";
+import { atLeast, type Finding, sameObservation } from "../finding.ts";
+import type { PartitionOwner } from "./check_permissions.ts";
+import { type Look, lookAt } from "./look.ts";
+import { type LinkedFile, type MessagesReport, sweepMessages } from "./sweep_messages.ts";
+
+export interface MailboxRequest {
+  readonly paths: MailboxPaths;
+  readonly engine: EngineChoice;
+  /** Open no message. */
+  readonly quick: boolean;
+  /** Messages to read here; the rest is handed back as parts to be read elsewhere. */
+  readonly readLimit: number;
+  readonly partition: PartitionOwner;
+  /** Cyrus' lock files for this mailbox: to be held during the look. */
+  readonly locks?: Omit<LockPaths, "index">;
+}
+
+/** Messages still to be read, all in one folder. */
+export interface MessagesPart {
+  readonly paths: MailboxPaths;
+  readonly folder: string;
+  readonly ownerUid: number;
+  readonly messages: MessageTable;
+}
+
+export interface MailboxReport {
+  readonly findings: readonly Finding[];
+  /** It changed under every look, so that what seemed wrong could not be confirmed. */
+  readonly unstable: boolean;
+  /** Internal name by cyrus.header, where that holds one. */
+  readonly name: string | undefined;
+  readonly uniqueid: string | undefined;
+  readonly uidvalidity: number;
+  /** Records, expunged ones included. */
+  readonly records: number;
+  /** Messages whose bytes were read, and how many those were. */
+  readonly messagesRead: number;
+  readonly bytesRead: number;
+  readonly links: readonly LinkedFile[];
+  readonly parts: readonly MessagesPart[];
+}
+
+/** Looks at most, and the pauses before the later ones: mtime moves with the kernel's tick. */
+const PAUSES_MS = [20, 40, 80, 160, 320];
+/** Times that a finding must be seen in a mailbox that does not stand still. */
+const SIGHTINGS = 3;
+
+/** Checks one mailbox; reads its messages too unless `quick`. */
+export async function checkMailbox(request: MailboxRequest): Promise<MailboxReport> {
+  const { paths, quick } = request;
+  const { look, folder, unstable, findings } =
+    (await lookUnderLocks(request)) ?? (await lookUntilSure(request));
+  const parts = quick ? [] : partsOf(paths, { look, folder });
+  const report: MessagesReport[] = [];
+  const left: MessagesPart[] = [];
+  let room = request.readLimit;
+  for (const part of parts) {
+    if (part.messages.length > room) {
+      left.push(part);
+      continue;
+    }
+    room -= part.messages.length;
+    report.push(await sweepMessages({ ...part, engine: request.engine }));
+  }
+  return {
+    findings: [...findings, ...report.flatMap((one) => one.findings)],
+    unstable: unstable || report.some((one) => one.unstable),
+    name: look.header?.name ?? undefined,
+    uniqueid: look.header?.uniqueid ?? undefined,
+    uidvalidity: look.uidvalidity,
+    records: look.records,
+    messagesRead: report.reduce((sum, one) => sum + one.messagesRead, 0),
+    bytesRead: report.reduce((sum, one) => sum + one.bytesRead, 0),
+    links: report.flatMap((one) => one.links),
+    parts: left,
+  };
+}
+
+interface SureLook {
+  readonly look: Look;
+  readonly folder: Stats | undefined;
+  readonly findings: readonly Finding[];
+  readonly unstable: boolean;
+}
+
+/**
+ * With Cyrus' locks held one look is enough, as no writer is between two writes. Undefined when no locks
+ * are wanted, or a writer kept them for longer than a reader should wait.
+ */
+async function lookUnderLocks(request: MailboxRequest): Promise<SureLook | undefined> {
+  const { locks, paths, partition } = request;
+  if (locks === undefined) return undefined;
+  const held = await lockMailbox({ ...locks, index: paths.index });
+  if (held === undefined) return undefined;
+  try {
+    const { look, mailbox } = lookOnce(paths, partition);
+    return { look, folder: mailbox.folder, findings: look.findings, unstable: false };
+  } finally {
+    held.release();
+  }
+}
+
+/** Looks until nothing is wrong, or until what is wrong has been seen often enough. */
+async function lookUntilSure({ paths, partition }: MailboxRequest): Promise<SureLook> {
+  let suspicion: { finding: Finding; sightings: number }[] = [];
+  for (let round = 0; ; round++) {
+    const { look, mailbox } = lookOnce(paths, partition);
+    const remarks = look.findings.filter((one) => !isDamage(one));
+    const damage = look.findings.filter(isDamage);
+    suspicion = damage.map((finding) => {
+      const before = suspicion.find((other) => sameObservation(other.finding, finding));
+      return { finding, sightings: (before?.sightings ?? 0) + 1 };
+    });
+    const pauseMs = PAUSES_MS[round];
+    if (damage.length > 0 && pauseMs !== undefined) await sleep(pauseMs);
+    const still = stillStands(mailbox);
+    const enough = still && round > 0 ? 2 : SIGHTINGS;
+    const sure = suspicion.every(({ sightings }) => sightings >= enough);
+    if (sure || pauseMs === undefined) {
+      const seen = suspicion.filter(({ sightings }) => sightings >= enough);
+      const findings = [...remarks, ...seen.map(({ finding }) => finding)];
+      return { look, folder: mailbox.folder, findings, unstable: !sure };
+    }
+  }
+}
+
+function lookOnce(paths: MailboxPaths, partition: PartitionOwner) {
+  const mailbox = openMailbox(paths);
+  try {
+    const look = lookAt(mailbox, { nowSeconds: Date.now() / 1000, partition });
+    return { look, mailbox };
+  } finally {
+    closeMailbox(mailbox);
+  }
+}
+
+function isDamage(one: Finding): boolean {
+  return atLeast(one.severity, "warning");
+}
+
+function partsOf(
+  paths: MailboxPaths,
+  { look, folder }: { readonly look: Look; readonly folder: Stats | undefined },
+): MessagesPart[] {
+  const { messages, present } = look;
+  if (messages === undefined || folder === undefined) return [];
+  const ownerUid = folder.uid;
+  const parts: MessagesPart[] = [];
+  const add = (path: string | undefined, rows: Uint32Array) => {
+    if (path === undefined || rows.length === 0) return;
+    parts.push({ paths, folder: path, ownerUid, messages: pickFromTable(messages, rows) });
+  };
+  add(paths.data, present.spool);
+  add(paths.archive, present.archive);
+  return parts;
+}

@@ -1,0 +1,202 @@
+/**
+ * Message files against their records: rows MS02 to MS05, MS08, MS11, MS12 and PM01. Each file is read
+ * once, hashed, and looked at while it is in memory. A message that is not what its record says is
+ * looked at again, with both hash engines and the record as it stands by then, before it is reported.
+ */
+import { isAscii } from "node:buffer";
+import type { Stats } from "node:fs";
+import { hexOf } from "../../core/bytes.ts";
+import { readRegular } from "../../core/files.ts";
+import { DEFAULT_LIMITS } from "../../core/limits.ts";
+import { classifyUuid, uuidMatchesMd5 } from "../../formats/cyrus/uuid.ts";
+import { type Engine, SHA1_BYTES } from "../../hash/engines.ts";
+import { hashFile } from "../../hash/hash_file.ts";
+import { md5 } from "../../hash/md5.ts";
+import { guidOf, MESSAGE, type MessageTable } from "../../mailbox/message_table.ts";
+import type { FindingFacts } from "../finding_codes.ts";
+import type { Collector } from "./collector.ts";
+
+export interface MessageCheck {
+  /** The folder that holds the files. */
+  readonly folder: string;
+  readonly engine: Engine;
+  /** Owner that files must have: that of the mailbox folder. */
+  readonly ownerUid: number;
+  readonly collector: Collector;
+  /** Called for a message with something wrong, instead of a finding: it deserves a second look. */
+  suspect(row: number, code: string, facts: FindingFacts): void;
+  /** Called for a file with more than one link. */
+  linked(row: number, stat: Stats): void;
+}
+
+/** Checks every file of `messages`; returns the bytes read. */
+export function checkMessages(messages: MessageTable, check: MessageCheck): number {
+  const sweep: Sweep = { ...check, messages, digest: new Uint8Array(SHA1_BYTES) };
+  let bytes = 0;
+  for (let row = 0; row < messages.length; row++) bytes += checkMessage(sweep, row);
+  return bytes;
+}
+
+interface Sweep extends MessageCheck {
+  readonly messages: MessageTable;
+  /** Of the message that was read last. */
+  readonly digest: Uint8Array;
+}
+
+/** A message whose file was read. */
+interface ReadMessage {
+  readonly row: number;
+  readonly uid: number;
+  readonly path: string;
+  readonly size: number;
+  readonly stat: Stats;
+  /** The first part of the file; all of it unless it is a large one. */
+  readonly head: Uint8Array;
+}
+
+function checkMessage(sweep: Sweep, row: number): number {
+  const { messages, folder } = sweep;
+  const uid = messages.uids[row] ?? 0;
+  const path = `${folder}/${uid}.`;
+  const result = hashFile(path, sweep.digest, sweep);
+  switch (result.kind) {
+    case "hashed": {
+      const { size, stat, head } = result;
+      const message = { row, uid, path, size, stat, head };
+      checkStat(sweep, message);
+      checkContent(sweep, message);
+      return size;
+    }
+    case "missing": {
+      const state = messages.states[row] ?? 0;
+      if ((state & MESSAGE.unlinked) === 0) sweep.suspect(row, "MS01", { uid, path });
+      return 0;
+    }
+    case "not_regular":
+      sweep.suspect(row, "MS08", { uid, path, text: "not a regular file under a message's name" });
+      return 0;
+    case "unreadable": {
+      const text = `message cannot be read: ${result.errno}`;
+      sweep.suspect(row, "PM01", { uid, path, text, found: result.errno });
+      return 0;
+    }
+    case "too_large": {
+      const expected = messages.sizes[row] ?? 0;
+      const facts = { uid, path, field: "size", expected, found: result.size };
+      sweep.suspect(row, "MS03", facts);
+      return 0;
+    }
+  }
+}
+
+function checkContent(sweep: Sweep, message: ReadMessage): void {
+  const { messages, digest } = sweep;
+  const { row, uid, path, size, head } = message;
+  const expected = messages.sizes[row] ?? 0;
+  if (size === 0) {
+    sweep.suspect(row, "MS02", { uid, path, field: "size", expected, found: 0 });
+    return;
+  }
+  if (size !== expected) {
+    sweep.suspect(row, "MS03", { uid, path, field: "size", expected, found: size });
+  }
+  if (isShortId(messages, row)) {
+    checkUuid(sweep, message);
+  } else if (!hasGuid(messages, row, digest)) {
+    const guids = { expected: hexOf(guidOf(messages, row)), found: hexOf(digest) };
+    sweep.suspect(row, "MS04", { uid, path, field: "guid", ...guids });
+    return; // what its header holds says nothing about the record any more
+  }
+  if (size === expected) checkHeaderSize(sweep, message);
+  checkOctets(sweep, message);
+  if (head.includes(0)) {
+    sweep.collector.tally("MS12", { text: "messages with NUL octets", uid, path });
+  }
+}
+
+function checkHeaderSize(sweep: Sweep, message: ReadMessage): void {
+  const { row, uid, path, head, size } = message;
+  const found = sweep.messages.headerSizes[row] ?? 0;
+  if (endsHeader(head, found)) return;
+  const expected = headerSizeOf(head, size);
+  if (expected !== undefined && expected !== found) {
+    sweep.suspect(row, "MS05", { uid, path, field: "header_size", expected, found });
+  }
+}
+
+/** True when the GUID of the record is `digest`; neither gets a view of its own. */
+function hasGuid(messages: MessageTable, row: number, digest: Uint8Array): boolean {
+  const { guids } = messages;
+  let different = 0;
+  for (let at = 0; at < SHA1_BYTES; at++) {
+    different |= (guids[row * SHA1_BYTES + at] ?? 0) ^ (digest[at] ?? 0);
+  }
+  return different === 0;
+}
+
+/** 12 bytes and zeros: nothing, or a UUID of Cyrus 2.3 (spool-format 2.3). */
+function isShortId(messages: MessageTable, row: number): boolean {
+  const { guids } = messages;
+  let bits = 0;
+  for (let at = 12; at < SHA1_BYTES; at++) bits |= guids[row * SHA1_BYTES + at] ?? 0;
+  return bits === 0;
+}
+
+/** Of the UUIDs only one kind says anything about the message: it begins with byte 02. */
+function checkUuid(sweep: Sweep, { row, uid, path }: ReadMessage): void {
+  const uuid = classifyUuid(hexOf(guidOf(sweep.messages, row)));
+  if (uuid?.kind !== "md5") return;
+  const file = readRegular(path, DEFAULT_LIMITS.literalBytes);
+  if (file.state !== "read") return; // it was read a moment ago: gone, or too large to hold
+  const digest = md5(file.bytes);
+  if (uuidMatchesMd5(uuid, digest) !== false) return;
+  const found = hexOf(digest).slice(0, uuid.prefix.length);
+  const text = "message is not what its UUID says";
+  sweep.suspect(row, "MS04", { text, uid, path, field: "uuid", expected: uuid.prefix, found });
+}
+
+const CR = 13;
+const LF = 10;
+
+/**
+ * Bytes up to and with the empty line that ends the header; the whole size where there is none, and
+ * undefined where the part in memory does not show it.
+ */
+function headerSizeOf(head: Uint8Array, size: number): number | undefined {
+  if (head[0] === CR && head[1] === LF) return 2;
+  const end = Buffer.from(head.buffer, head.byteOffset, head.length).indexOf("\r\n\r\n");
+  if (end !== -1) return end + 4;
+  return head.length === size ? size : undefined;
+}
+
+/** True where `at` is just behind an empty line, with whatever line ends: messages with bare LF. */
+function endsHeader(head: Uint8Array, at: number): boolean {
+  if (head[at - 1] !== LF) return false;
+  return head[at - 2] === LF || (head[at - 2] === CR && head[at - 3] === LF);
+}
+
+function checkOctets(sweep: Sweep, message: ReadMessage): void {
+  const { row, uid, path, head } = message;
+  const { collector } = sweep;
+  const header = head.subarray(0, sweep.messages.headerSizes[row] ?? 0);
+  if (!isAscii(header)) {
+    collector.tally("MS12", { text: "messages with 8-bit octets in the header", uid, path });
+  }
+  for (let at = header.indexOf(LF); at !== -1; at = header.indexOf(LF, at + 1)) {
+    if (header[at - 1] === CR) continue;
+    collector.tally("MS12", { text: "messages with bare LF in the header", uid, path });
+    return;
+  }
+}
+
+function checkStat(sweep: Sweep, { row, uid, path, stat }: ReadMessage): void {
+  const { collector, ownerUid } = sweep;
+  if (stat.nlink > 1) sweep.linked(row, stat);
+  if (stat.uid !== ownerUid) {
+    const text = "messages owned by another user than their folder";
+    collector.tally("PM01", { text, uid, path, expected: ownerUid });
+  }
+  if ((stat.mode & 0o002) !== 0) {
+    collector.tally("PM01", { text: "messages that anybody may write", uid, path });
+  }
+}

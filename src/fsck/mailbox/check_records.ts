@@ -1,0 +1,156 @@
+/**
+ * Every record of an index: rows IX03, IX06, IX16, IX18, IX20 and IX21, and on the way the sums that the
+ * header must hold and the table of messages that the folder must hold.
+ */
+import { viewOf } from "../../core/bytes.ts";
+import { FormatError } from "../../core/errors.ts";
+import type { MessageAnnotation } from "../../formats/cyrus/annotations_db.ts";
+import {
+  type IndexRecord,
+  parseIndexRecord,
+  recordCrcs,
+} from "../../formats/cyrus/index/index_record.ts";
+import { RECORD_FIELDS } from "../../formats/cyrus/index/index_table.ts";
+import { badRecordCrcs } from "../../mailbox/index_file.ts";
+import { type RecordSums, SumsBuilder } from "../../mailbox/index_totals.ts";
+import { type MessageTable, MessageTableBuilder } from "../../mailbox/message_table.ts";
+import type { IndexReader, RecordPiece } from "../../places/cyrus/index_reader.ts";
+import type { UidGap } from "./check_listing.ts";
+import type { Collector } from "./collector.ts";
+import { crcFacts } from "./crc_facts.ts";
+import { RecordChecks } from "./record_checks.ts";
+
+export interface RecordsInput {
+  readonly index: IndexReader;
+  readonly path: string;
+  /** Names of the user flags by their bit; undefined when cyrus.header cannot be read. */
+  readonly userFlags: readonly (string | undefined)[] | undefined;
+  /** Annotations of this mailbox's messages; undefined when they cannot be read. */
+  readonly annotations: ReadonlyMap<number, readonly MessageAnnotation[]> | undefined;
+  /** The user who owns the mailbox: their private annotations are hashed under this name. */
+  readonly owner: string | undefined;
+  readonly nowSeconds: number;
+  /** Is told of every good record, for the checks of the cache. */
+  readonly onRecord: (record: IndexRecord) => void;
+}
+
+export interface RecordsResult {
+  readonly messages: MessageTable;
+  readonly gaps: readonly UidGap[];
+  /** Undefined when a record is bad: then no sum can be right. */
+  readonly sums: RecordSums | undefined;
+}
+
+/** Checks all records that the header counts and the file holds. */
+export function checkRecords(input: RecordsInput, collector: Collector): RecordsResult {
+  const { index, path } = input;
+  const { recordSize } = index.table;
+  const messages = new MessageTableBuilder(index);
+  const sums = new SumsBuilder(input);
+  const checks = new RecordChecks(input, collector);
+  const gaps = new GapList();
+  let seen = 0;
+  let isSound = true;
+  for (const piece of index.pieces()) {
+    const bad = new Set(
+      badRecordCrcs(piece.bytes, { table: index.table, at: 0, count: piece.count }),
+    );
+    for (let at = 0; at < piece.count; at++) {
+      const place = { piece, number: piece.first + at, offset: at * recordSize };
+      if (bad.has(at)) reportBadCrc(input, place, collector);
+      const record = bad.has(at) ? undefined : readRecord(input, place, collector);
+      if (record === undefined) {
+        isSound = false;
+        gaps.open();
+        continue;
+      }
+      const { uid } = record;
+      if (uid <= gaps.lastUid) {
+        isSound = false;
+        const text = uid === 0 ? "UID 0" : `UID ${uid} after UID ${gaps.lastUid}`;
+        collector.add("IX06", { text, uid, path, field: "uid", found: uid });
+        continue;
+      }
+      gaps.pass(uid);
+      messages.push(record, piece.bytes, place.offset);
+      checks.check(record, messages);
+      sums.add(record);
+      input.onRecord(record);
+    }
+    seen += piece.count;
+  }
+  // Records that the file has not got whole had UIDs too.
+  if (index.missingRecords > 0 || seen < index.recordCount) gaps.open();
+  return {
+    messages: messages.table(),
+    gaps: gaps.list,
+    sums: isSound && seen === index.recordCount ? sums.result() : undefined,
+  };
+}
+
+/** Between which UIDs the records lie that cannot be read. */
+class GapList {
+  readonly list: UidGap[] = [];
+  /** Of the good records so far. */
+  lastUid = 0;
+  #isOpen = false;
+
+  open(): void {
+    if (this.#isOpen) return;
+    this.#isOpen = true;
+    this.list.push({ above: this.lastUid, below: Number.POSITIVE_INFINITY });
+  }
+
+  pass(uid: number): void {
+    const open = this.#isOpen ? this.list.pop() : undefined;
+    if (open !== undefined) this.list.push({ above: open.above, below: uid });
+    this.#isOpen = false;
+    this.lastUid = uid;
+  }
+}
+
+/** Where one record lies. */
+interface RecordPlace {
+  readonly piece: RecordPiece;
+  /** From 0. */
+  readonly number: number;
+  /** In the bytes of the piece. */
+  readonly offset: number;
+}
+
+function readRecord(
+  { index, path }: RecordsInput,
+  { piece, number, offset }: RecordPlace,
+  collector: Collector,
+): IndexRecord | undefined {
+  try {
+    return parseIndexRecord(piece.view, offset, index.table);
+  } catch (error) {
+    if (!(error instanceof FormatError)) throw error;
+    const text = `record ${number + 1} cannot be parsed: expected ${error.expected}`;
+    collector.add("IX03", { text, path, found: piece.fileOffset + error.offset });
+    return undefined;
+  }
+}
+
+function reportBadCrc(
+  { index, path }: RecordsInput,
+  { piece, number, offset }: RecordPlace,
+  collector: Collector,
+): void {
+  const crcs = recordCrcs(piece.bytes, offset, index.table);
+  if (crcs === undefined) return;
+  const covered = piece.bytes.subarray(offset, offset + index.table.recordAt.recordCrc);
+  const facts = crcFacts(`CRC of record ${number + 1} does not match`, {
+    ...crcs,
+    covered,
+    base: piece.fileOffset + offset,
+    fields: RECORD_FIELDS.flatMap((name) => {
+      const slot = index.table.record[name];
+      return slot === undefined ? [] : [{ name, offset: slot.offset, size: slot.size }];
+    }),
+  });
+  // The UID it shows is a hint only, but mostly right: it is four bytes of a hundred.
+  const uid = viewOf(covered).getUint32(0);
+  collector.add("IX03", { ...facts, path, ...(uid !== 0 && { uid }) });
+}

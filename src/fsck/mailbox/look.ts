@@ -1,0 +1,143 @@
+/**
+ * One look at one mailbox: everything that its index, header, cache, annotations and folder listings say
+ * of each other. No message is opened here.
+ */
+import { FormatError } from "../../core/errors.ts";
+import type { FileBytes } from "../../core/files.ts";
+import type { HeaderFile } from "../../formats/cyrus/header_file.ts";
+import { hasBit, INTERNAL_FLAG } from "../../formats/cyrus/index/index_flags.ts";
+import { openIndexFile, recordsOf } from "../../mailbox/index_file.ts";
+import { hasMessage, type MessageTable } from "../../mailbox/message_table.ts";
+import { useridOf } from "../../model/names.ts";
+import type { IndexReader } from "../../places/cyrus/index_reader.ts";
+import { fileAge, listMailbox } from "../../places/cyrus/mailbox_reading.ts";
+import type { OpenMailbox } from "../../places/cyrus/opened_mailbox.ts";
+import type { Finding } from "../finding.ts";
+import { checkMessageAnnotations } from "./check_annotations.ts";
+import { CacheCheck } from "./check_cache.ts";
+import { checkHeaderFile, checkHeaderFileCrc } from "./check_header_file.ts";
+import { checkIndexHeader, checkIndexOpening, checkSums } from "./check_index_header.ts";
+import { checkListing, type PresentFiles } from "./check_listing.ts";
+import { checkPermissions, type PartitionOwner } from "./check_permissions.ts";
+import { checkRecords, type RecordsResult } from "./check_records.ts";
+import { Collector } from "./collector.ts";
+import { readMessageAnnotations } from "./message_annotations.ts";
+
+export interface Look {
+  readonly findings: readonly Finding[];
+  readonly header: HeaderFile | undefined;
+  readonly uidvalidity: number;
+  /** Records that the index holds, expunged ones included. */
+  readonly records: number;
+  /** What the good records say; undefined when there is no index to read. */
+  readonly messages: MessageTable | undefined;
+  readonly present: PresentFiles;
+}
+
+export interface LookContext {
+  readonly nowSeconds: number;
+  readonly partition: PartitionOwner;
+}
+
+/** Checks an opened mailbox against itself and against the folder as it is now. */
+export function lookAt(mailbox: OpenMailbox, context: LookContext): Look {
+  const { paths } = mailbox;
+  const { nowSeconds, partition } = context;
+  const collector = new Collector();
+  checkPermissions(mailbox, partition, collector);
+  const header = checkHeaderFile(paths, mailbox.header, collector);
+  const index = checkIndexOpening(mailbox.index, paths.index, collector);
+  const isTrusted = index !== undefined && checkIndexHeader(index, paths.index, collector);
+  if (isTrusted) {
+    const { header: fields, stat } = index;
+    const recorded = { crc: fields.headerFileCrc, indexMtimeMs: stat.mtimeMs };
+    checkHeaderFileCrc(mailbox.header, recorded, { path: paths.header, collector });
+  }
+  const records =
+    index && checkContents(index, { mailbox, header, isTrusted, nowSeconds, collector });
+  const present = checkListing(
+    {
+      paths,
+      ...listMailbox(paths),
+      messages: records?.messages,
+      gaps: records?.gaps ?? [],
+      lastUid: isTrusted ? index.header.lastUid : undefined,
+      expungedUids: readExpungedUids(mailbox.expunge),
+      nowSeconds,
+      ageSeconds: (path) => fileAge(path, nowSeconds),
+    },
+    collector,
+  );
+  return {
+    findings: collector.findings(),
+    header,
+    uidvalidity: index?.header.uidvalidity ?? 0,
+    records: index?.recordCount ?? 0,
+    messages: records?.messages,
+    present,
+  };
+}
+
+/** Records, cache and annotations, and what the header says of them. */
+function checkContents(
+  index: IndexReader,
+  context: {
+    readonly mailbox: OpenMailbox;
+    readonly header: HeaderFile | undefined;
+    readonly isTrusted: boolean;
+    readonly nowSeconds: number;
+    readonly collector: Collector;
+  },
+): RecordsResult {
+  const { mailbox, header, isTrusted, nowSeconds, collector } = context;
+  const { paths } = mailbox;
+  const cache = new CacheCheck(paths.cache, collector);
+  const archiveCache =
+    paths.archiveCache === undefined ? cache : new CacheCheck(paths.archiveCache, collector);
+  try {
+    const annotations = readMessageAnnotations(mailbox.annotations, paths.annotations, collector);
+    const records = checkRecords(
+      {
+        index,
+        path: paths.index,
+        userFlags: header?.userFlags,
+        annotations,
+        owner: header?.name ? useridOf(header.name) : undefined,
+        nowSeconds,
+        onRecord: (record) => {
+          const archived = hasBit(record.systemFlags, INTERNAL_FLAG.archived);
+          (archived ? archiveCache : cache).check(record);
+        },
+      },
+      collector,
+    );
+    // Where a record cannot be read, nobody knows which annotations are without one.
+    if (annotations !== undefined && records.gaps.length === 0) {
+      const hasRecord = (uid: number) => hasMessage(records.messages, uid);
+      const { minorVersion } = index.header;
+      const input = { hasRecord, minorVersion, path: paths.annotations };
+      const all = [...annotations.values()].flat();
+      collector.take(checkMessageAnnotations({ ...input, annotations: all }));
+    }
+    if (isTrusted) cache.finish(index.header.generationNo, mailbox.hasNewCache);
+    if (isTrusted && records.sums !== undefined && index.missingRecords === 0) {
+      checkSums(index, records.sums, { path: paths.index, collector });
+    }
+    return records;
+  } finally {
+    cache.close();
+    if (archiveCache !== cache) archiveCache.close();
+  }
+}
+
+/** UIDs in cyrus.expunge, where Cyrus 2.3 moved expunged records until their files were removed. */
+function readExpungedUids(file: FileBytes): Uint32Array {
+  if (file.state !== "read") return new Uint32Array();
+  try {
+    const uids = [...recordsOf(openIndexFile(file.bytes))].map(({ uid }) => uid);
+    return Uint32Array.from(uids).sort();
+  } catch (error) {
+    if (error instanceof FormatError) return new Uint32Array(); // EX01 reports the file itself
+    throw error;
+  }
+}

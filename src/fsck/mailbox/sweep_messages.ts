@@ -1,0 +1,133 @@
+/**
+ * Reads the messages of one folder, or a part of them. What seems wrong is looked at again after a pause,
+ * with both hash engines and against the record as it stands by then: a message may have been expunged
+ * and removed since its record was read.
+ */
+import type { Stats } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import { equalBytes, hexOf } from "../../core/bytes.ts";
+import { FormatError } from "../../core/errors.ts";
+import { hasBit, INTERNAL_FLAG } from "../../formats/cyrus/index/index_flags.ts";
+import { confirmingEngine, type Engine, type EngineChoice, engineOf } from "../../hash/engines.ts";
+import { guidOf, MESSAGE, type MessageTable, pickFromTable } from "../../mailbox/message_table.ts";
+import { IndexReader } from "../../places/cyrus/index_reader.ts";
+import type { MailboxPaths } from "../../places/cyrus/mailbox_files.ts";
+import type { Finding } from "../finding.ts";
+import type { FindingFacts } from "../finding_codes.ts";
+import { checkMessages } from "./check_messages.ts";
+import { Collector } from "./collector.ts";
+
+export interface MessagesRequest {
+  readonly paths: MailboxPaths;
+  readonly folder: string;
+  readonly ownerUid: number;
+  readonly messages: MessageTable;
+  readonly engine: EngineChoice;
+}
+
+/** A message file that has more than one name. */
+export interface LinkedFile {
+  readonly device: number;
+  readonly inode: number;
+  readonly links: number;
+  readonly uid: number;
+  readonly guid: string;
+}
+
+export interface MessagesReport {
+  readonly findings: readonly Finding[];
+  readonly messagesRead: number;
+  readonly bytesRead: number;
+  readonly links: readonly LinkedFile[];
+  /** Something seemed wrong, but the index could not be read to make sure. */
+  readonly unstable: boolean;
+}
+
+const SECOND_LOOK_AFTER_MS = 20;
+
+/** Reads and checks all messages of the request. */
+export async function sweepMessages(request: MessagesRequest): Promise<MessagesReport> {
+  const { messages } = request;
+  const collector = new Collector();
+  const links: LinkedFile[] = [];
+  const suspects = new Set<number>();
+  const engine = await engineOf(request.engine);
+  const bytesRead = checkMessages(messages, {
+    ...common(request, engine, collector),
+    suspect: (row) => suspects.add(row),
+    linked: (row, stat) => links.push(linkedFile(messages, row, stat)),
+  });
+  const unstable = suspects.size > 0 && !(await confirm(request, suspects, collector));
+  const findings = collector.findings();
+  return { findings, messagesRead: messages.length, bytesRead, links, unstable };
+}
+
+function common(request: MessagesRequest, engine: Engine, collector: Collector) {
+  return { folder: request.folder, ownerUid: request.ownerUid, engine, collector };
+}
+
+function linkedFile(messages: MessageTable, row: number, stat: Stats): LinkedFile {
+  const uid = messages.uids[row] ?? 0;
+  return {
+    device: stat.dev,
+    inode: stat.ino,
+    links: stat.nlink,
+    uid,
+    guid: hexOf(guidOf(messages, row)),
+  };
+}
+
+/** The second look; false when there was no index to compare with. */
+async function confirm(
+  request: MessagesRequest,
+  suspects: ReadonlySet<number>,
+  collector: Collector,
+): Promise<boolean> {
+  await sleep(SECOND_LOOK_AFTER_MS);
+  const still = rowsStillClaimed(request, suspects);
+  if (still === undefined) return false;
+  const again = pickFromTable(request.messages, Uint32Array.from(still));
+  // The remarks were made at the first look.
+  const remarks = new Collector();
+  const engine = await confirmingEngine();
+  checkMessages(again, {
+    ...common(request, engine, remarks),
+    suspect: (row, code, facts) => collector.add(code, withSeverity(again, row, facts)),
+    linked: () => undefined,
+  });
+  return true;
+}
+
+/** What is wrong with a message that its user has deleted is no loss any more. */
+function withSeverity(messages: MessageTable, row: number, facts: FindingFacts): FindingFacts {
+  const expunged = ((messages.states[row] ?? 0) & MESSAGE.expunged) !== 0;
+  return expunged ? { ...facts, severity: "warning" } : facts;
+}
+
+/** Those of `rows` whose record still says the same of a file that must be there. */
+function rowsStillClaimed(
+  request: MessagesRequest,
+  rows: ReadonlySet<number>,
+): number[] | undefined {
+  const { paths, messages } = request;
+  const rowOfUid = new Map([...rows].map((row) => [messages.uids[row] ?? 0, row]));
+  const index = IndexReader.open(paths.index);
+  if (index.state !== "open") return undefined;
+  const still: number[] = [];
+  try {
+    for (const record of index.reader.records()) {
+      const row = rowOfUid.get(record.uid);
+      if (row === undefined) continue;
+      const sameFile =
+        record.size === messages.sizes[row] &&
+        equalBytes(Buffer.from(record.guid, "hex"), guidOf(messages, row));
+      if (sameFile && !hasBit(record.systemFlags, INTERNAL_FLAG.unlinked)) still.push(row);
+    }
+  } catch (error) {
+    if (error instanceof FormatError) return undefined;
+    throw error;
+  } finally {
+    index.reader.close();
+  }
+  return still;
+}

@@ -1,0 +1,251 @@
+/**
+ * mailboxes.db against the folders, in both directions: an entry for every folder and a folder for every
+ * entry, where the entry says (rows DB02, DB03, DB06, DB07, DB08, HD02, HD03).
+ *
+ * Legal without a folder: tombstones, intermediate names, mailboxes reserved, moving or on another server
+ * (spool-format 9, L16). Legal without an entry: a folder that is being deleted (L13).
+ */
+import { hasBit, INDEX_OPTION } from "../../formats/cyrus/index/index_flags.ts";
+import type { MailboxEntry, MailboxType } from "../../formats/cyrus/mailbox_entry.ts";
+import type { MailboxesDb } from "../../formats/cyrus/mailboxes_db.ts";
+import { parseAcl, printAcl } from "../../model/acl.ts";
+import type { ImapdConf } from "../../places/cyrus/imapd_conf.ts";
+import type { MailboxFacts } from "../../places/cyrus/mailbox_facts.ts";
+import { mailboxFolder, type PathSettings } from "../../places/cyrus/paths.ts";
+import { nameOfRelative } from "../../places/cyrus/spool_names.ts";
+import type { FindingFacts } from "../finding_codes.ts";
+import { type LocatedFinding, ofMailbox } from "./located_finding.ts";
+import type { ListedMailbox } from "./mailbox_directory.ts";
+
+export interface MailboxListInput {
+  readonly mailboxes: MailboxesDb;
+  /** False where mailboxes.db is damaged: then what is missing from it proves nothing. */
+  readonly complete: boolean;
+  readonly conf: PathSettings & Pick<ImapdConf, "partitions">;
+  /** Every mailbox folder of every partition. */
+  readonly folders: readonly MailboxFacts[];
+  readonly nowSeconds: number;
+}
+
+export interface MailboxListResult {
+  readonly findings: readonly LocatedFinding[];
+  /** Entries that should have a folder here. */
+  readonly listed: readonly ListedMailbox[];
+}
+
+/** A mailbox that was just made may be in one of the two places only. */
+const YOUNG_SECONDS = 60;
+
+/** Compares entries and folders. */
+export function checkMailboxList(input: MailboxListInput): MailboxListResult {
+  const state: State = {
+    input,
+    findings: [],
+    claimed: new Set(),
+    byPlace: new Map(
+      input.folders.map((facts) => [placeKey(facts.partition, facts.folder), facts]),
+    ),
+    byUniqueid: undefined,
+    former: formerNames(input.mailboxes),
+    printedAcl: aclPrinter(),
+  };
+  const listed: ListedMailbox[] = [];
+  for (const entry of input.mailboxes.names) {
+    if (isElsewhere(entry.type)) claimQuietly(state, entry);
+    else if (!entry.type.deleted) listed.push({ entry, facts: findFolder(state, entry) });
+  }
+  for (const { entry, facts } of listed) {
+    if (facts !== undefined) compareFacts(state, entry, { facts });
+  }
+  if (input.complete) checkUnclaimed(state);
+  return { findings: state.findings, listed };
+}
+
+interface State {
+  readonly input: MailboxListInput;
+  readonly findings: LocatedFinding[];
+  readonly claimed: Set<MailboxFacts>;
+  readonly byPlace: ReadonlyMap<string, MailboxFacts>;
+  /** Made when the first folder is missed. */
+  byUniqueid: ReadonlyMap<string, readonly MailboxFacts[]> | undefined;
+  /** Names that each mailbox had before, by uniqueid. */
+  readonly former: ReadonlyMap<string, ReadonlySet<string>>;
+  readonly printedAcl: (acl: Acl) => string;
+}
+
+function placeKey(partition: string, folder: string): string {
+  return `${partition}\0${folder}`;
+}
+
+function groupByUniqueid(folders: readonly MailboxFacts[]): Map<string, MailboxFacts[]> {
+  const groups = new Map<string, MailboxFacts[]>();
+  for (const facts of folders) {
+    const uniqueid = facts.header?.uniqueid ?? "";
+    const group = groups.get(uniqueid);
+    if (group === undefined) groups.set(uniqueid, [facts]);
+    else group.push(facts);
+  }
+  return groups;
+}
+
+function formerNames({ uniqueids }: MailboxesDb): Map<string, ReadonlySet<string>> {
+  const renamed = uniqueids.filter(({ history }) => history.length > 0);
+  return new Map(
+    renamed.map((entry) => [entry.uniqueid ?? "", new Set(entry.history.map(({ name }) => name))]),
+  );
+}
+
+function isElsewhere(type: MailboxType): boolean {
+  return type.remote || type.moving || type.reserved || type.intermediate;
+}
+
+/** Before 3.6 every folder was found by name. */
+function folderOf(state: State, entry: MailboxEntry, legacy: boolean): string | undefined {
+  return mailboxFolder({ name: entry.name, uniqueid: entry.uniqueid, legacy }, state.input.conf);
+}
+
+function isLegacy(state: State, entry: MailboxEntry): boolean {
+  return entry.type.legacy || state.input.mailboxes.generation !== "keyed";
+}
+
+/** A mailbox that needs no folder here may still have one: it is about to go, or to come. */
+function claimQuietly(state: State, entry: MailboxEntry): void {
+  const folder = folderOf(state, entry, isLegacy(state, entry));
+  const facts = state.byPlace.get(placeKey(entry.partition ?? "", folder ?? ""));
+  if (facts !== undefined) state.claimed.add(facts);
+}
+
+function findFolder(state: State, entry: MailboxEntry): MailboxFacts | undefined {
+  const { findings, claimed, byPlace } = state;
+  const { partitions } = state.input.conf;
+  const { name, partition = "" } = entry;
+  const legacy = isLegacy(state, entry);
+  const folder = folderOf(state, entry, legacy);
+  const roots = partitions.get(partition);
+  if (roots === undefined) {
+    const text = "partition of the mailbox is not in imapd.conf";
+    findings.push(ofMailbox(name, "DB08", { text, field: "P", found: partition }));
+  }
+  const claim = (facts: MailboxFacts) => {
+    claimed.add(facts);
+    return facts;
+  };
+  const right = byPlace.get(placeKey(partition, folder ?? ""));
+  if (right !== undefined) return claim(right);
+  const expected = roots === undefined ? (folder ?? "") : `${roots.data}/${folder ?? ""}`;
+  const otherLayout = byPlace.get(placeKey(partition, folderOf(state, entry, !legacy) ?? ""));
+  if (otherLayout !== undefined) {
+    const text = legacy
+      ? "mailboxes.db says that the folder is found by name, but it lies by uniqueid"
+      : "mailboxes.db says that the folder is found by uniqueid, but it lies by name";
+    findings.push(ofMailbox(name, "DB07", { text, path: otherLayout.path, field: "T", expected }));
+    return claim(otherLayout);
+  }
+  const elsewhere = findElsewhere(state, entry, folder);
+  if (elsewhere !== undefined && elsewhere.partition !== partition) {
+    const text = "folder of the mailbox lies on another partition";
+    const facts = { path: elsewhere.path, field: "P", expected: partition };
+    findings.push(ofMailbox(name, "DB08", { text, ...facts, found: elsewhere.partition }));
+    return claim(elsewhere);
+  }
+  if (roots === undefined) return undefined;
+  const other = elsewhere === undefined ? {} : { other: elsewhere.path };
+  findings.push(ofMailbox(name, "DB02", { path: expected, ...other }));
+  return elsewhere === undefined ? undefined : claim(elsewhere);
+}
+
+/** The folder on another partition, or one that holds the uniqueid of the entry and is nobody's. */
+function findElsewhere(
+  state: State,
+  entry: MailboxEntry,
+  folder: string | undefined,
+): MailboxFacts | undefined {
+  for (const partition of state.input.conf.partitions.keys()) {
+    const facts = state.byPlace.get(placeKey(partition, folder ?? ""));
+    if (facts !== undefined && !state.claimed.has(facts)) return facts;
+  }
+  const { uniqueid } = entry;
+  if (uniqueid === undefined || uniqueid === "") return undefined;
+  state.byUniqueid ??= groupByUniqueid(state.input.folders);
+  const claimants = state.byUniqueid.get(uniqueid) ?? [];
+  return claimants.find((facts) => !state.claimed.has(facts));
+}
+
+/** Fields that both the entry and the folder's own files hold. */
+function compareFacts(
+  state: State,
+  entry: MailboxEntry,
+  { facts }: { readonly facts: MailboxFacts },
+): void {
+  const { header, index, path } = facts;
+  const { name } = entry;
+  const add = (code: string, field: string, values: Values) =>
+    state.findings.push(ofMailbox(name, code, { path, field, ...values }));
+  if (index !== undefined && entry.uidvalidity !== 0 && index.uidvalidity !== entry.uidvalidity) {
+    add("DB06", "uidvalidity", { expected: index.uidvalidity, found: entry.uidvalidity });
+  }
+  if (header === undefined) return;
+  // By uniqueid the folder's name decides, which the checks of the mailbox itself compare.
+  const wrongId = header.uniqueid && entry.uniqueid && header.uniqueid !== entry.uniqueid;
+  if (wrongId && isLegacy(state, entry)) {
+    add("HD02", "uniqueid", { expected: entry.uniqueid, found: header.uniqueid });
+  }
+  // A rename that moves the folder leaves the old name in its header.
+  const isFormer = state.former.get(entry.uniqueid ?? "")?.has(header.name ?? "") ?? false;
+  if (header.name && header.name !== name && !isFormer) {
+    add("HD03", "name", { expected: name, found: header.name });
+  }
+  const content = header.type?.slice(0, 1);
+  if (content && /[abcefjnps]/.test(content) && content !== entry.type.content) {
+    add("HD03", "mbtype", { expected: entry.type.text, found: header.type ?? "" });
+  }
+  if (header.acl === undefined || header.acl === state.printedAcl(entry.acl)) return;
+  const found = shownAcl(parseAcl(header.acl) ?? []);
+  const expected = shownAcl(entry.acl);
+  if (found !== expected) add("HD03", "acl", { expected, found });
+}
+
+type Acl = MailboxEntry["acl"];
+
+type Values = Pick<FindingFacts, "expected" | "found">;
+
+/** `printAcl`, which remembers the many that are the same object. */
+function aclPrinter(): (acl: Acl) => string {
+  const printed = new Map<Acl, string>();
+  return (acl) => {
+    const known = printed.get(acl);
+    if (known !== undefined) return known;
+    const text = printAcl(acl);
+    printed.set(acl, text);
+    return text;
+  };
+}
+
+/** The same text for the same rights, whatever their order. */
+function shownAcl(acl: Acl): string {
+  return acl
+    .map(({ identifier, rights }) => `${identifier} ${[...rights].sort().join("")}`)
+    .sort()
+    .join(", ");
+}
+
+/** Folders that no entry speaks of: DB03. */
+function checkUnclaimed(state: State): void {
+  const { folders, nowSeconds, conf } = state.input;
+  for (const facts of folders) {
+    if (state.claimed.has(facts)) continue;
+    const { header, index, path, changedAt, folder } = facts;
+    if (index !== undefined && hasBit(index.options, INDEX_OPTION.mailboxDeleted)) continue;
+    const name = header?.name ?? nameOfRelative(folder);
+    const isDeleted = name?.replace(/^[^!]*!/, "").startsWith(`${conf.deletedprefix}.`) ?? false;
+    if (isDeleted) continue;
+    const isYoung = nowSeconds - changedAt < YOUNG_SECONDS;
+    state.findings.push({
+      ...ofMailbox(name ?? path, "DB03", {
+        path,
+        ...(header?.uniqueid ? { field: "uniqueid", found: header.uniqueid } : {}),
+        ...(isYoung ? { severity: "info", text: "new folder without an entry yet" } : {}),
+      }),
+    });
+  }
+}

@@ -1,0 +1,229 @@
+/**
+ * The records of mailboxes.db among themselves (rows DB04, DB05, DB09, DB10).
+ *
+ * Since 3.6 each mailbox has an N and an I record that say the same. Tombstones have an N record that
+ * names the uniqueid of what the mailbox became. When Cyrus purges a deleted mailbox it leaves the I record
+ * behind, with the name below DELETED that is no more: legal, and seen on every server that expires.
+ */
+import type { MailboxEntry } from "../../formats/cyrus/mailbox_entry.ts";
+import type { MailboxesDb, ReverseAcl } from "../../formats/cyrus/mailboxes_db.ts";
+import { isValidName, useridOf } from "../../model/names.ts";
+import { type LocatedFinding, ofMailbox } from "./located_finding.ts";
+import { ownerLookup, type RecordIndex } from "./mailbox_directory.ts";
+
+export interface MailboxRecordsInput {
+  readonly mailboxes: MailboxesDb;
+  /** False where mailboxes.db is damaged: then what is missing from it proves nothing. */
+  readonly complete: boolean;
+  readonly deletedprefix: string;
+  /** Who needs no reverse ACL rows. */
+  readonly admins: readonly string[];
+  readonly records: RecordIndex;
+}
+
+/** Compares the records of mailboxes.db with each other. */
+export function checkMailboxRecords(input: MailboxRecordsInput): LocatedFinding[] {
+  const { mailboxes, records } = input;
+  const context: Context = { ...input, ...records, findings: [] };
+  checkDuplicates(context);
+  checkNames(context);
+  if (mailboxes.generation === "keyed") {
+    checkNameRecords(context);
+    checkUniqueidRecords(context);
+    checkJmapRecords(context);
+  }
+  if (mailboxes.reverseAclsKept && input.complete) checkReverseAcls(context);
+  return context.findings;
+}
+
+interface Context extends MailboxRecordsInput, RecordIndex {
+  readonly findings: LocatedFinding[];
+}
+
+function isDeletedName({ deletedprefix }: Context, name: string): boolean {
+  return name.slice(name.indexOf("!") + 1).startsWith(`${deletedprefix}.`);
+}
+
+/** DB05: of two live names with one uniqueid, the one that its I record gives is right, else the older. */
+function checkDuplicates({ mailboxes, byUniqueid, findings }: Context): void {
+  const owners = new Map<string, MailboxEntry>();
+  for (const entry of mailboxes.names) {
+    const { uniqueid } = entry;
+    if (entry.type.deleted || uniqueid === undefined || uniqueid === "") continue;
+    const other = owners.get(uniqueid);
+    if (other === undefined) {
+      owners.set(uniqueid, entry);
+      continue;
+    }
+    const rightful = byUniqueid.get(uniqueid)?.name;
+    const isRight = entry.name === rightful || entry.uidvalidity < other.uidvalidity;
+    const [owner, copy] = isRight && other.name !== rightful ? [entry, other] : [other, entry];
+    owners.set(uniqueid, owner);
+    const facts = { field: "uniqueid", found: uniqueid, other: owner.name };
+    findings.push(ofMailbox(copy.name, "DB05", facts));
+  }
+}
+
+function checkNames(context: Context): void {
+  const { mailboxes, byName, findings, complete } = context;
+  for (const { name, type } of mailboxes.names) {
+    if (type.deleted) continue;
+    if (SUSPICIOUS.test(name) && !isValidName(name)) {
+      findings.push(
+        ofMailbox(name, "DB10", { text: "name that no mailbox may have", found: name }),
+      );
+    }
+    // Before 3.6 a mailbox could lie below a name that was none.
+    if (mailboxes.generation !== "keyed" || !complete || isDeletedName(context, name)) continue;
+    const parent = parentOf(name);
+    const entry = parent === undefined ? undefined : byName.get(parent);
+    if (parent === undefined || (entry !== undefined && !entry.type.deleted)) continue;
+    findings.push(ofMailbox(name, "DB10", { text: "mailbox without a parent", expected: parent }));
+  }
+}
+
+/** What `isValidName` refuses holds something of this; nearly all names can do without its pains. */
+const SUSPICIOUS = /[^ -~]|[!/*%?]|^\.|\.\.|\.$|^$|.{490}/;
+
+/** The mailbox above, or undefined for an INBOX and for a name at the top. */
+function parentOf(name: string): string | undefined {
+  const start = name.indexOf("!") + 1;
+  const end = name.lastIndexOf(".");
+  if (end <= start) return undefined;
+  const parent = name.slice(0, end);
+  return parent.slice(start) === "user" ? undefined : parent;
+}
+
+function checkNameRecords({ mailboxes, byName, byUniqueid, findings, complete }: Context): void {
+  for (const entry of mailboxes.names) {
+    const { name, type, uniqueid } = entry;
+    if (type.deleted) continue;
+    if (uniqueid === undefined || uniqueid === "") {
+      if (type.intermediate || type.reserved || type.remote) continue;
+      findings.push(ofMailbox(name, "DB04", { text: "N record without a uniqueid", field: "I" }));
+      continue;
+    }
+    const twin = byUniqueid.get(uniqueid);
+    if (twin === undefined) {
+      const facts = { text: "N record without its I record", field: "I", expected: uniqueid };
+      if (complete) findings.push(ofMailbox(name, "DB04", facts));
+    } else if (twin.name === name) compareTwins(findings, entry, { twin });
+    else if (!isSharing(byName.get(twin.name), uniqueid)) {
+      const text = "I record of the mailbox has another name";
+      const facts = { text, field: "N", expected: name, found: twin.name };
+      findings.push(ofMailbox(name, "DB04", facts));
+    }
+  }
+}
+
+/** Two live names with one uniqueid are DB05 already. */
+function isSharing(other: MailboxEntry | undefined, uniqueid: string): boolean {
+  return other !== undefined && !other.type.deleted && other.uniqueid === uniqueid;
+}
+
+function compareTwins(
+  findings: LocatedFinding[],
+  entry: MailboxEntry,
+  { twin }: { readonly twin: MailboxEntry },
+): void {
+  // Nearly all are equal, and share the objects of type and ACL.
+  const same =
+    entry.type === twin.type &&
+    entry.acl === twin.acl &&
+    entry.partition === twin.partition &&
+    entry.server === twin.server &&
+    entry.jmapid === twin.jmapid &&
+    entry.uidvalidity === twin.uidvalidity &&
+    entry.createdmodseq === twin.createdmodseq &&
+    entry.foldermodseq === twin.foldermodseq;
+  if (same) return;
+  const fields: readonly (readonly [string, string, string])[] = [
+    ["T", entry.type.text, twin.type.text],
+    ["P", entry.partition ?? "", twin.partition ?? ""],
+    ["S", entry.server ?? "", twin.server ?? ""],
+    ["J", entry.jmapid ?? "", twin.jmapid ?? ""],
+    ["V", `${entry.uidvalidity}`, `${twin.uidvalidity}`],
+    ["C", `${entry.createdmodseq}`, `${twin.createdmodseq}`],
+    ["F", `${entry.foldermodseq}`, `${twin.foldermodseq}`],
+    ["A", shownAcl(entry), shownAcl(twin)],
+  ];
+  for (const [field, expected, found] of fields) {
+    if (expected === found) continue;
+    const text = "I record contradicts the N record of the mailbox";
+    findings.push(ofMailbox(entry.name, "DB04", { text, field, expected, found }));
+  }
+}
+
+function shownAcl({ acl }: MailboxEntry): string {
+  return acl.map(({ identifier, rights }) => `${identifier} ${rights}`).join(", ");
+}
+
+function checkUniqueidRecords(context: Context): void {
+  const { mailboxes, byName, findings, complete } = context;
+  for (const { name, type, uniqueid = "" } of mailboxes.uniqueids) {
+    if (type.deleted) continue;
+    const entry = byName.get(name);
+    if (entry === undefined) {
+      if (!complete || isDeletedName(context, name)) continue;
+      const facts = { text: "I record without its N record", field: "I", found: uniqueid };
+      findings.push(ofMailbox(name, "DB04", facts));
+    } else if (entry.uniqueid !== uniqueid) {
+      const text = "I record names a mailbox that has another uniqueid";
+      const facts = { field: "I", expected: entry.uniqueid ?? "", found: uniqueid };
+      findings.push(ofMailbox(name, "DB04", { text, ...facts }));
+    } else if (entry.type.deleted) {
+      const text = "I record of a mailbox that is a tombstone";
+      findings.push(ofMailbox(name, "DB04", { text, field: "T", found: uniqueid }));
+    }
+  }
+}
+
+/** J records exist since 3.13, one for each mailbox with a JMAP id. */
+function checkJmapRecords(context: Context): void {
+  const { mailboxes, byName, findings, complete } = context;
+  const seen = new Set<string>();
+  for (const { userid, entry } of mailboxes.jmapids) {
+    const { name, jmapid = "", uniqueid } = entry;
+    seen.add(name);
+    const other = byName.get(name);
+    if (other === undefined && (!complete || isDeletedName(context, name))) continue;
+    const isRight = other?.uniqueid === uniqueid && other?.jmapid === jmapid;
+    if (isRight && (useridOf(name) ?? "") === userid) continue;
+    const text = "J record contradicts the N record of the mailbox";
+    findings.push(ofMailbox(name, "DB04", { text, field: "J", found: `${userid} ${jmapid}` }));
+  }
+  if (!complete || seen.size === 0) return;
+  for (const { name, type, jmapid } of mailboxes.names) {
+    if (type.deleted || jmapid === undefined || seen.has(name)) continue;
+    const text = "N record without its J record";
+    findings.push(ofMailbox(name, "DB04", { text, field: "J", expected: jmapid }));
+  }
+}
+
+/**
+ * DB09: one row for everybody an ACL lets see a mailbox, but its owner and the administrators. Until 3.4
+ * that took the right r, since 3.6 l is enough.
+ */
+function checkReverseAcls({ mailboxes, admins, findings }: Context): void {
+  const needed = mailboxes.generation === "keyed" ? /[lr]/ : /r/;
+  const missing = new Map<string, ReverseAcl>();
+  const ownerOf = ownerLookup();
+  for (const { name, type, acl } of mailboxes.names) {
+    if (type.deleted) continue;
+    const userid = ownerOf(name);
+    const owner = userid === undefined ? "shared" : "user";
+    for (const { identifier, rights } of acl) {
+      if (!needed.test(rights) || identifier === userid || admins.includes(identifier)) continue;
+      missing.set(`${owner} ${identifier} ${name}`, { owner, identifier, name });
+    }
+  }
+  for (const row of mailboxes.reverseAcls) {
+    if (missing.delete(`${row.owner} ${row.identifier} ${row.name}`)) continue;
+    const text = "reverse ACL row that no ACL gives";
+    findings.push(ofMailbox(row.name, "DB09", { text, field: "racl", found: row.identifier }));
+  }
+  for (const { name, identifier } of missing.values()) {
+    const text = "reverse ACL row missing";
+    findings.push(ofMailbox(name, "DB09", { text, field: "racl", expected: identifier }));
+  }
+}

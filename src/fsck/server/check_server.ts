@@ -1,0 +1,120 @@
+/**
+ * A whole Cyrus server against itself: everything that mailboxes.db, annotations.db, quota roots and user
+ * files say of each other and of the folders. Pure: what is to be checked has been read before.
+ */
+import type { MailboxEntry } from "../../formats/cyrus/mailbox_entry.ts";
+import { isInbox, parseName, useridOf } from "../../model/names.ts";
+import type { MailboxFacts } from "../../places/cyrus/mailbox_facts.ts";
+import type { UserPlace } from "../../places/cyrus/paths.ts";
+import type { ServerReading, UserReading } from "../../places/cyrus/server.ts";
+import { checkMailboxAnnotations } from "../mailbox/check_annotations.ts";
+import { checkDatabase, checkUnreadRecords } from "./check_databases.ts";
+import { checkMailboxList } from "./check_mailbox_list.ts";
+import { checkMailboxRecords } from "./check_mailbox_records.ts";
+import { checkQuota } from "./check_quota.ts";
+import { checkCounters, checkUserFiles } from "./check_user_files.ts";
+import type { LocatedFinding } from "./located_finding.ts";
+import {
+  type ListedMailbox,
+  type MailboxDirectory,
+  mailboxDirectory,
+  recordIndex,
+} from "./mailbox_directory.ts";
+
+/** The server's part, and what the checks of users need of it. */
+export interface ServerCheck {
+  readonly findings: readonly LocatedFinding[];
+  /** Mailboxes that mailboxes.db places here, with their folders. */
+  readonly listed: readonly ListedMailbox[];
+  /** Everybody with an INBOX here. */
+  readonly users: readonly UserPlace[];
+  readonly directory: MailboxDirectory;
+  /** False where mailboxes.db is damaged or was not read. */
+  readonly complete: boolean;
+}
+
+export interface ServerCheckInput {
+  readonly server: ServerReading;
+  /** Every mailbox folder of every partition. */
+  readonly folders: readonly MailboxFacts[];
+  readonly nowSeconds: number;
+}
+
+/** Checks everything but the files of users. */
+export function checkServer({ server, folders, nowSeconds }: ServerCheckInput): ServerCheck {
+  const { conf, mailboxes, mailboxesFile } = server;
+  const options = { code: "DB01", title: "mailboxes.db", optional: false };
+  const file = checkDatabase(mailboxesFile, options);
+  const findings: LocatedFinding[] = file.findings.map((one) => ({ finding: one }));
+  if (mailboxes === undefined) {
+    const directory = mailboxDirectory({ byName: new Map(), byUniqueid: new Map() }, []);
+    const annotations = checkMailboxAnnotations(server.annotationsFile, directory, {
+      complete: false,
+    });
+    findings.push(...annotations);
+    return { findings, listed: [], users: [], directory, complete: false };
+  }
+  const unread = checkUnreadRecords(mailboxes, mailboxesFile.path);
+  const complete = file.complete && unread.length === 0;
+  findings.push(...unread.map((one) => ({ finding: one })));
+  const list = checkMailboxList({ mailboxes, complete, conf, folders, nowSeconds });
+  const { listed } = list;
+  const { deletedprefix, admins } = conf;
+  const records = recordIndex(mailboxes);
+  findings.push(
+    ...list.findings,
+    ...checkMailboxRecords({ mailboxes, complete, deletedprefix, admins, records }),
+    ...checkQuotas(server, { listed, complete }),
+  );
+  const directory = mailboxDirectory(records, listed);
+  findings.push(
+    ...checkMailboxAnnotations(server.annotationsFile, directory, { complete }),
+    ...checkShared(server, directory),
+  );
+  return { findings, listed, users: usersOf(mailboxes.names, server), directory, complete };
+}
+
+/** Checks the files of one user. */
+export function checkUser(
+  reading: UserReading,
+  server: ServerReading,
+  { directory, complete }: Pick<ServerCheck, "directory" | "complete">,
+): LocatedFinding[] {
+  const { conversations } = server.conf;
+  return checkUserFiles({ reading, directory, complete, conversations });
+}
+
+function checkQuotas(
+  server: ServerReading,
+  { listed, complete }: Pick<ServerCheck, "listed" | "complete">,
+): LocatedFinding[] {
+  const { roots, file } = server.quotas;
+  const options = { code: "QU01", title: "quota database", optional: true };
+  const checked = file === undefined ? undefined : checkDatabase(file, options);
+  const findings = checked?.findings.map((one) => ({ finding: one })) ?? [];
+  // Without all roots no header's root can be called wrong.
+  if (checked !== undefined && !checked.complete) return findings;
+  return [...findings, ...checkQuota({ roots, listed, complete, conf: server.conf })];
+}
+
+function checkShared(server: ServerReading, directory: MailboxDirectory): LocatedFinding[] {
+  const owned = (directory.byOwner.get("") ?? []).filter(
+    ({ entry }) => !parseName(entry.name).isDeleted,
+  );
+  const { conversations } = server.conf;
+  const findings = checkCounters(server.sharedCounters, { owned, conversations });
+  return findings.map((one) => ({ finding: one }));
+}
+
+function usersOf(names: readonly MailboxEntry[], server: ServerReading): UserPlace[] {
+  const keyed = server.mailboxes?.generation === "keyed";
+  const users: UserPlace[] = [];
+  for (const { name, uniqueid, type } of names) {
+    const hasBelow = name.indexOf(".", name.indexOf(".") + 1) !== -1;
+    if (type.deleted || type.remote || (hasBelow && !name.includes("!"))) continue;
+    const userid = isInbox(name) ? useridOf(name) : undefined;
+    if (userid === undefined) continue;
+    users.push({ userid, inbox: { name, uniqueid, legacy: type.legacy || !keyed } });
+  }
+  return users;
+}

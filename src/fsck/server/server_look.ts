@@ -1,0 +1,213 @@
+/**
+ * Looking at a live server until what seems wrong is sure. Its files are written one after the other, so
+ * that any two of them may disagree for a moment; what is reported has been seen again, with the files of
+ * the users concerned read anew, at every one of several looks (spool-format 8, protocol B).
+ */
+import { existsSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import { QUOTA_RESOURCES, type QuotaResource } from "../../formats/cyrus/quota.ts";
+import { useridOf } from "../../model/names.ts";
+import type { ImapdConf } from "../../places/cyrus/imapd_conf.ts";
+import { type MailboxFacts, readMailboxFacts } from "../../places/cyrus/mailbox_facts.ts";
+import { mailboxPaths } from "../../places/cyrus/mailbox_files.ts";
+import { mailboxFolder } from "../../places/cyrus/paths.ts";
+import {
+  type QuotaReading,
+  readQuotaRoots,
+  readServer,
+  readUser,
+  type ServerReading,
+} from "../../places/cyrus/server.ts";
+import { nameOfRelative } from "../../places/cyrus/spool_names.ts";
+import { atLeast, type Finding, sameObservation } from "../finding.ts";
+import { checkServer, checkUser } from "./check_server.ts";
+import type { LocatedFinding } from "./located_finding.ts";
+
+export interface ServerLook {
+  readonly findings: readonly LocatedFinding[];
+  /** How many more seemed wrong at first, and were not so again. */
+  readonly unstable: number;
+}
+
+/** Pauses before the looks that confirm: a rename of a large folder takes a while. */
+const PAUSES_MS = [50, 300, 1500];
+/** Tries within a look to find the quota roots standing still. */
+const QUOTA_TRIES = 8;
+
+/**
+ * Checks the server of `conf`, whose mailbox folders are `folders`, read a moment ago. Remarks of
+ * severity info are not confirmed. `before` is an earlier reading: what stands still is taken from it.
+ */
+export async function checkServerUntilSure(
+  conf: ImapdConf,
+  folders: readonly MailboxFacts[],
+  before?: ServerReading,
+): Promise<ServerLook> {
+  const server = await readServer(conf, before);
+  const first = await lookAtServer(server, folders, { onlyUsers: undefined });
+  const remarks = first.filter(({ finding }) => !atLeast(finding.severity, "warning"));
+  let suspicion = first.filter(({ finding }) => atLeast(finding.severity, "warning"));
+  const suspected = suspicion.length;
+  let facts = folders;
+  for (const [round, pauseMs] of PAUSES_MS.entries()) {
+    if (suspicion.length === 0) break;
+    await sleep(pauseMs);
+    const look = await lookAgain(conf, facts, { suspicion });
+    facts = look.facts;
+    // The first look saw quota roots and mailboxes at different moments: its amounts say nothing yet.
+    const exact = round > 0;
+    suspicion = look.findings.filter((one) => suspicion.some((was) => isSame(was, one, { exact })));
+  }
+  return { findings: [...remarks, ...suspicion], unstable: suspected - suspicion.length };
+}
+
+/**
+ * One more look at everything of the users concerned. Every delivery moves a quota root and then a
+ * mailbox, so that a sum can only be wrong if the root stood still while its mailboxes were read.
+ */
+async function lookAgain(
+  conf: ImapdConf,
+  folders: readonly MailboxFacts[],
+  { suspicion }: { readonly suspicion: readonly LocatedFinding[] },
+): Promise<{ readonly facts: readonly MailboxFacts[]; readonly findings: LocatedFinding[] }> {
+  const onlyUsers = usersOf(suspicion);
+  const server = await readServer(conf);
+  let facts = refresh(server, folders, onlyUsers);
+  const roots = new Map(server.quotas.roots.map((reading) => [reading.root, reading]));
+  const moving = new Set<string>();
+  for (const root of new Set(suspicion.filter(isQuotaSum).map(({ finding }) => finding.other))) {
+    if (root === undefined) continue;
+    const look = await lookAtRoot(root, server, { facts });
+    facts = look.facts;
+    if (look.reading !== undefined) roots.set(root, look.reading);
+    for (const resource of look.moved) moving.add(`${root} ${resource}`);
+  }
+  const quotas = { ...server.quotas, roots: [...roots.values()] };
+  const findings = await lookAtServer({ ...server, quotas }, facts, { onlyUsers });
+  const isMoving = ({ finding }: LocatedFinding) => moving.has(`${finding.other} ${finding.field}`);
+  return { facts, findings: findings.filter((one) => !(isQuotaSum(one) && isMoving(one))) };
+}
+
+interface RootLook {
+  readonly facts: readonly MailboxFacts[];
+  readonly reading: QuotaReading | undefined;
+  /** What did not stand still at any try. */
+  readonly moved: readonly QuotaResource[];
+}
+
+/** Reads a quota root and its mailboxes at a moment when it stands still, if there is one. */
+async function lookAtRoot(
+  root: string,
+  server: ServerReading,
+  state: { readonly facts: readonly MailboxFacts[] },
+): Promise<RootLook> {
+  let { facts } = state;
+  const owner = new Set([useridOf(root) ?? ""]);
+  for (let tries = 1; ; tries++) {
+    const [before] = await readQuotaRoots([root], server.conf);
+    facts = refresh(server, facts, owner);
+    const [reading] = await readQuotaRoots([root], server.conf);
+    const used = (one: QuotaReading | undefined, resource: QuotaResource) =>
+      one?.quota?.resources[resource].used;
+    const moved = QUOTA_RESOURCES.filter((each) => used(before, each) !== used(reading, each));
+    if (moved.length === 0 || tries === QUOTA_TRIES) return { facts, reading, moved };
+  }
+}
+
+function isQuotaSum({ finding }: LocatedFinding): boolean {
+  return finding.code === "QU01";
+}
+
+async function lookAtServer(
+  server: ServerReading,
+  folders: readonly MailboxFacts[],
+  { onlyUsers }: { readonly onlyUsers: ReadonlySet<string> | undefined },
+): Promise<LocatedFinding[]> {
+  const check = checkServer({ server, folders, nowSeconds: Date.now() / 1000 });
+  const findings = [...check.findings];
+  for (const user of check.users) {
+    if (onlyUsers !== undefined && !onlyUsers.has(user.userid)) continue;
+    findings.push(...checkUser(await readUser(user, server.conf), server, check));
+  }
+  return findings;
+}
+
+/** Owners of everything that findings speak of; "" = shared. */
+function usersOf(findings: readonly LocatedFinding[]): Set<string> {
+  const users = new Set<string>();
+  for (const { mailbox, userid, finding } of findings) {
+    if (userid !== undefined) users.add(userid);
+    for (const name of [mailbox, finding.other]) {
+      if (name !== undefined && !name.startsWith("/")) users.add(useridOf(name) ?? "");
+    }
+  }
+  return users;
+}
+
+/** The folders with those of `users` read anew: some may be gone, and others may have come. */
+function refresh(
+  { conf, mailboxes }: ServerReading,
+  folders: readonly MailboxFacts[],
+  users: ReadonlySet<string>,
+): readonly MailboxFacts[] {
+  const read = (partition: string, folder: string, before?: MailboxFacts) => {
+    const roots = conf.partitions.get(partition);
+    if (roots === undefined) return undefined;
+    const paths = mailboxPaths(roots, folder);
+    const facts = readMailboxFacts(partition, paths, before);
+    const isThere = facts.header ?? facts.index ?? existsSync(paths.data);
+    return isThere ? facts : undefined;
+  };
+  const refreshed = new Map<string, MailboxFacts>();
+  const add = (facts: MailboxFacts | undefined) => {
+    if (facts !== undefined) refreshed.set(`${facts.partition}\0${facts.folder}`, facts);
+  };
+  for (const facts of folders) {
+    const name = facts.header?.name ?? nameOfRelative(facts.folder);
+    const owner = name === undefined ? undefined : (useridOf(name) ?? "");
+    // A folder that does not say whose it is may be anybody's.
+    const isConcerned = owner === undefined || users.has(owner);
+    add(isConcerned ? read(facts.partition, facts.folder, facts) : facts);
+  }
+  for (const entry of mailboxes?.names ?? []) {
+    if (!users.has(useridOf(entry.name) ?? "") || entry.partition === undefined) continue;
+    const legacy = entry.type.legacy || mailboxes?.generation !== "keyed";
+    const folder = mailboxFolder({ name: entry.name, uniqueid: entry.uniqueid, legacy }, conf);
+    if (folder !== undefined && !refreshed.has(`${entry.partition}\0${folder}`)) {
+      add(read(entry.partition, folder));
+    }
+  }
+  return [...refreshed.values()];
+}
+
+function isSame(
+  left: LocatedFinding,
+  right: LocatedFinding,
+  { exact }: { readonly exact: boolean },
+): boolean {
+  if (left.mailbox !== right.mailbox || left.userid !== right.userid) return false;
+  const { code, other, path, field } = left.finding;
+  if (other !== right.finding.other) return false;
+  if (!exact && code === "QU01") {
+    return (
+      code === right.finding.code && path === right.finding.path && field === right.finding.field
+    );
+  }
+  return (
+    sameObservation(left.finding, right.finding) || sameDifference(left.finding, right.finding)
+  );
+}
+
+/** A sum that is wrong by the same amount, though mail has come in meanwhile. */
+function sameDifference(left: Finding, right: Finding): boolean {
+  return (
+    left.code === right.code &&
+    left.path === right.path &&
+    left.field === right.field &&
+    typeof left.found === "bigint" &&
+    typeof left.expected === "bigint" &&
+    typeof right.found === "bigint" &&
+    typeof right.expected === "bigint" &&
+    left.found - left.expected === right.found - right.expected
+  );
+}

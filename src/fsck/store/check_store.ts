@@ -1,0 +1,223 @@
+/**
+ * What a store has beside mailbox folders: catalogues, pools, the registry, journals, staging. Rows ST01
+ * to ST14. The mailbox folders themselves are Cyrus' and are checked like any. Looks, and changes
+ * nothing; what a running writer is about to do is never reported as damage.
+ */
+import { existsSync } from "node:fs";
+import { join, relative } from "node:path";
+import { AppError } from "../../core/errors.ts";
+import type { MailboxImage } from "../../mailbox/mailbox_image.ts";
+import { isGuid } from "../../model/guid.ts";
+import type { Owner } from "../../model/names.ts";
+import {
+  allMailboxes,
+  type MailboxRow,
+  tombstones,
+} from "../../places/store/catalogue/mailbox_rows.ts";
+import { strayGraves } from "../../places/store/commit/trash.ts";
+import {
+  ARRIVING_FOLDER,
+  ownerWord,
+  POOL_FOLDER,
+  poolPath,
+  STAGING_FOLDER,
+} from "../../places/store/layout.ts";
+import { readMessageFacts } from "../../places/store/messages/message_file.ts";
+import { openImage } from "../../places/store/open_mailbox.ts";
+import type { OwnerFolder } from "../../places/store/owner_folder.ts";
+import { ownerPaths, type Store } from "../../places/store/store.ts";
+import { uidOfFile } from "../../places/store/upkeep/leftovers.ts";
+import { namesIn, statOf } from "../../storage/disk.ts";
+import type { Finding } from "../finding.ts";
+import { finding } from "../finding_codes.ts";
+import { Collector } from "../mailbox/collector.ts";
+
+export interface StoreCheckOptions {
+  /** Hash every file of the pool. */
+  readonly hashPool: boolean;
+}
+
+/**
+ * Checks a store but for the insides of its mailboxes: registry, staging, and every owner's folder. Paths
+ * in findings are below the store. A folder that cannot be opened is a finding, and the rest goes on.
+ */
+export function* checkWholeStore(store: Store, options: StoreCheckOptions): Generator<Finding> {
+  for (const { folder, owner: ownerAt } of ownerPaths(store.root, {
+    ...store.settings,
+    looks: store.looks,
+  })) {
+    const below = relative(store.root, folder);
+    try {
+      const owner = ownerAt();
+      const opened = owner === undefined ? undefined : store.find(owner);
+      if (opened === undefined)
+        yield finding("ST01", { path: below, text: "folder without a catalogue" });
+      else
+        for (const one of checkOwner(opened, options))
+          yield { ...one, path: join(below, one.path ?? "") };
+    } catch (error) {
+      if (!(error instanceof AppError) || error.code === "busy") throw error;
+      yield finding("ST01", { path: below, text: error.message });
+    }
+  }
+  yield* checkStore(store);
+}
+
+/** Checks what belongs to the whole store: the registry against the users, and staging. */
+export function checkStore(store: Store): readonly Finding[] {
+  const collector = new Collector();
+  checkRegistry(store, collector);
+  for (const name of namesIn(join(store.root, STAGING_FOLDER))) {
+    collector.add("ST11", { path: `${STAGING_FOLDER}/${name}` });
+  }
+  return collector.findings();
+}
+
+function checkRegistry(store: Store, collector: Collector): void {
+  for (const { uniqueid, source, target } of store.registry.handovers()) {
+    const [expected, found] = [ownerWord(target), ownerWord(source)];
+    collector.add("ST13", { field: "uniqueid", expected, found, other: uniqueid });
+  }
+  const claims = new Map(store.registry.claims().map(({ uniqueid, owner }) => [uniqueid, owner]));
+  const held = new Set<string>();
+  for (const owner of store.owners()) {
+    for (const { uniqueid, name } of rowsOf(store, owner)) {
+      held.add(uniqueid);
+      const claim = claims.get(uniqueid);
+      const found = claim === undefined ? "no one" : ownerWord(claim);
+      if (found === ownerWord(owner)) continue;
+      // Made, renamed or deleted since the claims were read: it must still be so.
+      const now = store.registry.holder(uniqueid);
+      const isStill = rowsOf(store, owner).some((row) => row.uniqueid === uniqueid);
+      if (!isStill || (now !== undefined && ownerWord(now) === ownerWord(owner))) continue;
+      collector.add("ST08", { field: "uniqueid", expected: ownerWord(owner), found, other: name });
+    }
+  }
+  for (const [uniqueid, owner] of claims) {
+    if (!held.has(uniqueid))
+      collector.add("ST09", { field: "uniqueid", found: uniqueid, other: ownerWord(owner) });
+  }
+}
+
+/** The mailboxes of an owner; none where the catalogue cannot be read, which is a finding elsewhere. */
+function rowsOf(store: Store, owner: Owner): readonly MailboxRow[] {
+  try {
+    return store.find(owner)?.read(allMailboxes) ?? [];
+  } catch (error) {
+    if (error instanceof AppError && error.code === "bad_data") return [];
+    throw error;
+  }
+}
+
+/** Checks one owner's folder but for the insides of mailboxes. */
+export function checkOwner(folder: OwnerFolder, options: StoreCheckOptions): readonly Finding[] {
+  const collector = new Collector();
+  const rows = folder.read(allMailboxes);
+  const guids = new Set<string>();
+  const unfit = folder.unfit();
+  for (const { uniqueid, steps, why } of unfit) {
+    const known = [...rows, ...folder.read(tombstones)].find((row) => row.uniqueid === uniqueid);
+    const [text, other] = [`${steps} committed changes wait: ${why}`, known?.name ?? uniqueid];
+    collector.add("ST14", { path: uniqueid, text, other });
+  }
+  for (const { uniqueid, step } of folder.pending()) {
+    if (unfit.some((left) => left.uniqueid === uniqueid)) continue;
+    collector.add("ST10", { field: step.kind, found: uniqueid });
+  }
+  for (const row of rows) if (!row.intermediate) checkMailbox(folder, row, { collector, guids });
+  checkFolders(folder, rows, collector);
+  checkPool(folder, guids, { ...options, collector });
+  return collector.findings();
+}
+
+interface Gathered {
+  readonly collector: Collector;
+  /** GUIDs that records name. */
+  readonly guids: Set<string>;
+}
+
+function checkMailbox(folder: OwnerFolder, row: MailboxRow, { collector, guids }: Gathered): void {
+  let image: MailboxImage;
+  try {
+    image = openImage(folder, row);
+    for (const record of image.index.records()) guids.add(record.guid);
+  } catch (error) {
+    if (!(error instanceof AppError) || error.code === "busy") throw error;
+    if (error.code === "not_found") return; // deleted while we looked
+    collector.add("ST01", { path: row.uniqueid, text: error.message, other: row.name });
+    return;
+  }
+  const { name } = image.header;
+  if (name !== row.name) {
+    collector.add("ST03", {
+      path: `${row.uniqueid}/cyrus.header`,
+      field: "name",
+      expected: row.name,
+      found: name ?? "NIL",
+    });
+  }
+  const { lastUid } = image.index.header;
+  for (const file of namesIn(join(folder.folder, row.uniqueid))) {
+    const uid = uidOfFile(file) ?? 0;
+    if (uid > lastUid) collector.add("ST04", { path: `${row.uniqueid}/${file}`, uid });
+  }
+}
+
+/** Folders without a row, and graves without a body. */
+function checkFolders(
+  folder: OwnerFolder,
+  rows: readonly MailboxRow[],
+  collector: Collector,
+): void {
+  const known = new Set(rows.map((row) => row.uniqueid));
+  for (const name of namesIn(folder.folder)) {
+    if (name.startsWith(".") || known.has(name)) continue;
+    const hasIndex = existsSync(join(folder.folder, name, "cyrus.index"));
+    // A mailbox whose creation did not commit has messages at most; one that was moved away has a step.
+    const isMoving = folder.pending().some(({ uniqueid }) => uniqueid === name);
+    if (!isMoving) collector.add(hasIndex ? "ST02" : "ST04", { path: name });
+  }
+  for (const name of namesIn(join(folder.folder, ARRIVING_FOLDER))) {
+    const isMoving = folder.pending().some(({ uniqueid }) => uniqueid === name);
+    if (!isMoving) collector.add("ST04", { path: `${ARRIVING_FOLDER}/${name}` });
+  }
+  const graves = folder.read(tombstones);
+  for (const { name, trash } of graves) {
+    const isThere = trash === "" || existsSync(join(folder.folder, trash));
+    const isMoving = folder
+      .pending()
+      .some(({ step }) => step.kind === "move" && step.target === trash);
+    if (!isThere && !isMoving) collector.add("ST12", { path: trash, other: name });
+  }
+  for (const { trash: path } of strayGraves(folder))
+    collector.add("ST12", { path, text: "folder in the trash that no tombstone names" });
+}
+
+function checkPool(
+  folder: OwnerFolder,
+  guids: ReadonlySet<string>,
+  { collector, hashPool }: StoreCheckOptions & { readonly collector: Collector },
+): void {
+  const pool = join(folder.folder, POOL_FOLDER);
+  for (const prefix of namesIn(pool)) {
+    for (const name of namesIn(join(pool, prefix))) {
+      const path = `${POOL_FOLDER}/${prefix}/${name}`;
+      if (!isGuid(name) || path !== poolPath(name)) {
+        collector.add(name.endsWith(".NEW") ? "TM01" : "ST07", { path });
+        continue;
+      }
+      if (!guids.has(name))
+        collector.tally("ST07", { path, text: "message in the pool that no record names" });
+      const found = hashPool ? readMessageFacts(join(folder.folder, path))?.guid : name;
+      if (found !== undefined && found !== name)
+        collector.add("ST05", { path, expected: name, found });
+    }
+  }
+  for (const guid of guids) {
+    if (statOf(join(folder.folder, poolPath(guid))) !== undefined) continue;
+    collector.tally("ST06", {
+      path: poolPath(guid),
+      text: "message of a record that the pool lacks",
+    });
+  }
+}

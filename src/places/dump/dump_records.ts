@@ -1,0 +1,84 @@
+/** The records of a mailbox, read from the lines of a dump that made them. */
+import { AppError, FormatError } from "../../core/errors.ts";
+import { readAt } from "../../core/files.ts";
+import { DEFAULT_LIMITS, type Limits } from "../../core/limits.ts";
+import { DlistReader } from "../../formats/dlist/reader.ts";
+import type { DlistValue } from "../../formats/dlist/value.ts";
+import { expectDumpLine } from "../../formats/sync/dump_line.ts";
+import { parseRecord } from "../../formats/sync/record_line.ts";
+import type { RecordSource } from "../../model/mailbox.ts";
+import type { MailRecord } from "../../model/record.ts";
+import type { RecordChange } from "./dump_contents.ts";
+import type { Range } from "./scan.ts";
+
+const CHUNK_BYTES = 256 * 1024;
+const BATCH = 512;
+const STREAMED: ReadonlySet<string> = new Set(["RECORD"]);
+
+/** The records that `changes` amount to. One line is streamed, several are laid over each other. */
+export function dumpedRecords(fd: number, changes: readonly RecordChange[]): RecordSource {
+  const [first, ...others] = changes;
+  return {
+    batches: () => {
+      if (first?.kind === "line" && others.length === 0) return batchesOf(recordsIn(fd, first));
+      return batchesOf(merged(fd, changes));
+    },
+  };
+}
+
+function* batchesOf(records: Iterable<MailRecord>): Generator<readonly MailRecord[]> {
+  let batch: MailRecord[] = [];
+  for (const record of records) {
+    batch.push(record);
+    if (batch.length < BATCH) continue;
+    yield batch;
+    batch = [];
+  }
+  if (batch.length > 0) yield batch;
+}
+
+function merged(fd: number, changes: readonly RecordChange[]): MailRecord[] {
+  const byUid = new Map<number, MailRecord>();
+  for (const change of changes) {
+    if (change.kind === "line") {
+      for (const record of recordsIn(fd, change)) byUid.set(record.uid, record);
+      continue;
+    }
+    for (const uid of change.uids) {
+      const record = byUid.get(uid);
+      if (record !== undefined) byUid.set(uid, { ...record, expunged: true });
+    }
+  }
+  return [...byUid.values()].sort((left, right) => left.uid - right.uid);
+}
+
+/** The lines have been checked when the dump was opened; one that has changed since is an error. */
+function* recordsIn(
+  fd: number,
+  { start, end }: Range,
+  limits: Limits = DEFAULT_LIMITS,
+): Generator<MailRecord> {
+  const reader = new DlistReader({ limits, expect: expectDumpLine, streamItemsOf: STREAMED });
+  const changed = (): AppError =>
+    new AppError("io", `The dump has changed at byte ${start} while it was read`);
+  let isWhole = false;
+  for (let at = start; at < end; ) {
+    const chunk = new Uint8Array(Math.min(CHUNK_BYTES, end - at));
+    const got = readAt(fd, chunk, at);
+    if (got === 0) break;
+    for (const event of reader.feed(chunk.subarray(0, got))) {
+      if (event.kind === "item") yield readRecord(event.value, changed);
+      isWhole = event.kind === "dlist";
+    }
+    at += got;
+  }
+  if (!isWhole) throw changed();
+}
+
+function readRecord(value: DlistValue, changed: () => AppError): MailRecord {
+  try {
+    return parseRecord(value);
+  } catch (error) {
+    throw error instanceof FormatError ? changed() : error;
+  }
+}

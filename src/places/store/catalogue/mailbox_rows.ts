@@ -1,0 +1,230 @@
+/** The rows of a catalogue that say what a mailbox is called and what was: read and written, typed. */
+import type { Database } from "bun:sqlite";
+import type { MailboxState } from "../../../model/mailbox.ts";
+
+/** What a peer says of a mailbox that no file of the folder keeps, or not as it was said. */
+export type MailboxDetails = Pick<
+  MailboxState,
+  | ("jmapid" | "type" | "partition" | "acl" | "quotaroot" | "xconvmodseq" | "compactEmailids")
+  | ("raclmodseq" | "usergroups" | "version" | "createdmodseq" | "foldermodseq")
+>;
+
+/** A mailbox as the catalogue has it. What its files say (counts, flags, modseqs) is not here. */
+export interface MailboxRow {
+  readonly uniqueid: string;
+  /** Internal: `user.fred.Sub`. */
+  readonly name: string;
+  readonly details: MailboxDetails;
+  /** Name of the form of SYNC_CRC_ANNOT that the peer computes; undefined for that of the folder. */
+  readonly annotVariant: string | undefined;
+  /** That sum, where it is known. */
+  readonly annotCrc: KeptAnnotCrc | undefined;
+  /** A placeholder in the tree: it has no folder and no messages. */
+  readonly intermediate: boolean;
+}
+
+/**
+ * SYNC_CRC_ANNOT in the form of the peer, kept beside the index. It stands for the records of the index whose header
+ * has the checksum `indexCrc`: whoever changes a record changes that too, so a sum that was not kept along is
+ * known by it and is added up anew.
+ */
+export interface KeptAnnotCrc {
+  readonly crc: number;
+  readonly indexCrc: number;
+}
+
+/** A name that a mailbox had, until a time in seconds since 1970. */
+export interface FormerName {
+  readonly name: string;
+  readonly until: number;
+}
+
+/** A mailbox that was deleted and lies in the trash. */
+export interface Tombstone {
+  readonly number: number;
+  readonly uniqueid: string;
+  readonly name: string;
+  /** Seconds since 1970. */
+  readonly deleted: number;
+  /** Where its folder lies, below the owner's; "" for an intermediate one. */
+  readonly trash: string;
+  readonly mailbox: MailboxRow;
+}
+
+interface StoredRow {
+  readonly uniqueid: string;
+  readonly name: string;
+  readonly state: string;
+  readonly annot_variant: string | null;
+  readonly annot_crc: number | null;
+  readonly annot_crc_of: number | null;
+  readonly intermediate: number;
+}
+
+const COLUMNS = "uniqueid, name, state, annot_variant, annot_crc, annot_crc_of, intermediate";
+
+const MODSEQS = ["xconvmodseq", "raclmodseq", "createdmodseq", "foldermodseq"] as const;
+
+function rowOf(stored: StoredRow): MailboxRow {
+  const { uniqueid, name } = stored;
+  const { partition = null, acl = null, ...details } = JSON.parse(stored.state);
+  for (const field of MODSEQS) if (field in details) details[field] = BigInt(details[field]);
+  // Tombstones written before there were such columns lack them.
+  const { annot_crc: crc = null, annot_crc_of: indexCrc = null } = stored;
+  return {
+    ...{ uniqueid, name, details: { partition, acl, ...details } },
+    annotVariant: stored.annot_variant ?? undefined,
+    annotCrc: crc === null || indexCrc === null ? undefined : { crc, indexCrc },
+    intermediate: stored.intermediate !== 0,
+  };
+}
+
+function storedOf(row: MailboxRow): StoredRow {
+  const { uniqueid, name, details } = row;
+  return {
+    ...{ uniqueid, name },
+    // 64-bit numbers as decimal text: JSON has no others.
+    state: JSON.stringify(details, (_, value) => (typeof value === "bigint" ? `${value}` : value)),
+    annot_variant: row.annotVariant ?? null,
+    annot_crc: row.annotCrc?.crc ?? null,
+    annot_crc_of: row.annotCrc?.indexCrc ?? null,
+    intermediate: row.intermediate ? 1 : 0,
+  };
+}
+
+/** The mailbox called `name` now, or undefined. */
+export function mailboxByName(database: Database, name: string): MailboxRow | undefined {
+  const found = database
+    .query<StoredRow, [string]>(`SELECT ${COLUMNS} FROM mailbox WHERE name = ?`)
+    .get(name);
+  return found === null ? undefined : rowOf(found);
+}
+
+/** The mailbox with `uniqueid`, or undefined. */
+export function mailboxById(database: Database, uniqueid: string): MailboxRow | undefined {
+  const found = database
+    .query<StoredRow, [string]>(`SELECT ${COLUMNS} FROM mailbox WHERE uniqueid = ?`)
+    .get(uniqueid);
+  return found === null ? undefined : rowOf(found);
+}
+
+/** Every mailbox of the owner, by name. */
+export function allMailboxes(database: Database): MailboxRow[] {
+  return database
+    .query<StoredRow, []>(`SELECT ${COLUMNS} FROM mailbox ORDER BY name`)
+    .all()
+    .map(rowOf);
+}
+
+/** Adds a mailbox. Name and uniqueid must be free. */
+export function insertMailbox(database: Database, row: MailboxRow): void {
+  const { uniqueid, name, state, intermediate, ...annot } = storedOf(row);
+  const { annot_variant, annot_crc, annot_crc_of } = annot;
+  database
+    .query(`INSERT INTO mailbox (${COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)`)
+    .run(uniqueid, name, state, annot_variant, annot_crc, annot_crc_of, intermediate);
+}
+
+/** Writes what changed of a mailbox but its name. */
+export function updateMailbox(database: Database, row: MailboxRow): void {
+  const { uniqueid, state, annot_variant, annot_crc, annot_crc_of, intermediate } = storedOf(row);
+  database
+    .query(
+      `UPDATE mailbox SET state = ?, annot_variant = ?, annot_crc = ?, annot_crc_of = ?,
+       intermediate = ?, committed = committed + 1 WHERE uniqueid = ?`,
+    )
+    .run(state, annot_variant, annot_crc, annot_crc_of, intermediate, uniqueid);
+}
+
+/** Notes what SYNC_CRC_ANNOT comes to in the form of the mailbox's peer. */
+export function keepAnnotCrc(database: Database, uniqueid: string, kept: KeptAnnotCrc): void {
+  database
+    .query("UPDATE mailbox SET annot_crc = ?, annot_crc_of = ? WHERE uniqueid = ?")
+    .run(kept.crc, kept.indexCrc, uniqueid);
+}
+
+/** Former names of a mailbox, the oldest first. */
+export function formerNames(database: Database, uniqueid: string): FormerName[] {
+  return database
+    .query<FormerName, [string]>(
+      "SELECT name, until FROM history WHERE uniqueid = ? ORDER BY number",
+    )
+    .all(uniqueid);
+}
+
+/** Notes that a mailbox was called `former.name` until now. */
+export function addFormerName(database: Database, uniqueid: string, former: FormerName): void {
+  database
+    .query(
+      "INSERT INTO history SELECT ?1, coalesce(max(number), 0) + 1, ?2, ?3 FROM history WHERE uniqueid = ?1",
+    )
+    .run(uniqueid, former.name, former.until);
+}
+
+/**
+ * Gives mailboxes other names, all at once: names may be swapped or go round. Whoever plans the renames
+ * has seen to it that no two end up with one name.
+ */
+export function renameMailboxes(database: Database, names: ReadonlyMap<string, string>): void {
+  // No internal name begins with NUL, so these stand for "between two names".
+  const part = database.query("UPDATE mailbox SET name = char(0) || uniqueid WHERE uniqueid = ?");
+  for (const uniqueid of names.keys()) part.run(uniqueid);
+  const set = database.query(
+    "UPDATE mailbox SET name = ?, committed = committed + 1 WHERE uniqueid = ?",
+  );
+  for (const [uniqueid, name] of names) set.run(name, uniqueid);
+}
+
+interface StoredTombstone {
+  readonly number: number;
+  readonly uniqueid: string;
+  readonly name: string;
+  readonly deleted: number;
+  readonly trash: string;
+  readonly mailbox: string;
+}
+
+/** Adds a tombstone that says where the folder of a deleted mailbox went. */
+export function insertTombstone(
+  database: Database,
+  row: MailboxRow,
+  grave: Pick<Tombstone, "deleted" | "trash">,
+): void {
+  database
+    .query("INSERT INTO tombstone (uniqueid, name, deleted, trash, mailbox) VALUES (?, ?, ?, ?, ?)")
+    .run(row.uniqueid, row.name, grave.deleted, grave.trash, JSON.stringify(storedOf(row)));
+}
+
+/** Deletes a mailbox's row and leaves a tombstone. */
+export function buryMailbox(
+  database: Database,
+  row: MailboxRow,
+  grave: Pick<Tombstone, "deleted" | "trash">,
+): void {
+  insertTombstone(database, row, grave);
+  database.query("DELETE FROM mailbox WHERE uniqueid = ?").run(row.uniqueid);
+}
+
+/** Every tombstone, the oldest first. */
+export function tombstones(database: Database): Tombstone[] {
+  return database
+    .query<StoredTombstone, []>("SELECT * FROM tombstone ORDER BY deleted, number")
+    .all()
+    .map(({ mailbox, ...stored }) => ({ ...stored, mailbox: rowOf(JSON.parse(mailbox)) }));
+}
+
+/** Forgets a tombstone. */
+export function removeTombstone(database: Database, number: number): void {
+  database.query("DELETE FROM tombstone WHERE number = ?").run(number);
+}
+
+/** Bytes of the values of a mailbox's own annotations: they count in quota_annot_used. */
+export function annotationBytes(database: Database, uniqueid: string): number {
+  return (
+    database
+      .query<{ bytes: number | null }, [string]>(
+        "SELECT sum(length(value)) AS bytes FROM annotation WHERE uniqueid = ?",
+      )
+      .get(uniqueid)?.bytes ?? 0
+  );
+}

@@ -1,0 +1,56 @@
+/** What an owner's mailboxes still need of the pool and of the catalogue, those in the trash included. */
+import type { Database } from "bun:sqlite";
+import { join } from "node:path";
+import { AppError } from "../../../core/errors.ts";
+import { hasBit, INTERNAL_FLAG } from "../../../formats/cyrus/index/index_flags.ts";
+import { IndexImage } from "../../../mailbox/index_image.ts";
+import { readWhole } from "../../../storage/disk.ts";
+import { openImage } from "../open_mailbox.ts";
+import type { OwnerFolder } from "../owner_folder.ts";
+import { allMailboxes, tombstones } from "./mailbox_rows.ts";
+
+/**
+ * The GUIDs that mailboxes of `folder` other than `uniqueid` name, deleted ones included; undefined where one
+ * of them cannot be read.
+ */
+export function guidsOutside(folder: OwnerFolder, uniqueid: string): Set<string> | undefined {
+  const guids = new Set<string>();
+  try {
+    for (const row of folder.read(allMailboxes)) {
+      if (!row.intermediate && row.uniqueid !== uniqueid)
+        addGuids(openImage(folder, row).index, guids);
+    }
+    for (const index of buriedIndexes(folder)) addGuids(index, guids);
+  } catch (error) {
+    if (error instanceof AppError && error.code === "bad_data") return undefined;
+    throw error;
+  }
+  return guids;
+}
+
+/** The indexes in the trash. Throws bad_data for one that cannot be read. */
+export function* buriedIndexes(folder: OwnerFolder): Generator<IndexImage> {
+  for (const { trash } of folder.read(tombstones)) {
+    const path = join(folder.folder, trash, "cyrus.index");
+    const bytes = trash === "" ? undefined : readWhole(path, folder.limits.mailboxFileBytes);
+    if (bytes !== undefined) yield new IndexImage(bytes, path);
+  }
+}
+
+/** Adds the GUIDs of messages that have a file. */
+export function addGuids(index: IndexImage, guids: Set<string>): void {
+  for (const { guid, systemFlags } of index.records()) {
+    if (!hasBit(systemFlags, INTERNAL_FLAG.unlinked)) guids.add(guid);
+  }
+}
+
+/** Drops the rows that say more of a mailbox, unless it is still there in some form. */
+export function forgetMailbox(database: Database, uniqueid: string): void {
+  const isLeft =
+    database.query("SELECT 1 FROM mailbox WHERE uniqueid = ?").get(uniqueid) !== null ||
+    database.query("SELECT 1 FROM tombstone WHERE uniqueid = ?").get(uniqueid) !== null;
+  if (isLeft) return;
+  for (const table of ["history", "annotation"]) {
+    database.query(`DELETE FROM ${table} WHERE uniqueid = ?`).run(uniqueid);
+  }
+}

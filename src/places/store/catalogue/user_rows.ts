@@ -1,0 +1,172 @@
+/** What belongs to a user beside mailboxes: subscriptions, seen state, sieve scripts, quotas. Rows only. */
+import type { Database } from "bun:sqlite";
+import { createHash } from "node:crypto";
+import type { ApplyCommand } from "../../../model/apply.ts";
+import { NULL_GUID } from "../../../model/guid.ts";
+import {
+  QUOTA_RESOURCES,
+  type Quota,
+  type QuotaResource,
+  type SeenState,
+  type SieveFile,
+} from "../../../model/mailbox.ts";
+import { refusal } from "../commit/refusal.ts";
+
+/** Internal names a user is subscribed to, sorted. */
+export function subscriptions(database: Database): string[] {
+  return database
+    .query<{ name: string }, []>("SELECT name FROM subscription ORDER BY name")
+    .all()
+    .map(({ name }) => name);
+}
+
+/** What the user has seen, of his own and of others' mailboxes. */
+export function seenStates(database: Database): SeenState[] {
+  interface Row {
+    readonly uniqueid: string;
+    readonly lastread: number;
+    readonly lastuid: number;
+    readonly lastchange: number;
+    readonly seenuids: string;
+  }
+  return database
+    .query<Row, []>("SELECT * FROM seen ORDER BY uniqueid")
+    .all()
+    .map((row) => ({
+      uniqueid: row.uniqueid,
+      lastRead: row.lastread,
+      lastUid: row.lastuid,
+      lastChange: row.lastchange,
+      seenUids: row.seenuids,
+    }));
+}
+
+/** Scripts, and for the active one its `.bc` as the bearer of the mark (sync-protocol.md 4.1). */
+export function sieveFiles(database: Database): SieveFile[] {
+  interface Row {
+    readonly filename: string;
+    readonly last_update: number;
+    readonly active: number;
+    readonly content: Uint8Array;
+  }
+  const files: SieveFile[] = [];
+  for (const row of database.query<Row, []>("SELECT * FROM sieve ORDER BY filename").all()) {
+    const { filename, last_update: lastUpdate } = row;
+    const guid = createHash("sha1").update(row.content).digest("hex");
+    files.push({ filename, lastUpdate, guid, isActive: false });
+    if (row.active === 0) continue;
+    const bytecode = filename.replace(/\.script$/, ".bc");
+    files.push({ filename: bytecode, lastUpdate: 0, guid: NULL_GUID, isActive: true });
+  }
+  return files;
+}
+
+/** The bytes of `x.script`, or undefined. */
+export function sieveScript(database: Database, filename: string): Uint8Array | undefined {
+  return (
+    database
+      .query<{ content: Uint8Array }, [string]>("SELECT content FROM sieve WHERE filename = ?")
+      .get(filename)?.content ?? undefined
+  );
+}
+
+interface QuotaRow {
+  readonly root: string;
+  readonly resource: string;
+  readonly value: string;
+}
+
+/** Says that a root is there, also when it limits nothing. */
+const ROOT = "";
+const MODSEQ = "MODSEQ";
+
+/** Every quota root of the owner, by name. */
+export function quotas(database: Database): Quota[] {
+  const rows = database.query<QuotaRow, []>("SELECT * FROM quota ORDER BY root, resource").all();
+  const byRoot = Map.groupBy(rows, ({ root }) => root);
+  return [...byRoot].map(([root, list]) => quotaOf(root, list));
+}
+
+function quotaOf(root: string, rows: readonly QuotaRow[]): Quota {
+  const limits: Partial<Record<QuotaResource, number>> = {};
+  for (const { resource, value } of rows) {
+    const known = QUOTA_RESOURCES.find((name) => name === resource);
+    if (known !== undefined) limits[known] = Number(value);
+  }
+  const modseq = rows.find(({ resource }) => resource === MODSEQ)?.value;
+  return { root, limits, ...(modseq === undefined ? {} : { modseq: BigInt(modseq) }) };
+}
+
+function setQuota(database: Database, quota: Quota): void {
+  database.query("DELETE FROM quota WHERE root = ?").run(quota.root);
+  const insert = database.query("INSERT INTO quota VALUES (?, ?, ?)");
+  insert.run(quota.root, ROOT, "");
+  for (const [resource, value] of Object.entries(quota.limits))
+    insert.run(quota.root, resource, `${value}`);
+  if (quota.modseq !== undefined) insert.run(quota.root, MODSEQ, quota.modseq.toString());
+}
+
+/** The commands that change rows of a user and no mailbox. */
+export type RowCommand = Extract<
+  ApplyCommand,
+  {
+    readonly kind:
+      | ("quota" | "unquota" | "seen" | "sub" | "unsub" | "sieve" | "unsieve")
+      | ("activateSieve" | "unactivateSieve");
+  }
+>;
+
+/** Does `command` to the rows of the owner it belongs to. */
+export function applyRows(database: Database, command: RowCommand): void {
+  switch (command.kind) {
+    case "quota":
+      setQuota(database, command.quota);
+      return;
+    case "unquota":
+      database.query("DELETE FROM quota WHERE root = ?").run(command.root);
+      return;
+    case "seen": {
+      const { uniqueid, lastRead, lastUid, lastChange, seenUids } = command.seen;
+      database
+        .query("INSERT OR REPLACE INTO seen VALUES (?, ?, ?, ?, ?)")
+        .run(uniqueid, lastRead, lastUid, lastChange, seenUids);
+      return;
+    }
+    case "sub":
+      database.query("INSERT OR IGNORE INTO subscription VALUES (?)").run(command.name);
+      return;
+    case "unsub":
+      database.query("DELETE FROM subscription WHERE name = ?").run(command.name);
+      return;
+    case "sieve":
+      // Other names are bytecode, which every server makes for itself.
+      if (!command.filename.endsWith(".script")) return;
+      database
+        .query(
+          `INSERT INTO sieve (filename, last_update, content) VALUES (?1, ?2, ?3)
+           ON CONFLICT (filename) DO UPDATE SET last_update = ?2, content = ?3`,
+        )
+        .run(command.filename, command.lastUpdate, command.content);
+      return;
+    case "unsieve":
+      database.query("DELETE FROM sieve WHERE filename = ?").run(command.filename);
+      return;
+    case "activateSieve": {
+      const script = command.filename.replace(/\.bc$/, ".script");
+      if (sieveScript(database, script) === undefined) {
+        throw refusal("nonexistent", `Cannot activate ${script}: there is no such script`);
+      }
+      database.query("UPDATE sieve SET active = (filename = ?)").run(script);
+      return;
+    }
+    case "unactivateSieve":
+      database.run("UPDATE sieve SET active = 0");
+      return;
+  }
+}
+
+/** Forgets everything of the user that is no mailbox. */
+export function dropUserRows(database: Database): void {
+  for (const table of ["subscription", "seen", "sieve", "quota"])
+    database.run(`DELETE FROM ${table}`);
+}

@@ -1,0 +1,245 @@
+/** Every APPLY command into the store, each as one transaction. Refusals are thrown and change nothing. */
+import { unreachable } from "../../../core/assert.ts";
+import { hasBit, INTERNAL_FLAG } from "../../../formats/cyrus/index/index_flags.ts";
+import type {
+  ApplyAnnotation,
+  ApplyCommand,
+  ApplyExpunge,
+  ApplyRename,
+  ApplyUnannotation,
+} from "../../../model/apply.ts";
+import { isInbox, isValidName, type Owner, parseName } from "../../../model/names.ts";
+import type { MailRecord } from "../../../model/record.ts";
+import {
+  allMailboxes,
+  annotationBytes,
+  type MailboxRow,
+  mailboxByName,
+  updateMailbox,
+} from "../catalogue/mailbox_rows.ts";
+import { applyRows, dropUserRows, type RowCommand } from "../catalogue/user_rows.ts";
+import { ownerWord } from "../layout.ts";
+import type { Staging } from "../messages/staging.ts";
+import { openForChange } from "../open_mailbox.ts";
+import type { OwnerFolder, Transaction } from "../owner_folder.ts";
+import type { Store } from "../store.ts";
+import { type ApplyContext, applyMailbox } from "./apply_mailbox.ts";
+import { handOver } from "./handover.ts";
+import { refusal } from "./refusal.ts";
+import { renameMailboxesIn } from "./rename.ts";
+import { deleteMailboxes } from "./trash.ts";
+
+export interface ApplySession {
+  readonly store: Store;
+  readonly staging: Pick<Staging, "find">;
+  readonly force: boolean;
+}
+
+/** Does `command`; `records` are those of a `mailbox` command, gathered. Returns when it is durable. */
+export function applyCommand(
+  command: ApplyCommand,
+  records: readonly MailRecord[],
+  session: ApplySession,
+): void {
+  const { store } = session;
+  switch (command.kind) {
+    case "mailbox": {
+      const { owner } = parseName(command.state.name);
+      const since = command.since === undefined ? {} : { since: command.since };
+      const update = { state: command.state, records, force: session.force, ...since };
+      applyMailbox(update, applyContext(owner, session));
+      return;
+    }
+    case "restore":
+      throw refusal("notSupported", "The store does not take RESTORE");
+    case "unmailbox":
+      unmailbox(store, command.name);
+      return;
+    case "rename":
+      rename(store, command);
+      return;
+    case "expunge":
+      expunge(store, command);
+      return;
+    case "annotation":
+    case "unannotation":
+      annotate(store, command);
+      return;
+    case "unuser":
+      unuser(store, command.userid);
+      return;
+    case "quota":
+    case "unquota":
+      applyToRows(store, command, {
+        owner: parseName(command.kind === "quota" ? command.quota.root : command.root).owner,
+        makes: command.kind === "quota",
+      });
+      return;
+    case "seen":
+    case "sub":
+    case "sieve":
+      applyToRows(store, command, { owner: { kind: "user", userid: command.userid }, makes: true });
+      return;
+    case "unsub":
+    case "unsieve":
+    case "activateSieve":
+    case "unactivateSieve":
+      applyToRows(store, command, {
+        owner: { kind: "user", userid: command.userid },
+        makes: false,
+      });
+      return;
+    default:
+      unreachable(command);
+  }
+}
+
+/** Does `command` to the rows of `owner`, who is made for it only where something is to be kept. */
+function applyToRows(
+  store: Store,
+  command: RowCommand,
+  { owner, makes }: { readonly owner: Owner; readonly makes: boolean },
+): void {
+  const folder = makes ? store.make(owner) : store.find(owner);
+  if (folder !== undefined) folder.write(({ database }) => applyRows(database, command));
+  else if (command.kind === "activateSieve") {
+    throw refusal("nonexistent", `User ${command.userid} has no script ${command.filename}`);
+  }
+}
+
+/** What APPLY MAILBOX needs to write into `owner`'s folder. */
+export function applyContext(
+  owner: Owner,
+  session: Pick<ApplySession, "store" | "staging">,
+): ApplyContext {
+  const { store, staging } = session;
+  return {
+    folder: store.make(owner),
+    staging,
+    claim: (uniqueid) => {
+      const holder = store.claim(uniqueid, owner);
+      return holder === undefined ? undefined : ownerWord(holder);
+    },
+    indexVersion: store.settings.indexVersion,
+    userFlags: store.limits.userFlags,
+    now: store.now(),
+  };
+}
+
+/** Runs `work` on the mailbox called `name` under its owner's lock; refuses where there is none. */
+function withMailbox<T>(
+  store: Store,
+  name: string,
+  work: (folder: OwnerFolder, transaction: Transaction, row: MailboxRow) => T,
+): T {
+  const folder = store.find(parseName(name).owner);
+  if (folder === undefined) throw refusal("nonexistent", `There is no mailbox ${name}`);
+  return folder.write((transaction) => {
+    const row = mailboxByName(transaction.database, name);
+    if (row === undefined) throw refusal("nonexistent", `There is no mailbox ${name}`);
+    return work(folder, transaction, row);
+  });
+}
+
+function unmailbox(store: Store, name: string): void {
+  withMailbox(store, name, (_, transaction, row) =>
+    deleteMailboxes(transaction, [row], store.now()),
+  );
+}
+
+/** Deletes all that the user has, the INBOX last. A user who is not there has nothing to delete. */
+function unuser(store: Store, userid: string): void {
+  const folder = userid === "" ? undefined : store.find({ kind: "user", userid });
+  folder?.write((transaction) => {
+    const rows = allMailboxes(transaction.database);
+    const last = rows.filter(({ name }) => isInbox(name));
+    const others = rows.filter(({ name }) => !isInbox(name));
+    deleteMailboxes(transaction, [...others, ...last], store.now());
+    dropUserRows(transaction.database);
+  });
+}
+
+function rename(store: Store, command: ApplyRename): void {
+  const { oldName, newName, partition } = command;
+  const { owner } = parseName(oldName);
+  const isOwn = (name: string): boolean => ownerWord(parseName(name).owner) === ownerWord(owner);
+  if (!isOwn(newName)) {
+    renameToOther(store, command);
+    return;
+  }
+  if (oldName === newName) {
+    withMailbox(store, oldName, (_, { database }, row) => {
+      if (row.details.partition === partition)
+        throw refusal("failed", `${oldName} is on ${partition}`);
+      updateMailbox(database, { ...row, details: { ...row.details, partition } });
+    });
+    return;
+  }
+  const folder = store.find(owner);
+  if (folder === undefined) throw refusal("nonexistent", `There is no mailbox ${oldName}`);
+  const requests = [{ from: oldName, to: newName, tree: false }];
+  renameMailboxesIn(folder, { requests, isOwn, mayInbox: true, now: store.now(), partition });
+}
+
+/** Under both owners' locks; the target is made where there is none, as a user that was renamed. */
+function renameToOther(store: Store, { oldName, newName, partition }: ApplyRename): void {
+  const source = store.find(parseName(oldName).owner);
+  const row = source?.read((database) => mailboxByName(database, oldName));
+  if (source === undefined || row === undefined) {
+    throw refusal("nonexistent", `There is no mailbox ${oldName}`);
+  }
+  if (!isValidName(newName)) throw refusal("failed", `"${newName}" is no mailbox name`);
+  const target = store.make(parseName(newName).owner);
+  const request = { oldName, newName, partition, now: store.now() };
+  handOver(request, { source, target, registry: store.registry });
+}
+
+/** Marks records as expunged and leaves their modseq and times alone; unknown UIDs are passed over. */
+function expunge(store: Store, command: ApplyExpunge): void {
+  withMailbox(store, command.name, (folder, transaction, row) => {
+    if (row.uniqueid !== command.uniqueid) {
+      throw refusal("moved", `Mailbox ${row.name} has the uniqueid ${row.uniqueid}`);
+    }
+    const image = openForChange(folder, row);
+    for (const uid of command.uids) {
+      const number = image.index.find(uid);
+      if (number === undefined) continue;
+      const record = image.index.record(number);
+      if (hasBit(record.systemFlags, INTERNAL_FLAG.expunged)) continue;
+      const systemFlags = (record.systemFlags | INTERNAL_FLAG.expunged) >>> 0;
+      const { firstExpunged } = image.index.header;
+      image.put({ ...record, systemFlags }, image.annotations.of(uid));
+      const first =
+        firstExpunged === 0 ? record.lastUpdated : Math.min(firstExpunged, record.lastUpdated);
+      image.index.setHeader({ firstExpunged: first });
+    }
+    for (const step of image.steps()) transaction.step(row.uniqueid, step);
+  });
+}
+
+function annotate(store: Store, command: ApplyAnnotation | ApplyUnannotation): void {
+  if (command.name === "") {
+    const value = command.kind === "annotation" ? command.value : undefined;
+    store.registry.setAnnotation(command.entry, command.userid, value);
+    return;
+  }
+  withMailbox(store, command.name, (folder, transaction, row) => {
+    const { database } = transaction;
+    const { uniqueid } = row;
+    const before = annotationBytes(database, uniqueid);
+    if (command.kind === "annotation") {
+      database
+        .query("INSERT OR REPLACE INTO annotation VALUES (?, ?, ?, '0', ?)")
+        .run(uniqueid, command.entry, command.userid, command.value);
+    } else {
+      database
+        .query("DELETE FROM annotation WHERE uniqueid = ? AND entry = ? AND userid = ?")
+        .run(uniqueid, command.entry, command.userid);
+    }
+    if (row.intermediate) return;
+    const image = openForChange(folder, row);
+    const more = BigInt(annotationBytes(database, uniqueid) - before);
+    image.index.setSums({ quotaAnnotUsed: image.index.header.quotaAnnotUsed + more });
+    for (const step of image.steps()) transaction.step(uniqueid, step);
+  });
+}

@@ -1,0 +1,464 @@
+/**
+ * APPLY MAILBOX into the store (sync-protocol.md 5.5), as one transaction: a dry pass in which every
+ * refusal happens, then messages into the pool and the folder, then the commit. Unlike Cyrus, a
+ * mailbox whose sync CRC comes out wrong is not half written but left as it was.
+ */
+import { AppError } from "../../../core/errors.ts";
+import { BLANK_HEADER_FILE } from "../../../formats/cyrus/header_file.ts";
+import { hasBit, INTERNAL_FLAG } from "../../../formats/cyrus/index/index_flags.ts";
+import { MailboxImage } from "../../../mailbox/mailbox_image.ts";
+import {
+  keptAnnotations,
+  newRecord,
+  optionBits,
+  updatedRecord,
+} from "../../../mailbox/record_update.ts";
+import { NULL_GUID } from "../../../model/guid.ts";
+import { isIntermediate, type MailboxState, type Since } from "../../../model/mailbox.ts";
+import type { MailRecord } from "../../../model/record.ts";
+import type { AnnotVariant } from "../../../model/sync_crc.ts";
+import { removeFile, statOf } from "../../../storage/disk.ts";
+import {
+  annotationBytes,
+  insertMailbox,
+  keepAnnotCrc,
+  type MailboxDetails,
+  type MailboxRow,
+  mailboxById,
+  mailboxByName,
+  updateMailbox,
+} from "../catalogue/mailbox_rows.ts";
+import { mailboxFolder } from "../layout.ts";
+import type { KnownMessage } from "../messages/message_file.ts";
+import { type Arrival, admit, placeMessage } from "../messages/pool.ts";
+import type { Staging } from "../messages/staging.ts";
+import { openForChange, storedForm, useKeptCrc } from "../open_mailbox.ts";
+import type { OwnerFolder, Transaction } from "../owner_folder.ts";
+import { refusal } from "./refusal.ts";
+import { deleteMailboxes } from "./trash.ts";
+
+export interface MailboxUpdate {
+  readonly state: MailboxState;
+  /** Ascending by UID. */
+  readonly records: readonly MailRecord[];
+  readonly since?: Since;
+  /** Take it although ours is ahead in something, or is another mailbox. */
+  readonly force?: boolean;
+}
+
+export interface ApplyContext {
+  readonly folder: OwnerFolder;
+  readonly staging: Pick<Staging, "find">;
+  /** Claims a uniqueid; the other owner's name where it is taken. */
+  readonly claim: (uniqueid: string) => string | undefined;
+  /** The index version of a mailbox that is made. */
+  readonly indexVersion: number;
+  /** User flags that a mailbox has room for. */
+  readonly userFlags: number;
+  /** Seconds since 1970. */
+  readonly now: number;
+}
+
+/** Applies `update`; returns when it is durable. A refusal is thrown and has changed nothing. */
+export function applyMailbox(update: MailboxUpdate, context: ApplyContext): void {
+  context.folder.write((transaction) => {
+    if (isIntermediate(update.state)) applyIntermediate(update, context, transaction);
+    else applyFull(update, context, transaction);
+  });
+}
+
+function applyFull(update: MailboxUpdate, context: ApplyContext, transaction: Transaction): void {
+  const { uniqueid } = update.state;
+  requireTimes(update);
+  makeRoom(update, context, transaction);
+  const row = findRow(update.state, transaction);
+  const image = row === undefined ? makeImage(update, context) : openForChange(context.folder, row);
+  if (row !== undefined) useKeptCrc(image, row);
+  if (row !== undefined) {
+    requireSince(update, image);
+    if (update.force !== true) requireNotAhead(update, image, row);
+  }
+  const planned = planRecords(update, image, context);
+  const messages = writeRecords(update, planned, { image, context });
+  setMailbox(update, image);
+  const variant = agree(update, image);
+  const { database } = transaction;
+  // A new index counts from nothing, whatever a deleted mailbox of this uniqueid has left.
+  const before = row === undefined ? 0 : annotationBytes(database, uniqueid);
+  writeRow(transaction, update.state, { row, variant });
+  const { quotaAnnotUsed } = image.index.header;
+  const more = BigInt(annotationBytes(database, uniqueid) - before);
+  image.index.setSums({ quotaAnnotUsed: quotaAnnotUsed + more });
+  arrive(messages, transaction, uniqueid);
+  for (const step of image.steps()) transaction.step(uniqueid, step);
+  if (variant === undefined) return;
+  // In the same commit as the records that it is the sum of.
+  const kept = { crc: image.annotCrc(variant), indexCrc: image.index.headerCrcs.after };
+  keepAnnotCrc(database, uniqueid, kept);
+}
+
+/** A placeholder in the tree is a row and nothing else. */
+function applyIntermediate(
+  update: MailboxUpdate,
+  context: ApplyContext,
+  transaction: Transaction,
+): void {
+  const row = findRow(update.state, transaction);
+  if (row === undefined) requireClaim(update.state, context);
+  if (row !== undefined && !row.intermediate) {
+    throw refusal(
+      "notSupported",
+      `Mailbox ${row.name} has messages and cannot become a placeholder`,
+    );
+  }
+  writeRow(transaction, update.state, { row, variant: undefined });
+}
+
+const TIME_LIMIT = 2 ** 32;
+
+/** Times must fit the 32 bits that cyrus.index has for them up to version 19. */
+function requireTimes({ state, records }: MailboxUpdate): void {
+  const { recentTime, lastAppenddate = 0, pop3LastLogin, pop3ShowAfter = 0 } = state;
+  const requireTime = (time: number, field: string, where: string) => {
+    if (time >= 0 && time < TIME_LIMIT) return;
+    throw refusal("failed", `${where}: ${field} ${time} is no time that cyrus.index can hold`);
+  };
+  const mailbox = `Mailbox ${state.name}`;
+  requireTime(recentTime, "RECENTTIME", mailbox);
+  requireTime(lastAppenddate, "LAST_APPENDDATE", mailbox);
+  requireTime(pop3LastLogin, "POP3_LAST_LOGIN", mailbox);
+  requireTime(pop3ShowAfter, "POP3_SHOW_AFTER", mailbox);
+  for (const { uid, lastUpdated, internaldate, savedate } of records) {
+    const where = `Mailbox ${state.name}, message ${uid}`;
+    requireTime(lastUpdated, "LAST_UPDATED", where);
+    requireTime(internaldate, "INTERNALDATE", where);
+    requireTime(savedate, "savedate", where);
+  }
+}
+
+/**
+ * A mailbox of another uniqueid that has never had mail gives its name up, as in Cyrus since 3.6; under
+ * FORCE any does. It goes into the trash like whatever else is deleted.
+ */
+function makeRoom(update: MailboxUpdate, context: ApplyContext, transaction: Transaction): void {
+  const { uniqueid, name } = update.state;
+  const named = mailboxByName(transaction.database, name);
+  if (named === undefined || named.uniqueid === uniqueid) return;
+  if (mailboxById(transaction.database, uniqueid) !== undefined) return;
+  const hadMail =
+    !named.intermediate && openForChange(context.folder, named).index.header.lastUid > 0;
+  if (!hadMail || update.force === true) deleteMailboxes(transaction, [named], context.now);
+}
+
+/** The row of the mailbox, undefined for one that is not there; name and uniqueid must not contradict. */
+function findRow(state: MailboxState, transaction: Transaction): MailboxRow | undefined {
+  const { uniqueid, name } = state;
+  mailboxFolder(uniqueid);
+  const named = mailboxByName(transaction.database, name);
+  const row = mailboxById(transaction.database, uniqueid);
+  if (row !== undefined && row.name !== name) {
+    throw refusal("moved", `Mailbox ${uniqueid} is called ${row.name}, not ${name}`);
+  }
+  if (named !== undefined && named.uniqueid !== uniqueid) {
+    throw refusal("moved", `Mailbox ${name} has the uniqueid ${named.uniqueid}, not ${uniqueid}`);
+  }
+  if (row !== undefined && !row.intermediate && (row.details.type ?? "") !== (state.type ?? "")) {
+    throw refusal(
+      "failed",
+      `Mailbox ${name} has the type "${row.details.type}", not "${state.type}"`,
+    );
+  }
+  return row?.intermediate === true && !isIntermediate(state) ? undefined : row;
+}
+
+function requireClaim(state: MailboxState, context: ApplyContext): void {
+  const holder = context.claim(state.uniqueid);
+  if (holder === undefined) return;
+  throw refusal(
+    "moved",
+    `Mailbox ${state.name}: its uniqueid ${state.uniqueid} belongs to ${holder}`,
+  );
+}
+
+function makeImage(update: MailboxUpdate, context: ApplyContext): MailboxImage {
+  const { state, since } = update;
+  if (since !== undefined && since.modseq !== 0n) {
+    throw refusal("changed", `Mailbox ${state.name} does not exist here`);
+  }
+  requireClaim(state, context);
+  const header = {
+    ...BLANK_HEADER_FILE,
+    type: state.type ?? "e",
+    name: state.name,
+    acl: state.acl ?? "",
+    quotaroot: state.quotaroot,
+    jmapid: state.jmapid,
+  };
+  const { uniqueid, uidvalidity, deletedmodseq = 0n } = state;
+  const { indexVersion } = context;
+  const form = storedForm(context.folder.owner, indexVersion);
+  return MailboxImage.make(
+    { uniqueid, indexVersion, header, index: { uidvalidity, deletedmodseq } },
+    form,
+  );
+}
+
+/** Step 5: what the peer believes of ours must hold, under FORCE too. */
+function requireSince({ state, since }: MailboxUpdate, image: MailboxImage): void {
+  if (since === undefined || since.modseq === 0n) return;
+  const { header } = image.index;
+  const { modseq, crc = 0, crcAnnot = 0 } = since;
+  const holds =
+    modseq === header.highestmodseq &&
+    (crc === 0 || header.syncCrc === 0 || crc === header.syncCrc) &&
+    (crcAnnot === 0 || image.fittingVariant(crcAnnot) !== undefined);
+  if (!holds) throw refusal("changed", `Mailbox ${state.name} has changed since modseq ${modseq}`);
+}
+
+/** Step 7: ours must not be ahead. */
+function requireNotAhead({ state }: MailboxUpdate, image: MailboxImage, row: MailboxRow): void {
+  const { header } = image.index;
+  const { xconvmodseq } = state;
+  const ours = row.details.xconvmodseq ?? 0n;
+  const ahead = [
+    { what: "highestmodseq", here: header.highestmodseq, there: state.highestmodseq },
+    { what: "uidvalidity", here: header.uidvalidity, there: state.uidvalidity },
+    { what: "last uid", here: header.lastUid, there: state.lastUid },
+    { what: "xconvmodseq", here: ours, there: xconvmodseq ?? ours },
+  ].find(({ here, there }) => here > there);
+  if (ahead === undefined) return;
+  throw refusal(
+    "checksum",
+    `Mailbox ${state.name}: ${ahead.what} is ${ahead.here}, over ${ahead.there}`,
+  );
+}
+
+/** What is to be done for one record of the request. */
+type PlannedRecord =
+  | { readonly kind: "update"; readonly number: number; readonly record: MailRecord }
+  | {
+      readonly kind: "append";
+      readonly record: MailRecord;
+      readonly staged: KnownMessage | undefined;
+    };
+
+/** Step 8, the dry pass: nothing is changed until every record has been found possible. */
+function planRecords(
+  update: MailboxUpdate,
+  image: MailboxImage,
+  context: ApplyContext,
+): PlannedRecord[] {
+  const { index } = image;
+  const { lastUid } = index.header;
+  const planned: PlannedRecord[] = [];
+  let previous = 0;
+  for (const record of update.records) {
+    const { uid } = record;
+    if (uid <= previous) {
+      throw refusal("badParameters", `Mailbox ${update.state.name}: UID ${uid} after ${previous}`);
+    }
+    previous = uid;
+    const number = index.find(uid);
+    if (number !== undefined) {
+      if (mayUpdate(record, image, { number, update }))
+        planned.push({ kind: "update", number, record });
+    } else if (uid > lastUid) {
+      planned.push({ kind: "append", record, staged: stagedFor(record, update, context) });
+    } else if (!record.expunged) {
+      throw refusal(
+        "checksum",
+        `Mailbox ${update.state.name}: UID ${uid} is not here, ${lastUid} was`,
+      );
+    }
+  }
+  return planned;
+}
+
+/** False where there is nothing to do. */
+function mayUpdate(
+  record: MailRecord,
+  image: MailboxImage,
+  { number, update }: { readonly number: number; readonly update: MailboxUpdate },
+): boolean {
+  const ours = image.index.record(number);
+  const gone = hasBit(ours.systemFlags, INTERNAL_FLAG.expunged);
+  if (gone && record.expunged) return false;
+  const where = `Mailbox ${update.state.name}: UID ${record.uid}`;
+  if (ours.guid !== record.guid)
+    throw refusal("checksum", `${where} is ${ours.guid}, not ${record.guid}`);
+  // Under FORCE too, where Cyrus dies of it: no message's modseq may ever go back.
+  if (ours.modseq > record.modseq) {
+    throw refusal("checksum", `${where} has modseq ${ours.modseq}, over ${record.modseq}`);
+  }
+  if (gone) throw refusal("checksum", `${where} is expunged here`);
+  return true;
+}
+
+/** The staged message of a new record; none is needed for one that is expunged already. */
+function stagedFor(
+  record: MailRecord,
+  update: MailboxUpdate,
+  context: ApplyContext,
+): KnownMessage | undefined {
+  const where = `Mailbox ${update.state.name}: UID ${record.uid}`;
+  if (record.guid === NULL_GUID) throw refusal("badParameters", `${where} has no GUID`);
+  if (record.internaldate === 0) throw refusal("badParameters", `${where} has no internaldate`);
+  const staged = context.staging.find(record.guid);
+  if (staged !== undefined || record.expunged) return staged;
+  throw refusal("checksum", `${where}: message ${record.guid} was neither sent nor reserved`);
+}
+
+/** A message that has to come into the pool and the mailbox folder. */
+interface Message extends Arrival {
+  readonly uid: number;
+}
+
+/** Step 9 in memory; the messages that must be there before the commit. */
+function writeRecords(
+  update: MailboxUpdate,
+  planned: readonly PlannedRecord[],
+  { image, context }: { readonly image: MailboxImage; readonly context: ApplyContext },
+): Message[] {
+  const { owner } = storedForm(context.folder.owner, 0);
+  const kept = { indexVersion: image.index.table.version, owner };
+  const slotOf = (name: string): number => image.flagSlot(name, context.userFlags);
+  for (const name of update.state.userflags ?? []) slotOf(name);
+  const messages: Message[] = [];
+  for (const step of planned) {
+    const { record } = step;
+    const annotations = keptAnnotations(record, kept);
+    if (step.kind === "update") {
+      image.put(updatedRecord(image.index.record(step.number), record, slotOf), annotations);
+      continue;
+    }
+    const { staged } = step;
+    const links = staged === undefined ? 0 : linksOf(staged);
+    image.put(newRecord(record, staged?.facts, slotOf), annotations);
+    if (staged === undefined) continue;
+    const { uid, guid } = record;
+    // More than one: some pool has it, whether it was applied there before or reserved from there.
+    messages.push({ uid, guid, staged: staged.path, isShared: links > 1 });
+  }
+  return messages;
+}
+
+/**
+ * The links of a staged file. It is read by nobody until a reader of the mailbox asks for it: it must be there still,
+ * and whole.
+ */
+function linksOf({ path, facts }: KnownMessage): number {
+  const stat = statOf(path);
+  if (stat?.size === facts.size) return stat.nlink;
+  const { guid } = facts;
+  throw new AppError("io", `Cannot append message ${guid}: its staged file is gone or changed`, {
+    context: { guid, path },
+  });
+}
+
+/** Step 10: header fields and cyrus.header. */
+function setMailbox(update: MailboxUpdate, image: MailboxImage): void {
+  const { state } = update;
+  const { header, index } = image;
+  const expunged = update.records.filter((record) => record.expunged);
+  const times = [index.header.firstExpunged, ...expunged.map((record) => record.lastUpdated)];
+  index.setHeader({
+    lastUid: state.lastUid,
+    highestmodseq: state.highestmodseq,
+    recentuid: state.recentUid,
+    recenttime: state.recentTime,
+    lastAppenddate: state.lastAppenddate ?? index.header.lastAppenddate,
+    pop3LastLogin: state.pop3LastLogin,
+    pop3ShowAfter: state.pop3ShowAfter ?? 0,
+    createdmodseq: state.createdmodseq ?? 0n,
+    options: ((index.header.options & 0xe000_0000) | optionBits(state.options)) >>> 0,
+    uidvalidity: state.uidvalidity,
+    firstExpunged: times
+      .filter((time) => time !== 0)
+      .reduce((low, time) => Math.min(low, time), Infinity),
+  });
+  if (index.header.firstExpunged === Infinity) index.setHeader({ firstExpunged: 0 });
+  const { acl, quotaroot, jmapid } = state;
+  const changed =
+    header.acl !== (acl ?? "") || header.quotaroot !== quotaroot || header.jmapid !== jmapid;
+  if (changed) image.setHeader({ acl: acl ?? "", quotaroot, jmapid });
+}
+
+/** Step 11: the sums must come out as the peer's; gives the form of its annotation CRC, if it is another. */
+function agree(update: MailboxUpdate, image: MailboxImage): AnnotVariant | undefined {
+  const { header } = image.index;
+  const { name, syncCrc = 0, syncCrcAnnot = 0 } = update.state;
+  if (syncCrc !== 0 && header.syncCrc !== 0 && syncCrc !== header.syncCrc) {
+    throw refusal(
+      "checksum",
+      `Mailbox ${name}: SYNC_CRC would be ${header.syncCrc}, not ${syncCrc}`,
+    );
+  }
+  if (syncCrcAnnot === 0 || syncCrcAnnot === header.syncCrcAnnot) return undefined;
+  const variant = image.fittingVariant(syncCrcAnnot);
+  if (variant !== undefined) return variant;
+  throw refusal(
+    "checksum",
+    `Mailbox ${name}: SYNC_CRC_ANNOT would be ${header.syncCrcAnnot}, not ${syncCrcAnnot}`,
+  );
+}
+
+/** Brings the messages in and makes them durable before the commit relies on them. */
+function arrive(messages: readonly Message[], transaction: Transaction, uniqueid: string): void {
+  if (messages.length === 0) return;
+  transaction.makeMailboxFolder(uniqueid);
+  const byGuid = new Map(messages.map((message) => [message.guid, message]));
+  admit([...byGuid.values()], { ...transaction.pool, distrust: removeFile });
+  for (const { uid, guid } of messages)
+    placeMessage(guid, { folder: uniqueid, uid }, transaction.pool);
+}
+
+function writeRow(
+  transaction: Transaction,
+  state: MailboxState,
+  before: { readonly row: MailboxRow | undefined; readonly variant: AnnotVariant | undefined },
+): void {
+  const { database } = transaction;
+  const { uniqueid, name } = state;
+  const intermediate = isIntermediate(state);
+  const row = {
+    ...{ uniqueid, name, details: detailsOf(state, before.row), intermediate },
+    annotVariant: before.variant?.name,
+    annotCrc: undefined,
+  };
+  if (before.row !== undefined) updateMailbox(database, row);
+  else {
+    // A placeholder may become a mailbox.
+    database.query("DELETE FROM mailbox WHERE uniqueid = ? AND intermediate = 1").run(uniqueid);
+    insertMailbox(database, row);
+  }
+  database.query("DELETE FROM annotation WHERE uniqueid = ?").run(uniqueid);
+  const insert = database.query("INSERT OR REPLACE INTO annotation VALUES (?, ?, ?, ?, ?)");
+  for (const { entry, userid, modseq, value } of state.annotations) {
+    insert.run(uniqueid, entry, userid ?? "", modseq.toString(), value);
+  }
+}
+
+const DETAILS = [
+  ...([
+    "jmapid",
+    "type",
+    "acl",
+    "quotaroot",
+    "xconvmodseq",
+    "compactEmailids",
+    "raclmodseq",
+  ] as const),
+  ...(["usergroups", "version", "createdmodseq", "foldermodseq"] as const),
+];
+
+/** What the peer said that the folder does not keep. An existing mailbox stays on its partition. */
+function detailsOf(state: MailboxState, row: MailboxRow | undefined): MailboxDetails {
+  const given = DETAILS.filter((field) => state[field] !== undefined).map((field) => [
+    field,
+    state[field],
+  ]);
+  const partition = row === undefined ? state.partition : row.details.partition;
+  // A peer before 3.2 does not say when the folder changed; Cyrus takes the highest modseq for it.
+  const foldermodseq = state.foldermodseq ?? state.highestmodseq;
+  return { acl: state.acl, ...Object.fromEntries(given), foldermodseq, partition };
+}

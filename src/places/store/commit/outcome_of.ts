@@ -1,0 +1,22 @@
+/** The edge of the synchronous store: busy is waited for, what it refuses becomes a value, what breaks is thrown. */
+import { type Outcome, ok } from "../../../model/outcome.ts";
+import { whileBusy } from "../../../storage/retry.ts";
+import { refusalOf } from "./refusal.ts";
+
+/** Runs `work`, waiting while it is busy; what it refuses is a value. */
+export async function outcomeOf<T>(work: () => T | Outcome<T>): Promise<Outcome<T>> {
+  try {
+    const result = await whileBusy(work);
+    return isOutcome(result) ? result : ok(result);
+  } catch (error) {
+    const refusal = refusalOf(error);
+    if (refusal !== undefined) return refusal;
+    throw error;
+  }
+}
+
+function isOutcome<T>(result: T | Outcome<T>): result is Outcome<T> {
+  return (
+    typeof result === "object" && result !== null && "kind" in result && result.kind === "refused"
+  );
+}

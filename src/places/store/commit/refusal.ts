@@ -1,0 +1,29 @@
+/** Refusals inside the store: thrown through a transaction, so that it undoes itself, and caught at its edge. */
+import { AppError, errnoOf } from "../../../core/errors.ts";
+import { type Refusal, type RefusalReason, refused } from "../../../model/outcome.ts";
+
+const REASON = "reason";
+
+/** An error that refuses a request for a reason that the protocol knows. */
+export function refusal(reason: RefusalReason, text: string): AppError {
+  return new AppError("refused", text, { context: { [REASON]: reason } });
+}
+
+/**
+ * The refusal that an error of the store means; undefined where the place itself has failed. Busy and a
+ * full disk are refusals: the peer may try again.
+ */
+export function refusalOf(error: unknown): Refusal | undefined {
+  if (!(error instanceof AppError)) return undefined;
+  if (error.code === "busy") return refused("busy", error.message);
+  const errno = error.context["errno"] ?? errnoOf(error.cause);
+  const isFull =
+    errno === "ENOSPC" || errno === "EDQUOT" || error.context["sqlite"] === "SQLITE_FULL";
+  if (isFull) return refused("noSpace", error.message);
+  if (error.code === "bad_data") return refused("damaged", error.message);
+  if (error.code === "not_found") return refused("nonexistent", error.message);
+  if (error.code !== "refused") return undefined;
+  // Only `refusal` sets this, from the type's own values.
+  const reason = error.context[REASON] as RefusalReason | undefined;
+  return refused(reason ?? "failed", error.message);
+}

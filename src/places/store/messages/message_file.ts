@@ -1,0 +1,82 @@
+/** What a message file says of itself: its GUID (SHA-1 of every byte), its size, and where its header ends. */
+import { createHash } from "node:crypto";
+import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
+import { AppError, errnoOf } from "../../../core/errors.ts";
+import { diskError } from "../../../storage/disk.ts";
+
+export interface MessageFacts {
+  readonly guid: string;
+  readonly size: number;
+  /** Bytes up to and including the blank line after the header; all of them where there is none. */
+  readonly headerSize: number;
+}
+
+/** A message file whose bytes were found to be what its facts say. */
+export interface KnownMessage {
+  readonly path: string;
+  readonly facts: MessageFacts;
+}
+
+const BLOCK_BYTES = 256 * 1024;
+const block = new Uint8Array(BLOCK_BYTES);
+
+/** Reads the file at `path` once; undefined where there is none. */
+export function readMessageFacts(path: string): MessageFacts | undefined {
+  let fd: number | undefined;
+  try {
+    fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    if (!fstatSync(fd).isFile())
+      throw new AppError("bad_data", `Cannot read ${path}: not a regular file`);
+    const hash = createHash("sha1");
+    const scan = new HeaderEnd();
+    let size = 0;
+    for (;;) {
+      const got = readSync(fd, block, 0, BLOCK_BYTES, size);
+      if (got === 0) break;
+      const bytes = block.subarray(0, got);
+      hash.update(bytes);
+      scan.feed(bytes);
+      size += got;
+    }
+    return { guid: hash.digest("hex"), size, headerSize: scan.found ?? size };
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT") return undefined;
+    throw diskError(error, "read the message", path);
+  } finally {
+    if (fd !== undefined) closeSync(fd);
+  }
+}
+
+/** Finds the end of a header (`LF CR LF` or `LF LF`, or a blank first line) in bytes that come in pieces. */
+export class HeaderEnd {
+  found: number | undefined;
+  #at = 0;
+  /** True while nothing but an optional CR has been seen of the line. */
+  #blank = true;
+  #cr = false;
+
+  feed(bytes: Uint8Array): void {
+    if (this.found === undefined) this.#scan(bytes);
+    this.#at += bytes.length;
+  }
+
+  #scan(bytes: Uint8Array): void {
+    let at = 0;
+    while (at < bytes.length) {
+      const byte = bytes[at++];
+      if (byte === 10) {
+        if (this.#blank) {
+          this.found = this.#at + at;
+          return;
+        }
+        this.#blank = true;
+        this.#cr = false;
+      } else if (byte === 13 && this.#blank && !this.#cr) this.#cr = true;
+      else {
+        this.#blank = false;
+        const next = bytes.indexOf(10, at); // nothing before the line's end matters
+        at = next === -1 ? bytes.length : next;
+      }
+    }
+  }
+}

@@ -1,0 +1,76 @@
+/** Opens a mailbox of the store for a transaction or a reader. */
+import { viewOf } from "../../core/bytes.ts";
+import { AppError } from "../../core/errors.ts";
+import { IndexImage } from "../../mailbox/index_image.ts";
+import { headOf } from "../../mailbox/index_source.ts";
+import {
+  IMAGE_FILES,
+  type ImageFiles,
+  type ImageSource,
+  MailboxImage,
+} from "../../mailbox/mailbox_image.ts";
+import type { CrcForm } from "../../mailbox/record_crcs.ts";
+import type { Owner } from "../../model/names.ts";
+import { ANNOT_VARIANTS } from "../../model/sync_crc.ts";
+import type { MailboxRow } from "./catalogue/mailbox_rows.ts";
+import type { OwnerFolder } from "./owner_folder.ts";
+
+/** The form in which a folder keeps its CRCs: that of the releases of Cyrus that read its index version. */
+export function storedForm(owner: Owner, indexVersion: number): CrcForm {
+  const variant = indexVersion >= 20 ? ANNOT_VARIANTS[1] : ANNOT_VARIANTS[0];
+  return { variant, indexVersion, owner: owner.kind === "user" ? owner.userid : "" };
+}
+
+/** Byte 8 of every cyrus.index. */
+const VERSION_OFFSET = 8;
+
+/** The mailbox of `row` as last committed. Damage, or files that are gone, is an error. */
+export function openImage(folder: OwnerFolder, row: MailboxRow): MailboxImage {
+  return imageOf(row.uniqueid, readImageFiles(folder, row), folder.owner);
+}
+
+/**
+ * The mailbox of `row` within a transaction, where its files stand still: of its index only what is needed is read. Each record is
+ * checked when it is, as always; the sums of the others are in the header, which has its own checksum.
+ */
+export function openForChange(folder: OwnerFolder, row: MailboxRow): MailboxImage {
+  const { uniqueid, name } = row;
+  const files = folder.readFiles(uniqueid, ["cyrus.header", "cyrus.annotations"]);
+  if (files === undefined) throw new AppError("not_found", `Mailbox ${name} was deleted meanwhile`);
+  const source = { ...files, "cyrus.index": folder.lockedIndex(uniqueid) };
+  return imageOf(uniqueid, source, folder.owner);
+}
+
+/** True where the mailbox of `row` has a record with `uid`. */
+export function hasRecord(folder: OwnerFolder, row: MailboxRow, uid: number): boolean {
+  const { uniqueid } = row;
+  const found = folder.peekIndex(uniqueid, (file) =>
+    new IndexImage(file, `${uniqueid}/cyrus.index`).find(uid),
+  );
+  const number = found === undefined ? openImage(folder, row).index.find(uid) : found.value;
+  return number !== undefined;
+}
+
+/** Tells `image` the sum that was kept for the peer of `row`, if the index is the one it was kept for. */
+export function useKeptCrc(image: MailboxImage, row: MailboxRow): void {
+  const variant = ANNOT_VARIANTS.find(({ name }) => name === row.annotVariant);
+  const kept = row.annotCrc;
+  if (variant === undefined || kept?.indexCrc !== image.index.headerCrcs.before) return;
+  image.knowAnnotCrc(variant, kept.crc);
+}
+
+/** The files of which `imageOf` makes the mailbox of `row`. */
+export function readImageFiles(folder: OwnerFolder, row: MailboxRow): ImageFiles {
+  const files = folder.readFiles(row.uniqueid, IMAGE_FILES);
+  if (files !== undefined) return files;
+  throw new AppError("not_found", `Mailbox ${row.name} was deleted meanwhile`);
+}
+
+/** A mailbox of `owner` from its files. Damage is an error. */
+export function imageOf(uniqueid: string, files: ImageSource, owner: Owner): MailboxImage {
+  const index = files["cyrus.index"];
+  const head = index === undefined ? new Uint8Array() : headOf(index);
+  const isShort = head.length < VERSION_OFFSET + 4;
+  const version = isShort ? 0 : viewOf(head).getUint32(VERSION_OFFSET);
+  return MailboxImage.open(uniqueid, files, storedForm(owner, version));
+}

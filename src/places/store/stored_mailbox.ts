@@ -1,0 +1,171 @@
+/** A mailbox of the store as a peer sees it: the MAILBOX line, and its records. */
+import { AppError, FormatError } from "../../core/errors.ts";
+import { type HeaderFile, parseHeaderFile } from "../../formats/cyrus/header_file.ts";
+import {
+  type IndexHeader,
+  indexHeaderCrcs,
+  indexTableOf,
+  parseIndexHeader,
+} from "../../formats/cyrus/index/index_header.ts";
+import { crc32 } from "../../hash/crc32.ts";
+import type { ImageFiles, MailboxImage } from "../../mailbox/mailbox_image.ts";
+import { mailRecord, optionLetters } from "../../mailbox/record_update.ts";
+import type { Annotation } from "../../model/annotation.ts";
+import type { MailboxState, RecordSource } from "../../model/mailbox.ts";
+import type { Owner } from "../../model/names.ts";
+import type { MailRecord } from "../../model/record.ts";
+import { ANNOT_VARIANTS } from "../../model/sync_crc.ts";
+import type { MailboxReading } from "../place.ts";
+import type { MailboxRow } from "./catalogue/mailbox_rows.ts";
+import { imageOf, openImage, readImageFiles, storedForm, useKeptCrc } from "./open_mailbox.ts";
+import type { OwnerFolder } from "./owner_folder.ts";
+
+/** Bytes of the longest header of cyrus.index. */
+const INDEX_HEADER_BYTES = 192;
+
+/** The state of a mailbox; undefined if it was deleted meanwhile. Damage is an error and is not served. */
+export function readState(folder: OwnerFolder, row: MailboxRow): MailboxState | undefined {
+  if (row.intermediate) return intermediateState(row);
+  const files = folder.readFiles(row.uniqueid, ["cyrus.index", "cyrus.header"], {
+    indexBytes: INDEX_HEADER_BYTES,
+  });
+  if (files === undefined) return undefined;
+  const { "cyrus.index": index, "cyrus.header": header } = files;
+  if (index === undefined || header === undefined) throw damaged(row, "its files are missing");
+  try {
+    const crcs = indexHeaderCrcs(index, indexTableOf(index));
+    if (crcs?.stored !== crcs?.computed) throw damaged(row, "CRC mismatch in the index header");
+    const parsed = parseIndexHeader(index);
+    if (parsed.headerFileCrc !== 0 && parsed.headerFileCrc !== crc32(header)) {
+      throw damaged(row, "CRC mismatch of cyrus.header");
+    }
+    const state = stateFrom(folder, row, { index: parsed, header: parseHeaderFile(header) });
+    if (row.annotVariant === undefined) return state;
+    const kept = row.annotCrc;
+    if (kept?.indexCrc === parsed.headerCrc) return { ...state, syncCrcAnnot: kept.crc };
+  } catch (error) {
+    throw error instanceof FormatError ? damaged(row, error.message) : error;
+  }
+  return stateOfImage(folder, row, openImage(folder, row));
+}
+
+function damaged(row: MailboxRow, what: string): AppError {
+  return new AppError("bad_data", `Cannot serve mailbox ${row.name}: ${what}`, {
+    context: { uniqueid: row.uniqueid, mailbox: row.name },
+    hint: "Run `bobbin fsck` on the store.",
+  });
+}
+
+/** The state of a mailbox that is at hand as a whole. */
+export function stateOfImage(
+  folder: OwnerFolder,
+  row: MailboxRow,
+  image: MailboxImage,
+): MailboxState {
+  const state = stateFrom(folder, row, { index: image.index.header, header: image.header });
+  const variant = ANNOT_VARIANTS.find(({ name }) => name === row.annotVariant);
+  useKeptCrc(image, row);
+  return variant === undefined ? state : { ...state, syncCrcAnnot: image.annotCrc(variant) };
+}
+
+function stateFrom(
+  folder: OwnerFolder,
+  row: MailboxRow,
+  { index, header }: { readonly index: IndexHeader; readonly header: HeaderFile },
+): MailboxState {
+  return {
+    ...row.details,
+    uniqueid: row.uniqueid,
+    name: row.name,
+    syncCrc: index.syncCrc,
+    syncCrcAnnot: index.syncCrcAnnot,
+    lastUid: index.lastUid,
+    highestmodseq: index.highestmodseq,
+    recentUid: index.recentuid,
+    recentTime: index.recenttime,
+    lastAppenddate: index.lastAppenddate,
+    pop3LastLogin: index.pop3LastLogin,
+    pop3ShowAfter: index.pop3ShowAfter,
+    uidvalidity: index.uidvalidity,
+    options: optionLetters(index.options),
+    ...(index.deletedmodseq === 0n ? {} : { deletedmodseq: index.deletedmodseq }),
+    annotations: mailboxAnnotations(folder, row.uniqueid),
+    userflags: header.userFlags.filter((flag) => flag !== undefined),
+  };
+}
+
+function intermediateState(row: MailboxRow): MailboxState {
+  return {
+    ...row.details,
+    ...{ uniqueid: row.uniqueid, name: row.name, syncCrc: 0, lastUid: 0 },
+    highestmodseq: row.details.foldermodseq ?? 0n,
+    ...{ recentUid: 0, recentTime: 0, lastAppenddate: 0, pop3LastLogin: 0, pop3ShowAfter: 0 },
+    ...{ uidvalidity: 0, options: "", annotations: [] },
+  };
+}
+
+/** The annotations of a mailbox itself. */
+export function mailboxAnnotations(folder: OwnerFolder, uniqueid: string): Annotation[] {
+  interface Row {
+    readonly entry: string;
+    readonly userid: string;
+    readonly modseq: string;
+    readonly value: Uint8Array;
+  }
+  return folder.read((database) =>
+    database
+      .query<Row, [string]>(
+        "SELECT entry, userid, modseq, value FROM annotation WHERE uniqueid = ? ORDER BY entry, userid",
+      )
+      .all(uniqueid)
+      .map((row) => ({ ...row, modseq: BigInt(row.modseq) })),
+  );
+}
+
+/** A mailbox as of one commit, as plain data; an intermediate one has no files. */
+export interface MailboxSnapshot {
+  readonly state: MailboxState;
+  readonly image?: {
+    readonly uniqueid: string;
+    readonly owner: Owner;
+    readonly files: ImageFiles;
+  };
+}
+
+/** The mailbox of `row` with its files; undefined if it was deleted meanwhile. Damage is an error. */
+export function snapshotOf(folder: OwnerFolder, row: MailboxRow): MailboxSnapshot | undefined {
+  if (row.intermediate) return { state: intermediateState(row) };
+  const files = readImageFiles(folder, row);
+  const { owner } = folder;
+  const state = stateOfImage(folder, row, imageOf(row.uniqueid, files, owner));
+  return { state, image: { uniqueid: row.uniqueid, owner, files } };
+}
+
+/** A snapshot to be read: its records are checked and parsed as they are asked for. */
+export function readingOf({ state, image }: MailboxSnapshot): MailboxReading {
+  if (image === undefined) return { state, records: { batches: () => [] } };
+  const { uniqueid, files, owner } = image;
+  const sizes = Object.values(files).map((bytes) => bytes?.length ?? 0);
+  const keptBytes = sizes.reduce((sum, size) => sum + size, 0);
+  return { state, records: recordsOfImage(owner, imageOf(uniqueid, files, owner)), keptBytes };
+}
+
+const BATCH_RECORDS = 1000;
+
+/** The records of an image, in batches. A record whose checksum is wrong ends them with an error. */
+function recordsOfImage(whose: Owner, image: MailboxImage): RecordSource {
+  const { owner } = storedForm(whose, image.index.table.version);
+  const names = image.header.userFlags;
+  function* batches(): Generator<readonly MailRecord[]> {
+    let batch: MailRecord[] = [];
+    for (const record of image.index.records()) {
+      const annotations = image.annotations.of(record.uid);
+      batch.push(mailRecord(record, { annotations, names, owner }));
+      if (batch.length < BATCH_RECORDS) continue;
+      yield batch;
+      batch = [];
+    }
+    if (batch.length > 0) yield batch;
+  }
+  return { batches };
+}

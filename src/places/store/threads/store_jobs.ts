@@ -1,0 +1,283 @@
+/**
+ * What the threads of a store do, each with a store of its own open: `worker_place.ts` asks, and this answers.
+ * Refusals are values, errors are carried. A thread does one step at a time, as each is synchronous.
+ */
+import { rmSync } from "node:fs";
+import { assert } from "../../../core/assert.ts";
+import { AppError } from "../../../core/errors.ts";
+import type { Limits } from "../../../core/limits.ts";
+import type { Annotation } from "../../../model/annotation.ts";
+import type { ApplyCommand } from "../../../model/apply.ts";
+import type { Guid } from "../../../model/guid.ts";
+import { recordsOf } from "../../../model/mailbox.ts";
+import { type Outcome, ok } from "../../../model/outcome.ts";
+import type { MailRecord } from "../../../model/record.ts";
+import { readFully, readWhole } from "../../../storage/disk.ts";
+import { type Moved, moved } from "../../../threads/jobs.ts";
+import { firstDamage } from "../../first_damage.ts";
+import type {
+  IncomingMessage,
+  MessageAddress,
+  MessageWriter,
+  ReserveRequest,
+} from "../../place.ts";
+import { outcomeOf } from "../commit/outcome_of.ts";
+import type { KnownMessage } from "../messages/message_file.ts";
+import { Staging } from "../messages/staging.ts";
+import { StagingSession } from "../messages/staging_session.ts";
+import { type FoundMessage, openStorePlace, type StorePlace } from "../store_place.ts";
+import { type MailboxSnapshot, readingOf } from "../stored_mailbox.ts";
+
+/** What a thread is told at its start. */
+export interface StoreThreadData {
+  readonly root: string;
+  readonly limits: Limits;
+  /** Owners whose folders stay open in one thread. */
+  readonly openOwners: number;
+}
+
+/** A part of what a session sends, in the order in which it came. */
+export type StagedPiece =
+  | { readonly kind: "begin"; readonly message: Pick<IncomingMessage, "guid"> }
+  /** The next `length` bytes of the buffer. */
+  | { readonly kind: "bytes"; readonly length: number }
+  | { readonly kind: "end" | "abort" };
+
+export interface StagedBatch {
+  readonly session: number;
+  /** Comes back with the answer. */
+  readonly buffer: ArrayBuffer | undefined;
+  readonly pieces: readonly StagedPiece[];
+}
+
+/** Some records of an APPLY MAILBOX that is on its way, with those of their messages that are staged. */
+export interface RecordBatch {
+  readonly request: number;
+  readonly records: readonly MailRecord[];
+  readonly staged: readonly KnownMessage[];
+}
+
+/** A command that can cross to a thread. */
+export type PlainCommand = ApplyCommand extends infer One
+  ? One extends { readonly records: unknown }
+    ? Omit<One, "records">
+    : One
+  : never;
+
+export interface ApplyRequest {
+  /** Of the record batches that came before. */
+  readonly request: number;
+  /** Without its records and the function that gives them. */
+  readonly command: PlainCommand;
+  readonly force: boolean;
+}
+
+/** A message that was found right: small ones with their bytes. */
+export interface GivenMessage extends FoundMessage {
+  readonly bytes?: Uint8Array;
+}
+
+/** Larger messages are given in pieces. */
+const WHOLE_BYTES = 512 * 1024;
+
+/** The handlers of one thread; `data` is a `StoreThreadData` where the thread is one of a store. */
+export function storeJobs(data: unknown) {
+  const told = data as StoreThreadData; // from `StoreThreads`, whenever these jobs come
+  let opened: StorePlace | undefined;
+  const place = (): StorePlace => {
+    const { root, limits, openOwners } = told;
+    opened ??= openStorePlace(root, { limits, openOwners });
+    return opened;
+  };
+  return {
+    "store.owners": () => place().owners().then(gathered),
+    "store.holders": (uniqueids: readonly string[]) => place().holders(uniqueids),
+    "store.user": (userid: string) => place().user(userid),
+    "store.meta": (userid: string) => place().meta(userid),
+    "store.mailboxes": (names: readonly string[]) => place().mailboxes(names),
+    "store.mailboxesByUniqueid": (uniqueids: readonly string[]) =>
+      place().mailboxesByUniqueid(uniqueids),
+    "store.sharedMailboxes": (toplevel: string) => place().sharedMailboxes(toplevel),
+    "store.annotations": (name: string): Promise<Outcome<readonly Annotation[]>> =>
+      place().annotations(name),
+    "store.quota": (root: string) => place().quota(root),
+    "store.sieveScript": ({ userid, filename }: { userid: string; filename: string }) =>
+      place().sieveScript(userid, filename),
+    "store.snapshot": async (name: string) =>
+      movedSnapshot(await soundSnapshot(await place().snapshot(name))),
+    "store.message": async (address: MessageAddress) =>
+      givenMessage(await place().findMessage(address)),
+    "store.readAt": ({ fd, length, offset }: { fd: number; length: number; offset: number }) => {
+      const bytes = readFully(fd, length, offset);
+      return moved(bytes, [bytes.buffer]);
+    },
+    "store.findSound": (request: ReserveRequest) => place().findSound(request),
+    ...applyJobs(place),
+    ...stagingJobs(told),
+    "store.close": () => opened?.close(),
+  };
+}
+
+export type StoreJobs = ReturnType<typeof storeJobs>;
+
+/** The records of an APPLY MAILBOX that have come, and their messages. */
+interface RecordsOnTheWay {
+  readonly records: MailRecord[];
+  readonly staged: Map<Guid, KnownMessage>;
+}
+
+function newOnTheWay(): RecordsOnTheWay {
+  return { records: [], staged: new Map() };
+}
+
+function applyJobs(place: () => StorePlace) {
+  const onTheWay = new Map<number, RecordsOnTheWay>();
+  return {
+    "store.records": ({ request, records, staged }: RecordBatch): void => {
+      const whole = onTheWay.get(request) ?? newOnTheWay();
+      onTheWay.set(request, whole);
+      for (const record of records) whole.records.push(record);
+      for (const message of staged) whole.staged.set(message.facts.guid, message);
+    },
+    "store.forget": (request: number): void => {
+      onTheWay.delete(request);
+    },
+    "store.apply": ({ request, command, force }: ApplyRequest) => {
+      const { records, staged } = onTheWay.get(request) ?? newOnTheWay();
+      onTheWay.delete(request);
+      const find = (guid: Guid): KnownMessage | undefined => staged.get(guid);
+      const whole = "state" in command ? { ...command, records: recordsOf(records) } : command;
+      return place().apply(whole, records, { staging: { find }, force });
+    },
+  };
+}
+
+function stagingJobs(told: StoreThreadData) {
+  const sessions = new Map<number, RunningStaging>();
+  const find = (session: number): RunningStaging => {
+    const found = sessions.get(session);
+    assert(found !== undefined, `session ${session} has been opened in this thread`);
+    return found;
+  };
+  return {
+    /** Opens the staging of a session; its folder. `abandoned` is the one it had in a thread that was lost. */
+    "staging.open": ({ session, abandoned }: { session: number; abandoned: string }): string => {
+      if (abandoned !== "") rmSync(abandoned, { recursive: true, force: true });
+      const staging = new Staging(told.root, told.limits);
+      sessions.set(session, new RunningStaging(new StagingSession(staging)));
+      return staging.folder;
+    },
+    "staging.write": ({ session, buffer, pieces }: StagedBatch) => {
+      find(session).take(pieces, buffer);
+      return moved(buffer, buffer === undefined ? [] : [buffer]);
+    },
+    /** What was staged since this was last asked, in one way or the other. */
+    "staging.staged": (session: number) => find(session).takeStaged(),
+    "staging.flush": async (session: number) => {
+      const found = find(session);
+      const outcome = await outcomeOf((): undefined => {
+        found.session.flush();
+      });
+      return { outcome, staged: found.takeStaged() };
+    },
+    "staging.reserve": ({ session, found }: { session: number; found: readonly KnownMessage[] }) =>
+      outcomeOf(() => find(session).session.reserve(found)),
+    "staging.applied": ({ session, guids }: { session: number; guids: readonly Guid[] }): void =>
+      find(session).session.staging.applied(guids),
+    "staging.restart": (session: number) => find(session).restart(),
+    "staging.close": (session: number): void => {
+      find(session).session.close();
+      sessions.delete(session);
+    },
+  };
+}
+
+/** A session's staging, fed with pieces. */
+class RunningStaging {
+  readonly session: StagingSession;
+  #writer: MessageWriter | undefined;
+  #guid: Guid | undefined;
+  #staged: KnownMessage[] = [];
+
+  constructor(session: StagingSession) {
+    this.session = session;
+  }
+
+  /** Writers of a staging are synchronous: nothing is to be waited for. */
+  take(pieces: readonly StagedPiece[], buffer: ArrayBuffer | undefined): void {
+    let at = 0;
+    for (const piece of pieces) {
+      switch (piece.kind) {
+        case "begin":
+          this.#writer = this.session.stage(piece.message);
+          this.#guid = piece.message.guid;
+          break;
+        case "bytes":
+          assert(buffer !== undefined, "bytes come in a buffer");
+          this.#writer?.write(new Uint8Array(buffer, at, piece.length));
+          at += piece.length;
+          break;
+        case "end":
+          this.#writer?.end();
+          this.#noteStaged();
+          this.#writer = undefined;
+          break;
+        case "abort":
+          this.#writer?.abort();
+          this.#writer = undefined;
+          break;
+      }
+    }
+  }
+
+  #noteStaged(): void {
+    const staged = this.#guid === undefined ? undefined : this.session.staging.find(this.#guid);
+    if (staged !== undefined) this.#staged.push(staged);
+  }
+
+  takeStaged(): readonly KnownMessage[] {
+    const staged = this.#staged;
+    this.#staged = [];
+    return staged;
+  }
+
+  restart(): void {
+    this.#writer?.abort();
+    this.#writer = undefined;
+    this.#staged = [];
+    this.session.restart();
+  }
+}
+
+async function gathered<T>(found: Outcome<AsyncIterable<T>>): Promise<Outcome<readonly T[]>> {
+  return found.kind === "refused" ? found : ok(await Array.fromAsync(found.value));
+}
+
+/** The snapshot, once its records were gone through: that takes long for many, and here it stalls nobody else. */
+async function soundSnapshot(found: Outcome<MailboxSnapshot>): Promise<Outcome<MailboxSnapshot>> {
+  if (found.kind === "refused") return found;
+  return (await firstDamage(readingOf(found.value).records)) ?? found;
+}
+
+/** The files are handed over: this thread has no use for them. */
+function movedSnapshot(
+  found: Outcome<MailboxSnapshot>,
+): Outcome<MailboxSnapshot> | Moved<Outcome<MailboxSnapshot>> {
+  if (found.kind === "refused" || found.value.image === undefined) return found;
+  const buffers: ArrayBuffer[] = [];
+  for (const bytes of Object.values(found.value.image.files)) {
+    const isAll = bytes !== undefined && bytes.buffer.byteLength === bytes.length;
+    if (isAll && bytes.buffer instanceof ArrayBuffer) buffers.push(bytes.buffer);
+  }
+  return moved(found, buffers);
+}
+
+function givenMessage(
+  found: Outcome<FoundMessage>,
+): Outcome<GivenMessage> | Moved<Outcome<GivenMessage>> {
+  if (found.kind === "refused" || found.value.size > WHOLE_BYTES) return found;
+  const { path, size } = found.value;
+  const bytes = readWhole(path, size);
+  if (bytes?.length === size) return moved(ok({ ...found.value, bytes }), [bytes.buffer]);
+  throw new AppError("io", `Cannot read ${path}: it has no longer ${size} bytes`);
+}

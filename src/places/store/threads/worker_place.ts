@@ -1,0 +1,220 @@
+/**
+ * The store as a place whose disk, SHA-1 and SQLite are left to threads (design.md, section 3: concurrency), so that one owner's
+ * large request stalls nobody else. What it answers is what `StorePlace` answers, for that is what the
+ * threads run; only what must not cross as a whole is put together here: records and large messages.
+ */
+import { closeSync, constants, openSync } from "node:fs";
+import { resolve } from "node:path";
+import { AppError } from "../../../core/errors.ts";
+import { DEFAULT_LIMITS, type Limits } from "../../../core/limits.ts";
+import type { Annotation } from "../../../model/annotation.ts";
+import type {
+  MailboxState,
+  OwnedMailboxes,
+  Quota,
+  UserMeta,
+  UserState,
+} from "../../../model/mailbox.ts";
+import { type Owner, parseName } from "../../../model/names.ts";
+import { type Outcome, ok } from "../../../model/outcome.ts";
+import type {
+  MailboxReading,
+  MessageAddress,
+  MessageContent,
+  PlaceSession,
+  WritablePlace,
+} from "../../place.ts";
+import { ownerWord } from "../layout.ts";
+import { notToBeWritten } from "../owner_folder.ts";
+import { mayOnlyLook } from "../store.ts";
+import { STORE_HOLDS } from "../store_place.ts";
+import { readSettings, refuseNetwork } from "../store_settings.ts";
+import { readingOf } from "../stored_mailbox.ts";
+import { BufferStock } from "./outbox.ts";
+import type { GivenMessage } from "./store_jobs.ts";
+import { OPEN_OWNERS, type StoreThread, StoreThreads } from "./store_threads.ts";
+import { WorkerSession } from "./worker_session.ts";
+
+export interface StoreThreadsChoice {
+  /** The module that threads run: one that serves `storeJobs`. */
+  readonly url: URL;
+  /** Threads for owners, beside the one that takes what is sent. */
+  readonly threads?: number;
+  readonly limits?: Limits;
+  /** Owners whose folders stay open. */
+  readonly openOwners?: number;
+}
+
+/** Each costs memory, and owners that are idle share them well. */
+const OWNER_THREADS = 2;
+
+/** Opens the store in the folder `root`, to be written, with threads. Throws AppError where that cannot be. */
+export function openWorkerPlace(root: string, choice: StoreThreadsChoice): WritablePlace {
+  const path = resolve(root);
+  readSettings(path);
+  refuseNetwork(path);
+  if (mayOnlyLook(path)) throw notToBeWritten(path);
+  const {
+    url,
+    threads = OWNER_THREADS,
+    limits = DEFAULT_LIMITS,
+    openOwners = OPEN_OWNERS,
+  } = choice;
+  return new WorkerPlace(path, new StoreThreads({ url, threads, limits, openOwners, root: path }));
+}
+
+class WorkerPlace implements WritablePlace {
+  readonly locator: string;
+  readonly holds = STORE_HOLDS;
+  readonly #threads: StoreThreads;
+  readonly #stock = new BufferStock();
+
+  constructor(root: string, threads: StoreThreads) {
+    this.locator = `store:${root}`;
+    this.#threads = threads;
+  }
+
+  async owners(): Promise<Outcome<AsyncIterable<Owner>>> {
+    const found = await this.#threads.forAnyone((thread) =>
+      thread.submit("store.owners", undefined),
+    );
+    return found.kind === "refused" ? found : ok(asAsync(found.value));
+  }
+
+  user(userid: string): Promise<Outcome<UserState>> {
+    return this.#forUser(userid, (thread) => thread.submit("store.user", userid));
+  }
+
+  meta(userid: string): Promise<Outcome<UserMeta>> {
+    return this.#forUser(userid, (thread) => thread.submit("store.meta", userid));
+  }
+
+  mailboxes(names: readonly string[]): Promise<Outcome<readonly MailboxState[]>> {
+    const owned = names.map((name) => ({ key: name, owner: parseName(name).owner }));
+    return this.#byOwner(owned, (some, thread) => thread.submit("store.mailboxes", some));
+  }
+
+  async mailboxesByUniqueid(
+    uniqueids: readonly string[],
+  ): Promise<Outcome<readonly MailboxState[]>> {
+    const holders = await this.#threads.forAnyone((thread) =>
+      thread.submit("store.holders", uniqueids),
+    );
+    if (holders.kind === "refused") return holders;
+    const owned: Owned[] = [];
+    for (const [at, owner] of holders.value.entries()) {
+      if (owner !== undefined) owned.push({ key: uniqueids[at] ?? "", owner });
+    }
+    return this.#byOwner(owned, (some, thread) => thread.submit("store.mailboxesByUniqueid", some));
+  }
+
+  sharedMailboxes(toplevel: string): Promise<Outcome<OwnedMailboxes>> {
+    return this.#threads.forOwner({ kind: "shared", toplevel }, (thread) =>
+      thread.submit("store.sharedMailboxes", toplevel),
+    );
+  }
+
+  async readMailbox(name: string): Promise<Outcome<MailboxReading>> {
+    const found = await this.#forName(name, (thread) => thread.submit("store.snapshot", name));
+    return found.kind === "refused" ? found : ok({ ...readingOf(found.value), isSound: true });
+  }
+
+  async message(address: MessageAddress): Promise<Outcome<MessageContent>> {
+    const found = await this.#forName(address.mailbox, (thread) =>
+      thread.submit("store.message", address),
+    );
+    if (found.kind === "refused") return found;
+    const { size, bytes } = found.value;
+    if (bytes !== undefined) return ok({ size, chunks: () => [bytes] });
+    return ok({ size, chunks: () => this.#chunks(address.mailbox, found.value) });
+  }
+
+  annotations(name: string): Promise<Outcome<readonly Annotation[]>> {
+    return this.#forName(name, (thread) => thread.submit("store.annotations", name));
+  }
+
+  quota(root: string): Promise<Outcome<Quota | undefined>> {
+    return this.#forName(root, (thread) => thread.submit("store.quota", root));
+  }
+
+  sieveScript(userid: string, filename: string): Promise<Outcome<Uint8Array>> {
+    return this.#forUser(userid, (thread) =>
+      thread.submit("store.sieveScript", { userid, filename }),
+    );
+  }
+
+  async openSession(): Promise<PlaceSession> {
+    const session = new WorkerSession(this.#threads, this.#stock);
+    await session.open();
+    return session;
+  }
+
+  close(): Promise<void> {
+    return this.#threads.close();
+  }
+
+  #forUser<T>(userid: string, work: (thread: StoreThread) => Promise<T>): Promise<T> {
+    return this.#threads.forOwner({ kind: "user", userid }, work);
+  }
+
+  #forName<T>(name: string, work: (thread: StoreThread) => Promise<T>): Promise<T> {
+    return this.#threads.forOwner(parseName(name).owner, work);
+  }
+
+  /** Asks each owner's thread for what is that owner's. */
+  async #byOwner(
+    owned: readonly Owned[],
+    ask: (keys: string[], thread: StoreThread) => Promise<Outcome<readonly MailboxState[]>>,
+  ): Promise<Outcome<readonly MailboxState[]>> {
+    const parts = [...Map.groupBy(owned, ({ owner }) => ownerWord(owner)).values()];
+    const answers = await Promise.all(
+      parts.map((part) => {
+        const owner = part[0]?.owner ?? parseName("").owner;
+        return this.#threads.forOwner(owner, (thread) =>
+          ask(
+            part.map(({ key }) => key),
+            thread,
+          ),
+        );
+      }),
+    );
+    const states: MailboxState[] = [];
+    for (const answer of answers) {
+      if (answer.kind === "refused") return answer;
+      states.push(...answer.value);
+    }
+    return ok(states);
+  }
+
+  /** The bytes of a large message: opened here, for it must stay open while nobody asks, and read by a thread. */
+  async *#chunks(mailbox: string, { path, size }: GivenMessage): AsyncGenerator<Uint8Array> {
+    const fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    try {
+      for (let offset = 0; offset < size; ) {
+        const request = { fd, offset, length: Math.min(CHUNK_BYTES, size - offset) };
+        const chunk = await this.#forName(mailbox, (thread) =>
+          thread.submit("store.readAt", request),
+        );
+        if (chunk.length === 0) {
+          throw new AppError("io", `Cannot read ${path}: it ends at ${offset} of ${size} bytes`);
+        }
+        offset += chunk.length;
+        yield chunk;
+      }
+    } finally {
+      closeSync(fd);
+    }
+  }
+}
+
+const CHUNK_BYTES = 256 * 1024;
+
+/** A name or uniqueid, and whose it is. */
+interface Owned {
+  readonly key: string;
+  readonly owner: Owner;
+}
+
+async function* asAsync<T>(values: Iterable<T>): AsyncGenerator<T> {
+  yield* values;
+}

@@ -1,0 +1,246 @@
+/** A session of a store whose work is done by threads: what it sends goes to one of them, what it applies to the owner's. */
+import { BugError } from "../../../core/assert.ts";
+import { type ApplyCommand, ownerOfCommand } from "../../../model/apply.ts";
+import type { Guid } from "../../../model/guid.ts";
+import type { RecordSource } from "../../../model/mailbox.ts";
+import { type Owner, parseName } from "../../../model/names.ts";
+import { type Outcome, ok } from "../../../model/outcome.ts";
+import type {
+  ApplyOptions,
+  IncomingMessage,
+  MessageWriter,
+  PlaceSession,
+  ReserveRequest,
+} from "../../place.ts";
+import type { KnownMessage } from "../messages/message_file.ts";
+import { type BufferStock, Outbox, type SendBatch } from "./outbox.ts";
+import type { ApplyRequest, PlainCommand } from "./store_jobs.ts";
+import type { StoreThread, StoreThreads } from "./store_threads.ts";
+
+/** Records that cross to a thread at a time: other sessions get their turn in between. */
+const BATCH_RECORDS = 250;
+
+/** The staging of a session, open in a thread or about to be. */
+interface OpenStaging {
+  readonly thread: StoreThread;
+  readonly folder: Promise<string>;
+}
+
+type Submit<T> = (thread: StoreThread) => Promise<T>;
+
+let lastId = 0;
+
+export class WorkerSession implements PlaceSession {
+  readonly #id = ++lastId;
+  readonly #threads: StoreThreads;
+  readonly #outbox: Outbox;
+  #open: OpenStaging | undefined;
+  #folder = "";
+  /** What the thread has staged for this session. */
+  readonly #staged = new Map<Guid, KnownMessage>();
+  /** Something sent since the last flush was lost with its thread. */
+  #lost: unknown;
+
+  constructor(threads: StoreThreads, stock: BufferStock) {
+    this.#threads = threads;
+    this.#outbox = new Outbox(stock, (batch) => this.#write(batch));
+  }
+
+  /** Makes the session's staging. */
+  async open(): Promise<void> {
+    await this.#withStaging(() => Promise.resolve());
+  }
+
+  reserve(request: ReserveRequest): Promise<Outcome<readonly Guid[]>> {
+    return this.#threads.during(() => this.#reserve(request));
+  }
+
+  async #reserve(request: ReserveRequest): Promise<Outcome<readonly Guid[]>> {
+    await this.#takeStaged();
+    const guids = request.guids.filter((guid) => !this.#staged.has(guid));
+    const [first] = request.mailboxes;
+    if (first === undefined || guids.length === 0) return ok(guids);
+    const found = await this.#threads.forOwner(parseName(first).owner, (thread) =>
+      thread.submit("store.findSound", { ...request, guids }),
+    );
+    if (found.kind === "refused") return found;
+    const reserved = { session: this.#id, found: found.value };
+    const done = await this.#withStaging((thread) => thread.submit("staging.reserve", reserved));
+    if (done.kind === "refused") return done;
+    this.#note(done.value);
+    return ok(guids.filter((guid) => !this.#staged.has(guid)));
+  }
+
+  stage({ guid }: IncomingMessage): MessageWriter {
+    const outbox = this.#outbox;
+    outbox.add({ kind: "begin", message: { guid } });
+    let isOver = false;
+    const finish = (kind: "end" | "abort"): undefined => {
+      if (!isOver) outbox.add({ kind });
+      isOver = true;
+    };
+    return {
+      write: (bytes) => outbox.write(bytes),
+      end: () => finish("end"),
+      abort: () => finish("abort"),
+    };
+  }
+
+  async flush(): Promise<Outcome> {
+    this.#outbox.send();
+    const asking = this.#withStaging((thread) => thread.submit("staging.flush", this.#id));
+    const answer = await asking.catch((error: unknown) => {
+      this.#lost ??= error;
+    });
+    await this.#outbox.settled();
+    this.#noticeLoss();
+    const lost = this.#lost;
+    this.#lost = undefined;
+    if (lost !== undefined || answer === undefined) throw lost;
+    this.#note(answer.staged);
+    return answer.outcome;
+  }
+
+  apply(command: ApplyCommand, options: ApplyOptions = {}): Promise<Outcome> {
+    return this.#threads.during(async () => {
+      await this.#takeStaged();
+      const request = ++lastId;
+      const rest: ApplyRequest = {
+        request,
+        command: withoutRecords(command),
+        force: options.force ?? false,
+      };
+      const owner = ownerOfCommand(command) ?? OF_THE_SERVER;
+      let used: readonly Guid[] = [];
+      const outcome = await this.#threads.forOwner(owner, async (thread) => {
+        if ("records" in command) used = await this.#sendRecords(command.records, request, thread);
+        const applying = thread.submit("store.apply", rest);
+        options.sent?.();
+        return applying;
+      });
+      // Not waited for: what is sent next comes to the same thread behind it.
+      if (outcome.kind === "ok" && used.length > 0) void this.#tellApplied(used);
+      return outcome;
+    });
+  }
+
+  async restart(): Promise<void> {
+    this.#outbox.drop();
+    await this.#withStaging((thread) => thread.submit("staging.restart", this.#id));
+    this.#staged.clear();
+    this.#lost = undefined;
+  }
+
+  async close(): Promise<void> {
+    this.#outbox.drop();
+    this.#staged.clear();
+    if (this.#open === undefined) return;
+    await this.#withStaging((thread) => thread.submit("staging.close", this.#id));
+    this.#open = undefined;
+  }
+
+  /** Gives those of their messages that are staged. */
+  async #sendRecords(
+    source: RecordSource,
+    request: number,
+    thread: StoreThread,
+  ): Promise<readonly Guid[]> {
+    const used: Guid[] = [];
+    try {
+      for await (const batch of source.batches()) {
+        for (let at = 0; at < batch.length; at += BATCH_RECORDS) {
+          const records = batch.slice(at, at + BATCH_RECORDS);
+          const staged = records
+            .map(({ guid }) => this.#staged.get(guid))
+            .filter((one) => one !== undefined);
+          await thread.submit("store.records", { request, records, staged });
+          for (const { facts } of staged) used.push(facts.guid);
+        }
+      }
+      return used;
+    } catch (error) {
+      if (!thread.isLost) await thread.submit("store.forget", request);
+      throw error;
+    }
+  }
+
+  #note(staged: readonly KnownMessage[]): void {
+    for (const message of staged) this.#staged.set(message.facts.guid, message);
+  }
+
+  async #tellApplied(guids: readonly Guid[]): Promise<void> {
+    try {
+      await this.#withStaging((thread) =>
+        thread.submit("staging.applied", { session: this.#id, guids }),
+      );
+    } catch (error) {
+      this.#lost ??= error; // what was applied is safe; the next flush says that the thread was lost
+    }
+  }
+
+  /** Learns what has been staged since the last flush. */
+  async #takeStaged(): Promise<void> {
+    this.#outbox.send();
+    const staged = await this.#withStaging((thread) => thread.submit("staging.staged", this.#id));
+    this.#note(staged);
+  }
+
+  #withStaging<T>(work: Submit<T>): Promise<T> {
+    return this.#threads.forStaging(async (thread) => {
+      // What is asked first is submitted first: all wait for the same promise.
+      await this.#openIn(thread).folder;
+      return work(thread);
+    });
+  }
+
+  async #write({ buffer, pieces }: Parameters<SendBatch>[0]): Promise<ArrayBuffer | undefined> {
+    const batch = { session: this.#id, buffer, pieces };
+    const buffers = buffer === undefined ? [] : [buffer];
+    try {
+      return await this.#withStaging((thread) => thread.submit("staging.write", batch, buffers));
+    } catch (error) {
+      this.#lost ??= error; // the next flush says so
+      return undefined;
+    }
+  }
+
+  /** What was staged in a thread that is lost is staged no more. */
+  #noticeLoss(): void {
+    if (this.#open?.thread.isLost !== true) return;
+    this.#open = undefined;
+    this.#staged.clear();
+    this.#lost ??= new BugError("the thread was lost that had staged the messages of this session");
+  }
+
+  #openIn(thread: StoreThread): OpenStaging {
+    if (this.#open?.thread === thread) return this.#open;
+    if (this.#open !== undefined) {
+      this.#staged.clear();
+      this.#lost ??= new BugError(
+        "the thread was lost that had staged the messages of this session",
+      );
+    }
+    const abandoned = this.#folder;
+    const folder = thread.submit("staging.open", { session: this.#id, abandoned });
+    const open = { thread, folder };
+    this.#open = open;
+    folder.then(
+      (path) => {
+        this.#folder = path;
+      },
+      () => {
+        if (this.#open === open) this.#open = undefined; // the next one tries again
+      },
+    );
+    return open;
+  }
+}
+
+function withoutRecords(command: ApplyCommand): PlainCommand {
+  if (!("records" in command)) return command;
+  const { records: _, ...rest } = command;
+  return rest;
+}
+
+/** What is the server's own has one thread too. */
+const OF_THE_SERVER: Owner = { kind: "shared", toplevel: "" };

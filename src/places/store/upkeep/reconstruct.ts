@@ -1,0 +1,242 @@
+/**
+ * Rebuilds catalogues and the registry from what the mailbox folders say of themselves: each
+ * cyrus.header has the name, the uniqueid, the ACL and the former names. What a catalogue knew and no
+ * folder does (subscriptions, seen state, scripts, quotas, mailbox annotations) is kept where the
+ * old catalogue can still be read, and gone where not.
+ */
+import { existsSync, renameSync } from "node:fs";
+import { join } from "node:path";
+import { AppError, FormatError } from "../../../core/errors.ts";
+import { type HeaderFile, parseHeaderFile } from "../../../formats/cyrus/header_file.ts";
+import { isValidName, type Owner, parseName } from "../../../model/names.ts";
+import { namesIn, readWhole, statOf } from "../../../storage/disk.ts";
+import { openCatalogue } from "../catalogue/catalogue.ts";
+import { historyIn } from "../catalogue/history.ts";
+import {
+  addFormerName,
+  allMailboxes,
+  formerNames,
+  insertMailbox,
+  insertTombstone,
+  type MailboxRow,
+  mailboxById,
+} from "../catalogue/mailbox_rows.ts";
+import type { Claim } from "../catalogue/registry.ts";
+import { giveUpSteps, leftSteps } from "../commit/journal.ts";
+import { type StrayGrave, strayGraves } from "../commit/trash.ts";
+import { CATALOGUE_FILE, isUniqueid, ownerFolder, ownerWord } from "../layout.ts";
+import type { OwnerFolder } from "../owner_folder.ts";
+import { type OwnerPath, ownerPaths, type Store } from "../store.ts";
+
+/** What became of one folder. */
+export interface ReconstructNote {
+  readonly owner: string;
+  readonly what:
+    | "catalogue set aside"
+    | "mailbox added"
+    | "deleted mailbox added"
+    | "mailbox without a folder"
+    | "changes dropped"
+    | "folder left out";
+  /** The mailbox, or the folder's path. */
+  readonly name: string;
+  /** Why, for a folder that was left out or changes that were dropped. */
+  readonly reason?: string;
+}
+
+/** Rebuilds the whole store's catalogues and registry; says what it changed. What stops it at one owner stops no other. */
+export function reconstructStore(store: Store): ReconstructNote[] {
+  const notes: ReconstructNote[] = [];
+  const claims: Claim[] = [];
+  for (const path of ownerPaths(store.root, { ...store.settings, looks: store.looks })) {
+    try {
+      claims.push(...reconstructOwner(path, store, notes));
+    } catch (error) {
+      if (!(error instanceof AppError) || error.code === "busy") throw error;
+      const reason = error.message;
+      notes.push({ owner: path.name, what: "folder left out", name: path.folder, reason });
+      claims.push(...claimsBefore(path, store));
+    }
+  }
+  store.registry.rebuild(withoutDoubles(claims, notes));
+  return notes;
+}
+
+function reconstructOwner(path: OwnerPath, store: Store, notes: ReconstructNote[]): Claim[] {
+  setAsideDamaged(path, store, notes);
+  const owner = ownerAt(path, store, notes);
+  if (owner === undefined) return [];
+  addMailboxes(owner, store, notes);
+  const rows = store.find(owner)?.read(allMailboxes) ?? [];
+  return rows.map(({ uniqueid }) => ({ uniqueid, owner }));
+}
+
+/** What the registry says of the owner whose folder is at `path`. */
+function claimsBefore(path: OwnerPath, store: Store): Claim[] {
+  const { root, settings, registry } = store;
+  const isHis = ({ owner }: Claim) => join(root, ownerFolder(owner, settings.hash)) === path.folder;
+  return registry.claims().filter(isHis);
+}
+
+/** Moves a catalogue that cannot be read out of the way; nothing is deleted. */
+function setAsideDamaged(path: OwnerPath, store: Store, notes: ReconstructNote[]): void {
+  const catalogue = join(path.folder, CATALOGUE_FILE);
+  if (!existsSync(catalogue)) return;
+  try {
+    const database = openCatalogue(catalogue, { create: false, looks: store.looks });
+    try {
+      // Opening reads the first page only.
+      if (database.current().query("PRAGMA quick_check(1)").values()[0]?.[0] === "ok") return;
+    } finally {
+      database.close();
+    }
+  } catch (error) {
+    if (!(error instanceof AppError) || error.code !== "bad_data") throw error;
+  }
+  const aside = `.catalogue.damaged-${store.now()}`;
+  for (const suffix of ["", "-wal", "-shm"]) {
+    const file = catalogue + suffix;
+    if (existsSync(file)) renameSync(file, join(path.folder, `${aside}${suffix}`));
+  }
+  notes.push({ owner: path.name, what: "catalogue set aside", name: aside });
+}
+
+/** Whose folder it is: by its catalogue or its name, and where that is shortened, by its mailboxes. */
+function ownerAt(path: OwnerPath, store: Store, notes: ReconstructNote[]): Owner | undefined {
+  const known = path.owner();
+  if (known !== undefined) return known;
+  for (const uniqueid of namesIn(path.folder)) {
+    const header = headerIn(join(path.folder, uniqueid));
+    if (header === undefined || typeof header === "string") continue;
+    const { owner } = parseName(header.name ?? "");
+    if (join(store.root, ownerFolder(owner, store.settings.hash)) === path.folder) return owner;
+  }
+  notes.push({
+    owner: path.name,
+    what: "folder left out",
+    name: path.folder,
+    reason: "no mailbox names its owner",
+  });
+  return undefined;
+}
+
+const HEADER_BYTES_MAX = 16 * 1024 * 1024;
+
+/** The header of the mailbox in `folder`; undefined for no mailbox, or why it cannot be used. */
+function headerIn(folder: string): HeaderFile | string | undefined {
+  if (statOf(folder)?.isDirectory() !== true) return undefined;
+  if (!existsSync(join(folder, "cyrus.index"))) return undefined;
+  try {
+    const bytes = readWhole(join(folder, "cyrus.header"), HEADER_BYTES_MAX);
+    return bytes === undefined ? "it has no cyrus.header" : parseHeaderFile(bytes);
+  } catch (error) {
+    if (error instanceof FormatError || error instanceof AppError) return error.message;
+    throw error;
+  }
+}
+
+function addMailboxes(owner: Owner, store: Store, notes: ReconstructNote[]): void {
+  const folder = store.make(owner);
+  const word = ownerWord(owner);
+  folder.write(({ database }) => {
+    const rows = allMailboxes(database);
+    for (const { uniqueid, steps, why } of leftSteps(database)) {
+      const name = rows.find((row) => row.uniqueid === uniqueid)?.name ?? uniqueid;
+      giveUpSteps(database, uniqueid);
+      const reason = `${steps} that were promised: ${why}`;
+      notes.push({ owner: word, what: "changes dropped", name, reason });
+    }
+    const names = new Set(rows.map((row) => row.name));
+    const known = new Set(rows.map((row) => row.uniqueid));
+    for (const row of rows) {
+      if (row.intermediate || existsSync(join(folder.folder, row.uniqueid, "cyrus.index")))
+        continue;
+      notes.push({ owner: word, what: "mailbox without a folder", name: row.name });
+    }
+    for (const uniqueid of namesIn(folder.folder)) {
+      if (uniqueid.startsWith(".") || known.has(uniqueid)) continue;
+      const header = headerIn(join(folder.folder, uniqueid));
+      if (header === undefined) continue;
+      const reason =
+        typeof header === "string" ? header : whyNot(header, { uniqueid, owner, names });
+      if (reason !== undefined || typeof header === "string") {
+        notes.push({ owner: word, what: "folder left out", name: uniqueid, reason: reason ?? "" });
+        continue;
+      }
+      const row = rowOf(header, uniqueid);
+      names.add(row.name);
+      insertMailbox(database, row);
+      for (const former of historyIn(header.others)) addFormerName(database, uniqueid, former);
+      notes.push({ owner: word, what: "mailbox added", name: row.name });
+    }
+    for (const grave of strayGraves(folder)) addGrave(folder, grave, notes);
+  });
+}
+
+/** Makes a tombstone for a mailbox in the trash, so that it can be undeleted until its time is over. */
+function addGrave(
+  { owner, folder, database }: OwnerFolder,
+  { trash, uniqueid, deleted }: StrayGrave,
+  notes: ReconstructNote[],
+): void {
+  const header = headerIn(join(folder, trash));
+  if (header === undefined || deleted === undefined) return;
+  const word = ownerWord(owner);
+  const reason =
+    typeof header === "string" ? header : whyNot(header, { uniqueid, owner, names: new Set() });
+  if (reason !== undefined || typeof header === "string") {
+    notes.push({ owner: word, what: "folder left out", name: trash, reason: reason ?? "" });
+    return;
+  }
+  const row = rowOf(header, uniqueid);
+  insertTombstone(database, row, { deleted, trash });
+  const isKnown = mailboxById(database, uniqueid) !== undefined;
+  if (!isKnown && formerNames(database, uniqueid).length === 0)
+    for (const former of historyIn(header.others)) addFormerName(database, uniqueid, former);
+  notes.push({ owner: word, what: "deleted mailbox added", name: row.name });
+}
+
+function whyNot(
+  header: HeaderFile,
+  place: { readonly uniqueid: string; readonly owner: Owner; readonly names: ReadonlySet<string> },
+): string | undefined {
+  const name = header.name ?? "";
+  if (!isUniqueid(place.uniqueid) || header.uniqueid !== place.uniqueid) {
+    return `its header has the uniqueid ${header.uniqueid}`;
+  }
+  if (!isValidName(name)) return `its header has the name "${name}"`;
+  if (ownerWord(parseName(name).owner) !== ownerWord(place.owner))
+    return `${name} is not its owner's`;
+  if (place.names.has(name)) return `there is another mailbox ${name}`;
+  return undefined;
+}
+
+function rowOf(header: HeaderFile, uniqueid: string): MailboxRow {
+  const { name, type, acl, quotaroot, jmapid } = header;
+  const details = {
+    partition: "default",
+    acl: acl ?? null,
+    ...(type === undefined || type === null || type === "e" ? {} : { type }),
+    ...(quotaroot === undefined || quotaroot === null ? {} : { quotaroot }),
+    ...(jmapid === undefined ? {} : { jmapid }),
+  };
+  const known = { uniqueid, name: name ?? "", details, intermediate: false };
+  return { ...known, annotVariant: undefined, annotCrc: undefined };
+}
+
+/** The registry has each uniqueid once; a second holder is said and left as fsck will find it. */
+function withoutDoubles(claims: readonly Claim[], notes: ReconstructNote[]): Claim[] {
+  const byId = new Map<string, Claim>();
+  for (const claim of claims) {
+    if (byId.has(claim.uniqueid)) {
+      const reason = `its uniqueid is also held by ${ownerWord(claim.owner)}`;
+      notes.push({
+        owner: ownerWord(claim.owner),
+        what: "folder left out",
+        name: claim.uniqueid,
+        reason,
+      });
+    } else byId.set(claim.uniqueid, claim);
+  }
+  return [...byId.values()];
+}

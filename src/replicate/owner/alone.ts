@@ -1,0 +1,48 @@
+/** One mailbox, or other step, by itself: what goes wrong with it is its own refusal and stops no other. */
+import { AppError, type ErrorCode, FormatError } from "../../core/errors.ts";
+import { type Outcome, type RefusalReason, refused } from "../../model/outcome.ts";
+
+export interface AloneOptions {
+  /** What is left out, for the connection was lost over it again and again, and how. */
+  readonly broken?: ReadonlyMap<string, AppError> | undefined;
+}
+
+/** What says something of the mailbox; all else would be said of the next one too. */
+const OWN_ERRORS: Partial<Readonly<Record<ErrorCode, RefusalReason>>> = {
+  bad_data: "damaged",
+  protocol: "failed",
+  io: "failed",
+};
+
+/**
+ * Does `work` on `name`. Errors that are the mailbox's own become a refusal with that `cause`; others are thrown, and their
+ * context names the mailbox.
+ */
+export async function alone<Value>(
+  name: string,
+  work: () => Promise<Outcome<Value>>,
+  { broken }: AloneOptions = {},
+): Promise<Outcome<Value>> {
+  const before = broken?.get(name);
+  if (before !== undefined) {
+    const text = `${name} is left out, for the connection was lost over it each time: ${before.message}`;
+    return { ...refused("failed", text), cause: before };
+  }
+  try {
+    return await work();
+  } catch (error) {
+    const known =
+      error instanceof FormatError
+        ? new AppError("bad_data", error.message, { cause: error })
+        : error;
+    if (!(known instanceof AppError) || known.context["mailbox"] !== undefined) throw error;
+    const { code, message, context, hint } = known;
+    const reason = OWN_ERRORS[code];
+    const text = message.includes(name) ? message : `${name}: ${message}`;
+    if (reason !== undefined) return { ...refused(reason, text), cause: known };
+    throw new AppError(code, text, {
+      ...{ cause: known, context: { ...context, mailbox: name } },
+      ...(hint !== undefined && { hint }),
+    });
+  }
+}

@@ -1,0 +1,109 @@
+/** Everything about an owner but records: a user, or a shared toplevel, which has mailboxes and quotas only. */
+import type {
+  MailboxState,
+  OwnedMailboxes,
+  Quota,
+  UnreadableMailbox,
+  UserState,
+} from "../../model/mailbox.ts";
+import { externalName, type Owner, parseName } from "../../model/names.ts";
+import { type Outcome, ok, refused } from "../../model/outcome.ts";
+import type { Place } from "../../places/place.ts";
+
+const NOTHING: UserState = { mailboxes: [], quotas: [], seen: [], subscriptions: [], sieve: [] };
+
+/**
+ * What `place` holds of `owner` now. A place that cannot list shared mailboxes is asked for those of `known`, by name and
+ * by uniqueid: what else it has stays unseen.
+ */
+export async function readOwnerState(
+  place: Place,
+  owner: Owner,
+  known: readonly MailboxState[] = [],
+): Promise<Outcome<UserState>> {
+  if (owner.kind === "user") return place.user(owner.userid);
+  const isAsked = !place.holds.userList && known.length > 0;
+  const owned = isAsked ? await askFor(known, place) : await place.sharedMailboxes(owner.toplevel);
+  if (owned.kind === "refused") return owned;
+  const quotas = await quotasOf([...owned.value.mailboxes, ...known], place);
+  return quotas.kind === "ok" ? ok({ ...NOTHING, ...owned.value, quotas: quotas.value }) : quotas;
+}
+
+/**
+ * `ours` and, as unreadable, what the source has of `theirs` without having said so. A mailbox whose cyrus.header is
+ * damaged may be known by its uniqueid alone, and one may have been renamed meanwhile: neither may be taken for deleted.
+ */
+export async function withHidden(
+  ours: UserState,
+  theirs: UserState,
+  { source, owner }: { readonly source: Place; readonly owner: Owner },
+): Promise<UserState> {
+  const { mailboxes, unreadable = [] } = ours;
+  const known = new Set([...mailboxes, ...unreadable].map(({ uniqueid }) => uniqueid));
+  const missing = theirs.mailboxes.filter(({ uniqueid }) => !known.has(uniqueid));
+  if (missing.length === 0 || !source.holds.uniqueids) return ours;
+  const hidden = await findHidden(missing, { source, owner });
+  return hidden.length === 0 ? ours : { ...ours, unreadable: [...unreadable, ...hidden] };
+}
+
+async function findHidden(
+  missing: readonly MailboxState[],
+  at: { readonly source: Place; readonly owner: Owner },
+): Promise<UnreadableMailbox[]> {
+  const [first] = missing;
+  const found = await at.source.mailboxesByUniqueid(missing.map(({ uniqueid }) => uniqueid));
+  if (found.kind === "ok") {
+    // What belongs to another owner by now comes to the target with him.
+    const renamed = found.value.filter(({ name }) => isSameOwner(parseName(name).owner, at.owner));
+    return renamed.map(({ name, uniqueid }) => {
+      const text = `${externalName(name)} was made or renamed at the source meanwhile`;
+      return { name, uniqueid, refusal: refused("moved", text) };
+    });
+  }
+  // Servers before 3.2 know names only; there nothing is hidden, for they refuse the whole user.
+  if (first === undefined || found.reason === "notSupported") return [];
+  if (missing.length === 1) {
+    return [{ name: first.name, uniqueid: first.uniqueid, refusal: found }];
+  }
+  const hidden: UnreadableMailbox[] = [];
+  for (const one of missing) hidden.push(...(await findHidden([one], at)));
+  return hidden;
+}
+
+function isSameOwner(one: Owner, other: Owner): boolean {
+  return one.kind === other.kind && ownerName(one) === ownerName(other);
+}
+
+async function askFor(
+  known: readonly MailboxState[],
+  place: Place,
+): Promise<Outcome<OwnedMailboxes>> {
+  const named = await place.mailboxes(known.map(({ name }) => name));
+  if (named.kind === "refused") return named;
+  const found = new Map(named.value.map((state) => [state.uniqueid, state]));
+  const others = known.map(({ uniqueid }) => uniqueid).filter((one) => !found.has(one));
+  const renamed = await place.mailboxesByUniqueid(others);
+  // Servers before 3.2 know names only: there a rename is a mailbox that is new.
+  if (renamed.kind === "refused" && renamed.reason !== "notSupported") return renamed;
+  for (const state of renamed.kind === "ok" ? renamed.value : []) found.set(state.uniqueid, state);
+  return ok({ mailboxes: [...found.values()] });
+}
+
+async function quotasOf(
+  mailboxes: readonly MailboxState[],
+  place: Place,
+): Promise<Outcome<Quota[]>> {
+  const roots = new Set(mailboxes.flatMap(({ quotaroot }) => quotaroot ?? []));
+  const quotas: Quota[] = [];
+  for (const root of roots) {
+    const quota = await place.quota(root);
+    if (quota.kind === "refused") return quota;
+    if (quota.value !== undefined) quotas.push(quota.value);
+  }
+  return ok(quotas);
+}
+
+/** An owner's id, or the toplevel's name. */
+export function ownerName(owner: Owner): string {
+  return owner.kind === "user" ? owner.userid : owner.toplevel;
+}

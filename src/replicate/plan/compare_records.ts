@@ -1,0 +1,153 @@
+/**
+ * Two mailboxes record by record: one walk over two sources that ascend by UID, holding one batch of each.
+ * What the places do not both hold does not differ, and neither do two tombstones of one UID.
+ */
+import { AppError } from "../../core/errors.ts";
+import { sameAnnotations } from "../../model/annotation.ts";
+import { sameFlags } from "../../model/flags.ts";
+import type { RecordSource } from "../../model/mailbox.ts";
+import type { MailRecord } from "../../model/record.ts";
+import type { Holds } from "../../places/place.ts";
+
+export type RecordDifference =
+  | { readonly kind: "onlySource"; readonly source: MailRecord }
+  | { readonly kind: "onlyTarget"; readonly target: MailRecord }
+  /** One UID, two messages. */
+  | { readonly kind: "guid"; readonly source: MailRecord; readonly target: MailRecord }
+  /** The same message, deleted in one of the two. */
+  | { readonly kind: "expunged"; readonly source: MailRecord; readonly target: MailRecord }
+  /** The same living message, told differently. */
+  | {
+      readonly kind: "fields";
+      readonly source: MailRecord;
+      readonly target: MailRecord;
+      readonly fields: readonly string[];
+    };
+
+/** Every UID in which the two differ, ascending. Throws AppError (bad_data) where UIDs do not ascend. */
+export async function* compareRecords(
+  source: RecordSource,
+  target: RecordSource,
+  holds: Holds,
+): AsyncGenerator<RecordDifference, void> {
+  const left = cursorOf(source);
+  const right = cursorOf(target);
+  for (;;) {
+    const ours = left.current() ?? (await left.fill());
+    const theirs = right.current() ?? (await right.fill());
+    if (ours === undefined && theirs === undefined) return;
+    const order = (ours?.uid ?? Infinity) - (theirs?.uid ?? Infinity);
+    if (ours !== undefined && order <= 0) left.step();
+    if (theirs !== undefined && order >= 0) right.step();
+    const difference = differenceOf(
+      order <= 0 ? ours : undefined,
+      order >= 0 ? theirs : undefined,
+      holds,
+    );
+    if (difference !== undefined) yield difference;
+  }
+}
+
+function differenceOf(
+  source: MailRecord | undefined,
+  target: MailRecord | undefined,
+  holds: Holds,
+): RecordDifference | undefined {
+  if (source === undefined)
+    return target === undefined ? undefined : { kind: "onlyTarget", target };
+  if (target === undefined) return { kind: "onlySource", source };
+  if (source.expunged && target.expunged) return undefined;
+  if (source.guid !== target.guid) return { kind: "guid", source, target };
+  if (source.expunged !== target.expunged) return { kind: "expunged", source, target };
+  const fields = differingFields(source, target, holds);
+  return fields.length === 0 ? undefined : { kind: "fields", source, target, fields };
+}
+
+interface ComparedField {
+  readonly name: keyof MailRecord;
+  /** The places that keep it. */
+  readonly held: (holds: Holds) => boolean;
+  /** 0 at the source means that it does not know: a place may fill it in. */
+  readonly zeroIsUnknown?: boolean;
+}
+
+const FIELDS: readonly ComparedField[] = [
+  { name: "modseq", held: (holds) => holds.modseqs },
+  { name: "lastUpdated", held: (holds) => holds.lastUpdated },
+  { name: "internaldate", held: (holds) => holds.internaldates },
+  { name: "internaldateNsec", held: (holds) => holds.internaldateNsec, zeroIsUnknown: true },
+  { name: "cid", held: (holds) => holds.threadIds, zeroIsUnknown: true },
+  { name: "basecid", held: (holds) => holds.threadIds, zeroIsUnknown: true },
+  { name: "savedate", held: (holds) => holds.savedates, zeroIsUnknown: true },
+  // It travels as an annotation of the message.
+  {
+    name: "createdmodseq",
+    held: (holds) => holds.modseqs && holds.annotations,
+    zeroIsUnknown: true,
+  },
+];
+
+/** The names of the fields in which two records of one message differ. */
+export function differingFields(
+  source: MailRecord,
+  target: MailRecord,
+  holds: Holds,
+): (keyof MailRecord)[] {
+  const names: (keyof MailRecord)[] = [];
+  for (const { name, held, zeroIsUnknown } of FIELDS) {
+    if (source[name] === target[name] || !held(holds)) continue;
+    if (zeroIsUnknown === true && !source[name]) continue;
+    names.push(name);
+  }
+  if (!sameFlags(comparedFlags(source, holds), comparedFlags(target, holds))) names.push("flags");
+  if (holds.annotations && !sameAnnotations(source.annotations, target.annotations)) {
+    names.push("annotations");
+  }
+  return names;
+}
+
+/** Without keywords where one of the places has none. */
+function comparedFlags({ flags }: MailRecord, holds: Holds): readonly string[] {
+  return holds.keywords > 0 ? flags : flags.filter((flag) => flag.startsWith("\\"));
+}
+
+interface Cursor {
+  /** The record to look at, if the batch at hand has one. */
+  current(): MailRecord | undefined;
+  step(): void;
+  /** The first record of the next batch that has any; undefined at the end. */
+  fill(): Promise<MailRecord | undefined>;
+}
+
+function cursorOf(source: RecordSource): Cursor {
+  const batches = iterate(source);
+  let batch: readonly MailRecord[] = [];
+  let at = 0;
+  let previous = 0;
+  const check = (record: MailRecord | undefined): MailRecord | undefined => {
+    if (record !== undefined && record.uid <= previous) {
+      throw new AppError("bad_data", `Cannot compare: UID ${record.uid} after ${previous}`);
+    }
+    return record;
+  };
+  return {
+    current: () => check(batch[at]),
+    step: () => {
+      previous = batch[at]?.uid ?? previous;
+      at += 1;
+    },
+    fill: async () => {
+      while (at >= batch.length) {
+        const next = await batches.next();
+        if (next.done === true) return undefined;
+        batch = next.value;
+        at = 0;
+      }
+      return check(batch[at]);
+    },
+  };
+}
+
+async function* iterate(source: RecordSource): AsyncGenerator<readonly MailRecord[], void> {
+  yield* source.batches();
+}

@@ -1,0 +1,353 @@
+/**
+ * Two sides that are both written: what both are to hold is agreed upon (agree_user.ts, conflicts.ts), and the one planner
+ * gives the steps that bring each of them there. In the end both are read and planned again: nothing may be left.
+ */
+import type { MailboxState, UserState } from "../../model/mailbox.ts";
+import type { Owner } from "../../model/names.ts";
+import { DONE, type Outcome, ok, type Refusal, refused } from "../../model/outcome.ts";
+import type { Place, PlaceSession } from "../../places/place.ts";
+import { runMailbox, type Sending, type Work } from "../mailbox/run_mailbox.ts";
+import { alone } from "../owner/alone.ts";
+import {
+  commandOf,
+  isNobody,
+  nameOfStep,
+  namesMailbox,
+  newTally,
+  type ReplicateOptions,
+  type ReplicateResult,
+  type Tally,
+} from "../owner/bring_owner.ts";
+import { commonHolds } from "../owner/holds.ts";
+import { identified } from "../owner/identified_place.ts";
+import { ownerName } from "../owner/owner_state.ts";
+import { patient } from "../owner/patient.ts";
+import { brake, isMoveToDeleted, type SurveyedStep, surveyMailbox } from "../owner/survey.ts";
+import { unchanged } from "../owner/unchanged.ts";
+import { partitionFor, type Step } from "../plan/plan_owner.ts";
+import { nameOf, OTHER_SIDE, type Side } from "./conflicts.ts";
+import {
+  type Both,
+  type PairSending,
+  type PairStep,
+  type PairWork,
+  type PreparedPair,
+  preparePair,
+  runPair,
+  SIDES,
+  stepFor,
+} from "./two_way_mailbox.ts";
+import { type BringStep, planBoth, type TwoWayPlan } from "./two_way_plan.ts";
+
+export interface TwoWaySide {
+  readonly place: Place;
+  /** Undefined for a dry run. */
+  readonly session: PlaceSession | undefined;
+}
+
+export type TwoWayOptions = Omit<ReplicateOptions, "mode">;
+
+/** What a place must keep for the rules to have a meaning. */
+const NEEDED = [
+  ...(["uniqueids", "uids", "uidvalidity"] as const),
+  ...(["modseqs", "lastUpdated", "tombstones"] as const),
+];
+
+/** How often an owner is begun again whose mailboxes are renamed or deleted meanwhile. */
+const PASSES = 3;
+
+/** Brings both sides of `owner` to the same. A refusal is one of the whole owner. */
+export async function reconcileOwner(
+  owner: Owner,
+  { a, b }: Both<TwoWaySide>,
+  options: TwoWayOptions,
+): Promise<Outcome<ReplicateResult>> {
+  const places = { a: identified(a.place), b: identified(b.place) };
+  const holds = commonHolds(a.place.holds, b.place.holds);
+  const missing = NEEDED.filter((fact) => !holds[fact]);
+  if (missing.length > 0) {
+    const text = `both ways need places that keep ${missing.join(", ")}`;
+    return refused("permissionDenied", `${a.place.locator} and ${b.place.locator}: ${text}`);
+  }
+  const sessions =
+    a.session === undefined || b.session === undefined ? undefined : { a: a.session, b: b.session };
+  const tally = newTally(options);
+  for (let pass = 1; ; pass++) {
+    tally.begin();
+    const gone = new Set<string>();
+    const now = Math.floor(Date.now() / 1000);
+    const work = { owner, places, holds, gone, now, sessions, tally, options };
+    const done = await reconcileOnce(work);
+    const mayRepeat = sessions !== undefined && pass < PASSES;
+    if (done.kind === "ok" && gone.size > 0 && mayRepeat) continue;
+    tally.tell();
+    return done.kind === "ok" ? ok(tally.result()) : done;
+  }
+}
+
+interface TwoWayWork extends PairWork {
+  readonly owner: Owner;
+  /** Undefined for a dry run. */
+  readonly sessions: Both<PlaceSession> | undefined;
+  readonly tally: Tally;
+  readonly options: TwoWayOptions;
+}
+
+async function reconcileOnce(work: TwoWayWork): Promise<Outcome> {
+  const { owner, places, sessions, tally, options } = work;
+  const planned = await planBoth(work);
+  if (planned.kind === "refused") return planned;
+  const plan = planned.value;
+  if (isNobody(plan.states.a) && isNobody(plan.states.b)) {
+    const text = `There is no ${ownerName(owner)} at ${places.a.locator} and ${places.b.locator}`;
+    return refused("nonexistent", text);
+  }
+  for (const { name, refusal } of plan.agreed.state.unreadable ?? []) tally.fail(name, refusal);
+  for (const leftover of plan.agreed.leftovers) tally.leave(leftover);
+  for (const decision of plan.agreed.decisions) tally.decide(decision);
+  if (sessions === undefined || options.allowDelete < 100) {
+    const surveyed = await surveyBoth(plan, work, sessions === undefined);
+    for (const side of SIDES) {
+      const braked = await brake(surveyed[side], {
+        ...{ target: places[side], theirs: plan.states[side], allowDelete: options.allowDelete },
+        ...{ who: ownerName(owner), at: nameOf(side) },
+      });
+      if (braked.kind === "refused") return braked;
+    }
+  }
+  if (sessions !== undefined) await doBoth(plan, work, sessions);
+  return DONE;
+}
+
+/** What each side would get; told if it is all there will be. */
+async function surveyBoth(
+  plan: TwoWayPlan,
+  work: TwoWayWork,
+  isTold: boolean,
+): Promise<Both<SurveyedStep[]>> {
+  const { tally } = work;
+  const surveyed = { a: [] as SurveyedStep[], b: [] as SurveyedStep[] };
+  for (const side of SIDES)
+    surveyed[side].push(...plan.steps[side].map((step) => ({ step, side })));
+  for (const one of plan.mailboxes) {
+    if (one.kind === "bring") {
+      const { to, step, sourceName } = one;
+      const counted = await surveyMailbox(
+        { ...step, name: sourceName },
+        bringWork(one, plan, work),
+      );
+      if (counted.refusal === undefined) surveyed[to].push({ ...counted, step, side: to });
+      else if (isTold) tally.fail(one.name, counted.refusal);
+      continue;
+    }
+    const names = { a: one.states.a.name, b: one.states.b.name };
+    const prepare = () => preparePair(one, names, work);
+    const prepared = await alone(one.name, prepare, work.options);
+    if (prepared.kind === "refused") {
+      if (isTold) tally.fail(one.name, prepared);
+      continue;
+    }
+    if (isTold) for (const decision of prepared.value.agreement.decisions) tally.decide(decision);
+    for (const side of SIDES) {
+      const { content, counts } = prepared.value[side];
+      if (content.isNothing) continue;
+      surveyed[side].push({
+        step: stepFor(side, one, prepared.value[side]),
+        content,
+        counts,
+        side,
+      });
+    }
+  }
+  if (isTold) for (const side of SIDES) for (const one of surveyed[side]) tally.step(one);
+  return surveyed;
+}
+
+/** The work of bringing a mailbox from the side that has it. */
+function bringWork(
+  { to }: BringStep,
+  { states }: TwoWayPlan,
+  { places, holds, gone }: TwoWayWork,
+): Work {
+  return {
+    ...{ source: places[OTHER_SIDE[to]], target: places[to], holds, mode: "merge", gone },
+    partitionFor: (state) => partitionFor(state, states[to]),
+  };
+}
+
+async function doBoth(
+  plan: TwoWayPlan,
+  work: TwoWayWork,
+  sessions: Both<PlaceSession>,
+): Promise<void> {
+  const seen = { failed: false, written: false };
+  const doing: Doing = { plan, work, sending: sendingOf(plan, work, sessions), seen };
+  const isMove = ({ kind }: { readonly kind: string }): boolean =>
+    kind === "rename" || kind === "delete";
+  for (const side of SIDES) {
+    for (const step of plan.steps[side]) if (isMove(step)) await doCommand(side, step, doing);
+  }
+  for (const [at, one] of plan.mailboxes.entries()) {
+    work.options.events.part?.(at, plan.mailboxes.length);
+    const bring = () => (one.kind === "pair" ? doPair(one, doing) : doBring(one, doing));
+    const done = await alone(one.name, bring, work.options);
+    if (done.kind === "refused") fail(one.name, done, doing);
+    if (done.kind === "refused" && done.cause !== undefined) await beginAnew(doing.sending);
+  }
+  for (const side of SIDES) {
+    for (const step of plan.steps[side]) if (!isMove(step)) await doCommand(side, step, doing);
+  }
+  await proveBoth(doing);
+}
+
+interface Failing extends Pick<Doing, "work" | "seen"> {
+  readonly isMailbox?: boolean;
+}
+
+/** After an error nobody knows what the sessions have staged. */
+async function beginAnew({ sessions, staged }: PairSending): Promise<void> {
+  for (const side of SIDES) {
+    await sessions[side].restart();
+    staged[side].clear();
+  }
+}
+
+interface Doing {
+  readonly plan: TwoWayPlan;
+  readonly work: TwoWayWork;
+  readonly sending: PairSending;
+  /** What has happened so far. */
+  readonly seen: { failed: boolean; written: boolean };
+}
+
+function fail(name: string, refusal: Refusal, { work, seen, isMailbox }: Failing): void {
+  seen.failed = true;
+  work.tally.fail(name, refusal, isMailbox);
+}
+
+function sendingOf(
+  { agreed }: TwoWayPlan,
+  work: TwoWayWork,
+  sessions: Both<PlaceSession>,
+): PairSending {
+  const { tally, options } = work;
+  const names = agreed.state.mailboxes.filter(({ lastUid }) => lastUid > 0).map(({ name }) => name);
+  return {
+    ...{ ...work, sessions, staged: { a: new Map(), b: new Map() } },
+    reservable: { a: names, b: names },
+    sent: async (messages, bytes) => {
+      tally.sent(messages, bytes);
+      await options.sent(messages, bytes);
+    },
+  };
+}
+
+async function doCommand(
+  side: Side,
+  step: TwoWayPlan["steps"]["a"][number],
+  doing: Doing,
+): Promise<void> {
+  const { plan, work, sending } = doing;
+  const { owner, places, tally } = work;
+  const taken = takenBy(step, plan.states[side]);
+  if (taken !== undefined && !(await isUnchanged(taken, { side, doing }))) return;
+  tally.step({ step, side });
+  // A script is fetched from the side that has the later one.
+  const command = await commandOf(step, ownerName(owner), places[OTHER_SIDE[side]]);
+  const done =
+    command.kind === "refused"
+      ? command
+      : await patient(() => sending.sessions[side].apply(command.value));
+  const isMailbox = namesMailbox(step);
+  if (done.kind === "refused") fail(nameOfStep(step), done, { ...doing, isMailbox });
+  else if (step.kind === "rename" && taken !== undefined) {
+    await takeBack(step, { side, doing, planned: { ...taken, name: step.rename.newName } });
+  }
+}
+
+/** The mailbox that a step takes away: one that never had mail gives way, one that is deleted is moved to DELETED. */
+function takenBy(step: Step, { mailboxes }: UserState): MailboxState | undefined {
+  if (step.kind === "delete") return step.state;
+  if (step.kind !== "rename" || !isMoveToDeleted(step.rename)) return undefined;
+  return mailboxes.find(({ name }) => name === step.rename.oldName);
+}
+
+/** Where it has changed since, the next pass sees to it. */
+async function isUnchanged(
+  taken: MailboxState,
+  { side, doing }: { readonly side: Side; readonly doing: Doing },
+): Promise<boolean> {
+  const looked = await unchanged(taken, doing.work.places[side]);
+  if (looked.kind === "ok") return true;
+  fail(taken.name, looked, doing);
+  if (looked.reason === "changed") doing.work.gone.add(taken.name);
+  return false;
+}
+
+/** A message that came between the look and the move to DELETED has moved with the mailbox: that is undone. */
+async function takeBack(
+  { rename, command }: Extract<Step, { kind: "rename" }>,
+  {
+    planned,
+    ...where
+  }: { readonly side: Side; readonly doing: Doing; readonly planned: MailboxState },
+): Promise<void> {
+  if (command.kind !== "rename" || (await isUnchanged(planned, where))) return;
+  const back = { ...command, oldName: rename.newName, newName: rename.oldName };
+  const done = await where.doing.sending.sessions[where.side].apply(back);
+  if (done.kind === "refused") fail(rename.newName, done, where.doing);
+}
+
+async function doPair(pair: PairStep, { work, sending, seen }: Doing): Promise<Outcome> {
+  const begins = (prepared: PreparedPair): void => {
+    seen.written = true;
+    for (const side of SIDES) {
+      const { content, counts } = prepared[side];
+      if (content.isNothing) continue;
+      work.tally.step({ step: stepFor(side, pair, prepared[side]), content, counts, side });
+    }
+  };
+  const done = await runPair(pair, { ...sending, begins });
+  if (done.kind === "refused") return done;
+  for (const decision of done.value?.decisions ?? []) work.tally.decide(decision);
+  return DONE;
+}
+
+async function doBring(one: BringStep, { plan, work, sending, seen }: Doing): Promise<Outcome> {
+  const { to, step } = one;
+  const { sessions, reservable, staged, sent } = sending;
+  let isTold = false;
+  const oneWay: Sending = {
+    ...{ ...bringWork(one, plan, work), sent, session: sessions[to] },
+    ...{ reservable: reservable[to], staged: staged[to] },
+    begins: (begun, { content, counts }) => {
+      seen.written = true;
+      if (!isTold) work.tally.step({ step: begun, content, counts, side: to });
+      isTold = true;
+    },
+  };
+  const done = await runMailbox(step, oneWay);
+  return done.kind === "refused" ? done : done.value.prove();
+}
+
+/**
+ * Plans again from what both sides now have: any step but of mailboxes has not come about. Mailboxes were proven when they
+ * were written; those that differ again have changed since, or were made, perhaps by the server itself as a place in
+ * the tree for another: they are for the next pass.
+ */
+async function proveBoth(doing: Doing): Promise<void> {
+  const { work, seen } = doing;
+  const planned = await planBoth(work);
+  if (planned.kind === "refused") {
+    fail(ownerName(work.owner), planned, { ...doing, isMailbox: false });
+    return;
+  }
+  // What failed has been told.
+  if (seen.failed) return;
+  const { mailboxes, steps } = planned.value;
+  if (seen.written) for (const { name } of mailboxes) work.gone.add(name);
+  for (const name of new Set(SIDES.flatMap((side) => steps[side].map(nameOfStep)))) {
+    const text = `${name} is not at both sides what was agreed upon`;
+    fail(name, refused("checksum", text), doing);
+  }
+}

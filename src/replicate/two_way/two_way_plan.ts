@@ -1,0 +1,130 @@
+/**
+ * The plan for two sides that are both written: what both are to hold is agreed upon (agree_user.ts), and the one planner
+ * gives the steps that bring each of them there. Mailboxes that both have are agreed upon when their turn comes.
+ */
+import { isIntermediate, type MailboxState, type UserState } from "../../model/mailbox.ts";
+import type { Owner } from "../../model/names.ts";
+import { type Outcome, ok } from "../../model/outcome.ts";
+import type { Holds, Place } from "../../places/place.ts";
+import { readOwnerState } from "../owner/owner_state.ts";
+import { type MailboxStep, parentsFirst, planOwner, type Step } from "../plan/plan_owner.ts";
+import { type AgreedUser, agreeUser, deletedOnOneSide } from "./agree_user.ts";
+import { hasUnheardOf, OTHER_SIDE, type Side } from "./conflicts.ts";
+import { type Both, type PairStep, SIDES } from "./two_way_mailbox.ts";
+
+/** A mailbox that only one side has, or has as more than a placeholder: it is brought to the other. */
+export interface BringStep {
+  readonly kind: "bring";
+  readonly name: string;
+  readonly to: Side;
+  readonly step: MailboxStep;
+  /** The giving side's name for it before the renames. */
+  readonly sourceName: string;
+}
+
+export interface TwoWayPlan {
+  readonly states: Both<UserState>;
+  readonly agreed: AgreedUser;
+  readonly mailboxes: readonly (PairStep | BringStep)[];
+  /** All but mailboxes. */
+  readonly steps: Both<readonly Exclude<Step, MailboxStep>[]>;
+}
+
+export interface PlanBothRequest {
+  readonly owner: Owner;
+  readonly places: Both<Place>;
+  /** What both places hold. */
+  readonly holds: Holds;
+}
+
+/** Reads both sides and plans for each; nothing is written. */
+export async function planBoth({
+  owner,
+  places,
+  holds,
+}: PlanBothRequest): Promise<Outcome<TwoWayPlan>> {
+  const read = await readStates(owner, places);
+  if (read.kind === "refused") return read;
+  const states = read.value;
+  const unheardOf = await findUnheardOf(states, { places, holds });
+  const agreed = agreeUser(states.a, states.b, { holds, unheardOf });
+  const { aliases } = agreed;
+  const known = (state: MailboxState): MailboxState => {
+    const uniqueid = aliases.get(state.uniqueid);
+    return uniqueid === undefined ? state : { ...state, uniqueid };
+  };
+  const aliased = { ...states.b, mailboxes: states.b.mailboxes.map(known) };
+  const request = { owner, mode: "merge", source: agreed.state, holds } as const;
+  const plans = {
+    a: planOwner({ ...request, target: states.a }),
+    b: planOwner({ ...request, target: aliased }),
+  };
+  const others = (steps: readonly Step[]) => steps.filter((step) => step.kind !== "mailbox");
+  return ok({
+    ...{ states, agreed: { ...agreed, leftovers: [...agreed.leftovers, ...plans.a.leftovers] } },
+    mailboxes: mailboxSteps({ a: plans.a.steps, b: plans.b.steps }, { states, agreed }),
+    steps: { a: others(plans.a.steps), b: others(plans.b.steps) },
+  });
+}
+
+/** A side that cannot list shared mailboxes is asked for those that the other has. */
+async function readStates(owner: Owner, places: Both<Place>): Promise<Outcome<Both<UserState>>> {
+  const first = owner.kind === "shared" && !places.a.holds.userList ? "b" : "a";
+  const one = await readOwnerState(places[first], owner);
+  if (one.kind === "refused") return one;
+  const two = await readOwnerState(places[OTHER_SIDE[first]], owner, one.value.mailboxes);
+  if (two.kind === "refused") return two;
+  return ok(first === "a" ? { a: one.value, b: two.value } : { a: two.value, b: one.value });
+}
+
+/** Mailboxes that one side has deleted, not knowing of messages that the other has got. */
+async function findUnheardOf(
+  states: Both<UserState>,
+  { places, holds }: { readonly places: Both<Place>; readonly holds: Holds },
+): Promise<Set<string>> {
+  const found = new Set<string>();
+  for (const { livesAt, living, deleted } of deletedOnOneSide(states.a, states.b, holds)) {
+    const ours = await places[livesAt].readMailbox(living.name);
+    const theirs = await places[OTHER_SIDE[livesAt]].readMailbox(deleted.name);
+    // What cannot be looked into now is not deleted either.
+    if (ours.kind === "refused" || theirs.kind === "refused") found.add(living.uniqueid);
+    else if (await hasUnheardOf(ours.value.records, theirs.value.records, holds)) {
+      found.add(living.uniqueid);
+    }
+  }
+  return found;
+}
+
+function mailboxSteps(
+  steps: Both<readonly Step[]>,
+  { states, agreed }: Pick<TwoWayPlan, "states" | "agreed">,
+): (PairStep | BringStep)[] {
+  const found = new Map<string, PairStep | BringStep>();
+  const aliases = new Map([...agreed.aliases].map(([theirs, ours]) => [ours, theirs]));
+  const stateAt = (side: Side, uniqueid: string): MailboxState | undefined => {
+    const wanted = side === "b" ? (aliases.get(uniqueid) ?? uniqueid) : uniqueid;
+    return states[side].mailboxes.find((state) => state.uniqueid === wanted);
+  };
+  for (const to of SIDES) {
+    for (const step of steps[to]) {
+      if (step.kind !== "mailbox") continue;
+      const { name, ours, theirs } = step;
+      const [a, b] = [stateAt("a", ours.uniqueid), stateAt("b", ours.uniqueid)];
+      const isPair = theirs !== undefined && !isIntermediate(ours);
+      if (isPair && a !== undefined && b !== undefined) {
+        found.set(ours.uniqueid, { kind: "pair", name, states: { a, b } });
+      } else {
+        const sourceName = (to === "a" ? b : a)?.name ?? name;
+        found.set(ours.uniqueid, { kind: "bring", name, to, step, sourceName });
+      }
+    }
+  }
+  // A sum of 0 may mean "not known", or that nothing lives there: the records tell.
+  for (const { name, uniqueid } of agreed.state.mailboxes) {
+    const [a, b] = [stateAt("a", uniqueid), stateAt("b", uniqueid)];
+    if (a === undefined || b === undefined || found.has(uniqueid)) continue;
+    if ((a.syncCrc ?? 0) === (b.syncCrc ?? 0)) continue;
+    found.set(uniqueid, { kind: "pair", name, states: { a, b } });
+  }
+  return [...found.values()].sort(parentsFirst);
+}

@@ -1,0 +1,85 @@
+/**
+ * `RESTORE MAILBOX %(…)`: the append of the first backup system (sync-protocol.md 4.2), done with what every
+ * place can do. In a mailbox that is there the records come behind all others, under new UIDs; a new one
+ * takes the identity it is given only if all of it is given.
+ */
+import { randomUUID } from "node:crypto";
+import type { ApplyMailbox, RestoreMailbox } from "../../model/apply.ts";
+import { type MailboxState, recordsOf } from "../../model/mailbox.ts";
+import { useridOf } from "../../model/names.ts";
+import type { Outcome } from "../../model/outcome.ts";
+import type { MailRecord } from "../../model/record.ts";
+import type { CommandContext } from "../session/context.ts";
+import { refusalOf } from "./apply_mailbox.ts";
+
+/** Somebody else may write between our look and our append; then we look again. */
+const ATTEMPTS = 5;
+
+const OWNER_RIGHTS = "lrswipkxtecdan";
+
+export async function applyRestore(
+  command: RestoreMailbox,
+  context: CommandContext,
+): Promise<Outcome> {
+  const { name, state: given } = command;
+  const refusal = refusalOf({ ...given, name }, context);
+  if (refusal !== undefined) return refusal;
+  for (let attempt = 1; ; attempt++) {
+    const found = await context.place.mailboxes([name]);
+    if (found.kind === "refused") return found;
+    const [state] = found.value;
+    const mailbox = state === undefined ? newMailbox(command, context) : state;
+    const outcome = await context.session.apply(
+      await appendOf(command, mailbox, { isNew: state === undefined }),
+    );
+    const isRace = outcome.kind === "refused" && /changed|checksum|moved/.test(outcome.reason);
+    if (!isRace || attempt === ATTEMPTS) return outcome;
+  }
+}
+
+/** The state of a mailbox that is to be made. */
+function newMailbox(command: RestoreMailbox, context: CommandContext): MailboxState {
+  const { name, state } = command;
+  const { uniqueid, uidvalidity, highestmodseq } = state;
+  const isWhole =
+    uniqueid !== undefined && uidvalidity !== undefined && highestmodseq !== undefined;
+  const identity = isWhole
+    ? { uniqueid, uidvalidity, highestmodseq }
+    : { uniqueid: randomUUID(), uidvalidity: context.now(), highestmodseq: 0n };
+  const owner = useridOf(name);
+  return {
+    name,
+    lastUid: 0,
+    ...{ recentUid: 0, recentTime: 0, lastAppenddate: context.now(), pop3LastLogin: 0 },
+    partition: state.partition ?? "default",
+    acl: state.acl ?? (owner === undefined ? "" : `${owner}\t${OWNER_RIGHTS}\t`),
+    options: state.options ?? "",
+    annotations: state.annotations ?? [],
+    ...(state.type === undefined ? {} : { type: state.type }),
+    ...identity,
+  };
+}
+
+/** The command that puts the records behind all that `state` has. Checksums are left open: we know no whole. */
+async function appendOf(
+  command: RestoreMailbox,
+  state: MailboxState,
+  { isNew }: { readonly isNew: boolean },
+): Promise<ApplyMailbox> {
+  const modseq = isNew && state.highestmodseq > 0n ? state.highestmodseq : state.highestmodseq + 1n;
+  const records: MailRecord[] = [];
+  let lastUid = state.lastUid;
+  for await (const batch of command.records.batches()) {
+    for (const record of batch) {
+      lastUid = isNew ? Math.max(lastUid + 1, record.uid) : lastUid + 1;
+      records.push({ ...record, uid: lastUid, modseq, createdmodseq: modseq });
+    }
+  }
+  return {
+    kind: "mailbox",
+    state: { ...state, lastUid, highestmodseq: modseq, syncCrc: 0, syncCrcAnnot: 0 },
+    records: recordsOf(records),
+    ...(isNew ? {} : { since: { modseq: state.highestmodseq } }),
+    ...(command.isLocal === undefined ? {} : { isLocal: command.isLocal }),
+  };
+}

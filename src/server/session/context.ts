@@ -1,0 +1,44 @@
+/** What the commands of a session share. */
+
+import type { Scope } from "../../accounts/scope.ts";
+import type { Log } from "../../core/log.ts";
+import type { Answer } from "../../formats/sync/answer.ts";
+import type { PlaceSession, WritablePlace } from "../../places/place.ts";
+import type { ByteBudget } from "../byte_budget.ts";
+
+/** A session after sign-in, as its commands see it. */
+export interface CommandContext {
+  readonly place: WritablePlace;
+  /** Staging and writing, for this session alone. */
+  readonly session: PlaceSession;
+  readonly scope: Scope;
+  readonly log: Log;
+  /** What all sessions may hold in memory together. */
+  readonly held: ByteBudget;
+  /** Seconds since 1970. */
+  readonly now: () => number;
+  /** Set by FORCE and CAPABILITIES; they live as long as the connection. */
+  readonly modes: SessionModes;
+  /** Sends a data line; the promise, if there is one, must be waited for. */
+  send(answer: Answer): Promise<void> | undefined;
+  /**
+   * Sends one data line in pieces, for it is too large to be a value: `* ` and the line's end are put
+   * around what `write` puts. If that throws, the connection is lost, for the line cannot be taken back.
+   */
+  sendPieces(write: (put: PutBytes) => Promise<void>): Promise<void>;
+}
+
+/** The promise, if there is one, must be waited for. */
+export type PutBytes = (bytes: Uint8Array) => Promise<void> | undefined;
+
+export interface SessionModes {
+  force: boolean;
+  /** Names of `CAPABILITIES`, in capitals. */
+  readonly enabled: Set<string>;
+}
+
+/** The capability with which sieve scripts travel as messages of a mailbox, since 3.6. */
+export const SIEVE_MAILBOX = "SIEVE-MAILBOX";
+
+/** What a client may enable. */
+export const CAPABILITIES: readonly string[] = [SIEVE_MAILBOX];

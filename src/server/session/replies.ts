@@ -1,0 +1,71 @@
+/** Status lines and log facts of commands. */
+
+import { fromLatin1, utf8 } from "../../core/bytes.ts";
+import type { LogFacts } from "../../core/log.ts";
+import type { ApplyRequest } from "../../formats/sync/apply_command.ts";
+import type { GetCommand } from "../../formats/sync/get_command.ts";
+import { REFUSAL_TEXTS } from "../../formats/sync/status.ts";
+import { externalName } from "../../model/names.ts";
+import type { Outcome, Refusal } from "../../model/outcome.ts";
+
+export type Request =
+  | { readonly verb: "GET"; readonly command: GetCommand }
+  | { readonly verb: "APPLY"; readonly command: ApplyRequest };
+
+/**
+ * The status that an outcome is told as. `near KEY` stands behind a token with a space, for clients do not
+ * know a token without one.
+ */
+export function statusOf(outcome: Outcome, options: { readonly for24: boolean }): string {
+  if (outcome.kind === "ok") return "OK success";
+  if (outcome.reason === "badParameters" && outcome.field !== undefined) {
+    return `NO IMAP_PROTOCOL_BAD_PARAMETERS near ${outcome.field}`;
+  }
+  const text = REFUSAL_TEXTS[outcome.reason];
+  // 2.4 knows a mismatch by another name, and repairs it only then.
+  const known = options.for24 ? text.replace("IMAP_SYNC_CHECKSUM", "IMAP_MAILBOX_CRC") : text;
+  return `NO ${known}`;
+}
+
+/** What a command is about, for the log: its kind with user, mailbox, root, as far as it names them. */
+export function factsOf(request: Request): LogFacts {
+  const { command } = request;
+  const named = command as Partial<Record<"userid" | "name" | "mailbox" | "root", string>>;
+  const mailbox = mailboxOf(request) ?? named.mailbox ?? named.name;
+  const root = "quota" in command ? command.quota.root : named.root;
+  return {
+    command: `${request.verb} ${command.kind}`,
+    user: named.userid === undefined ? undefined : shown(named.userid),
+    mailbox: mailbox === undefined ? undefined : externalName(mailbox),
+    root: root === undefined ? undefined : externalName(root),
+  };
+}
+
+function mailboxOf(request: Request): string | undefined {
+  if (request.verb === "GET") return undefined;
+  const { command } = request;
+  if (command.kind === "mailbox") return command.state.name;
+  return command.kind === "rename" ? command.oldName : undefined;
+}
+
+/** Latin1 that may be UTF-8, as text. */
+function shown(latin1Text: string): string {
+  return new TextDecoder().decode(fromLatin1(latin1Text));
+}
+
+/** How a refusal is logged: those that a peer can mend by itself are no news. */
+export function levelOf(refusal: Refusal): "error" | "warning" | "info" {
+  switch (refusal.reason) {
+    case "damaged":
+    case "noSpace":
+      return "error";
+    case "nonexistent":
+    case "busy":
+    case "changed":
+      return "info";
+    default:
+      return "warning";
+  }
+}
+
+export const CRLF = utf8("\r\n");

@@ -1,0 +1,262 @@
+/**
+ * Small synchronous file operations of the store, each of which either did all it says or throws an
+ * `AppError` that names the path. Nothing here follows a symbolic link out of a folder of the store.
+ */
+import {
+  closeSync,
+  constants,
+  existsSync,
+  fdatasyncSync,
+  fstatSync,
+  fsyncSync,
+  ftruncateSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readSync,
+  renameSync,
+  type Stats,
+  unlinkSync,
+  writeSync,
+} from "node:fs";
+import { dirname } from "node:path";
+import { AppError, errnoOf } from "../core/errors.ts";
+import { syncFileSystem } from "./libc.ts";
+
+/** Mail is for its owner alone. */
+export const FILE_MODE = 0o600;
+export const FOLDER_MODE = 0o700;
+
+const READ = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+
+/** What to tell an administrator about an errno that has a remedy. */
+function hintOf(errno: string | undefined): string | undefined {
+  if (errno === "ENOSPC" || errno === "EDQUOT") return "Make room on the disk and run it again.";
+  if (errno === "EACCES" || errno === "EPERM" || errno === "EROFS") {
+    return "Run Bobbin as the user that owns the store.";
+  }
+  if (errno === "EMFILE" || errno === "ENFILE") return "Raise the limit of open files.";
+  return undefined;
+}
+
+/** The `AppError` for a failed system call: `doing` is a phrase such as "link message 7". */
+export function diskError(error: unknown, doing: string, path: string): AppError {
+  if (error instanceof AppError) return error;
+  const errno = errnoOf(error);
+  const hint = hintOf(errno);
+  return new AppError("io", `Cannot ${doing} at ${path}: ${errno ?? String(error)}`, {
+    cause: error,
+    context: { path, errno: errno ?? "unknown" },
+    ...(hint === undefined ? {} : { hint }),
+  });
+}
+
+/** Writes all of `bytes` at `offset`; write(2) may take less than it is given. */
+export function writeFully(fd: number, bytes: Uint8Array, offset: number): void {
+  let done = 0;
+  while (done < bytes.length) {
+    done += writeSync(fd, bytes, done, bytes.length - done, offset + done);
+  }
+}
+
+/** Reads `length` bytes at `offset`, or fewer where the file ends. */
+export function readFully(fd: number, length: number, offset: number): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(length);
+  let done = 0;
+  while (done < length) {
+    const got = readSync(fd, bytes, done, length - done, offset + done);
+    if (got === 0) return bytes.subarray(0, done);
+    done += got;
+  }
+  return bytes;
+}
+
+/** The whole of a regular file of at most `limit` bytes, or undefined where there is none. */
+export function readWhole(path: string, limit: number): Uint8Array<ArrayBuffer> | undefined {
+  if (!existsSync(path)) return undefined; // an exception costs more than a look
+  let fd: number;
+  try {
+    fd = openSync(path, READ);
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT") return undefined;
+    throw diskError(error, "open", path);
+  }
+  try {
+    const stat = fstatSync(fd);
+    if (!stat.isFile()) throw new AppError("bad_data", `Cannot read ${path}: not a regular file`);
+    if (stat.size > limit) {
+      throw new AppError(
+        "bad_data",
+        `Cannot read ${path}: ${stat.size} bytes, at most ${limit} expected`,
+      );
+    }
+    return readFully(fd, stat.size, 0);
+  } catch (error) {
+    throw diskError(error, "read", path);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** `length` bytes of a file from `offset` on, fewer where it ends; undefined where there is none. */
+export function readPart(
+  path: string,
+  { offset, length }: { readonly offset: number; readonly length: number },
+): Uint8Array<ArrayBuffer> | undefined {
+  let fd: number | undefined;
+  try {
+    fd = openSync(path, READ);
+    return readFully(fd, length, offset);
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT") return undefined;
+    throw diskError(error, "read", path);
+  } finally {
+    if (fd !== undefined) closeSync(fd);
+  }
+}
+
+/** Creates `path` with `bytes`; unless it may, it must not exist. Not durable yet. */
+export function createFile(
+  path: string,
+  bytes: Uint8Array,
+  options: { readonly mayExist?: boolean } = {},
+): void {
+  const { O_CREAT, O_EXCL, O_NOFOLLOW, O_TRUNC, O_WRONLY } = constants;
+  const how = O_WRONLY | O_CREAT | O_NOFOLLOW | (options.mayExist === true ? O_TRUNC : O_EXCL);
+  let fd: number | undefined;
+  try {
+    fd = openSync(path, how, FILE_MODE);
+    writeFully(fd, bytes, 0);
+  } catch (error) {
+    // A file cut short by a full disk must not stay under the name of a whole one.
+    if (fd !== undefined) unlinkSync(path);
+    throw diskError(error, "write", path);
+  } finally {
+    if (fd !== undefined) closeSync(fd);
+  }
+}
+
+/** Puts `bytes` in the place of `path` by way of `path.NEW`. Not durable yet. */
+export function replaceFile(path: string, bytes: Uint8Array): void {
+  const next = `${path}.NEW`;
+  createFile(next, bytes, { mayExist: true });
+  try {
+    renameSync(next, path);
+  } catch (error) {
+    throw diskError(error, "replace", path);
+  }
+}
+
+/**
+ * Puts `bytes` over a file that exists, in place. Not atomic, so only for what a journal would do again;
+ * ext4 flushes each file that is renamed over another, which costs half a millisecond a mailbox.
+ */
+export function overwriteFile(path: string, bytes: Uint8Array): void {
+  let fd: number | undefined;
+  try {
+    fd = openSync(path, constants.O_RDWR | constants.O_NOFOLLOW);
+    writeFully(fd, bytes, 0);
+    if (fstatSync(fd).size !== bytes.length) ftruncateSync(fd, bytes.length);
+  } catch (error) {
+    throw diskError(error, "write", path);
+  } finally {
+    if (fd !== undefined) closeSync(fd);
+  }
+}
+
+/** Removes a file; true if there was one. */
+export function removeFile(path: string): boolean {
+  try {
+    unlinkSync(path);
+    return true;
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT") return false;
+    throw diskError(error, "remove", path);
+  }
+}
+
+/** Makes a folder, and those above it; the folders that were made, so that they can be made durable. */
+export function makeFolder(path: string): string[] {
+  if (existsSync(path)) return []; // an exception costs more than a look
+  try {
+    mkdirSync(path, { mode: FOLDER_MODE });
+    return [path];
+  } catch (error) {
+    const errno = errnoOf(error);
+    if (errno === "EEXIST") return [];
+    if (errno !== "ENOENT") throw diskError(error, "make the folder", path);
+    return [...makeFolder(dirname(path)), ...makeFolder(path)];
+  }
+}
+
+/** The names in a folder, sorted; none where there is no folder. */
+export function namesIn(path: string): string[] {
+  try {
+    return readdirSync(path).sort();
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT") return [];
+    throw diskError(error, "list", path);
+  }
+}
+
+/** What lies at `path`, links not followed, or undefined where there is nothing. */
+export function statOf(path: string): Stats | undefined {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false });
+  } catch (error) {
+    throw diskError(error, "look", path);
+  }
+}
+
+/** Makes the bytes of a file durable, or the names in a folder. */
+export function syncPath(path: string, what: "file" | "folder"): void {
+  let fd: number | undefined;
+  try {
+    fd = openSync(path, READ);
+    if (what === "file") fdatasyncSync(fd);
+    else fsyncSync(fd);
+  } catch (error) {
+    throw diskError(error, "make durable", path);
+  } finally {
+    if (fd !== undefined) closeSync(fd);
+  }
+}
+
+/** Above this many files and folders one syncfs is cheaper than a sync of each (performance.md, 4). */
+const FEW = 12;
+
+/** Files and folders that must reach the disk together before the next step may rely on them. */
+export class DurableBatch {
+  readonly #files = new Set<string>();
+  readonly #folders = new Set<string>();
+
+  file(path: string): void {
+    this.#files.add(path);
+  }
+
+  folder(path: string): void {
+    this.#folders.add(path);
+  }
+
+  /** Makes all of it durable: a few one by one, many by one syncfs of `root`'s file system. */
+  flush(root: string): void {
+    const count = this.#files.size + this.#folders.size;
+    if (count > FEW) syncAll(root);
+    else {
+      for (const path of this.#files) syncPath(path, "file");
+      for (const path of this.#folders) syncPath(path, "folder");
+    }
+    this.#files.clear();
+    this.#folders.clear();
+  }
+}
+
+function syncAll(root: string): void {
+  const fd = openSync(root, READ);
+  try {
+    syncFileSystem(fd, root);
+  } finally {
+    closeSync(fd);
+  }
+}

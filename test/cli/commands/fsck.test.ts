@@ -1,0 +1,256 @@
+/** `bobbin fsck`, the built binary: its exit codes, its words and its objects. */
+import { describe, expect, test } from "bun:test";
+import { chmodSync, cpSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { bobbin, bobbinPath, jsonLines } from "../../support/cli.ts";
+import { unpackFixture } from "../../support/fixtures.ts";
+import { tempDir } from "../../support/temp_dir.ts";
+
+const IS_ROOT = process.getuid?.() === 0;
+const NOBODY = 65534;
+const sound = join(unpackFixture("cyrus-spools/uuid-paths"), "spool");
+const damaged = join(unpackFixture("cyrus-spools/damaged"), "spool");
+const CLEAN = "uuid/k/f/kf22otzf5j234px0uw69jzzw";
+
+describe("exit codes of bobbin fsck", () => {
+  test("0 for a sound spool, and nothing on stderr", async () => {
+    const { exit, stdout, stderr } = await bobbin(["fsck", sound]);
+    expect({ exit, stderr }).toEqual({ exit: 0, stderr: "" });
+    expect(stdout).toContain("53 mailboxes, 211 messages");
+    expect(stdout).toContain("nothing wrong");
+  });
+
+  test("1 for damage, with what it is and where", async () => {
+    const { exit, stdout, stderr } = await bobbin(["fsck", damaged]);
+    expect({ exit, stderr }).toEqual({ exit: 1, stderr: "" });
+    expect(stdout).toContain("user/dan/10-record-flip\n");
+    expect(stdout).toMatch(/critical {2}IX03 {2}uid 2 {2}CRC of record 2 .*\(internaldate\)/);
+  });
+
+  test("--min-severity says what counts: 1 for a remark, 0 when only worse things count", async () => {
+    const orphan = join(damaged, "uuid/b/p/bpk137e5cyoavf6mj6vnb0lz");
+    expect((await bobbin(["fsck", orphan])).exit).toBe(0);
+    expect((await bobbin(["fsck", orphan, "--min-severity", "info"])).exit).toBe(1);
+    const odd = join(damaged, "uuid/d/q/dqgu938uvmjmxe8kdev1qwm5");
+    expect((await bobbin(["fsck", odd])).exit).toBe(1);
+    expect((await bobbin(["fsck", odd, "--min-severity", "error"])).exit).toBe(0);
+  });
+
+  test.skipIf(!IS_ROOT)(
+    "2 when a folder could not be read, while the rest was checked",
+    async () => {
+      const spool = tempDir("partial");
+      chmodSync(spool, 0o755);
+      cpSync(join(sound, "uuid"), join(spool, "uuid"), { recursive: true });
+      Bun.spawnSync(["chown", "-R", String(NOBODY), spool]);
+      mkdirSync(join(spool, "closed"));
+      chmodSync(join(spool, "closed"), 0);
+      const { exit, stdout } = await bobbin(["fsck", spool], { uid: NOBODY });
+      expect(exit).toBe(2);
+      expect(stdout).toContain("folder cannot be read: EACCES");
+      expect(stdout).toContain("53 mailboxes");
+    },
+  );
+
+  test.skipIf(!IS_ROOT)("1 for files that may not be read, each with the reason", async () => {
+    const mailbox = join(tempDir("closed"), "mailbox");
+    cpSync(join(damaged, CLEAN), mailbox, { recursive: true });
+    Bun.spawnSync(["chown", "-R", String(NOBODY), mailbox, join(mailbox, "..")]);
+    for (const file of ["2.", "cyrus.cache"]) chmodSync(join(mailbox, file), 0);
+    const { exit, stdout } = await bobbin(["fsck", mailbox], { uid: NOBODY });
+    expect(exit).toBe(1);
+    expect(stdout).toContain("message cannot be read: EACCES");
+    expect(stdout).toContain("cyrus.cache cannot be read: EACCES");
+  });
+
+  const usage: readonly (readonly string[])[] = [
+    ["fsck"],
+    ["fsck", sound, "--engine", "md4"],
+    ["fsck", sound, "--jobs", "0"],
+    ["fsck", sound, "--min-severity", "awful"],
+    ["fsck", sound, "--no-such-option"],
+    ["fsck", "ftp:/somewhere"],
+    ["no-such-command"],
+  ];
+  for (const args of usage) {
+    test(`64 for ${args.map((arg) => arg.replace(sound, "SPOOL")).join(" ")}`, async () => {
+      const { exit, stderr, stdout } = await bobbin(args);
+      expect({ exit, stdout }).toEqual({ exit: 64, stdout: "" });
+      expect(stderr).not.toBe("");
+    });
+  }
+
+  test("66 for a place, a user or a mailbox that is not there", async () => {
+    for (const args of [
+      ["/no/such/place"],
+      ["cyrus:/no/such/place"],
+      [sound, "--user", "nobody"],
+      [sound, "--mailbox", "user/ann/Nope"],
+      [tempDir("empty")],
+    ]) {
+      const { exit, stderr } = await bobbin(["fsck", ...args]);
+      expect({ args, exit }).toEqual({ args, exit: 66 });
+      expect(stderr).toMatch(/^bobbin: Cannot find /);
+    }
+  });
+
+  test("74 when nobody takes the output any more", async () => {
+    const command = `{ "$0" fsck "$1"; echo $? >&2; } | true`;
+    const child = Bun.spawnSync(["sh", "-c", command, bobbinPath(), damaged]);
+    expect(child.stderr.toString().trim()).toBe("74");
+  });
+
+  test.skipIf(!IS_ROOT)("77 for a place that may not be read", async () => {
+    const closed = tempDir("refused");
+    chmodSync(closed, 0o700);
+    const { exit, stderr } = await bobbin(["fsck", closed], { uid: NOBODY });
+    expect(exit).toBe(77);
+    expect(stderr).toContain("EACCES");
+  });
+
+  test("143 when it is told to stop", async () => {
+    const fifo = join(tempDir("stop"), "spool");
+    mkdirSync(fifo);
+    for (const name of ["a", "b"]) cpSync(damaged, join(fifo, name), { recursive: true });
+    const command = `"$0" fsck "$1" --jobs 1 >/dev/null & sleep 0.3; kill -TERM $!; wait $!; echo $?`;
+    const child = Bun.spawnSync(["bash", "-c", command, bobbinPath(), fifo]);
+    expect(child.stdout.toString().trim()).toBe("143");
+  });
+});
+
+describe("output of bobbin fsck", () => {
+  test("--json is one object a line, findings first and the summary last", async () => {
+    const { exit, stdout } = await bobbin(["fsck", damaged, "--json"]);
+    const objects = jsonLines(stdout);
+    const summary = objects.at(-1);
+    expect(exit).toBe(1);
+    expect(summary).toMatchObject({ type: "summary", exit: 1, mailboxes: 53, unstable: 0 });
+    const findings = objects.filter(({ type }) => type === "finding");
+    expect(findings.length).toBe(objects.length - 1);
+    expect(findings).toContainEqual({
+      type: "finding",
+      code: "MS04",
+      severity: "critical",
+      text: "message is not what its GUID says",
+      user: "dan",
+      mailbox: "user/dan/01-body-flip",
+      internalname: "user.dan.01-body-flip",
+      uid: 2,
+      path: join(damaged, "uuid/d/i/dilvmua10tkjdpwtj8zsse7o/2."),
+      field: "guid",
+      expected: "31ea5d43d3595febc845eafcaec48104ff427bb0",
+      found: "37e875ac8093ee95e557ffb445065a361d6b2846",
+      repair: "restore; never rewrite the GUID",
+    });
+  });
+
+  test("an error under --json is an object too, and the summary still comes last", async () => {
+    const { stdout } = await bobbin(["fsck", "/no/such/place", "--json"]);
+    expect(jsonLines(stdout).map(({ type }) => type)).toEqual(["error", "summary"]);
+    expect(jsonLines(stdout).at(-1)).toMatchObject({ exit: 66 });
+  });
+
+  test("--user and --mailbox choose, by external and internal names", async () => {
+    const lines = async (...args: string[]) => (await bobbin(["fsck", sound, ...args])).stdout;
+    expect(await lines("--user", "bob")).toStartWith("1 mailbox,");
+    expect(await lines("--mailbox", "user/ann/Entwürfe")).toStartWith("1 mailbox,");
+    expect(await lines("--mailbox", "user.ann.Entw&APw-rfe")).toStartWith("1 mailbox,");
+    expect(await lines("--mailbox", "user/ann/Lists/renamed", "--user", "bob")).toStartWith("2 m");
+  });
+
+  test("--quick opens no message, so it finds what the index says and not what a message says", async () => {
+    const { stdout } = await bobbin(["fsck", damaged, "--quick", "--json"]);
+    const codes = new Set(jsonLines(stdout).map(({ code }) => code));
+    expect(codes.has("IX03")).toBe(true);
+    expect(codes.has("MS01")).toBe(true);
+    expect(codes.has("MS04")).toBe(false);
+    expect(jsonLines(stdout).at(-1)).toMatchObject({ messagesRead: 0, bytesRead: 0 });
+  });
+
+  test("threads and one thread, and both engines, find the same", async () => {
+    const findings = async (...args: string[]) => {
+      const { stdout } = await bobbin(["fsck", damaged, "--json", ...args]);
+      return stdout.split("\n").slice(0, -2).sort();
+    };
+    const alone = await findings();
+    expect(await findings("--jobs", "4")).toEqual(alone);
+    expect(await findings("--jobs", "2", "--engine", "wasm")).toEqual(alone);
+  });
+
+  test("names from headers cannot move the cursor", async () => {
+    const spool = tempDir("names");
+    const mailbox = join(spool, "user", "evil\u001b[2J\u202e");
+    cpSync(join(damaged, CLEAN), mailbox, { recursive: true });
+    writeFileSync(join(mailbox, "cyrus.header"), "broken");
+    const { stdout, stderr } = await bobbin(["fsck", spool]);
+    expect(stdout + stderr).not.toMatch(/[\u001b\u202e]/);
+    expect(stdout).toContain("evil\\u{1b}[2J\\u{202e}");
+  });
+
+  test("archive and meta partitions are looked into", async () => {
+    const root = tempDir("partitions");
+    const [data, meta] = [join(root, "data"), join(root, "meta")];
+    cpSync(join(damaged, CLEAN), join(data, "user/dan"), { recursive: true });
+    mkdirSync(join(meta, "user/dan"), { recursive: true });
+    const files = ["cyrus.header", "cyrus.index", "cyrus.cache", "cyrus.annotations"];
+    for (const file of files) {
+      Bun.spawnSync(["mv", join(data, "user/dan", file), join(meta, "user/dan", file)]);
+    }
+    expect((await bobbin(["fsck", data])).exit).toBe(1);
+    expect((await bobbin(["fsck", data, "--meta-partition", meta])).exit).toBe(0);
+    const archive = join(root, "archive");
+    mkdirSync(join(archive, "user/dan"), { recursive: true });
+    Bun.spawnSync(["mv", join(data, "user/dan/2."), join(archive, "user/dan/2.")]);
+    const found = await bobbin([
+      ...["fsck", data, "--meta-partition", meta, "--archive-partition", archive],
+    ]);
+    // It is there, but its record does not say that it was archived.
+    expect(found.stdout).toContain("MS10");
+  });
+});
+
+describe("the binary", () => {
+  test("--version names version and commit", async () => {
+    const { exit, stdout } = await bobbin(["--version"]);
+    expect(exit).toBe(0);
+    expect(stdout).toMatch(/^\d+\.\d+\.\d+ \(([0-9a-f]{12}|unknown)\)\n$/);
+  });
+
+  test.skipIf(!IS_ROOT)("runs from an empty folder, under another name, as any user", async () => {
+    const folder = tempDir("copied");
+    chmodSync(folder, 0o755);
+    cpSync(bobbinPath(), join(folder, "b"));
+    chmodSync(join(folder, "b"), 0o755);
+    const spool = join(folder, "spool");
+    cpSync(damaged, spool, { recursive: true });
+    Bun.spawnSync(["chown", "-R", String(NOBODY), spool]);
+    const run = (...args: string[]) =>
+      Bun.spawnSync(
+        [
+          "setpriv",
+          `--reuid=${NOBODY}`,
+          "--clear-groups",
+          join(folder, "b"),
+          "fsck",
+          spool,
+          ...args,
+        ],
+        { cwd: folder, env: {} },
+      );
+    const direct = run("--engine", "wasm");
+    expect(direct.exitCode).toBe(1);
+    expect(run("--jobs", "3").exitCode).toBe(1);
+    expect(direct.stdout.toString()).toContain("53 mailboxes");
+  });
+
+  test("is deaf to bunfig.toml and .env of the folder it is run in", async () => {
+    const folder = tempDir("hijack");
+    writeFileSync(join(folder, "bunfig.toml"), 'preload = ["./evil.ts"]\n');
+    writeFileSync(join(folder, "evil.ts"), 'console.log("hijacked");\n');
+    writeFileSync(join(folder, ".env"), "NO_COLOR=1\nBOBBIN_HIJACKED=1\n");
+    symlinkSync(".env", join(folder, ".env.local"));
+    const { exit, stdout, stderr } = await bobbin(["fsck", sound], { cwd: folder });
+    expect({ exit, stderr }).toEqual({ exit: 0, stderr: "" });
+    expect(stdout).not.toContain("hijacked");
+  });
+});

@@ -1,0 +1,243 @@
+/** `bobbin replicate` and `bobbin diff`, the built binary: exit codes, words, objects, and a run that is killed. */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { readdirSync, rmSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { bobbin, bobbinPath, jsonLines } from "../../support/cli.ts";
+import { unpackFixture } from "../../support/fixtures.ts";
+import { type TestServer, testServer } from "../../support/serve.ts";
+import { randomOf } from "../../support/spool/random.ts";
+import { tempDir } from "../../support/temp_dir.ts";
+import { treeState } from "../../support/tree_state.ts";
+
+const isLong = process.env["BOBBIN_TEST_SIZE"] === "long";
+const SPOOL = join(unpackFixture("cyrus-spools/uuid-paths"), "spool");
+const DAMAGED = join(unpackFixture("cyrus-spools/damaged"), "spool");
+const PASSWORD = { env: { BOBBIN_PASSWORD: "labpass" } };
+
+async function newStore(): Promise<string> {
+  const root = join(tempDir("replica"), "store");
+  expect((await bobbin(["store", "init", root])).exit).toBe(0);
+  return `store:${root}`;
+}
+
+describe("bobbin replicate", () => {
+  test("brings every user once, and the second run has nothing to do", async () => {
+    const store = await newStore();
+    const first = await bobbin(["replicate", "--all", "--from", SPOOL, "--to", store]);
+    expect(first.exit).toBe(0);
+    expect(first.stdout).toMatch(/^ann: create user\/ann\/Entwürfe \(1 record, .* of messages\)$/m);
+    expect(first.stdout).toMatch(/^4 users, 53 steps done, \d+ messages sent \(.*\)$/m);
+    const again = await bobbin(["replicate", "--all", "--from", SPOOL, "--to", store, "--json"]);
+    expect(again.exit).toBe(0);
+    expect(jsonLines(again.stdout)).toEqual([
+      expect.objectContaining({ type: "summary", users: 4, steps: 0, messages: 0, exit: 0 }),
+    ]);
+    expect(again.stderr).toContain("Not held by both places: ");
+    const diff = await bobbin(["diff", SPOOL, store, "--deep"]);
+    expect([diff.exit, diff.stdout]).toEqual([0, "4 users, 53 mailboxes: 0 differences\n"]);
+    expect((await bobbin(["fsck", store])).exit).toBe(0);
+  }, 60_000);
+
+  test("a dry run leaves every byte of both sides, and --check says that steps remain", async () => {
+    const store = await newStore();
+    const root = store.slice("store:".length);
+    const args = ["replicate", "ann", "--from", SPOOL, "--to", store];
+    expect((await bobbin(["replicate", "bob", ...args.slice(2)])).exit).toBe(0);
+    const before = [treeState(SPOOL), treeState(root)];
+    const dry = await bobbin([...args, "-n", "--json"]);
+    expect(dry.exit).toBe(0);
+    expect((await bobbin([...args, "--check"])).exit).toBe(1);
+    expect([treeState(SPOOL), treeState(root)]).toEqual(before);
+    const done = await bobbin([...args, "--json"]);
+    const stepsOf = (stdout: string): unknown[] =>
+      jsonLines(stdout).filter(({ type }) => type === "step");
+    expect(stepsOf(done.stdout)).toEqual(stepsOf(dry.stdout));
+    expect(stepsOf(done.stdout).length).toBeGreaterThan(10);
+    expect((await bobbin([...args, "--check"])).exit).toBe(0);
+  }, 60_000);
+
+  test("what only B has is listed with exit code 1; --mirror brakes with 77, and deletes when allowed", async () => {
+    const [small, large] = [await newStore(), await newStore()];
+    await bobbin(["replicate", "bob", "--from", SPOOL, "--to", small]);
+    await bobbin(["replicate", "bob", "--from", SPOOL, "--to", large]);
+    await bobbin(["replicate", "ann", "--from", SPOOL, "--to", large]);
+    const all = ["--from", small, "--to", large];
+    const merge = await bobbin(["replicate", "ann", "bob", ...all]);
+    expect([merge.exit, merge.stdout]).toEqual([1, expect.stringContaining("only the target has")]);
+    const brake = await bobbin(["replicate", "--all", "--mirror", ...all]);
+    expect(brake.exit).toBe(2);
+    expect(brake.stderr).toContain("User ann: ann would be deleted, with 14 mailboxes");
+    const alone = await bobbin(["replicate", "ann", "--mirror", ...all]);
+    expect([alone.exit, alone.stderr]).toEqual([77, expect.stringContaining("--allow-delete")]);
+    const dry = await bobbin(["replicate", "ann", "--mirror", "-n", ...all]);
+    expect([dry.exit, dry.stdout]).toEqual([77, expect.stringContaining("ann: delete user ann")]);
+    const allowed = await bobbin([
+      "replicate",
+      "--all",
+      "--mirror",
+      "--allow-delete",
+      "100",
+      ...all,
+    ]);
+    expect(allowed.exit).toBe(0);
+    expect((await bobbin(["diff", small, large])).exit).toBe(0);
+  }, 60_000);
+
+  test("--two-way brings both sides to the same, says what was decided, and then has nothing to do", async () => {
+    const [a, b] = [await newStore(), await newStore()];
+    for (const store of [a, b]) await bobbin(["replicate", "ann", "--from", SPOOL, "--to", store]);
+    await bobbin(["replicate", "bob", "--from", SPOOL, "--to", b]);
+    const rename = ["store", "rename", a, "user/ann/Sent", "user/ann/Posted"];
+    expect((await bobbin(rename)).exit).toBe(0);
+    const args = ["replicate", "--all", "--two-way", "--from", a, "--to", b];
+    const before = [a, b].map((store) => treeState(store.slice("store:".length)));
+    const dry = await bobbin([...args, "--check", "--json"]);
+    expect(dry.exit).toBe(1);
+    expect([a, b].map((store) => treeState(store.slice("store:".length)))).toEqual(before);
+    const words = await bobbin([...args, "-n"]);
+    expect(words.stdout).toContain("ann: at B: rename user/ann/Sent to user/ann/Posted\n");
+    expect(words.stdout).toContain("bob: at A: create user/bob");
+    expect(words.stdout).toMatch(
+      /^ann: decided: mailbox user\/ann\/Posted: .*A's is kept, which changed it last \(modseq \d+ and \d+\)$/m,
+    );
+    const done = await bobbin([...args, "--json"]);
+    expect([done.exit, jsonLines(done.stdout).slice(0, -1)]).toEqual([
+      0,
+      expect.arrayContaining([
+        expect.objectContaining({ type: "step", at: "B", step: "rename" }),
+        expect.objectContaining({ type: "step", step: "decide", kind: "mailbox" }),
+      ]),
+    ]);
+    expect((await bobbin([...args, "--check"])).exit).toBe(0);
+    expect((await bobbin(["diff", a, b, "--deep"])).exit).toBe(0);
+    for (const store of [a, b]) expect((await bobbin(["fsck", store])).exit).toBe(0);
+  }, 60_000);
+
+  test("--as brings a user under another name, and the second run has nothing to do", async () => {
+    const store = await newStore();
+    const args = ["replicate", "bob", "--as", "carl", "--from", SPOOL, "--to", store];
+    expect((await bobbin(args)).exit).toBe(0);
+    expect((await bobbin(["ls", store, "carl"])).stdout).toContain("user/carl");
+    expect((await bobbin([...args, "--check"])).exit).toBe(0);
+    expect((await bobbin(["fsck", store])).exit).toBe(0);
+  }, 60_000);
+
+  test("--rate slows the run down, and --timeout ends it with what was brought kept", async () => {
+    const store = await newStore();
+    const args = ["replicate", "ann", "--from", SPOOL, "--to", store];
+    const slow = await bobbin([...args, "--rate", "20kB/s", "--timeout", "1"]);
+    expect([slow.exit, slow.stderr]).toEqual([75, expect.stringContaining("the time is up")]);
+    const started = performance.now();
+    expect((await bobbin([...args, "--rate", "40kB/s"])).exit).toBe(0);
+    expect(performance.now() - started).toBeGreaterThan(500);
+    expect((await bobbin(["diff", SPOOL, store, "ann"])).exit).toBe(0);
+  }, 60_000);
+
+  test("a damaged mailbox fails alone, with exit code 2", async () => {
+    const store = await newStore();
+    const run = await bobbin(["replicate", "dan", "--from", DAMAGED, "--to", store, "--json"]);
+    expect(run.exit).toBe(2);
+    const lines = jsonLines(run.stdout);
+    const errors = lines.filter(({ type }) => type === "error");
+    expect(errors).toContainEqual(
+      expect.objectContaining({
+        ...{ name: "user.dan.20-header-flip", mailbox: "user/dan/20-header-flip" },
+        ...{ internalname: "user.dan.20-header-flip", user: "dan", code: "bad_data" },
+      }),
+    );
+    const rotten = { mailbox: "user/dan/13-guid-recrc", uid: 2 };
+    expect(errors).toContainEqual(expect.objectContaining(rotten));
+    expect(run.stderr).toContain("user/dan/");
+    expect(run.stderr).not.toMatch(/Cannot .*user\.dan/);
+    const summary = lines.at(-1);
+    expect(summary).toMatchObject({ type: "summary", failures: errors.length, exit: 2 });
+    expect((await bobbin(["ls", store, "dan"])).stdout).toContain("user/dan/00-clean");
+    expect((await bobbin(["fsck", store])).exit).toBe(0);
+  }, 60_000);
+
+  test("refuses what it cannot do with the exit code for it", async () => {
+    const store = await newStore();
+    const to = ["--from", SPOOL, "--to", store];
+    for (const [exit, ...args] of [
+      [64, "replicate", ...to],
+      [64, "replicate", "ann", "--all", ...to],
+      [64, "replicate", "ann", "--from", store, "--to", SPOOL],
+      [64, "replicate", "ann", ...to, "--allow-delete", "101"],
+      [64, "replicate", "ann", ...to, "--rate", "fast"],
+      [64, "replicate", "ann", "bob", ...to, "--as", "carl"],
+      [64, "replicate", "ann", "--two-way", ...to],
+      [64, "replicate", "ann", "--two-way", "-n", "--from", store, "--to", SPOOL],
+      [64, "replicate", "ann", "--two-way", "--from", store, "--to", "dump:-"],
+      [64, "replicate", "ann", "--two-way", "--mirror", "--from", store, "--to", store],
+      [64, "replicate", "ann", "--two-way", "--as", "carl", "--from", store, "--to", store],
+      [66, "replicate", "nobody", "--two-way", "--from", store, "--to", store],
+      [66, "replicate", "nobody", ...to],
+      [66, "replicate", "ann", "--from", SPOOL, "--to", "store:/does/not/exist"],
+      [66, "diff", SPOOL, store, "nobody"],
+      [69, "replicate", "ann", "--from", SPOOL, "--to", "sync://admin@127.0.0.1:1"],
+    ] as const) {
+      expect([args, (await bobbin([...args], PASSWORD)).exit]).toEqual([args, exit]);
+    }
+  }, 60_000);
+
+  test("a run that is killed at any time converges when it is run again", async () => {
+    const random = randomOf(20260101);
+    for (let round = 0; round < (isLong ? 200 : 4); round++) {
+      const store = await newStore();
+      const args = ["replicate", "ann", "bob", "--from", SPOOL, "--to", store];
+      const child = Bun.spawn([bobbinPath(), ...args], { stdout: "ignore", stderr: "ignore" });
+      await Bun.sleep(60 + random.below(500));
+      child.kill("SIGKILL");
+      await child.exited;
+      expect((await bobbin(args)).exit).toBe(0);
+      expect((await bobbin(["diff", SPOOL, store, "ann", "bob", "--deep"])).exit).toBe(0);
+      expect((await bobbin(["fsck", store])).exit).toBe(0);
+      rmSync(store.slice("store:".length), { recursive: true });
+    }
+  }, 1_800_000);
+});
+
+describe("bobbin replicate to a dump", () => {
+  test("a dry run makes none; one that was killed is no dump, and the next run makes it whole", async () => {
+    const path = join(tempDir("dump"), "ann.dlist");
+    const args = ["replicate", "ann", "--from", SPOOL, "--to", `dump:${path}`];
+    const dry = await bobbin([...args, "-n"]);
+    expect([dry.exit, dry.stdout]).toEqual([0, expect.stringContaining("ann: create user/ann")]);
+    expect((await bobbin([...args.slice(0, -1), "dump:-", "--check", "--json"])).exit).toBe(1);
+    expect(readdirSync(dirname(path))).toEqual([]);
+    const slow = [bobbinPath(), ...args, "--rate", "10kB/s"];
+    const child = Bun.spawn(slow, { stdout: "ignore", stderr: "ignore" });
+    while (readdirSync(dirname(path)).length === 0) await Bun.sleep(10);
+    child.kill("SIGKILL");
+    await child.exited;
+    expect(readdirSync(dirname(path))).toEqual(["ann.dlist.part"]);
+    expect((await bobbin(args)).exit).toBe(0);
+    expect(readdirSync(dirname(path))).toEqual(["ann.dlist"]);
+    expect((await bobbin(["diff", SPOOL, `dump:${path}`, "ann"])).exit).toBe(0);
+    for (const more of [[], ["-n"]]) expect((await bobbin([...args, ...more])).exit).toBe(73);
+  }, 60_000);
+});
+
+describe("bobbin replicate to a sync server", () => {
+  let server: TestServer;
+  beforeAll(async () => {
+    server = await testServer();
+  });
+  afterAll(() => server.stop());
+
+  test("brings users there and back again, and compares them", async () => {
+    const peer = `sync://admin@127.0.0.1:${server.port}`;
+    const there = ["replicate", "ann", "bob", "--from", SPOOL, "--to", peer];
+    const first = await bobbin(there, PASSWORD);
+    expect([first.exit, first.stderr]).toEqual([0, expect.not.stringContaining("bobbin:")]);
+    const again = await bobbin([...there, "--json"], PASSWORD);
+    expect(jsonLines(again.stdout).at(-1)).toMatchObject({ steps: 0, messages: 0, exit: 0 });
+    const store = await newStore();
+    const back = ["replicate", "ann", "bob", "--from", peer, "--to", store];
+    expect((await bobbin(back, PASSWORD)).exit).toBe(0);
+    expect((await bobbin(["diff", SPOOL, peer, "ann", "bob", "--deep"], PASSWORD)).exit).toBe(0);
+    expect((await bobbin(["diff", SPOOL, store, "ann", "bob", "--deep"])).exit).toBe(0);
+    const all = await bobbin(["replicate", "--all", "--from", peer, "--to", store], PASSWORD);
+    expect([all.exit, all.stderr]).toEqual([64, expect.stringContaining("name them")]);
+  }, 60_000);
+});

@@ -1,0 +1,108 @@
+import { describe, expect, test } from "bun:test";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { mailboxByName, tombstones } from "../../../../src/places/store/catalogue/mailbox_rows.ts";
+import {
+  deleteMailboxes,
+  strayGraves,
+  undeleteMailbox,
+} from "../../../../src/places/store/commit/trash.ts";
+import type { Store } from "../../../../src/places/store/store.ts";
+import { collectOwner } from "../../../../src/places/store/upkeep/gc.ts";
+import { reconstructStore } from "../../../../src/places/store/upkeep/reconstruct.ts";
+import { newStore, storeAt } from "../../../support/new_store.ts";
+import { fill, NOW, stateOf } from "../../../support/store_fixture.ts";
+import { type Contents, verifyStore } from "../../../support/store_verify.ts";
+
+const SUB = "user.fred.Sub";
+const ID = stateOf(SUB, []).uniqueid;
+const owner = { kind: "user", userid: "fred" } as const;
+
+function removeMailbox(store: Store): void {
+  store.make(owner).write((transaction) => {
+    const row = mailboxByName(transaction.database, SUB);
+    if (row !== undefined) deleteMailboxes(transaction, [row], NOW);
+  });
+}
+
+function undelete(store: Store): void {
+  const claim = (uniqueid: string): string | undefined => store.claim(uniqueid, owner)?.kind;
+  undeleteMailbox(store.make(owner), { which: SUB }, claim);
+}
+
+describe("undeleteMailbox()", () => {
+  test("undeleteMailbox() brings a mailbox back over what a creation that did not commit left", () => {
+    const { root, store } = newStore();
+    for (const name of ["user.fred", SUB]) fill(store, name, 2);
+    const before = verifyStore(root);
+    removeMailbox(store);
+    const create = (): void =>
+      store.make(owner).write(({ makeMailboxFolder }) => {
+        makeMailboxFolder(ID);
+        for (const file of ["1.", "7."]) writeFileSync(join(root, "user/f/fred", ID, file), "x");
+        throw new Error("killed");
+      });
+    expect(create).toThrow("killed");
+    undelete(store);
+    expect(store.make(owner).pending()).toEqual([]);
+    expect(verifyStore(root)).toEqual(before);
+    fill(store, "user.fred", 3);
+  });
+
+  test("undeleteMailbox() refuses where a lost mailbox is in the way, or its folder is gone", () => {
+    const { root, store } = newStore();
+    fill(store, SUB, 1);
+    removeMailbox(store);
+    const folder = join(root, "user/f/fred");
+    mkdirSync(join(folder, ID));
+    writeFileSync(join(folder, ID, "cyrus.index"), "x");
+    expect(() => undelete(store)).toThrow(`there is a folder ${ID}`);
+    rmSync(join(folder, ID), { recursive: true });
+    rmSync(join(folder, ".trash"), { recursive: true });
+    expect(() => undelete(store)).toThrow("is gone");
+    expect(store.make(owner).pending()).toEqual([]);
+    expect(store.make(owner).read(tombstones).length).toBe(1);
+  });
+});
+
+describe("a trash whose catalogue was lost", () => {
+  /** Fred's INBOX, and Sub deleted; then nothing is left but the folders. */
+  function lost(): { root: string; store: Store; before: Contents } {
+    const { root, store } = newStore();
+    for (const name of ["user.fred", SUB]) fill(store, name, 2);
+    const before = verifyStore(root);
+    removeMailbox(store);
+    store.close();
+    for (const suffix of ["", "-wal", "-shm"])
+      rmSync(join(root, `user/f/fred/.catalogue.sqlite${suffix}`), { force: true });
+    return { root, store: storeAt(root), before };
+  }
+
+  test("reconstructStore() makes its tombstones anew, so that it can be undeleted", () => {
+    const { root, store, before } = lost();
+    expect(reconstructStore(store).map(({ what, name }) => [what, name])).toEqual([
+      ["mailbox added", "user.fred"],
+      ["deleted mailbox added", SUB],
+    ]);
+    expect(reconstructStore(store)).toEqual([]);
+    verifyStore(root);
+    const graves = store.make(owner).read(tombstones);
+    expect(graves.map(({ name, deleted }) => [name, deleted])).toEqual([[SUB, NOW]]);
+    undelete(store);
+    store.close();
+    expect(verifyStore(root)).toEqual(before);
+  });
+
+  test("collectOwner() removes what no tombstone names once its time is over", () => {
+    const { root, store } = lost();
+    const folder = store.make(owner);
+    mkdirSync(join(root, "user/f/fred/.trash/mine/x"), { recursive: true });
+    const gc = (now: number): number => collectOwner(folder, { now, retentionSeconds: 10 }).trash;
+    expect([gc(NOW + 9), strayGraves(folder).length]).toEqual([0, 2]);
+    expect([gc(NOW + 11), strayGraves(folder).length]).toEqual([1, 1]);
+    expect(strayGraves(folder)).toEqual([
+      { trash: ".trash/mine/x", uniqueid: "x", deleted: undefined },
+    ]);
+    store.close();
+  });
+});

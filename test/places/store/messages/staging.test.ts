@@ -1,0 +1,47 @@
+/** What a session holds in its staging, and what of it counts. */
+import { describe, expect, test } from "bun:test";
+import { existsSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { Staging } from "../../../../src/places/store/messages/staging.ts";
+import { newStore } from "../../../support/new_store.ts";
+import { guidOf, message } from "../../../support/store_fixture.ts";
+import { tempDir } from "../../../support/temp_dir.ts";
+
+const MEMORY = "/dev/shm";
+const bytes = message(1);
+const facts = { guid: guidOf(bytes), size: bytes.length, headerSize: 10 };
+
+/** A message of a pool in a folder below `parent`. */
+function pooledIn(parent?: string): string {
+  const path = join(tempDir("pool", parent), facts.guid);
+  writeFileSync(path, bytes);
+  return path;
+}
+
+describe("Staging.reserve()", () => {
+  test("takes no room where a link can be made, whatever the limit", () => {
+    const { root, store } = newStore();
+    const staging = new Staging(root, { stagingBytes: 1, messageBytes: 10_000 });
+    const { path } = staging.reserve({ path: pooledIn(), facts });
+    expect([statSync(path).nlink, staging.bytes]).toEqual([2, 0]);
+    staging.close();
+    store.close();
+  });
+
+  const isElsewhere = existsSync(MEMORY) && statSync(MEMORY).dev !== statSync(tempDir("dev")).dev;
+  test.if(isElsewhere)("counts a copy, and makes none beyond the limit", () => {
+    const { root, store } = newStore();
+    const pooled = { path: pooledIn(MEMORY), facts };
+    const small = new Staging(root, { stagingBytes: facts.size - 1, messageBytes: 10_000 });
+    expect(() => small.reserve(pooled)).toThrow(/the session holds 0 bytes/);
+    expect([small.has(facts.guid), small.bytes]).toEqual([false, 0]);
+    small.close();
+    const large = new Staging(root, { stagingBytes: facts.size, messageBytes: 10_000 });
+    const { path } = large.reserve(pooled);
+    expect([statSync(path).nlink, large.bytes]).toEqual([1, facts.size]);
+    large.applied([facts.guid]);
+    expect([large.has(facts.guid), large.bytes]).toEqual([true, 0]);
+    large.close();
+    store.close();
+  });
+});
