@@ -103,7 +103,7 @@ export interface Place {
   readonly locator: string;
   readonly holds: Holds;
   /** What a person should know of how the place is read, where that is out of the ordinary. */
-  readonly caveat?: string;
+  readonly caveat?: string | undefined;
 
   /** Users and shared toplevels; refused as notSupported where `holds.userList` is false. */
   owners(): Promise<Outcome<AsyncIterable<Owner>>>;
@@ -129,10 +129,10 @@ export interface Place {
   sieveScript(userid: string, filename: string): Promise<Outcome<Uint8Array>>;
 
   /**
-   * The same place for who gives up when the signal comes: what he waits for throws then, and is not asked for any more.
-   * Left out where nobody has to be waited for.
+   * The same place for a caller who stops waiting when the signal comes: whatever the caller waits for
+   * then throws. Absent where a place waits for nobody else.
    */
-  until?(signal: AbortSignal): Place;
+  readonly until?: ((signal: AbortSignal) => Place) | undefined;
 
   /** Ends what the place has open; it is not used afterwards. */
   close(): Promise<void>;

@@ -9,38 +9,27 @@ import type { RecordSource } from "../../model/mailbox.ts";
 import { type Outcome, ok, refused } from "../../model/outcome.ts";
 import { sha1Of } from "../../places/message_hash.ts";
 import type { MailboxReading, MessageAddress, Place } from "../../places/place.ts";
+import { wrapPlace } from "../../places/wrap_place.ts";
 
 /** `place` with computed GUIDs where it has none. Messages that cannot be read keep what they have. */
 export function identified(place: Place): Place {
   /** By uniqueid and UID: what the place itself calls a message that was given a GUID here. */
   const originals = new Map<string, Guid>();
-  return {
-    locator: place.locator,
-    holds: place.holds,
-    owners: () => place.owners(),
-    user: (userid) => place.user(userid),
-    meta: (userid) => place.meta(userid),
-    mailboxes: (names) => place.mailboxes(names),
-    mailboxesByUniqueid: (uniqueids) => place.mailboxesByUniqueid(uniqueids),
-    sharedMailboxes: (toplevel) => place.sharedMailboxes(toplevel),
+  return wrapPlace(place, (inner) => ({
     readMailbox: async (name) => {
-      const reading = await place.readMailbox(name);
-      return reading.kind === "refused" ? reading : identify(reading.value, place, originals);
+      const reading = await inner.readMailbox(name);
+      return reading.kind === "refused" ? reading : identify(reading.value, inner, originals);
     },
     message: async (address) => {
       const original = originals.get(keyOf(address));
-      if (original === undefined) return place.message(address);
+      if (original === undefined) return inner.message(address);
       const there = { ...address, guid: original };
-      const guid = await hashOf(there, place);
-      if (guid === undefined || guid === address.guid) return place.message(there);
+      const guid = await hashOf(there, inner);
+      if (guid === undefined || guid === address.guid) return inner.message(there);
       const where = `message ${address.uid} of ${address.mailbox}`;
       return refused("damaged", `The SHA-1 of ${where} was ${address.guid} and is ${guid}`);
     },
-    annotations: (name) => place.annotations(name),
-    quota: (root) => place.quota(root),
-    sieveScript: (userid, filename) => place.sieveScript(userid, filename),
-    close: () => place.close(),
-  };
+  }));
 }
 
 function keyOf({ uniqueid, uid }: Pick<MessageAddress, "uniqueid" | "uid">): string {
@@ -66,7 +55,7 @@ async function identify(
     }
   }
   if (guids.size === 0) return ok(reading);
-  return ok({ state: { ...state, syncCrc: 0 }, records: withGuids(records, guids) });
+  return ok({ ...reading, state: { ...state, syncCrc: 0 }, records: withGuids(records, guids) });
 }
 
 async function hashOf(address: MessageAddress, place: Place): Promise<Guid | undefined> {

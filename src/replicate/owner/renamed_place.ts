@@ -17,6 +17,7 @@ import { inboxOf, type Owner, parseName } from "../../model/names.ts";
 import { DONE, type Outcome, ok } from "../../model/outcome.ts";
 import { sha1Of } from "../../places/message_hash.ts";
 import type { Place } from "../../places/place.ts";
+import { wrapPlace } from "../../places/wrap_place.ts";
 
 export interface UserRename {
   /** User ids. */
@@ -24,12 +25,27 @@ export interface UserRename {
   readonly to: string;
 }
 
+/**
+ * Every member of Place that names a user or a mailbox. A new member of Place must be written below, or be added to
+ * what is left out here: it does not compile otherwise.
+ */
+type RenamedMembers = Required<Omit<Place, "holds" | "caveat" | "until" | "close">>;
+
 /** `place` with the user `from` under the name `to`. */
 export function asUser(place: Place, rename: UserRename): Place {
-  const { from, to } = rename;
-  const back = { from: to, to: from };
   /** What the place itself calls the mailboxes that were given other uniqueids here. */
   const originals = new Map<string, string>();
+  return wrapPlace(place, (inner) => renamedMembers(inner, { rename, originals }));
+}
+
+interface Renaming {
+  readonly rename: UserRename;
+  readonly originals: Map<string, string>;
+}
+
+function renamedMembers(place: Place, { rename, originals }: Renaming): RenamedMembers {
+  const { from, to } = rename;
+  const back = { from: to, to: from };
   const stateOf = (state: MailboxState): MailboxState => {
     const renamed = renameState(state, rename);
     originals.set(renamed.uniqueid, state.uniqueid);
@@ -43,7 +59,6 @@ export function asUser(place: Place, rename: UserRename): Place {
   const nameThere = (name: string): string => renameMailbox(name, back);
   return {
     locator: `${place.locator} (${from} as ${to})`,
-    holds: place.holds,
     owners: async () => ok(only({ kind: "user", userid: to })),
     user,
     meta: user,
@@ -62,8 +77,8 @@ export function asUser(place: Place, rename: UserRename): Place {
     readMailbox: async (name) => {
       const found = await place.readMailbox(nameThere(name));
       if (found.kind === "refused") return found;
-      const { state, records } = found.value;
-      return ok({ state: stateOf(state), records: renameRecords(records, rename) });
+      const { state, records, ...rest } = found.value;
+      return ok({ ...rest, state: stateOf(state), records: renameRecords(records, rename) });
     },
     message: (address) => {
       const uniqueid = originals.get(address.uniqueid) ?? address.uniqueid;
@@ -77,8 +92,6 @@ export function asUser(place: Place, rename: UserRename): Place {
       return ok(renameQuota(found.value, rename));
     },
     sieveScript: (_, filename) => place.sieveScript(from, filename),
-    ...(place.until && { until: (signal) => asUser(place.until?.(signal) ?? place, rename) }),
-    close: () => place.close(),
   };
 }
 
