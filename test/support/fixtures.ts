@@ -1,11 +1,10 @@
-/** Where the tests' real data comes from: archives of this tree, and those that are only shared. */
+/** Where the tests' real data comes from: archives of this tree, and data of others beside it. */
 import { existsSync } from "node:fs";
 import { basename, join } from "node:path";
 import { tempDir } from "./temp_dir.ts";
 
 const projectRoot = join(import.meta.dir, "..", "..");
 const fixtureRoot = join(projectRoot, "test", "fixtures");
-const reported = new Set<string>();
 
 /** The path of a file of test/fixtures, as `cyrus-spools/damaged.tar.gz`. */
 export function fixturePath(name: string): string {
@@ -35,17 +34,14 @@ export function unpackArchive(path: string): string {
 }
 
 /**
- * The path of a file of the shared folder (`fixtures/cyrus-old-mailboxes/version9.tar.gz`), in
- * $BOBBIN_SHARED or ../shared. Undefined where neither is: the test is to skip itself with
- * `test.skipIf(path === undefined)`, and the one loud line comes from here.
+ * The path of a file of $BOBBIN_SHARED (`fixtures/cyrus-old-mailboxes/version9.tar.gz`): data of
+ * others that is not part of this tree. Undefined where that is not set, so that a clone tests the
+ * same wherever it lies; a path that is set and has no such file is an error.
  */
 export function sharedFixture(path: string): string | undefined {
-  const { BOBBIN_SHARED: shared = join(projectRoot, "..", "shared") } = process.env;
-  const whole = join(shared, path);
-  if (existsSync(whole)) return whole;
-  if (!reported.has(path)) {
-    reported.add(path);
-    console.warn(`SKIPPED: tests on ${path}: neither in $BOBBIN_SHARED nor in ../shared`);
-  }
-  return undefined;
+  const { BOBBIN_SHARED: folder } = process.env;
+  if (folder === undefined) return undefined;
+  const whole = join(folder, path);
+  if (!existsSync(whole)) throw new Error(`BOBBIN_SHARED is set, but there is no ${whole}`);
+  return whole;
 }

@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { Glob } from "bun";
-import { sharedFixture, unpackArchive, unpackFixture } from "./fixtures.ts";
+import { readOnlyFixture } from "./fixtures.ts";
 
 /** A mailbox folder on disk, and the archive that it comes from. */
 export interface GoldenMailbox {
@@ -12,23 +12,20 @@ export interface GoldenMailbox {
   readonly path: string;
 }
 
+/** Archives of sound servers. `cyrus-V` is one of that version, with the files as it wrote them. */
 export const CLEAN_SPOOLS = [
   ...["conversations-3.6", "index-versions", "index-versions-master", "legacy-paths"],
   ...["uuid-paths", "uuid-paths-3.12", "uuid-paths-master"],
+  ...["cyrus-2.4", "cyrus-3.4", "cyrus-3.10"],
 ];
-const OLD_MAILBOXES = ["version9", "version10", "version12", "version19"];
 
 let found: readonly GoldenMailbox[] | undefined;
 
-/** All of them, unpacked once per run. Those that are only shared are left out, loudly, where absent. */
+/** All of them, unpacked once per run. */
 export function goldenMailboxes(): readonly GoldenMailbox[] {
-  found ??= [
-    ...CLEAN_SPOOLS.flatMap((name) => mailboxesIn(name, unpackFixture(`cyrus-spools/${name}`))),
-    ...OLD_MAILBOXES.flatMap((name) => {
-      const path = sharedFixture(`fixtures/cyrus-old-mailboxes/${name}.tar.gz`);
-      return path === undefined ? [] : mailboxesIn(name, unpackArchive(path));
-    }),
-  ];
+  found ??= CLEAN_SPOOLS.flatMap((name) =>
+    mailboxesIn(name, readOnlyFixture(`cyrus-spools/${name}`)),
+  );
   return found;
 }
 

@@ -3,8 +3,8 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
 import { fromLatin1, latin1 } from "../../../src/core/bytes.ts";
+import { readDatabase } from "../../../src/formats/cyrus/databases/database.ts";
 import type { DatabaseEntry } from "../../../src/formats/cyrus/databases/database_contents.ts";
-import { readTwoskip } from "../../../src/formats/cyrus/databases/twoskip.ts";
 import { dbNameOfInternal, internalOfDbName } from "../../../src/formats/cyrus/mailbox_dbname.ts";
 import {
   type MailboxEntry,
@@ -20,12 +20,7 @@ import {
   printReverseAclsKept,
   printUniqueidRecord,
 } from "../../../src/formats/cyrus/mailboxes_writer.ts";
-import {
-  fixturePath,
-  readOnlyFixture,
-  sharedFixture,
-  unpackArchive,
-} from "../../support/fixtures.ts";
+import { fixturePath, readOnlyFixture } from "../../support/fixtures.ts";
 import { property } from "../../support/property.ts";
 
 const LISTED = [
@@ -34,11 +29,13 @@ const LISTED = [
   "conversations-3.6",
   "uuid-paths-3.12",
   "uuid-paths-master",
+  "cyrus-3.10",
 ];
 const OTHERS = ["index-versions", "index-versions-master", "damaged"];
 
 function recordsOf(root: string): readonly DatabaseEntry[] {
-  return readTwoskip(readFileSync(join(root, "conf/mailboxes.db"))).entries;
+  const database = readDatabase(readFileSync(join(root, "conf/mailboxes.db")));
+  return database.kind === "read" ? database.entries : expect.unreachable();
 }
 
 function record(key: string, value: string): DatabaseEntry {
@@ -96,18 +93,21 @@ describe("parseMailboxesDb()", () => {
     });
   }
 
-  const version19 = sharedFixture("fixtures/cyrus-old-mailboxes/version19.tar.gz");
-  test.skipIf(version19 === undefined)("reads the sample of index version 19", () => {
-    const db = parseMailboxesDb(recordsOf(unpackArchive(version19 ?? "")));
-    expect(db.problems).toEqual([]);
-    expect(db.names.map(({ name, type }) => `${name} ${type.text}`)).toEqual([
-      "DELETED.user.cassandane.bar.686BCF8B el",
-      "user.abc el",
-      "user.cassandane el",
-      "user.cassandane.bar edl",
-      "user.cassandane.foo el",
-    ]);
-    expect(db.names[2]?.acl).toContainEqual({ identifier: "anyone", rights: "p" });
+  test.each([
+    ["cyrus-2.4", "text", 17],
+    ["cyrus-3.4", "dlist", 23],
+  ] as const)("reads what Cyrus itself lists of %s, in its own text form", (name, form, count) => {
+    const db = parseMailboxesDb(recordsOf(readOnlyFixture(`cyrus-spools/${name}`)));
+    expect(db).toMatchObject({ generation: form, problems: [], uniqueids: [] });
+    const listed = readFileSync(fixturePath(`cyrus-spools/${name}.mailboxes.txt`), "latin1");
+    expect(listed.trimEnd().split("\n")).toHaveLength(count);
+    const lines = db.names
+      .filter(({ type }) => !type.intermediate) // ctl_mboxlist leaves them out
+      .map(({ name, type, partition, acl }) => {
+        const rights = acl.map(({ identifier, rights }) => `${identifier}\t${rights}\t`).join("");
+        return type.deleted ? `${name}\t16 (null) \n` : `${name}\t0 ${partition} ${rights}\n`;
+      });
+    expect(lines.join("")).toBe(listed);
   });
 
   test("reads the text form of Cyrus 2.4 and before", () => {

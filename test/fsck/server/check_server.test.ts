@@ -11,7 +11,6 @@ import {
 import { dirname, join } from "node:path";
 import { fromLatin1, viewOf } from "../../../src/core/bytes.ts";
 import { crc32 } from "../../../src/hash/crc32.ts";
-import { imapdConfOf } from "../../../src/places/cyrus/imapd_conf.ts";
 import {
   changeDatabase,
   changeMailboxes,
@@ -22,31 +21,16 @@ import {
   testServer,
 } from "../../support/cyrus_server.ts";
 import { flipped } from "../../support/databases.ts";
-import { readOnlyFixture, sharedFixture, unpackArchive } from "../../support/fixtures.ts";
-
-const SOUND = [
-  ...["legacy-paths", "uuid-paths", "uuid-paths-3.12", "uuid-paths-master"],
-  ...["conversations-3.6", "index-versions", "index-versions-master"],
-];
+import { readOnlyFixture } from "../../support/fixtures.ts";
+import { CLEAN_SPOOLS } from "../../support/golden_mailboxes.ts";
 
 describe("a sound server", () => {
-  for (const name of SOUND) {
+  for (const name of CLEAN_SPOOLS) {
     test(`has no findings: ${name}`, async () => {
       const server = serverAt(readOnlyFixture(`cyrus-spools/${name}`));
       expect(await shownFindings(server)).toEqual([]);
     });
   }
-
-  const version19 = sharedFixture("fixtures/cyrus-old-mailboxes/version19.tar.gz");
-  test.skipIf(version19 === undefined)(
-    "has no findings: the sample of index version 19",
-    async () => {
-      const root = unpackArchive(version19 ?? "");
-      const options = { configdirectory: `${root}/conf`, "partition-default": `${root}/data` };
-      const conf = imapdConfOf("", new Map(Object.entries({ ...options, conversations: "yes" })));
-      expect(await shownFindings({ conf })).toEqual([]);
-    },
-  );
 
   test("has none in the copy with planted damage but for the ACL that lost a bit", async () => {
     const server = serverAt(readOnlyFixture("cyrus-spools/damaged"));
