@@ -91,6 +91,17 @@ describe("the house", () => {
     expect(wrong).toEqual([]);
   });
 
+  test("only src/hash computes SHA-1, MD5 and CRC-32", () => {
+    const wrong = sources().filter(
+      (path) =>
+        !path.startsWith("src/hash/") &&
+        /createHash\("(sha1|md5)"\)|\bBun\.(SHA1|MD5|CryptoHasher|hash)\b/.test(
+          readFileSync(join(root, path), "utf8"),
+        ),
+    );
+    expect(wrong).toEqual([]);
+  });
+
   test("only the command line reads arguments, prints and exits", () => {
     const wrong = sources().filter(
       (path) =>

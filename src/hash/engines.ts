@@ -9,16 +9,14 @@ import { createCRC32, createSHA1 } from "hash-wasm";
 import { assert } from "../core/assert.ts";
 import { equalBytes, hex32, hexOf, utf8 } from "../core/bytes.ts";
 import { crc32 } from "./crc32.ts";
+import { beginSha1, SHA1_BYTES, sha1Into } from "./sha1.ts";
 
 export type EngineName = "native" | "wasm";
 
 /** What a person may ask for; `auto` is the faster one. */
 export type EngineChoice = EngineName | "auto";
 
-/** Bytes of a SHA-1 digest. */
-export const SHA1_BYTES = 20;
-
-/** SHA-1 over bytes that come in parts. */
+/** SHA-1 over bytes that come in parts, by any engine. */
 export interface Sha1Stream {
   update(bytes: Uint8Array): void;
   /** Writes the digest to `out` (20 bytes) and ends the stream. */
@@ -64,13 +62,10 @@ let wasm: Promise<Engine> | undefined;
 function nativeEngine(): Engine {
   native ??= checkVectors({
     name: "native",
-    sha1: (bytes, out) => void Bun.SHA1.hash(bytes, out),
+    sha1: sha1Into,
     sha1Stream: () => {
-      const hasher = new Bun.SHA1();
-      return {
-        update: (bytes) => void hasher.update(bytes),
-        digest: (out) => void hasher.digest(out),
-      };
+      const { update, digestInto } = beginSha1();
+      return { update, digest: digestInto };
     },
     crc32: (bytes) => crc32(bytes),
   });

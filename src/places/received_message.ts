@@ -8,8 +8,8 @@ import { join } from "node:path";
 import { concat } from "../core/bytes.ts";
 import { AppError } from "../core/errors.ts";
 import { readAt } from "../core/files.ts";
+import { beginSha1 } from "../hash/sha1.ts";
 import type { Guid } from "../model/guid.ts";
-import { sha1Of } from "./message_hash.ts";
 import type { MessageContent } from "./place.ts";
 
 /** Larger messages are not held in memory. */
@@ -21,7 +21,7 @@ export class ReceivedMessage {
   #guid: Guid | undefined;
   #size = 0;
   #got = 0;
-  #hash = sha1Of();
+  #hash = beginSha1();
   #held: Uint8Array[] = [];
   #fd: number | undefined;
   #trouble: unknown;
@@ -31,7 +31,7 @@ export class ReceivedMessage {
     this.#guid = file.guid;
     this.#size = file.size;
     this.#got = 0;
-    this.#hash = sha1Of();
+    this.#hash = beginSha1();
     this.#held = [];
     if (file.size > HELD_BYTES) this.#attempt(() => this.#openFile());
   }

@@ -201,7 +201,7 @@ async function metaOf(server: Server, userid: string): Promise<Outcome<UserMeta>
   if (subscriptions.kind === "refused") return subscriptions;
   const scripts = await scriptsOf(server, userid);
   if (scripts.kind === "refused") return scripts;
-  const sieve = await sieveFilesOf(scripts.value);
+  const sieve = sieveFilesOf(scripts.value);
   return ok({ seen: seen.value, subscriptions: subscriptions.value, sieve });
 }
 

@@ -5,11 +5,11 @@
  */
 import { readdirSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
-import { concat, hexOf, latin1, utf8 } from "../../core/bytes.ts";
+import { concat, latin1, utf8 } from "../../core/bytes.ts";
 import { errnoOf } from "../../core/errors.ts";
 import { readRegular } from "../../core/files.ts";
 import { DEFAULT_LIMITS } from "../../core/limits.ts";
-import { engineOf, SHA1_BYTES } from "../../hash/engines.ts";
+import { sha1Of } from "../../hash/sha1.ts";
 import { NULL_GUID } from "../../model/guid.ts";
 import type { SieveFile } from "../../model/mailbox.ts";
 import { type Outcome, ok, refused } from "../../model/outcome.ts";
@@ -26,12 +26,10 @@ export interface SieveScript {
 }
 
 /** The scripts in the terms of replication: each with its GUID, then the active one's bytecode. */
-export async function sieveFilesOf(scripts: readonly SieveScript[]): Promise<SieveFile[]> {
-  const engine = await engineOf("auto");
+export function sieveFilesOf(scripts: readonly SieveScript[]): SieveFile[] {
   return scripts.flatMap(({ name, lastUpdate, content, isActive }) => {
-    const digest = new Uint8Array(SHA1_BYTES);
-    engine.sha1(content, digest);
-    const script = { filename: `${name}.script`, lastUpdate, guid: hexOf(digest), isActive: false };
+    const guid = sha1Of(content);
+    const script = { filename: `${name}.script`, lastUpdate, guid, isActive: false };
     const mark = { filename: `${name}.bc`, lastUpdate: 0, guid: NULL_GUID, isActive: true };
     return isActive ? [script, mark] : [script];
   });

@@ -12,6 +12,7 @@ import { AppError, errnoOf } from "../../core/errors.ts";
 import { readAt } from "../../core/files.ts";
 import { DEFAULT_LIMITS, type Limits } from "../../core/limits.ts";
 import type { MissingInDump } from "../../formats/sync/dump_line.ts";
+import { beginSha1, sha1Of } from "../../hash/sha1.ts";
 import type { Annotation } from "../../model/annotation.ts";
 import type { ApplyCommand } from "../../model/apply.ts";
 import {
@@ -25,7 +26,6 @@ import {
 } from "../../model/mailbox.ts";
 import { externalName, type Owner } from "../../model/names.ts";
 import { type Outcome, ok, type Refusal, refused } from "../../model/outcome.ts";
-import { sha1Of } from "../message_hash.ts";
 import type {
   Holds,
   MailboxReading,
@@ -297,7 +297,7 @@ class DumpPlace implements WritablePlace {
     const where = `message ${uid} of ${mailbox}`;
     if (range === undefined) return this.#nothing(`There is no ${where}`);
     const { fd } = this.#options;
-    const hash = sha1Of();
+    const hash = beginSha1();
     for (const chunk of chunksOf(fd, range)) hash.update(chunk);
     const digest = hash.digest();
     if (digest !== guid) return refused("damaged", `${where} should be ${guid} and is ${digest}`);
@@ -377,9 +377,7 @@ function metaOf(owner: DumpedOwner | undefined): UserMeta {
 /** The scripts, and the bytecode's name as the bearer of the active mark. */
 function sieveOf({ scripts, active }: DumpedOwner): SieveFile[] {
   const files = [...scripts].map(([filename, { lastUpdate, content }]) => {
-    const hash = sha1Of();
-    hash.update(content);
-    return { filename, lastUpdate, guid: hash.digest(), isActive: false };
+    return { filename, lastUpdate, guid: sha1Of(content), isActive: false };
   });
   if (active === undefined) return files;
   return [...files, { filename: active, lastUpdate: 0, guid: "0".repeat(40), isActive: true }];

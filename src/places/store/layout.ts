@@ -7,9 +7,9 @@
  * Only user ids, shared top levels, uniqueids and GUIDs ever take part in a path, and each only in the
  * form this file gives it. Mailbox names never do.
  */
-import { createHash } from "node:crypto";
 import { fromLatin1, latin1 } from "../../core/bytes.ts";
 import { AppError } from "../../core/errors.ts";
+import { sha1Of } from "../../hash/sha1.ts";
 import type { Owner } from "../../model/names.ts";
 
 export const CATALOGUE_FILE = ".catalogue.sqlite";
@@ -53,7 +53,7 @@ export function folderName(name: string): string {
   }
   const encoded = parts.join("");
   if (encoded.length <= NAME_BYTES_MAX) return encoded;
-  const ending = `%~${createHash("sha1").update(bytes).digest("hex")}`;
+  const ending = `%~${sha1Of(bytes)}`;
   let kept = "";
   for (const part of parts) {
     if (kept.length + part.length + ending.length > NAME_BYTES_MAX) break;

@@ -6,9 +6,9 @@
 import { assert } from "../../core/assert.ts";
 import { utf8 } from "../../core/bytes.ts";
 import { printFileHead } from "../../formats/dlist/print.ts";
+import { beginSha1, type Sha1 } from "../../hash/sha1.ts";
 import type { Guid } from "../../model/guid.ts";
 import { type Refusal, refused } from "../../model/outcome.ts";
-import { type MessageHash, sha1Of } from "../message_hash.ts";
 import type { IncomingMessage, MessageWriter } from "../place.ts";
 import type { Dialogue, Status } from "./dialogue.ts";
 import type { Peer } from "./peer.ts";
@@ -100,7 +100,7 @@ export class Upload {
   }
 
   #held(message: IncomingMessage): MessageWriter {
-    const hash = sha1Of();
+    const hash = beginSha1();
     const parts: Uint8Array[] = [];
     let length = 0;
     return {
@@ -119,7 +119,7 @@ export class Upload {
     };
   }
 
-  #isRight(message: IncomingMessage, hash: MessageHash): boolean {
+  #isRight(message: IncomingMessage, hash: Sha1): boolean {
     const digest = hash.digest();
     if (digest === message.guid) return true;
     this.#trouble ??= refused("damaged", `Message ${message.guid} has the SHA-1 ${digest}`);
@@ -138,7 +138,7 @@ export class Upload {
 
   #streaming(message: IncomingMessage): MessageWriter {
     const { dialogue } = this.#options;
-    const hash = message.isVerified === true ? undefined : sha1Of();
+    const hash = message.isVerified === true ? undefined : beginSha1();
     let opening = this.#openFile(message);
     let length = 0;
     return {

@@ -4,10 +4,10 @@
  * GUIDs that nobody else has is left out.
  */
 import { classifyUuid } from "../../formats/cyrus/uuid.ts";
+import { beginSha1 } from "../../hash/sha1.ts";
 import type { Guid } from "../../model/guid.ts";
 import type { RecordSource } from "../../model/mailbox.ts";
 import { type Outcome, ok, refused } from "../../model/outcome.ts";
-import { sha1Of } from "../../places/message_hash.ts";
 import type { MailboxReading, MessageAddress, Place } from "../../places/place.ts";
 import { wrapPlace } from "../../places/wrap_place.ts";
 
@@ -61,7 +61,7 @@ async function identify(
 async function hashOf(address: MessageAddress, place: Place): Promise<Guid | undefined> {
   const content = await place.message(address);
   if (content.kind === "refused") return undefined; // sending it says why
-  const hash = sha1Of();
+  const hash = beginSha1();
   for await (const chunk of content.value.chunks()) hash.update(chunk);
   return hash.digest();
 }

@@ -4,6 +4,7 @@
  * finds them. Nobody else is there, and sums over annotations, which may name him, are left out.
  */
 import { utf8 } from "../../core/bytes.ts";
+import { sha1Of } from "../../hash/sha1.ts";
 import { parseAcl, printAcl } from "../../model/acl.ts";
 import type { Annotation } from "../../model/annotation.ts";
 import type {
@@ -15,7 +16,6 @@ import type {
 } from "../../model/mailbox.ts";
 import { inboxOf, type Owner, parseName } from "../../model/names.ts";
 import { DONE, type Outcome, ok } from "../../model/outcome.ts";
-import { sha1Of } from "../../places/message_hash.ts";
 import type { Place } from "../../places/place.ts";
 import { wrapPlace } from "../../places/wrap_place.ts";
 
@@ -151,9 +151,7 @@ function renameMailbox(name: string, { from, to }: UserRename): string {
 
 /** As a UUID of its own, from the old uniqueid and the new name. */
 function newUniqueid(uniqueid: string, { to }: UserRename): string {
-  const hash = sha1Of();
-  hash.update(utf8(`${uniqueid}\0${to}`));
-  const hex = hash.digest();
+  const hex = sha1Of(utf8(`${uniqueid}\0${to}`));
   const parts = [
     hex.slice(0, 8),
     hex.slice(8, 12),

@@ -22,7 +22,7 @@ describe("readScriptFolder()", () => {
     for (const name of ["main.script", "grüße.script"]) {
       utimesSync(join(folder, name), 1_700_000_000, 1_700_000_000.9);
     }
-    const files = await sieveFilesOf(granted(readScriptFolder(folder)));
+    const files = sieveFilesOf(granted(readScriptFolder(folder)));
     expect(files).toEqual([
       {
         filename: latin1(utf8("grüße.script")),

@@ -1,6 +1,6 @@
 /** What belongs to a user beside mailboxes: subscriptions, seen state, sieve scripts, quotas. Rows only. */
 import type { Database } from "bun:sqlite";
-import { createHash } from "node:crypto";
+import { sha1Of } from "../../../hash/sha1.ts";
 import type { ApplyCommand } from "../../../model/apply.ts";
 import { NULL_GUID } from "../../../model/guid.ts";
 import {
@@ -52,7 +52,7 @@ export function sieveFiles(database: Database): SieveFile[] {
   const files: SieveFile[] = [];
   for (const row of database.query<Row, []>("SELECT * FROM sieve ORDER BY filename").all()) {
     const { filename, last_update: lastUpdate } = row;
-    const guid = createHash("sha1").update(row.content).digest("hex");
+    const guid = sha1Of(row.content);
     files.push({ filename, lastUpdate, guid, isActive: false });
     if (row.active === 0) continue;
     const bytecode = filename.replace(/\.script$/, ".bc");

@@ -1,7 +1,7 @@
 /** What a message file says of itself: its GUID (SHA-1 of every byte), its size, and where its header ends. */
-import { createHash } from "node:crypto";
 import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
 import { AppError, errnoOf } from "../../../core/errors.ts";
+import { beginSha1 } from "../../../hash/sha1.ts";
 import { diskError } from "../../../storage/disk.ts";
 
 export interface MessageFacts {
@@ -27,7 +27,7 @@ export function readMessageFacts(path: string): MessageFacts | undefined {
     fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
     if (!fstatSync(fd).isFile())
       throw new AppError("bad_data", `Cannot read ${path}: not a regular file`);
-    const hash = createHash("sha1");
+    const hash = beginSha1();
     const scan = new HeaderEnd();
     let size = 0;
     for (;;) {
@@ -38,7 +38,7 @@ export function readMessageFacts(path: string): MessageFacts | undefined {
       scan.feed(bytes);
       size += got;
     }
-    return { guid: hash.digest("hex"), size, headerSize: scan.found ?? size };
+    return { guid: hash.digest(), size, headerSize: scan.found ?? size };
   } catch (error) {
     if (errnoOf(error) === "ENOENT") return undefined;
     throw diskError(error, "read the message", path);

@@ -2,10 +2,10 @@
  * `.staging/<session>/`: message files that a session has sent or reserved and no mailbox names yet.
  * Staging promises nothing: it is not synced, and gc removes what a killed session left.
  */
-import { createHash } from "node:crypto";
 import { closeSync, constants, copyFileSync, linkSync, openSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { AppError, errnoOf } from "../../../core/errors.ts";
+import { beginSha1 } from "../../../hash/sha1.ts";
 import { isGuid } from "../../../model/guid.ts";
 import { diskError, FILE_MODE, removeFile, statOf, writeFully } from "../../../storage/disk.ts";
 import { beginWriteback } from "../../../storage/libc.ts";
@@ -49,7 +49,7 @@ function openNew(path: string): number {
 export class StagingWriter {
   readonly #file: StagingFile;
   readonly #events: StagingEvents;
-  readonly #hash = createHash("sha1");
+  readonly #hash = beginSha1();
   readonly #header = new HeaderEnd();
   #size = 0;
   #isOpen = true;
@@ -75,7 +75,7 @@ export class StagingWriter {
   /** Throws bad_data if the bytes were none or not those that the GUID says. */
   end(): void {
     const { fd, guid } = this.#file;
-    const found = this.#hash.digest("hex");
+    const found = this.#hash.digest();
     const wrong = this.#size === 0 ? "it is empty" : `its bytes have the SHA-1 ${found}`;
     if (found !== guid || this.#size === 0) {
       this.abort();
