@@ -1,7 +1,7 @@
 /** The tree keeps its own rules: which room may import which, and what no file may hold. */
 import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
-import { dirname, join, relative } from "node:path";
+import { basename, dirname, join, relative } from "node:path";
 import { Glob } from "bun";
 
 const root = join(import.meta.dir, "..");
@@ -45,6 +45,107 @@ const NOT_YET = [
   "src/net/listener.ts -> src/server/session/session.ts",
 ];
 
+/** Folders whose lines are not yet all within 100 columns; nothing is added here. */
+const STILL_WIDE = [
+  "src/accounts",
+  "src/cli",
+  "src/cli/commands",
+  "src/core",
+  "src/formats/cyrus",
+  "src/formats/cyrus/databases",
+  "src/formats/cyrus/index",
+  "src/formats/dlist",
+  "src/formats/sasl",
+  "src/formats/sync",
+  "src/fsck",
+  "src/fsck/mailbox",
+  "src/fsck/server",
+  "src/fsck/store",
+  "src/hash",
+  "src/mailbox",
+  "src/model",
+  "src/net",
+  "src/places",
+  "src/places/cyrus",
+  "src/places/dump",
+  "src/places/store",
+  "src/places/store/catalogue",
+  "src/places/store/commit",
+  "src/places/store/messages",
+  "src/places/store/threads",
+  "src/places/store/upkeep",
+  "src/places/sync",
+  "src/replicate",
+  "src/replicate/mailbox",
+  "src/replicate/owner",
+  "src/replicate/plan",
+  "src/replicate/two_way",
+  "src/server",
+  "src/server/commands",
+  "src/server/session",
+  "src/storage",
+  "src/threads",
+  "test",
+  "test/accounts",
+  "test/bench",
+  "test/cli",
+  "test/cli/commands",
+  "test/crash",
+  "test/formats/cyrus",
+  "test/formats/cyrus/databases",
+  "test/formats/dlist",
+  "test/formats/sasl",
+  "test/formats/sync",
+  "test/fsck",
+  "test/fsck/server",
+  "test/fsck/store",
+  "test/hash",
+  "test/interop",
+  "test/mailbox",
+  "test/model",
+  "test/places",
+  "test/places/cyrus",
+  "test/places/dump",
+  "test/places/store",
+  "test/places/store/commit",
+  "test/places/store/threads",
+  "test/places/sync",
+  "test/replicate",
+  "test/replicate/owner",
+  "test/replicate/plan",
+  "test/replicate/two_way",
+  "test/server",
+  "test/server/session",
+  "test/storage",
+  "test/support",
+  "test/support/spool",
+  "test/threads",
+];
+
+/** Folders of src with more files than one can look over, not yet parted; nothing is added here. */
+const STILL_FULL = ["src/places/cyrus", "src/server/commands"];
+
+/** Circles of imports that are not yet gone; nothing is added here. */
+const STILL_ROUND = [
+  "src/fsck/mailbox/check_records.ts, src/fsck/mailbox/record_checks.ts",
+  "src/replicate/plan/plan_meta.ts, src/replicate/plan/plan_owner.ts",
+];
+
+/** Names that two files may share, with the reason: the same job in sibling rooms. */
+const SHARED_NAMES: Readonly<Record<string, string>> = {
+  "apply.ts": "not yet: the step of a plan over a state, and the one over the store's files",
+  "apply_command.ts": "the codec of a command, and what the server does with it",
+  "apply_mailbox.ts": "not yet: the command of the server, and its part in the store",
+  "database.ts": "not yet: Cyrus' databases, and our own",
+  "diff.ts": "a command and what it calls",
+  "get_command.ts": "the codec of a command, and what the server does with it",
+  "jobs.ts": "not yet: all jobs of the workers, and those of fsck",
+  "message_annotations.ts": "not yet: reading them, and checking them",
+  "options.ts": "not yet: those of the sync protocol, and those of the command line",
+  "pool.ts": "not yet: the store's files by GUID, and the worker threads",
+  "store.ts": "a command and what it calls",
+};
+
 /** `src/places/cyrus/x.ts` lies on the line of `places` and in the room `places/cyrus`. */
 function roomOf(path: string): { line: number; room: string } {
   const [top = "", second = ""] = path.split("/").slice(1, -1);
@@ -53,8 +154,8 @@ function roomOf(path: string): { line: number; room: string } {
   return { line: own < 0 ? LINES.findIndex((rooms) => rooms.includes(top)) : own, room };
 }
 
-function sources(): string[] {
-  return [...new Glob("src/**/*.ts").scanSync({ cwd: root })].sort();
+function sources(pattern = "src/**/*.ts"): string[] {
+  return [...new Glob(pattern).scanSync({ cwd: root })].sort();
 }
 
 function importsOf(path: string): string[] {
@@ -123,4 +224,63 @@ describe("the house", () => {
     }
     expect(wrong).toEqual([]);
   });
+
+  test("every line of src and test is within 100 columns", () => {
+    const wrong = sources("{src,test}/**/*.ts").flatMap((path) => {
+      if (STILL_WIDE.includes(dirname(path))) return [];
+      const lines = readFileSync(join(root, path), "utf8").split("\n");
+      return lines.flatMap((line, at) => ([...line].length > 100 ? [`${path}:${at + 1}`] : []));
+    });
+    expect(wrong).toEqual([]);
+  });
+
+  test("no two files of src have one name but those that say why", () => {
+    const found = new Map<string, string[]>();
+    for (const path of sources()) {
+      found.set(basename(path), [...(found.get(basename(path)) ?? []), path]);
+    }
+    const twice = [...found].filter(([name, paths]) => paths.length > 1 && !SHARED_NAMES[name]);
+    expect(twice.map(([, paths]) => paths.join(", "))).toEqual([]);
+  });
+
+  test("no folder of src has more than 24 files", () => {
+    const files = new Map<string, number>();
+    for (const path of sources()) files.set(dirname(path), (files.get(dirname(path)) ?? 0) + 1);
+    const full = [...files].filter(([folder, count]) => count > 24 && !STILL_FULL.includes(folder));
+    expect(full).toEqual([]);
+  });
+
+  test("no files of src import each other in a circle", () => {
+    const circles = circlesOf(new Map(sources().map((path) => [path, importsOf(path)])));
+    expect(circles.filter((circle) => !STILL_ROUND.includes(circle))).toEqual([]);
+  });
 });
+
+/** The sets of files that all reach each other by imports, each as one line in order of names. */
+function circlesOf(imports: ReadonlyMap<string, readonly string[]>): string[] {
+  const reached = new Map([...imports.keys()].map((path) => [path, reachedFrom(path, imports)]));
+  const circles = [...reached].flatMap(([path, targets]) => {
+    if (!targets.has(path)) return [];
+    return [
+      [...targets]
+        .filter((target) => reached.get(target)?.has(path))
+        .sort()
+        .join(", "),
+    ];
+  });
+  return [...new Set(circles)].sort();
+}
+
+/** Every file that `path` imports, or that one of these imports, and so on. */
+function reachedFrom(path: string, imports: ReadonlyMap<string, readonly string[]>): Set<string> {
+  const met = new Set<string>();
+  const waiting = [path];
+  for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+    for (const target of imports.get(next) ?? []) {
+      if (met.has(target)) continue;
+      met.add(target);
+      waiting.push(target);
+    }
+  }
+  return met;
+}

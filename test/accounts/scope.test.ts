@@ -1,4 +1,7 @@
-/** An account that may touch one user cannot see, reserve, fetch, rename into, or learn of another's mail. */
+/**
+ * An account that may touch one user cannot see, reserve, fetch, rename into, or learn of another's
+ * mail.
+ */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mayTouchMailbox, mayTouchUser, scopeOf } from "../../src/accounts/scope.ts";
 import { Csync } from "../support/csync.ts";

@@ -1,6 +1,6 @@
 /**
- * `npm run bench -- WHAT [options]`: the project's own measurements. They are no tests: nothing here
- * passes or fails, and what was measured where is for whoever quotes it.
+ * `npm run bench -- WHAT [options]`: the project's own measurements. They are no tests: nothing
+ * here passes or fails, and what was measured where is for whoever quotes it.
  */
 import { benchFsck } from "./fsck.ts";
 import { benchLive } from "./live.ts";

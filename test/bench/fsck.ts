@@ -1,6 +1,7 @@
 /**
- * `npm run bench -- fsck`: how fast `bobbin fsck` is beside the programs an administrator has for the
- * same question, on spools made once and kept. Everything is interleaved and as a whole process.
+ * `npm run bench -- fsck`: how fast `bobbin fsck` is beside the programs an administrator has for
+ * the same question, on spools made once and kept. Everything is interleaved and as a whole
+ * process.
  */
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { availableParallelism, cpus } from "node:os";

@@ -1,6 +1,7 @@
 /**
- * `npm run bench -- live`: what a loop of `bobbin fsck` costs a server that is busy. Deliveries by LMTP as
- * fast as a real Cyrus takes them, alone and with fsck running again and again; interleaved rounds.
+ * `npm run bench -- live`: what a loop of `bobbin fsck` costs a server that is busy. Deliveries by
+ * LMTP as fast as a real Cyrus takes them, alone and with fsck running again and again; interleaved
+ * rounds.
  */
 import { parseArgs } from "node:util";
 import { bobbin } from "../support/cli.ts";

@@ -63,8 +63,8 @@ export async function runOnce(contender: Contender): Promise<Run> {
 }
 
 /**
- * The most memory that a process has had so far; 0 when it is gone. What the system says after its end
- * is of no use: there a child begins with the peak of the process that spawned it.
+ * The most memory that a process has had so far; 0 when it is gone. What the system says after its
+ * end is of no use: there a child begins with the peak of the process that spawned it.
  */
 function peakRssOf(pid: number): number {
   try {
@@ -83,8 +83,8 @@ export interface InterleaveOptions {
 }
 
 /**
- * Runs every contender once a round, starting each round with another one, so that noise and what one
- * leaves to the next hit all alike. The first contender is the reference.
+ * Runs every contender once a round, starting each round with another one, so that noise and what
+ * one leaves to the next hit all alike. The first contender is the reference.
  */
 export async function interleave(
   contenders: readonly Contender[],

@@ -1,6 +1,7 @@
 /**
  * The floor under every check of a spool: all files opened, read to the end and closed by worker
- * threads, and nothing done with them. `bun read_ceiling.ts LIST WORKERS`, names in LIST end with NUL.
+ * threads, and nothing done with them. `bun read_ceiling.ts LIST WORKERS`, names in LIST end with
+ * NUL.
  */
 import { readFileSync } from "node:fs";
 import { mapJobs, WorkerPool } from "../../src/threads/pool.ts";

@@ -1,7 +1,8 @@
 /**
- * `npm run bench -- replicate`: one user brought to an empty replica by `bobbin replicate` and by Cyrus' own client, to
- * `bobbin serve` and to Cyrus' own server, interleaved, beside the floor: writing and syncing the same bytes to as many
- * files. Then runs over a thousand mailboxes that have nothing to do.
+ * `npm run bench -- replicate`: one user brought to an empty replica by `bobbin replicate` and by
+ * Cyrus' own client, to `bobbin serve` and to Cyrus' own server, interleaved, beside the floor:
+ * writing and syncing the same bytes to as many files. Then runs over a thousand mailboxes that
+ * have nothing to do.
  */
 import { createHash } from "node:crypto";
 import {
@@ -76,7 +77,9 @@ interface Rounds {
   readonly only: string;
 }
 
-/** Runs all of them round by round, each round beginning with another one; their medians in seconds. */
+/**
+ * Runs all of them round by round, each round beginning with another one; their medians in seconds.
+ */
 async function interleaved(
   contenders: Contenders,
   { rounds, only }: Rounds,

@@ -1,6 +1,7 @@
 /**
- * `npm run bench -- serve`: a real sync_client brings one user to an empty replica: to a real Cyrus and to
- * `bobbin serve`, with DEFLATE and without, interleaved. Then a hundred idle and twenty busy sessions.
+ * `npm run bench -- serve`: a real sync_client brings one user to an empty replica: to a real Cyrus
+ * and to `bobbin serve`, with DEFLATE and without, interleaved. Then a hundred idle and twenty busy
+ * sessions.
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -132,7 +133,9 @@ export interface Served {
   stop(): Promise<void>;
 }
 
-/** A server over a new store; `path` is that of the program, the one that was built if not given. */
+/**
+ * A server over a new store; `path` is that of the program, the one that was built if not given.
+ */
 export async function serve(options: readonly string[], path = bobbinPath()): Promise<Served> {
   const folder = tempDir("bench-serve");
   const account = await makeAccount("admin", "labpass", ["*"]);

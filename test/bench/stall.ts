@@ -1,6 +1,7 @@
 /**
- * `npm run bench -- stall`: how long a user waits for NOOP and GET USER while another one's APPLY MAILBOX of
- * 20,000 records is under way. `--bobbin PATH` (repeat it) compares programs, interleaved.
+ * `npm run bench -- stall`: how long a user waits for NOOP and GET USER while another one's APPLY
+ * MAILBOX of 20,000 records is under way. `--bobbin PATH` (repeat it) compares programs,
+ * interleaved.
  */
 import { parseArgs } from "node:util";
 import { bobbinPath } from "../support/cli.ts";

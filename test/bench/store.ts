@@ -1,6 +1,7 @@
 /**
- * `npm run bench -- store`: the store at scale. It makes a store of many users below `--dir` (kept for the
- * next run), and times what a replica does all day: open a user, append, change flags, rename.
+ * `npm run bench -- store`: the store at scale. It makes a store of many users below `--dir` (kept
+ * for the next run), and times what a replica does all day: open a user, append, change flags,
+ * rename.
  */
 import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

@@ -1,4 +1,6 @@
-/** Mailboxes far larger than any should be: checked in bounded memory. Full size in the long run. */
+/**
+ * Mailboxes far larger than any should be: checked in bounded memory. Full size in the long run.
+ */
 import { describe, expect, test } from "bun:test";
 import { appendFileSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

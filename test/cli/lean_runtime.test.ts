@@ -1,4 +1,6 @@
-/** With which settings of the runtime a command runs, and that nothing is lost on the way to them. */
+/**
+ * With which settings of the runtime a command runs, and that nothing is lost on the way to them.
+ */
 import { describe, expect, test } from "bun:test";
 import { leanEnvironment } from "../../src/cli/lean_runtime.ts";
 import { bobbin, bobbinPath } from "../support/cli.ts";

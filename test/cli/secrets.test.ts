@@ -1,4 +1,7 @@
-/** Passwords of two sync servers at once, as the built binary takes them: files, credentials, stdin, a terminal. */
+/**
+ * Passwords of two sync servers at once, as the built binary takes them: files, credentials, stdin,
+ * a terminal.
+ */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";

@@ -1,4 +1,6 @@
-/** How much memory `bobbin serve`, as built, takes at most: many clients, and some that mean harm. */
+/**
+ * How much memory `bobbin serve`, as built, takes at most: many clients, and some that mean harm.
+ */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { constants, deflateRawSync } from "node:zlib";
@@ -69,7 +71,8 @@ describe("bobbin serve", () => {
   });
 
   test("reads a megabyte that inflates to a gigabyte as it is wanted", async () => {
-    // Zeros in raw deflate, ended on a byte without being the last block: it may be sent again and again.
+    // Zeros in raw deflate, ended on a byte without being the last block: it may be sent again and
+    // again.
     const zeros = deflateRawSync(new Uint8Array(64 * 1024 * 1024), {
       finishFlush: constants.Z_FULL_FLUSH,
     });

@@ -1,4 +1,7 @@
-/** Looking at a store without the right to write to it: another user, and a file system mounted read-only. */
+/**
+ * Looking at a store without the right to write to it: another user, and a file system mounted
+ * read-only.
+ */
 import { describe, expect, spyOn, test } from "bun:test";
 import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";

@@ -1,4 +1,7 @@
-/** Sync servers behind TLS, as the built binary reaches them: whose certificate is taken, and what is said if not. */
+/**
+ * Sync servers behind TLS, as the built binary reaches them: whose certificate is taken, and what
+ * is said if not.
+ */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { networkInterfaces } from "node:os";

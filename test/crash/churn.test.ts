@@ -1,4 +1,7 @@
-/** Writers that are killed at random moments, two at a time on one user: nothing acknowledged is ever lost. */
+/**
+ * Writers that are killed at random moments, two at a time on one user: nothing acknowledged is
+ * ever lost.
+ */
 import { expect, test } from "bun:test";
 import { join } from "node:path";
 import { newStore } from "../support/new_store.ts";

@@ -1,7 +1,8 @@
 /**
- * The store against sudden death: a change is killed at every call that touches the disk, and the power
- * is cut at every moment of it. Whatever is found afterwards must open, be sound to the last byte, and be
- * either as before the change or as after it; after it, if the change was acknowledged.
+ * The store against sudden death: a change is killed at every call that touches the disk, and the
+ * power is cut at every moment of it. Whatever is found afterwards must open, be sound to the last
+ * byte, and be either as before the change or as after it; after it, if the change was
+ * acknowledged.
  */
 import { describe, expect, test } from "bun:test";
 import { rmSync } from "node:fs";

@@ -3,8 +3,8 @@
  *
  *     bun test/crash/driver.ts ROOT SCENARIO
  *
- * Prints `ack` when the store has promised the change, and nothing else. Doing a scenario again after a
- * kill must end the same as doing it once.
+ * Prints `ack` when the store has promised the change, and nothing else. Doing a scenario again
+ * after a kill must end the same as doing it once.
  */
 import { mkdirSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
@@ -33,7 +33,8 @@ export function prepare(store: Store): void {
     const row = mailboxByName(transaction.database, `${INBOX}.Gone`);
     if (row !== undefined) deleteMailboxes(transaction, [row], NOW);
   });
-  // And then one sent it again whose transaction did not commit: what it left is in the way of an undelete.
+  // And then one sent it again whose transaction did not commit: what it left is in the way of an
+  // undelete.
   const orphan = join(folder.folder, stateOf(`${INBOX}.Gone`, []).uniqueid);
   mkdirSync(orphan);
   for (const uid of [1, 9]) writeFileSync(join(orphan, `${uid}.`), message(uid));
@@ -41,7 +42,8 @@ export function prepare(store: Store): void {
   const two = `${INBOX}.Sub.Two`;
   apply(store, { state: stateOf(two, old), records: old });
   fill(store, OTHER, 1);
-  // What goes to her: a message that fred's INBOX has too, one that nobody has, one that is expunged.
+  // What goes to her: a message that fred's INBOX has too, one that nobody has, one that is
+  // expunged.
   const given = [
     record(1, { annotations: [note("hers")] }),
     ...[record(2, {}, 50), record(3, { expunged: true })],

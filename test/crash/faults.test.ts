@@ -1,6 +1,7 @@
 /**
- * The store against calls that fail: a disk that is full from one call on, and a file system that makes no
- * hard links. Whatever the command said, the store is sound and as before or as after the change.
+ * The store against calls that fail: a disk that is full from one call on, and a file system that
+ * makes no hard links. Whatever the command said, the store is sound and as before or as after the
+ * change.
  */
 import { describe, expect, test } from "bun:test";
 import { lstatSync, mkdirSync, rmSync, writeFileSync } from "node:fs";

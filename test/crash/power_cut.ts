@@ -1,10 +1,10 @@
 /**
  * A file system that forgets. It takes the events of a trace one by one and knows of each whether a
- * sync has promised it; a power cut after any event then gives the folder as it might be found: what
- * was promised, and of the rest nothing, only the names, or any part.
+ * sync has promised it; a power cut after any event then gives the folder as it might be found:
+ * what was promised, and of the rest nothing, only the names, or any part.
  *
- * The model is stricter than ext4 or xfs: a file's sync promises its bytes but not its name, a folder's
- * sync its names, and names that were not synced come and go in any order.
+ * The model is stricter than ext4 or xfs: a file's sync promises its bytes but not its name, a
+ * folder's sync its names, and names that were not synced come and go in any order.
  */
 import { linkSync, lstatSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -200,7 +200,10 @@ export class PowerCut {
     return this.#changes.filter((change) => !change.durable).length;
   }
 
-  /** Writes to `target` what is found after a power cut now, or, without `forgets`, after a mere kill. */
+  /**
+   * Writes to `target` what is found after a power cut now, or, without `forgets`, after a mere
+   * kill.
+   */
   leave(target: string, forgets?: Forgets): void {
     const disk = copyDisk(this.#base);
     const random = forgets?.kind === "some" ? coin(forgets.seed) : undefined;

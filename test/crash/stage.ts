@@ -1,4 +1,7 @@
-/** Each scenario of the driver, prepared once: the store before it, after it, and what it did to the disk. */
+/**
+ * Each scenario of the driver, prepared once: the store before it, after it, and what it did to the
+ * disk.
+ */
 import { expect } from "bun:test";
 import { rmSync } from "node:fs";
 import { join } from "node:path";

@@ -1,6 +1,6 @@
 /**
- * Runs a command under strace and reads what it did to the files below one folder: the raw material of
- * the kill tests (how many calls there are to kill at) and of the power cuts (what to drop).
+ * Runs a command under strace and reads what it did to the files below one folder: the raw material
+ * of the kill tests (how many calls there are to kill at) and of the power cuts (what to drop).
  */
 import { existsSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
@@ -188,9 +188,9 @@ export interface InjectedRun {
 }
 
 /**
- * Runs the command with `fault` for its calls named `call`: `signal=KILL:when=3` kills it at the third,
- * which is not done, `error=ENOSPC:when=3+` fails that and all later ones. (Without --seccomp-bpf, with
- * which strace injects nothing.)
+ * Runs the command with `fault` for its calls named `call`: `signal=KILL:when=3` kills it at the
+ * third, which is not done, `error=ENOSPC:when=3+` fails that and all later ones. (Without
+ * --seccomp-bpf, with which strace injects nothing.)
  */
 export function runInjected(command: readonly string[], call: string, fault: string): InjectedRun {
   const options = ["-f", "-o", "/dev/null", "-e", `trace=${call}`, "-e", `inject=${call}:${fault}`];

@@ -21,7 +21,8 @@ const EXPECTED: Readonly<Record<string, readonly string[]>> = {
   "12-record-crc-flip": ["IX03 uid 2"],
   "13-guid-recrc": ["IX12", "MS04 uid 2"],
   "14-size-recrc": ["CA04 uid 2", "IX11", "MS03 uid 2"],
-  // The file of UID 3 is not that of the record moved there, and nobody claims that of UID 2 and its annotation.
+  // The file of UID 3 is not that of the record moved there, and nobody claims that of UID 2 and
+  // its annotation.
   "15-uid-recrc": ["AN01 uid 2", "IX06 uid 3", "MS04 uid 3", "MS06 uid 2"],
   "16-cacheoffset-recrc": ["CA01 uid 2"],
   "20-header-flip": ["IX02"],

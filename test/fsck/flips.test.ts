@@ -1,6 +1,7 @@
 /**
- * Every byte of a small real mailbox, changed one at a time, and every file of it cut at every length:
- * fsck finds each, and does not crash on any. `npm test` flips one bit a byte, the long run all eight.
+ * Every byte of a small real mailbox, changed one at a time, and every file of it cut at every
+ * length: fsck finds each, and does not crash on any. `npm test` flips one bit a byte, the long run
+ * all eight.
  */
 import { describe, expect, test } from "bun:test";
 import { cpSync, readdirSync, readFileSync, writeFileSync } from "node:fs";

@@ -1,6 +1,6 @@
 /**
- * States that a crash or a live server leaves and that Cyrus mends by itself (spool-format 9): none of
- * them is ever reported as a warning or worse. L8, L13, L16 and L18 concern the databases.
+ * States that a crash or a live server leaves and that Cyrus mends by itself (spool-format 9): none
+ * of them is ever reported as a warning or worse. L8, L13, L16 and L18 concern the databases.
  */
 import { describe, expect, test } from "bun:test";
 import {
@@ -79,7 +79,9 @@ function expunge(bytes: Buffer, number: number, flags: number): void {
 
 const EXPUNGED = INTERNAL_FLAG.expunged;
 const UNLINKED = (INTERNAL_FLAG.expunged | INTERNAL_FLAG.unlinked) >>> 0;
-/** The uid of an expunged record has annotations that count no more: they are not the point here. */
+/**
+ * The uid of an expunged record has annotations that count no more: they are not the point here.
+ */
 const WITHOUT_ANNOTATIONS = "IX13";
 
 const STATES: Readonly<Record<string, (mailbox: Mailbox) => void>> = {

@@ -1,4 +1,6 @@
-/** Mailboxes that were made to harm their reader: a finding or a result, never a crash or a hang. */
+/**
+ * Mailboxes that were made to harm their reader: a finding or a result, never a crash or a hang.
+ */
 import { describe, expect, test } from "bun:test";
 import {
   chmodSync,

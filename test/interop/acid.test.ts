@@ -1,6 +1,6 @@
 /**
- * The acid test: a real Cyrus with users of every kind, brought by Bobbin in every way there is to an empty real Cyrus,
- * which then is the same by all that both of them say.
+ * The acid test: a real Cyrus with users of every kind, brought by Bobbin in every way there is to
+ * an empty real Cyrus, which then is the same by all that both of them say.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { chmodSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";

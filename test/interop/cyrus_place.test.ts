@@ -1,6 +1,6 @@
 /**
- * A whole server read from its disk, against what its own sync_server answers to GET: every field of every
- * line, every record, both sync checksums.
+ * A whole server read from its disk, against what its own sync_server answers to GET: every field
+ * of every line, every record, both sync checksums.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { latin1 } from "../../src/core/bytes.ts";

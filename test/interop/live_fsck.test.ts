@@ -1,6 +1,7 @@
 /**
- * fsck of a real Cyrus that never rests: mail is delivered, flagged, moved, expunged, renamed, created
- * and deleted without pause, and fsck, with and without locks, finds nothing wrong; until something is.
+ * fsck of a real Cyrus that never rests: mail is delivered, flagged, moved, expunged, renamed,
+ * created and deleted without pause, and fsck, with and without locks, finds nothing wrong; until
+ * something is.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { chownSync, lstatSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";

@@ -1,6 +1,7 @@
 /**
- * `bobbin replicate` as a process beside a real Cyrus: a dry run touches nothing and tells what the run then does; a run
- * that is killed at any moment, or whose server is, has lost nothing that was acknowledged, and the next one ends it.
+ * `bobbin replicate` as a process beside a real Cyrus: a dry run touches nothing and tells what the
+ * run then does; a run that is killed at any moment, or whose server is, has lost nothing that was
+ * acknowledged, and the next one ends it.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
@@ -172,7 +173,10 @@ function momentOf(random: Random): Moment {
 }
 
 interface Cut {
-  /** Mailboxes whose step was done: of those that were told only the last two may still be under way. */
+  /**
+   * Mailboxes whose step was done: of those that were told only the last two may still be under
+   * way.
+   */
   readonly acknowledged: readonly string[];
   /** The run did not end by itself. */
   readonly isCut: boolean;
@@ -347,8 +351,8 @@ describe.skipIf(!isThere)("bobbin replicate, killed", () => {
 });
 
 /**
- * Cyrus writes this sum for the quota after the annotations it is of, so a sync_server that is killed in between leaves it
- * wrong. It is not in the protocol: only reconstruct can mend it.
+ * Cyrus writes this sum for the quota after the annotations it is of, so a sync_server that is
+ * killed in between leaves it wrong. It is not in the protocol: only reconstruct can mend it.
  */
 function isLeftByKill(line: string): boolean {
   return /^user\..+ updating quota_annot_used: /.test(line);

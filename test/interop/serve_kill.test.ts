@@ -1,6 +1,6 @@
 /**
- * The server is killed in the middle of a replication by a real sync_client. Started anew, it has all that
- * it acknowledged, and the client's next run brings over the rest.
+ * The server is killed in the middle of a replication by a real sync_client. Started anew, it has
+ * all that it acknowledged, and the client's next run brings over the rest.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -76,7 +76,10 @@ describe.skipIf(!hasLab)("bobbin serve, killed", () => {
     return { child, port, signedIn, done: () => commandsIn(readFileSync(log, "utf8")) };
   }
 
-  /** Runs the client to its end, or to that of the server, whom it would try to reach for ever: then false. */
+  /**
+   * Runs the client to its end, or to that of the server, whom it would try to reach for ever: then
+   * false.
+   */
   async function sync({ port, child }: Running, user: string): Promise<boolean> {
     const args = ["sync-client", lab.folder, "127.0.0.1", String(port), "-u", user];
     const env = { ...process.env, SYNC_TIMEOUT: "60" };
@@ -91,7 +94,9 @@ describe.skipIf(!hasLab)("bobbin serve, killed", () => {
     expect((await bobbin(["store", "init", store])).exit).toBe(0);
   }
 
-  /** After a kill: sound, nothing acknowledged is sent again, and two runs later nothing is left. */
+  /**
+   * After a kill: sound, nothing acknowledged is sent again, and two runs later nothing is left.
+   */
   async function recovers(acknowledged: readonly string[], user: string): Promise<void> {
     const again = await serve();
     expect(await sync(again, user)).toBe(true);
@@ -105,7 +110,9 @@ describe.skipIf(!hasLab)("bobbin serve, killed", () => {
     verifyStore(store);
   }
 
-  /** A server on a new store whose threads have begun: those that the user's replication will have. */
+  /**
+   * A server on a new store whose threads have begun: those that the user's replication will have.
+   */
   async function warmServer(user: string): Promise<Running> {
     await freshStore();
     const server = await serve();

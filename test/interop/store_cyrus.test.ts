@@ -1,4 +1,7 @@
-/** A mailbox folder of the store, copied to where Cyrus expects one, is a Cyrus mailbox: Cyrus' tools say so. */
+/**
+ * A mailbox folder of the store, copied to where Cyrus expects one, is a Cyrus mailbox: Cyrus'
+ * tools say so.
+ */
 import { describe, expect, test } from "bun:test";
 import { cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -10,7 +13,10 @@ import { apply, message, NOW, record, stateOf } from "../support/store_fixture.t
 const tools = cyrusTools();
 const UNIQUEID = "abcdef0123456789";
 
-/** Copies the mailbox into the tools' spool and enters it into their mailboxes.db as `user.fred.New`. */
+/**
+ * Copies the mailbox into the tools' spool and enters it into their mailboxes.db as
+ * `user.fred.New`.
+ */
 function handOver(cyrus: CyrusTools, folder: string): string {
   const target = join(cyrus.folder, "spool/uuid/a/b", UNIQUEID);
   mkdirSync(join(target, ".."), { recursive: true });

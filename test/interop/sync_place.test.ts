@@ -1,4 +1,7 @@
-/** The sync place against real Cyrus: reading gives what Cyrus' own tools say, and Cyrus takes what is sent. */
+/**
+ * The sync place against real Cyrus: reading gives what Cyrus' own tools say, and Cyrus takes what
+ * is sent.
+ */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { utf8 } from "../../src/core/bytes.ts";
 import type { ApplyCommand } from "../../src/model/apply.ts";

@@ -1,4 +1,7 @@
-/** A real Cyrus and a store that are both written to: seeded histories, as A and as B, with Cyrus' own tools as judges. */
+/**
+ * A real Cyrus and a store that are both written to: seeded histories, as A and as B, with Cyrus'
+ * own tools as judges.
+ */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { isIntermediate, type MailboxState } from "../../src/model/mailbox.ts";
 import { externalName } from "../../src/model/names.ts";

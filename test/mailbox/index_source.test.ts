@@ -13,7 +13,9 @@ import { apply, fill, message, record, stateOf } from "../support/store_fixture.
 const INBOX = "user.fred";
 const COUNT = 40_000;
 
-/** An index of `COUNT` records with every second UID, made by appending to one of the store's own. */
+/**
+ * An index of `COUNT` records with every second UID, made by appending to one of the store's own.
+ */
 function largeIndex(): Uint8Array {
   const { root, store } = newStore();
   fill(store, INBOX, 1);

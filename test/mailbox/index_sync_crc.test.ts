@@ -86,7 +86,9 @@ describe("recordVirtualCrc()", () => {
   });
 });
 
-/** The annotations of messages that count: not of expunged ones, and not virtual in this version. */
+/**
+ * The annotations of messages that count: not of expunged ones, and not virtual in this version.
+ */
 function realAnnotations(
   mailbox: GoldenMailbox,
   records: readonly IndexRecord[],

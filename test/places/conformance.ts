@@ -1,6 +1,6 @@
 /**
- * What every writable place must do, whatever lies behind it. A place's own test calls `conforms` with a
- * way to open it empty; what a place does not hold (`place.holds`) is not asked of it.
+ * What every writable place must do, whatever lies behind it. A place's own test calls `conforms`
+ * with a way to open it empty; what a place does not hold (`place.holds`) is not asked of it.
  */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { utf8 } from "../../src/core/bytes.ts";

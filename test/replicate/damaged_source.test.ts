@@ -1,4 +1,6 @@
-/** Mirrors of sources that are partly damaged: what cannot be read there is never taken for deleted. */
+/**
+ * Mirrors of sources that are partly damaged: what cannot be read there is never taken for deleted.
+ */
 import { describe, expect, test } from "bun:test";
 import { cpSync, globSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

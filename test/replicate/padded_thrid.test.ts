@@ -1,7 +1,8 @@
 /**
- * Master writes the zeros in front of a thread id into SYNC_CRC_ANNOT and all before it do not (sync-protocol.md 5.1), so two
- * sound mailboxes have different sums. No master can be run here: this one keeps its mail in a store, sums up as master
- * does, which the transcript of a real one proves, and refuses as that did.
+ * Master writes the zeros in front of a thread id into SYNC_CRC_ANNOT and all before it do not
+ * (sync-protocol.md 5.1), so two sound mailboxes have different sums. No master can be run here:
+ * this one keeps its mail in a store, sums up as master does, which the transcript of a real one
+ * proves, and refuses as that did.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { parseLine } from "../../src/formats/dlist/parse.ts";
@@ -36,7 +37,9 @@ function sumsIn(capture: Capture): Map<string, number | undefined> {
   return sums;
 }
 
-/** What it does with a sum that is not its own: a real one refuses and keeps what it has written. */
+/**
+ * What it does with a sum that is not its own: a real one refuses and keeps what it has written.
+ */
 type Refusing = "after writing" | "before writing";
 
 function masterOver(inner: WritablePlace, refusing: Refusing = "after writing"): WritablePlace {

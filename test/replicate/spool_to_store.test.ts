@@ -1,4 +1,7 @@
-/** Real Cyrus spools into a store, and from there into another: once and whole, and the second run does nothing. */
+/**
+ * Real Cyrus spools into a store, and from there into another: once and whole, and the second run
+ * does nothing.
+ */
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import type { MailboxState } from "../../src/model/mailbox.ts";

@@ -1,6 +1,6 @@
 /**
- * The server's half of the interoperability checklist (sync-protocol.md 7), point by point, over the wire. Points
- * 1 to 5 are in session.test.ts, 30 is in test/interop/serve.test.ts.
+ * The server's half of the interoperability checklist (sync-protocol.md 7), point by point, over
+ * the wire. Points 1 to 5 are in session.test.ts, 30 is in test/interop/serve.test.ts.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { Csync, type Reply } from "../support/csync.ts";

@@ -1,4 +1,6 @@
-/** What unfinished commands hold in memory is bounded for all sessions together, not for each alone. */
+/**
+ * What unfinished commands hold in memory is bounded for all sessions together, not for each alone.
+ */
 import { afterEach, describe, expect, test } from "bun:test";
 import { Csync } from "../support/csync.ts";
 import { type TestServer, testServer } from "../support/serve.ts";

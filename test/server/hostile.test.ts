@@ -1,4 +1,7 @@
-/** Clients that mean harm: the server stays up, in bounds, inside its store, and others are unharmed. */
+/**
+ * Clients that mean harm: the server stays up, in bounds, inside its store, and others are
+ * unharmed.
+ */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdirSync, readdirSync } from "node:fs";
 import { dirname } from "node:path";
@@ -7,7 +10,9 @@ import { type TestServer, testServer } from "../support/serve.ts";
 import { verifyStore } from "../support/store_verify.ts";
 
 const isLong = process.env["BOBBIN_TEST_SIZE"] === "long";
-/** Sessions of nonsense, each from a seed of its own; in the long run as many as five minutes hold. */
+/**
+ * Sessions of nonsense, each from a seed of its own; in the long run as many as five minutes hold.
+ */
 const SESSIONS = isLong ? Number.POSITIVE_INFINITY : 300;
 const LONG_MS = 300_000;
 const MEMORY_BYTES = 250 * 1024 * 1024;
@@ -250,7 +255,10 @@ describe("a hostile client", () => {
     await server.stop();
   });
 
-  /** A bystander's own mailbox, which it must find unchanged and soon after each session of nonsense. */
+  /**
+   * A bystander's own mailbox, which it must find unchanged and soon after each session of
+   * nonsense.
+   */
   const OWN =
     "APPLY MAILBOX %(UNIQUEID own-id MBOXNAME user.bystander LAST_UID 0 HIGHESTMODSEQ 1 RECENTUID 0 RECENTTIME 0 " +
     'LAST_APPENDDATE 0 POP3_LAST_LOGIN 0 UIDVALIDITY 1 PARTITION p ACL "" OPTIONS "" RECORD ())';

@@ -7,7 +7,10 @@ import { newStorePlace } from "../support/replication.ts";
 import { type TestServer, testServer } from "../support/serve.ts";
 import { guidOf, message } from "../support/store_fixture.ts";
 
-/** What the store under the server was asked, in order; every APPLY MAILBOX waits until it may go on. */
+/**
+ * What the store under the server was asked, in order; every APPLY MAILBOX waits until it may go
+ * on.
+ */
 let asked: string[];
 let mayApply: PromiseWithResolvers<void>;
 let place: WritablePlace;

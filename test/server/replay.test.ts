@@ -1,6 +1,7 @@
 /**
- * Every transcript of a real Cyrus, its client's side played to `bobbin serve`: the answers are those that
- * Cyrus gave, status token and data lines, or the difference stands below with its reason.
+ * Every transcript of a real Cyrus, its client's side played to `bobbin serve`: the answers are
+ * those that Cyrus gave, status token and data lines, or the difference stands below with its
+ * reason.
  */
 import { describe, expect, test } from "bun:test";
 import { CAPTURE_SETS, type Capture, capturesOf } from "../support/captures.ts";

@@ -45,7 +45,9 @@ test("a user is answered while another one's large APPLY MAILBOX is under way", 
   await server.stop();
 });
 
-/** Signs in, asks and reads the answer without looking at it; its length when the status has come. */
+/**
+ * Signs in, asks and reads the answer without looking at it; its length when the status has come.
+ */
 async function lengthOfAnswer(port: number, line: string): Promise<number> {
   const socket = connect({ host: "127.0.0.1", port });
   const initial = Buffer.from("\0admin\0labpass").toString("base64");
@@ -71,7 +73,10 @@ async function lengthOfAnswer(port: number, line: string): Promise<number> {
   }
 }
 
-/** A store in which `user.large` has so many expunged records, which need no messages, and `user.small` one. */
+/**
+ * A store in which `user.large` has so many expunged records, which need no messages, and
+ * `user.small` one.
+ */
 function storeWithLarge(records: number): string {
   const { root, store } = newStore();
   const large = Array.from({ length: records }, (_, at) => record(at + 1, { expunged: true }, 1));

@@ -1,6 +1,6 @@
 /**
- * Whether two real Cyrus servers hold the same, by their own words: every line that they answer to GET, what reconstruct
- * finds at the replica, and what sync_client would still send there.
+ * Whether two real Cyrus servers hold the same, by their own words: every line that they answer to
+ * GET, what reconstruct finds at the replica, and what sync_client would still send there.
  */
 import { expect } from "bun:test";
 import { chownSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
@@ -9,7 +9,10 @@ import { bobbin } from "./cli.ts";
 import { Csync } from "./csync.ts";
 import { type Lab, labLog } from "./lab.ts";
 
-/** What `ctl_mboxlist -d` says but for tombstones, the time of the last change, and how mail is kept. */
+/**
+ * What `ctl_mboxlist -d` says but for tombstones, the time of the last change, and how mail is
+ * kept.
+ */
 async function mailboxList(lab: Lab): Promise<Map<string, string>> {
   const said: string = await lab.run("show", "mailboxes");
   const all: Record<string, { mbtype: string; mtime: string }> = JSON.parse(said);
@@ -87,8 +90,9 @@ export async function scriptsOf(lab: Lab, user: string): Promise<string[]> {
 }
 
 /**
- * Flags have no order. Two numbers a Cyrus counts by itself, and its own sync_client does not make them equal either: the
- * modseq of a quota, and that of the ACLs of others that name a user, which rises as those are created.
+ * Flags have no order. Two numbers a Cyrus counts by itself, and its own sync_client does not make
+ * them equal either: the modseq of a quota, and that of the ACLs of others that name a user, which
+ * rises as those are created.
  */
 function comparable(line: string): string {
   if (line.startsWith("QUOTA ")) return line.replace(/ MODSEQ \d+\)$/, ")");
@@ -99,7 +103,10 @@ function comparable(line: string): string {
     });
 }
 
-/** What `reconstruct -n -G` finds wrong, on stdout and in syslog. Fails if it has not looked at every mailbox. */
+/**
+ * What `reconstruct -n -G` finds wrong, on stdout and in syslog. Fails if it has not looked at
+ * every mailbox.
+ */
 export async function reconstructSays(lab: Lab): Promise<string[]> {
   const before = labLog(lab).length;
   const said = linesOf(await lab.run("run", "reconstruct", "-q", "-n", "-G"));

@@ -1,7 +1,7 @@
 /**
- * The transcripts of real Cyrus sessions in test/fixtures/captures*: `seconds #connection side bytes`,
- * with `\r \n \t \\ \xHH` as escapes. `captures` = 3.6.1, `captures-3.12` = 3.12.3, `captures-master` =
- * 3.13.7-300; `a-to-b-NN` has client a and server b.
+ * The transcripts of real Cyrus sessions in test/fixtures/captures*: `seconds #connection side
+ * bytes`, with `\r \n \t \\ \xHH` as escapes. `captures` = 3.6.1, `captures-3.12` = 3.12.3,
+ * `captures-master` = 3.13.7-300; `a-to-b-NN` has client a and server b.
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
@@ -70,7 +70,9 @@ export function bytesOfSide(connection: CaptureConnection, side: Side): Uint8Arr
   return concat(connection.steps.filter((step) => step.side === side).map((step) => step.bytes));
 }
 
-/** What a csync or IMAP server expects of its client's lines: dlist after GET, APPLY and RESTORE. */
+/**
+ * What a csync or IMAP server expects of its client's lines: dlist after GET, APPLY and RESTORE.
+ */
 export function expectCommand(words: readonly string[]): "word" | "line" | "text" {
   const tagged = /^[A-Z]\d+$/.test(words[0] ?? "");
   const verb = words[tagged ? 1 : 0];

@@ -1,4 +1,7 @@
-/** Copies a user from place to place in the plainest way: everything, in name order, nothing compared. */
+/**
+ * Copies a user from place to place in the plainest way: everything, in name order, nothing
+ * compared.
+ */
 import type { ApplyCommand } from "../../src/model/apply.ts";
 import { isIntermediate } from "../../src/model/mailbox.ts";
 import type { Place, PlaceSession } from "../../src/places/place.ts";

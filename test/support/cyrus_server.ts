@@ -63,7 +63,9 @@ export function shownFinding({ mailbox, userid, finding }: LocatedFinding): stri
   return `${mailbox ?? userid ?? "-"} ${code} ${severity}${field === undefined ? "" : ` ${field}`}${values}`;
 }
 
-/** The records of a database as text, one character a byte; what `change` leaves is written back. */
+/**
+ * The records of a database as text, one character a byte; what `change` leaves is written back.
+ */
 export function changeDatabase(path: string, change: (records: Map<string, string>) => void): void {
   const database = readDatabase(readFileSync(path));
   if (database.kind !== "read") throw new Error(`${path} is ${database.format}`);

@@ -1,6 +1,6 @@
 /**
- * `npm start`: shows a person what Bobbin is, on a real Cyrus spool in which 33 things were broken on
- * purpose. Fails when the binary does not find what it should.
+ * `npm start`: shows a person what Bobbin is, on a real Cyrus spool in which 33 things were broken
+ * on purpose. Fails when the binary does not find what it should.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

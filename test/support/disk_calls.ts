@@ -1,6 +1,7 @@
 /**
- * The system calls with which a running process changes a disk, counted by strace, and its death right before
- * any one of them. strace counts injected faults by thread and by call, and so does this.
+ * The system calls with which a running process changes a disk, counted by strace, and its death
+ * right before any one of them. strace counts injected faults by thread and by call, and so does
+ * this.
  */
 import { readdirSync, readFileSync } from "node:fs";
 import type { Subprocess } from "bun";
@@ -17,13 +18,18 @@ export interface DiskCall {
 const CHANGES =
   "pwrite64,pwritev,pwritev2,fsync,fdatasync,sync_file_range,syncfs,link,linkat,symlink,symlinkat,rename,renameat," +
   "renameat2,unlink,unlinkat,rmdir,mkdir,mkdirat,ftruncate,truncate,fallocate,copy_file_range,openat,open";
-/** They may go to a disk, and those of a server go to its sockets, its log and to waking its threads. */
+/**
+ * They may go to a disk, and those of a server go to its sockets, its log and to waking its
+ * threads.
+ */
 const STREAMS = "write,writev,sendfile,splice";
 
 /** What Bun calls the threads of `Worker`. */
 const THREAD_NAME = "Worker";
 
-/** The ids of the threads of a process that do its store's work, in the order in which they began. */
+/**
+ * The ids of the threads of a process that do its store's work, in the order in which they began.
+ */
 export function storeThreads(pid: number): number[] {
   const all = readdirSync(`/proc/${pid}/task`).map(Number);
   const isOurs = (id: number) =>
@@ -58,8 +64,8 @@ async function attach(options: readonly string[]): Promise<Subprocess> {
 }
 
 /**
- * The calls in a recording that change a disk. Throws if any was made by another thread than `threads`, or
- * in a way that `killBefore` does not know: then not every change would be met.
+ * The calls in a recording that change a disk. Throws if any was made by another thread than
+ * `threads`, or in a way that `killBefore` does not know: then not every change would be met.
  */
 export function diskCallsIn(
   recording: string,

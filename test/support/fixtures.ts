@@ -18,7 +18,9 @@ export function unpackFixture(name: string): string {
 
 const shared = new Map<string, string>();
 
-/** The same copy for all tests of a run that only read it; see `unpackFixture` for one to change. */
+/**
+ * The same copy for all tests of a run that only read it; see `unpackFixture` for one to change.
+ */
 export function readOnlyFixture(name: string): string {
   const path = shared.get(name) ?? unpackFixture(name);
   shared.set(name, path);

@@ -48,7 +48,9 @@ export async function fsckSpool(
   return found;
 }
 
-/** One look at one mailbox and all its messages, without the pauses that a live server calls for. */
+/**
+ * One look at one mailbox and all its messages, without the pauses that a live server calls for.
+ */
 export async function lookOnce(folder: string): Promise<readonly Finding[]> {
   return lookOncePaths(mailboxPaths({ data: folder }, ""));
 }

@@ -1,4 +1,7 @@
-/** A client that tells a real Cyrus what a user does: one command after the other, each of which must be granted. */
+/**
+ * A client that tells a real Cyrus what a user does: one command after the other, each of which
+ * must be granted.
+ */
 import { connect } from "node:net";
 
 export interface ImapClient {

@@ -89,7 +89,9 @@ export function plantInHeader(index: Uint8Array, field: HeaderField, value: bigi
   writeField(viewOf(index), 0, crc, BigInt(computed));
 }
 
-/** Sets a field of record number `number` (from 0) in `index` and makes the checksum right again. */
+/**
+ * Sets a field of record number `number` (from 0) in `index` and makes the checksum right again.
+ */
 export function plantInRecord(
   index: Uint8Array,
   number: number,

@@ -14,8 +14,8 @@ const SERVER_PROGRAMS = [
 let reported = false;
 
 /**
- * True where a Cyrus can be started. Where none is installed the tests skip themselves, with one loud
- * line; with CI=true that is a failure.
+ * True where a Cyrus can be started. Where none is installed the tests skip themselves, with one
+ * loud line; with CI=true that is a failure.
  */
 export function labIsThere(): boolean {
   if (SERVER_PROGRAMS.some((path) => existsSync(path))) return true;
@@ -98,7 +98,10 @@ async function labUpIn(parent: string, options: readonly string[]): Promise<Lab>
   };
 }
 
-/** Says `commands` to a service of the lab as `user`; `{{text}}` is a literal. Throws if one is refused. */
+/**
+ * Says `commands` to a service of the lab as `user`; `{{text}}` is a literal. Throws if one is
+ * refused.
+ */
 export async function talkTo(
   { folder }: Lab,
   service: "imap" | "sieve",
@@ -114,7 +117,10 @@ export async function talkTo(
   return said;
 }
 
-/** Has the server read names with dots between their parts (`unixhierarchysep: no`), or with slashes again. */
+/**
+ * Has the server read names with dots between their parts (`unixhierarchysep: no`), or with slashes
+ * again.
+ */
 export async function changeNames(lab: Lab, unixhierarchysep: "yes" | "no"): Promise<void> {
   await lab.down();
   const conf = readFileSync(lab.conf, "utf8");

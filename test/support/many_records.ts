@@ -1,4 +1,7 @@
-/** Requests of many records that share few messages: the size of the request is what matters, not the disk's. */
+/**
+ * Requests of many records that share few messages: the size of the request is what matters, not
+ * the disk's.
+ */
 import type { Csync } from "./csync.ts";
 import { guidOf, message } from "./store_fixture.ts";
 

@@ -1,4 +1,7 @@
-/** Reads what Cyrus' `mbexamine` printed of the mailboxes of a fixture: the other opinion on an index. */
+/**
+ * Reads what Cyrus' `mbexamine` printed of the mailboxes of a fixture: the other opinion on an
+ * index.
+ */
 import { readFileSync } from "node:fs";
 import { fixturePath } from "./fixtures.ts";
 

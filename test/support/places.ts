@@ -44,7 +44,10 @@ export async function bytesOf(place: Place, address: Parameters<Place["message"]
   return Buffer.concat(parts);
 }
 
-/** `place` with its sessions changed: what `change` gives of a session takes the place of the session's own. */
+/**
+ * `place` with its sessions changed: what `change` gives of a session takes the place of the
+ * session's own.
+ */
 export function withSessions(
   place: WritablePlace,
   change: (session: PlaceSession) => Partial<PlaceSession>,

@@ -1,4 +1,7 @@
-/** Random users, and a target on which the steps of a plan are done as in a model: it throws where one could not be. */
+/**
+ * Random users, and a target on which the steps of a plan are done as in a model: it throws where
+ * one could not be.
+ */
 import { expect } from "bun:test";
 import fc from "fast-check";
 import type { MailboxState, UserState } from "../../src/model/mailbox.ts";
@@ -115,7 +118,9 @@ export function perform(target: UserState, plan: { readonly steps: readonly Step
   };
 }
 
-/** Everything in an order that does not depend on how it came about. `seen` is only ever added to. */
+/**
+ * Everything in an order that does not depend on how it came about. `seen` is only ever added to.
+ */
 export function sorted({ mailboxes, subscriptions, quotas, sieve }: UserState): unknown {
   const states = mailboxes.map(({ name, uniqueid, lastUid, syncCrc }) => [
     name,

@@ -4,7 +4,10 @@ import fc from "fast-check";
 const { BOBBIN_TEST_SIZE } = process.env;
 const numRuns = BOBBIN_TEST_SIZE === "long" ? 5000 : 100;
 
-/** Checks `check` on values of `arbitraries`; its own failures and exceptions name the smallest values. */
+/**
+ * Checks `check` on values of `arbitraries`; its own failures and exceptions name the smallest
+ * values.
+ */
 export function property<Values extends [unknown, ...unknown[]]>(
   ...parts: [
     ...arbitraries: { [Index in keyof Values]: fc.Arbitrary<Values[Index]> },

@@ -1,4 +1,6 @@
-/** Plays the client's side of a transcript to a server, and lays its answers beside those of Cyrus. */
+/**
+ * Plays the client's side of a transcript to a server, and lays its answers beside those of Cyrus.
+ */
 import { latin1 } from "../../src/core/bytes.ts";
 import { parseLine } from "../../src/formats/dlist/parse.ts";
 import type { DlistValue } from "../../src/formats/dlist/value.ts";
@@ -14,9 +16,9 @@ import {
 import { Csync } from "./csync.ts";
 
 /**
- * What was done to the replica itself before a transcript was made (a flag set, a message appended by an IMAP
- * client): no command of the transcript does it. Its FULLMAILBOX answers show what came of it, and
- * messages stand somewhere in the transcripts of the same set.
+ * What was done to the replica itself before a transcript was made (a flag set, a message appended
+ * by an IMAP client): no command of the transcript does it. Its FULLMAILBOX answers show what came
+ * of it, and messages stand somewhere in the transcripts of the same set.
  */
 export async function catchUp(
   capture: Capture,
@@ -172,8 +174,8 @@ function tokenOf(status: string): string {
 }
 
 /**
- * What differs between any two servers: versions, times of their own, modseqs they assign themselves, and
- * what a version does not know.
+ * What differs between any two servers: versions, times of their own, modseqs they assign
+ * themselves, and what a version does not know.
  */
 const OWN_KEYS = new Set(["JMAPID", "VERSION", "USERFLAGS", "QUOTAROOT", "LAST_UPDATE"]);
 

@@ -116,7 +116,9 @@ export function newStorePlace(settings: Parameters<typeof initStore>[1] = {}): W
   return openStorePlace(root);
 }
 
-/** Makes the mailbox `name` hold what `records` say, with message `number` under each record's UID. */
+/**
+ * Makes the mailbox `name` hold what `records` say, with message `number` under each record's UID.
+ */
 export async function put(
   place: WritablePlace,
   name: string,

@@ -9,7 +9,9 @@ export interface ScriptedPeer {
   stop(): Promise<void>;
 }
 
-/** What is answered, in latin1, to a line; "close" ends the connection, undefined waits for more. */
+/**
+ * What is answered, in latin1, to a line; "close" ends the connection, undefined waits for more.
+ */
 export type Answerer = (line: string, connection: number) => string | "close" | undefined;
 
 /** Sends `greeting`, then answers line by line. */

@@ -39,7 +39,9 @@ const WORKER = new URL("../../src/worker.ts", import.meta.url);
 
 let accounts: Promise<Accounts> | undefined;
 
-/** `admin` may touch everything, `anne` only herself, `lists` what is shared; password `labpass`. */
+/**
+ * `admin` may touch everything, `anne` only herself, `lists` what is shared; password `labpass`.
+ */
 export function testAccounts(): Promise<Accounts> {
   accounts ??= makeAll();
   return accounts;

@@ -15,7 +15,9 @@ import { guidOf, NOW } from "./store_fixture.ts";
 /** What a store holds, as one text a mailbox: name, then `uid guid flags` of its live records. */
 export type Contents = Record<string, string>;
 
-/** Opens the store at `root`, checks every byte of it, and says what it holds. Throws at any damage. */
+/**
+ * Opens the store at `root`, checks every byte of it, and says what it holds. Throws at any damage.
+ */
 export function verifyStore(root: string): Contents {
   const store = new Store(root, { now: () => NOW + 10 });
   try {

@@ -9,7 +9,10 @@ import { join } from "node:path";
 
 const made: string[] = [];
 
-/** A fresh empty folder under the system's temporary folder or `parent`, removed when the test run ends. */
+/**
+ * A fresh empty folder under the system's temporary folder or `parent`, removed when the test run
+ * ends.
+ */
 export function tempDir(name = "test", parent = tmpdir()): string {
   const path = mkdtempSync(join(parent, `bobbin-${name}-`));
   made.push(path);

@@ -1,4 +1,6 @@
-/** A self-signed certificate for localhost. For tests only: its key is here for everybody to read. */
+/**
+ * A self-signed certificate for localhost. For tests only: its key is here for everybody to read.
+ */
 import type { TlsIdentity } from "../../src/net/client_connection.ts";
 
 export const TEST_TLS: TlsIdentity = {

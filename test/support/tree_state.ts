@@ -3,7 +3,10 @@ import { createHash } from "node:crypto";
 import { lstatSync, readdirSync, readFileSync } from "node:fs";
 import { join, relative } from "node:path";
 
-/** For each file its path, mode, size, time of last change and SHA-1; for each folder its path and mode. */
+/**
+ * For each file its path, mode, size, time of last change and SHA-1; for each folder its path and
+ * mode.
+ */
 export function treeState(root: string): string[] {
   return readdirSync(root, { recursive: true, withFileTypes: true })
     .map((entry) => stateOf(root, join(entry.parentPath, entry.name)))

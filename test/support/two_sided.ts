@@ -1,6 +1,6 @@
 /**
- * What users and deliveries do at one side between two replications: seeded lists of deeds, done to any place that can be
- * written as Cyrus would do them, or told to a real Cyrus over IMAP.
+ * What users and deliveries do at one side between two replications: seeded lists of deeds, done to
+ * any place that can be written as Cyrus would do them, or told to a real Cyrus over IMAP.
  */
 import { recordsOf } from "../../src/model/mailbox.ts";
 import { isBelow, isInbox, parseName } from "../../src/model/names.ts";

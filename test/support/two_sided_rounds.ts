@@ -1,4 +1,7 @@
-/** Rounds of deeds at two sides with a run both ways after each: the same at both, nothing lost, nothing left to do. */
+/**
+ * Rounds of deeds at two sides with a run both ways after each: the same at both, nothing lost,
+ * nothing left to do.
+ */
 import { expect } from "bun:test";
 import { AppError } from "../../src/core/errors.ts";
 import type { Owner } from "../../src/model/names.ts";
@@ -105,7 +108,10 @@ export async function playRounds(
   return result;
 }
 
-/** A run whose connection to either side is lost at some command, before or after the side has done it. */
+/**
+ * A run whose connection to either side is lost at some command, before or after the side has done
+ * it.
+ */
 async function runBroken(owner: Owner, places: BothPlaces, random: Random): Promise<void> {
   const sides = { a: breaking(places.a, random), b: breaking(places.b, random) };
   try {

@@ -1,4 +1,7 @@
-/** `bobbin replicate` and `bobbin diff`, the built binary: exit codes, words, objects, and a run that is killed. */
+/**
+ * `bobbin replicate` and `bobbin diff`, the built binary: exit codes, words, objects, and a run
+ * that is killed.
+ */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readdirSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";

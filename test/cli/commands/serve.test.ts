@@ -34,7 +34,9 @@ interface Served {
   readonly ports: readonly number[];
 }
 
-/** Starts a server, by way of a `shell` command with "$@" in it if told, and waits until it listens. */
+/**
+ * Starts a server, by way of a `shell` command with "$@" in it if told, and waits until it listens.
+ */
 async function serve(
   args: readonly string[],
   { shell }: { readonly shell?: string } = {},

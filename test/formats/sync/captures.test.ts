@@ -79,8 +79,9 @@ async function recordsIn(request: ApplyRequest): Promise<MailRecord[]> {
 }
 
 /**
- * Typed by hand in the scripts that made the captures: other key orders, lower case, literals where Cyrus
- * makes none, missing or unknown keys. They must read back to the same value, not to the same bytes.
+ * Typed by hand in the scripts that made the captures: other key orders, lower case, literals where
+ * Cyrus makes none, missing or unknown keys. They must read back to the same value, not to the same
+ * bytes.
  */
 const TYPED = /50-raw-apply|39-unknown|41-get|43-restart|44-wrong-guid|42-get-fetch|34-uniqueid/;
 /** No such commands, or no such arguments: the reader must say so. */

@@ -1,4 +1,7 @@
-/** What no transcript holds: other versions' forms, and input that must be refused with the key named. */
+/**
+ * What no transcript holds: other versions' forms, and input that must be refused with the key
+ * named.
+ */
 import { describe, expect, test } from "bun:test";
 import { latin1, utf8 } from "../../../src/core/bytes.ts";
 import { FieldError } from "../../../src/formats/dlist/access.ts";

@@ -20,7 +20,9 @@ function codesOf(store: Store): string[] {
   ].sort();
 }
 
-/** What is done to a sound store (its folder, the user's, the store open), and what must be found. */
+/**
+ * What is done to a sound store (its folder, the user's, the store open), and what must be found.
+ */
 const DAMAGE: readonly (readonly [
   string,
   readonly string[],

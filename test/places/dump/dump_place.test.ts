@@ -62,7 +62,10 @@ function withRightSums(dump: string): string {
 
 let changed: string | undefined;
 
-/** Who is complete in a dump of these bytes, checked down to the messages; and whether damage is told. */
+/**
+ * Who is complete in a dump of these bytes, checked down to the messages; and whether damage is
+ * told.
+ */
 async function survivors(bytes: Uint8Array): Promise<{ users: string[]; told: boolean }> {
   changed ??= `${tempDir("dump")}/changed.dlist`;
   const path = changed;

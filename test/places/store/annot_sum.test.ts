@@ -1,4 +1,7 @@
-/** The annotation checksum of a peer whose release computes it otherwise: kept along, and never believed when stale. */
+/**
+ * The annotation checksum of a peer whose release computes it otherwise: kept along, and never
+ * believed when stale.
+ */
 import { describe, expect, test } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

@@ -1,4 +1,7 @@
-/** The sync place against servers that play a script: transcripts of real Cyrus, old versions, and misbehaviour. */
+/**
+ * The sync place against servers that play a script: transcripts of real Cyrus, old versions, and
+ * misbehaviour.
+ */
 import { afterEach, describe, expect, test } from "bun:test";
 import { latin1 } from "../../../src/core/bytes.ts";
 import type { ApplyCommand } from "../../../src/model/apply.ts";

@@ -1,4 +1,7 @@
-/** Two stores that have gone apart: what a merge brings, what it leaves, and how a mirror makes equal. */
+/**
+ * Two stores that have gone apart: what a merge brings, what it leaves, and how a mirror makes
+ * equal.
+ */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { utf8 } from "../../../src/core/bytes.ts";
 import { AppError } from "../../../src/core/errors.ts";

@@ -243,7 +243,8 @@ describe("replicateOwners()", () => {
     expect(await run({ source, target, open }, { jobs: 1 })).toEqual({
       ...{ ...gone, dora: "unreachable" },
     });
-    // One at opening; anne: three tries of the first read, then three of the whole; one try for each of the others.
+    // One at opening; anne: three tries of the first read, then three of the whole; one try for
+    // each of the others.
     expect(peer.heard.length).toBe(1 + 2 + 3 + 3);
   });
 });

@@ -1,4 +1,7 @@
-/** The planner on random users: doing its steps on a model gives what was asked for, in an order that can be done. */
+/**
+ * The planner on random users: doing its steps on a model gives what was asked for, in an order
+ * that can be done.
+ */
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import type { MailboxState, UserState } from "../../../src/model/mailbox.ts";

@@ -1,4 +1,7 @@
-/** What two states may have different without anything being wrong: a target that cannot have it otherwise. */
+/**
+ * What two states may have different without anything being wrong: a target that cannot have it
+ * otherwise.
+ */
 import { describe, expect, test } from "bun:test";
 import type { MailboxState } from "../../../src/model/mailbox.ts";
 import type { Holds } from "../../../src/places/place.ts";

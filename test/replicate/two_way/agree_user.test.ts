@@ -1,4 +1,7 @@
-/** What two sides are to have of a user: the planner's steps bring both there, and no mailbox with mail is lost. */
+/**
+ * What two sides are to have of a user: the planner's steps bring both there, and no mailbox with
+ * mail is lost.
+ */
 import { describe, expect, test } from "bun:test";
 import type { MailboxState, UserState } from "../../../src/model/mailbox.ts";
 import { planOwner, type Step } from "../../../src/replicate/plan/plan_owner.ts";

@@ -1,4 +1,7 @@
-/** The rules for conflicts, each alone, and what holds for any two sides: nothing lost, the same at both, once. */
+/**
+ * The rules for conflicts, each alone, and what holds for any two sides: nothing lost, the same at
+ * both, once.
+ */
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { type MailboxState, recordsOf } from "../../../src/model/mailbox.ts";

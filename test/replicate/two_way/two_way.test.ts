@@ -1,4 +1,7 @@
-/** Two stores that are both written to: what each kind of disagreement comes to, and seeded histories of many. */
+/**
+ * Two stores that are both written to: what each kind of disagreement comes to, and seeded
+ * histories of many.
+ */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { utf8 } from "../../../src/core/bytes.ts";
 import { refused } from "../../../src/model/outcome.ts";

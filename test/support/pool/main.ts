@@ -1,4 +1,7 @@
-/** A program with a pool, to be compiled; prints what its workers answered, and leaves the pool open. */
+/**
+ * A program with a pool, to be compiled; prints what its workers answered, and leaves the pool
+ * open.
+ */
 import { mapJobs, WorkerPool } from "../../../src/threads/pool.ts";
 import type { TEST_JOBS } from "./jobs.ts";
 

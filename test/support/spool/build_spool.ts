@@ -1,4 +1,7 @@
-/** Whole spools of made-up mail, by uuid as Cyrus 3.6 lays them out: the same bytes for the same size. */
+/**
+ * Whole spools of made-up mail, by uuid as Cyrus 3.6 lays them out: the same bytes for the same
+ * size.
+ */
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { type Random, randomOf } from "./random.ts";
@@ -23,7 +26,10 @@ export interface BuiltSpool {
   readonly bytes: number;
 }
 
-/** Average and spread of the sizes in a spool that was measured: median 9 KB, one in a hundred 360 KB. */
+/**
+ * Average and spread of the sizes in a spool that was measured: median 9 KB, one in a hundred 360
+ * KB.
+ */
 const AVERAGE_BYTES = 32_768;
 const SIGMA = 1.58;
 const LARGEST_BYTES = 16_000_000;
@@ -43,8 +49,8 @@ export function buildSpool(partition: string, size: SpoolSize): BuiltSpool {
 const LINKED_MAILS = 20;
 
 /**
- * A spool with far more messages than files: all are names of few small ones. For checks that open no
- * message, or where their number is what matters.
+ * A spool with far more messages than files: all are names of few small ones. For checks that open
+ * no message, or where their number is what matters.
  */
 export function buildLinkedSpool(partition: string, size: SpoolSize): BuiltSpool {
   const few = Array.from({ length: LINKED_MAILS }, (_, number) =>

@@ -1,7 +1,7 @@
 /**
- * Mail made up for benches and for tests that need much of it: one plain-text part, of any size, with
- * the cache record that Cyrus 3.6 makes of it (cache version 11), byte for byte, so that `reconstruct -G`
- * finds nothing to say.
+ * Mail made up for benches and for tests that need much of it: one plain-text part, of any size,
+ * with the cache record that Cyrus 3.6 makes of it (cache version 11), byte for byte, so that
+ * `reconstruct -G` finds nothing to say.
  */
 import { concat, hexOf, utf8, viewOf } from "../../../src/core/bytes.ts";
 import type { CacheItems } from "../../../src/formats/cyrus/cache.ts";
@@ -24,7 +24,9 @@ const LINE_BYTES = 78;
 const LINES = 16_384;
 const EMPTY = new Uint8Array(0);
 
-/** Lines of words, of which every body is a piece: made once, so that a spool is made at disk speed. */
+/**
+ * Lines of words, of which every body is a piece: made once, so that a spool is made at disk speed.
+ */
 const TEXT = textOfLines();
 
 function textOfLines(): Uint8Array {
@@ -42,7 +44,10 @@ function textOfLines(): Uint8Array {
   return text;
 }
 
-/** The mail of this number: about `sizeBytes` long (never below its header and one line), no two alike. */
+/**
+ * The mail of this number: about `sizeBytes` long (never below its header and one line), no two
+ * alike.
+ */
 export function sampleMail(number: number, sizeBytes: number, date: number): SampleMail {
   const fields = fieldsOf(number, date);
   const header = utf8(
@@ -130,9 +135,9 @@ function cacheItemsOf(fields: Fields, facts: BodyFacts): CacheItems {
 }
 
 /**
- * The part map: a count of 2, the message, its part 1, and 0 parts below that. Message and part: header
- * offset and size, content offset and size, charset (length and encoding in one word, then the
- * NUL-padded name), SHA-1, decoded size and lines of the content.
+ * The part map: a count of 2, the message, its part 1, and 0 parts below that. Message and part:
+ * header offset and size, content offset and size, charset (length and encoding in one word, then
+ * the NUL-padded name), SHA-1, decoded size and lines of the content.
  */
 function sectionOf(facts: BodyFacts): Uint8Array {
   const { headerSize, body, lines } = facts;

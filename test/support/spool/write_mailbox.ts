@@ -64,7 +64,9 @@ export function placeAsFile(mail: SampleMail, path: string): void {
 /** Names that one file may have on ext4, with some to spare. */
 const LINKS_PER_FILE = 60_000;
 
-/** Mail as hard links to few files: the first name, and a new one when a file has all it may have. */
+/**
+ * Mail as hard links to few files: the first name, and a new one when a file has all it may have.
+ */
 export function placeAsLink(): PlaceMail {
   const files = new Map<string, { readonly path: string; links: number }>();
   return (mail, path) => {
@@ -80,7 +82,10 @@ export function placeAsLink(): PlaceMail {
   };
 }
 
-/** Makes `folder` a mailbox that holds `mails` under UIDs from 1 on. Returns the bytes of its messages. */
+/**
+ * Makes `folder` a mailbox that holds `mails` under UIDs from 1 on. Returns the bytes of its
+ * messages.
+ */
 export function writeMailbox(
   folder: string,
   identity: MailboxIdentity,

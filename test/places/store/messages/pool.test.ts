@@ -93,7 +93,8 @@ describe("a message that cannot be made durable", () => {
     const staged = staging.find(guid)?.path ?? expect.unreachable();
     const records = [record(1)];
     const update = { state: stateOf("user.ann", records), records };
-    // A link is not followed, so what stands here cannot be synced, though it is as long as the message.
+    // A link is not followed, so what stands here cannot be synced, though it is as long as the
+    // message.
     renameSync(staged, `${staged}.away`);
     symlinkSync("x".repeat(message(1).length), staged);
     expect(() => applyStaged(store, update, staging)).toThrow(/ELOOP/);
