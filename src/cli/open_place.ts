@@ -10,7 +10,7 @@ import { createDumpPlace, openDumpPlace, unwrittenDumpPlace } from "../places/du
 import { type PlaceLocator, parsePlace } from "../places/locator.ts";
 import type { Place, WritablePlace } from "../places/place.ts";
 import { openStorePlace } from "../places/store/store_place.ts";
-import type { SyncOptions } from "../places/sync/options.ts";
+import type { SyncOptions } from "../places/sync/sync_options.ts";
 import { openSyncPlace } from "../places/sync/sync_place.ts";
 import { printSyncAddress, type SyncAddress } from "../places/sync_address.ts";
 import type { CommandEnv } from "./command.ts";

@@ -7,14 +7,13 @@ import type { Owner } from "../model/names.ts";
 import { DONE, type Outcome, ok, type Refusal, refused } from "../model/outcome.ts";
 import type { MailRecord } from "../model/record.ts";
 import type { Holds, MailboxReading, Place } from "../places/place.ts";
-import { isLiving, textOf, uidOf } from "./mailbox/verify.ts";
-import { alone } from "./owner/alone.ts";
-import { nameOfStep } from "./owner/bring_owner.ts";
-import { commonHolds } from "./owner/holds.ts";
+import { alone } from "./mailbox/alone.ts";
 import { identified } from "./owner/identified_place.ts";
 import { ownerName, readOwnerState, withHidden } from "./owner/owner_state.ts";
-import { compareRecords } from "./plan/compare_records.ts";
-import { type MailboxStep, planOwner, type Step } from "./plan/plan_owner.ts";
+import { compareRecords, isLiving, textOf, uidOf } from "./plan/compare_records.ts";
+import { commonHolds } from "./plan/holds.ts";
+import { planOwner } from "./plan/plan_owner.ts";
+import { type MailboxStep, nameOfStep, type Step } from "./plan/steps.ts";
 import { differingFields, differingSums, stateToSend } from "./plan/target_state.ts";
 
 export interface Difference {

@@ -9,7 +9,7 @@ import { type MailboxState, recordsOf } from "../../src/model/mailbox.ts";
 import type { MailRecord } from "../../src/model/record.ts";
 import { basicRecordCrc, flagsCrc } from "../../src/model/sync_crc.ts";
 import type { PlaceSession, WritablePlace } from "../../src/places/place.ts";
-import type { SyncOptions } from "../../src/places/sync/options.ts";
+import type { SyncOptions } from "../../src/places/sync/sync_options.ts";
 import { openSyncPlace } from "../../src/places/sync/sync_place.ts";
 import { copyUser } from "../support/copy_user.ts";
 import { type Lab, labIsThere, labLog, labUp } from "../support/lab.ts";

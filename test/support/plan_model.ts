@@ -6,7 +6,7 @@ import { expect } from "bun:test";
 import fc from "fast-check";
 import type { MailboxState, UserState } from "../../src/model/mailbox.ts";
 import { parseName } from "../../src/model/names.ts";
-import type { Step } from "../../src/replicate/plan/plan_owner.ts";
+import type { Step } from "../../src/replicate/plan/steps.ts";
 import { stateOf } from "./store_fixture.ts";
 
 export const OWNER = { kind: "user", userid: "fred" } as const;

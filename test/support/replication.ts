@@ -8,12 +8,8 @@ import type { MailRecord } from "../../src/model/record.ts";
 import type { Place, WritablePlace } from "../../src/places/place.ts";
 import { openStorePlace } from "../../src/places/store/store_place.ts";
 import { initStore } from "../../src/places/store/store_settings.ts";
-import {
-  nameOfStep,
-  type ReplicateResult,
-  replicateOwner,
-} from "../../src/replicate/owner/bring_owner.ts";
-import type { Mode } from "../../src/replicate/plan/plan_owner.ts";
+import { type ReplicateResult, replicateOwner } from "../../src/replicate/owner/bring_owner.ts";
+import { type Mode, nameOfStep } from "../../src/replicate/plan/steps.ts";
 import { reconcileOwner } from "../../src/replicate/two_way/two_way.ts";
 import { granted, recordsIn } from "./places.ts";
 import { message, stateOf } from "./store_fixture.ts";

@@ -3,14 +3,14 @@ import { AppError, type ErrorCode } from "../../core/errors.ts";
 import type { Owner } from "../../model/names.ts";
 import type { Place, WritablePlace } from "../../places/place.ts";
 import type { ReplicateResult } from "../../replicate/owner/bring_owner.ts";
-import { notCompared } from "../../replicate/owner/holds.ts";
+import { ownerName } from "../../replicate/owner/owner_state.ts";
+import { asUser } from "../../replicate/owner/renamed_place.ts";
+import { notCompared } from "../../replicate/plan/holds.ts";
 import {
   type ManyOptions,
   type OwnerResult,
   replicateOwners,
-} from "../../replicate/owner/many_owners.ts";
-import { ownerName } from "../../replicate/owner/owner_state.ts";
-import { asUser } from "../../replicate/owner/renamed_place.ts";
+} from "../../replicate/replicate_owners.ts";
 import { tellBug } from "../bug.ts";
 import { chosenOwners, listOwners } from "../chosen_owners.ts";
 import type { CommandEnv, CommandResult, Handler, Register } from "../command.ts";

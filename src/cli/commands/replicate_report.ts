@@ -4,14 +4,16 @@ import { escapeText } from "../../core/escape.ts";
 import type { ApplyCommand } from "../../model/apply.ts";
 import type { Owner } from "../../model/names.ts";
 import type { Refusal } from "../../model/outcome.ts";
-import {
-  nameOfStep,
-  namesMailbox,
-  type ReplicateEvents,
-} from "../../replicate/owner/bring_owner.ts";
+import type { ReplicateEvents } from "../../replicate/owner/bring_owner.ts";
 import { ownerName } from "../../replicate/owner/owner_state.ts";
 import type { SurveyedStep } from "../../replicate/owner/survey.ts";
-import type { Decision, Leftover, Step } from "../../replicate/plan/plan_owner.ts";
+import {
+  type Decision,
+  type Leftover,
+  nameOfStep,
+  namesMailbox,
+  type Step,
+} from "../../replicate/plan/steps.ts";
 import { nameOf } from "../../replicate/two_way/conflicts.ts";
 import type { CommandEnv } from "../command.ts";
 import { displayName, nameFacts, showName, textOfName } from "../mailbox_names.ts";

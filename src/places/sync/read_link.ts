@@ -8,9 +8,9 @@ import { AppError } from "../../core/errors.ts";
 import { type GetCommand, printGet } from "../../formats/sync/get_command.ts";
 import { type Outcome, ok } from "../../model/outcome.ts";
 import type { FileTaker, Reply } from "./dialogue.ts";
-import type { SyncOptions } from "./options.ts";
 import { refusalIn } from "./refusals.ts";
 import { type Link, openLink } from "./sign_in.ts";
+import type { SyncOptions } from "./sync_options.ts";
 
 const RETRIES = { count: 5, firstMs: 500 };
 const LONGEST_PAUSE_MS = 30_000;

@@ -11,8 +11,8 @@ import { makeClientFinal, makeClientFirst } from "../../formats/sasl/scram.ts";
 import { printApply } from "../../formats/sync/apply_command.ts";
 import { Connection } from "../../net/server_connection.ts";
 import { Dialogue } from "./dialogue.ts";
-import type { SyncOptions } from "./options.ts";
 import { type Peer, parseGreeting } from "./peer.ts";
+import type { SyncOptions } from "./sync_options.ts";
 
 /** A session that is signed in; `dialogue.connection` must be closed in the end. */
 export interface Link {

@@ -28,12 +28,12 @@ import type {
 import { ReceivedMessage } from "../received_message.ts";
 import { printSyncAddress } from "../sync_address.ts";
 import type { FileTaker, Reply } from "./dialogue.ts";
-import { PeerMemory } from "./memory.ts";
-import type { SyncOptions } from "./options.ts";
 import { holdsOf, isAtLeast, type Peer } from "./peer.ts";
+import { PeerMemory } from "./peer_memory.ts";
 import { ReadLink } from "./read_link.ts";
 import { answersOf } from "./refusals.ts";
 import { givesSieveFiles, hasSieveMailbox, openLink } from "./sign_in.ts";
+import type { SyncOptions } from "./sync_options.ts";
 import { SyncSession } from "./sync_session.ts";
 
 /** Mailboxes asked for with one command. */

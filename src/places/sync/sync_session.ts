@@ -20,8 +20,8 @@ import type {
   ReserveRequest,
 } from "../place.ts";
 import type { Reply } from "./dialogue.ts";
-import type { KnownMailbox, PeerMemory } from "./memory.ts";
 import { isAtLeast, literalLimitOf, typeFor } from "./peer.ts";
+import type { KnownMailbox, PeerMemory } from "./peer_memory.ts";
 import { answersOf, refusalIn } from "./refusals.ts";
 import { longestString, objectionTo } from "./send_limits.ts";
 import type { Link } from "./sign_in.ts";

@@ -4,8 +4,8 @@
  * in the order in which it was asked. One that fails stops no other.
  */
 import { type Outcome, refused } from "../../model/outcome.ts";
-import { alone } from "../owner/alone.ts";
-import type { Leftover, MailboxStep } from "../plan/plan_owner.ts";
+import type { Leftover, MailboxStep } from "../plan/steps.ts";
+import { alone } from "./alone.ts";
 import {
   applyMailbox,
   type BegunMailbox,

@@ -11,10 +11,10 @@ import { DONE, isGone, type Outcome, ok, type Refusal, refused } from "../../mod
 import type { MailRecord } from "../../model/record.ts";
 import type { StagedGuids } from "../../model/staged_guids.ts";
 import type { Holds, MailboxReading, Place, PlaceSession } from "../../places/place.ts";
-import { patient } from "../owner/patient.ts";
 import { isSummedOtherwise } from "../plan/annotation_sums.ts";
 import { type ContentPlan, planCompared, planNewer } from "../plan/plan_mailbox.ts";
-import type { MailboxStep, Mode } from "../plan/plan_owner.ts";
+import type { MailboxStep, Mode } from "../plan/steps.ts";
+import { patient } from "./patient.ts";
 import { sendMessages, type WantedMessage } from "./send_messages.ts";
 import { verifyMailbox } from "./verify.ts";
 

@@ -2,10 +2,10 @@
 import type { MailboxState, RecordSource } from "../../model/mailbox.ts";
 import { DONE, type Outcome, type Refusal, refused } from "../../model/outcome.ts";
 import type { Holds, MailboxReading, Place } from "../../places/place.ts";
-import { patient } from "../owner/patient.ts";
-import { compareRecords, type RecordDifference } from "../plan/compare_records.ts";
+import { compareRecords, isLiving, textOf, uidOf } from "../plan/compare_records.ts";
 import type { ContentPlan } from "../plan/plan_mailbox.ts";
 import { differingFields, differingSums, stateToSend } from "../plan/target_state.ts";
+import { patient } from "./patient.ts";
 
 /** UIDs named in one refusal. */
 const SHOWN = 3;
@@ -79,32 +79,4 @@ async function verifyRecords(
   const more = wrong.length > SHOWN ? ` and ${wrong.length - SHOWN} more` : "";
   const text = `${name} differs at the target: ${wrong.slice(0, SHOWN).join(", ")}${more}`;
   return refused("checksum", text);
-}
-
-/** False where the difference is one of tombstones only: nobody sees it and no sum counts it. */
-export function isLiving(difference: RecordDifference): boolean {
-  if (difference.kind === "onlySource") return !difference.source.expunged;
-  if (difference.kind === "onlyTarget") return !difference.target.expunged;
-  return true;
-}
-
-/** The UID in which the two differ. */
-export function uidOf(difference: RecordDifference): number {
-  return difference.kind === "onlyTarget" ? difference.target.uid : difference.source.uid;
-}
-
-/** In words for a person, to whom the source is A and the target B. */
-export function textOf(difference: RecordDifference): string {
-  switch (difference.kind) {
-    case "onlySource":
-      return "only at A";
-    case "onlyTarget":
-      return "only at B";
-    case "guid":
-      return `${difference.source.guid} and ${difference.target.guid}`;
-    case "expunged":
-      return `deleted at ${difference.source.expunged ? "A" : "B"} only`;
-    case "fields":
-      return difference.fields.join(", ");
-  }
 }

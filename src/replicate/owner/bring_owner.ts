@@ -8,22 +8,23 @@ import { isIntermediate, type UnreadableMailbox, type UserState } from "../../mo
 import type { Owner } from "../../model/names.ts";
 import { DONE, isGone, type Outcome, ok, type Refusal, refused } from "../../model/outcome.ts";
 import type { Place, PlaceSession, WritablePlace } from "../../places/place.ts";
+import { patient } from "../mailbox/patient.ts";
 import { MailboxLine } from "../mailbox/pipeline.ts";
 import type { Sending, Work } from "../mailbox/run_mailbox.ts";
+import { commonHolds } from "../plan/holds.ts";
+import { partitionFor, planOwner } from "../plan/plan_owner.ts";
 import {
   type Decision,
   type Leftover,
   type MailboxStep,
   type Mode,
+  nameOfStep,
+  namesMailbox,
   type Plan,
-  partitionFor,
-  planOwner,
   type Step,
-} from "../plan/plan_owner.ts";
-import { commonHolds } from "./holds.ts";
+} from "../plan/steps.ts";
 import { identified } from "./identified_place.ts";
 import { ownerName, readOwnerState, withHidden } from "./owner_state.ts";
-import { patient } from "./patient.ts";
 import { brake, type SurveyedStep, surveyPlan } from "./survey.ts";
 import { unchanged } from "./unchanged.ts";
 
@@ -331,47 +332,4 @@ async function proveOwner(done: Plan, doing: Doing, hasFailed: boolean): Promise
 
 function failStep(step: Step, refusal: Refusal, tally: Tally): void {
   tally.fail(nameOfStep(step), refusal, namesMailbox(step));
-}
-
-/** True for steps that are about a mailbox by its name. */
-export function namesMailbox(step: Step): boolean {
-  if (step.kind !== "apply") return step.kind !== "sieve" && step.kind !== "deleteUser";
-  return ["quota", "unquota", "sub", "unsub"].includes(step.command.kind);
-}
-
-/** What a step is about: an internal name, a script, a quota root, a user. */
-export function nameOfStep(step: Step): string {
-  switch (step.kind) {
-    case "mailbox":
-      return step.name;
-    case "rename":
-      return step.rename.newName;
-    case "delete":
-      return step.state.name;
-    case "deleteUser":
-      return step.userid;
-    case "sieve":
-      return step.filename;
-    case "apply":
-      return nameOfCommand(step.command);
-  }
-}
-
-function nameOfCommand(command: ApplyCommand): string {
-  switch (command.kind) {
-    case "quota":
-      return command.quota.root;
-    case "unquota":
-      return command.root;
-    case "sub":
-    case "unsub":
-      return command.name;
-    case "seen":
-      return command.seen.uniqueid;
-    case "unsieve":
-    case "activateSieve":
-      return command.filename;
-    default:
-      return command.kind;
-  }
 }

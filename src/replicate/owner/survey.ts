@@ -3,11 +3,11 @@ import { isIntermediate, type MailboxState, type UserState } from "../../model/m
 import { parseName } from "../../model/names.ts";
 import { DONE, type Outcome, ok, type Refusal, refused } from "../../model/outcome.ts";
 import type { Place } from "../../places/place.ts";
+import { alone } from "../mailbox/alone.ts";
 import { type ContentCounts, prepareMailbox, type Work } from "../mailbox/run_mailbox.ts";
 import type { ContentPlan } from "../plan/plan_mailbox.ts";
-import type { MailboxStep, Plan, Step } from "../plan/plan_owner.ts";
 import type { Rename } from "../plan/renames.ts";
-import { alone } from "./alone.ts";
+import type { MailboxStep, Plan, Step } from "../plan/steps.ts";
 
 export interface SurveyedStep {
   readonly step: Step;

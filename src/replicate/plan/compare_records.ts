@@ -63,6 +63,34 @@ function differenceOf(
   return fields.length === 0 ? undefined : { kind: "fields", source, target, fields };
 }
 
+/** False where the difference is one of tombstones only: nobody sees it and no sum counts it. */
+export function isLiving(difference: RecordDifference): boolean {
+  if (difference.kind === "onlySource") return !difference.source.expunged;
+  if (difference.kind === "onlyTarget") return !difference.target.expunged;
+  return true;
+}
+
+/** The UID in which the two differ. */
+export function uidOf(difference: RecordDifference): number {
+  return difference.kind === "onlyTarget" ? difference.target.uid : difference.source.uid;
+}
+
+/** In words for a person, to whom the source is A and the target B. */
+export function textOf(difference: RecordDifference): string {
+  switch (difference.kind) {
+    case "onlySource":
+      return "only at A";
+    case "onlyTarget":
+      return "only at B";
+    case "guid":
+      return `${difference.source.guid} and ${difference.target.guid}`;
+    case "expunged":
+      return `deleted at ${difference.source.expunged ? "A" : "B"} only`;
+    case "fields":
+      return difference.fields.join(", ");
+  }
+}
+
 interface ComparedField {
   readonly name: keyof MailRecord;
   /** The places that keep it. */

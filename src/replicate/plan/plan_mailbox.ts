@@ -7,7 +7,7 @@ import { isIntermediate, type MailboxState } from "../../model/mailbox.ts";
 import type { MailRecord } from "../../model/record.ts";
 import type { Holds, MailboxReading } from "../../places/place.ts";
 import { compareRecords, type RecordDifference } from "./compare_records.ts";
-import type { Leftover, MailboxStep, Mode } from "./plan_owner.ts";
+import type { Leftover, MailboxStep, Mode } from "./steps.ts";
 import { differingFields, stateBeside, stateToSend } from "./target_state.ts";
 
 export interface ContentPlan {

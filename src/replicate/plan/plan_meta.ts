@@ -4,7 +4,7 @@ import { NULL_GUID } from "../../model/guid.ts";
 import { isSieveMailbox, type Quota, type SeenState, type SieveFile } from "../../model/mailbox.ts";
 import { joinRanges, parseSequenceSet, printSequenceSet } from "../../model/sequence_set.ts";
 import type { Holds } from "../../places/place.ts";
-import type { Leftover, Plan, PlanRequest, Step } from "./plan_owner.ts";
+import type { Leftover, Plan, PlanRequest, Step } from "./steps.ts";
 
 interface MetaRequest extends PlanRequest {
   readonly userid: string;

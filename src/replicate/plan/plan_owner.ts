@@ -4,73 +4,18 @@
  * has, and names it; *mirror* makes the target equal. What goes on inside a mailbox is planned from its
  * records, in content.ts.
  */
-import type { ApplyCommand } from "../../model/apply.ts";
 import {
   isIntermediate,
   isSieveMailbox,
   type MailboxState,
   type UserState,
 } from "../../model/mailbox.ts";
-import { isBelow, isInbox, type Owner, parseName } from "../../model/names.ts";
+import { isBelow, isInbox, parseName } from "../../model/names.ts";
 import type { Holds } from "../../places/place.ts";
 import { planMeta, planQuotas } from "./plan_meta.ts";
 import { orderRenames, type Rename } from "./renames.ts";
+import type { Leftover, MailboxStep, Plan, PlanRequest, Step } from "./steps.ts";
 import { differingFields, differingSums, stateToSend } from "./target_state.ts";
-
-export type Mode = "merge" | "mirror";
-
-/** Brings the content and the state of one mailbox. */
-export interface MailboxStep {
-  readonly kind: "mailbox";
-  /** Its name at both sides once the renames are done. */
-  readonly name: string;
-  readonly ours: MailboxState;
-  /** The target's, under its new name; undefined for one to be made. */
-  readonly theirs: MailboxState | undefined;
-  /** The target's name for it before the renames. */
-  readonly nameBefore: string;
-  /**
-   * `all`: the target has no records. `newer`: those above the target's highestmodseq, for it is plainly
-   * behind. `compare`: every record of both.
-   */
-  readonly records: "all" | "newer" | "compare";
-}
-
-export type Step =
-  | MailboxStep
-  | { readonly kind: "rename"; readonly rename: Rename; readonly command: ApplyCommand }
-  | { readonly kind: "delete"; readonly state: MailboxState }
-  | { readonly kind: "deleteUser"; readonly userid: string }
-  /** A script, whose bytes are fetched when its turn comes. */
-  | { readonly kind: "sieve"; readonly filename: string; readonly lastUpdate: number }
-  | { readonly kind: "apply"; readonly command: ApplyCommand };
-
-/** What stays different after a merge: what only the target has, or has instead. It is named. */
-export interface Leftover {
-  readonly kind: "mailbox" | "message" | "flags" | "subscription" | "sieve" | "seen" | "quota";
-  readonly name: string;
-  readonly uid?: number;
-  readonly text: string;
-}
-
-/** What was decided where two sides that are both written disagree. */
-export interface Decision extends Omit<Leftover, "kind"> {
-  readonly kind: Leftover["kind"] | "state";
-}
-
-export interface Plan {
-  readonly steps: readonly Step[];
-  readonly leftovers: readonly Leftover[];
-}
-
-export interface PlanRequest {
-  readonly owner: Owner;
-  readonly mode: Mode;
-  readonly source: UserState;
-  readonly target: UserState;
-  /** What both places hold. */
-  readonly holds: Holds;
-}
 
 /** The steps for one owner, in the order in which they are to be done. */
 export function planOwner(request: PlanRequest): Plan {

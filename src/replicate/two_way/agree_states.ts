@@ -2,7 +2,7 @@
 import { sameAnnotations } from "../../model/annotation.ts";
 import type { MailboxState } from "../../model/mailbox.ts";
 import type { Holds } from "../../places/place.ts";
-import type { Decision } from "../plan/plan_owner.ts";
+import type { Decision } from "../plan/steps.ts";
 
 /** What only the records can tell. */
 export interface AgreedNumbers {

@@ -14,7 +14,7 @@ import {
 } from "../../model/mailbox.ts";
 import { isInbox, NAME_BYTES, parseName } from "../../model/names.ts";
 import type { Holds } from "../../places/place.ts";
-import type { Decision, Leftover } from "../plan/plan_owner.ts";
+import type { Decision, Leftover } from "../plan/steps.ts";
 import { agreeStates } from "./agree_states.ts";
 
 export interface AgreedUser {

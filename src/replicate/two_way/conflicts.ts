@@ -7,9 +7,13 @@ import type { MailboxState, RecordSource } from "../../model/mailbox.ts";
 import type { MailRecord } from "../../model/record.ts";
 import { basicRecordCrc, flagsCrc } from "../../model/sync_crc.ts";
 import type { Holds, MailboxReading } from "../../places/place.ts";
-import { uidOf } from "../mailbox/verify.ts";
-import { compareRecords, differingFields, type RecordDifference } from "../plan/compare_records.ts";
-import type { Decision } from "../plan/plan_owner.ts";
+import {
+  compareRecords,
+  differingFields,
+  type RecordDifference,
+  uidOf,
+} from "../plan/compare_records.ts";
+import type { Decision } from "../plan/steps.ts";
 import { agreeStates, stateDecisions } from "./agree_states.ts";
 
 export type Side = "a" | "b";

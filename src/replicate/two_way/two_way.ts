@@ -6,25 +6,24 @@ import type { MailboxState, UserState } from "../../model/mailbox.ts";
 import type { Owner } from "../../model/names.ts";
 import { DONE, type Outcome, ok, type Refusal, refused } from "../../model/outcome.ts";
 import type { Place, PlaceSession } from "../../places/place.ts";
+import { alone } from "../mailbox/alone.ts";
+import { patient } from "../mailbox/patient.ts";
 import { runMailbox, type Sending, type Work } from "../mailbox/run_mailbox.ts";
-import { alone } from "../owner/alone.ts";
 import {
   commandOf,
   isNobody,
-  nameOfStep,
-  namesMailbox,
   newTally,
   type ReplicateOptions,
   type ReplicateResult,
   type Tally,
 } from "../owner/bring_owner.ts";
-import { commonHolds } from "../owner/holds.ts";
 import { identified } from "../owner/identified_place.ts";
 import { ownerName } from "../owner/owner_state.ts";
-import { patient } from "../owner/patient.ts";
 import { brake, isMoveToDeleted, type SurveyedStep, surveyMailbox } from "../owner/survey.ts";
 import { unchanged } from "../owner/unchanged.ts";
-import { partitionFor, type Step } from "../plan/plan_owner.ts";
+import { commonHolds } from "../plan/holds.ts";
+import { partitionFor } from "../plan/plan_owner.ts";
+import { nameOfStep, namesMailbox, type Step } from "../plan/steps.ts";
 import { nameOf, OTHER_SIDE, type Side } from "./conflicts.ts";
 import {
   type Both,

@@ -6,6 +6,7 @@ import type { MailboxState } from "../../model/mailbox.ts";
 import { isGone, type Outcome, ok, type Refusal, refused } from "../../model/outcome.ts";
 import type { StagedGuids } from "../../model/staged_guids.ts";
 import type { Holds, MailboxReading, Place, PlaceSession } from "../../places/place.ts";
+import { patient } from "../mailbox/patient.ts";
 import {
   applyContent,
   flushMessages,
@@ -16,9 +17,8 @@ import {
   withMessages,
 } from "../mailbox/run_mailbox.ts";
 import { verifyMailbox } from "../mailbox/verify.ts";
-import { patient } from "../owner/patient.ts";
 import type { ContentPlan } from "../plan/plan_mailbox.ts";
-import type { MailboxStep } from "../plan/plan_owner.ts";
+import type { MailboxStep } from "../plan/steps.ts";
 import { differingFields, stateToSend } from "../plan/target_state.ts";
 import {
   type Agreement,

@@ -8,7 +8,7 @@ import type { ApplyCommand } from "../../../src/model/apply.ts";
 import { recordsOf } from "../../../src/model/mailbox.ts";
 import type { RefusalReason } from "../../../src/model/outcome.ts";
 import type { WritablePlace } from "../../../src/places/place.ts";
-import type { SyncOptions } from "../../../src/places/sync/options.ts";
+import type { SyncOptions } from "../../../src/places/sync/sync_options.ts";
 import { openSyncPlace } from "../../../src/places/sync/sync_place.ts";
 import { bytesOfSide, capturesOf, linesOfSide } from "../../support/captures.ts";
 import { granted, recordsIn } from "../../support/places.ts";

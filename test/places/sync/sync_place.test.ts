@@ -1,6 +1,6 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import { recordsOf } from "../../../src/model/mailbox.ts";
-import type { SyncOptions } from "../../../src/places/sync/options.ts";
+import type { SyncOptions } from "../../../src/places/sync/sync_options.ts";
 import { openSyncPlace } from "../../../src/places/sync/sync_place.ts";
 import { type TestServer, type TestServerOptions, testServer } from "../../support/serve.ts";
 import { guidOf, message, record, stateOf } from "../../support/store_fixture.ts";

@@ -5,7 +5,8 @@
 import { describe, expect, test } from "bun:test";
 import type { MailboxState } from "../../../src/model/mailbox.ts";
 import type { Holds } from "../../../src/places/place.ts";
-import { type Plan, planOwner } from "../../../src/replicate/plan/plan_owner.ts";
+import { planOwner } from "../../../src/replicate/plan/plan_owner.ts";
+import type { Plan } from "../../../src/replicate/plan/steps.ts";
 import { stateToSend } from "../../../src/replicate/plan/target_state.ts";
 import { newStorePlace } from "../../support/replication.ts";
 import { stateOf } from "../../support/store_fixture.ts";

@@ -4,7 +4,8 @@
  */
 import { describe, expect, test } from "bun:test";
 import type { MailboxState, UserState } from "../../../src/model/mailbox.ts";
-import { planOwner, type Step } from "../../../src/replicate/plan/plan_owner.ts";
+import { planOwner } from "../../../src/replicate/plan/plan_owner.ts";
+import type { Step } from "../../../src/replicate/plan/steps.ts";
 import { type AgreedUser, agreeUser } from "../../../src/replicate/two_way/agree_user.ts";
 import { NOBODY, OWNER, perform, sorted, user } from "../../support/plan_model.ts";
 import { property } from "../../support/property.ts";

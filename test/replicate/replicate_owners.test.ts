@@ -1,21 +1,21 @@
 /** Many owners: one that fails stops no other, and a connection that is lost is made again. */
 import { afterEach, describe, expect, test } from "bun:test";
-import { AppError, FormatError } from "../../../src/core/errors.ts";
-import type { Owner } from "../../../src/model/names.ts";
-import type { Refusal } from "../../../src/model/outcome.ts";
-import type { PlaceSession, WritablePlace } from "../../../src/places/place.ts";
-import { openSyncPlace } from "../../../src/places/sync/sync_place.ts";
+import { AppError, FormatError } from "../../src/core/errors.ts";
+import type { Owner } from "../../src/model/names.ts";
+import type { Refusal } from "../../src/model/outcome.ts";
+import type { PlaceSession, WritablePlace } from "../../src/places/place.ts";
+import { openSyncPlace } from "../../src/places/sync/sync_place.ts";
 import {
   type Ends,
   type OwnerResult,
   replicateOwners,
-} from "../../../src/replicate/owner/many_owners.ts";
-import { livingUids, newStorePlace, put } from "../../support/replication.ts";
-import { type Answerer, type ScriptedPeer, scriptedPeer } from "../../support/scripted_peer.ts";
-import { testServer } from "../../support/serve.ts";
-import { standIn } from "../../support/stand_in.ts";
-import { record } from "../../support/store_fixture.ts";
-import { tcpProxy } from "../../support/tcp_proxy.ts";
+} from "../../src/replicate/replicate_owners.ts";
+import { livingUids, newStorePlace, put } from "../support/replication.ts";
+import { type Answerer, type ScriptedPeer, scriptedPeer } from "../support/scripted_peer.ts";
+import { testServer } from "../support/serve.ts";
+import { standIn } from "../support/stand_in.ts";
+import { record } from "../support/store_fixture.ts";
+import { tcpProxy } from "../support/tcp_proxy.ts";
 
 const USERS = ["anne", "bob", "carl", "dora"];
 const closing: (() => Promise<unknown>)[] = [];

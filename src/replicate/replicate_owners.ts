@@ -1,18 +1,18 @@
 /** Many owners, some at a time: one that fails never stops the others. */
-import { before } from "../../core/before.ts";
-import { AppError } from "../../core/errors.ts";
-import type { Owner } from "../../model/names.ts";
-import type { Outcome } from "../../model/outcome.ts";
-import type { Place, PlaceSession, WritablePlace } from "../../places/place.ts";
-import type { Mode } from "../plan/plan_owner.ts";
-import { reconcileOwner } from "../two_way/two_way.ts";
+import { before } from "../core/before.ts";
+import { AppError } from "../core/errors.ts";
+import type { Owner } from "../model/names.ts";
+import type { Outcome } from "../model/outcome.ts";
+import type { Place, PlaceSession, WritablePlace } from "../places/place.ts";
 import {
   type ReplicateEvents,
   type ReplicateOptions,
   type ReplicateResult,
   replicateOwner,
-} from "./bring_owner.ts";
-import { ownerName } from "./owner_state.ts";
+} from "./owner/bring_owner.ts";
+import { ownerName } from "./owner/owner_state.ts";
+import type { Mode } from "./plan/steps.ts";
+import { reconcileOwner } from "./two_way/two_way.ts";
 
 export interface ManyOptions {
   /** `twoWay`: both ends are written. */
