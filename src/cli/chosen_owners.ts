@@ -1,6 +1,6 @@
 /** Whom a command is about: users by name, or all that the places can list. */
 import { AppError } from "../core/errors.ts";
-import type { Owner } from "../model/names.ts";
+import { type Owner, ownerKey } from "../model/names.ts";
 import type { Place } from "../places/place.ts";
 import { bytesOfArgument } from "./mailbox_names.ts";
 import { granted } from "./refusal_error.ts";
@@ -30,7 +30,7 @@ export async function* chosenOwners(
   const seen = new Set<string>();
   for (const place of places.filter(({ holds }) => holds.userList)) {
     for await (const owner of granted(await place.owners())) {
-      const key = JSON.stringify(owner);
+      const key = ownerKey(owner);
       if (seen.has(key)) continue;
       seen.add(key);
       yield owner;

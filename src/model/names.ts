@@ -52,6 +52,33 @@ function ownerOf(domain: string | undefined, local: string): Owner {
   return { kind: "shared", toplevel: domain === undefined ? first : `${domain}!${first}` };
 }
 
+/** A user's id, or the name of a shared toplevel. */
+export function ownerName(owner: Owner): string {
+  return owner.kind === "user" ? owner.userid : owner.toplevel;
+}
+
+/** `user:fred` or `shared:lists`: an owner as the key of a map, of a database or of a message. */
+export function ownerKey(owner: Owner): string {
+  return `${owner.kind}:${ownerName(owner)}`;
+}
+
+/** The inverse of `ownerKey`; undefined for a text of another form. */
+export function ownerOfKey(key: string): Owner | undefined {
+  const [, kind, name = ""] = /^(user|shared):(.+)$/s.exec(key) ?? [];
+  if (kind === undefined) return undefined;
+  return kind === "user" ? { kind, userid: name } : { kind: "shared", toplevel: name };
+}
+
+/** True where both are the same user, or the same shared toplevel. */
+export function sameOwner(left: Owner, right: Owner): boolean {
+  return left.kind === right.kind && ownerName(left) === ownerName(right);
+}
+
+/** True for a name whose mailbox is the owner's, deleted or not. */
+export function isOwnedBy(internal: string, owner: Owner): boolean {
+  return sameOwner(parseName(internal).owner, owner);
+}
+
 /** The user whose mailbox it is, deleted or not; undefined for a shared one. */
 export function useridOf(internal: string): string | undefined {
   const { owner } = parseName(internal);

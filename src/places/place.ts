@@ -11,15 +11,16 @@
 import type { Annotation } from "../model/annotation.ts";
 import type { ApplyCommand } from "../model/apply.ts";
 import type { Guid } from "../model/guid.ts";
-import type {
-  MailboxState,
-  OwnedMailboxes,
-  Quota,
-  QuotaResource,
-  RecordSource,
-  UnreadableMailbox,
-  UserMeta,
-  UserState,
+import {
+  type MailboxState,
+  type OwnedMailboxes,
+  QUOTA_RESOURCES,
+  type Quota,
+  type QuotaResource,
+  type RecordSource,
+  type UnreadableMailbox,
+  type UserMeta,
+  type UserState,
 } from "../model/mailbox.ts";
 import type { Owner } from "../model/names.ts";
 import type { Outcome } from "../model/outcome.ts";
@@ -68,6 +69,34 @@ export interface Holds {
   readonly sieveMailboxes: boolean;
   readonly quotas: readonly QuotaResource[];
 }
+
+/** All that a mailbox of a current Cyrus and its user can have. Places that hold less name what they lack. */
+export const ALL_HELD: Holds = {
+  userList: true,
+  uniqueids: true,
+  uidvalidity: true,
+  uids: true,
+  modseqs: true,
+  lastUpdated: true,
+  tombstones: true,
+  deletedMailboxes: true,
+  gapsInTree: true,
+  internaldates: true,
+  internaldateNsec: true,
+  savedates: true,
+  threadIds: true,
+  conversationModseqs: true,
+  keywords: 128,
+  annotations: true,
+  mailboxAnnotations: true,
+  acls: true,
+  mailboxDetails: true,
+  seen: true,
+  subscriptions: true,
+  sieveFiles: true,
+  sieveMailboxes: true,
+  quotas: QUOTA_RESOURCES,
+};
 
 /** Where a message lies: enough for GET FETCH, and for any place to find it. */
 export interface MessageAddress {

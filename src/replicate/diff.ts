@@ -3,13 +3,13 @@
  * each mailbox that differs, then, if asked for, the bytes of every message. Neither place is changed.
  */
 import type { MailboxState, UserState } from "../model/mailbox.ts";
-import type { Owner } from "../model/names.ts";
+import { type Owner, ownerName } from "../model/names.ts";
 import { DONE, type Outcome, ok, type Refusal, refused } from "../model/outcome.ts";
 import type { MailRecord } from "../model/record.ts";
 import type { Holds, MailboxReading, Place } from "../places/place.ts";
 import { alone } from "./mailbox/alone.ts";
 import { identified } from "./owner/identified_place.ts";
-import { ownerName, readOwnerState, withHidden } from "./owner/owner_state.ts";
+import { readOwnerState, withHidden } from "./owner/owner_state.ts";
 import { compareRecords, isLiving, textOf, uidOf } from "./plan/compare_records.ts";
 import { commonHolds } from "./plan/holds.ts";
 import { planOwner } from "./plan/plan_owner.ts";

@@ -1,7 +1,7 @@
 /** Many owners, some at a time: one that fails never stops the others. */
 import { before } from "../core/before.ts";
 import { AppError } from "../core/errors.ts";
-import type { Owner } from "../model/names.ts";
+import { type Owner, ownerName } from "../model/names.ts";
 import type { Outcome } from "../model/outcome.ts";
 import type { Place, PlaceSession, WritablePlace } from "../places/place.ts";
 import {
@@ -10,7 +10,7 @@ import {
   type ReplicateResult,
   replicateOwner,
 } from "./owner/bring_owner.ts";
-import { ownerName } from "./owner/owner_state.ts";
+
 import type { Mode } from "./plan/steps.ts";
 import { reconcileOwner } from "./two_way/two_way.ts";
 

@@ -7,8 +7,13 @@ import {
   internalName,
   isBelow,
   isInbox,
+  isOwnedBy,
   isValidName,
+  type Owner,
+  ownerKey,
+  ownerOfKey,
   parseName,
+  sameOwner,
   useridOf,
 } from "../../src/model/names.ts";
 import { property } from "../support/property.ts";
@@ -104,5 +109,32 @@ describe("names of mailboxes", () => {
       const internal = `${domain}user.${parts.join(".")}`;
       expect(internalName(externalName(internal))).toBe(internal);
     });
+  });
+});
+
+describe("owners", () => {
+  const OWNERS: readonly Owner[] = [
+    { kind: "user", userid: "a:b" },
+    { kind: "user", userid: "x" },
+    { kind: "user", userid: "x\n" },
+    { kind: "shared", toplevel: "x" },
+    { kind: "shared", toplevel: "example.com!x" },
+  ];
+
+  test("ownerOfKey() is the inverse of ownerKey(), also with colons in the name", () => {
+    for (const owner of OWNERS) expect(ownerOfKey(ownerKey(owner))).toEqual(owner);
+    for (const text of ["user:", "group:x", "user", ""]) expect(ownerOfKey(text)).toBeUndefined();
+  });
+
+  test("sameOwner() tells a user from a toplevel of the same name", () => {
+    for (const [at, left] of OWNERS.entries())
+      for (const [other, right] of OWNERS.entries())
+        expect(sameOwner(left, { ...right })).toBe(at === other);
+  });
+
+  test("isOwnedBy() counts deleted mailboxes", () => {
+    const anne: Owner = { kind: "user", userid: "anne" };
+    expect(isOwnedBy("DELETED.user.anne.Sub.5F3A2B1C", anne)).toBe(true);
+    expect(isOwnedBy("user.annex", anne)).toBe(false);
   });
 });

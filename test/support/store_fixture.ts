@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { utf8 } from "../../src/core/bytes.ts";
 import type { MailboxState } from "../../src/model/mailbox.ts";
-import { parseName, useridOf } from "../../src/model/names.ts";
+import { ownerKey, parseName, useridOf } from "../../src/model/names.ts";
 import { allAnnotations, type MailRecord, NO_VIRTUAL_FIELDS } from "../../src/model/record.ts";
 import {
   ANNOT_VARIANTS,
@@ -11,7 +11,7 @@ import {
   flagsCrc,
 } from "../../src/model/sync_crc.ts";
 import { applyMailbox, type MailboxUpdate } from "../../src/places/store/commit/apply_mailbox.ts";
-import { ownerWord } from "../../src/places/store/layout.ts";
+
 import type { Staging } from "../../src/places/store/messages/staging.ts";
 import type { Store } from "../../src/places/store/store.ts";
 
@@ -106,7 +106,7 @@ export function applyStaged(store: Store, update: MailboxUpdate, staging: Stagin
     staging,
     claim: (uniqueid) => {
       const holder = store.claim(uniqueid, owner);
-      return holder === undefined ? undefined : ownerWord(holder);
+      return holder === undefined ? undefined : ownerKey(holder);
     },
     indexVersion: store.settings.indexVersion,
     userFlags: store.limits.userFlags,

@@ -1,11 +1,11 @@
 /** `bobbin diff A B [USER…]`: do both hold the same? Changes neither. */
 import { AppError, type ErrorCode } from "../../core/errors.ts";
 import { escapeText } from "../../core/escape.ts";
-import type { Owner } from "../../model/names.ts";
+import { type Owner, ownerName } from "../../model/names.ts";
 import type { Outcome } from "../../model/outcome.ts";
 import type { Place } from "../../places/place.ts";
 import { type Difference, type DiffResult, diffOwner } from "../../replicate/diff.ts";
-import { ownerName } from "../../replicate/owner/owner_state.ts";
+
 import { notCompared } from "../../replicate/plan/holds.ts";
 import { chosenOwners, listOwners } from "../chosen_owners.ts";
 import type { CommandEnv, CommandResult, Handler, Register } from "../command.ts";

@@ -10,9 +10,9 @@ import { expectDumpLine } from "../../formats/sync/dump_line.ts";
 import { expectAnswer, expectCommand } from "../../formats/sync/expectations.ts";
 import { maskSecrets } from "../../formats/sync/masking.ts";
 import { parseTelemetry, type TelemetryPiece } from "../../formats/sync/telemetry.ts";
-import { externalName } from "../../model/names.ts";
+import { externalName, ownerName } from "../../model/names.ts";
 import { scanDump } from "../../places/dump/scan.ts";
-import { ownerName } from "../../replicate/owner/owner_state.ts";
+
 import type { CommandEnv, CommandResult, Handler, Register } from "../command.ts";
 import { EXIT } from "../exit.ts";
 import { addPlaceOptions } from "../open_place.ts";

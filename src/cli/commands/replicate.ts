@@ -1,9 +1,9 @@
 /** `bobbin replicate USER… --from A --to B`: bring B what A holds. A is never written, unless both ways are asked for. */
 import { AppError, type ErrorCode } from "../../core/errors.ts";
-import type { Owner } from "../../model/names.ts";
+import { type Owner, ownerName } from "../../model/names.ts";
 import type { Place, WritablePlace } from "../../places/place.ts";
 import type { ReplicateResult } from "../../replicate/owner/bring_owner.ts";
-import { ownerName } from "../../replicate/owner/owner_state.ts";
+
 import { asUser } from "../../replicate/owner/renamed_place.ts";
 import { notCompared } from "../../replicate/plan/holds.ts";
 import {

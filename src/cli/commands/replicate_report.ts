@@ -2,10 +2,10 @@
 import type { ErrorCode } from "../../core/errors.ts";
 import { escapeText } from "../../core/escape.ts";
 import type { ApplyCommand } from "../../model/apply.ts";
-import type { Owner } from "../../model/names.ts";
+import { type Owner, ownerName } from "../../model/names.ts";
 import type { Refusal } from "../../model/outcome.ts";
 import type { ReplicateEvents } from "../../replicate/owner/bring_owner.ts";
-import { ownerName } from "../../replicate/owner/owner_state.ts";
+
 import type { SurveyedStep } from "../../replicate/owner/survey.ts";
 import {
   type Decision,

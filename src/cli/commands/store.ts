@@ -4,12 +4,20 @@ import { resolve } from "node:path";
 import type { Command } from "commander";
 import { AppError } from "../../core/errors.ts";
 import { escapeText } from "../../core/escape.ts";
-import { externalName, internalName, isBelow, type Owner, parseName } from "../../model/names.ts";
+import {
+  externalName,
+  internalName,
+  isBelow,
+  isOwnedBy,
+  type Owner,
+  ownerKey,
+  parseName,
+} from "../../model/names.ts";
 import { parseLocator } from "../../places/locator.ts";
 import { allMailboxes, tombstones } from "../../places/store/catalogue/mailbox_rows.ts";
 import { renameMailboxesIn } from "../../places/store/commit/rename.ts";
 import { deleteMailboxes, undeleteMailbox } from "../../places/store/commit/trash.ts";
-import { isUniqueid, ownerWord } from "../../places/store/layout.ts";
+import { isUniqueid } from "../../places/store/layout.ts";
 import { notToBeWritten, type OwnerFolder } from "../../places/store/owner_folder.ts";
 import { lookingAt, Store } from "../../places/store/store.ts";
 import { initStore } from "../../places/store/store_settings.ts";
@@ -119,7 +127,7 @@ function folderOf(store: Store, name: string): { folder: OwnerFolder; owner: Own
 
 /** `user:ann`, `shared:lists`, as text. */
 function wordOf(owner: Owner): string {
-  return textOfName(ownerWord(owner));
+  return textOfName(ownerKey(owner));
 }
 
 const runInit: Handler = async (args, options, env) => {
@@ -202,7 +210,7 @@ const runRename: Handler = (args, options, env) =>
     const tree = options["single"] !== true;
     const requests = [{ from, to, tree }];
     if (options["swap"] === true) requests.push({ from: to, to: from, tree });
-    const isOwn = (name: string): boolean => ownerWord(parseName(name).owner) === ownerWord(owner);
+    const isOwn = (name: string): boolean => isOwnedBy(name, owner);
     const done = await whileBusy(() =>
       renameMailboxesIn(folder, { requests, isOwn, now: store.now(), isLocal: true }),
     );

@@ -8,7 +8,7 @@ import { join, relative } from "node:path";
 import { AppError } from "../../core/errors.ts";
 import type { MailboxImage } from "../../mailbox/mailbox_image.ts";
 import { isGuid } from "../../model/guid.ts";
-import type { Owner } from "../../model/names.ts";
+import { type Owner, ownerKey } from "../../model/names.ts";
 import {
   allMailboxes,
   type MailboxRow,
@@ -17,7 +17,6 @@ import {
 import { strayGraves } from "../../places/store/commit/trash.ts";
 import {
   ARRIVING_FOLDER,
-  ownerWord,
   POOL_FOLDER,
   poolPath,
   STAGING_FOLDER,
@@ -75,7 +74,7 @@ export function checkStore(store: Store): readonly Finding[] {
 
 function checkRegistry(store: Store, collector: Collector): void {
   for (const { uniqueid, source, target } of store.registry.handovers()) {
-    const [expected, found] = [ownerWord(target), ownerWord(source)];
+    const [expected, found] = [ownerKey(target), ownerKey(source)];
     collector.add("ST13", { field: "uniqueid", expected, found, other: uniqueid });
   }
   const claims = new Map(store.registry.claims().map(({ uniqueid, owner }) => [uniqueid, owner]));
@@ -84,18 +83,18 @@ function checkRegistry(store: Store, collector: Collector): void {
     for (const { uniqueid, name } of rowsOf(store, owner)) {
       held.add(uniqueid);
       const claim = claims.get(uniqueid);
-      const found = claim === undefined ? "no one" : ownerWord(claim);
-      if (found === ownerWord(owner)) continue;
+      const found = claim === undefined ? "no one" : ownerKey(claim);
+      if (found === ownerKey(owner)) continue;
       // Made, renamed or deleted since the claims were read: it must still be so.
       const now = store.registry.holder(uniqueid);
       const isStill = rowsOf(store, owner).some((row) => row.uniqueid === uniqueid);
-      if (!isStill || (now !== undefined && ownerWord(now) === ownerWord(owner))) continue;
-      collector.add("ST08", { field: "uniqueid", expected: ownerWord(owner), found, other: name });
+      if (!isStill || (now !== undefined && ownerKey(now) === ownerKey(owner))) continue;
+      collector.add("ST08", { field: "uniqueid", expected: ownerKey(owner), found, other: name });
     }
   }
   for (const [uniqueid, owner] of claims) {
     if (!held.has(uniqueid))
-      collector.add("ST09", { field: "uniqueid", found: uniqueid, other: ownerWord(owner) });
+      collector.add("ST09", { field: "uniqueid", found: uniqueid, other: ownerKey(owner) });
   }
 }
 

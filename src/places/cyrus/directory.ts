@@ -1,5 +1,5 @@
 /** Which mailboxes a Cyrus place has: by name, by uniqueid, by owner. */
-import { type Owner, parseName } from "../../model/names.ts";
+import { type Owner, ownerKey, parseName } from "../../model/names.ts";
 import { type MailboxPaths, mailboxPaths, type PartitionRoots } from "./mailbox_files.ts";
 import type { ListedFacts } from "./mailbox_state.ts";
 import type { MailboxPlace } from "./paths.ts";
@@ -58,8 +58,4 @@ export function directoryOf(mailboxes: readonly ListedMailbox[]): MailboxDirecto
     withUniqueid: (uniqueid) => byUniqueid.get(uniqueid),
     ownedBy: (owner) => byOwner.get(ownerKey(owner))?.mailboxes ?? [],
   };
-}
-
-function ownerKey(owner: Owner): string {
-  return owner.kind === "user" ? `user ${owner.userid}` : `shared ${owner.toplevel}`;
 }

@@ -1,10 +1,10 @@
 /** A whole Cyrus server as a place, by its imapd.conf: mailboxes and all that its databases hold. */
 import { AppError, type ErrorCode } from "../../core/errors.ts";
 import { recordsOfSnapshot } from "../../mailbox/mailbox_records.ts";
-import { QUOTA_RESOURCES, type UserMeta } from "../../model/mailbox.ts";
+import type { UserMeta } from "../../model/mailbox.ts";
 import { externalName, inboxOf, parseName, useridOf } from "../../model/names.ts";
 import { type Outcome, ok, type RefusalReason, refused } from "../../model/outcome.ts";
-import type { Holds } from "../place.ts";
+import { ALL_HELD } from "../place.ts";
 import { type Current, currentOf } from "./current.ts";
 import { directoryOf, type ListedMailbox, type MailboxDirectory, pathsOf } from "./directory.ts";
 import { type FileStamp, isStill, stampOf } from "./file_stamp.ts";
@@ -26,39 +26,12 @@ import { type SnapshotRequest, takeSnapshot } from "./snapshot.ts";
 import type { CyrusSource } from "./source.ts";
 import { type OwnerModseqs, readOwnerModseqs, readSeen, readSubscriptions } from "./user_files.ts";
 
-const HOLDS: Holds = {
-  userList: true,
-  uniqueids: true,
-  uidvalidity: true,
-  uids: true,
-  modseqs: true,
-  lastUpdated: true,
-  tombstones: true,
-  deletedMailboxes: true,
-  internaldates: true,
-  internaldateNsec: true,
-  savedates: true,
-  threadIds: true,
-  conversationModseqs: true,
-  gapsInTree: true,
-  keywords: 128,
-  annotations: true,
-  mailboxAnnotations: true,
-  acls: true,
-  mailboxDetails: true,
-  seen: true,
-  subscriptions: true,
-  sieveFiles: true,
-  sieveMailboxes: true,
-  quotas: QUOTA_RESOURCES,
-};
-
 /** The server with this configuration. */
 export function serverSource(conf: ImapdConf): CyrusSource {
   const server = openServer(conf);
   return {
     locator: `cyrus:${conf.path}`,
-    holds: HOLDS,
+    holds: ALL_HELD,
     directory: server.directory,
     facts: (mailbox) => factsOf(server, mailbox),
     meta: (userid) => metaOf(server, userid),

@@ -7,7 +7,7 @@ import { FormatError } from "../../core/errors.ts";
 import { type HeaderFile, parseHeaderFile } from "../../formats/cyrus/header_file.ts";
 import { externalName } from "../../model/names.ts";
 import { ok, refused } from "../../model/outcome.ts";
-import type { Holds } from "../place.ts";
+import { ALL_HELD, type Holds } from "../place.ts";
 import { currentOf } from "./current.ts";
 import { directoryOf, type ListedMailbox } from "./directory.ts";
 import type { MailboxPaths, PartitionRoots } from "./mailbox_files.ts";
@@ -17,30 +17,13 @@ import type { CyrusSource } from "./source.ts";
 import { mailboxName, readSpool } from "./spool.ts";
 import { nameOfRelative, uniqueidByPath } from "./spool_names.ts";
 
-const HOLDS: Holds = {
-  userList: true,
-  uniqueids: true,
-  uidvalidity: true,
-  uids: true,
-  modseqs: true,
-  lastUpdated: true,
-  tombstones: true,
-  deletedMailboxes: true,
-  internaldates: true,
-  internaldateNsec: true,
-  savedates: true,
-  threadIds: true,
-  conversationModseqs: true,
-  gapsInTree: true,
-  keywords: 128,
-  annotations: true,
+/** What Cyrus keeps outside of the mailboxes' folders is not below a partition. */
+const HELD_BY_FOLDERS: Holds = {
+  ...ALL_HELD,
   mailboxAnnotations: false,
-  acls: true,
-  mailboxDetails: true,
   seen: false,
   subscriptions: false,
   sieveFiles: false,
-  sieveMailboxes: true,
   quotas: [],
 };
 
@@ -51,7 +34,7 @@ const LOST_AND_FOUND = "lost+found";
 export function spoolSource(roots: PartitionRoots): CyrusSource {
   return {
     locator: `cyrus:${roots.data}`,
-    holds: HOLDS,
+    holds: HELD_BY_FOLDERS,
     directory: currentOf(() => directoryOf(listSpool(roots))),
     facts: async ({ facts }) => ok(facts),
     meta: async () => ok({ seen: [], subscriptions: [], sieve: [] }),

@@ -13,7 +13,7 @@ import {
   type Quota,
   type SeenState,
 } from "../../model/mailbox.ts";
-import { type Owner, parseName } from "../../model/names.ts";
+import { type Owner, ownerKey, parseName } from "../../model/names.ts";
 import { DONE, type Outcome, refused } from "../../model/outcome.ts";
 import type { Range } from "./scan.ts";
 
@@ -56,11 +56,6 @@ const NO_ONE: Omit<DumpedOwner, "owner"> = {
   missing: [],
 };
 
-/** One text for each owner. */
-export function keyOf(owner: Owner): string {
-  return owner.kind === "user" ? `user ${owner.userid}` : `toplevel ${owner.toplevel}`;
-}
-
 /** Owners as the commands so far have made them. */
 export class Catalogue {
   readonly #owners = new Map<string, DumpedOwner>();
@@ -76,7 +71,7 @@ export class Catalogue {
   }
 
   find(owner: Owner): DumpedOwner | undefined {
-    return this.#owners.get(keyOf(owner));
+    return this.#owners.get(ownerKey(owner));
   }
 
   mailbox(name: string): DumpedMailbox | undefined {
@@ -98,7 +93,7 @@ export class Catalogue {
 
   /** All commands of `owner` have come, but for what is `missing`. */
   complete(owner: Owner, missing: readonly MissingInDump[]): void {
-    const key = keyOf(owner);
+    const key = ownerKey(owner);
     const found = this.find(owner);
     if (found !== undefined || missing.length > 0) {
       this.#owners.set(key, { ...(found ?? { owner, ...NO_ONE }), missing });
@@ -174,12 +169,12 @@ export class Catalogue {
       this.#rename(command.oldName, { ...command, was });
       return;
     }
-    if (command.kind === "unuser") this.#owners.delete(keyOf(owner));
-    else this.#owners.set(keyOf(owner), { ...was, ...changeOf(command, was, at) });
+    if (command.kind === "unuser") this.#owners.delete(ownerKey(owner));
+    else this.#owners.set(ownerKey(owner), { ...was, ...changeOf(command, was, at) });
   }
 
   #touch(owner: Owner): DumpedOwner {
-    const key = keyOf(owner);
+    const key = ownerKey(owner);
     const found = this.#owners.get(key);
     if (!this.#before.has(key)) this.#before.set(key, found);
     return found ?? { owner, ...NO_ONE };
@@ -193,12 +188,12 @@ export class Catalogue {
     const mailbox = was.mailboxes.get(oldName);
     if (mailbox === undefined) return;
     const left = without(was.mailboxes, oldName);
-    this.#owners.set(keyOf(was.owner), { ...was, mailboxes: left });
+    this.#owners.set(ownerKey(was.owner), { ...was, mailboxes: left });
     const taker = this.#touch(parseName(newName).owner);
     const state = { ...mailbox.state, name: newName, partition };
     this.#names.set(state.uniqueid, newName);
     const mailboxes = new Map(taker.mailboxes).set(newName, { ...mailbox, state });
-    this.#owners.set(keyOf(taker.owner), { ...taker, mailboxes });
+    this.#owners.set(ownerKey(taker.owner), { ...taker, mailboxes });
   }
 }
 

@@ -15,47 +15,30 @@ import type { MissingInDump } from "../../formats/sync/dump_line.ts";
 import { beginSha1, sha1Of } from "../../hash/sha1.ts";
 import type { Annotation } from "../../model/annotation.ts";
 import type { ApplyCommand } from "../../model/apply.ts";
-import {
-  type MailboxState,
-  type OwnedMailboxes,
-  QUOTA_RESOURCES,
-  type SieveFile,
-  type UnreadableMailbox,
-  type UserMeta,
-  type UserState,
-} from "../../model/mailbox.ts";
-import { externalName, type Owner } from "../../model/names.ts";
-import { type Outcome, ok, type Refusal, refused } from "../../model/outcome.ts";
 import type {
-  Holds,
-  MailboxReading,
-  MessageAddress,
-  MessageContent,
-  Place,
-  PlaceSession,
-  WritablePlace,
+  MailboxState,
+  OwnedMailboxes,
+  SieveFile,
+  UnreadableMailbox,
+  UserMeta,
+  UserState,
+} from "../../model/mailbox.ts";
+import { externalName, type Owner, ownerName, sameOwner } from "../../model/names.ts";
+import { type Outcome, ok, type Refusal, refused } from "../../model/outcome.ts";
+import {
+  ALL_HELD,
+  type MailboxReading,
+  type MessageAddress,
+  type MessageContent,
+  type Place,
+  type PlaceSession,
+  type WritablePlace,
 } from "../place.ts";
 import { Catalogue, type DumpedOwner } from "./dump_contents.ts";
 import { createDumpFile, createSpool, DumpFile, keepDumpFile, requireNoDump } from "./dump_file.ts";
 import { dumpedRecords } from "./dump_records.ts";
 import { DumpSession } from "./dump_session.ts";
 import { type Range, scanDump } from "./scan.ts";
-
-const HOLDS: Holds = {
-  ...{ userList: true, uniqueids: true, uidvalidity: true, uids: true, modseqs: true },
-  ...{ lastUpdated: true, tombstones: true, deletedMailboxes: true, internaldates: true },
-  ...{
-    internaldateNsec: true,
-    savedates: true,
-    threadIds: true,
-    conversationModseqs: true,
-    gapsInTree: true,
-    keywords: 128,
-    annotations: true,
-  },
-  ...{ mailboxAnnotations: true, acls: true, mailboxDetails: true, seen: true },
-  ...{ subscriptions: true, sieveFiles: true, sieveMailboxes: true, quotas: QUOTA_RESOURCES },
-};
 
 const STDIN = 0;
 const CHUNK_BYTES = 256 * 1024;
@@ -178,7 +161,7 @@ function readDump(fd: number, { catalogue, locator, limits }: Reading): Damage |
   }
   const owners = catalogue.dropIncomplete();
   if (owners.length === 0) return undefined;
-  const names = owners.map((one) => (one.kind === "user" ? one.userid : one.toplevel)).join(", ");
+  const names = owners.map((one) => ownerName(one)).join(", ");
   return { text: `${locator} was not finished for ${names}`, owners };
 }
 
@@ -206,7 +189,7 @@ interface DumpPlaceOptions {
 
 class DumpPlace implements WritablePlace {
   readonly locator: string;
-  readonly holds = HOLDS;
+  readonly holds = ALL_HELD;
   readonly #options: DumpPlaceOptions;
 
   constructor(options: DumpPlaceOptions) {
@@ -246,7 +229,7 @@ class DumpPlace implements WritablePlace {
     const found = this.#catalogue.find(owner);
     const { damage } = this.#options;
     if (damage === undefined) return ok(found);
-    const isCut = damage.owners.some((one) => JSON.stringify(one) === JSON.stringify(owner));
+    const isCut = damage.owners.some((one) => sameOwner(one, owner));
     return found === undefined || isCut ? this.#damaged() : ok(found);
   }
 

@@ -10,7 +10,7 @@
 import { fromLatin1, latin1 } from "../../core/bytes.ts";
 import { AppError } from "../../core/errors.ts";
 import { sha1Of } from "../../hash/sha1.ts";
-import type { Owner } from "../../model/names.ts";
+import { type Owner, ownerName } from "../../model/names.ts";
 
 export const CATALOGUE_FILE = ".catalogue.sqlite";
 export const POOL_FOLDER = ".pool";
@@ -82,7 +82,7 @@ export function nameOfFolder(folder: string): string | undefined {
 
 /** The folder of `owner` below the store, with or without the level of first letters. */
 export function ownerFolder(owner: Owner, hashed: boolean): string {
-  const name = folderName(owner.kind === "user" ? owner.userid : owner.toplevel);
+  const name = folderName(ownerName(owner));
   const top = owner.kind === "user" ? "user" : "shared";
   return hashed ? `${top}/${firstLetter(name)}/${name}` : `${top}/${name}`;
 }
@@ -91,21 +91,6 @@ export function ownerFolder(owner: Owner, hashed: boolean): string {
 export function firstLetter(folder: string): string {
   const letter = folder[0] ?? "";
   return /[a-z]/.test(letter) ? letter : "q";
-}
-
-/** `user:fred` or `shared:lists`: an owner as one word of a database or a message. */
-export function ownerWord(owner: Owner): string {
-  return owner.kind === "user" ? `user:${owner.userid}` : `shared:${owner.toplevel}`;
-}
-
-/** The inverse of `ownerWord`; undefined for a word of another form. */
-export function ownerOfWord(word: string): Owner | undefined {
-  const at = word.indexOf(":");
-  const name = word.slice(at + 1);
-  if (name === "") return undefined;
-  if (word.slice(0, at) === "user") return { kind: "user", userid: name };
-  if (word.slice(0, at) === "shared") return { kind: "shared", toplevel: name };
-  return undefined;
 }
 
 /** True for a uniqueid that may name a folder. */

@@ -9,7 +9,7 @@ import { assert } from "../../core/assert.ts";
 import { AppError } from "../../core/errors.ts";
 import { DEFAULT_LIMITS, type Limits } from "../../core/limits.ts";
 import type { IndexFile } from "../../mailbox/index_source.ts";
-import type { Owner } from "../../model/names.ts";
+import { type Owner, ownerKey } from "../../model/names.ts";
 import type { StoreDatabase } from "../../storage/database.ts";
 import { DurableBatch, makeFolder, readPart, readWhole, statOf } from "../../storage/disk.ts";
 import { reading, writing } from "../../storage/sqlite.ts";
@@ -28,7 +28,7 @@ import {
   replay,
   type Unfit,
 } from "./commit/journal.ts";
-import { CATALOGUE_FILE, mailboxFolder, ownerFolder, ownerWord } from "./layout.ts";
+import { CATALOGUE_FILE, mailboxFolder, ownerFolder } from "./layout.ts";
 import type { PoolContext } from "./messages/pool.ts";
 import type { StoreSettings } from "./store_settings.ts";
 
@@ -118,7 +118,7 @@ export class OwnerFolder {
 
   /** Writes the owner's name into a new catalogue, and holds an old one to it. */
   #introduce(made: readonly string[]): void {
-    const word = ownerWord(this.owner);
+    const word = ownerKey(this.owner);
     const find = this.database.query<{ value: string }, []>(
       "SELECT value FROM about WHERE key = 'owner'",
     );
@@ -153,7 +153,7 @@ export class OwnerFolder {
     this.#context.settleHandovers(this);
     return this.commit((transaction) => {
       if (this.hasHandovers())
-        throw new AppError("busy", `${ownerWord(this.owner)} is being changed`);
+        throw new AppError("busy", `${ownerKey(this.owner)} is being changed`);
       return work(transaction);
     });
   }
@@ -283,7 +283,7 @@ export class OwnerFolder {
     }
     throw new AppError(
       "busy",
-      `Cannot read mailbox ${uniqueid} of ${ownerWord(this.owner)}: it keeps changing`,
+      `Cannot read mailbox ${uniqueid} of ${ownerKey(this.owner)}: it keeps changing`,
       {
         context: { uniqueid },
         hint: "Run it again.",

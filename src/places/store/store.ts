@@ -3,20 +3,13 @@ import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { AppError } from "../../core/errors.ts";
 import { DEFAULT_LIMITS, type Limits } from "../../core/limits.ts";
-import type { Owner } from "../../model/names.ts";
+import { type Owner, ownerKey, ownerOfKey } from "../../model/names.ts";
 import { namesIn, statOf } from "../../storage/disk.ts";
 import { mayWrite } from "../../storage/private_copy.ts";
 import { openCatalogue } from "./catalogue/catalogue.ts";
 import { Registry } from "./catalogue/registry.ts";
 import { settleHandovers } from "./commit/handover.ts";
-import {
-  CATALOGUE_FILE,
-  nameOfFolder,
-  ownerFolder,
-  ownerOfWord,
-  ownerWord,
-  REGISTRY_FILE,
-} from "./layout.ts";
+import { CATALOGUE_FILE, nameOfFolder, ownerFolder, REGISTRY_FILE } from "./layout.ts";
 import { Staging } from "./messages/staging.ts";
 import { notToBeWritten, OwnerFolder, type StoreContext } from "./owner_folder.ts";
 import { readSettings, refuseNetwork, type StoreSettings } from "./store_settings.ts";
@@ -69,7 +62,7 @@ export class Store {
   make(owner: Owner): OwnerFolder {
     const folder = this.#get(owner, { create: true });
     if (folder === undefined)
-      throw new AppError("io", `Cannot make the folder of ${ownerWord(owner)}`);
+      throw new AppError("io", `Cannot make the folder of ${ownerKey(owner)}`);
     return folder;
   }
 
@@ -90,7 +83,7 @@ export class Store {
   }
 
   #opened(owner: Owner, options: { readonly create: boolean }): OwnerFolder | undefined {
-    const word = ownerWord(owner);
+    const word = ownerKey(owner);
     const known = this.#open.get(word);
     if (known !== undefined) {
       this.#open.delete(word);
@@ -204,7 +197,7 @@ function ownerOf(
       .current()
       .query<{ value: string }, []>("SELECT value FROM about WHERE key = 'owner'")
       .get();
-    return row === null ? undefined : ownerOfWord(row.value);
+    return row === null ? undefined : ownerOfKey(row.value);
   } finally {
     database.close();
   }

@@ -8,28 +8,27 @@ import { AppError } from "../../core/errors.ts";
 import type { Annotation } from "../../model/annotation.ts";
 import type { ApplyCommand } from "../../model/apply.ts";
 import type { Guid } from "../../model/guid.ts";
-import {
-  type MailboxState,
-  type OwnedMailboxes,
-  QUOTA_RESOURCES,
-  type UnreadableMailbox,
-  type UserMeta,
-  type UserState,
+import type {
+  MailboxState,
+  OwnedMailboxes,
+  UnreadableMailbox,
+  UserMeta,
+  UserState,
 } from "../../model/mailbox.ts";
 import { type Owner, parseName } from "../../model/names.ts";
 import { type Outcome, ok, refused } from "../../model/outcome.ts";
 import type { MailRecord } from "../../model/record.ts";
-import type {
-  ApplyOptions,
-  Holds,
-  IncomingMessage,
-  MailboxReading,
-  MessageAddress,
-  MessageContent,
-  MessageWriter,
-  PlaceSession,
-  ReserveRequest,
-  WritablePlace,
+import {
+  ALL_HELD,
+  type ApplyOptions,
+  type IncomingMessage,
+  type MailboxReading,
+  type MessageAddress,
+  type MessageContent,
+  type MessageWriter,
+  type PlaceSession,
+  type ReserveRequest,
+  type WritablePlace,
 } from "../place.ts";
 import {
   allMailboxes,
@@ -63,23 +62,6 @@ import {
   snapshotOf,
 } from "./stored_mailbox.ts";
 
-/** What every store holds. */
-export const STORE_HOLDS: Holds = {
-  ...{ userList: true, uniqueids: true, uidvalidity: true, uids: true, modseqs: true },
-  ...{ lastUpdated: true, tombstones: true, deletedMailboxes: true, internaldates: true },
-  ...{
-    internaldateNsec: true,
-    savedates: true,
-    threadIds: true,
-    conversationModseqs: true,
-    gapsInTree: true,
-    keywords: 128,
-    annotations: true,
-  },
-  ...{ mailboxAnnotations: true, acls: true, mailboxDetails: true, seen: true },
-  ...{ subscriptions: true, sieveFiles: true, sieveMailboxes: true, quotas: QUOTA_RESOURCES },
-};
-
 /** Opens the store in the folder `root` as a place. */
 export function openStorePlace(root: string, options: StoreOptions = {}): StorePlace {
   return new StorePlace(new Store(root, options));
@@ -93,7 +75,7 @@ export interface FoundMessage {
 
 export class StorePlace implements WritablePlace {
   readonly locator: string;
-  readonly holds = STORE_HOLDS;
+  readonly holds = ALL_HELD;
   readonly caveat?: string;
   readonly #store: Store;
 

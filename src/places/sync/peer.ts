@@ -2,9 +2,9 @@
  * Who is at the other end, and what follows from its version (sync-protocol.md 4.3 and 6). A server that does
  * not say its version is taken for a current Cyrus: newer rules are the stricter ones.
  */
-import { QUOTA_RESOURCES, type QuotaResource } from "../../model/mailbox.ts";
+import { QUOTA_RESOURCES } from "../../model/mailbox.ts";
 import { type Refusal, refused } from "../../model/outcome.ts";
-import type { Holds } from "../place.ts";
+import { ALL_HELD, type Holds } from "../place.ts";
 
 export interface Peer {
   /** What it calls itself. */
@@ -41,17 +41,18 @@ export type SieveForms = Pick<Holds, "sieveFiles" | "sieveMailboxes">;
 export function holdsOf(peer: Peer, sieve: SieveForms): Holds {
   const since25 = isAtLeast(peer, 2, 5);
   const since32 = isAtLeast(peer, 3, 2);
-  const quotas: readonly QuotaResource[] = since25 ? QUOTA_RESOURCES : ["STORAGE"];
   return {
-    ...{ userList: false, uniqueids: true, uidvalidity: true, uids: true, modseqs: true },
-    ...{ lastUpdated: true, tombstones: true, deletedMailboxes: true, internaldates: true },
+    ...ALL_HELD,
+    userList: false,
     internaldateNsec: isAtLeast(peer, 3, 13),
     savedates: since32,
     threadIds: since25,
     conversationModseqs: peer.software === "bobbin",
     gapsInTree: peer.software === "bobbin",
-    ...{ keywords: 128, annotations: since25, mailboxAnnotations: since25, acls: true },
-    ...{ mailboxDetails: true, seen: true, subscriptions: true, ...sieve, quotas },
+    annotations: since25,
+    mailboxAnnotations: since25,
+    quotas: since25 ? QUOTA_RESOURCES : ["STORAGE"],
+    ...sieve,
   };
 }
 

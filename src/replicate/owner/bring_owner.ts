@@ -5,7 +5,7 @@
 import type { AppError } from "../../core/errors.ts";
 import type { ApplyCommand } from "../../model/apply.ts";
 import { isIntermediate, type UnreadableMailbox, type UserState } from "../../model/mailbox.ts";
-import type { Owner } from "../../model/names.ts";
+import { type Owner, ownerName } from "../../model/names.ts";
 import { DONE, isGone, type Outcome, ok, type Refusal, refused } from "../../model/outcome.ts";
 import type { Place, PlaceSession, WritablePlace } from "../../places/place.ts";
 import { patient } from "../mailbox/patient.ts";
@@ -24,7 +24,7 @@ import {
   type Step,
 } from "../plan/steps.ts";
 import { identified } from "./identified_place.ts";
-import { ownerName, readOwnerState, withHidden } from "./owner_state.ts";
+import { readOwnerState, withHidden } from "./owner_state.ts";
 import { brake, type SurveyedStep, surveyPlan } from "./survey.ts";
 import { unchanged } from "./unchanged.ts";
 

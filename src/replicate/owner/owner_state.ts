@@ -6,7 +6,7 @@ import type {
   UnreadableMailbox,
   UserState,
 } from "../../model/mailbox.ts";
-import { externalName, type Owner, parseName } from "../../model/names.ts";
+import { externalName, type Owner, ownerName, parseName } from "../../model/names.ts";
 import { type Outcome, ok, refused } from "../../model/outcome.ts";
 import type { Place } from "../../places/place.ts";
 
@@ -101,9 +101,4 @@ async function quotasOf(
     if (quota.value !== undefined) quotas.push(quota.value);
   }
   return ok(quotas);
-}
-
-/** An owner's id, or the toplevel's name. */
-export function ownerName(owner: Owner): string {
-  return owner.kind === "user" ? owner.userid : owner.toplevel;
 }

@@ -1,5 +1,5 @@
 /** What two places both keep, and what therefore is not compared. */
-import type { Holds } from "../../places/place.ts";
+import { ALL_HELD, type Holds } from "../../places/place.ts";
 
 /** What both hold: nothing else is compared, demanded or sent. */
 export function commonHolds(left: Holds, right: Holds): Holds {
@@ -26,30 +26,6 @@ const UNTOLD: ReadonlySet<string> = new Set(["userList", "gapsInTree", "conversa
 
 type FactName = Exclude<keyof Holds, "keywords" | "quotas">;
 
-/** A table instead of a list, so that the compiler misses no field of `Holds`. */
-const FACT_TABLE: Readonly<Record<FactName, true>> = {
-  userList: true,
-  uniqueids: true,
-  uidvalidity: true,
-  uids: true,
-  modseqs: true,
-  lastUpdated: true,
-  tombstones: true,
-  deletedMailboxes: true,
-  gapsInTree: true,
-  internaldates: true,
-  internaldateNsec: true,
-  savedates: true,
-  threadIds: true,
-  conversationModseqs: true,
-  annotations: true,
-  mailboxAnnotations: true,
-  acls: true,
-  mailboxDetails: true,
-  seen: true,
-  subscriptions: true,
-  sieveFiles: true,
-  sieveMailboxes: true,
-};
+const isFact = (name: keyof Holds): name is FactName => name !== "keywords" && name !== "quotas";
 
-const FACTS = Object.keys(FACT_TABLE) as FactName[];
+const FACTS = (Object.keys(ALL_HELD) as (keyof Holds)[]).filter(isFact);

@@ -3,7 +3,7 @@
  * gives the steps that bring each of them there. In the end both are read and planned again: nothing may be left.
  */
 import type { MailboxState, UserState } from "../../model/mailbox.ts";
-import type { Owner } from "../../model/names.ts";
+import { type Owner, ownerName } from "../../model/names.ts";
 import { DONE, type Outcome, ok, type Refusal, refused } from "../../model/outcome.ts";
 import type { Place, PlaceSession } from "../../places/place.ts";
 import { alone } from "../mailbox/alone.ts";
@@ -18,7 +18,7 @@ import {
   type Tally,
 } from "../owner/bring_owner.ts";
 import { identified } from "../owner/identified_place.ts";
-import { ownerName } from "../owner/owner_state.ts";
+
 import { brake, isMoveToDeleted, type SurveyedStep, surveyMailbox } from "../owner/survey.ts";
 import { unchanged } from "../owner/unchanged.ts";
 import { commonHolds } from "../plan/holds.ts";

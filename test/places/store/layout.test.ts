@@ -8,8 +8,6 @@ import {
   mailboxFolder,
   nameOfFolder,
   ownerFolder,
-  ownerOfWord,
-  ownerWord,
   poolPath,
 } from "../../../src/places/store/layout.ts";
 
@@ -76,17 +74,6 @@ describe("ownerFolder()", () => {
     expect(ownerFolder({ kind: "user", userid: "7up" }, true)).toBe("user/q/7up");
     expect(ownerFolder({ kind: "shared", toplevel: "lists" }, true)).toBe("shared/l/lists");
     expect(ownerFolder({ kind: "shared", toplevel: "lists" }, false)).toBe("shared/lists");
-  });
-
-  test("ownerWord() and ownerOfWord() are inverse, also with colons in the name", () => {
-    for (const owner of [
-      { kind: "user", userid: "a:b" },
-      { kind: "shared", toplevel: "x" },
-    ] as const) {
-      expect(ownerOfWord(ownerWord(owner))).toEqual(owner);
-    }
-    expect(ownerOfWord("user:")).toBeUndefined();
-    expect(ownerOfWord("group:x")).toBeUndefined();
   });
 });
 

@@ -9,10 +9,10 @@ import type { Database } from "bun:sqlite";
 import { join } from "node:path";
 import { AppError } from "../../../core/errors.ts";
 import type { Annotation } from "../../../model/annotation.ts";
-import type { Owner } from "../../../model/names.ts";
+import { type Owner, ownerKey, ownerOfKey, sameOwner } from "../../../model/names.ts";
 import { StoreDatabase, type StoreDatabaseOptions } from "../../../storage/database.ts";
 import { sqliteError, writing } from "../../../storage/sqlite.ts";
-import { ownerOfWord, ownerWord, REGISTRY_FILE } from "../layout.ts";
+import { REGISTRY_FILE } from "../layout.ts";
 
 const SCHEMA = [
   `
@@ -76,16 +76,17 @@ export class Registry {
    * stale claim is taken over. Returns the other holder where the claim stands.
    */
   claim(uniqueid: string, owner: Owner, isStale: (holder: Owner) => boolean): Owner | undefined {
-    const word = ownerWord(owner);
     const before = this.holder(uniqueid);
-    if (before !== undefined && ownerWord(before) === word) return undefined;
+    if (before !== undefined && sameOwner(before, owner)) return undefined;
     if (before !== undefined && !isStale(before)) return before;
     return writing(this.#database, this.path, () => {
       const now = this.holder(uniqueid);
-      if (now !== undefined && ownerWord(now) === word) return undefined; // a handover has just ended
-      if (now !== undefined && (before === undefined || ownerWord(now) !== ownerWord(before)))
-        return now;
-      this.#database.query("INSERT OR REPLACE INTO claim VALUES (?, ?)").run(uniqueid, word);
+      if (now !== undefined && sameOwner(now, owner)) return undefined; // a handover has just ended
+      const isNew = now !== undefined && (before === undefined || !sameOwner(now, before));
+      if (isNew) return now;
+      this.#database
+        .query("INSERT OR REPLACE INTO claim VALUES (?, ?)")
+        .run(uniqueid, ownerKey(owner));
       return undefined;
     });
   }
@@ -95,7 +96,7 @@ export class Registry {
     writing(this.#database, this.path, () => {
       this.#database
         .query("DELETE FROM claim WHERE uniqueid = ? AND owner = ?")
-        .run(uniqueid, ownerWord(owner));
+        .run(uniqueid, ownerKey(owner));
     });
   }
 
@@ -104,7 +105,7 @@ export class Registry {
     writing(this.#database, this.path, () => {
       this.#database
         .query("INSERT OR REPLACE INTO claim VALUES (?, ?)")
-        .run(uniqueid, ownerWord(owner));
+        .run(uniqueid, ownerKey(owner));
     });
   }
 
@@ -115,7 +116,7 @@ export class Registry {
       Number(
         this.#database
           .query("INSERT INTO handover (uniqueid, source, target) VALUES (?, ?, ?)")
-          .run(uniqueid, ownerWord(source), ownerWord(target)).lastInsertRowid,
+          .run(uniqueid, ownerKey(source), ownerKey(target)).lastInsertRowid,
       ),
     );
   }
@@ -136,7 +137,7 @@ export class Registry {
       readonly target: string;
     }
     try {
-      const word = owner === undefined ? null : ownerWord(owner);
+      const word = owner === undefined ? null : ownerKey(owner);
       return this.#database
         .query<Row, [string | null]>(
           "SELECT * FROM handover WHERE ?1 IS NULL OR source = ?1 OR target = ?1 ORDER BY number",
@@ -169,7 +170,7 @@ export class Registry {
     writing(this.#database, this.path, () => {
       this.#database.run("DELETE FROM claim");
       const insert = this.#database.query("INSERT INTO claim VALUES (?, ?)");
-      for (const claim of claims) insert.run(claim.uniqueid, ownerWord(claim.owner));
+      for (const claim of claims) insert.run(claim.uniqueid, ownerKey(claim.owner));
     });
   }
 
@@ -203,7 +204,7 @@ export class Registry {
   }
 
   #owner(word: string): Owner {
-    const owner = ownerOfWord(word);
+    const owner = ownerOfKey(word);
     if (owner !== undefined) return owner;
     throw new AppError("bad_data", `Cannot use ${this.path}: "${word}" is no owner`, {
       hint: "Run `bobbin store reconstruct`.",

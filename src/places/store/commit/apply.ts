@@ -8,7 +8,14 @@ import type {
   ApplyRename,
   ApplyUnannotation,
 } from "../../../model/apply.ts";
-import { isInbox, isValidName, type Owner, parseName } from "../../../model/names.ts";
+import {
+  isInbox,
+  isOwnedBy,
+  isValidName,
+  type Owner,
+  ownerKey,
+  parseName,
+} from "../../../model/names.ts";
 import type { MailRecord } from "../../../model/record.ts";
 import {
   allMailboxes,
@@ -18,7 +25,7 @@ import {
   updateMailbox,
 } from "../catalogue/mailbox_rows.ts";
 import { applyRows, dropUserRows, type RowCommand } from "../catalogue/user_rows.ts";
-import { ownerWord } from "../layout.ts";
+
 import type { Staging } from "../messages/staging.ts";
 import { openForChange } from "../open_mailbox.ts";
 import type { OwnerFolder, Transaction } from "../owner_folder.ts";
@@ -118,7 +125,7 @@ export function applyContext(
     staging,
     claim: (uniqueid) => {
       const holder = store.claim(uniqueid, owner);
-      return holder === undefined ? undefined : ownerWord(holder);
+      return holder === undefined ? undefined : ownerKey(holder);
     },
     indexVersion: store.settings.indexVersion,
     userFlags: store.limits.userFlags,
@@ -162,7 +169,7 @@ function unuser(store: Store, userid: string): void {
 function rename(store: Store, command: ApplyRename): void {
   const { oldName, newName, partition } = command;
   const { owner } = parseName(oldName);
-  const isOwn = (name: string): boolean => ownerWord(parseName(name).owner) === ownerWord(owner);
+  const isOwn = (name: string): boolean => isOwnedBy(name, owner);
   if (!isOwn(newName)) {
     renameToOther(store, command);
     return;

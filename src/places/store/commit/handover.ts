@@ -16,8 +16,7 @@ import { join } from "node:path";
 import { AppError } from "../../../core/errors.ts";
 import { hasBit, INTERNAL_FLAG } from "../../../formats/cyrus/index/index_flags.ts";
 import { IMAGE_FILES, MailboxImage } from "../../../mailbox/mailbox_image.ts";
-import type { Owner } from "../../../model/names.ts";
-import { isBelow, isValidName } from "../../../model/names.ts";
+import { isBelow, isValidName, type Owner, sameOwner } from "../../../model/names.ts";
 import { createFile, makeFolder, statOf } from "../../../storage/disk.ts";
 import { openCatalogue } from "../catalogue/catalogue.ts";
 import { withHistory } from "../catalogue/history.ts";
@@ -264,10 +263,4 @@ function hasArrived(uniqueid: string, target: Owner, context: StoreContext): boo
   } finally {
     catalogue.close();
   }
-}
-
-function sameOwner(left: Owner, right: Owner): boolean {
-  return left.kind === "user"
-    ? right.kind === "user" && left.userid === right.userid
-    : right.kind === "shared" && left.toplevel === right.toplevel;
 }

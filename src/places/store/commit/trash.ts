@@ -7,7 +7,7 @@ import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { AppError } from "../../../core/errors.ts";
 import { IMAGE_FILES, type ImageFiles } from "../../../mailbox/mailbox_image.ts";
-import { externalName, parseName } from "../../../model/names.ts";
+import { externalName, isOwnedBy } from "../../../model/names.ts";
 import { namesIn, readWhole } from "../../../storage/disk.ts";
 import { withHistory } from "../catalogue/history.ts";
 import {
@@ -22,7 +22,7 @@ import {
   type Tombstone,
   tombstones,
 } from "../catalogue/mailbox_rows.ts";
-import { mailboxFolder, ownerWord, TRASH_FOLDER } from "../layout.ts";
+import { mailboxFolder, TRASH_FOLDER } from "../layout.ts";
 import { imageOf } from "../open_mailbox.ts";
 import type { OwnerFolder, Transaction } from "../owner_folder.ts";
 import { holdsOnlyMessages } from "../upkeep/leftovers.ts";
@@ -101,7 +101,7 @@ export function undeleteMailbox(
     const found = buried(database, request.which);
     const { uniqueid, trash } = found;
     const { as = { name: found.name, now: 0 } } = request;
-    const isOwn = (name: string) => ownerWord(parseName(name).owner) === ownerWord(folder.owner);
+    const isOwn = (name: string) => isOwnedBy(name, folder.owner);
     requireName(found.name, as.name, { isOwn, mayInbox: true });
     const what = `Cannot undelete ${externalName(found.name)}`;
     const other = mailboxById(database, uniqueid)?.name;

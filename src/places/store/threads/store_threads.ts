@@ -9,9 +9,9 @@ import { fromLatin1 } from "../../../core/bytes.ts";
 import { AppError } from "../../../core/errors.ts";
 import type { Limits } from "../../../core/limits.ts";
 import { crc32 } from "../../../hash/crc32.ts";
-import type { Owner } from "../../../model/names.ts";
+import { type Owner, ownerKey } from "../../../model/names.ts";
 import { JobThread } from "../../../threads/job_thread.ts";
-import { ownerWord } from "../layout.ts";
+
 import type { StoreJobs, StoreThreadData } from "./store_jobs.ts";
 
 export type StoreThread = JobThread<StoreJobs>;
@@ -53,7 +53,7 @@ export class StoreThreads {
 
   /** Runs `work` with the thread that has `owner`. */
   async forOwner<T>(owner: Owner, work: (thread: StoreThread) => Promise<T>): Promise<T> {
-    const word = ownerWord(owner);
+    const word = ownerKey(owner);
     const seated = this.#seated.get(word) ?? { seat: this.#seatFor(word), works: 0 };
     this.#seated.set(word, seated);
     seated.works++;

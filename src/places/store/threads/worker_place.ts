@@ -15,19 +15,19 @@ import type {
   UserMeta,
   UserState,
 } from "../../../model/mailbox.ts";
-import { type Owner, parseName } from "../../../model/names.ts";
+import { type Owner, ownerKey, parseName } from "../../../model/names.ts";
 import { type Outcome, ok } from "../../../model/outcome.ts";
-import type {
-  MailboxReading,
-  MessageAddress,
-  MessageContent,
-  PlaceSession,
-  WritablePlace,
+import {
+  ALL_HELD,
+  type MailboxReading,
+  type MessageAddress,
+  type MessageContent,
+  type PlaceSession,
+  type WritablePlace,
 } from "../../place.ts";
-import { ownerWord } from "../layout.ts";
+
 import { notToBeWritten } from "../owner_folder.ts";
 import { mayOnlyLook } from "../store.ts";
-import { STORE_HOLDS } from "../store_place.ts";
 import { readSettings, refuseNetwork } from "../store_settings.ts";
 import { readingOf } from "../stored_mailbox.ts";
 import { BufferStock } from "./outbox.ts";
@@ -65,7 +65,7 @@ export function openWorkerPlace(root: string, choice: StoreThreadsChoice): Writa
 
 class WorkerPlace implements WritablePlace {
   readonly locator: string;
-  readonly holds = STORE_HOLDS;
+  readonly holds = ALL_HELD;
   readonly #threads: StoreThreads;
   readonly #stock = new BufferStock();
 
@@ -166,7 +166,7 @@ class WorkerPlace implements WritablePlace {
     owned: readonly Owned[],
     ask: (keys: string[], thread: StoreThread) => Promise<Outcome<readonly MailboxState[]>>,
   ): Promise<Outcome<readonly MailboxState[]>> {
-    const parts = [...Map.groupBy(owned, ({ owner }) => ownerWord(owner)).values()];
+    const parts = [...Map.groupBy(owned, ({ owner }) => ownerKey(owner)).values()];
     const answers = await Promise.all(
       parts.map((part) => {
         const owner = part[0]?.owner ?? parseName("").owner;

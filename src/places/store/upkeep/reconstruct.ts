@@ -8,7 +8,7 @@ import { existsSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import { AppError, FormatError } from "../../../core/errors.ts";
 import { type HeaderFile, parseHeaderFile } from "../../../formats/cyrus/header_file.ts";
-import { isValidName, type Owner, parseName } from "../../../model/names.ts";
+import { isOwnedBy, isValidName, type Owner, ownerKey, parseName } from "../../../model/names.ts";
 import { namesIn, readWhole, statOf } from "../../../storage/disk.ts";
 import { openCatalogue } from "../catalogue/catalogue.ts";
 import { historyIn } from "../catalogue/history.ts";
@@ -24,7 +24,7 @@ import {
 import type { Claim } from "../catalogue/registry.ts";
 import { giveUpSteps, leftSteps } from "../commit/journal.ts";
 import { type StrayGrave, strayGraves } from "../commit/trash.ts";
-import { CATALOGUE_FILE, isUniqueid, ownerFolder, ownerWord } from "../layout.ts";
+import { CATALOGUE_FILE, isUniqueid, ownerFolder } from "../layout.ts";
 import type { OwnerFolder } from "../owner_folder.ts";
 import { type OwnerPath, ownerPaths, type Store } from "../store.ts";
 
@@ -137,7 +137,7 @@ function headerIn(folder: string): HeaderFile | string | undefined {
 
 function addMailboxes(owner: Owner, store: Store, notes: ReconstructNote[]): void {
   const folder = store.make(owner);
-  const word = ownerWord(owner);
+  const word = ownerKey(owner);
   folder.write(({ database }) => {
     const rows = allMailboxes(database);
     for (const { uniqueid, steps, why } of leftSteps(database)) {
@@ -181,7 +181,7 @@ function addGrave(
 ): void {
   const header = headerIn(join(folder, trash));
   if (header === undefined || deleted === undefined) return;
-  const word = ownerWord(owner);
+  const word = ownerKey(owner);
   const reason =
     typeof header === "string" ? header : whyNot(header, { uniqueid, owner, names: new Set() });
   if (reason !== undefined || typeof header === "string") {
@@ -205,8 +205,7 @@ function whyNot(
     return `its header has the uniqueid ${header.uniqueid}`;
   }
   if (!isValidName(name)) return `its header has the name "${name}"`;
-  if (ownerWord(parseName(name).owner) !== ownerWord(place.owner))
-    return `${name} is not its owner's`;
+  if (!isOwnedBy(name, place.owner)) return `${name} is not its owner's`;
   if (place.names.has(name)) return `there is another mailbox ${name}`;
   return undefined;
 }
@@ -229,9 +228,9 @@ function withoutDoubles(claims: readonly Claim[], notes: ReconstructNote[]): Cla
   const byId = new Map<string, Claim>();
   for (const claim of claims) {
     if (byId.has(claim.uniqueid)) {
-      const reason = `its uniqueid is also held by ${ownerWord(claim.owner)}`;
+      const reason = `its uniqueid is also held by ${ownerKey(claim.owner)}`;
       notes.push({
-        owner: ownerWord(claim.owner),
+        owner: ownerKey(claim.owner),
         what: "folder left out",
         name: claim.uniqueid,
         reason,
