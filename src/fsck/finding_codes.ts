@@ -124,6 +124,7 @@ const STORE: Readonly<Record<string, CatalogueRow>> = {
     "critical",
     "put the folder back, or reconstruct drops them",
   ),
+  ST15: row("file, folder or link that is no part of a store", "warning", "none: move it away"),
 };
 
 /** Every code that a check may use. */

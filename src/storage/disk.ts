@@ -5,6 +5,7 @@
 import {
   closeSync,
   constants,
+  type Dirent,
   existsSync,
   fdatasyncSync,
   fstatSync,
@@ -20,7 +21,7 @@ import {
   unlinkSync,
   writeSync,
 } from "node:fs";
-import { dirname } from "node:path";
+import { dirname, join } from "node:path";
 import { AppError, errnoOf } from "../core/errors.ts";
 import { syncFileSystem } from "./libc.ts";
 
@@ -52,6 +53,12 @@ export function diskError(error: unknown, doing: string, path: string): AppError
   });
 }
 
+/** True for the error of a call that found nothing at its path, be it that a file is where a folder was expected. */
+export function isAbsence(error: unknown): boolean {
+  const errno = errnoOf(error);
+  return errno === "ENOENT" || errno === "ENOTDIR";
+}
+
 /** Writes all of `bytes` at `offset`; write(2) may take less than it is given. */
 export function writeFully(fd: number, bytes: Uint8Array, offset: number): void {
   let done = 0;
@@ -79,7 +86,7 @@ export function readWhole(path: string, limit: number): Uint8Array<ArrayBuffer> 
   try {
     fd = openSync(path, READ);
   } catch (error) {
-    if (errnoOf(error) === "ENOENT") return undefined;
+    if (isAbsence(error)) return undefined;
     throw diskError(error, "open", path);
   }
   try {
@@ -109,7 +116,7 @@ export function readPart(
     fd = openSync(path, READ);
     return readFully(fd, length, offset);
   } catch (error) {
-    if (errnoOf(error) === "ENOENT") return undefined;
+    if (isAbsence(error)) return undefined;
     throw diskError(error, "read", path);
   } finally {
     if (fd !== undefined) closeSync(fd);
@@ -171,7 +178,7 @@ export function removeFile(path: string): boolean {
     unlinkSync(path);
     return true;
   } catch (error) {
-    if (errnoOf(error) === "ENOENT") return false;
+    if (isAbsence(error)) return false;
     throw diskError(error, "remove", path);
   }
 }
@@ -192,10 +199,25 @@ export function makeFolder(path: string): string[] {
 
 /** The names in a folder, sorted; none where there is no folder. */
 export function namesIn(path: string): string[] {
+  return listed(path, () => readdirSync(path)).sort();
+}
+
+/** The names of the folders in a folder, sorted. A link to a folder is none. */
+export function foldersIn(path: string): string[] {
+  return namesIn(path).filter((name) => statOf(join(path, name))?.isDirectory() === true);
+}
+
+/** What lies in a folder, with its kind where the file system tells it in a listing. */
+export function entriesIn(path: string): Dirent[] {
+  return listed(path, () => readdirSync(path, { withFileTypes: true }));
+}
+
+/** Nothing where there is no folder, be it that a file has its name. */
+function listed<T>(path: string, list: () => T[]): T[] {
   try {
-    return readdirSync(path).sort();
+    return list();
   } catch (error) {
-    if (errnoOf(error) === "ENOENT") return [];
+    if (isAbsence(error)) return [];
     throw diskError(error, "list", path);
   }
 }
@@ -205,6 +227,7 @@ export function statOf(path: string): Stats | undefined {
   try {
     return lstatSync(path, { throwIfNoEntry: false });
   } catch (error) {
+    if (isAbsence(error)) return undefined;
     throw diskError(error, "look", path);
   }
 }

@@ -1,6 +1,6 @@
 /**
  * What a store has beside mailbox folders: catalogues, pools, the registry, journals, staging. Rows ST01
- * to ST14. The mailbox folders themselves are Cyrus' and are checked like any. Looks, and changes
+ * to ST15. The mailbox folders themselves are Cyrus' and are checked like any. Looks, and changes
  * nothing; what a running writer is about to do is never reported as damage.
  */
 import { existsSync } from "node:fs";
@@ -26,7 +26,8 @@ import { openImage } from "../../places/store/open_mailbox.ts";
 import type { OwnerFolder } from "../../places/store/owner_folder.ts";
 import { ownerPaths, type Store } from "../../places/store/store.ts";
 import { uidOfFile } from "../../places/store/upkeep/leftovers.ts";
-import { namesIn, statOf } from "../../storage/disk.ts";
+import { straysOfOwner, straysOfStore } from "../../places/store/upkeep/strays.ts";
+import { entriesIn, foldersIn, namesIn, statOf } from "../../storage/disk.ts";
 import type { Finding } from "../finding.ts";
 import { finding } from "../finding_codes.ts";
 import { Collector } from "../mailbox/collector.ts";
@@ -45,6 +46,7 @@ export function* checkWholeStore(store: Store, options: StoreCheckOptions): Gene
     ...store.settings,
     looks: store.looks,
   })) {
+    for (const path of straysOfOwner(folder)) yield finding("ST15", { path });
     const below = relative(store.root, folder);
     try {
       const owner = ownerAt();
@@ -60,13 +62,14 @@ export function* checkWholeStore(store: Store, options: StoreCheckOptions): Gene
     }
   }
   yield* checkStore(store);
+  for (const path of straysOfStore(store.root, store.settings)) yield finding("ST15", { path });
 }
 
 /** Checks what belongs to the whole store: the registry against the users, and staging. */
 export function checkStore(store: Store): readonly Finding[] {
   const collector = new Collector();
   checkRegistry(store, collector);
-  for (const name of namesIn(join(store.root, STAGING_FOLDER))) {
+  for (const name of foldersIn(join(store.root, STAGING_FOLDER))) {
     collector.add("ST11", { path: `${STAGING_FOLDER}/${name}` });
   }
   return collector.findings();
@@ -169,14 +172,14 @@ function checkFolders(
   collector: Collector,
 ): void {
   const known = new Set(rows.map((row) => row.uniqueid));
-  for (const name of namesIn(folder.folder)) {
+  for (const name of foldersIn(folder.folder)) {
     if (name.startsWith(".") || known.has(name)) continue;
     const hasIndex = existsSync(join(folder.folder, name, "cyrus.index"));
     // A mailbox whose creation did not commit has messages at most; one that was moved away has a step.
     const isMoving = folder.pending().some(({ uniqueid }) => uniqueid === name);
     if (!isMoving) collector.add(hasIndex ? "ST02" : "ST04", { path: name });
   }
-  for (const name of namesIn(join(folder.folder, ARRIVING_FOLDER))) {
+  for (const name of foldersIn(join(folder.folder, ARRIVING_FOLDER))) {
     const isMoving = folder.pending().some(({ uniqueid }) => uniqueid === name);
     if (!isMoving) collector.add("ST04", { path: `${ARRIVING_FOLDER}/${name}` });
   }
@@ -198,8 +201,10 @@ function checkPool(
   { collector, hashPool }: StoreCheckOptions & { readonly collector: Collector },
 ): void {
   const pool = join(folder.folder, POOL_FOLDER);
-  for (const prefix of namesIn(pool)) {
-    for (const name of namesIn(join(pool, prefix))) {
+  for (const prefix of foldersIn(pool)) {
+    for (const entry of entriesIn(join(pool, prefix))) {
+      if (entry.isDirectory() || entry.isSymbolicLink()) continue; // ST15
+      const { name } = entry;
       const path = `${POOL_FOLDER}/${prefix}/${name}`;
       if (!isGuid(name) || path !== poolPath(name)) {
         collector.add(name.endsWith(".NEW") ? "TM01" : "ST07", { path });

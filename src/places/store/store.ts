@@ -4,12 +4,12 @@ import { join, resolve } from "node:path";
 import { AppError } from "../../core/errors.ts";
 import { DEFAULT_LIMITS, type Limits } from "../../core/limits.ts";
 import { type Owner, ownerKey, ownerOfKey } from "../../model/names.ts";
-import { namesIn, statOf } from "../../storage/disk.ts";
+import { foldersIn, namesIn } from "../../storage/disk.ts";
 import { mayWrite } from "../../storage/private_copy.ts";
 import { openCatalogue } from "./catalogue/catalogue.ts";
 import { Registry } from "./catalogue/registry.ts";
 import { settleHandovers } from "./commit/handover.ts";
-import { CATALOGUE_FILE, nameOfFolder, ownerFolder, REGISTRY_FILE } from "./layout.ts";
+import { CATALOGUE_FILE, firstLetter, nameOfFolder, ownerFolder, REGISTRY_FILE } from "./layout.ts";
 import { Staging } from "./messages/staging.ts";
 import { notToBeWritten, OwnerFolder, type StoreContext } from "./owner_folder.ts";
 import { readSettings, refuseNetwork, type StoreSettings } from "./store_settings.ts";
@@ -168,9 +168,9 @@ export function ownerPaths(
   const paths: OwnerPath[] = [];
   for (const kind of ["user", "shared"] as const) {
     for (const letter of hash ? namesIn(join(root, kind)) : [""]) {
-      for (const name of namesIn(join(root, kind, letter))) {
+      for (const name of foldersIn(join(root, kind, letter))) {
+        if (hash && firstLetter(name) !== letter) continue; // nobody would look for it there
         const folder = join(root, kind, letter, name);
-        if (statOf(folder)?.isDirectory() !== true) continue;
         paths.push({ folder, name, owner: () => ownerOf(folder, { kind, name, looks }) });
       }
     }

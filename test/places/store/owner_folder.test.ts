@@ -15,7 +15,7 @@ import { verifyStore } from "../../support/store_verify.ts";
 
 const SUB = "user.fred.Sub";
 const ID = stateOf(SUB, []).uniqueid;
-const LOST = "../.lost";
+const LOST = "../../../../../lost"; // beside the store
 const owner = { kind: "user", userid: "fred" } as const;
 
 function append(store: Store, name: string): void {

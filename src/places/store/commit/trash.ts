@@ -8,7 +8,7 @@ import { dirname, join } from "node:path";
 import { AppError } from "../../../core/errors.ts";
 import { IMAGE_FILES, type ImageFiles } from "../../../mailbox/mailbox_image.ts";
 import { externalName, isOwnedBy } from "../../../model/names.ts";
-import { namesIn, readWhole } from "../../../storage/disk.ts";
+import { foldersIn, readWhole } from "../../../storage/disk.ts";
 import { withHistory } from "../catalogue/history.ts";
 import {
   addFormerName,
@@ -73,9 +73,9 @@ export interface StrayGrave {
 export function strayGraves(folder: OwnerFolder): StrayGrave[] {
   const named = new Set(folder.read(tombstones).map(({ trash }) => trash));
   const strays: StrayGrave[] = [];
-  for (const time of namesIn(join(folder.folder, TRASH_FOLDER))) {
+  for (const time of foldersIn(join(folder.folder, TRASH_FOLDER))) {
     const deleted = /^\d+(-\d+)?$/.test(time) ? Number.parseInt(time, 10) : undefined;
-    for (const uniqueid of namesIn(join(folder.folder, TRASH_FOLDER, time))) {
+    for (const uniqueid of foldersIn(join(folder.folder, TRASH_FOLDER, time))) {
       const trash = `${TRASH_FOLDER}/${time}/${uniqueid}`;
       if (!named.has(trash)) strays.push({ trash, uniqueid, deleted });
     }

@@ -1,8 +1,8 @@
 /** What a message file says of itself: its GUID (SHA-1 of every byte), its size, and where its header ends. */
 import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
-import { AppError, errnoOf } from "../../../core/errors.ts";
+import { AppError } from "../../../core/errors.ts";
 import { beginSha1 } from "../../../hash/sha1.ts";
-import { diskError } from "../../../storage/disk.ts";
+import { diskError, isAbsence } from "../../../storage/disk.ts";
 
 export interface MessageFacts {
   readonly guid: string;
@@ -40,7 +40,7 @@ export function readMessageFacts(path: string): MessageFacts | undefined {
     }
     return { guid: hash.digest(), size, headerSize: scan.found ?? size };
   } catch (error) {
-    if (errnoOf(error) === "ENOENT") return undefined;
+    if (isAbsence(error)) return undefined;
     throw diskError(error, "read the message", path);
   } finally {
     if (fd !== undefined) closeSync(fd);

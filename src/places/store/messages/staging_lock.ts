@@ -63,7 +63,7 @@ export function removeUnlessHeld(path: string): boolean {
 /** Undefined where it is gone. */
 function openEntry(path: string): number | undefined {
   try {
-    return openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+    return openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   } catch (error) {
     if (errnoOf(error) === "ENOENT") return undefined;
     throw diskError(error, "lock", path);

@@ -9,7 +9,7 @@ import { AppError } from "../../../core/errors.ts";
 import { hasBit, INTERNAL_FLAG } from "../../../formats/cyrus/index/index_flags.ts";
 import type { MailboxImage } from "../../../mailbox/mailbox_image.ts";
 import { isGuid } from "../../../model/guid.ts";
-import { namesIn, removeFile, statOf } from "../../../storage/disk.ts";
+import { foldersIn, namesIn, removeFile, statOf } from "../../../storage/disk.ts";
 import {
   allMailboxes,
   type MailboxRow,
@@ -163,7 +163,7 @@ function removeOrphanFolders(folder: OwnerFolder, options: CleanOptions): number
   const rows = folder.read(allMailboxes).map((row) => row.uniqueid);
   const known = new Set([...rows, ...options.unfit.keys()]);
   let count = 0;
-  for (const name of namesIn(folder.folder)) {
+  for (const name of foldersIn(folder.folder)) {
     const path = join(folder.folder, name);
     if (name.startsWith(".") || known.has(name) || !isOld(path, options)) continue;
     if (!holdsOnlyMessages(path)) continue; // a lost mailbox: fsck's
@@ -176,7 +176,7 @@ function removeOrphanFolders(folder: OwnerFolder, options: CleanOptions): number
 /** What another owner's mailbox left that was not handed over: one that was has been moved in by now. */
 function removeArriving(folder: OwnerFolder, { unfit }: CleanOptions): number {
   const arriving = join(folder.folder, ARRIVING_FOLDER);
-  const names = namesIn(arriving).filter((name) => !unfit.has(name));
+  const names = foldersIn(arriving).filter((name) => !unfit.has(name));
   for (const name of names) rmSync(join(arriving, name), { recursive: true });
   return names.length;
 }
@@ -204,12 +204,12 @@ function cleanPool(
   const pool = join(folder.folder, POOL_FOLDER);
   let poolFiles = 0;
   let poolBytes = 0;
-  for (const prefix of namesIn(pool)) {
+  for (const prefix of foldersIn(pool)) {
     for (const name of namesIn(join(pool, prefix))) {
       const path = join(pool, prefix, name);
       const stat = statOf(path);
       const isFree = !guids.has(name) && (isGuid(name) || name.endsWith(".NEW"));
-      if (stat === undefined || !isFree || stat.nlink > 1 || !isOld(path, options)) continue;
+      if (stat?.isFile() !== true || !isFree || stat.nlink > 1 || !isOld(path, options)) continue;
       if (removeFile(path)) {
         poolFiles++;
         poolBytes += stat.size;
@@ -222,5 +222,5 @@ function cleanPool(
 /** Removes what sessions left that are over. Returns how many. */
 export function collectStaging(root: string): number {
   const staging = join(root, STAGING_FOLDER);
-  return namesIn(staging).filter((name) => removeUnlessHeld(join(staging, name))).length;
+  return foldersIn(staging).filter((name) => removeUnlessHeld(join(staging, name))).length;
 }

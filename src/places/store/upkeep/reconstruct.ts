@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { AppError, FormatError } from "../../../core/errors.ts";
 import { type HeaderFile, parseHeaderFile } from "../../../formats/cyrus/header_file.ts";
 import { isOwnedBy, isValidName, type Owner, ownerKey, parseName } from "../../../model/names.ts";
-import { namesIn, readWhole, statOf } from "../../../storage/disk.ts";
+import { foldersIn, readWhole, statOf } from "../../../storage/disk.ts";
 import { openCatalogue } from "../catalogue/catalogue.ts";
 import { historyIn } from "../catalogue/history.ts";
 import {
@@ -105,7 +105,7 @@ function setAsideDamaged(path: OwnerPath, store: Store, notes: ReconstructNote[]
 function ownerAt(path: OwnerPath, store: Store, notes: ReconstructNote[]): Owner | undefined {
   const known = path.owner();
   if (known !== undefined) return known;
-  for (const uniqueid of namesIn(path.folder)) {
+  for (const uniqueid of foldersIn(path.folder)) {
     const header = headerIn(join(path.folder, uniqueid));
     if (header === undefined || typeof header === "string") continue;
     const { owner } = parseName(header.name ?? "");
@@ -153,7 +153,7 @@ function addMailboxes(owner: Owner, store: Store, notes: ReconstructNote[]): voi
         continue;
       notes.push({ owner: word, what: "mailbox without a folder", name: row.name });
     }
-    for (const uniqueid of namesIn(folder.folder)) {
+    for (const uniqueid of foldersIn(folder.folder)) {
       if (uniqueid.startsWith(".") || known.has(uniqueid)) continue;
       const header = headerIn(join(folder.folder, uniqueid));
       if (header === undefined) continue;
