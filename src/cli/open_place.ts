@@ -73,12 +73,14 @@ type Kind = PlaceLocator["kind"];
 interface Opener<Found extends PlaceLocator> {
   readonly read: (locator: Found, options: PlaceOptions) => Promise<Place>;
   /** Left out where the kind cannot be written. */
-  readonly write?: (locator: Found, options: PlaceOptions) => Promise<WritablePlace>;
+  readonly write?: (
+    locator: Found,
+    options: PlaceOptions,
+    output: Output,
+  ) => Promise<WritablePlace>;
   /** As it is before it is written, where that is not what `read` opens. */
   readonly unwritten?: (locator: Found) => Promise<Place>;
 }
-
-const openStore = async ({ path }: { readonly path: string }) => openStorePlace(path);
 
 const OPENERS: { readonly [Name in Kind]: Opener<Extract<PlaceLocator, { kind: Name }>> } = {
   cyrus: {
@@ -87,7 +89,11 @@ const OPENERS: { readonly [Name in Kind]: Opener<Extract<PlaceLocator, { kind: N
       return cyrusPlace(isFolder ? spoolSource({ data: path }) : serverSource(readImapdConf(path)));
     },
   },
-  store: { read: openStore, write: openStore },
+  store: {
+    read: async ({ path }) => openStorePlace(path, { access: "read" }),
+    write: async ({ path }, _, output) =>
+      openStorePlace(path, { access: "upgrade", tell: (text) => output.talk(text) }),
+  },
   sync: { read: openSync, write: openSync },
   dump: {
     read: async ({ path }) => openDumpPlace(path),
@@ -148,7 +154,7 @@ export async function openWritablePlace(
   const locator = parsePlace(text);
   const { write } = openerOf(locator);
   if (write !== undefined) {
-    const place = await write(locator, options);
+    const place = await write(locator, options, output);
     tellCaveat(place, output);
     return place;
   }

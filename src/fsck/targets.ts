@@ -12,7 +12,7 @@ import type { PartitionRoots } from "../places/cyrus/mailbox_files.ts";
 import { lockFiles, mailboxFolder } from "../places/cyrus/paths.ts";
 import { readServer, type ServerReading } from "../places/cyrus/server.ts";
 import { allMailboxes } from "../places/store/catalogue/mailbox_rows.ts";
-import { lookingAt, Store } from "../places/store/store.ts";
+import { Store } from "../places/store/store.ts";
 import type { FolderIdentity, SpoolRequest } from "./check_spools.ts";
 import type { LocatedFinding } from "./server/located_finding.ts";
 import { checkServerUntilSure } from "./server/server_look.ts";
@@ -69,18 +69,18 @@ export async function serverTarget(path: string, options: TargetOptions): Promis
   };
 }
 
-/** A store of Bobbin's. Opening it does what a killed writer left to do. Throws AppError when it cannot. */
+/** A store of Bobbin's, which is only read. Throws AppError when it cannot be opened. */
 export function storeTarget(path: string, options: TargetOptions): FsckTarget {
-  const store = new Store(path);
+  const store = new Store(path, { access: "read" });
   const { names, unfinished } = namesInStore(store);
-  const wanted = store.looks ? without(unfinished, options.wanted) : options.wanted;
+  const wanted = without(unfinished, options.wanted);
   const spool = requestOf({ data: store.root }, { ...options, wanted });
   const identify = (relative: string) => names.get(basename(relative));
   return {
     mayBeEmpty: true,
     spools: [{ ...spool, identify }],
     countsLinks: false, // every message has a name in the pool
-    ...(store.looks && { caveat: lookingAt(store.root) }),
+    ...(store.caveat !== undefined && { caveat: store.caveat }),
     afterwards: async () => {
       try {
         if (options.wanted !== undefined) return [];

@@ -1,11 +1,24 @@
-/** A database of the store, open: the file itself, or where this process must not write, a copy that follows it. */
+/** A database of the store, open: the file itself, or to read it a private copy that follows it. */
 import type { Database } from "bun:sqlite";
 import { PrivateCopy } from "./private_copy.ts";
-import { type OpenOptions, openDatabase, type Schema } from "./sqlite.ts";
+import { openDatabase, type Schema, type SchemaChange } from "./sqlite.ts";
 
-export interface StoreDatabaseOptions extends OpenOptions {
-  /** Read a private copy; what is written goes there and is lost. */
-  readonly looks: boolean;
+/**
+ * What an opening may do:
+ *
+ *     read     nothing. A private copy is read (private_copy.ts), so the process needs no right to
+ *              write and no writer is disturbed; what is written goes into the copy and is lost
+ *     write    change rows. A database that an older release made is refused
+ *     upgrade  change rows, and bring such a database up to the schema of this release
+ */
+export type Access = "read" | "write" | "upgrade";
+
+export interface StoreDatabaseOptions {
+  readonly access: Access;
+  /** Make the database where there is none. */
+  readonly create: boolean;
+  /** Told before the schema of a database is raised. */
+  readonly raised?: ((change: SchemaChange) => void) | undefined;
 }
 
 export class StoreDatabase {
@@ -13,10 +26,12 @@ export class StoreDatabase {
   readonly #open: () => Database;
   #database: Database;
 
-  constructor(path: string, schema: Schema, { looks, create }: StoreDatabaseOptions) {
-    this.#copy = looks ? new PrivateCopy(path) : undefined;
+  constructor(path: string, schema: Schema, { access, create, raised }: StoreDatabaseOptions) {
+    this.#copy = access === "read" ? new PrivateCopy(path) : undefined;
     const file = this.#copy?.path ?? path;
-    this.#open = () => openDatabase(file, schema, { create });
+    const silent = (): void => undefined; // the copy is nobody else's
+    const raise = { read: silent, write: undefined, upgrade: raised ?? silent }[access];
+    this.#open = () => openDatabase(file, schema, { create, raise, name: path });
     try {
       this.#database = this.#open();
     } catch (error) {

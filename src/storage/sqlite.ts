@@ -40,13 +40,28 @@ const OPENING_MS = 2000;
 export interface OpenOptions {
   /** Make the database where there is none. */
   readonly create: boolean;
+  /**
+   * Brings a database that an older release made up to the schema of this one, and is told so
+   * first. Without it such a database is refused.
+   */
+  readonly raise?: ((change: SchemaChange) => void) | undefined;
+  /** What errors call the database; its path if not given. */
+  readonly name?: string;
+}
+
+/** A database goes from one version of its schema to a later one, which older releases refuse. */
+export interface SchemaChange {
+  readonly path: string;
+  readonly from: number;
+  readonly to: number;
 }
 
 /** Statement n brings a database from version n (PRAGMA user_version) to n + 1; 0 is an empty one. */
 export type Schema = readonly string[];
 
-/** Opens a database of the store and brings it up to the last version of `schema`; a later one is refused. */
+/** Opens a database of the store at the last version of `schema`; one of a later version is refused. */
 export function openDatabase(path: string, schema: Schema, options: OpenOptions): Database {
+  const { name = path } = options;
   let database: Database | undefined;
   try {
     if (options.create) makePrivate(path);
@@ -58,19 +73,19 @@ export function openDatabase(path: string, schema: Schema, options: OpenOptions)
     if (versionOf(database) === 0) database.run("PRAGMA auto_vacuum = INCREMENTAL");
     const mode = database.query<{ journal_mode: string }, []>("PRAGMA journal_mode = WAL").get();
     if (mode?.journal_mode !== "wal") {
-      throw new AppError("refused", `Cannot keep ${path} with a write-ahead log`, {
+      throw new AppError("refused", `Cannot keep ${name} with a write-ahead log`, {
         hint: "The file system must support shared memory and POSIX locks.",
       });
     }
     database.run("PRAGMA synchronous = FULL");
     database.run(`PRAGMA journal_size_limit = ${LOG_BYTES}`);
     database.run("PRAGMA trusted_schema = OFF");
-    bringUp(database, path, schema);
+    bringUp(database, schema, { ...options, name });
     database.run("PRAGMA busy_timeout = 0");
     return database;
   } catch (error) {
     database?.close();
-    throw sqliteError(error, path);
+    throw sqliteError(error, name);
   }
 }
 
@@ -84,19 +99,31 @@ function makePrivate(path: string): void {
   }
 }
 
-function bringUp(database: Database, path: string, schema: Schema): void {
-  if (versionOf(database) === schema.length) return;
+function bringUp(
+  database: Database,
+  schema: Schema,
+  { raise, name }: OpenOptions & { readonly name: string },
+): void {
+  const [found, to] = [versionOf(database), schema.length];
+  if (found === to) return;
+  if (found > to || (found > 0 && raise === undefined)) throw otherSchema(name, found, to);
+  if (found > 0) raise?.({ path: name, from: found, to });
   database.run("BEGIN IMMEDIATE");
   const version = versionOf(database); // another process may have been first
   for (const statements of schema.slice(version)) database.run(statements);
-  if (version < schema.length) database.run(`PRAGMA user_version = ${schema.length}`);
+  if (version < to) database.run(`PRAGMA user_version = ${to}`);
   database.run("COMMIT");
-  if (version <= schema.length) return;
-  throw new AppError(
-    "refused",
-    `Cannot use ${path}: its schema is ${version}, ours ${schema.length}`,
-    { hint: "Use the release of Bobbin that wrote it, or a later one." },
-  );
+  if (version > to) throw otherSchema(name, version, to);
+}
+
+function otherSchema(name: string, found: number, ours: number): AppError {
+  const hint =
+    found > ours
+      ? "Use the release of Bobbin that wrote it, or a later one."
+      : "Bring it up to this release with `bobbin serve` or `bobbin store gc`.";
+  return new AppError("refused", `Cannot use ${name}: its schema is ${found}, ours ${ours}`, {
+    hint,
+  });
 }
 
 function versionOf(database: Database): number {

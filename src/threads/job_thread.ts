@@ -3,6 +3,7 @@ import { Worker } from "node:worker_threads";
 import { BugError } from "../core/assert.ts";
 import {
   type JobMessage,
+  type JobNote,
   type JobReply,
   type JobTable,
   type Kind,
@@ -20,6 +21,8 @@ interface Running {
 export interface JobThreadOptions {
   /** Called once when the thread has ended, however it did. Its jobs have been rejected by then. */
   readonly onLost?: () => void;
+  /** Called with what the thread says beside its answers. */
+  readonly onNote?: ((note: string) => void) | undefined;
   /** What the thread finds as `workerData`. */
   readonly data?: unknown;
 }
@@ -35,7 +38,10 @@ export class JobThread<Table extends JobTable> {
   constructor(url: URL, options: JobThreadOptions = {}) {
     this.#onLost = options.onLost ?? (() => undefined);
     this.#worker = new Worker(url, { workerData: options.data });
-    this.#worker.on("message", (reply: JobReply) => this.#answered(reply));
+    this.#worker.on("message", (said: JobReply | JobNote) => {
+      if ("note" in said) options.onNote?.(said.note);
+      else this.#answered(said);
+    });
     this.#worker.on("error", (error: unknown) => {
       this.#lose(error instanceof Error ? (error.stack ?? error.message) : String(error));
     });

@@ -54,6 +54,11 @@ export type JobReply =
   | { readonly id: number; readonly ok: true; readonly result: unknown }
   | { readonly id: number; readonly ok: false; readonly error: CarriedError };
 
+/** What a worker says that is no answer: a line for people. */
+export interface JobNote {
+  readonly note: string;
+}
+
 /** An error as plain data. `app` is there when it was an `AppError`. */
 export interface CarriedError {
   readonly name: string;
@@ -76,6 +81,11 @@ export function serveJobs(table: JobTable): void {
   port.on("message", (message: JobMessage) => {
     void answer(table, message).then(({ reply, buffers }) => port.postMessage(reply, buffers));
   });
+}
+
+/** From a job: tells `note` to whoever began this thread, for its log. Outside a thread nobody is told. */
+export function noteToOwner(note: string): void {
+  parentPort?.postMessage({ note } satisfies JobNote);
 }
 
 async function answer(

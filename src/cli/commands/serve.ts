@@ -82,7 +82,8 @@ const runServe: Handler = async (args, given, env) => {
   const listen = listenersOf(options);
   const stopping = env.takeSignals();
   const { sessions, owners: openOwners } = openFilesOf(options, log);
-  const place = openWorkerPlace(locator.path, { url: env.workerUrl, openOwners });
+  const tell = (text: string): void => log.write("warning", text);
+  const place = openWorkerPlace(locator.path, { url: env.workerUrl, openOwners, tell });
   try {
     const { allowPlaintext = false, compress } = options;
     const server = await startServer({

@@ -18,11 +18,12 @@ import { allMailboxes, tombstones } from "../../places/store/catalogue/mailbox_r
 import { renameMailboxesIn } from "../../places/store/commit/rename.ts";
 import { deleteMailboxes, undeleteMailbox } from "../../places/store/commit/trash.ts";
 import { isUniqueid } from "../../places/store/layout.ts";
-import { notToBeWritten, type OwnerFolder } from "../../places/store/owner_folder.ts";
-import { lookingAt, Store } from "../../places/store/store.ts";
+import type { OwnerFolder } from "../../places/store/owner_folder.ts";
+import { Store } from "../../places/store/store.ts";
 import { initStore } from "../../places/store/store_settings.ts";
 import { collectOwner, collectStaging } from "../../places/store/upkeep/gc.ts";
 import { reconstructStore } from "../../places/store/upkeep/reconstruct.ts";
+import type { Access } from "../../storage/database.ts";
 import { whileBusy } from "../../storage/retry.ts";
 import type { CommandEnv, CommandResult, Handler, Register } from "../command.ts";
 import { EXIT } from "../exit.ts";
@@ -84,11 +85,16 @@ function argument(args: Parameters<Handler>[0], at: number): string {
   return typeof value === "string" ? value : "";
 }
 
-/** Opens the store that an argument names, to be written unless told, and closes it whatever happens. */
+interface StoreChoice {
+  readonly place: string;
+  readonly env: Pick<CommandEnv, "output">;
+  readonly access?: Access;
+}
+
+/** Opens the store that an argument names, to be changed unless told, and closes it whatever happens. */
 async function withStore<T>(
-  place: string,
+  { place, env, access = "upgrade" }: StoreChoice,
   work: (store: Store) => T | Promise<T>,
-  options: { readonly isRead?: boolean } = {},
 ): Promise<T> {
   const locator = parseLocator(place);
   if (locator.kind !== "store") {
@@ -96,9 +102,10 @@ async function withStore<T>(
       hint: "Make one with `bobbin store init FOLDER`.",
     });
   }
-  const store = new Store(locator.path);
+  const tell = (text: string): void => env.output.talk(text);
+  const store = new Store(locator.path, { access, tell });
   try {
-    if (store.looks && options.isRead !== true) throw notToBeWritten(store.root);
+    if (store.caveat !== undefined) tell(store.caveat);
     return await work(store);
   } finally {
     store.close();
@@ -147,15 +154,10 @@ const runInit: Handler = async (args, options, env) => {
 };
 
 const runInfo: Handler = (args, options, env) =>
-  withStore(
-    argument(args, 0),
-    (store) => {
-      if (store.looks) env.output.talk(lookingAt(store.root));
-      if (typeof args[1] !== "string") return storeInfo(store, env);
-      return ownerInfo(store, ownerOfArgument(args[1], options), env);
-    },
-    { isRead: true },
-  );
+  withStore({ place: argument(args, 0), env, access: "read" }, (store) => {
+    if (typeof args[1] !== "string") return storeInfo(store, env);
+    return ownerInfo(store, ownerOfArgument(args[1], options), env);
+  });
 
 function storeInfo(store: Store, env: CommandEnv): CommandResult {
   const { output } = env;
@@ -203,7 +205,7 @@ function ownerInfo(store: Store, owner: Owner, env: CommandEnv): CommandResult {
 }
 
 const runRename: Handler = (args, options, env) =>
-  withStore(argument(args, 0), async (store) => {
+  withStore({ place: argument(args, 0), env }, async (store) => {
     const { read, show } = namesOf(env);
     const [from, to] = [read(argument(args, 1)), read(argument(args, 2))];
     const { folder, owner } = folderOf(store, from);
@@ -228,7 +230,7 @@ const runRename: Handler = (args, options, env) =>
   });
 
 const runDelete: Handler = (args, options, env) =>
-  withStore(argument(args, 0), async (store) => {
+  withStore({ place: argument(args, 0), env }, async (store) => {
     const { read, show } = namesOf(env);
     const name = read(argument(args, 1));
     const { folder } = folderOf(store, name);
@@ -257,7 +259,7 @@ const runDelete: Handler = (args, options, env) =>
   });
 
 const runUndelete: Handler = (args, options, env) =>
-  withStore(argument(args, 0), async (store) => {
+  withStore({ place: argument(args, 0), env }, async (store) => {
     const { read, show } = namesOf(env);
     const { as: text } = options;
     const as = typeof text === "string" ? { name: read(text), now: store.now() } : undefined;
@@ -291,7 +293,7 @@ function findGrave(
 const DAY_SECONDS = 24 * 60 * 60;
 
 const runGc: Handler = (args, _, env) =>
-  withStore(argument(args, 0), async (store) => {
+  withStore({ place: argument(args, 0), env }, async (store) => {
     const totals = { unlinked: 0, poolFiles: 0, poolBytes: 0, trash: 0, leftovers: 0, failed: 0 };
     const options = {
       now: store.now(),
@@ -323,7 +325,7 @@ const runGc: Handler = (args, _, env) =>
   });
 
 const runReconstruct: Handler = (args, _, env) =>
-  withStore(argument(args, 0), async (store) => {
+  withStore({ place: argument(args, 0), env }, async (store) => {
     const notes = await whileBusy(() => reconstructStore(store));
     for (const note of notes) {
       env.output.object({ type: "step", step: note.what, ...note });

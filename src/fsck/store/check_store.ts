@@ -24,7 +24,8 @@ import {
 import { readMessageFacts } from "../../places/store/messages/message_file.ts";
 import { openImage } from "../../places/store/open_mailbox.ts";
 import type { OwnerFolder } from "../../places/store/owner_folder.ts";
-import { ownerPaths, type Store } from "../../places/store/store.ts";
+import { ownerPaths } from "../../places/store/owner_paths.ts";
+import type { Store } from "../../places/store/store.ts";
 import { uidOfFile } from "../../places/store/upkeep/leftovers.ts";
 import { straysOfOwner, straysOfStore } from "../../places/store/upkeep/strays.ts";
 import { entriesIn, foldersIn, namesIn, statOf } from "../../storage/disk.ts";
@@ -42,10 +43,7 @@ export interface StoreCheckOptions {
  * in findings are below the store. A folder that cannot be opened is a finding, and the rest goes on.
  */
 export function* checkWholeStore(store: Store, options: StoreCheckOptions): Generator<Finding> {
-  for (const { folder, owner: ownerAt } of ownerPaths(store.root, {
-    ...store.settings,
-    looks: store.looks,
-  })) {
+  for (const { folder, owner: ownerAt } of ownerPaths(store.root, store.settings)) {
     for (const path of straysOfOwner(folder)) yield finding("ST15", { path });
     const below = relative(store.root, folder);
     try {

@@ -10,7 +10,7 @@ import { AppError } from "../../core/errors.ts";
 import { DEFAULT_LIMITS, type Limits } from "../../core/limits.ts";
 import type { IndexFile } from "../../mailbox/index_source.ts";
 import { type Owner, ownerKey } from "../../model/names.ts";
-import type { StoreDatabase } from "../../storage/database.ts";
+import type { StoreDatabase, StoreDatabaseOptions } from "../../storage/database.ts";
 import { DurableBatch, makeFolder, readPart, readWhole, statOf } from "../../storage/disk.ts";
 import { reading, writing } from "../../storage/sqlite.ts";
 import { openCatalogue } from "./catalogue/catalogue.ts";
@@ -30,6 +30,7 @@ import {
 } from "./commit/journal.ts";
 import { CATALOGUE_FILE, mailboxFolder, ownerFolder } from "./layout.ts";
 import type { PoolContext } from "./messages/pool.ts";
+import { notToBeWritten } from "./store_access.ts";
 import type { StoreSettings } from "./store_settings.ts";
 
 /** What an owner's folder needs of the store that holds it. */
@@ -40,8 +41,8 @@ export interface StoreContext {
   /** Seconds since 1970. */
   readonly now: () => number;
   readonly limits: Limits;
-  /** The store is only looked at: this process must not write to it. */
-  readonly looks: boolean;
+  /** What the store was opened for, and so its databases are. */
+  readonly opening: Pick<StoreDatabaseOptions, "access" | "raised">;
   /** Ends what a killed process left of handovers that `folder` has a part in (handover.ts). */
   readonly settleHandovers: (folder: OwnerFolder) => void;
 }
@@ -51,8 +52,8 @@ export type MailboxFile = "cyrus.index" | "cyrus.header" | "cyrus.cache" | "cyru
 
 /** Rereads of a mailbox that keeps changing under its reader before busy is reported. */
 const READ_ATTEMPTS = 20;
-/** Whoever copies the catalogue for each is slower than most writers. */
-const LOOK_ATTEMPTS = 400;
+/** A reader that copies the catalogue for each of them is slower than most writers. */
+const COPY_ATTEMPTS = 400;
 
 /** A transaction being planned under the writer lock; nothing of it holds before its commit. */
 export interface Transaction {
@@ -82,8 +83,12 @@ export class OwnerFolder {
     this.limits = context.limits;
     this.#context = context;
     this.#path = join(folder, CATALOGUE_FILE);
-    const { looks } = context;
-    this.#file = openCatalogue(this.#path, { create: !looks, looks });
+    this.#file = openCatalogue(this.#path, { ...context.opening, create: !this.#isRead });
+  }
+
+  /** True where nothing may be changed: what is written goes into a copy of the catalogue. */
+  get #isRead(): boolean {
+    return this.#context.opening.access === "read";
   }
 
   /** The catalogue. */
@@ -103,7 +108,7 @@ export class OwnerFolder {
     const folder = join(context.root, ownerFolder(owner, context.settings.hash));
     const isThere = existsSync(join(folder, CATALOGUE_FILE));
     if (!isThere && !options.create) return undefined;
-    if (!isThere && context.looks) throw notToBeWritten(context.root);
+    if (!isThere && context.opening.access === "read") throw notToBeWritten(context.root);
     const made = isThere ? [] : makeFolder(folder);
     const opened = new OwnerFolder(owner, folder, context);
     try {
@@ -122,7 +127,7 @@ export class OwnerFolder {
     const find = this.database.query<{ value: string }, []>(
       "SELECT value FROM about WHERE key = 'owner'",
     );
-    if (find.get() === null && !this.#context.looks) {
+    if (find.get() === null && !this.#isRead) {
       writing(this.database, this.#path, () => {
         this.database.query("INSERT OR IGNORE INTO about VALUES ('owner', ?)").run(word);
       });
@@ -149,7 +154,7 @@ export class OwnerFolder {
    * that `work` throws: then nothing has happened.
    */
   write<T>(work: (transaction: Transaction) => T): T {
-    if (this.#context.looks) throw notToBeWritten(this.#context.root);
+    if (this.#isRead) throw notToBeWritten(this.#context.root);
     this.#context.settleHandovers(this);
     return this.commit((transaction) => {
       if (this.hasHandovers())
@@ -204,7 +209,7 @@ export class OwnerFolder {
    * are left, be it of one mailbox that its files do not take.
    */
   settleIfFree(): boolean {
-    if (this.#context.looks) return false;
+    if (this.#isRead) return false;
     // Losing the drop of rows in a power cut only means that the same bytes are written once more.
     this.database.run("PRAGMA synchronous = NORMAL");
     try {
@@ -220,7 +225,7 @@ export class OwnerFolder {
   /** Returns the mailboxes whose steps are left because their files do not take them. */
   #settleLocked(): Unfit {
     const steps = this.pending();
-    if (steps.length === 0) return new Map();
+    if (steps.length === 0 || this.#isRead) return new Map();
     const batch = new DurableBatch();
     const release = (uniqueid: string) => this.#context.registry.release(uniqueid, this.owner);
     const unfit = replay(steps, { folder: this.folder, release, batch });
@@ -263,7 +268,7 @@ export class OwnerFolder {
     names: readonly Name[],
     options: { readonly indexBytes?: number } = {},
   ): Readonly<Record<Name, Uint8Array | undefined>> | undefined {
-    const attempts = this.#context.looks ? LOOK_ATTEMPTS : READ_ATTEMPTS;
+    const attempts = this.#isRead ? COPY_ATTEMPTS : READ_ATTEMPTS;
     for (let attempt = 0; attempt < attempts; attempt++) {
       const before = this.read(() => ({
         committed: this.#committed(uniqueid),
@@ -377,17 +382,6 @@ function indexFile(path: string): IndexFile | undefined {
     size,
     read: (offset, length) => readPart(path, { offset, length }) ?? new Uint8Array(),
   };
-}
-
-/** The refusal of a store that is only looked at. */
-export function notToBeWritten(root: string): AppError {
-  return new AppError(
-    "refused",
-    `Cannot write to the store ${root}: this process may only read it`,
-    {
-      hint: "Run Bobbin as the user that owns the store.",
-    },
-  );
 }
 
 /** The most bytes that a file of a mailbox may have. */

@@ -1,20 +1,28 @@
 /** A store, open: its settings and registry, and the folders of the owners in use. Synchronous. */
 import { existsSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { AppError } from "../../core/errors.ts";
 import { DEFAULT_LIMITS, type Limits } from "../../core/limits.ts";
-import { type Owner, ownerKey, ownerOfKey } from "../../model/names.ts";
-import { foldersIn, namesIn } from "../../storage/disk.ts";
-import { mayWrite } from "../../storage/private_copy.ts";
-import { openCatalogue } from "./catalogue/catalogue.ts";
+import { type Owner, ownerKey } from "../../model/names.ts";
+import type { Access } from "../../storage/database.ts";
+import type { SchemaChange } from "../../storage/sqlite.ts";
 import { Registry } from "./catalogue/registry.ts";
 import { settleHandovers } from "./commit/handover.ts";
-import { CATALOGUE_FILE, firstLetter, nameOfFolder, ownerFolder, REGISTRY_FILE } from "./layout.ts";
+import { CATALOGUE_FILE, ownerFolder } from "./layout.ts";
 import { Staging } from "./messages/staging.ts";
-import { notToBeWritten, OwnerFolder, type StoreContext } from "./owner_folder.ts";
+import { OwnerFolder, type StoreContext } from "./owner_folder.ts";
+import { ownerPaths } from "./owner_paths.ts";
+import { mayWriteStore, notToBeWritten, readWithoutRight } from "./store_access.ts";
 import { readSettings, refuseNetwork, type StoreSettings } from "./store_settings.ts";
 
 export interface StoreOptions {
+  /**
+   * What the opening may do to the store; `write` if not given. With `read` no journal is replayed,
+   * no handover ended and no schema raised: what they would change is laid over what is read.
+   */
+  readonly access?: Access;
+  /** Told in one line, before `upgrade` raises the schema of databases. */
+  readonly tell?: ((text: string) => void) | undefined;
   /** Seconds since 1970; the machine's clock if not given. */
   readonly now?: () => number;
   readonly limits?: Limits;
@@ -30,8 +38,10 @@ export class Store {
   readonly registry: Registry;
   readonly now: () => number;
   readonly limits: Limits;
-  /** This process must not write here: private copies of the databases are read. */
-  readonly looks: boolean;
+  /** What a person should know of how the store is read. */
+  readonly caveat: string | undefined;
+  /** How its databases are opened. */
+  readonly opening: StoreContext["opening"];
   readonly #context: StoreContext;
   /** The least recently used first. */
   readonly #open = new Map<string, OwnerFolder>();
@@ -41,15 +51,19 @@ export class Store {
     this.root = resolve(root);
     this.settings = readSettings(this.root);
     refuseNetwork(this.root);
-    this.looks = mayOnlyLook(this.root);
-    this.registry = new Registry(this.root, { create: true, looks: this.looks });
+    const { access = "write", tell = () => undefined } = options;
+    const isForeign = !mayWriteStore(this.root);
+    if (isForeign && access !== "read") throw notToBeWritten(this.root);
+    this.caveat = isForeign ? readWithoutRight(this.root) : undefined;
+    this.opening = { access, raised: onceEach(this.root, tell) };
+    this.registry = new Registry(this.root, { ...this.opening, create: true });
     this.now = options.now ?? (() => Math.floor(Date.now() / 1000));
     this.limits = options.limits ?? DEFAULT_LIMITS;
     // Two at least: a claim looks into another owner while one is being written.
     this.#openMax = Math.max(2, options.openOwners ?? OPEN_OWNERS);
-    const { settings, registry, now, limits } = this;
     const settle = (folder: OwnerFolder): void => settleHandovers(folder, this.#context);
-    const context = { root: this.root, settings, registry, now, limits, looks: this.looks };
+    const { settings, registry, now, limits, opening } = this;
+    const context = { root: this.root, settings, registry, now, limits, opening };
     this.#context = { ...context, settleHandovers: settle };
   }
 
@@ -103,7 +117,7 @@ export class Store {
 
   /** Every owner that has a folder here. */
   owners(): Owner[] {
-    const paths = ownerPaths(this.root, { hash: this.settings.hash, looks: this.looks });
+    const paths = ownerPaths(this.root, this.settings);
     return paths.map((path) => path.owner()).filter((owner) => owner !== undefined);
   }
 
@@ -123,9 +137,9 @@ export class Store {
     });
   }
 
-  /** A new session's staging. Throws refused where the store is only looked at. */
+  /** A new session's staging. Throws refused where the store was opened to be read. */
   stage(): Staging {
-    if (this.looks) throw notToBeWritten(this.root);
+    if (this.opening.access === "read") throw notToBeWritten(this.root);
     return new Staging(this.root, this.limits);
   }
 
@@ -141,64 +155,13 @@ export class Store {
   }
 }
 
-/** True where this process must not write to the store in the folder `root`. */
-export function mayOnlyLook(root: string): boolean {
-  return ![root, join(root, REGISTRY_FILE)].every(mayWrite);
-}
-
-/** What to tell whoever reads the store at `root` without the right to write to it. */
-export function lookingAt(root: string): string {
-  return `Reading ${root} without the right to write to it: by way of private copies of its catalogues`;
-}
-
-/** A folder that is an owner's by where it lies. */
-export interface OwnerPath {
-  readonly folder: string;
-  /** The folder's own name. */
-  readonly name: string;
-  /** Whose it is: by its catalogue, or where there is none, by its name unless that is shortened. */
-  readonly owner: () => Owner | undefined;
-}
-
-/** Every owner's folder in the store. */
-export function ownerPaths(
-  root: string,
-  { hash, looks }: { readonly hash: boolean; readonly looks: boolean },
-): OwnerPath[] {
-  const paths: OwnerPath[] = [];
-  for (const kind of ["user", "shared"] as const) {
-    for (const letter of hash ? namesIn(join(root, kind)) : [""]) {
-      for (const name of foldersIn(join(root, kind, letter))) {
-        if (hash && firstLetter(name) !== letter) continue; // nobody would look for it there
-        const folder = join(root, kind, letter, name);
-        paths.push({ folder, name, owner: () => ownerOf(folder, { kind, name, looks }) });
-      }
-    }
-  }
-  return paths;
-}
-
-function ownerOf(
-  folder: string,
-  {
-    kind,
-    name,
-    looks,
-  }: { readonly kind: Owner["kind"]; readonly name: string; readonly looks: boolean },
-): Owner | undefined {
-  const catalogue = join(folder, CATALOGUE_FILE);
-  const plain = nameOfFolder(name);
-  if (plain !== undefined)
-    return kind === "user" ? { kind, userid: plain } : { kind, toplevel: plain };
-  if (!existsSync(catalogue)) return undefined;
-  const database = openCatalogue(catalogue, { create: false, looks });
-  try {
-    const row = database
-      .current()
-      .query<{ value: string }, []>("SELECT value FROM about WHERE key = 'owner'")
-      .get();
-    return row === null ? undefined : ownerOfKey(row.value);
-  } finally {
-    database.close();
-  }
+/** One line for each change of a schema: a store has one database for every owner. */
+function onceEach(root: string, tell: (text: string) => void): (change: SchemaChange) => void {
+  const told = new Set<string>();
+  return ({ path, from, to }) => {
+    const what = `${basename(path)} in ${root} from ${from} to ${to}`;
+    if (!told.has(what))
+      tell(`Raising the schema of ${what}: older releases of Bobbin refuse it from now on`);
+    told.add(what);
+  };
 }

@@ -53,7 +53,7 @@ import type { Staging } from "./messages/staging.ts";
 import { StagingSession } from "./messages/staging_session.ts";
 import { hasRecord } from "./open_mailbox.ts";
 import type { OwnerFolder } from "./owner_folder.ts";
-import { lookingAt, Store, type StoreOptions } from "./store.ts";
+import { Store, type StoreOptions } from "./store.ts";
 import {
   type MailboxSnapshot,
   mailboxAnnotations,
@@ -81,7 +81,7 @@ export class StorePlace implements WritablePlace {
 
   constructor(store: Store) {
     this.#store = store;
-    if (store.looks) this.caveat = lookingAt(store.root);
+    if (store.caveat !== undefined) this.caveat = store.caveat;
     this.locator = `store:${store.root}`;
   }
 

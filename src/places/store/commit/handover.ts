@@ -224,17 +224,21 @@ function leave(
   forgetMailbox(database, uniqueid);
 }
 
-/** Ends the handovers that `folder`'s owner has a part in and whose process was killed. Throws busy. */
+/**
+ * Ends the handovers that `folder`'s owner has a part in and whose process was killed. Throws busy. In a store
+ * that is only read they end in the copies of its databases: that shows what their commit decided.
+ */
 export function settleHandovers(folder: OwnerFolder, context: StoreContext): void {
+  const isRead = context.opening.access === "read";
   for (const handover of context.registry.handovers(folder.owner)) {
     const isSource = sameOwner(handover.source, folder.owner);
-    if (context.looks && !isSource) continue; // the private copy of the source is put right when it is opened
+    if (isRead && !isSource) continue; // the copy of the source's is put right when it is opened
     const source = isSource
       ? folder
       : OwnerFolder.open(handover.source, context, { create: false });
     try {
       if (source !== undefined) settle(handover, source, context);
-      if (!context.looks) context.registry.endHandover(handover.number);
+      if (!isRead) context.registry.endHandover(handover.number);
     } finally {
       if (!isSource) source?.close();
     }
@@ -245,19 +249,19 @@ function settle(handover: Handover, source: OwnerFolder, context: StoreContext):
   const { uniqueid, target } = handover;
   source.commit((leaving) => {
     // The lock is ours, so the process that began it is gone or has done its part.
+    if (!hasArrived(uniqueid, target, context)) return;
     const row = mailboxById(leaving.database, uniqueid);
-    if (row === undefined || !hasArrived(uniqueid, target, context)) return;
-    leave(row, guidsOutside(source, uniqueid), { source, leaving });
+    if (row !== undefined) leave(row, guidsOutside(source, uniqueid), { source, leaving });
     context.registry.transfer(uniqueid, target);
   });
 }
 
 /** Nobody else can change this at the target while the handover stands. */
 function hasArrived(uniqueid: string, target: Owner, context: StoreContext): boolean {
-  const { root, settings, looks } = context;
+  const { root, settings, opening } = context;
   const path = join(root, ownerFolder(target, settings.hash), CATALOGUE_FILE);
   if (!existsSync(path)) return false;
-  const catalogue = openCatalogue(path, { create: false, looks });
+  const catalogue = openCatalogue(path, { ...opening, create: false });
   try {
     return mailboxById(catalogue.current(), uniqueid) !== undefined;
   } finally {

@@ -13,7 +13,7 @@ import { recordsOf } from "../../../model/mailbox.ts";
 import { type Outcome, ok } from "../../../model/outcome.ts";
 import type { MailRecord } from "../../../model/record.ts";
 import { readFully, readWhole } from "../../../storage/disk.ts";
-import { type Moved, moved } from "../../../threads/jobs.ts";
+import { type Moved, moved, noteToOwner } from "../../../threads/jobs.ts";
 import { firstDamage } from "../../first_damage.ts";
 import type {
   IncomingMessage,
@@ -86,7 +86,8 @@ export function storeJobs(data: unknown) {
   let opened: StorePlace | undefined;
   const place = (): StorePlace => {
     const { root, limits, openOwners } = told;
-    opened ??= openStorePlace(root, { limits, openOwners });
+    const options = { limits, openOwners, access: "upgrade", tell: noteToOwner } as const;
+    opened ??= openStorePlace(root, options);
     return opened;
   };
   return {

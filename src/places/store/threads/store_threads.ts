@@ -25,6 +25,8 @@ export interface StoreThreadsOptions {
   readonly limits: Limits;
   /** Owners whose folders stay open, in all threads together. */
   readonly openOwners: number;
+  /** Takes what the threads have to say beside their answers. */
+  readonly tell: ((text: string) => void) | undefined;
 }
 
 /** As many as `openOwners` need be. */
@@ -125,7 +127,7 @@ export class StoreThreads {
   }
 
   #begin(seat: Seat): StoreThread {
-    const { url, root, limits, threads, openOwners } = this.#options;
+    const { url, root, limits, threads, openOwners, tell } = this.#options;
     const data: StoreThreadData = {
       ...{ root, limits },
       openOwners: Math.floor(openOwners / threads),
@@ -133,7 +135,7 @@ export class StoreThreads {
     const onLost = (): void => {
       seat.thread = undefined;
     };
-    return new JobThread<StoreJobs>(url, { data, onLost });
+    return new JobThread<StoreJobs>(url, { data, onLost, onNote: tell });
   }
 }
 

@@ -25,9 +25,7 @@ import {
   type PlaceSession,
   type WritablePlace,
 } from "../../place.ts";
-
-import { notToBeWritten } from "../owner_folder.ts";
-import { mayOnlyLook } from "../store.ts";
+import { mayWriteStore, notToBeWritten } from "../store_access.ts";
 import { readSettings, refuseNetwork } from "../store_settings.ts";
 import { readingOf } from "../stored_mailbox.ts";
 import { BufferStock } from "./outbox.ts";
@@ -43,6 +41,8 @@ export interface StoreThreadsChoice {
   readonly limits?: Limits;
   /** Owners whose folders stay open. */
   readonly openOwners?: number;
+  /** Told in one line by each thread, before it raises the schema of databases. */
+  readonly tell?: (text: string) => void;
 }
 
 /** Each costs memory, and owners that are idle share them well. */
@@ -53,14 +53,16 @@ export function openWorkerPlace(root: string, choice: StoreThreadsChoice): Writa
   const path = resolve(root);
   readSettings(path);
   refuseNetwork(path);
-  if (mayOnlyLook(path)) throw notToBeWritten(path);
+  if (!mayWriteStore(path)) throw notToBeWritten(path);
   const {
     url,
     threads = OWNER_THREADS,
     limits = DEFAULT_LIMITS,
     openOwners = OPEN_OWNERS,
+    tell,
   } = choice;
-  return new WorkerPlace(path, new StoreThreads({ url, threads, limits, openOwners, root: path }));
+  const options = { url, threads, limits, openOwners, root: path, tell };
+  return new WorkerPlace(path, new StoreThreads(options));
 }
 
 class WorkerPlace implements WritablePlace {

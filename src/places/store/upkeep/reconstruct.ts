@@ -26,7 +26,8 @@ import { giveUpSteps, leftSteps } from "../commit/journal.ts";
 import { type StrayGrave, strayGraves } from "../commit/trash.ts";
 import { CATALOGUE_FILE, isUniqueid, ownerFolder } from "../layout.ts";
 import type { OwnerFolder } from "../owner_folder.ts";
-import { type OwnerPath, ownerPaths, type Store } from "../store.ts";
+import { type OwnerPath, ownerPaths } from "../owner_paths.ts";
+import type { Store } from "../store.ts";
 
 /** What became of one folder. */
 export interface ReconstructNote {
@@ -48,7 +49,7 @@ export interface ReconstructNote {
 export function reconstructStore(store: Store): ReconstructNote[] {
   const notes: ReconstructNote[] = [];
   const claims: Claim[] = [];
-  for (const path of ownerPaths(store.root, { ...store.settings, looks: store.looks })) {
+  for (const path of ownerPaths(store.root, store.settings)) {
     try {
       claims.push(...reconstructOwner(path, store, notes));
     } catch (error) {
@@ -83,7 +84,7 @@ function setAsideDamaged(path: OwnerPath, store: Store, notes: ReconstructNote[]
   const catalogue = join(path.folder, CATALOGUE_FILE);
   if (!existsSync(catalogue)) return;
   try {
-    const database = openCatalogue(catalogue, { create: false, looks: store.looks });
+    const database = openCatalogue(catalogue, { ...store.opening, create: false });
     try {
       // Opening reads the first page only.
       if (database.current().query("PRAGMA quick_check(1)").values()[0]?.[0] === "ok") return;

@@ -121,7 +121,7 @@ describe("openWorkerPlace()", () => {
     await bring(store, "user.fred", 1);
     const catalogue = openCatalogue(join(root, "user/f/fred/.catalogue.sqlite"), {
       create: false,
-      looks: false,
+      access: "write",
     }).current();
     catalogue.run("BEGIN IMMEDIATE");
     const session = await store.openSession();
