@@ -5,7 +5,8 @@
  */
 import { parseArgs } from "node:util";
 import { bobbin } from "../support/cli.ts";
-import { labIsThere, labUp } from "../support/lab.ts";
+import { labUp } from "../support/lab.ts";
+import { has } from "../support/needs.ts";
 import { spreadOf } from "./measure.ts";
 
 const OPTIONS = {
@@ -16,7 +17,7 @@ const OPTIONS = {
 /** Measures and prints the rates. */
 export async function benchLive(args: readonly string[]): Promise<void> {
   const { values } = parseArgs({ args: [...args], options: OPTIONS });
-  if (!labIsThere()) throw new Error("no Cyrus is installed here");
+  if (!has("a Cyrus server")) throw new Error("no Cyrus is installed here");
   const lab = await labUp();
   try {
     await lab.run("user", "ann");

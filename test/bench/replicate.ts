@@ -18,7 +18,8 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { syncFileSystem } from "../../src/storage/libc.ts";
 import { bobbin, bobbinPath } from "../support/cli.ts";
-import { type Lab, labIsThere, labUp } from "../support/lab.ts";
+import { type Lab, labUp } from "../support/lab.ts";
+import { has } from "../support/needs.ts";
 import { tempDir } from "../support/temp_dir.ts";
 import { type Contender, runOnce, spreadOf } from "./measure.ts";
 import { serve, sync } from "./serve.ts";
@@ -43,7 +44,7 @@ type Contenders = Readonly<Record<string, () => Promise<Measured>>>;
 /** Measures and prints the times. */
 export async function benchReplicate(args: readonly string[]): Promise<void> {
   const { values } = parseArgs({ args: [...args], options: OPTIONS });
-  if (!labIsThere()) throw new Error("no Cyrus is installed here");
+  if (!has("a Cyrus server")) throw new Error("no Cyrus is installed here");
   const options = { rounds: Number(values.rounds), only: values.only };
   const source = await labUp();
   try {

@@ -9,7 +9,8 @@ import { parseArgs } from "node:util";
 import { makeAccount, noAccounts, writeAccounts } from "../../src/accounts/accounts.ts";
 import { bobbin, bobbinPath } from "../support/cli.ts";
 import { Csync } from "../support/csync.ts";
-import { type Lab, labIsThere, labUp } from "../support/lab.ts";
+import { type Lab, labUp } from "../support/lab.ts";
+import { has } from "../support/needs.ts";
 import { guidOf, message } from "../support/store_fixture.ts";
 import { tempDir } from "../support/temp_dir.ts";
 import { spreadOf } from "./measure.ts";
@@ -29,7 +30,7 @@ const LAB = join(import.meta.dir, "../support/cyrus-lab/lab");
 export async function benchServe(args: readonly string[]): Promise<void> {
   const { values } = parseArgs({ args: [...args], options: OPTIONS });
   if (values.sessions) return manySessions();
-  if (!labIsThere()) throw new Error("no Cyrus is installed here");
+  if (!has("a Cyrus server")) throw new Error("no Cyrus is installed here");
   const source = await labUp();
   try {
     await source.run("user", "ann");

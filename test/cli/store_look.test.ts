@@ -7,6 +7,7 @@ import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync } from "node:
 import { dirname, join } from "node:path";
 import { noAccounts, writeAccounts } from "../../src/accounts/accounts.ts";
 import { bobbin, bobbinPath } from "../support/cli.ts";
+import { has } from "../support/needs.ts";
 import { newStore, storeAt } from "../support/new_store.ts";
 import { apply, fill, message, record, stateOf } from "../support/store_fixture.ts";
 import { verifyStore } from "../support/store_verify.ts";
@@ -14,8 +15,6 @@ import { tempDir } from "../support/temp_dir.ts";
 
 const NOBODY = 65534;
 const SAYS = /Reading .* without the right to write to it/;
-const isRoot = process.getuid?.() === 0;
-if (!isRoot) console.warn("SKIPPED: looking at a store as another user needs root to be that user");
 
 /** A store whose last change is in the journal and not yet in its files, as a kill leaves it. */
 function unsettled(): string {
@@ -89,7 +88,7 @@ async function looks(root: string, uid?: number): Promise<void> {
   expect(fingerprint(root)).toBe(before);
 }
 
-describe.if(isRoot)("a store that may only be read", () => {
+describe.if(has("root"))("a store that may only be read", () => {
   test("another user sees what is committed, and leaves every byte as it was", async () => {
     const root = unsettled();
     const copy = join(tempDir("look"), "copy");
@@ -113,21 +112,23 @@ describe.if(isRoot)("a store that may only be read", () => {
     ]);
   }, 60_000);
 
-  test("a read-only file system is read, its journal laid over", async () => {
-    const root = unsettled();
-    const mounted = join(tempDir("look"), "mounted");
-    mkdirSync(mounted);
-    const mount = (...args: string[]): number => Bun.spawnSync(["mount", ...args]).exitCode;
-    if (mount("--bind", root, mounted) !== 0 || mount("-o", "remount,ro,bind", mounted) !== 0) {
-      console.warn("SKIPPED: nothing can be mounted here");
-      return;
-    }
-    try {
-      await looks(mounted);
-    } finally {
-      Bun.spawnSync(["umount", mounted]);
-    }
-  }, 60_000);
+  test.skipIf(!has("mounting a file system"))(
+    "a read-only file system is read, its journal laid over",
+    async () => {
+      const root = unsettled();
+      const mounted = join(tempDir("look"), "mounted");
+      mkdirSync(mounted);
+      const mount = (...args: string[]): number => Bun.spawnSync(["mount", ...args]).exitCode;
+      expect(mount("--bind", root, mounted)).toBe(0);
+      expect(mount("-o", "remount,ro,bind", mounted)).toBe(0);
+      try {
+        await looks(mounted);
+      } finally {
+        Bun.spawnSync(["umount", mounted]);
+      }
+    },
+    60_000,
+  );
 
   test("a store that is being written is sound for whoever looks", async () => {
     const { root, store } = newStore();

@@ -4,8 +4,8 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
-import { networkInterfaces } from "node:os";
 import { bobbin } from "../support/cli.ts";
+import { has, outsideAddress } from "../support/needs.ts";
 import { type TestServer, testServer } from "../support/serve.ts";
 import { tempDir } from "../support/temp_dir.ts";
 import { TEST_TLS } from "../support/tls_identity.ts";
@@ -51,15 +51,12 @@ describe("a sync server behind TLS", () => {
     );
   });
 
-  const outside = Object.values(networkInterfaces())
-    .flat()
-    .find((one) => one?.family === "IPv4" && !one.internal)?.address;
-
-  test.skipIf(outside === undefined)(
+  test.skipIf(!has("an address besides loopback"))(
     "without TLS to another machine it is said each time what that gives up",
     async () => {
       // The only way to be another machine: nothing that listens on loopback is one.
-      const bare = await testServer({ host: outside ?? "" });
+      const outside = outsideAddress() ?? "";
+      const bare = await testServer({ host: outside });
       try {
         const there = `sync://admin@${outside}:${bare.port}`;
         const told = await ls(there);

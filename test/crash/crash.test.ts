@@ -7,16 +7,16 @@
 import { describe, expect, test } from "bun:test";
 import { rmSync } from "node:fs";
 import { join } from "node:path";
+import { has } from "../support/needs.ts";
 import { verifyStore } from "../support/store_verify.ts";
 import { tempDir } from "../support/temp_dir.ts";
 import { SCENARIOS } from "./driver.ts";
 import { type Forgets, PowerCut } from "./power_cut.ts";
 import { baseStore, command, cpTree, expectOneOf, stageOf } from "./stage.ts";
-import { type FileEvent, hasStrace, runInjected } from "./trace.ts";
+import { type FileEvent, runInjected } from "./trace.ts";
 
 const { BOBBIN_TEST_SIZE } = process.env;
 const isLong = BOBBIN_TEST_SIZE === "long";
-if (!hasStrace) console.warn("SKIPPED: the crash tests need strace in /usr/bin");
 
 /** Calls at which a change is killed. */
 const CALLS = [
@@ -34,7 +34,7 @@ function countCalls(events: readonly FileEvent[], kinds: readonly string[]): num
   return events.filter((event) => kinds.includes(event.kind)).length;
 }
 
-describe.if(hasStrace)("a change of the store", () => {
+describe.if(has("strace"))("a change of the store", () => {
   for (const scenario of Object.keys(SCENARIOS)) {
     test(`${scenario}: changes what it should, and doing it again changes nothing`, () => {
       const stage = stageOf(scenario);

@@ -7,22 +7,22 @@ import { describe, expect, test } from "bun:test";
 import { lstatSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { poolPath } from "../../src/places/store/layout.ts";
+import { has } from "../support/needs.ts";
 import { newStore, storeAt } from "../support/new_store.ts";
 import { apply, message, record, stateOf } from "../support/store_fixture.ts";
 import { verifyStore } from "../support/store_verify.ts";
 import { tempDir } from "../support/temp_dir.ts";
 import { SCENARIOS } from "./driver.ts";
 import { baseStore, command, cpTree, expectOneOf, stageOf } from "./stage.ts";
-import { hasStrace, runInjected } from "./trace.ts";
+import { runInjected } from "./trace.ts";
 
 const { BOBBIN_TEST_SIZE } = process.env;
 const isLong = BOBBIN_TEST_SIZE === "long";
-if (!hasStrace) console.warn("SKIPPED: the fault tests need strace in /usr/bin");
 
 /** Calls that need room on the disk. */
 const WRITING_CALLS = ["pwrite64", "openat", "link", "mkdir", "rename", "ftruncate"];
 
-describe.if(hasStrace)("a disk that is full", () => {
+describe.if(has("strace"))("a disk that is full", () => {
   for (const scenario of Object.keys(SCENARIOS)) {
     const isSampled = scenario === "append";
     test.if(isLong || isSampled)(
@@ -59,7 +59,7 @@ describe.if(hasStrace)("a disk that is full", () => {
   }
 });
 
-describe.if(hasStrace)("a file system without hard links", () => {
+describe.if(has("strace"))("a file system without hard links", () => {
   for (const errno of ["EPERM", "EXDEV"]) {
     test(`link fails with ${errno}: messages are copied, and all else is the same`, () => {
       for (const scenario of isLong ? ["append", "create", "many"] : ["append"]) {
@@ -105,18 +105,12 @@ describe("one message many times", () => {
 });
 
 /** A file system of its own, so small that it really fills. */
-const canMount = process.getuid?.() === 0 && Bun.spawnSync(["mount", "--version"]).exitCode === 0;
-if (!canMount) console.warn("SKIPPED: the test on a full tmpfs needs root");
-
-describe.if(canMount)("a small file system", () => {
+describe.if(has("mounting a file system"))("a small file system", () => {
   test("fills up in the middle of things and is sound when there is room again", () => {
     const folder = join(tempDir("tmpfs"), "mount");
     mkdirSync(folder);
     const mounted = Bun.spawnSync(["mount", "-t", "tmpfs", "-o", "size=3m", "bobbin-test", folder]);
-    if (mounted.exitCode !== 0) {
-      console.warn(`SKIPPED: cannot mount a tmpfs: ${mounted.stderr}`);
-      return;
-    }
+    expect([mounted.exitCode, mounted.stderr.toString()]).toEqual([0, ""]);
     try {
       const stage = stageOf("many");
       const base = lstatTotal(baseStore());

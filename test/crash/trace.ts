@@ -2,7 +2,7 @@
  * Runs a command under strace and reads what it did to the files below one folder: the raw material
  * of the kill tests (how many calls there are to kill at) and of the power cuts (what to drop).
  */
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 
 /** One change to a file or folder, or one promise that changes are durable. Paths are absolute. */
@@ -50,9 +50,6 @@ const CALLS = [
     "fallocate",
   ],
 ].join(",");
-
-/** True where strace can be run. */
-export const hasStrace = existsSync("/usr/bin/strace");
 
 /** Traces `command`, which must end well; what it did below `root`, in order. */
 export function traceFiles(command: readonly string[], root: string, log: string): FileEvent[] {

@@ -14,14 +14,8 @@ import {
   scriptsOf,
 } from "../support/acid.ts";
 import { bobbin, bobbinPath, type CliResult } from "../support/cli.ts";
-import {
-  changeNames,
-  type Lab,
-  labIsThere,
-  labLog,
-  labUpInMemory,
-  talkTo,
-} from "../support/lab.ts";
+import { changeNames, type Lab, labLog, labUpInMemory, talkTo } from "../support/lab.ts";
+import { has } from "../support/needs.ts";
 import { tempDir } from "../support/temp_dir.ts";
 import { TEST_TLS } from "../support/tls_identity.ts";
 
@@ -283,7 +277,7 @@ const WAYS: Readonly<Record<Way, { readonly title: string; run(acid: Acid): Prom
 
 for (const setup of isLong ? allSetups() : SHORT) {
   const { title, users, ways, layout } = setup;
-  describe.skipIf(!labIsThere())(`a real Cyrus, ${title}`, () => {
+  describe.skipIf(!has("a Cyrus server"))(`a real Cyrus, ${title}`, () => {
     const folder = tempDir("acid");
     let full: Lab;
     let replicas: Lab[];

@@ -13,7 +13,8 @@ import { readImapdConf } from "../../src/places/cyrus/imapd_conf.ts";
 import { serverSource } from "../../src/places/cyrus/server_source.ts";
 import type { Place } from "../../src/places/place.ts";
 import { Csync } from "../support/csync.ts";
-import { type Lab, labIsThere, labUp } from "../support/lab.ts";
+import { type Lab, labUp } from "../support/lab.ts";
+import { has } from "../support/needs.ts";
 import { bytesOf, granted, ownersIn, recordsIn } from "../support/places.ts";
 import { answersOf, getAnswers } from "../support/sync_answers.ts";
 
@@ -72,7 +73,7 @@ const VARIANTS: readonly {
 ];
 
 for (const { name, options, users } of VARIANTS) {
-  describe.skipIf(!labIsThere())(`a server ${name}`, () => {
+  describe.skipIf(!has("a Cyrus server"))(`a server ${name}`, () => {
     let lab: Lab;
     let place: Place;
     /** One session takes `#sieve` as a mailbox, the other wants its scripts as files. */

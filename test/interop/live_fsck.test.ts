@@ -7,7 +7,8 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { chownSync, lstatSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { bobbin, jsonLines } from "../support/cli.ts";
-import { type Lab, labIsThere, labUp } from "../support/lab.ts";
+import { type Lab, labUp } from "../support/lab.ts";
+import { has } from "../support/needs.ts";
 
 const LONG = process.env["BOBBIN_TEST_SIZE"] === "long";
 const SECONDS = LONG ? 300 : 60;
@@ -32,7 +33,7 @@ function replace(path: string, bytes: Uint8Array): void {
   chownSync(path, uid, gid);
 }
 
-describe.skipIf(!labIsThere())("a Cyrus that never rests", () => {
+describe.skipIf(!has("a Cyrus server"))("a Cyrus that never rests", () => {
   let lab: Lab;
 
   beforeAll(async () => {

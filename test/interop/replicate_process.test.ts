@@ -19,7 +19,8 @@ import { openSyncPlace } from "../../src/places/sync/sync_place.ts";
 import { diffOwner } from "../../src/replicate/diff.ts";
 import { asUser } from "../../src/replicate/owner/renamed_place.ts";
 import { bobbin, bobbinPath, jsonLines } from "../support/cli.ts";
-import { type Lab, labIsThere, labUp } from "../support/lab.ts";
+import { type Lab, labUp } from "../support/lab.ts";
+import { has } from "../support/needs.ts";
 import { granted } from "../support/places.ts";
 import { replicate } from "../support/replication.ts";
 import { testServer } from "../support/serve.ts";
@@ -28,7 +29,7 @@ import { verifyStore } from "../support/store_verify.ts";
 import { tempDir } from "../support/temp_dir.ts";
 import { treeState } from "../support/tree_state.ts";
 
-const isThere = labIsThere();
+const isThere = has("a Cyrus server");
 const isLong = process.env["BOBBIN_TEST_SIZE"] === "long";
 /** Kills of each of the three pairs: 20 in all, 200 in the long size. */
 const ROUNDS = isLong ? [80, 60, 60] : [8, 6, 6];

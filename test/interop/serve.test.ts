@@ -6,13 +6,14 @@ import { recordsOf } from "../../src/model/mailbox.ts";
 import type { MailRecord } from "../../src/model/record.ts";
 import { bobbin } from "../support/cli.ts";
 import { Csync } from "../support/csync.ts";
-import { type Lab, labIsThere, labUp } from "../support/lab.ts";
+import { type Lab, labUp } from "../support/lab.ts";
+import { has } from "../support/needs.ts";
 import { type TestServer, testServer } from "../support/serve.ts";
 import { guidOf } from "../support/store_fixture.ts";
 import { verifyStore } from "../support/store_verify.ts";
 
 const LAB = join(import.meta.dir, "../support/cyrus-lab/lab");
-const hasLab = labIsThere();
+const hasLab = has("a Cyrus server");
 const isLong = process.env["BOBBIN_TEST_SIZE"] === "long";
 
 /** What a run of sync_client made the server do, without signing in and enabling. */

@@ -3,7 +3,7 @@
  * all that it acknowledged, and the client's next run brings over the rest.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Subprocess } from "bun";
 import { makeAccount, noAccounts, writeAccounts } from "../../src/accounts/accounts.ts";
@@ -17,13 +17,12 @@ import {
   record,
   storeThreads,
 } from "../support/disk_calls.ts";
-import { type Lab, labIsThere, labUpInMemory } from "../support/lab.ts";
+import { type Lab, labUpInMemory } from "../support/lab.ts";
+import { has } from "../support/needs.ts";
 import { verifyStore } from "../support/store_verify.ts";
 import { tempDir } from "../support/temp_dir.ts";
 
-const hasLab = labIsThere();
-const hasStrace = existsSync("/usr/bin/strace");
-if (!hasStrace) console.warn("SKIPPED: kills at every system call: strace is not installed");
+const hasLab = has("a Cyrus server");
 const isLong = process.env["BOBBIN_TEST_SIZE"] === "long";
 const LAB = join(import.meta.dir, "../support/cyrus-lab/lab");
 
@@ -138,7 +137,7 @@ describe.skipIf(!hasLab)("bobbin serve, killed", () => {
     return calls;
   }
 
-  test.skipIf(!hasStrace)(
+  test.skipIf(!has("strace"))(
     "at every system call that changes the disk",
     async () => {
       const user = "ida";

@@ -12,11 +12,12 @@ import type { PlaceSession, WritablePlace } from "../../src/places/place.ts";
 import type { SyncOptions } from "../../src/places/sync/sync_options.ts";
 import { openSyncPlace } from "../../src/places/sync/sync_place.ts";
 import { copyUser } from "../support/copy_user.ts";
-import { type Lab, labIsThere, labLog, labUp } from "../support/lab.ts";
+import { type Lab, labLog, labUp } from "../support/lab.ts";
+import { has } from "../support/needs.ts";
 import { granted, recordsIn } from "../support/places.ts";
 import { guidOf, message, record, stateOf } from "../support/store_fixture.ts";
 
-const isThere = labIsThere();
+const isThere = has("a Cyrus server");
 const MECHANISMS = "csync_sasl_mech_list: PLAIN SCRAM-SHA-256";
 let full: Lab;
 let empty: Lab;

@@ -8,7 +8,8 @@ import { externalName } from "../../src/model/names.ts";
 import type { WritablePlace } from "../../src/places/place.ts";
 import { openSyncPlace } from "../../src/places/sync/sync_place.ts";
 import { imapClient } from "../support/imap.ts";
-import { type Lab, labIsThere, labLog, labUp } from "../support/lab.ts";
+import { type Lab, labLog, labUp } from "../support/lab.ts";
+import { has } from "../support/needs.ts";
 import { granted } from "../support/places.ts";
 import {
   applyTo,
@@ -29,7 +30,7 @@ function isReal(state: MailboxState): boolean {
   return !isIntermediate(state);
 }
 
-describe.skipIf(!labIsThere())("reconcileOwner() between a real Cyrus and a store", () => {
+describe.skipIf(!has("a Cyrus server"))("reconcileOwner() between a real Cyrus and a store", () => {
   let lab: Lab;
   beforeAll(async () => {
     lab = await labUp();

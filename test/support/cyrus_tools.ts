@@ -1,11 +1,12 @@
-/** The real command line tools of Cyrus, run in a private folder, where they are installed. */
+/**
+ * The real command line tools of Cyrus, run in a private folder, where they are installed. They
+ * refuse to run as root, so root runs them as the account `cyrus`.
+ */
 import { spawnSync } from "node:child_process";
-import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { CYRUS_TOOLS, cyrusIds, has } from "./needs.ts";
 import { tempDir } from "./temp_dir.ts";
-
-const TOOLS = process.env["CYRUS_TOOLS"] ?? "/usr/lib/cyrus/bin";
-let reported = false;
 
 export interface CyrusTools {
   /** A folder that the tools may write in. */
@@ -22,38 +23,34 @@ export interface CyrusTools {
   ) => string;
 }
 
-/** Fails loudly once, and gives undefined, where no Cyrus is installed. */
+/** Undefined where no Cyrus is installed; see `has`. */
 export function cyrusTools(
   settings: Readonly<Record<string, string>> = {},
 ): CyrusTools | undefined {
-  const account = cyrusAccount();
-  if (!existsSync(join(TOOLS, "cyr_dbtool")) || account === undefined) {
-    if (process.env["CI"] === "true")
-      throw new Error("CI without Cyrus: run cyrus-lab/lab install");
-    if (!reported) console.warn("SKIPPED: tests with real Cyrus tools: none are installed here");
-    reported = true;
-    return undefined;
-  }
+  if (!has("Cyrus' tools")) return undefined;
+  const account = process.getuid?.() === 0 ? cyrusIds() : undefined;
   const folder = tempDir("cyrus");
   const write = (name: string, bytes: Uint8Array | string) => {
     const path = join(folder, name);
     writeFileSync(path, bytes);
-    if (account.asRoot) chownSync(path, account.uid, account.gid);
+    if (account !== undefined) chownSync(path, account.uid, account.gid);
     return path;
   };
   chmodSync(folder, 0o755);
   for (const name of ["", "conf", "spool", "lock", "proc"]) {
     mkdirSync(join(folder, name), { recursive: true });
-    if (account.asRoot) chownSync(join(folder, name), account.uid, account.gid);
+    if (account !== undefined) chownSync(join(folder, name), account.uid, account.gid);
   }
   const own = (path: string) => {
-    if (account.asRoot) spawnSync("chown", ["-R", `${account.uid}:${account.gid}`, path]);
+    if (account !== undefined) spawnSync("chown", ["-R", `${account.uid}:${account.gid}`, path]);
   };
   const conf = write("imapd.conf", confOf(folder, settings));
-  const identity = account.asRoot ? { uid: account.uid, gid: account.gid } : {};
   const run: CyrusTools["run"] = (tool, args, options = {}) => {
     const all = ["-C", options.conf ?? conf, ...args];
-    const done = spawnSync(join(TOOLS, tool), all, { input: options.input ?? "", ...identity });
+    const done = spawnSync(join(CYRUS_TOOLS, tool), all, {
+      input: options.input ?? "",
+      ...account,
+    });
     if (done.status === 0) return done.stdout.toString("latin1");
     throw new Error(`${tool} ${args.join(" ")}: ${done.status}: ${done.stderr}${done.error ?? ""}`);
   };
@@ -72,12 +69,4 @@ function confOf(folder: string, settings: Readonly<Record<string, string>>): str
   return `${Object.entries(all)
     .map(([name, value]) => `${name}: ${value}`)
     .join("\n")}\n`;
-}
-
-/** Cyrus' tools refuse to run as root, so root takes the account `cyrus`. */
-function cyrusAccount(): { asRoot: boolean; uid: number; gid: number } | undefined {
-  if (process.getuid?.() !== 0) return { asRoot: false, uid: 0, gid: 0 };
-  const line = readFileSync("/etc/passwd", "utf8").match(/^cyrus:[^:]*:(\d+):(\d+):/m);
-  if (line === null) return undefined;
-  return { asRoot: true, uid: Number(line[1]), gid: Number(line[2]) };
 }

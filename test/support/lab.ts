@@ -7,24 +7,6 @@ import { tempDir } from "./temp_dir.ts";
 const LAB = join(import.meta.dir, "cyrus-lab", "lab");
 const STORM = join(import.meta.dir, "cyrus-lab", "lab-storm.py");
 const EVERYTHING = join(import.meta.dir, "cyrus-lab", "lab-everything");
-const SERVER_PROGRAMS = [
-  "/usr/lib/cyrus/bin/sync_server",
-  `${process.env["CYRUS_LAB_ROOT"] ?? "/var/tmp/cyrus-lab"}/usr/lib/cyrus/bin/sync_server`,
-];
-let reported = false;
-
-/**
- * True where a Cyrus can be started. Where none is installed the tests skip themselves, with one
- * loud line; with CI=true that is a failure.
- */
-export function labIsThere(): boolean {
-  if (SERVER_PROGRAMS.some((path) => existsSync(path))) return true;
-  if (process.env["CI"] === "true")
-    throw new Error("CI without cyrus-imapd: run cyrus-lab/lab install");
-  if (!reported) console.warn("SKIPPED: tests with a real Cyrus: cyrus-imapd is not installed");
-  reported = true;
-  return false;
-}
 
 /** A running instance; `down` ends exactly that one. */
 export interface Lab {

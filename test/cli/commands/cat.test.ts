@@ -4,9 +4,9 @@ import { chmodSync, cpSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { bobbin, bobbinPath } from "../../support/cli.ts";
 import { unpackFixture } from "../../support/fixtures.ts";
+import { has } from "../../support/needs.ts";
 import { tempDir } from "../../support/temp_dir.ts";
 
-const IS_ROOT = process.getuid?.() === 0;
 const NOBODY = 65534;
 const sound = join(unpackFixture("cyrus-spools/uuid-paths"), "spool");
 const damaged = join(unpackFixture("cyrus-spools/damaged"), "spool");
@@ -120,7 +120,7 @@ describe("exit codes of bobbin cat", () => {
     expect(child.stderr.toString().trim()).toBe("74");
   });
 
-  test.skipIf(!IS_ROOT)("77 for a message that may not be read", async () => {
+  test.skipIf(!has("root"))("77 for a message that may not be read", async () => {
     const spool = tempDir("closed");
     chmodSync(spool, 0o755);
     cpSync(join(damaged, CLEAN), join(spool, "user", "eve"), { recursive: true });

@@ -4,9 +4,9 @@ import { chmodSync, cpSync, mkdirSync, symlinkSync, writeFileSync } from "node:f
 import { join } from "node:path";
 import { bobbin, bobbinPath, jsonLines } from "../../support/cli.ts";
 import { unpackFixture } from "../../support/fixtures.ts";
+import { has } from "../../support/needs.ts";
 import { tempDir } from "../../support/temp_dir.ts";
 
-const IS_ROOT = process.getuid?.() === 0;
 const NOBODY = 65534;
 const sound = join(unpackFixture("cyrus-spools/uuid-paths"), "spool");
 const damaged = join(unpackFixture("cyrus-spools/damaged"), "spool");
@@ -36,7 +36,7 @@ describe("exit codes of bobbin fsck", () => {
     expect((await bobbin(["fsck", odd, "--min-severity", "error"])).exit).toBe(0);
   });
 
-  test.skipIf(!IS_ROOT)(
+  test.skipIf(!has("root"))(
     "2 when a folder could not be read, while the rest was checked",
     async () => {
       const spool = tempDir("partial");
@@ -52,7 +52,7 @@ describe("exit codes of bobbin fsck", () => {
     },
   );
 
-  test.skipIf(!IS_ROOT)("1 for files that may not be read, each with the reason", async () => {
+  test.skipIf(!has("root"))("1 for files that may not be read, each with the reason", async () => {
     const mailbox = join(tempDir("closed"), "mailbox");
     cpSync(join(damaged, CLEAN), mailbox, { recursive: true });
     Bun.spawnSync(["chown", "-R", String(NOBODY), mailbox, join(mailbox, "..")]);
@@ -100,7 +100,7 @@ describe("exit codes of bobbin fsck", () => {
     expect(child.stderr.toString().trim()).toBe("74");
   });
 
-  test.skipIf(!IS_ROOT)("77 for a place that may not be read", async () => {
+  test.skipIf(!has("root"))("77 for a place that may not be read", async () => {
     const closed = tempDir("refused");
     chmodSync(closed, 0o700);
     const { exit, stderr } = await bobbin(["fsck", closed], { uid: NOBODY });
@@ -216,32 +216,35 @@ describe("the binary", () => {
     expect(stdout).toMatch(/^\d+\.\d+\.\d+ \(([0-9a-f]{12}|unknown)\)\n$/);
   });
 
-  test.skipIf(!IS_ROOT)("runs from an empty folder, under another name, as any user", async () => {
-    const folder = tempDir("copied");
-    chmodSync(folder, 0o755);
-    cpSync(bobbinPath(), join(folder, "b"));
-    chmodSync(join(folder, "b"), 0o755);
-    const spool = join(folder, "spool");
-    cpSync(damaged, spool, { recursive: true });
-    Bun.spawnSync(["chown", "-R", String(NOBODY), spool]);
-    const run = (...args: string[]) =>
-      Bun.spawnSync(
-        [
-          "setpriv",
-          `--reuid=${NOBODY}`,
-          "--clear-groups",
-          join(folder, "b"),
-          "fsck",
-          spool,
-          ...args,
-        ],
-        { cwd: folder, env: {} },
-      );
-    const direct = run("--engine", "wasm");
-    expect(direct.exitCode).toBe(1);
-    expect(run("--jobs", "3").exitCode).toBe(1);
-    expect(direct.stdout.toString()).toContain("53 mailboxes");
-  });
+  test.skipIf(!has("root"))(
+    "runs from an empty folder, under another name, as any user",
+    async () => {
+      const folder = tempDir("copied");
+      chmodSync(folder, 0o755);
+      cpSync(bobbinPath(), join(folder, "b"));
+      chmodSync(join(folder, "b"), 0o755);
+      const spool = join(folder, "spool");
+      cpSync(damaged, spool, { recursive: true });
+      Bun.spawnSync(["chown", "-R", String(NOBODY), spool]);
+      const run = (...args: string[]) =>
+        Bun.spawnSync(
+          [
+            "setpriv",
+            `--reuid=${NOBODY}`,
+            "--clear-groups",
+            join(folder, "b"),
+            "fsck",
+            spool,
+            ...args,
+          ],
+          { cwd: folder, env: {} },
+        );
+      const direct = run("--engine", "wasm");
+      expect(direct.exitCode).toBe(1);
+      expect(run("--jobs", "3").exitCode).toBe(1);
+      expect(direct.stdout.toString()).toContain("53 mailboxes");
+    },
+  );
 
   test("is deaf to bunfig.toml and .env of the folder it is run in", async () => {
     const folder = tempDir("hijack");

@@ -4,9 +4,9 @@ import { chmodSync, cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } fro
 import { dirname, join } from "node:path";
 import { bobbin, bobbinPath, jsonLines } from "../../support/cli.ts";
 import { unpackFixture } from "../../support/fixtures.ts";
+import { has } from "../../support/needs.ts";
 import { tempDir } from "../../support/temp_dir.ts";
 
-const IS_ROOT = process.getuid?.() === 0;
 const NOBODY = 65534;
 const sound = join(unpackFixture("cyrus-spools/uuid-paths"), "spool");
 const damaged = join(unpackFixture("cyrus-spools/damaged"), "spool");
@@ -143,19 +143,22 @@ describe("exit codes of bobbin ls", () => {
     );
   });
 
-  test.skipIf(!IS_ROOT)("2 where a mailbox may not be read, and the rest is listed", async () => {
-    const spool = tempDir("partial");
-    chmodSync(spool, 0o755);
-    for (const name of ["one", "two"]) {
-      cpSync(join(damaged, CLEAN), join(spool, "user", "eve", name), { recursive: true });
-    }
-    Bun.spawnSync(["chown", "-R", String(NOBODY), spool]);
-    chmodSync(join(spool, "user/eve/two/cyrus.index"), 0);
-    const { exit, stdout, stderr } = await bobbin(["ls", spool, "eve"], { uid: NOBODY });
-    expect(exit).toBe(2);
-    expect(stdout).toMatch(/^user\/eve\/one +4 /m);
-    expect(stderr).toMatch(/Cannot read user\/eve\/two: .*cyrus\.index: EACCES/);
-  });
+  test.skipIf(!has("root"))(
+    "2 where a mailbox may not be read, and the rest is listed",
+    async () => {
+      const spool = tempDir("partial");
+      chmodSync(spool, 0o755);
+      for (const name of ["one", "two"]) {
+        cpSync(join(damaged, CLEAN), join(spool, "user", "eve", name), { recursive: true });
+      }
+      Bun.spawnSync(["chown", "-R", String(NOBODY), spool]);
+      chmodSync(join(spool, "user/eve/two/cyrus.index"), 0);
+      const { exit, stdout, stderr } = await bobbin(["ls", spool, "eve"], { uid: NOBODY });
+      expect(exit).toBe(2);
+      expect(stdout).toMatch(/^user\/eve\/one +4 /m);
+      expect(stderr).toMatch(/Cannot read user\/eve\/two: .*cyrus\.index: EACCES/);
+    },
+  );
 
   test("64 for arguments that make no sense", async () => {
     for (const args of [["ls"], ["ls", sound, "--nope"], ["ls", "ftp:/somewhere"]]) {
@@ -211,7 +214,7 @@ describe("exit codes of bobbin ls", () => {
     expect(child.stderr.toString().trim()).toBe("74");
   });
 
-  test.skipIf(!IS_ROOT)("77 for a place that may not be read", async () => {
+  test.skipIf(!has("root"))("77 for a place that may not be read", async () => {
     const closed = tempDir("closed");
     chmodSync(closed, 0o700);
     const { exit, stderr } = await bobbin(["ls", closed], { uid: NOBODY });

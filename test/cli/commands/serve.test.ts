@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { type Subprocess, spawnSync } from "bun";
 import { bobbin, bobbinPath } from "../../support/cli.ts";
 import { Csync } from "../../support/csync.ts";
+import { has } from "../../support/needs.ts";
 import { verifyStore } from "../../support/store_verify.ts";
 import { tempDir } from "../../support/temp_dir.ts";
 import { TEST_TLS } from "../../support/tls_identity.ts";
@@ -243,10 +244,7 @@ describe("bobbin serve", () => {
     expect((await bobbin(["serve", ...args])).exit).toBe(exit);
   });
 
-  const python = spawnSync(["python3", "--version"]).exitCode === 0;
-  if (!python) console.warn("SKIPPED: socket activation and notification want python3");
-
-  test.skipIf(!python)("takes systemd's socket and says READY and STOPPING", async () => {
+  test.skipIf(!has("python3"))("takes systemd's socket and says READY and STOPPING", async () => {
     // A service manager in short: a listening socket as descriptor 3, a datagram socket to hear on.
     const manager = `
 import os, signal, socket, subprocess, sys
@@ -280,7 +278,7 @@ print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
     ]);
   });
 
-  test.skipIf(!python)("tells syslog too, in its own form", async () => {
+  test.skipIf(!has("python3"))("tells syslog too, in its own form", async () => {
     const daemon = `
 import socket, sys
 heard = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)

@@ -2,11 +2,11 @@
 import { afterEach, describe, expect, spyOn, test } from "bun:test";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
-import { networkInterfaces } from "node:os";
 import { AppError } from "../../../src/core/errors.ts";
 import { makeClientFinal, makeClientFirst } from "../../../src/formats/sasl/scram.ts";
 import { PATIENCE } from "../../../src/net/client_connection.ts";
 import { Csync } from "../../support/csync.ts";
+import { has, outsideAddress } from "../../support/needs.ts";
 import { type TestServer, type TestServerOptions, testServer } from "../../support/serve.ts";
 import { randomOf } from "../../support/spool/random.ts";
 import { TEST_TLS } from "../../support/tls_identity.ts";
@@ -178,13 +178,10 @@ describe("AUTHENTICATE", () => {
 });
 
 describe("a plain password", () => {
-  const outside = Object.values(networkInterfaces())
-    .flat()
-    .find((one) => one?.family === "IPv4" && !one.internal)?.address;
-  if (outside === undefined) console.warn("SKIPPED: PLAIN from elsewhere: there is only loopback");
-  test.skipIf(outside === undefined)("is taken from elsewhere under TLS only", async () => {
+  const isAlone = !has("an address besides loopback");
+  test.skipIf(isAlone)("is taken from elsewhere under TLS only", async () => {
     const server = await serve({ settings: { tls: TEST_TLS } });
-    const { client, banner } = await Csync.open(server.port, { from: outside ?? "" });
+    const { client, banner } = await Csync.open(server.port, { from: outsideAddress() ?? "" });
     clients.push(client);
     expect(banner.data[0]).toBe("SASL SCRAM-SHA-256");
     expect((await client.command(`AUTHENTICATE PLAIN ${PLAIN}`)).status).toBe(
@@ -194,9 +191,9 @@ describe("a plain password", () => {
     expect((await client.command(`AUTHENTICATE PLAIN ${PLAIN}`)).status).toStartWith("OK ");
   });
 
-  test.skipIf(outside === undefined)("is taken from anywhere if that is allowed", async () => {
+  test.skipIf(isAlone)("is taken from anywhere if that is allowed", async () => {
     const server = await serve({ settings: { allowPlaintext: true } });
-    const { client, banner } = await Csync.open(server.port, { from: outside ?? "" });
+    const { client, banner } = await Csync.open(server.port, { from: outsideAddress() ?? "" });
     clients.push(client);
     expect(banner.data[0]).toBe("SASL SCRAM-SHA-256 PLAIN");
     expect((await client.command(`AUTHENTICATE PLAIN ${PLAIN}`)).status).toStartWith("OK ");
