@@ -1,0 +1,93 @@
+import { describe, expect, test } from "bun:test";
+import { networkOf, SignInGate } from "../../src/accounts/sign_in_gate.ts";
+
+describe("SignInGate", () => {
+  function gate() {
+    let now = 0;
+    const waits: number[] = [];
+    const made = new SignInGate({
+      now: () => now,
+      sleep: (ms) => {
+        waits.push(ms);
+        return Promise.resolve();
+      },
+    });
+    const wait = (ms: number) => {
+      now += ms;
+    };
+    return { gate: made, waits, wait };
+  }
+  const wrong = () => Promise.resolve(false);
+  const right = () => Promise.resolve(true);
+
+  test("makes an address wait twice as long after each failure, up to a bound, and forgets", async () => {
+    const { gate: one, waits, wait } = gate();
+    for (let count = 0; count < 9; count++) await one.pass("10.0.0.1", wrong);
+    expect(waits).toEqual([0, 500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000]);
+    await one.pass("10.0.0.2", wrong);
+    expect(waits.at(-1)).toBe(0);
+    expect(await one.pass("10.0.0.1", right)).toBe(true);
+    await one.pass("10.0.0.1", wrong);
+    expect(waits.at(-1)).toBe(0);
+    wait(20 * 60_000);
+    await one.pass("10.0.0.1", wrong);
+    await one.pass("10.0.0.1", wrong);
+    expect(waits.at(-1)).toBe(500);
+  });
+
+  test("lets two checks run at a time, 64 wait, and turns more away", async () => {
+    const { gate: one } = gate();
+    let running = 0;
+    let most = 0;
+    const finish: (() => void)[] = [];
+    const slow = async () => {
+      running++;
+      most = Math.max(most, running);
+      await new Promise<void>((resolve) => finish.push(resolve));
+      running--;
+      return true;
+    };
+    const results = Array.from({ length: 70 }, (_, index) => one.pass(`10.0.1.${index}`, slow));
+    for (let count = 0; count < 200; count++) {
+      await Promise.resolve();
+      if (count > 20) finish.shift()?.();
+    }
+    const answers = await Promise.all(results);
+    expect(most).toBe(2);
+    expect(answers.filter((answer) => answer === undefined)).toHaveLength(4);
+    expect(answers.filter((answer) => answer === true)).toHaveLength(66);
+  });
+
+  test("guesses that an address sends all at once are checked one after another's wait", async () => {
+    let now = 0;
+    const checked: number[] = [];
+    const one = new SignInGate({
+      now: () => now,
+      sleep: async (ms) => {
+        for (const until = now + ms; now < until; ) {
+          await Promise.resolve();
+          now += 1;
+        }
+      },
+    });
+    const guess = () => {
+      checked.push(now);
+      return Promise.resolve(false);
+    };
+    await Promise.all(Array.from({ length: 12 }, () => one.pass("10.0.0.1", guess)));
+    // Two run at a time; each failure doubles what all the others wait for.
+    expect(checked).toHaveLength(12);
+    expect(checked.filter((at) => at === 0).length).toBeLessThanOrEqual(2);
+    expect(checked.at(-1)).toBeGreaterThan(60_000);
+  });
+
+  test.each([
+    ["10.1.2.3", "10.1.2.3"],
+    ["::ffff:10.1.2.3", "10.1.2.3"],
+    ["2001:db8:1:2:3:4:5:6", "2001:db8:1:2"],
+    ["2001:db8::6", "2001:db8:0:0"],
+    ["::1", "0:0:0:0"],
+  ])("networkOf(%s) is %s", (address, network) => {
+    expect(networkOf(address)).toBe(network);
+  });
+});

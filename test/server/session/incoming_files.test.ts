@@ -1,0 +1,65 @@
+import { describe, expect, test } from "bun:test";
+import { ok } from "../../../src/model/outcome.ts";
+import type { PlaceSession } from "../../../src/places/place.ts";
+import { ByteBudget } from "../../../src/server/byte_budget.ts";
+import { IncomingFiles } from "../../../src/server/session/incoming_files.ts";
+
+describe("IncomingFiles", () => {
+  /** A session that notes what it is asked. */
+  function noting() {
+    const calls: string[] = [];
+    const session = {
+      stage: ({ guid }: { guid: string }) => {
+        calls.push(`stage ${guid}`);
+        return {
+          write: (bytes: Uint8Array) => {
+            calls.push(`write ${bytes.length}`);
+            return undefined;
+          },
+          end: () => {
+            calls.push("end");
+            return undefined;
+          },
+          abort: () => calls.push("abort"),
+        };
+      },
+      flush: () => Promise.resolve(ok(undefined)),
+    } as unknown as PlaceSession;
+    return { calls, session };
+  }
+  const hasRoom = () => true;
+  const start = (size: number) =>
+    ({ kind: "fileStart", name: "MESSAGE", partition: "p", guid: `g${size}`, size }) as const;
+
+  test("refuses what is over budget and goes on with what fits", async () => {
+    const { calls, session } = noting();
+    const [own, shared] = [new ByteBudget(10), new ByteBudget(100)];
+    const files = new IncomingFiles(session, { budgets: [own, shared], hasRoom });
+    for (const size of [6, 5, 4]) {
+      files.take(start(size));
+      files.take({ kind: "fileData", bytes: new Uint8Array(size) });
+      files.take({ kind: "fileEnd" });
+    }
+    expect(calls).toEqual(["stage g6", "write 6", "end", "stage g4", "write 4", "end"]);
+    expect(await files.finish()).toMatchObject({ kind: "refused", reason: "noSpace" });
+    expect(await files.finish()).toMatchObject({ kind: "ok" });
+    expect([own.usedBytes, shared.usedBytes]).toEqual([10, 10]);
+    files.release();
+    expect([own.usedBytes, shared.usedBytes]).toEqual([0, 0]);
+  });
+
+  test("gives back what another budget had no room for", () => {
+    const [own, shared] = [new ByteBudget(10), new ByteBudget(3)];
+    new IncomingFiles(noting().session, { budgets: [own, shared], hasRoom }).take(start(5));
+    expect([own.usedBytes, shared.usedBytes]).toEqual([0, 0]);
+  });
+
+  test("abort() drops the file that is being written", () => {
+    const { calls, session } = noting();
+    const files = new IncomingFiles(session, { budgets: [], hasRoom });
+    files.take(start(6));
+    files.abort();
+    files.abort();
+    expect(calls).toEqual(["stage g6", "abort"]);
+  });
+});
