@@ -6,6 +6,7 @@ import type { IndexFile } from "../../src/mailbox/index_source.ts";
 import { NULL_GUID } from "../../src/model/guid.ts";
 import { mailboxByName } from "../../src/places/store/catalogue/mailbox_rows.ts";
 import { recordSteps } from "../../src/places/store/commit/journal.ts";
+import { peekIndex } from "../../src/places/store/committed_files.ts";
 import { hasRecord, openImage } from "../../src/places/store/open_mailbox.ts";
 import { newStore } from "../support/new_store.ts";
 import { apply, fill, message, record, stateOf } from "../support/store_fixture.ts";
@@ -100,10 +101,10 @@ describe("hasRecord()", () => {
       folder.database,
       image.steps().map((step) => ({ uniqueid, step })),
     );
-    expect(folder.peekIndex(uniqueid, (file) => file.size)).toBeUndefined();
+    expect(peekIndex(folder, uniqueid, (file) => file.size)).toBeUndefined();
     expect(hasRecord(folder, row, 4)).toBe(true);
     folder.settleIfFree();
-    expect(folder.peekIndex(uniqueid, (file) => file.size)).toBeDefined();
+    expect(peekIndex(folder, uniqueid, (file) => file.size)).toBeDefined();
     expect(hasRecord(folder, row, 4)).toBe(true);
     const five = record(5);
     const state = { ...stateOf(INBOX, [...records, five]), syncCrc: 0, syncCrcAnnot: 0 };

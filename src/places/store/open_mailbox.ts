@@ -13,6 +13,7 @@ import type { CrcForm } from "../../mailbox/record_crcs.ts";
 import type { Owner } from "../../model/names.ts";
 import { ANNOT_VARIANTS } from "../../model/sync_crc.ts";
 import type { MailboxRow } from "./catalogue/mailbox_rows.ts";
+import { lockedIndex, peekIndex, readFiles } from "./committed_files.ts";
 import type { OwnerFolder } from "./owner_folder.ts";
 
 /** The form in which a folder keeps its CRCs: that of the releases of Cyrus that read its index version. */
@@ -35,16 +36,16 @@ export function openImage(folder: OwnerFolder, row: MailboxRow): MailboxImage {
  */
 export function openForChange(folder: OwnerFolder, row: MailboxRow): MailboxImage {
   const { uniqueid, name } = row;
-  const files = folder.readFiles(uniqueid, ["cyrus.header", "cyrus.annotations"]);
+  const files = readFiles(folder, uniqueid, { names: ["cyrus.header", "cyrus.annotations"] });
   if (files === undefined) throw new AppError("not_found", `Mailbox ${name} was deleted meanwhile`);
-  const source = { ...files, "cyrus.index": folder.lockedIndex(uniqueid) };
+  const source = { ...files, "cyrus.index": lockedIndex(folder, uniqueid) };
   return imageOf(uniqueid, source, folder.owner);
 }
 
 /** True where the mailbox of `row` has a record with `uid`. */
 export function hasRecord(folder: OwnerFolder, row: MailboxRow, uid: number): boolean {
   const { uniqueid } = row;
-  const found = folder.peekIndex(uniqueid, (file) =>
+  const found = peekIndex(folder, uniqueid, (file) =>
     new IndexImage(file, `${uniqueid}/cyrus.index`).find(uid),
   );
   const number = found === undefined ? openImage(folder, row).index.find(uid) : found.value;
@@ -61,7 +62,7 @@ export function useKeptCrc(image: MailboxImage, row: MailboxRow): void {
 
 /** The files of which `imageOf` makes the mailbox of `row`. */
 export function readImageFiles(folder: OwnerFolder, row: MailboxRow): ImageFiles {
-  const files = folder.readFiles(row.uniqueid, IMAGE_FILES);
+  const files = readFiles(folder, row.uniqueid, { names: IMAGE_FILES });
   if (files !== undefined) return files;
   throw new AppError("not_found", `Mailbox ${row.name} was deleted meanwhile`);
 }

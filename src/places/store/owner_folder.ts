@@ -5,13 +5,11 @@
 import type { Database } from "bun:sqlite";
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { assert } from "../../core/assert.ts";
 import { AppError } from "../../core/errors.ts";
-import { DEFAULT_LIMITS, type Limits } from "../../core/limits.ts";
-import type { IndexFile } from "../../mailbox/index_source.ts";
+import type { Limits } from "../../core/limits.ts";
 import { type Owner, ownerKey } from "../../model/names.ts";
 import type { StoreDatabase, StoreDatabaseOptions } from "../../storage/database.ts";
-import { DurableBatch, makeFolder, readPart, readWhole, statOf } from "../../storage/disk.ts";
+import { DurableBatch, makeFolder } from "../../storage/disk.ts";
 import { reading, writing } from "../../storage/sqlite.ts";
 import { openCatalogue } from "./catalogue/catalogue.ts";
 import { mailboxById } from "./catalogue/mailbox_rows.ts";
@@ -21,7 +19,6 @@ import {
   type LeftSteps,
   leftSteps,
   type MailboxStep,
-  overlay,
   pendingSteps,
   type RedoStep,
   recordSteps,
@@ -49,11 +46,6 @@ export interface StoreContext {
 
 /** The files of a mailbox that are read and written as wholes or in place. */
 export type MailboxFile = "cyrus.index" | "cyrus.header" | "cyrus.cache" | "cyrus.annotations";
-
-/** Rereads of a mailbox that keeps changing under its reader before busy is reported. */
-const READ_ATTEMPTS = 20;
-/** A reader that copies the catalogue for each of them is slower than most writers. */
-const COPY_ATTEMPTS = 400;
 
 /** A transaction being planned under the writer lock; nothing of it holds before its commit. */
 export interface Transaction {
@@ -83,11 +75,11 @@ export class OwnerFolder {
     this.limits = context.limits;
     this.#context = context;
     this.#path = join(folder, CATALOGUE_FILE);
-    this.#file = openCatalogue(this.#path, { ...context.opening, create: !this.#isRead });
+    this.#file = openCatalogue(this.#path, { ...context.opening, create: !this.isRead });
   }
 
   /** True where nothing may be changed: what is written goes into a copy of the catalogue. */
-  get #isRead(): boolean {
+  get isRead(): boolean {
     return this.#context.opening.access === "read";
   }
 
@@ -127,7 +119,7 @@ export class OwnerFolder {
     const find = this.database.query<{ value: string }, []>(
       "SELECT value FROM about WHERE key = 'owner'",
     );
-    if (find.get() === null && !this.#isRead) {
+    if (find.get() === null && !this.isRead) {
       writing(this.database, this.#path, () => {
         this.database.query("INSERT OR IGNORE INTO about VALUES ('owner', ?)").run(word);
       });
@@ -154,7 +146,7 @@ export class OwnerFolder {
    * that `work` throws: then nothing has happened.
    */
   write<T>(work: (transaction: Transaction) => T): T {
-    if (this.#isRead) throw notToBeWritten(this.#context.root);
+    if (this.isRead) throw notToBeWritten(this.#context.root);
     this.#context.settleHandovers(this);
     return this.commit((transaction) => {
       if (this.hasHandovers())
@@ -172,7 +164,7 @@ export class OwnerFolder {
   commit<T>(work: (transaction: Transaction) => T): T {
     const result = writing(this.database, this.#path, () => {
       const unfit = this.#settleLocked();
-      const requireFit = (uniqueid: string) => this.#requireFit(uniqueid, unfit.get(uniqueid));
+      const requireFit = (uniqueid: string) => this.requireFit(uniqueid, unfit.get(uniqueid));
       const batch = new DurableBatch();
       const steps: MailboxStep[] = [];
       const pool = { folder: this.folder, mode: this.#context.settings.pool, batch };
@@ -209,7 +201,7 @@ export class OwnerFolder {
    * are left, be it of one mailbox that its files do not take.
    */
   settleIfFree(): boolean {
-    if (this.#isRead) return false;
+    if (this.isRead) return false;
     // Losing the drop of rows in a power cut only means that the same bytes are written once more.
     this.database.run("PRAGMA synchronous = NORMAL");
     try {
@@ -225,7 +217,7 @@ export class OwnerFolder {
   /** Returns the mailboxes whose steps are left because their files do not take them. */
   #settleLocked(): Unfit {
     const steps = this.pending();
-    if (steps.length === 0 || this.#isRead) return new Map();
+    if (steps.length === 0 || this.isRead) return new Map();
     const batch = new DurableBatch();
     const release = (uniqueid: string) => this.#context.registry.release(uniqueid, this.owner);
     const unfit = replay(steps, { folder: this.folder, release, batch });
@@ -234,7 +226,8 @@ export class OwnerFolder {
     return unfit;
   }
 
-  #requireFit(uniqueid: string, why: string | undefined): void {
+  /** Throws bad_data where `why` says that the files of a mailbox do not take its steps. */
+  requireFit(uniqueid: string, why: string | undefined): void {
     if (why === undefined) return;
     const name = mailboxById(this.database, uniqueid)?.name ?? uniqueid;
     throw new AppError("bad_data", `Cannot change mailbox ${name}: ${why}`, {
@@ -258,112 +251,8 @@ export class OwnerFolder {
     return reading(this.database, this.#path, () => work(this.database));
   }
 
-  /**
-   * The named files of a mailbox as the last commit left them, beside whatever a writer is doing now:
-   * the files with the journal laid over, read again if a commit fell in between. Undefined where the
-   * catalogue has no such mailbox. `indexBytes` reads only the start of the index: its header.
-   */
-  readFiles<Name extends MailboxFile>(
-    uniqueid: string,
-    names: readonly Name[],
-    options: { readonly indexBytes?: number } = {},
-  ): Readonly<Record<Name, Uint8Array | undefined>> | undefined {
-    const attempts = this.#isRead ? COPY_ATTEMPTS : READ_ATTEMPTS;
-    for (let attempt = 0; attempt < attempts; attempt++) {
-      const before = this.read(() => ({
-        committed: this.#committed(uniqueid),
-        steps: pendingSteps(this.database, uniqueid),
-      }));
-      if (before.committed === undefined) return undefined;
-      let files: Readonly<Record<Name, Uint8Array | undefined>> | undefined;
-      let trouble: unknown;
-      try {
-        files = this.#laidOver(uniqueid, names, { ...options, steps: before.steps });
-      } catch (error) {
-        trouble = error; // a journal does not fit files that are ahead of it
-      }
-      if (this.read(() => this.#committed(uniqueid)) !== before.committed) continue;
-      if (files === undefined) throw trouble;
-      return files;
-    }
-    throw new AppError(
-      "busy",
-      `Cannot read mailbox ${uniqueid} of ${ownerKey(this.owner)}: it keeps changing`,
-      {
-        context: { uniqueid },
-        hint: "Run it again.",
-      },
-    );
-  }
-
-  /** The files as they are now, with `steps` laid over. */
-  #laidOver<Name extends MailboxFile>(
-    uniqueid: string,
-    names: readonly Name[],
-    { steps, indexBytes }: { readonly steps: readonly MailboxStep[]; readonly indexBytes?: number },
-  ): Readonly<Record<Name, Uint8Array | undefined>> {
-    const folder = this.#folderOf(uniqueid, steps);
-    const files = names.map((name) => {
-      const [path, file] = [`${uniqueid}/${name}`, join(folder, name)];
-      const bytes =
-        name === "cyrus.index" && indexBytes !== undefined
-          ? readPart(file, { offset: 0, length: indexBytes })
-          : readWhole(file, limitOf(name, this.#context.limits));
-      return [name, overlay(path, bytes, steps)] as const;
-    });
-    return Object.fromEntries(files) as Record<Name, Uint8Array | undefined>;
-  }
-
-  /**
-   * cyrus.index of a mailbox within a transaction: under the writer lock, with nothing left in the journal, it
-   * stands still. Undefined where there is no such file. Throws bad_data where the files do not take what is left.
-   */
-  lockedIndex(uniqueid: string): IndexFile | undefined {
-    assert(this.database.inTransaction, `${uniqueid} stands still`);
-    if (pendingSteps(this.database, uniqueid).length > 0) {
-      const left = leftSteps(this.database).find((one) => one.uniqueid === uniqueid);
-      assert(left !== undefined, `${uniqueid} was settled`);
-      this.#requireFit(uniqueid, left.why);
-    }
-    return indexFile(join(this.folder, mailboxFolder(uniqueid), "cyrus.index"));
-  }
-
-  /**
-   * What `look` finds in cyrus.index as the last commit left it. Undefined where the file cannot say: something of the
-   * journal is not done to it yet, or a commit fell in between.
-   */
-  peekIndex<T>(uniqueid: string, look: (file: IndexFile) => T): { value: T } | undefined {
-    const { before, steps } = this.read(() => ({
-      before: this.#committed(uniqueid),
-      steps: pendingSteps(this.database, uniqueid).length,
-    }));
-    if (before === undefined || steps > 0) return undefined;
-    const file = indexFile(join(this.folder, mailboxFolder(uniqueid), "cyrus.index"));
-    if (file === undefined) return undefined;
-    let found: { value: T } | undefined;
-    let trouble: unknown;
-    try {
-      found = { value: look(file) };
-    } catch (error) {
-      trouble = error;
-    }
-    if (this.#committed(uniqueid) !== before) return undefined;
-    if (found === undefined) throw trouble;
-    return found;
-  }
-
-  /** Where the mailbox's files are now. A folder on its way in from elsewhere is first brought where it will be. */
-  #folderOf(uniqueid: string, steps: readonly MailboxStep[]): string {
-    const usual = join(this.folder, uniqueid);
-    const move = steps.map(({ step }) => step).find((step) => step.kind === "move");
-    if (move === undefined) return usual;
-    // Within a transaction it has been tried.
-    if (!this.database.inTransaction && this.settleIfFree()) return usual;
-    const now = join(this.folder, move.path);
-    return existsSync(now) ? now : usual;
-  }
-
-  #committed(uniqueid: string): number | undefined {
+  /** The count of commits that touched a mailbox; undefined where there is no such mailbox. */
+  committed(uniqueid: string): number | undefined {
     return this.database
       .query<{ committed: number }, [string]>("SELECT committed FROM mailbox WHERE uniqueid = ?")
       .get(uniqueid)?.committed;
@@ -372,19 +261,4 @@ export class OwnerFolder {
   close(): void {
     this.#file.close();
   }
-}
-
-/** A file of which parts are read, opened for each: nothing has to be closed by whoever looks. */
-function indexFile(path: string): IndexFile | undefined {
-  const size = statOf(path)?.size;
-  if (size === undefined) return undefined;
-  return {
-    size,
-    read: (offset, length) => readPart(path, { offset, length }) ?? new Uint8Array(),
-  };
-}
-
-/** The most bytes that a file of a mailbox may have. */
-function limitOf(name: MailboxFile, limits: Limits = DEFAULT_LIMITS): number {
-  return name === "cyrus.header" ? limits.headerFileBytes : limits.mailboxFileBytes;
 }

@@ -17,6 +17,7 @@ import type { MailRecord } from "../../model/record.ts";
 import { ANNOT_VARIANTS } from "../../model/sync_crc.ts";
 import type { MailboxReading } from "../place.ts";
 import type { MailboxRow } from "./catalogue/mailbox_rows.ts";
+import { readFiles } from "./committed_files.ts";
 import { imageOf, openImage, readImageFiles, storedForm, useKeptCrc } from "./open_mailbox.ts";
 import type { OwnerFolder } from "./owner_folder.ts";
 
@@ -26,7 +27,8 @@ const INDEX_HEADER_BYTES = 192;
 /** The state of a mailbox; undefined if it was deleted meanwhile. Damage is an error and is not served. */
 export function readState(folder: OwnerFolder, row: MailboxRow): MailboxState | undefined {
   if (row.intermediate) return intermediateState(row);
-  const files = folder.readFiles(row.uniqueid, ["cyrus.index", "cyrus.header"], {
+  const files = readFiles(folder, row.uniqueid, {
+    names: ["cyrus.index", "cyrus.header"],
     indexBytes: INDEX_HEADER_BYTES,
   });
   if (files === undefined) return undefined;

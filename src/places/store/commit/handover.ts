@@ -31,6 +31,7 @@ import {
 } from "../catalogue/mailbox_rows.ts";
 import { forgetMailbox, guidsOutside } from "../catalogue/needed.ts";
 import type { Handover, Registry } from "../catalogue/registry.ts";
+import { readFiles } from "../committed_files.ts";
 import {
   ARRIVING_FOLDER,
   CATALOGUE_FILE,
@@ -155,7 +156,7 @@ function* filesFor(
   { source, target }: Pick<HandoverSides, "source" | "target">,
 ): Generator<readonly [string, Uint8Array]> {
   const { uniqueid } = row;
-  const files = source.readFiles(uniqueid, [...IMAGE_FILES, "cyrus.cache"]);
+  const files = readFiles(source, uniqueid, { names: [...IMAGE_FILES, "cyrus.cache"] });
   if (files === undefined) return;
   const { version } = openImage(source, row).index.table;
   const image = MailboxImage.open(uniqueid, files, storedForm(target.owner, version));
