@@ -159,7 +159,7 @@ function checkMailbox(folder: OwnerFolder, row: MailboxRow, { collector, guids }
     collector.add("ST01", { path: row.uniqueid, text: error.message, other: row.name });
     return;
   }
-  const { name } = image.header;
+  const { name } = image.header.file;
   if (name !== row.name) {
     collector.add("ST03", {
       path: `${row.uniqueid}/cyrus.header`,

@@ -44,9 +44,6 @@ export interface StoreContext {
   readonly settleHandovers: (folder: OwnerFolder) => void;
 }
 
-/** The files of a mailbox that are read and written as wholes or in place. */
-export type MailboxFile = "cyrus.index" | "cyrus.header" | "cyrus.cache" | "cyrus.annotations";
-
 /** A transaction being planned under the writer lock; nothing of it holds before its commit. */
 export interface Transaction {
   readonly database: Database;

@@ -33,7 +33,7 @@ export function* buriedIndexes(folder: OwnerFolder): Generator<IndexImage> {
   for (const { trash } of folder.read(tombstones)) {
     const path = join(folder.folder, trash, "cyrus.index");
     const bytes = trash === "" ? undefined : readWhole(path, folder.limits.mailboxFileBytes);
-    if (bytes !== undefined) yield new IndexImage(bytes, path);
+    if (bytes !== undefined) yield IndexImage.openSound(bytes, path);
   }
 }
 

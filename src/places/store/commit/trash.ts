@@ -170,6 +170,6 @@ function renamed(folder: OwnerFolder, { uniqueid, trash }: Tombstone, name: stri
   const files = Object.fromEntries(IMAGE_FILES.map((file) => [file, read(file)])) as ImageFiles;
   const image = imageOf(uniqueid, files, folder.owner);
   const history = folder.read((database) => formerNames(database, uniqueid));
-  image.setHeader({ name, others: withHistory(image.header.others, history) });
+  image.header.set({ name, others: withHistory(image.header.file.others, history) });
   return image.steps();
 }
