@@ -216,7 +216,8 @@ export class OwnerFolder {
     const steps = this.pending();
     if (steps.length === 0 || this.isRead) return new Map();
     const batch = new DurableBatch();
-    const release = (uniqueid: string) => this.#context.registry.release(uniqueid, this.owner);
+    const release = (uniqueids: readonly string[]) =>
+      this.#context.registry.release(uniqueids, this.owner);
     const unfit = replay(steps, { folder: this.folder, release, batch });
     batch.flush(this.folder);
     dropSteps(this.database, unfit);

@@ -29,7 +29,7 @@ import {
   mailboxById,
   mailboxByName,
 } from "../catalogue/mailbox_rows.ts";
-import { forgetMailbox, guidsOutside } from "../catalogue/needed.ts";
+import { forgetMailboxes, guidsOutside } from "../catalogue/needed.ts";
 import type { Handover, Registry } from "../catalogue/registry.ts";
 import { readFiles } from "../committed_files.ts";
 import {
@@ -221,7 +221,7 @@ function leave(
     step(uniqueid, { kind: "erase", path: mailboxFolder(uniqueid) });
   }
   database.query("DELETE FROM mailbox WHERE uniqueid = ?").run(uniqueid);
-  forgetMailbox(database, uniqueid);
+  forgetMailboxes(database, [uniqueid]);
 }
 
 /**

@@ -170,8 +170,8 @@ export function overlay(
 export interface ReplayContext {
   /** The owner's folder. */
   readonly folder: string;
-  /** Gives a uniqueid back to the registry. */
-  readonly release: (uniqueid: string) => void;
+  /** Gives uniqueids back to the registry. */
+  readonly release: (uniqueids: readonly string[]) => void;
   /** Takes what must be durable before the rows are dropped. */
   readonly batch: DurableBatch;
 }
@@ -185,6 +185,8 @@ export type Unfit = ReadonlyMap<string, string>;
  */
 export function replay(steps: readonly MailboxStep[], context: ReplayContext): Unfit {
   const unfit = new Map<string, string>();
+  const run: Run = { ...context, released: [], erasedFrom: new Set() };
+  makeTargets(steps, context);
   let at = 0;
   for (let next = steps[at]; next !== undefined; next = steps[at]) {
     const { uniqueid, step } = next;
@@ -192,7 +194,7 @@ export function replay(steps: readonly MailboxStep[], context: ReplayContext): U
     try {
       if (unfit.has(uniqueid)) continue;
       if (step.kind === "write") done = writeRun(steps, at, context);
-      else replayOne(step, context);
+      else replayOne(step, run);
     } catch (error) {
       if (!isUnfit(error)) throw error;
       unfit.set(uniqueid, error.message);
@@ -200,7 +202,34 @@ export function replay(steps: readonly MailboxStep[], context: ReplayContext): U
       at += done;
     }
   }
+  for (const folder of run.erasedFrom) context.batch.folder(folder);
+  if (run.released.length > 0) context.release(run.released);
   return unfit;
+}
+
+/** A replay, with what it does at its end for all steps together. */
+interface Run extends ReplayContext {
+  /** Uniqueids to be given back. */
+  readonly released: string[];
+  /** Folders out of which something was erased. */
+  readonly erasedFrom: Set<string>;
+}
+
+/**
+ * Makes the folders into which mailboxes will be moved, and makes them durable together: a mailbox must
+ * not go into a folder that a power cut could take back, and a sync for each of thousands takes long.
+ */
+function makeTargets(steps: readonly MailboxStep[], { folder, batch }: ReplayContext): void {
+  try {
+    for (const { step } of steps) {
+      if (step.kind !== "move") continue;
+      for (const made of makeFolder(dirname(join(folder, step.target))))
+        batch.folder(dirname(made));
+    }
+  } catch (error) {
+    if (!isUnfit(error)) throw error; // the move itself will meet it again, and be told of
+  }
+  batch.flush(folder);
 }
 
 /** What is at a path is not what was planned on. Of other errors, such as a full disk, all steps wait. */
@@ -248,9 +277,9 @@ function requireFit(head: Uint8Array, path: string, fit: FileFit): void {
   });
 }
 
-function replayOne(step: RedoStep, context: ReplayContext): void {
+function replayOne(step: RedoStep, context: Run): void {
   if (step.kind === "release") {
-    context.release(step.uniqueid);
+    context.released.push(step.uniqueid);
     return;
   }
   const path = join(context.folder, step.path);
@@ -274,7 +303,7 @@ function replayOne(step: RedoStep, context: ReplayContext): void {
     // What was moved out of the folder must be safe at its new place before the old one goes.
     context.batch.flush(context.folder);
     rmSync(path, { recursive: true, force: true });
-    context.batch.folder(parent);
+    context.erasedFrom.add(parent);
   }
 }
 

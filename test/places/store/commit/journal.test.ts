@@ -19,7 +19,11 @@ function steps(...list: RedoStep[]): MailboxStep[] {
 function doSteps(folder: string, list: readonly MailboxStep[]) {
   const released: string[] = [];
   const batch = new DurableBatch();
-  const unfit = replay(list, { folder, release: (uniqueid) => released.push(uniqueid), batch });
+  const unfit = replay(list, {
+    folder,
+    release: (uniqueids) => released.push(...uniqueids),
+    batch,
+  });
   batch.flush(folder);
   return { released, unfit };
 }
