@@ -116,6 +116,17 @@ export interface MessageContent {
   chunks(): AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
 }
 
+/** Lets go of what a message holds that nobody reads: an open file, perhaps. */
+export async function releaseMessage(content: MessageContent): Promise<void> {
+  for await (const _ of content.chunks()) break;
+}
+
+/** How many messages, and how many bytes of them, may be asked for before the first of them is used. */
+export interface ReadAhead {
+  readonly messages: number;
+  readonly bytes: number;
+}
+
 /** A mailbox with its records, both as of one moment, whatever is written meanwhile. */
 export interface MailboxReading {
   readonly state: MailboxState;
@@ -150,6 +161,8 @@ export interface Place {
   readMailbox(name: string): Promise<Outcome<MailboxReading>>;
   /** GET FETCH. `nonexistent` if there is no such file, `damaged` if its size or SHA-1 is wrong. */
   message(address: MessageAddress): Promise<Outcome<MessageContent>>;
+  /** How far `message` is to be called ahead where each answer takes a round trip; left out where none does. */
+  readonly readAhead?: ReadAhead | undefined;
   /** GET ANNOTATION: those of a mailbox itself; of the server for the empty name. */
   annotations(name: string): Promise<Outcome<readonly Annotation[]>>;
   /** GET QUOTA; undefined if there is no such root. */

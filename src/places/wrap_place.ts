@@ -22,6 +22,7 @@ export function wrapPlace(place: Place, change: PlaceChange): Place {
     sharedMailboxes: (toplevel) => place.sharedMailboxes(toplevel),
     readMailbox: (name) => place.readMailbox(name),
     message: (address) => place.message(address),
+    readAhead: place.readAhead,
     annotations: (name) => place.annotations(name),
     quota: (root) => place.quota(root),
     sieveScript: (userid, filename) => place.sieveScript(userid, filename),

@@ -6,7 +6,7 @@ import type { MailboxState, UserState } from "../model/mailbox.ts";
 import { type Owner, ownerName } from "../model/names.ts";
 import { DONE, type Outcome, ok, type Refusal, refused } from "../model/outcome.ts";
 import type { MailRecord } from "../model/record.ts";
-import type { Holds, MailboxReading, Place } from "../places/place.ts";
+import { type Holds, type MailboxReading, type Place, releaseMessage } from "../places/place.ts";
 import { alone } from "./mailbox/alone.ts";
 import { identified } from "./owner/identified_place.ts";
 import { readOwnerState, withHidden } from "./owner/owner_state.ts";
@@ -204,7 +204,7 @@ async function readMessages(
       const content = await place.message({ mailbox, uniqueid, partition, uid, guid });
       work.result.messages += 1;
       if (content.kind === "ok") {
-        for await (const _ of content.value.chunks()) break; // lets go of what it holds
+        await releaseMessage(content.value);
         continue;
       }
       tellMessage({ side, mailbox, record, refusal: content }, work.options);

@@ -1,16 +1,16 @@
-/** Many owners, some at a time: one that fails never stops the others. */
+/**
+ * Many owners, some at a time: one that fails never stops the others. How each is brought is one loop with a policy: until
+ * when, and how often it is begun again when a connection is lost.
+ */
 import { before } from "../core/before.ts";
 import { AppError } from "../core/errors.ts";
 import { type Owner, ownerName } from "../model/names.ts";
 import type { Outcome } from "../model/outcome.ts";
 import type { Place, PlaceSession, WritablePlace } from "../places/place.ts";
-import {
-  type ReplicateEvents,
-  type ReplicateOptions,
-  type ReplicateResult,
-  replicateOwner,
-} from "./owner/bring_owner.ts";
-
+import { Budget } from "./mailbox/budget.ts";
+import { replicateOwner } from "./owner/bring_owner.ts";
+import type { RunOptions } from "./owner/passes.ts";
+import type { ReplicateEvents, ReplicateResult } from "./owner/tally.ts";
 import type { Mode } from "./plan/steps.ts";
 import { reconcileOwner } from "./two_way/two_way.ts";
 
@@ -45,12 +45,6 @@ export interface Ends {
   readonly openSource?: WritablePlace["openSession"];
 }
 
-/** A worker's sessions, kept from one owner to the next. */
-interface Held {
-  source: PlaceSession | undefined;
-  target: PlaceSession | undefined;
-}
-
 /** Brings all `owners`, `jobs` at a time. What the list of owners throws is thrown, after the others. */
 export async function replicateOwners(
   owners: AsyncGenerator<Owner, void>,
@@ -60,18 +54,33 @@ export async function replicateOwners(
   const pace = pacer(options.bytesPerSecond);
   const peer = { isGone: false };
   const worker = async (): Promise<void> => {
-    const held: Held = { source: undefined, target: undefined };
-    const job = { ends, options, pace, held, peer };
+    const sessions: Sessions = { source: undefined, target: undefined };
+    const job = { ends, options, pace, sessions, peer };
     try {
       for (let next = await owners.next(); next.done !== true; next = await owners.next()) {
-        options.done(next.value, await replicateInTime(next.value, job));
+        options.done(next.value, await bringOwner(next.value, job));
       }
     } finally {
-      await closeAll(held);
+      await closeAll(sessions);
     }
   };
   const ended = await Promise.allSettled(Array.from({ length: options.jobs }, worker));
   for (const one of ended) if (one.status === "rejected") throw one.reason;
+}
+
+/** A worker's sessions, kept from one owner to the next. */
+interface Sessions {
+  source: PlaceSession | undefined;
+  target: PlaceSession | undefined;
+}
+
+interface Job {
+  readonly ends: Ends;
+  readonly options: ManyOptions;
+  readonly pace: (bytes: number) => Promise<void>;
+  readonly sessions: Sessions;
+  /** The last owner was given up: a peer that is gone is not waited for each time, by no worker. */
+  readonly peer: { isGone: boolean };
 }
 
 const RETRIES = { count: 4, firstMs: 500 };
@@ -80,78 +89,116 @@ const CHANCES = 3;
 /** Mailboxes of an owner that are left out before he is given up. */
 const MOST_BROKEN = 8;
 
-interface Job {
-  readonly ends: Ends;
-  readonly options: ManyOptions;
-  readonly pace: (bytes: number) => Promise<void>;
-  readonly held: Held;
-  /** The last owner was given up: a peer that is gone is not waited for each time, by no worker. */
-  readonly peer: { isGone: boolean };
-}
-
-/** Cuts off an owner who takes too long, wherever he is. */
-async function replicateInTime(owner: Owner, job: Job): Promise<OwnerResult> {
-  const { timeoutMs } = job.options;
-  if (timeoutMs === undefined) return replicatePersistently(owner, job, undefined);
-  const controller = new AbortController();
-  const { signal } = controller;
-  const timer = setTimeout(() => {
-    controller.abort(new AppError("busy", `Cannot finish ${ownerName(owner)}: the time is up`));
-    for (const session of [job.held.target, job.held.source]) session?.cut?.();
-  }, timeoutMs);
-  const target = job.ends.target.until?.(signal) ?? job.ends.target;
-  const source = job.ends.source.until?.(signal) ?? job.ends.source;
-  try {
-    return await replicatePersistently(
-      owner,
-      { ...job, ends: { ...job.ends, source, target } },
-      signal,
-    );
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
 /**
- * Begins again with a new session when the connection is lost: what is there already is not sent twice. A mailbox over which
- * it is lost again and again is the reason, and is left out from then on.
+ * Brings one owner, again with new sessions when the connection is lost, for what is there already is not sent twice. A
+ * mailbox over which it is lost again and again is the reason, and is left out from then on. When the time is up, all
+ * that is waited for ends at once.
  */
-async function replicatePersistently(
-  owner: Owner,
-  job: Job,
-  signal: AbortSignal | undefined,
-): Promise<OwnerResult> {
-  const { peer } = job;
-  const { count, firstMs } = job.options.retries ?? RETRIES;
+async function bringOwner(owner: Owner, job: Job): Promise<OwnerResult> {
+  const { peer, options } = job;
+  const { count, firstMs } = options.retries ?? RETRIES;
+  const deadline = deadlineOf(owner, job);
+  const { signal } = deadline;
+  const budgets = { a: new Budget(options.allowDelete), b: new Budget(options.allowDelete) };
   const losses = new Map<string, number>();
   const broken = new Map<string, AppError>();
-  for (let attempt = 0; ; attempt++) {
-    const result = await replicateOne(owner, job, { signal, broken });
-    if (signal?.aborted === true) return signal.reason;
-    const isLost = result instanceof AppError && result.code === "unreachable";
-    if (!isLost) {
-      peer.isGone = false;
-      return result;
-    }
-    const { mailbox } = result.context;
-    if (typeof mailbox === "string") {
-      const times = (losses.get(mailbox) ?? 0) + 1;
-      losses.set(mailbox, times);
-      if (times === CHANCES && broken.size < MOST_BROKEN) {
-        broken.set(mailbox, result);
-        attempt = 0;
+  try {
+    for (let attempt = 0; ; attempt++) {
+      const result = await bringOnce(owner, job, { signal, budgets, broken });
+      if (signal?.aborted === true) return signal.reason;
+      if (!(result instanceof AppError) || result.code !== "unreachable") {
+        peer.isGone = false;
+        return result;
       }
+      const { mailbox } = result.context;
+      if (typeof mailbox === "string") {
+        const times = (losses.get(mailbox) ?? 0) + 1;
+        losses.set(mailbox, times);
+        if (times === CHANCES && broken.size < MOST_BROKEN) {
+          broken.set(mailbox, result);
+          attempt = 0;
+        }
+      }
+      if (attempt >= count) peer.isGone = true;
+      if (peer.isGone) return result;
+      await before(Bun.sleep(firstMs * 2 ** attempt), signal).catch(() => undefined);
     }
-    if (attempt >= count) peer.isGone = true;
-    if (peer.isGone) return result;
-    await before(Bun.sleep(firstMs * 2 ** attempt), signal).catch(() => undefined);
+  } finally {
+    deadline.clear();
   }
 }
 
-async function closeAll(held: Held): Promise<void> {
-  const { source, target } = held;
-  held.source = undefined;
-  held.target = undefined;
+interface Deadline {
+  /** Undefined where there is all the time in the world. */
+  readonly signal: AbortSignal | undefined;
+  readonly clear: () => void;
+}
+
+/** When the time is up the sessions are cut: what they wait for throws. */
+function deadlineOf(owner: Owner, { options, sessions }: Job): Deadline {
+  const { timeoutMs } = options;
+  if (timeoutMs === undefined) return { signal: undefined, clear: () => undefined };
+  const controller = new AbortController();
+  const timer = setTimeout(() => {
+    controller.abort(new AppError("busy", `Cannot finish ${ownerName(owner)}: the time is up`));
+    for (const session of [sessions.target, sessions.source]) session?.cut?.();
+  }, timeoutMs);
+  return { signal: controller.signal, clear: () => clearTimeout(timer) };
+}
+
+interface Attempt extends Pick<RunOptions, "budgets"> {
+  readonly signal: AbortSignal | undefined;
+  readonly broken: ReadonlyMap<string, AppError>;
+}
+
+/** What is thrown is given back as an error: an AppError is one of the places, any other a bug. */
+async function bringOnce(
+  owner: Owner,
+  { ends, options, pace, sessions }: Job,
+  { signal, ...attempt }: Attempt,
+): Promise<OwnerResult> {
+  const { mode } = options;
+  const until = (place: Place): Place => (signal && place.until?.(signal)) ?? place;
+  const [source, target] = [until(ends.source), until(ends.target)];
+  const open = ends.open && inTime(ends.open, signal);
+  const openSource = ends.openSource && inTime(ends.openSource, signal);
+  const run = {
+    ...{ ...attempt, dryRun: open === undefined, events: options.events(owner) },
+    sent: (_: number, bytes: number) => before(pace(bytes), signal),
+  };
+  try {
+    // What the owner before has staged is of no use to this one.
+    await sessions.target?.restart();
+    await sessions.source?.restart();
+    if (mode === "twoWay") {
+      if (open !== undefined) sessions.target ??= await open();
+      if (openSource !== undefined) sessions.source ??= await openSource();
+      const a = { place: source, session: sessions.source };
+      return await reconcileOwner(
+        owner,
+        { a, b: { place: target, session: sessions.target } },
+        run,
+      );
+    }
+    const session =
+      open &&
+      (async () => {
+        sessions.target ??= await open();
+        return sessions.target;
+      });
+    const sides = { source, target, session };
+    return await replicateOwner(owner, sides, { ...run, mode });
+  } catch (error) {
+    // What the sessions have staged or sent is not known any more: the next attempt gets new ones.
+    await closeAll(sessions);
+    return error instanceof Error ? error : new Error(String(error));
+  }
+}
+
+async function closeAll(sessions: Sessions): Promise<void> {
+  const { source, target } = sessions;
+  sessions.source = undefined;
+  sessions.target = undefined;
   try {
     await target?.close();
   } finally {
@@ -159,79 +206,14 @@ async function closeAll(held: Held): Promise<void> {
   }
 }
 
-interface Attempt {
-  readonly signal: AbortSignal | undefined;
-  readonly broken: ReadonlyMap<string, AppError>;
-}
+type Open = WritablePlace["openSession"];
 
-async function replicateOne(
-  owner: Owner,
-  { ends, options, pace, held }: Job,
-  { signal, broken }: Attempt,
-): Promise<OwnerResult> {
-  const timed = inTime(ends, signal);
-  const { open, openSource } = timed;
-  try {
-    // What the owner before has staged is of no use to this one.
-    await held.target?.restart();
-    await held.source?.restart();
-    if (open !== undefined && openSource !== undefined) {
-      held.target ??= await open();
-      held.source ??= await openSource();
-    }
-    return await bringOwner(owner, timed, {
-      ...{ held, mode: options.mode, allowDelete: options.allowDelete, dryRun: open === undefined },
-      ...{ broken, events: options.events(owner) },
-      sent: async (_, bytes) => {
-        await before(pace(bytes), signal);
-      },
+/** A session that is not waited for longer than `signal` allows. */
+function inTime(open: Open, signal: AbortSignal | undefined): Open {
+  return () =>
+    before(open(), signal, (late) => {
+      late.close().catch(() => undefined); // nobody has used it
     });
-  } catch (error) {
-    // What the sessions have staged or sent is not known any more: the next owner gets new ones.
-    await closeAll(held);
-    return error instanceof Error ? error : new Error(String(error));
-  }
-}
-
-/** Sessions that are not waited for longer than `signal` allows. */
-function inTime(ends: Ends, signal: AbortSignal | undefined): Ends {
-  const timed = (open: WritablePlace["openSession"]): WritablePlace["openSession"] => {
-    return () =>
-      before(open(), signal, (late) => {
-        late.close().catch(() => undefined); // nobody has used it
-      });
-  };
-  const { open, openSource } = ends;
-  return {
-    ...{ ...ends, open: open && timed(open) },
-    ...(openSource !== undefined && { openSource: timed(openSource) }),
-  };
-}
-
-function bringOwner(
-  owner: Owner,
-  { source, target, open }: Ends,
-  {
-    held,
-    mode,
-    ...options
-  }: Omit<ReplicateOptions, "mode"> & Pick<ManyOptions, "mode"> & { readonly held: Held },
-): Promise<Outcome<ReplicateResult>> {
-  if (mode !== "twoWay") {
-    const session =
-      open === undefined
-        ? undefined
-        : async () => {
-            held.target ??= await open();
-            return held.target;
-          };
-    return replicateOwner(owner, { source, target, session }, { ...options, mode });
-  }
-  const [a, b] = [
-    { place: source, session: held.source },
-    { place: target, session: held.target },
-  ];
-  return reconcileOwner(owner, { a, b }, options);
 }
 
 /** Waits so that no more than `bytesPerSecond` go over, whoever sends them. */

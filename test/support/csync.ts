@@ -129,11 +129,6 @@ export class Csync {
     this.#socket.pause();
   }
 
-  /** Reads again. */
-  resume(): void {
-    this.#socket.resume();
-  }
-
   close(): void {
     this.#socket.destroy();
   }

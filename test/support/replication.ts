@@ -8,7 +8,9 @@ import type { MailRecord } from "../../src/model/record.ts";
 import type { Place, WritablePlace } from "../../src/places/place.ts";
 import { openStorePlace } from "../../src/places/store/store_place.ts";
 import { initStore } from "../../src/places/store/store_settings.ts";
-import { type ReplicateResult, replicateOwner } from "../../src/replicate/owner/bring_owner.ts";
+import { Budget } from "../../src/replicate/mailbox/budget.ts";
+import { replicateOwner } from "../../src/replicate/owner/bring_owner.ts";
+import type { ReplicateResult } from "../../src/replicate/owner/tally.ts";
 import { type Mode, nameOfStep } from "../../src/replicate/plan/steps.ts";
 import { reconcileOwner } from "../../src/replicate/two_way/two_way.ts";
 import { granted, recordsIn } from "./places.ts";
@@ -46,7 +48,7 @@ export async function replicate(
       owner,
       { source, target, session: session && (() => Promise.resolve(session)) },
       {
-        ...{ mode, dryRun, allowDelete, sent: async () => undefined },
+        ...{ mode, dryRun, budgets: budgetsOf(allowDelete), sent: async () => undefined },
         events: {
           step: ({ step }) => told.steps.push(`${step.kind} ${nameOfStep(step)}`),
           leftover: ({ kind, name, uid }) =>
@@ -60,6 +62,10 @@ export async function replicate(
   } finally {
     await session?.close();
   }
+}
+
+function budgetsOf(percent: number) {
+  return { a: new Budget(percent), b: new Budget(percent) };
 }
 
 /** What was told of a run both ways: steps begin with their side. */
@@ -86,7 +92,7 @@ export async function reconcile(
       owner,
       { a: { place: places.a, session: a }, b: { place: places.b, session: b } },
       {
-        ...{ dryRun, allowDelete, sent: async () => undefined },
+        ...{ dryRun, budgets: budgetsOf(allowDelete), sent: async () => undefined },
         events: {
           step: ({ step, side }) => told.steps.push(`${side} ${step.kind} ${nameOfStep(step)}`),
           leftover: ({ kind, name }) => told.leftovers.push(`${kind} ${name}`),

@@ -2,9 +2,8 @@
 import { AppError, type ErrorCode } from "../../core/errors.ts";
 import { type Owner, ownerName } from "../../model/names.ts";
 import type { Place, WritablePlace } from "../../places/place.ts";
-import type { ReplicateResult } from "../../replicate/owner/bring_owner.ts";
-
 import { asUser } from "../../replicate/owner/renamed_place.ts";
+import type { ReplicateResult } from "../../replicate/owner/tally.ts";
 import { notCompared } from "../../replicate/plan/holds.ts";
 import {
   type ManyOptions,

@@ -4,9 +4,9 @@ import { escapeText } from "../../core/escape.ts";
 import type { ApplyCommand } from "../../model/apply.ts";
 import { type Owner, ownerName } from "../../model/names.ts";
 import type { Refusal } from "../../model/outcome.ts";
-import type { ReplicateEvents } from "../../replicate/owner/bring_owner.ts";
-
 import type { SurveyedStep } from "../../replicate/owner/survey.ts";
+import type { ReplicateEvents } from "../../replicate/owner/tally.ts";
+import { nameOf } from "../../replicate/plan/sides.ts";
 import {
   type Decision,
   type Leftover,
@@ -14,7 +14,6 @@ import {
   namesMailbox,
   type Step,
 } from "../../replicate/plan/steps.ts";
-import { nameOf } from "../../replicate/two_way/conflicts.ts";
 import type { CommandEnv } from "../command.ts";
 import { displayName, nameFacts, showName, textOfName } from "../mailbox_names.ts";
 import type { OwnersProgress } from "../owners_progress.ts";
@@ -111,7 +110,7 @@ function show(name: string, { internalNames: internal }: CommandEnv): string {
 function actionOf({ step, content }: SurveyedStep): string {
   switch (step.kind) {
     case "mailbox":
-      if (content?.rebuild === true) return "rebuild";
+      if (content?.rebuild !== undefined) return "rebuild";
       return step.theirs === undefined ? "create" : "update";
     case "rename":
     case "delete":

@@ -95,9 +95,9 @@ export class Dialogue {
   }
 
   /** A command whose argument is at hand. */
-  async command(verb: Verb, entry: DlistEntry, files?: FileTaker): Promise<Reply> {
+  async command(verb: Verb, entry: DlistEntry, options?: FinishOptions): Promise<Reply> {
     await this.begin(verb, printLine(entry.name, entry.value, { from: "client" }));
-    return this.finish({ files });
+    return this.finish(options);
   }
 
   /** The first bytes of a command; more may follow with `put`, and `finish` ends it. */

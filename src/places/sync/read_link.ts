@@ -1,7 +1,8 @@
 /**
- * The connection that all reads of a sync place share: they follow each other, and are tried again with growing pauses
- * when it is lost, for they change nothing. A server that has stayed away so long is tried once a read from then on, until
- * it answers.
+ * The one connection that all reads of a sync place share. Several commands are under way on it at a time, for each
+ * answer takes a round trip: the server takes them one by one from what it has received, and answers in that order.
+ * Reads change nothing, so what a lost connection leaves unanswered is asked again, after growing pauses. A server that
+ * has stayed away so long is tried once a read from then on, until it answers.
  */
 import { before } from "../../core/before.ts";
 import { AppError } from "../../core/errors.ts";
@@ -17,70 +18,126 @@ const LONGEST_PAUSE_MS = 30_000;
 /** For a server that was gone a moment ago. */
 const GONE_CONNECT_MS = 5_000;
 
+/** A round trip of 100 ms then costs no more than 0.4 ms a message. */
+const COMMANDS_UNDER_WAY = 256;
+
 export interface ReadOptions {
   readonly files?: FileTaker | undefined;
   /** Until when somebody wants the answer. */
   readonly signal?: AbortSignal | undefined;
 }
 
+/** What a command has thrown; a lost connection may be somebody else's fault, and the command is sent again. */
+interface Failed {
+  readonly error: unknown;
+  readonly isLost: boolean;
+}
+
+/** A connection, and the first thing that went wrong with it. */
+interface Reading {
+  readonly link: Promise<Link>;
+  failure?: unknown;
+}
+
 export class ReadLink {
   readonly #options: SyncOptions;
-  /** For messages. */
+  /** What error messages call the place. */
   readonly #locator: string;
-  #link: Link | undefined;
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #pending = new Set<Promise<unknown>>();
+  #reading: Reading | undefined;
+  /** Settled once the command before has been sent. */
+  #turn: Promise<void> = Promise.resolve();
+  #underWay = 0;
+  /** How many commands may be under way: after a loss one alone, so that what a server dies of is known. */
+  #window = COMMANDS_UNDER_WAY;
+  #answered: (() => void) | undefined;
   #isClosed = false;
   #isGone = false;
 
   constructor(link: Link, { options, locator }: { options: SyncOptions; locator: string }) {
     this.#options = options;
     this.#locator = locator;
-    this.#link = link;
+    this.#reading = { link: Promise.resolve(link) };
   }
 
-  /** Sends a GET once those before it are answered. */
+  /** Sends a GET after those before it, and gives the answer to it. */
   get(command: GetCommand, options: ReadOptions = {}): Promise<Outcome<Reply>> {
-    const turn = this.#last.then(() => this.#persistently(command, options));
-    this.#last = turn.catch(() => undefined); // its own caller is told
-    return before(turn, options.signal);
+    const work = this.#persistently(command, options);
+    const settled = () => void this.#pending.delete(work);
+    this.#pending.add(work);
+    work.then(settled, settled); // its own caller is told
+    return before(work, options.signal);
   }
 
+  /** Waits for what is under way, and ends the connection. */
   async close(): Promise<void> {
     this.#isClosed = true;
-    await this.#last;
-    await this.#link?.dialogue.connection.close();
-    this.#link = undefined;
+    await Promise.allSettled(this.#pending);
+    const reading = this.#reading;
+    this.#reading = undefined;
+    await reading?.link.then((link) => link.dialogue.connection.close());
   }
 
   async #persistently(command: GetCommand, options: ReadOptions): Promise<Outcome<Reply>> {
     const { signal } = options;
     const { count, firstMs } = this.#options.retries ?? RETRIES;
     for (let attempt = 0; ; attempt++) {
+      const done = await this.#inTurn(command, options);
+      if (!("error" in done)) return done;
       signal?.throwIfAborted();
-      try {
-        const got = await this.#once(command, options);
-        this.#isGone = false;
-        return got;
-      } catch (error) {
-        this.#link?.dialogue.connection.destroy();
-        this.#link = undefined;
-        signal?.throwIfAborted();
-        const isLost = error instanceof AppError && error.code === "unreachable";
-        if (isLost && attempt >= count) this.#isGone = true;
-        if (!isLost || this.#isGone || this.#isClosed) throw error;
-        await before(Bun.sleep(Math.min(firstMs * 2 ** attempt, LONGEST_PAUSE_MS)), signal);
-      }
+      const { error, isLost } = done;
+      if (isLost && attempt >= count) this.#isGone = true;
+      if (!isLost || this.#isGone || this.#isClosed) throw error;
+      await before(Bun.sleep(Math.min(firstMs * 2 ** attempt, LONGEST_PAUSE_MS)), signal);
     }
   }
 
-  async #once(command: GetCommand, { files, signal }: ReadOptions): Promise<Outcome<Reply>> {
-    const link = this.#link ?? (await this.#open(signal));
-    this.#link = link;
-    const cut = () => link.dialogue.connection.destroy();
+  /** Sends when the command before has been sent and there is room in the window; waits for the answer. */
+  async #inTurn(command: GetCommand, options: ReadOptions): Promise<Outcome<Reply> | Failed> {
+    const before = this.#turn;
+    const { promise, resolve: sent } = Promise.withResolvers<void>();
+    this.#turn = promise;
+    await before;
+    while (this.#underWay >= this.#window) {
+      const { promise: answered, resolve } = Promise.withResolvers<void>();
+      this.#answered = resolve;
+      await answered;
+    }
+    this.#underWay += 1;
+    try {
+      return await this.#once(command, { ...options, sent });
+    } finally {
+      this.#underWay -= 1;
+      sent();
+      this.#answered?.();
+    }
+  }
+
+  async #once(
+    command: GetCommand,
+    { files, signal, sent }: ReadOptions & { readonly sent: () => void },
+  ): Promise<Outcome<Reply> | Failed> {
+    if (signal?.aborted === true) return { error: signal.reason, isLost: false };
+    const reading: Reading = this.#reading ?? { link: this.#open(signal) };
+    this.#reading = reading;
+    let link: Link | undefined;
+    const cut = () => link?.dialogue.connection.destroy();
     signal?.addEventListener("abort", cut, { once: true });
     try {
-      const reply = await link.dialogue.command("GET", printGet(command), files);
+      link = await reading.link;
+      const reply = await link.dialogue.command("GET", printGet(command), { files, sent });
+      this.#isGone = false;
+      this.#window = Math.min(COMMANDS_UNDER_WAY, this.#window * 2);
       return refusalIn(reply.status, `${this.#locator}: ${whatOf(command)}`) ?? ok(reply);
+    } catch (error) {
+      // What is wrong with one answer is no fault of those that would have come after it.
+      const isOther = reading.failure !== undefined;
+      reading.failure ??= error;
+      if (this.#reading === reading) this.#reading = undefined;
+      this.#window = 1;
+      cut();
+      const isGone = error instanceof AppError && error.code === "unreachable";
+      return { error, isLost: isOther || isGone };
     } finally {
       signal?.removeEventListener("abort", cut);
     }

@@ -1,29 +1,40 @@
 /**
- * Mailboxes one after the other, in such a way that both ends have something to do: while one is applied at the target
- * the messages of the next are sent, of as many as there is time for, and the one before is proven. The target answers
- * in the order in which it was asked. One that fails stops no other.
+ * The mailboxes of one owner, in four stages that are at work at the same time, so that no end waits for the other:
+ * *read* the mailbox at the source, *send* the messages that the target lacks, *apply* the records, *prove* what the target
+ * has then. Between the stages are queues of bounded length. The target answers in the order in which it was asked. One
+ * mailbox that fails stops no other.
  */
-import { type Outcome, refused } from "../../model/outcome.ts";
+import { DONE, type Outcome, ok, refused } from "../../model/outcome.ts";
 import type { Leftover, MailboxStep } from "../plan/steps.ts";
 import { alone } from "./alone.ts";
+import { prepareMailbox } from "./prepare_mailbox.ts";
 import {
   applyMailbox,
   type BegunMailbox,
-  beginMailbox,
   endMailbox,
+  parcelOf,
   type Sending,
 } from "./run_mailbox.ts";
+import { sendParcels } from "./send_messages.ts";
 
-/** What may wait for its turn, its messages sent: mailboxes, and UIDs in them, for their indexes are in memory. */
+/** What a queue may hold: mailboxes, and UIDs in them, for their indexes are in memory. */
 const AHEAD_MAILBOXES = 16;
 const AHEAD_UIDS = 100_000;
-/** Mailboxes whose records are sent and whose answers are not there: the target reads one while it applies the other. */
+/** Mailboxes whose records are sent and not answered: the target reads one while it applies the other. */
 const IN_FLIGHT = 2;
 
-export interface LineEvents {
+export interface PipelineEvents {
   readonly leave: (leftover: Leftover) => void;
   /** How a mailbox came out. */
   readonly told: (step: MailboxStep, done: Outcome) => void;
+  /** So many mailboxes of a run have been sent. */
+  readonly part: (done: number) => void;
+}
+
+interface Reading {
+  readonly step: MailboxStep;
+  readonly begun: Promise<Outcome<BegunMailbox>>;
+  isRead: boolean;
 }
 
 interface Applying {
@@ -32,78 +43,156 @@ interface Applying {
   isAnswered: boolean;
 }
 
-/** The mailboxes of one owner. It must be ended, whatever was thrown. */
-export class MailboxLine {
+/** It must be ended, whatever was thrown. */
+export class MailboxPipeline {
   readonly #sending: Sending;
-  readonly #events: LineEvents;
-  /** Begun, in the order in which they are to be applied. */
-  readonly #waiting: BegunMailbox[] = [];
+  readonly #events: PipelineEvents;
+  /** Of the run: not begun. */
+  readonly #todo: MailboxStep[] = [];
+  /** Being read, or read and not sent. */
+  readonly #reading: Reading[] = [];
+  /** Sent, and their records not. */
+  readonly #sent: BegunMailbox[] = [];
   readonly #applying: Applying[] = [];
+  #proof: Promise<void> | undefined;
   /** Messages have been sent, and whether they have come is answered behind all that is applied. */
   #mustFlush = false;
-  #proof: Promise<void> | undefined;
   /** Uniqueids of mailboxes that were renamed a moment ago. */
   #moved: ReadonlySet<string> = new Set();
   /** An error was thrown: nobody knows what the session has staged. */
   #isUnsure = false;
 
-  constructor(sending: Sending, events: LineEvents) {
+  constructor(sending: Sending, events: PipelineEvents) {
     this.#sending = sending;
     this.#events = events;
   }
 
-  /** Begins the mailbox of `step`; it is applied when those before it are, or by `settle` at the latest. */
-  async take(step: MailboxStep, moved: ReadonlySet<string>): Promise<void> {
+  /** Brings mailboxes; all but the last proof is done then. `moved`: uniqueids of those that were renamed. */
+  async run(steps: readonly MailboxStep[], moved: ReadonlySet<string>): Promise<void> {
     this.#moved = moved;
-    await this.#enter(step);
-    await this.#recover();
-    while (this.#waiting.length > 0 && (this.#hasRoom || this.#isFull)) {
-      await this.#applyNext();
+    this.#todo.push(...steps);
+    for (;;) {
+      this.#read();
+      if (this.#reading.length > 0) await this.#send();
+      else if (this.#sent.length > 0) await this.#applyNext();
+      else if (this.#applying.length > 0) await this.#settleFirst();
+      else return;
       await this.#recover();
     }
   }
 
-  /** Does a step that is no mailbox, after those before it. */
+  /** Does a step that is no mailbox. */
   async other(name: string, work: () => Promise<Outcome>): Promise<Outcome> {
-    await this.settle();
     const done = await this.#alone(name, work);
     await this.#recover();
     return done;
   }
 
-  /** Waits until all that were taken are applied, and has them proven. */
-  async settle(): Promise<void> {
-    while (this.#waiting.length + this.#applying.length > 0) {
-      await (this.#waiting.length > 0 ? this.#applyNext() : this.#settleFirst());
-      await this.#recover();
-    }
-  }
-
   /** Waits for what is under way; throws what the last proof has thrown. */
   async end(): Promise<void> {
+    await Promise.allSettled(this.#reading.map(({ begun }) => begun));
     await Promise.allSettled(this.#applying.map(({ answer }) => answer));
     await this.#proof;
   }
 
-  /** Another one can be applied without waiting. */
+  /** Begins to read as many mailboxes as the queue may hold. */
+  #read(): void {
+    for (let [step] = this.#todo; step !== undefined; [step] = this.#todo) {
+      if (isFull(this.#reading.map(({ step: { ours } }) => ours.lastUid))) return;
+      this.#todo.shift();
+      // What has its name at the target stays, and is for the next pass.
+      if (!this.#sending.gone.has(step.name)) this.#reading.push(this.#readingOf(step));
+    }
+  }
+
+  #readingOf(step: MailboxStep): Reading {
+    const read = () => readMailbox(step, this.#sending, this.#moved);
+    const begun = alone(step.name, read, this.#sending);
+    const reading: Reading = { step, begun, isRead: false };
+    const settled = () => {
+      reading.isRead = true;
+    };
+    begun.then(settled, settled); // what it throws is thrown where it is waited for
+    return reading;
+  }
+
+  /** Sends the messages of all mailboxes that have been read, as one stream. */
+  async #send(): Promise<void> {
+    const group = await this.#takeRead();
+    const stream = sendParcels(
+      group.map(({ prepared }) => parcelOf(prepared)),
+      this.#sending,
+    );
+    try {
+      while (group.length > 0 && !this.#isUnsure) await this.#sendNext(group, stream);
+    } finally {
+      await stream.return();
+      this.#reading.unshift(
+        ...group.map((begun) => ({
+          ...{ step: begun.step, begun: Promise.resolve(ok(begun)), isRead: true },
+        })),
+      );
+    }
+  }
+
+  async #sendNext(group: BegunMailbox[], stream: AsyncGenerator<Outcome, void>): Promise<void> {
+    const begun = group.shift();
+    if (begun === undefined) return;
+    const { step, prepared } = begun;
+    this.#read();
+    const send = async () => (await stream.next()).value ?? DONE;
+    const done = await this.#orEarlier(this.#alone(step.name, send));
+    this.#events.part(this.#todo.length + this.#reading.length + group.length);
+    if (done.kind === "refused") {
+      this.#events.told(step, done);
+      return;
+    }
+    this.#sent.push(begun);
+    this.#mustFlush ||= prepared.counts.messages > 0;
+    while (this.#sent.length > 0 && !this.#isUnsure && (this.#hasRoom || this.#isSentFull)) {
+      await this.#applyNext();
+    }
+  }
+
+  /** The first mailbox that is being read, once it is, and those after it that are read by then. */
+  async #takeRead(): Promise<BegunMailbox[]> {
+    const group: BegunMailbox[] = [];
+    for (let [first] = this.#reading; first !== undefined; [first] = this.#reading) {
+      if (group.length > 0 && !first.isRead) break;
+      this.#reading.shift();
+      const { step } = first;
+      const begun = await this.#orEarlier(first.begun);
+      if (begun.kind === "refused") this.#events.told(step, begun);
+      else group.push(begun.value);
+    }
+    return group;
+  }
+
+  /** If the connection broke it may be the fault of a mailbox that is being applied: then that one's error is thrown. */
+  async #orEarlier<Value>(work: Promise<Value>): Promise<Value> {
+    try {
+      return await work;
+    } catch (error) {
+      while (this.#applying.length > 0) await this.#settleFirst();
+      throw error;
+    }
+  }
+
+  /** Another mailbox can be applied without waiting. */
   get #hasRoom(): boolean {
     const unanswered = this.#applying.filter(({ isAnswered }) => !isAnswered).length;
     return unanswered < (this.#mustFlush ? 1 : IN_FLIGHT);
   }
 
-  get #isFull(): boolean {
-    const uids = this.#waiting.reduce(
-      (sum, { prepared }) => sum + prepared.reading.state.lastUid,
-      0,
-    );
-    return this.#waiting.length > AHEAD_MAILBOXES || uids > AHEAD_UIDS;
+  get #isSentFull(): boolean {
+    return isFull(this.#sent.map(({ prepared }) => prepared.reading.state.lastUid));
   }
 
   /** Sends the records of the mailbox that waits longest. */
   async #applyNext(): Promise<void> {
     while (!this.#hasRoom || this.#applying[0]?.isAnswered === true) await this.#settleFirst();
     if (this.#isUnsure) return;
-    const begun = this.#waiting.shift();
+    const begun = this.#sent.shift();
     if (begun === undefined) return;
     this.#mustFlush = false;
     const sent = Promise.withResolvers<void>();
@@ -117,16 +206,15 @@ export class MailboxLine {
     await Promise.race([sent.promise, answer.catch(() => undefined)]);
   }
 
-  /** Takes the answer that is due next. */
+  /** Takes the answer that is due next, and begins the proof. */
   async #settleFirst(): Promise<void> {
     const [first] = this.#applying;
     if (first === undefined) return;
     this.#applying.shift();
     const { begun, answer } = first;
     const { step } = begun;
-    const done = await this.#alone(step.name, async () =>
-      endMailbox(begun, await answer, this.#sending),
-    );
+    const end = async () => endMailbox(begun, await answer, this.#sending);
+    const done = await this.#alone(step.name, end);
     await this.#proof;
     this.#proof = undefined;
     const { leave, told } = this.#events;
@@ -136,28 +224,7 @@ export class MailboxLine {
     }
     for (const leftover of done.value.content.leftovers) leave(leftover);
     this.#proof = alone(step.name, done.value.prove).then((outcome) => told(step, outcome));
-    // What it throws is thrown where it is waited for.
-    this.#proof.catch(() => undefined);
-  }
-
-  async #enter(step: MailboxStep): Promise<void> {
-    const begun = await this.#begin(step);
-    if (begun.kind === "refused") {
-      this.#events.told(step, begun);
-      return;
-    }
-    this.#waiting.push(begun.value);
-    this.#mustFlush ||= begun.value.prepared.counts.messages > 0;
-  }
-
-  async #begin(step: MailboxStep): Promise<Outcome<BegunMailbox>> {
-    try {
-      return await this.#alone(step.name, () => beginMoved(step, this.#sending, this.#moved));
-    } catch (error) {
-      // If the connection broke it may be the fault of one that is being applied: that one's error is thrown then.
-      while (this.#applying.length > 0) await this.#settleFirst();
-      throw error;
-    }
+    this.#proof.catch(() => undefined); // what it throws is thrown where it is waited for
   }
 
   async #alone<Value>(name: string, work: () => Promise<Outcome<Value>>): Promise<Outcome<Value>> {
@@ -168,20 +235,16 @@ export class MailboxLine {
 
   /** After an error: goes on with nothing staged, so what has not had its own answer is begun again. */
   async #recover(): Promise<void> {
-    const again: MailboxStep[] = [];
-    while (this.#isUnsure || again.length > 0) {
-      if (this.#isUnsure) {
-        again.unshift(...(await this.#takeBack()));
-        this.#isUnsure = false;
-        await this.#sending.session.restart();
-        this.#sending.staged.clear();
-      }
-      const step = again.shift();
-      if (step !== undefined) await this.#enter(step);
+    while (this.#isUnsure) {
+      const again = await this.#takeBack();
+      this.#isUnsure = false;
+      await this.#sending.session.restart();
+      this.#sending.staged.clear();
+      this.#reading.unshift(...again.map((step) => this.#readingOf(step)));
     }
   }
 
-  /** Empties the line: those in it that have an answer of their own are ended, and the others given. */
+  /** Empties the later stages: mailboxes that have an answer of their own are ended, and the others given. */
   async #takeBack(): Promise<MailboxStep[]> {
     const back: MailboxStep[] = [];
     for (let [first] = this.#applying; first !== undefined; [first] = this.#applying) {
@@ -193,22 +256,34 @@ export class MailboxLine {
         this.#applying.shift();
       }
     }
-    return [...back, ...this.#waiting.splice(0).map(({ step }) => step)];
+    return [...back, ...this.#sent.splice(0).map(({ step }) => step)];
   }
 }
 
-/** Begins a mailbox; one that was renamed a moment ago may have new numbers. */
-async function beginMoved(
+/** True for a queue of mailboxes with these last UIDs. */
+function isFull(lastUids: readonly number[]): boolean {
+  const uids = lastUids.reduce((sum, lastUid) => sum + lastUid, 0);
+  return lastUids.length >= AHEAD_MAILBOXES || uids > AHEAD_UIDS;
+}
+
+/** Reads a mailbox at the source; one that was renamed a moment ago may have new numbers at the target. */
+async function readMailbox(
   step: MailboxStep,
   sending: Sending,
   moved: ReadonlySet<string>,
 ): Promise<Outcome<BegunMailbox>> {
-  if (!moved.has(step.ours.uniqueid)) return beginMailbox(step, sending);
-  const now = await sending.target.mailboxes([step.name]);
+  const known = moved.has(step.ours.uniqueid) ? await lookAgain(step, sending) : ok(step);
+  if (known.kind === "refused") return known;
+  const prepared = await prepareMailbox(known.value, step.name, sending);
+  if (prepared.kind === "refused") return prepared;
+  return ok({ step: known.value, attempt: 1, prepared: prepared.value });
+}
+
+async function lookAgain(step: MailboxStep, { target }: Sending): Promise<Outcome<MailboxStep>> {
+  const now = await target.mailboxes([step.name]);
   if (now.kind === "refused") return now;
   const [theirs] = now.value;
-  if (theirs === undefined || theirs.uniqueid !== step.theirs?.uniqueid) {
-    return refused("moved", `${step.name} could not be renamed at the target`);
-  }
-  return beginMailbox({ ...step, theirs }, sending);
+  if (theirs !== undefined && theirs.uniqueid === step.theirs?.uniqueid)
+    return ok({ ...step, theirs });
+  return refused("moved", `${step.name} could not be renamed at the target`);
 }

@@ -1,146 +1,172 @@
 /**
- * Messages on their way to the target (sync-protocol.md 5.2): RESERVE what it has somewhere already, then one loop
- * that sends the rest in batches and reads the next batch while one is sent. A message is sent once a user.
+ * Messages on their way to the target (sync-protocol.md 5.2): RESERVE finds what the target has somewhere already, the
+ * rest is read at the source and staged, for several mailboxes as one stream. A message is sent once for an owner.
  */
 import type { Guid } from "../../model/guid.ts";
-import { DONE, type Outcome, ok, type Refusal } from "../../model/outcome.ts";
+import { DONE, type Outcome, type Refusal } from "../../model/outcome.ts";
 import { type StagedGuids, stagedIn } from "../../model/staged_guids.ts";
-import type { MessageAddress, MessageContent, Place, PlaceSession } from "../../places/place.ts";
+import { type PlaceSession, releaseMessage } from "../../places/place.ts";
+import {
+  MessageReader,
+  type MessageSource,
+  type ReadMessage,
+  type WantedMessage,
+} from "./read_messages.ts";
 
 /** GUIDs in one RESERVE: what Cyrus' own client sends at most. */
 const RESERVE_GUIDS = 8192;
-/**
- * A batch is sent when it has as many messages or bytes: about what the socket takes, for while a batch is read nothing
- * is written.
- */
+/** After so many messages or bytes the sender is told how far it is. */
 const BATCH_MESSAGES = 128;
 const BATCH_BYTES = 1024 * 1024;
 
-/** A message that is to be at the target. */
-export interface WantedMessage {
-  readonly address: MessageAddress;
-  /** Nothing is lost if it is not there any more: its record is a tombstone. */
-  readonly mayBeGone: boolean;
-}
-
-export interface Upload {
-  readonly source: Pick<Place, "message">;
+/** How messages get from one place to another. */
+export interface Transport {
+  readonly source: MessageSource;
   readonly session: PlaceSession;
-  /** Internal names of the target's mailboxes that may hold messages. */
-  readonly mailboxes: readonly string[];
-  /** Where the messages go: staging is by partition. */
-  readonly partition: string;
+  /** Internal names of the target's mailboxes in which RESERVE may find messages. */
+  readonly reservable: readonly string[];
   /** What the session has staged already; added to. */
   readonly staged: StagedGuids;
   /** After each batch; waits where the sender is too fast, throws where the time is up. */
   readonly sent: (messages: number, bytes: number) => Promise<void>;
 }
 
-/** Sends every wanted message that the target lacks. Whether all have come, the flush of the session says. */
-export async function sendMessages(
-  wanted: ReadonlyMap<Guid, WantedMessage>,
-  upload: Upload,
-): Promise<Outcome> {
-  const staged = stagedIn(upload.staged, upload.partition);
-  const unknown = [...wanted.keys()].filter((guid) => !staged.has(guid));
-  const missing = await reserve(unknown, upload);
-  if (missing.kind === "refused") return missing;
-  const left = new Set(missing.value);
-  for (const guid of unknown) if (!left.has(guid)) staged.add(guid);
-  const queue = missing.value
-    .map((guid) => wanted.get(guid))
-    .filter((message) => message !== undefined);
-  const batches = readBatches(queue, upload.source);
-  let next = batches.next();
-  for (;;) {
-    const { value: batch, done } = await next;
-    if (done === true) break;
-    if ("reason" in batch) return batch;
-    // The next batch is read while this one is sent. If sending fails it is awaited all the same.
-    next = batches.next();
-    try {
-      await sendBatch(batch, upload);
-    } catch (error) {
-      await Promise.allSettled([next]);
-      throw error;
+/** The messages of one mailbox. */
+export interface Parcel {
+  readonly messages: ReadonlyMap<Guid, WantedMessage>;
+  /** Where they go at the target: staging is by partition. */
+  readonly partition: string;
+}
+
+/**
+ * Sends what the target lacks of the parcels, and says of each in turn whether it could be sent; whether it has come,
+ * the flush of the session says. Leaving the loop early lets go of all that was read ahead.
+ */
+export async function* sendParcels(
+  parcels: readonly Parcel[],
+  transport: Transport,
+): AsyncGenerator<Outcome, void> {
+  const refusals = new Map<string, Refusal>();
+  const missing = await findMissing(parcels, { transport, refusals });
+  const reader = new MessageReader(missing.flat(), transport.source);
+  try {
+    for (const [at, { partition }] of parcels.entries()) {
+      const messages = missing[at] ?? [];
+      const refusal = messages.length > 0 ? refusals.get(partition) : undefined;
+      yield refusal ?? (await sendAll(messages, { partition, reader, transport }));
     }
-    for (const { guid } of batch.messages) staged.add(guid);
+  } finally {
+    await reader.close();
   }
+}
+
+/** Sends one parcel. */
+export async function sendParcel(parcel: Parcel, transport: Transport): Promise<Outcome> {
+  for await (const sent of sendParcels([parcel], transport)) return sent;
   return DONE;
 }
 
+/** What has to be sent with each parcel. */
+async function findMissing(
+  parcels: readonly Parcel[],
+  { transport, refusals }: { transport: Transport; refusals: Map<string, Refusal> },
+): Promise<WantedMessage[][]> {
+  const unknown = new Map<string, Set<Guid>>();
+  const wanted = parcels.map(({ messages, partition }) => {
+    const staged = stagedIn(transport.staged, partition);
+    const ofPartition = stagedIn(unknown, partition);
+    const news = [...messages].filter(([guid]) => !staged.has(guid) && !ofPartition.has(guid));
+    for (const [guid] of news) ofPartition.add(guid);
+    return news;
+  });
+  for (const [partition, guids] of unknown) {
+    const refusal = await reserve(guids, { partition, transport });
+    if (refusal !== undefined) refusals.set(partition, refusal);
+  }
+  return wanted.map((news, at) => {
+    const staged = stagedIn(transport.staged, parcels[at]?.partition ?? "");
+    return news.flatMap(([guid, message]) => (staged.has(guid) ? [] : [message]));
+  });
+}
+
+/** Notes as staged what the target has found of `guids`. */
 async function reserve(
-  guids: readonly Guid[],
-  { session, mailboxes, partition }: Upload,
-): Promise<Outcome<readonly Guid[]>> {
-  if (mailboxes.length === 0) return ok(guids);
-  const missing: Guid[] = [];
-  for (let at = 0; at < guids.length; at += RESERVE_GUIDS) {
-    const some = guids.slice(at, at + RESERVE_GUIDS);
+  guids: ReadonlySet<Guid>,
+  { partition, transport }: { partition: string; transport: Transport },
+): Promise<Refusal | undefined> {
+  const { session, reservable: mailboxes, staged } = transport;
+  if (mailboxes.length === 0) return undefined;
+  const all = [...guids];
+  for (let at = 0; at < all.length; at += RESERVE_GUIDS) {
+    const some = all.slice(at, at + RESERVE_GUIDS);
     const answer = await session.reserve({ partition, mailboxes, guids: some });
     if (answer.kind === "refused") return answer;
-    missing.push(...answer.value);
+    const missing = new Set(answer.value);
+    for (const guid of some) if (!missing.has(guid)) stagedIn(staged, partition).add(guid);
   }
-  return ok(missing);
+  return undefined;
 }
 
-interface ReadMessage {
+interface Sending {
+  readonly partition: string;
+  readonly reader: MessageReader;
+  readonly transport: Transport;
+}
+
+async function sendAll(
+  messages: readonly WantedMessage[],
+  { partition, reader, transport }: Sending,
+): Promise<Outcome> {
+  const staged = stagedIn(transport.staged, partition);
+  let batch = { messages: 0, bytes: 0 };
+  for (const message of messages) {
+    const { uid, guid } = message.address;
+    const read = await reader.take(message);
+    if (read.kind === "refused") {
+      if (message.mayBeGone) continue;
+      return { ...read, uid };
+    }
+    await stage(read.value, { partition, guid, session: transport.session });
+    staged.add(guid);
+    batch = { messages: batch.messages + 1, bytes: batch.bytes + read.value.size };
+    if (batch.messages < BATCH_MESSAGES && batch.bytes < BATCH_BYTES) continue;
+    await transport.sent(batch.messages, batch.bytes);
+    batch = { messages: 0, bytes: 0 };
+  }
+  if (batch.messages > 0) await transport.sent(batch.messages, batch.bytes);
+  return DONE;
+}
+
+interface Staging {
+  readonly partition: string;
   readonly guid: Guid;
-  readonly size: number;
-  /** In memory, or as the source gives them where it is too large for that. */
-  readonly chunks: readonly Uint8Array[] | MessageContent;
+  readonly session: PlaceSession;
 }
 
-interface Batch {
-  readonly messages: readonly ReadMessage[];
-  readonly bytes: number;
-}
-
-async function* readBatches(
-  queue: readonly WantedMessage[],
-  source: Pick<Place, "message">,
-): AsyncGenerator<Batch | Refusal, undefined> {
-  let messages: ReadMessage[] = [];
-  let bytes = 0;
-  for (const { address, mayBeGone } of queue) {
-    const content = await source.message(address);
-    if (content.kind === "refused") {
-      if (mayBeGone) continue;
-      yield { ...content, uid: address.uid };
-      return;
+async function stage(
+  { size, chunks }: ReadMessage,
+  { partition, guid, session }: Staging,
+): Promise<void> {
+  const open = () => session.stage({ partition, guid, size, isVerified: true });
+  const writer = await releasing(chunks, open);
+  try {
+    for await (const chunk of "chunks" in chunks ? chunks.chunks() : chunks) {
+      const waiting = writer.write(chunk);
+      if (waiting !== undefined) await waiting;
     }
-    const { size } = content.value;
-    if (messages.length > 0 && (bytes + size > BATCH_BYTES || messages.length === BATCH_MESSAGES)) {
-      yield { messages, bytes };
-      messages = [];
-      bytes = 0;
-    }
-    const chunks = size > BATCH_BYTES ? content.value : await gather(content.value);
-    messages.push({ guid: address.guid, size, chunks });
-    bytes += size;
+    await writer.end();
+  } catch (error) {
+    writer.abort();
+    throw error;
   }
-  if (messages.length > 0) yield { messages, bytes };
 }
 
-async function gather(content: MessageContent): Promise<Uint8Array[]> {
-  const chunks: Uint8Array[] = [];
-  for await (const chunk of content.chunks()) chunks.push(chunk);
-  return chunks;
-}
-
-async function sendBatch(batch: Batch, { session, partition, sent }: Upload): Promise<void> {
-  for (const { guid, size, chunks } of batch.messages) {
-    const writer = session.stage({ partition, guid, size, isVerified: true });
-    try {
-      for await (const chunk of "chunks" in chunks ? chunks.chunks() : chunks) {
-        const waiting = writer.write(chunk);
-        if (waiting !== undefined) await waiting;
-      }
-      await writer.end();
-    } catch (error) {
-      writer.abort();
-      throw error;
-    }
+/** Does `work`; if it throws, the message that nobody has begun to read is let go of. */
+async function releasing<Value>(chunks: ReadMessage["chunks"], work: () => Value): Promise<Value> {
+  try {
+    return work();
+  } catch (error) {
+    if ("chunks" in chunks) await releaseMessage(chunks);
+    throw error;
   }
-  await sent(batch.messages.length, batch.bytes);
 }

@@ -4,7 +4,8 @@ import { parseName } from "../../model/names.ts";
 import { DONE, type Outcome, ok, type Refusal, refused } from "../../model/outcome.ts";
 import type { Place } from "../../places/place.ts";
 import { alone } from "../mailbox/alone.ts";
-import { type ContentCounts, prepareMailbox, type Work } from "../mailbox/run_mailbox.ts";
+import type { Budget } from "../mailbox/budget.ts";
+import { type ContentCounts, prepareMailbox, type Work } from "../mailbox/prepare_mailbox.ts";
 import type { ContentPlan } from "../plan/plan_mailbox.ts";
 import type { Rename } from "../plan/renames.ts";
 import type { MailboxStep, Plan, Step } from "../plan/steps.ts";
@@ -40,8 +41,8 @@ export async function surveyMailbox(step: MailboxStep, work: Work): Promise<Surv
 export interface BrakeOptions {
   readonly target: Place;
   readonly theirs: UserState;
-  /** Per cent of the target's messages or mailboxes that may be deleted. */
-  readonly allowDelete: number;
+  /** It is given what the plan deletes, where that may be done. */
+  readonly budget: Budget;
   /** Whose, for the refusal. */
   readonly who: string;
   /** The side, where both are written. Neither is a mere copy then: what the other records as deleted counts. */
@@ -49,37 +50,61 @@ export interface BrakeOptions {
 }
 
 /**
- * Refuses as `permissionDenied` a plan that deletes too much. What the source records as deleted is not counted: that is
- * known, while what is merely missing there may be missing because something is wrong with it.
+ * Refuses as `permissionDenied` a plan that deletes too much, with what the run has deleted already. What the source records
+ * as deleted is not counted: that is known, while what is merely missing there may be missing because something is
+ * wrong with it.
  */
 export async function brake(
   steps: readonly SurveyedStep[],
-  { target, theirs, allowDelete, who, at }: BrakeOptions,
+  { target, theirs, budget, who, at }: BrakeOptions,
 ): Promise<Outcome> {
-  const all = theirs.mailboxes.length;
+  const { percent, spent } = budget;
+  const all = theirs.mailboxes.length + spent.mailboxes;
   const where = at === undefined ? "" : ` at ${at}`;
   const deletesUser = steps.some(({ step }) => step.kind === "deleteUser");
-  if (deletesUser && allowDelete < 100) {
+  if (deletesUser && percent < 100) {
     return refused("permissionDenied", `${who} would be deleted, with ${all} mailboxes`);
   }
-  const gone = new Set(
+  const goneIds = new Set(
     steps.flatMap(({ step }) => (at === undefined ? deletedBy(step) : movedAwayBy(step))),
   );
-  const deletes = steps.reduce((sum, { content }) => sum + (content?.deletes ?? 0), 0);
-  if (gone.size === 0 && deletes === 0) return DONE;
-  if (gone.size * 100 > all * allowDelete) {
-    const text = `${gone.size} of ${all} mailboxes of ${who} would be deleted${where}`;
+  const planned = new Map<string, number>();
+  let lost = spent.messages;
+  const add = (uniqueid: string, messages: number): void => {
+    planned.set(uniqueid, (planned.get(uniqueid) ?? 0) + messages);
+    lost += messages;
+  };
+  for (const { content } of steps)
+    if (content?.deletes) add(content.state.uniqueid, content.deletes);
+  const goneMailboxes = goneIds.size === 0 ? 0 : goneIds.size + spent.mailboxes;
+  if (goneMailboxes * 100 > all * percent) {
+    const text = `${goneMailboxes} of ${all} mailboxes of ${who} would be deleted${where}`;
     return refused("permissionDenied", text);
   }
-  const messages = await countLiving(target, theirs.mailboxes);
-  if (messages.kind === "refused") return messages;
-  const doomed = theirs.mailboxes.filter(({ uniqueid }) => gone.has(uniqueid));
-  const inGone = await countLiving(target, doomed);
-  if (inGone.kind === "refused") return inGone;
-  const lost = deletes + inGone.value;
-  if (lost * 100 <= messages.value * allowDelete) return DONE;
-  const text = `${lost} of ${messages.value} messages of ${who} would be deleted${where}`;
-  return refused("permissionDenied", text);
+  const [doomed, staying] = [
+    theirs.mailboxes.filter(({ uniqueid }) => goneIds.has(uniqueid)),
+    theirs.mailboxes.filter(({ uniqueid }) => !goneIds.has(uniqueid)),
+  ];
+  let messages = spent.messages;
+  for (const state of doomed) {
+    const living = await countLiving(target, state);
+    if (living.kind === "refused") return living;
+    add(state.uniqueid, living.value);
+    messages += living.value;
+  }
+  const isAllowed = (): boolean => lost * 100 <= messages * percent;
+  for (const state of staying) {
+    if (planned.size === 0 || isAllowed()) break; // what is not counted cannot forbid it any more
+    const living = await countLiving(target, state);
+    if (living.kind === "refused") return living;
+    messages += living.value;
+  }
+  if (planned.size > 0 && !isAllowed()) {
+    const text = `${lost} of ${messages} messages of ${who} would be deleted${where}`;
+    return refused("permissionDenied", text);
+  }
+  budget.begin(planned);
+  return DONE;
 }
 
 /** The mailbox that a step deletes for good. */
@@ -97,17 +122,14 @@ export function isMoveToDeleted({ oldName, newName }: Rename): boolean {
   return parseName(newName).isDeleted && !parseName(oldName).isDeleted;
 }
 
-async function countLiving(
-  target: Place,
-  mailboxes: readonly MailboxState[],
-): Promise<Outcome<number>> {
+/** Messages of a mailbox that are not expunged. */
+async function countLiving(target: Place, state: MailboxState): Promise<Outcome<number>> {
+  if (isIntermediate(state)) return ok(0);
+  const reading = await target.readMailbox(state.name);
+  if (reading.kind === "refused") return reading;
   let living = 0;
-  for (const { name } of mailboxes.filter((state) => !isIntermediate(state))) {
-    const reading = await target.readMailbox(name);
-    if (reading.kind === "refused") return reading;
-    for await (const batch of reading.value.records.batches()) {
-      living += batch.filter(({ expunged }) => !expunged).length;
-    }
+  for await (const batch of reading.value.records.batches()) {
+    living += batch.filter(({ expunged }) => !expunged).length;
   }
   return ok(living);
 }

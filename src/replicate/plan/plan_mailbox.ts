@@ -20,8 +20,8 @@ export interface ContentPlan {
   /** UIDs to expunge at the target, ascending. */
   readonly expunge: readonly number[];
   readonly leftovers: readonly Leftover[];
-  /** The target's mailbox is deleted first, and made anew. */
-  readonly rebuild: boolean;
+  /** The target's mailbox as it was read, where it is to be deleted and made anew. */
+  readonly rebuild: MailboxReading | undefined;
   /** Living messages of the target that go although the source does not say that they were deleted. */
   readonly deletes: number;
   /** Nothing has to be done. */
@@ -46,7 +46,7 @@ export function planNewer(
   const modseq = theirs?.highestmodseq ?? -1n;
   const uid = theirs?.lastUid ?? 0;
   return {
-    ...{ state, expunge: [], leftovers: [], rebuild: false, deletes: 0, isNothing: false },
+    ...{ state, expunge: [], leftovers: [], rebuild: undefined, deletes: 0, isNothing: false },
     isSent: (record) => record.modseq > modseq || record.uid > uid,
     isNew: (record) => record.uid > uid,
   };
@@ -83,15 +83,15 @@ export async function planCompared(
     const all = () => true;
     const anew = { ...ours, partition: theirs.partition ?? request.partition };
     return {
-      ...{ state: anew, isSent: all, isNew: all, expunge: [], leftovers: [], rebuild, deletes },
-      isNothing: false,
+      ...{ state: anew, isSent: all, isNew: all, expunge: [], leftovers: [], deletes },
+      ...{ rebuild: target, isNothing: false },
     };
   }
   const isBeside = leftovers.length > 0 || isAhead(theirs, ours);
   const state = isBeside ? stateBeside(ours, theirs) : ours;
   const isSame = differingFields(state, theirs, holds).length === 0;
   return {
-    ...{ state, expunge, leftovers, rebuild, deletes },
+    ...{ state, expunge, leftovers, rebuild: undefined, deletes },
     isSent: ({ uid }) => sent.has(uid),
     isNew: ({ uid }) => sent.has(uid) && uid > theirs.lastUid,
     isNothing: isSame && sent.size === 0 && expunge.length === 0,

@@ -13,12 +13,9 @@ import {
   type RecordDifference,
   uidOf,
 } from "../plan/compare_records.ts";
+import { nameOf, OTHER_SIDE, type Side } from "../plan/sides.ts";
 import type { Decision } from "../plan/steps.ts";
 import { agreeStates, stateDecisions } from "./agree_states.ts";
-
-export type Side = "a" | "b";
-
-export const OTHER_SIDE = { a: "b", b: "a" } as const;
 
 /** What one side gets. */
 export interface SideChange {
@@ -306,11 +303,6 @@ export async function hasUnheardOf(
     if (!difference.source.expunged) return true;
   }
   return false;
-}
-
-/** As a person calls it. */
-export function nameOf(side: Side): "A" | "B" {
-  return side === "a" ? "A" : "B";
 }
 
 function larger(left: bigint, right: bigint): bigint {

@@ -8,32 +8,25 @@ import { DONE, type Outcome, ok, type Refusal, refused } from "../../model/outco
 import type { Place, PlaceSession } from "../../places/place.ts";
 import { alone } from "../mailbox/alone.ts";
 import { patient } from "../mailbox/patient.ts";
-import { runMailbox, type Sending, type Work } from "../mailbox/run_mailbox.ts";
-import {
-  commandOf,
-  isNobody,
-  newTally,
-  type ReplicateOptions,
-  type ReplicateResult,
-  type Tally,
-} from "../owner/bring_owner.ts";
+import type { Work } from "../mailbox/prepare_mailbox.ts";
+import { runMailbox, type Sending } from "../mailbox/run_mailbox.ts";
+import { commandOf, isNobody } from "../owner/bring_owner.ts";
 import { identified } from "../owner/identified_place.ts";
-
+import { type Pass, type RunOptions, runPasses } from "../owner/passes.ts";
 import { brake, isMoveToDeleted, type SurveyedStep, surveyMailbox } from "../owner/survey.ts";
+import type { ReplicateResult } from "../owner/tally.ts";
 import { unchanged } from "../owner/unchanged.ts";
 import { commonHolds } from "../plan/holds.ts";
 import { partitionFor } from "../plan/plan_owner.ts";
+import { type Both, nameOf, OTHER_SIDE, SIDES, type Side } from "../plan/sides.ts";
 import { nameOfStep, namesMailbox, type Step } from "../plan/steps.ts";
-import { nameOf, OTHER_SIDE, type Side } from "./conflicts.ts";
 import {
-  type Both,
   type PairSending,
   type PairStep,
   type PairWork,
   type PreparedPair,
   preparePair,
   runPair,
-  SIDES,
   stepFor,
 } from "./two_way_mailbox.ts";
 import { type BringStep, planBoth, type TwoWayPlan } from "./two_way_plan.ts";
@@ -44,22 +37,17 @@ export interface TwoWaySide {
   readonly session: PlaceSession | undefined;
 }
 
-export type TwoWayOptions = Omit<ReplicateOptions, "mode">;
-
 /** What a place must keep for the rules to have a meaning. */
 const NEEDED = [
   ...(["uniqueids", "uids", "uidvalidity"] as const),
   ...(["modseqs", "lastUpdated", "tombstones"] as const),
 ];
 
-/** How often an owner is begun again whose mailboxes are renamed or deleted meanwhile. */
-const PASSES = 3;
-
 /** Brings both sides of `owner` to the same. A refusal is one of the whole owner. */
 export async function reconcileOwner(
   owner: Owner,
   { a, b }: Both<TwoWaySide>,
-  options: TwoWayOptions,
+  options: RunOptions,
 ): Promise<Outcome<ReplicateResult>> {
   const places = { a: identified(a.place), b: identified(b.place) };
   const holds = commonHolds(a.place.holds, b.place.holds);
@@ -70,26 +58,18 @@ export async function reconcileOwner(
   }
   const sessions =
     a.session === undefined || b.session === undefined ? undefined : { a: a.session, b: b.session };
-  const tally = newTally(options);
-  for (let pass = 1; ; pass++) {
-    tally.begin();
-    const gone = new Set<string>();
+  const done = await runPasses(options, (pass) => {
     const now = Math.floor(Date.now() / 1000);
-    const work = { owner, places, holds, gone, now, sessions, tally, options };
-    const done = await reconcileOnce(work);
-    const mayRepeat = sessions !== undefined && pass < PASSES;
-    if (done.kind === "ok" && gone.size > 0 && mayRepeat) continue;
-    tally.tell();
-    return done.kind === "ok" ? ok(tally.result()) : done;
-  }
+    return reconcileOnce({ ...pass, owner, places, holds, now, sessions, options });
+  });
+  return done.kind === "ok" ? ok(done.value.result()) : done;
 }
 
-interface TwoWayWork extends PairWork {
+interface TwoWayWork extends PairWork, Pass {
   readonly owner: Owner;
   /** Undefined for a dry run. */
   readonly sessions: Both<PlaceSession> | undefined;
-  readonly tally: Tally;
-  readonly options: TwoWayOptions;
+  readonly options: RunOptions;
 }
 
 async function reconcileOnce(work: TwoWayWork): Promise<Outcome> {
@@ -104,11 +84,12 @@ async function reconcileOnce(work: TwoWayWork): Promise<Outcome> {
   for (const { name, refusal } of plan.agreed.state.unreadable ?? []) tally.fail(name, refusal);
   for (const leftover of plan.agreed.leftovers) tally.leave(leftover);
   for (const decision of plan.agreed.decisions) tally.decide(decision);
-  if (sessions === undefined || options.allowDelete < 100) {
+  const { budgets } = options;
+  if (sessions === undefined || !(budgets.a.isUnlimited && budgets.b.isUnlimited)) {
     const surveyed = await surveyBoth(plan, work, sessions === undefined);
     for (const side of SIDES) {
       const braked = await brake(surveyed[side], {
-        ...{ target: places[side], theirs: plan.states[side], allowDelete: options.allowDelete },
+        ...{ target: places[side], theirs: plan.states[side], budget: budgets[side] },
         ...{ who: ownerName(owner), at: nameOf(side) },
       });
       if (braked.kind === "refused") return braked;
@@ -232,7 +213,7 @@ function sendingOf(
   const { tally, options } = work;
   const names = agreed.state.mailboxes.filter(({ lastUid }) => lastUid > 0).map(({ name }) => name);
   return {
-    ...{ ...work, sessions, staged: { a: new Map(), b: new Map() } },
+    ...{ ...work, sessions, staged: { a: new Map(), b: new Map() }, budgets: options.budgets },
     reservable: { a: names, b: names },
     sent: async (messages, bytes) => {
       tally.sent(messages, bytes);
@@ -260,7 +241,9 @@ async function doCommand(
   const isMailbox = namesMailbox(step);
   if (done.kind === "refused") fail(nameOfStep(step), done, { ...doing, isMailbox });
   else if (step.kind === "rename" && taken !== undefined) {
-    await takeBack(step, { side, doing, planned: { ...taken, name: step.rename.newName } });
+    const planned = { ...taken, name: step.rename.newName };
+    if (await isUnchanged(planned, { side, doing })) work.options.budgets[side].spendMailbox(taken);
+    else await takeBack(step, { side, doing });
   }
 }
 
@@ -286,15 +269,12 @@ async function isUnchanged(
 /** A message that came between the look and the move to DELETED has moved with the mailbox: that is undone. */
 async function takeBack(
   { rename, command }: Extract<Step, { kind: "rename" }>,
-  {
-    planned,
-    ...where
-  }: { readonly side: Side; readonly doing: Doing; readonly planned: MailboxState },
+  { side, doing }: { readonly side: Side; readonly doing: Doing },
 ): Promise<void> {
-  if (command.kind !== "rename" || (await isUnchanged(planned, where))) return;
+  if (command.kind !== "rename") return;
   const back = { ...command, oldName: rename.newName, newName: rename.oldName };
-  const done = await where.doing.sending.sessions[where.side].apply(back);
-  if (done.kind === "refused") fail(rename.newName, done, where.doing);
+  const done = await doing.sending.sessions[side].apply(back);
+  if (done.kind === "refused") fail(rename.newName, done, doing);
 }
 
 async function doPair(pair: PairStep, { work, sending, seen }: Doing): Promise<Outcome> {
@@ -314,19 +294,18 @@ async function doPair(pair: PairStep, { work, sending, seen }: Doing): Promise<O
 
 async function doBring(one: BringStep, { plan, work, sending, seen }: Doing): Promise<Outcome> {
   const { to, step } = one;
-  const { sessions, reservable, staged, sent } = sending;
+  const { sessions, reservable, staged, budgets, sent } = sending;
   let isTold = false;
   const oneWay: Sending = {
     ...{ ...bringWork(one, plan, work), sent, session: sessions[to] },
-    ...{ reservable: reservable[to], staged: staged[to] },
+    ...{ reservable: reservable[to], staged: staged[to], budget: budgets[to] },
     begins: (begun, { content, counts }) => {
       seen.written = true;
       if (!isTold) work.tally.step({ step: begun, content, counts, side: to });
       isTold = true;
     },
   };
-  const done = await runMailbox(step, oneWay);
-  return done.kind === "refused" ? done : done.value.prove();
+  return runMailbox(step, oneWay);
 }
 
 /**

@@ -6,36 +6,19 @@ import type { MailboxState } from "../../model/mailbox.ts";
 import { isGone, type Outcome, ok, type Refusal, refused } from "../../model/outcome.ts";
 import type { StagedGuids } from "../../model/staged_guids.ts";
 import type { Holds, MailboxReading, Place, PlaceSession } from "../../places/place.ts";
+import { applyContent } from "../mailbox/apply_mailbox.ts";
+import type { Budget } from "../mailbox/budget.ts";
 import { patient } from "../mailbox/patient.ts";
-import {
-  applyContent,
-  flushMessages,
-  mayTryAgain,
-  type Prepared,
-  type Sending,
-  sendContent,
-  withMessages,
-} from "../mailbox/run_mailbox.ts";
-import { verifyMailbox } from "../mailbox/verify.ts";
+import { type Prepared, withMessages } from "../mailbox/prepare_mailbox.ts";
+import type { MessageSource } from "../mailbox/read_messages.ts";
+import { flushMessages, mayTryAgain, parcelOf } from "../mailbox/run_mailbox.ts";
+import { sendParcel, type Transport } from "../mailbox/send_messages.ts";
+import { verifyMailbox } from "../mailbox/verify_mailbox.ts";
 import type { ContentPlan } from "../plan/plan_mailbox.ts";
+import { type Both, OTHER_SIDE, SIDES, type Side } from "../plan/sides.ts";
 import type { MailboxStep } from "../plan/steps.ts";
 import { differingFields, stateToSend } from "../plan/target_state.ts";
-import {
-  type Agreement,
-  agreeMailbox,
-  OTHER_SIDE,
-  type Side,
-  type SideChange,
-  withChanges,
-} from "./conflicts.ts";
-
-/** One of each side. */
-export interface Both<Value> {
-  readonly a: Value;
-  readonly b: Value;
-}
-
-export const SIDES = ["a", "b"] as const;
+import { type Agreement, agreeMailbox, type SideChange, withChanges } from "./conflicts.ts";
 
 /** A mailbox that both sides have and that differs. */
 export interface PairStep {
@@ -114,7 +97,7 @@ function contentOf(agreement: Agreement, { reading, change, holds, name }: SideF
   const state = { ...wanted, name, uniqueid };
   const { records, expunged } = change;
   return {
-    ...{ state, expunge: [], leftovers: [], rebuild: false, deletes: expunged },
+    ...{ state, expunge: [], leftovers: [], rebuild: undefined, deletes: expunged },
     isSent: ({ uid }) => records.has(uid),
     isNew: ({ uid }) => uid > theirs.lastUid && records.has(uid),
     isNothing: records.size === 0 && differingFields(state, theirs, holds).length === 0,
@@ -134,11 +117,12 @@ export function stepFor(
   };
 }
 
-export interface PairSending extends PairWork, Pick<Sending, "sent"> {
+export interface PairSending extends PairWork, Pick<Transport, "sent"> {
   readonly sessions: Both<PlaceSession>;
   /** Mailboxes that RESERVE may look in. */
   readonly reservable: Both<readonly string[]>;
   readonly staged: Both<StagedGuids>;
+  readonly budgets: Both<Budget>;
 }
 
 const ATTEMPTS = 4;
@@ -183,8 +167,9 @@ async function writeSide(
 ): Promise<Outcome> {
   const { agreement, readings } = prepared;
   const { content, reading } = prepared[side];
-  const { places, holds, sessions, reservable, staged, sent } = sending;
-  const sender: Pick<Place, "message"> = {
+  const { places, holds, sessions, reservable, staged, budgets, sent } = sending;
+  const source: MessageSource = {
+    readAhead: places[OTHER_SIDE[side]].readAhead,
     message: ({ uid, guid }) => {
       const from = agreement.moved.get(uid) ?? { side: OTHER_SIDE[side], uid };
       const { name: mailbox, uniqueid, partition } = readings[from.side].state;
@@ -193,14 +178,14 @@ async function writeSide(
     },
   };
   const session = sessions[side];
-  const transport = { session, reservable: reservable[side], staged: staged[side], sent };
-  const uploaded = await sendContent(prepared[side], { ...transport, source: sender });
+  const transport = { source, session, reservable: reservable[side], staged: staged[side], sent };
+  const uploaded = await sendParcel(parcelOf(prepared[side]), transport);
   if (uploaded.kind === "refused") return uploaded;
   const flushed = await flushMessages(transport);
   if (flushed.kind === "refused") return flushed;
   const since = readings[side].state.highestmodseq;
-  const apply = () => applyContent(prepared[side], content.state, { session, since });
-  const done = await patient(apply);
+  const applying = { session, since, budget: budgets[side] };
+  const done = await patient(() => applyContent(prepared[side], content.state, applying));
   if (done.kind === "refused") return done;
   return verifyMailbox(reading, { target: places[side], content, holds, records: true });
 }

@@ -8,10 +8,11 @@ import { type Outcome, ok } from "../../model/outcome.ts";
 import type { Holds, Place } from "../../places/place.ts";
 import { readOwnerState } from "../owner/owner_state.ts";
 import { parentsFirst, planOwner } from "../plan/plan_owner.ts";
+import { type Both, OTHER_SIDE, SIDES, type Side } from "../plan/sides.ts";
 import type { MailboxStep, Step } from "../plan/steps.ts";
 import { type AgreedUser, agreeUser, deletedOnOneSide } from "./agree_user.ts";
-import { hasUnheardOf, OTHER_SIDE, type Side } from "./conflicts.ts";
-import { type Both, type PairStep, SIDES } from "./two_way_mailbox.ts";
+import { hasUnheardOf } from "./conflicts.ts";
+import type { PairStep } from "./two_way_mailbox.ts";
 
 /** A mailbox that only one side has, or has as more than a placeholder: it is brought to the other. */
 export interface BringStep {

@@ -91,11 +91,12 @@ export class Registry {
     });
   }
 
-  /** Gives up those of `uniqueids` that `owner` holds, in one transaction. */
-  release(uniqueids: readonly string[], owner: Owner): void {
+  /** Gives `uniqueid` up if `owner` holds it. */
+  release(uniqueid: string, owner: Owner): void {
     writing(this.#database, this.path, () => {
-      const remove = this.#database.query("DELETE FROM claim WHERE uniqueid = ? AND owner = ?");
-      for (const uniqueid of uniqueids) remove.run(uniqueid, ownerKey(owner));
+      this.#database
+        .query("DELETE FROM claim WHERE uniqueid = ? AND owner = ?")
+        .run(uniqueid, ownerKey(owner));
     });
   }
 

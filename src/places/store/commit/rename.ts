@@ -152,10 +152,9 @@ function renameOne(
   const raised = isLocal ? { foldermodseq } : {};
   updateMailbox(database, { ...row, details: { ...row.details, partition, ...raised } });
   if (image === undefined) return;
-  const { others } = image.header.file;
-  image.header.set({
+  image.setHeader({
     name: to,
-    others: withHistory(others, formerNames(database, row.uniqueid)),
+    others: withHistory(image.header.others, formerNames(database, row.uniqueid)),
   });
   for (const step of image.steps()) transaction.step(row.uniqueid, step);
 }

@@ -15,7 +15,6 @@ import {
   buryMailbox,
   formerNames,
   insertMailbox,
-  lastTombstone,
   type MailboxRow,
   mailboxById,
   mailboxByName,
@@ -37,39 +36,28 @@ export function deleteMailboxes(
   now: number,
 ): void {
   const { database, step, requireFit } = transaction;
-  const names = freeNames(transaction, now);
   for (const row of rows) {
     const { uniqueid } = row;
     requireFit(uniqueid);
     const folder = mailboxFolder(uniqueid);
     // A mailbox whose folder is lost leaves nothing in the trash.
     const isThere = !row.intermediate && existsSync(join(transaction.pool.folder, folder));
-    const trash = isThere ? `${names.next().value}/${folder}` : "";
+    const trash = isThere ? `${TRASH_FOLDER}/${freeName(transaction, now)}/${folder}` : "";
     buryMailbox(database, row, { deleted: now, trash });
     if (trash !== "") step(uniqueid, { kind: "move", path: folder, target: trash });
     step(uniqueid, { kind: "release", uniqueid });
   }
 }
 
-/**
- * Folders of the trash that are free: the time, then the time with a number. Tombstones of one second
- * get these numbers in their own order, so what comes after the last one is taken by none.
- */
-function* freeNames({ database, pool }: Transaction, now: number): Generator<string, never> {
-  const last = database
-    .query<{ trash: string }, [number]>(
-      "SELECT trash FROM tombstone WHERE deleted = ? AND trash <> '' ORDER BY number DESC LIMIT 1",
-    )
-    .get(now);
-  for (let number = last === null ? 0 : numberOf(dirname(last.trash)) + 1; ; number++) {
-    const name = `${TRASH_FOLDER}/${number === 0 ? now : `${now}-${number}`}`;
-    if (!existsSync(join(pool.folder, name))) yield name;
+/** A folder of the trash that no tombstone names: the time, and a number where that is taken. */
+function freeName(transaction: Transaction, now: number): string {
+  const taken = transaction.database.query<{ found: number }, [string]>(
+    "SELECT 1 AS found FROM tombstone WHERE trash LIKE ? || '/%'",
+  );
+  for (let number = 0; ; number++) {
+    const name = number === 0 ? String(now) : `${now}-${number}`;
+    if (taken.get(`${TRASH_FOLDER}/${name}`) === null) return name;
   }
-}
-
-/** 12 for `.trash/1800000000-12`, 0 where there is no number. */
-function numberOf(name: string): number {
-  return Number(/-(\d+)$/.exec(name)?.[1] ?? 0);
 }
 
 /** A folder in the trash that no tombstone names, as where the catalogue was lost. */
@@ -92,12 +80,7 @@ export function strayGraves(folder: OwnerFolder): StrayGrave[] {
       if (!named.has(trash)) strays.push({ trash, uniqueid, deleted });
     }
   }
-  const order = ({ deleted = 0, trash }: StrayGrave) =>
-    [deleted, numberOf(dirname(trash))] as const;
-  return strays.sort((left, right) => {
-    const [[time, number], [otherTime, otherNumber]] = [order(left), order(right)];
-    return time - otherTime || number - otherNumber;
-  });
+  return strays.sort((left, right) => (left.deleted ?? 0) - (right.deleted ?? 0));
 }
 
 export interface UndeleteRequest {
@@ -170,7 +153,8 @@ function requireFolders({ folder }: OwnerFolder, grave: Tombstone): void {
 
 /** What was deleted last under that name, or with that uniqueid. */
 function buried(database: Database, which: string): Tombstone {
-  const found = lastTombstone(database, which);
+  const graves = tombstones(database);
+  const found = graves.findLast(({ name, uniqueid }) => name === which || uniqueid === which);
   if (found !== undefined) return found;
   throw new AppError(
     "not_found",
@@ -186,6 +170,6 @@ function renamed(folder: OwnerFolder, { uniqueid, trash }: Tombstone, name: stri
   const files = Object.fromEntries(IMAGE_FILES.map((file) => [file, read(file)])) as ImageFiles;
   const image = imageOf(uniqueid, files, folder.owner);
   const history = folder.read((database) => formerNames(database, uniqueid));
-  image.header.set({ name, others: withHistory(image.header.file.others, history) });
+  image.setHeader({ name, others: withHistory(image.header.others, history) });
   return image.steps();
 }

@@ -1,0 +1,50 @@
+/** One owner, looked at and worked on until nothing has changed meanwhile, and not for ever. */
+import type { AppError } from "../../core/errors.ts";
+import { type Outcome, ok } from "../../model/outcome.ts";
+import type { Budget } from "../mailbox/budget.ts";
+import { type Both, SIDES } from "../plan/sides.ts";
+import { newTally, type ReplicateEvents, type Tally } from "./tally.ts";
+
+export interface RunOptions {
+  /** Nothing is written, and no session is needed. */
+  readonly dryRun: boolean;
+  /** What may be deleted at each side. */
+  readonly budgets: Both<Budget>;
+  readonly events: ReplicateEvents;
+  /** After each batch of messages; may wait, or throw where the time is up. */
+  readonly sent: (messages: number, bytes: number) => Promise<void>;
+  /** Names that are left out, for the connection was lost over each of them again and again, and how. */
+  readonly broken?: ReadonlyMap<string, AppError>;
+}
+
+export interface Pass {
+  readonly tally: Tally;
+  /** Mailboxes that were renamed, deleted or written to since the pass began; added to. */
+  readonly gone: Set<string>;
+}
+
+/** How often an owner is begun again whose mailboxes are changed meanwhile; Cyrus' own number. */
+const PASSES = 3;
+
+/**
+ * Does `once` until nothing is gone, and no deletion was held back for not having been planned. Tells what the last pass has
+ * left and failed. Refused as the last pass was, or as its first unplanned deletion.
+ */
+export async function runPasses(
+  { dryRun, budgets, events }: RunOptions,
+  once: (pass: Pass) => Promise<Outcome>,
+): Promise<Outcome<Tally>> {
+  const tally = newTally(events);
+  for (let pass = 1; ; pass++) {
+    tally.begin();
+    const gone = new Set<string>();
+    for (const side of SIDES) budgets[side].begin(new Map());
+    const done = await once({ tally, gone });
+    const heldBack = SIDES.map((side) => budgets[side].refusal).find((one) => one !== undefined);
+    const mayRepeat = done.kind === "ok" && !dryRun && pass < PASSES;
+    if (mayRepeat && (gone.size > 0 || heldBack !== undefined)) continue;
+    tally.tell();
+    if (done.kind === "refused") return done;
+    return heldBack ?? ok(tally);
+  }
+}

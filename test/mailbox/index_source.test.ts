@@ -1,0 +1,115 @@
+import { describe, expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { IndexImage } from "../../src/mailbox/index_image.ts";
+import type { IndexFile } from "../../src/mailbox/index_source.ts";
+import { NULL_GUID } from "../../src/model/guid.ts";
+import { mailboxByName } from "../../src/places/store/catalogue/mailbox_rows.ts";
+import { recordSteps } from "../../src/places/store/commit/journal.ts";
+import { peekIndex } from "../../src/places/store/committed_files.ts";
+import { hasRecord, openImage } from "../../src/places/store/open_mailbox.ts";
+import { newStore } from "../support/new_store.ts";
+import { apply, fill, message, record, stateOf } from "../support/store_fixture.ts";
+
+const INBOX = "user.fred";
+const COUNT = 40_000;
+
+/**
+ * An index of `COUNT` records with every second UID, made by appending to one of the store's own.
+ */
+function largeIndex(): Uint8Array {
+  const { root, store } = newStore();
+  fill(store, INBOX, 1);
+  store.close();
+  const path = join(root, "user/f/fred", stateOf(INBOX, []).uniqueid, "cyrus.index");
+  const image = new IndexImage(readFileSync(path), "cyrus.index");
+  const one = image.record(0);
+  for (let at = 1; at < COUNT; at++) {
+    image.append({ ...one, uid: 1 + 2 * at, guid: NULL_GUID }, (header) => header);
+  }
+  return image.print();
+}
+
+const bytes = largeIndex();
+
+function countingFile(): { file: IndexFile; read: () => number } {
+  let read = 0;
+  const file: IndexFile = {
+    size: bytes.length,
+    read: (offset, length) => {
+      read += length;
+      return bytes.slice(offset, offset + length);
+    },
+  };
+  return { file, read: () => read };
+}
+
+describe("IndexImage over a file", () => {
+  test("finds, reads and changes a record having read little of the file", () => {
+    const { file, read } = countingFile();
+    const image = new IndexImage(file, "cyrus.index");
+    const number = image.find(2 * 31_415 + 1);
+    expect(number).toBe(31_415);
+    const one = image.record(31_415);
+    image.change(31_415, { ...one, modseq: 77n }, (header) => header);
+    image.append({ ...one, uid: 1_000_000 }, (header) => header);
+    const whole = new IndexImage(bytes, "cyrus.index");
+    whole.change(31_415, { ...one, modseq: 77n }, (header) => header);
+    whole.append({ ...one, uid: 1_000_000 }, (header) => header);
+    expect(image.steps("x")).toEqual(whole.steps("x"));
+    expect(read()).toBeLessThan(bytes.length / 5);
+  });
+
+  test("gives every record as from all bytes, and reads the file little more than once", () => {
+    const { file, read } = countingFile();
+    const image = new IndexImage(file, "cyrus.index");
+    const whole = new IndexImage(bytes, "cyrus.index");
+    let same = 0;
+    for (let at = 0; at < COUNT; at++)
+      same += Bun.deepEquals(image.record(at), whole.record(at)) ? 1 : 0;
+    expect(same).toBe(COUNT);
+    expect(read()).toBeLessThan(bytes.length * 1.5);
+    for (const uid of [0, 1, 2, 3, 79_998, 79_999, 80_000])
+      expect(image.find(uid)).toBe(whole.find(uid));
+  });
+
+  test("refuses a record whose checksum is wrong, and a file that is too short", () => {
+    const damaged = Uint8Array.from(bytes);
+    const { headerSize, recordSize } = new IndexImage(bytes, "cyrus.index").table;
+    const at = headerSize + recordSize * 20_000 + 8;
+    damaged[at] = 1 ^ (damaged[at] ?? 0);
+    const part = (offset: number, length: number) => damaged.slice(offset, offset + length);
+    const image = new IndexImage({ size: bytes.length, read: part }, "cyrus.index");
+    expect(image.record(19_999).uid).toBe(39_999);
+    expect(() => image.record(20_000)).toThrow(/CRC mismatch in the record of UID 40001/);
+    expect(() => new IndexImage({ size: bytes.length - 1, read: part }, "x")).toThrow(/expected/);
+  });
+});
+
+describe("hasRecord()", () => {
+  test("hasRecord() sees what is committed and not yet done to the file", () => {
+    const { store } = newStore();
+    const records = fill(store, INBOX, 3);
+    const folder = store.make({ kind: "user", userid: "fred" });
+    const row = folder.read((database) => mailboxByName(database, INBOX));
+    if (row === undefined) throw new Error("no INBOX");
+    expect([1, 3, 4].map((uid) => hasRecord(folder, row, uid))).toEqual([true, true, false]);
+    const image = openImage(folder, row);
+    image.put({ ...image.index.record(2), uid: 4 }, []);
+    const { uniqueid } = row;
+    recordSteps(
+      folder.database,
+      image.steps().map((step) => ({ uniqueid, step })),
+    );
+    expect(peekIndex(folder, uniqueid, (file) => file.size)).toBeUndefined();
+    expect(hasRecord(folder, row, 4)).toBe(true);
+    folder.settleIfFree();
+    expect(peekIndex(folder, uniqueid, (file) => file.size)).toBeDefined();
+    expect(hasRecord(folder, row, 4)).toBe(true);
+    const five = record(5);
+    const state = { ...stateOf(INBOX, [...records, five]), syncCrc: 0, syncCrcAnnot: 0 };
+    apply(store, { state, records: [five] }, [message(5)]);
+    expect(hasRecord(folder, row, 5)).toBe(true);
+    store.close();
+  });
+});
