@@ -35,6 +35,20 @@ export interface SpoolRequest {
   readonly wanted?: (name: string) => boolean;
   /** By the path below the roots; where it knows nothing, cyrus.header and the path tell the name. */
   readonly identify?: (relative: string) => FolderIdentity | undefined;
+  /** Makes of the mailboxes that lie there those that are to be checked; all if not given. */
+  readonly asCommitted?: (found: readonly MailboxPaths[]) => readonly MailboxPaths[];
+  /** Asked before each check: files to be checked in place of those that lie there. */
+  readonly laidOver?: (paths: MailboxPaths) => LaidOver | undefined;
+}
+
+/** A mailbox some of whose files are read elsewhere: with the journal of a store laid over them. */
+export interface LaidOver {
+  readonly paths: MailboxPaths;
+  /** False once the mailbox has changed, and what was found must be looked at anew. */
+  readonly stands: () => boolean;
+  /** Findings as of the files in place. */
+  readonly findings: (found: readonly Finding[]) => readonly Finding[];
+  readonly close: () => void;
 }
 
 /** What only all mailboxes together can show; one for all spools of a run. */
@@ -76,6 +90,8 @@ export interface SpoolEvents {
 const MESSAGES_PER_JOB = 256;
 /** Messages that the job reads which looks at their mailbox; more are shared out. */
 const READ_WITH_MAILBOX = 64;
+/** Checks of a mailbox whose journal is being done meanwhile, before it is called unstable. */
+const LAID_OVER_ATTEMPTS = 3;
 const DAY_SECONDS = 24 * 60 * 60;
 
 /** The mailboxes that a request is about. */
@@ -91,7 +107,8 @@ export interface SpoolPlan {
 /** Walks the spool. Throws AppError when its root cannot be read. */
 export function planSpool(request: SpoolRequest): SpoolPlan {
   const { roots, wanted } = request;
-  const { mailboxes, staging, unreadable } = readSpool(roots);
+  const { mailboxes: found, staging, unreadable } = readSpool(roots);
+  const mailboxes = request.asCommitted?.(found) ?? found;
   const chosen = wanted
     ? mailboxes.filter((paths) => wanted(nameOf(paths, headerNameOf(paths), request)))
     : mailboxes;
@@ -142,7 +159,7 @@ export async function checkSpool(
     progress();
     return part;
   };
-  const check = async (paths: MailboxPaths) => {
+  const checkAt = async (paths: MailboxPaths) => {
     const locks = request.identify?.(paths.relative)?.locks;
     const result = await pool.submit("fsck.mailbox", {
       ...{ paths, engine, quick, readLimit: READ_WITH_MAILBOX, partition },
@@ -150,6 +167,24 @@ export async function checkSpool(
     });
     const parts = await Promise.all(Array.from(slices(result.parts, engine), sweep));
     return { paths, result, parts };
+  };
+  const check = async (paths: MailboxPaths) => {
+    for (let attempt = 1; ; attempt++) {
+      const laid = request.laidOver?.(paths);
+      if (laid === undefined) return checkAt(paths);
+      try {
+        const { result, parts } = await checkAt(laid.paths);
+        const stands = laid.stands();
+        if (!stands && attempt < LAID_OVER_ATTEMPTS) continue;
+        const of = <Part extends Pick<MailboxReport, "findings" | "unstable">>(part: Part): Part =>
+          stands
+            ? { ...part, findings: laid.findings(part.findings) }
+            : { ...part, findings: [], unstable: true };
+        return { paths, result: of(result), parts: parts.map(of) };
+      } finally {
+        laid.close();
+      }
+    }
   };
   const atOnce = { atOnce: pool.capacity };
   for await (const { paths, result, parts } of mapJobs(plan.mailboxes, check, atOnce)) {

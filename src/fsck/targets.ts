@@ -3,7 +3,6 @@
  * checked alike, and what only that kind has beside them, which is checked afterwards.
  */
 import { basename } from "node:path";
-import { AppError } from "../core/errors.ts";
 import type { EngineChoice } from "../hash/engines.ts";
 import { useridOf } from "../model/names.ts";
 import { readImapdConf } from "../places/cyrus/imapd_conf.ts";
@@ -11,12 +10,12 @@ import { readAllFacts } from "../places/cyrus/mailbox_facts.ts";
 import type { PartitionRoots } from "../places/cyrus/mailbox_files.ts";
 import { lockFiles, mailboxFolder } from "../places/cyrus/paths.ts";
 import { readServer, type ServerReading } from "../places/cyrus/server.ts";
-import { allMailboxes } from "../places/store/catalogue/mailbox_rows.ts";
 import { Store } from "../places/store/store.ts";
 import type { FolderIdentity, SpoolRequest } from "./check_spools.ts";
 import type { LocatedFinding } from "./server/located_finding.ts";
 import { checkServerUntilSure } from "./server/server_look.ts";
 import { checkWholeStore } from "./store/check_store.ts";
+import { mailboxesInStore } from "./store/unsettled.ts";
 
 export interface TargetOptions {
   readonly engine: EngineChoice;
@@ -72,13 +71,12 @@ export async function serverTarget(path: string, options: TargetOptions): Promis
 /** A store of Bobbin's, which is only read. Throws AppError when it cannot be opened. */
 export function storeTarget(path: string, options: TargetOptions): FsckTarget {
   const store = new Store(path, { access: "read" });
-  const { names, unfinished } = namesInStore(store);
-  const wanted = without(unfinished, options.wanted);
-  const spool = requestOf({ data: store.root }, { ...options, wanted });
+  const { names, asCommitted, laidOver } = mailboxesInStore(store);
+  const spool = requestOf({ data: store.root }, options);
   const identify = (relative: string) => names.get(basename(relative));
   return {
     mayBeEmpty: true,
-    spools: [{ ...spool, identify }],
+    spools: [{ ...spool, identify, asCommitted, laidOver }],
     countsLinks: false, // every message has a name in the pool
     ...(store.caveat !== undefined && { caveat: store.caveat }),
     afterwards: async () => {
@@ -119,38 +117,4 @@ function identitiesOf(
     identities.set(`${partition}\0${folder}`, { name, ...locks });
   }
   return identities;
-}
-
-/** The mailboxes by uniqueid, which is what their folders are called, and the names of those with steps to be done. */
-function namesInStore(store: Store): {
-  readonly names: ReadonlyMap<string, FolderIdentity>;
-  readonly unfinished: ReadonlySet<string>;
-} {
-  const names = new Map<string, FolderIdentity>();
-  const unfinished = new Set<string>();
-  for (const owner of store.owners()) {
-    try {
-      const folder = store.find(owner);
-      for (const { uniqueid, name } of folder?.read(allMailboxes) ?? []) {
-        names.set(uniqueid, { name });
-      }
-      for (const { uniqueid } of folder?.pending() ?? []) {
-        const name = names.get(uniqueid)?.name;
-        if (name !== undefined) unfinished.add(name);
-      }
-    } catch (error) {
-      // Reported as ST01 by the checks of the store; their mailboxes go by the names in cyrus.header.
-      if (!(error instanceof AppError) || error.code === "busy") throw error;
-    }
-  }
-  return { names, unfinished };
-}
-
-/** Whoever may not do the steps finds files half written: those mailboxes are read with their journal alone. */
-function without(
-  unfinished: ReadonlySet<string>,
-  wanted: TargetOptions["wanted"],
-): TargetOptions["wanted"] {
-  if (unfinished.size === 0) return wanted;
-  return (name) => !unfinished.has(name) && (wanted?.(name) ?? true);
 }

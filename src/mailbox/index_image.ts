@@ -1,12 +1,22 @@
 /**
- * A mailbox's files in memory while a transaction is planned: records are looked up, changed and
- * appended here, and come out as redo steps. All sums of the index header are kept by taking the old
- * record out and putting the new one in, so a change costs the same in a mailbox of any size.
+ * The cyrus.index of one mailbox: its header, its records by number, UID and modseq, and the changes
+ * of one transaction. What changed comes out as steps on the file. Of a large index only the parts
+ * that are asked for are read, and the number of records is never trusted: it is compared with the
+ * length of the file first (spool-format 1 and 2).
  */
 import { assert } from "../core/assert.ts";
-import { concat } from "../core/bytes.ts";
+import { concat, viewOf } from "../core/bytes.ts";
 import { AppError, FormatError } from "../core/errors.ts";
 import {
+  bytesAt,
+  type FilePart,
+  type FileSource,
+  partReader,
+  sizeOf,
+} from "../core/file_source.ts";
+import { DEFAULT_LIMITS, type Limits } from "../core/limits.ts";
+import {
+  type CrcPair,
   type IndexHeader,
   indexHeaderCrcs,
   indexTableOf,
@@ -14,79 +24,115 @@ import {
   printIndexHeader,
 } from "../formats/cyrus/index/index_header.ts";
 import {
+  effectiveModseq,
   type IndexRecord,
   parseIndexRecord,
   printIndexRecord,
-  recordCrcs,
 } from "../formats/cyrus/index/index_record.ts";
-import type { IndexTable } from "../formats/cyrus/index/index_table.ts";
-import type { IndexFit, RedoStep } from "../places/store/commit/journal.ts";
-import { headOf, type IndexPart, type IndexSource, partReader, sizeOf } from "./index_source.ts";
+import { INDEX_HEADER_BYTES, type IndexTable } from "../formats/cyrus/index/index_table.ts";
+import type { FileFit, FileStep } from "./file_step.ts";
+import { badRecordCrcs, type RecordSpan, recordSpan } from "./index_records.ts";
 
-/** Bytes of one redo row at most: SQLite takes more, but a row is one allocation. */
+/** Bytes of one step at most: it becomes a row of the journal, which is one allocation. */
 const RUN_BYTES = 4 * 1024 * 1024;
+
+/** Records of one part of a file that is read in parts. */
+const PART_RECORDS = 256;
+
+/** Records of a piece, when all are read in turn: about a megabyte, more than most mailboxes have. */
+const PIECE_RECORDS = 8192;
 
 /** Header fields that are sums over the records, or say how many there are. */
 type DerivedField =
-  | "numRecords"
-  | "exists"
-  | "answered"
-  | "flagged"
-  | "deleted"
-  | "unseen"
-  | "quotaMailboxUsed"
-  | "quotaDeletedUsed"
-  | "quotaExpungedUsed"
-  | "quotaAnnotUsed"
-  | "syncCrc"
-  | "syncCrcAnnot"
-  | "headerCrc";
+  | ("numRecords" | "exists" | "answered" | "flagged" | "deleted" | "unseen")
+  | ("quotaMailboxUsed" | "quotaDeletedUsed" | "quotaExpungedUsed" | "quotaAnnotUsed")
+  | ("syncCrc" | "syncCrcAnnot" | "headerCrc");
 
 /** What a caller may set in the header. */
 export type HeaderChange = Partial<Omit<IndexHeader, DerivedField>>;
 
-/** The index of one mailbox, with the changes of one transaction. */
-export class IndexImage {
+/** Some records as they lie in the file, whole ones, one behind the other from byte 0 of `bytes` on. */
+export interface RecordPiece {
+  /** Number of the first of them, from 0. */
+  readonly first: number;
+  readonly count: number;
+  readonly bytes: Uint8Array;
+  readonly view: DataView;
+  /** Byte of the file where they begin. */
+  readonly fileOffset: number;
+}
+
+export class IndexImage implements RecordSpan {
   readonly table: IndexTable;
+  /** The header as it lies in the file. */
+  readonly headerBytes: Uint8Array;
+  readonly recordCount: number;
+  readonly missingRecords: number;
+  readonly tailBytes: number;
   readonly #path: string;
-  readonly #head: Uint8Array;
-  readonly #part: (number: number) => IndexPart;
+  readonly #source: FileSource;
+  readonly #part: (number: number) => FilePart;
   readonly #before: IndexHeader;
   readonly #changed = new Map<number, IndexRecord>();
   readonly #appended: IndexRecord[] = [];
   #header: IndexHeader;
+  /** Bytes in memory whose records were all found good need no second look. */
+  #isProven = false;
 
-  /** `path` names the file in messages; damage in the header is refused. */
-  constructor(source: IndexSource, path: string) {
+  private constructor(source: FileSource, path: string, limits: Limits) {
     this.#path = path;
-    const head = headOf(source);
-    this.#head = head;
-    try {
-      this.table = indexTableOf(head);
-      this.#before = parseIndexHeader(head);
-    } catch (error) {
-      throw error instanceof FormatError ? this.#damaged(error.message) : error;
-    }
-    const crcs = indexHeaderCrcs(head, this.table);
-    if (crcs === undefined) throw this.#damaged(`version ${this.table.version} has no checksums`);
-    if (crcs.stored !== crcs.computed) throw this.#damaged("header CRC mismatch");
-    const needed = this.table.headerSize + this.#before.numRecords * this.table.recordSize;
-    const size = sizeOf(source);
-    if (size < needed) throw this.#damaged(`${size} bytes, ${needed} expected`);
-    this.#part = partReader(source, this.table);
+    this.#source = source;
+    const head = bytesAt(source, { offset: 0, length: INDEX_HEADER_BYTES });
+    const table = indexTableOf(head);
+    this.table = table;
+    this.headerBytes = head.subarray(0, table.headerSize);
+    this.#before = parseIndexHeader(head);
     this.#header = this.#before;
+    const span = recordSpan(this.#before, sizeOf(source));
+    if (span.recordCount > limits.indexRecords) {
+      throw new FormatError(table.headerSize, `at most ${limits.indexRecords} index records`);
+    }
+    this.recordCount = span.recordCount;
+    this.missingRecords = span.missingRecords;
+    this.tailBytes = span.tailBytes;
+    const bytes = PART_RECORDS * table.recordSize;
+    this.#part = partReader(source, { first: table.headerSize, bytes });
   }
 
-  #damaged(what: string): AppError {
-    return new AppError("bad_data", `Cannot use ${this.#path}: ${what}`, {
-      context: { path: this.#path },
-      hint: "Run `bobbin fsck` on the store.",
-    });
+  /**
+   * An index in whatever state; `path` names it in messages. A FormatError says that this is no index
+   * of a version that Bobbin knows, or one of more records than the limit.
+   */
+  static open(source: FileSource, path: string, limits: Limits = DEFAULT_LIMITS): IndexImage {
+    return new IndexImage(source, path, limits);
+  }
+
+  /** An index whose header is right and whose records are all there. Damage is an AppError. */
+  static openSound(source: FileSource, path: string): IndexImage {
+    let image: IndexImage;
+    try {
+      image = IndexImage.open(source, path);
+    } catch (error) {
+      throw error instanceof FormatError ? damaged(path, error.message) : error;
+    }
+    const { storedCrcs: crcs, table, missingRecords } = image;
+    if (crcs === undefined) throw damaged(path, `version ${table.version} has no checksums`);
+    if (crcs.stored !== crcs.computed) throw damaged(path, "header CRC mismatch");
+    if (missingRecords > 0) {
+      const needed = image.offsetOf(image.header.numRecords);
+      throw damaged(path, `${sizeOf(source)} bytes, ${needed} expected`);
+    }
+    return image;
   }
 
   /** The header as it is to be, sums included. */
   get header(): IndexHeader {
     return this.#header;
+  }
+
+  /** The checksum of the header as it lies in the file. */
+  get storedCrcs(): CrcPair | undefined {
+    return indexHeaderCrcs(this.headerBytes, this.table);
   }
 
   /** HEADER_CRC of the file as it is, and as it is to be. */
@@ -97,19 +143,26 @@ export class IndexImage {
 
   /** Records, new ones included. */
   get count(): number {
-    return this.#header.numRecords;
+    return this.recordCount + this.#appended.length;
   }
 
-  /** The UID of record `number`, counted from 0. */
-  #uidAt(number: number): number {
-    const stored = this.#before.numRecords;
-    if (number >= stored) return this.#appended[number - stored]?.uid ?? 0;
-    const { view, start } = this.#part(number);
-    return view.getUint32(this.#offsetOf(number) - start + this.table.recordAt.uid);
+  // ==========================================================================================
+  // Reading
+
+  /** The UID of record `number`, counted from 0, without a look at its checksum. */
+  uidAt(number: number): number {
+    if (number >= this.recordCount) return this.#appended[number - this.recordCount]?.uid ?? 0;
+    const { view, start } = this.#partOf(number);
+    return view.getUint32(this.offsetOf(number) - start + this.table.recordAt.uid);
   }
 
-  #offsetOf(number: number): number {
+  /** The byte of the file at which record `number` starts. */
+  offsetOf(number: number): number {
     return this.table.headerSize + number * this.table.recordSize;
+  }
+
+  #partOf(number: number): FilePart {
+    return this.#part(Math.floor(number / PART_RECORDS));
   }
 
   /** The number of the record with `uid`, or undefined. UIDs ascend. */
@@ -118,51 +171,114 @@ export class IndexImage {
     let high = this.count;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if (this.#uidAt(middle) < uid) low = middle + 1;
+      if (this.uidAt(middle) < uid) low = middle + 1;
       else high = middle;
     }
-    return low < this.count && this.#uidAt(low) === uid ? low : undefined;
+    return low < this.count && this.uidAt(low) === uid ? low : undefined;
   }
 
   /** Record `number` as it is to be. One whose checksum is wrong is never served. */
   record(number: number): IndexRecord {
     const changed = this.#changed.get(number);
     if (changed !== undefined) return changed;
-    const stored = this.#before.numRecords;
-    if (number >= stored) {
-      const appended = this.#appended[number - stored];
+    if (number >= this.recordCount) {
+      const appended = this.#appended[number - this.recordCount];
       assert(appended !== undefined, `record ${number} of ${this.count}`);
       return appended;
     }
-    const { bytes, view, start } = this.#part(number);
-    const offset = this.#offsetOf(number) - start;
-    const crcs = recordCrcs(bytes, offset, this.table);
-    if (crcs === undefined || crcs.stored !== crcs.computed) {
-      throw this.#damaged(`CRC mismatch in the record of UID ${this.#uidAt(number)}`);
+    const { bytes, view, start } = this.#partOf(number);
+    const at = this.offsetOf(number) - start;
+    if (!this.#isProven && badRecordCrcs(bytes, { table: this.table, at, count: 1 }).length > 0) {
+      throw this.#badRecord(number);
     }
-    return parseIndexRecord(view, offset, this.table);
+    return parseIndexRecord(view, at, this.table);
   }
 
-  /** Every record as it is to be, by UID. */
-  *records(): Generator<IndexRecord> {
-    for (let number = 0; number < this.count; number++) yield this.record(number);
+  #badRecord(number: number): AppError {
+    return damaged(this.#path, `CRC mismatch in the record of UID ${this.uidAt(number)}`);
   }
 
-  /** Puts `record` in the place of record `number`; `sums` moves the header's sums from old to new. */
-  change(number: number, record: IndexRecord, sums: (header: IndexHeader) => IndexHeader): void {
-    assert(this.#uidAt(number) === record.uid, "a record keeps its UID");
-    const stored = this.#before.numRecords;
-    if (number >= stored) this.#appended[number - stored] = record;
-    else this.#changed.set(number, record);
-    this.#header = sums(this.#header);
+  /** Every record as it is to be, by UID; ends with an error at one whose checksum is wrong. */
+  *records(): Generator<IndexRecord, void> {
+    const { table } = this;
+    for (const { bytes, view, first, count } of this.pieces()) {
+      const range = { table, at: 0, count };
+      const bad = this.#isProven ? undefined : badRecordCrcs(bytes, range)[0];
+      for (let at = 0; at < (bad ?? count); at++) {
+        const changed = this.#changed.size > 0 ? this.#changed.get(first + at) : undefined;
+        yield changed ?? parseIndexRecord(view, at * table.recordSize, table);
+      }
+      if (bad !== undefined) throw this.#badRecord(first + bad);
+    }
+    yield* this.#appended;
+  }
+
+  /**
+   * The numbers of the records that were changed since `modseq`, in order of UID. No record is parsed
+   * for it, and none looked at where the header says that nothing has.
+   */
+  *changedSince(modseq: bigint): Generator<number, void> {
+    if (this.#header.highestmodseq <= modseq) return;
+    const { recordSize, recordAt } = this.table;
+    for (const { view, first, count } of this.pieces()) {
+      for (let at = 0; at < count; at++) {
+        const changed = this.#changed.size > 0 ? this.#changed.get(first + at) : undefined;
+        const own = changed ?? { modseq: view.getBigUint64(at * recordSize + recordAt.modseq) };
+        if (effectiveModseq(own, this.#before) > modseq) yield first + at;
+      }
+    }
+    for (const [at, record] of this.#appended.entries()) {
+      if (record.modseq > modseq) yield this.recordCount + at;
+    }
+  }
+
+  /**
+   * The records as they lie in the file, without the changes, some thousands at a time. A piece is
+   * valid until the next is asked for; the last may be short in a file that was cut meanwhile.
+   */
+  *pieces(): Generator<RecordPiece, void> {
+    const { recordSize } = this.table;
+    const all = this.recordCount;
+    const most = this.#source instanceof Uint8Array ? all : Math.min(PIECE_RECORDS, all);
+    const into = this.#source instanceof Uint8Array ? undefined : new Uint8Array(most * recordSize);
+    for (let first = 0; first < all; first += most) {
+      const wanted = Math.min(most, all - first);
+      const fileOffset = this.offsetOf(first);
+      const part = { offset: fileOffset, length: wanted * recordSize };
+      const found = bytesAt(this.#source, into === undefined ? part : { ...part, into });
+      const count = Math.floor(found.length / recordSize);
+      const bytes = found.subarray(0, count * recordSize);
+      yield { first, count, bytes, view: viewOf(bytes), fileOffset };
+      if (count < wanted) return;
+    }
+  }
+
+  /** The number of the first record whose checksum is wrong; undefined where none is. */
+  firstBadRecord(): number | undefined {
+    for (const { bytes, first, count } of this.pieces()) {
+      const [bad] = badRecordCrcs(bytes, { table: this.table, at: 0, count });
+      if (bad !== undefined) return first + bad;
+    }
+    this.#isProven = this.#source instanceof Uint8Array;
+    return undefined;
+  }
+
+  // ==========================================================================================
+  // Changing
+
+  /** Puts `record` in the place of record `number`, which has the same UID. */
+  change(number: number, record: IndexRecord): void {
+    assert(this.uidAt(number) === record.uid, "a record keeps its UID");
+    if (number < this.recordCount) this.#changed.set(number, record);
+    else this.#appended[number - this.recordCount] = record;
   }
 
   /** Appends `record`, whose UID must be above all others. */
-  append(record: IndexRecord, sums: (header: IndexHeader) => IndexHeader): void {
-    const last = this.count === 0 ? 0 : this.#uidAt(this.count - 1);
+  append(record: IndexRecord): void {
+    const last = this.count === 0 ? 0 : this.uidAt(this.count - 1);
     assert(record.uid > last, `UID ${record.uid} after ${last}`);
     this.#appended.push(record);
-    this.#header = { ...sums(this.#header), numRecords: this.#header.numRecords + 1 };
+    this.#header = { ...this.#header, numRecords: this.#header.numRecords + 1 };
   }
 
   /** Sets header fields that are no sums. */
@@ -170,30 +286,25 @@ export class IndexImage {
     this.#header = { ...this.#header, ...change };
   }
 
-  /** Sets the sums, as a recount found them. */
+  /** Sets header fields that are sums over the records; whoever changes records sees to them. */
   setSums(sums: Partial<Pick<IndexHeader, DerivedField>>): void {
     this.#header = { ...this.#header, ...sums };
   }
 
   /** The changes as steps on the file at `path`: records first, the header last, as Cyrus writes. */
-  steps(path: string): RedoStep[] {
+  steps(path: string): FileStep[] {
     const header = printIndexHeader(this.#header);
-    const isNew = Buffer.compare(header, this.#head.subarray(0, header.length)) !== 0;
+    const isNew = Buffer.compare(header, this.headerBytes) !== 0;
     if (!isNew && this.#changed.size === 0) return [];
-    const fit: IndexFit = {
+    const fit: FileFit = {
       generation: this.#before.generationNo,
-      recordsBefore: this.#before.numRecords,
-      recordsAfter: this.#header.numRecords,
+      before: this.#before.numRecords,
+      after: this.#header.numRecords,
     };
-    const steps: RedoStep[] = [];
-    for (const run of this.#runs()) {
-      steps.push({
-        kind: "write",
-        path,
-        offset: this.#offsetOf(run.first),
-        bytes: this.#print(run.records),
-        fit,
-      });
+    const steps: FileStep[] = [];
+    for (const { first, records } of this.#runs()) {
+      const bytes = this.#print(records);
+      steps.push({ kind: "write", path, offset: this.offsetOf(first), bytes, fit });
     }
     steps.push({ kind: "write", path, offset: 0, bytes: header, fit });
     return steps;
@@ -201,24 +312,18 @@ export class IndexImage {
 
   /** The whole file, of a mailbox that is about to be made. */
   print(): Uint8Array {
-    const records = [...this.records()];
-    return concat([printIndexHeader(this.#header), this.#print(records)]);
+    return concat([printIndexHeader(this.#header), this.#print([...this.records()])]);
   }
 
   /** Changed and appended records in runs that lie side by side in the file. */
   *#runs(): Generator<{ first: number; records: IndexRecord[] }> {
     const most = Math.max(1, Math.floor(RUN_BYTES / this.table.recordSize));
-    const numbers = [...this.#changed.keys()].sort((left, right) => left - right);
-    const stored = this.#before.numRecords;
-    const all: [number, IndexRecord][] = numbers.map((number) => [number, this.record(number)]);
-    for (const [at, record] of this.#appended.entries()) all.push([stored + at, record]);
+    const changed = [...this.#changed].sort(([left], [right]) => left - right);
+    const appended = this.#appended.map((record, at) => [this.recordCount + at, record] as const);
     let run: { first: number; records: IndexRecord[] } | undefined;
-    for (const [number, record] of all) {
-      if (
-        run !== undefined &&
-        run.first + run.records.length === number &&
-        run.records.length < most
-      ) {
+    for (const [number, record] of [...changed, ...appended]) {
+      const follows = run !== undefined && run.first + run.records.length === number;
+      if (run !== undefined && follows && run.records.length < most) {
         run.records.push(record);
         continue;
       }
@@ -235,4 +340,12 @@ export class IndexImage {
     }
     return bytes;
   }
+}
+
+/** Damage in a file of a mailbox that is to be served or changed. */
+export function damaged(path: string, what: string): AppError {
+  return new AppError("bad_data", `Cannot use ${path}: ${what}`, {
+    context: { path },
+    hint: "Run `bobbin fsck` on the store.",
+  });
 }

@@ -1,18 +1,17 @@
 /**
- * One mailbox in memory while a transaction is planned: index, header and annotations as one thing.
- * Whoever changes a record gives it whole with its annotations; counts, quota sums and sync CRCs
- * follow by themselves, and `steps` says what becomes of the files.
+ * One mailbox while a transaction is planned: index, header and annotations as one thing. Whoever
+ * changes a record gives it whole with its annotations; counts, quota sums and sync checksums follow
+ * by themselves, and `steps` says what becomes of the files.
  */
-
 import { AppError, FormatError } from "../core/errors.ts";
+import type { FileSource } from "../core/file_source.ts";
 import type { MessageAnnotation } from "../formats/cyrus/annotations_db.ts";
+import { printCacheStart } from "../formats/cyrus/cache.ts";
 import {
   BLANK_HEADER_FILE,
   type HeaderFile,
-  parseHeaderFile,
   printHeaderFile,
 } from "../formats/cyrus/header_file.ts";
-import { hasBit, INTERNAL_FLAG } from "../formats/cyrus/index/index_flags.ts";
 import {
   blankIndexHeader,
   type IndexHeader,
@@ -22,25 +21,32 @@ import type { IndexRecord } from "../formats/cyrus/index/index_record.ts";
 import { tableOf } from "../formats/cyrus/index/index_table.ts";
 import { crc32 } from "../hash/crc32.ts";
 import { ANNOT_VARIANTS, type AnnotVariant } from "../model/sync_crc.ts";
-import type { RedoStep } from "../places/store/commit/journal.ts";
-import { mailboxFolder } from "../places/store/layout.ts";
-import type { MailboxFile } from "../places/store/owner_folder.ts";
 import { AnnotationImage } from "./annotation_image.ts";
-import { type HeaderChange, IndexImage } from "./index_image.ts";
-import type { IndexSource } from "./index_source.ts";
-import { type CrcForm, recordCrcs } from "./record_crcs.ts";
-import { moveSums, NO_SUMS, type RecordSums, sumsOf } from "./record_sums.ts";
+import type { FileStep } from "./file_step.ts";
+import { HeaderImage } from "./header_image.ts";
+import { damaged, type HeaderChange, IndexImage } from "./index_image.ts";
+import { addSums, MailboxSums, withoutSums } from "./sums.ts";
 
-export type ImageFiles = Readonly<
-  Record<Exclude<MailboxFile, "cyrus.cache">, Uint8Array | undefined>
->;
+/** The files of a mailbox that are read and written as wholes or in place. */
+export type MailboxFile = (typeof IMAGE_FILES)[number] | "cyrus.cache";
+
+/** Those that an image is made of. */
+export const IMAGE_FILES = ["cyrus.index", "cyrus.header", "cyrus.annotations"] as const;
+
+export type ImageFiles = Readonly<Record<(typeof IMAGE_FILES)[number], Uint8Array | undefined>>;
 
 /** The same, of whose index only the needed parts may be read. */
 export type ImageSource = Omit<ImageFiles, "cyrus.index"> & {
-  readonly "cyrus.index": IndexSource | undefined;
+  readonly "cyrus.index": FileSource | undefined;
 };
 
-export const IMAGE_FILES = ["cyrus.index", "cyrus.header", "cyrus.annotations"] as const;
+/** How the checksums of a mailbox are computed that does not say so itself. */
+export interface CrcForm {
+  /** The form of SYNC_CRC_ANNOT in the header of the index. */
+  readonly variant: AnnotVariant;
+  /** The owner's user id, in latin1: annotations of the owner are hashed under it. */
+  readonly owner: string;
+}
 
 /** What must be known of a mailbox that is about to be made. */
 export interface NewMailbox {
@@ -53,18 +59,17 @@ export interface NewMailbox {
 export class MailboxImage {
   readonly uniqueid: string;
   readonly index: IndexImage;
+  readonly header: HeaderImage;
   readonly annotations: AnnotationImage;
   readonly #isNew: boolean;
   readonly #form: CrcForm;
-  #header: HeaderFile;
-  #headerChanged = false;
-  /** SYNC_CRC_ANNOT in another form than the folder's, kept along like the sums of the header. */
-  #otherCrc: { readonly variant: AnnotVariant; readonly crc: number } | undefined;
+  /** SYNC_CRC_ANNOT in other forms than the header's, by name: kept along once they are known. */
+  readonly #otherCrcs = new Map<string, number>();
 
   private constructor(
     uniqueid: string,
     files: ImageSource,
-    options: { isNew: boolean; form: CrcForm },
+    options: { readonly isNew: boolean; readonly form: CrcForm },
   ) {
     const path = (name: string): string => `${uniqueid}/${name}`;
     const { "cyrus.index": index, "cyrus.header": header } = files;
@@ -76,14 +81,10 @@ export class MailboxImage {
       });
     }
     this.uniqueid = uniqueid;
-    this.index = new IndexImage(index, path("cyrus.index"));
-    this.#header = readHeader(header, path("cyrus.header"));
-    const headerCrc = this.index.header.headerFileCrc;
-    if (headerCrc !== 0 && headerCrc !== crc32(header)) {
-      throw new AppError("bad_data", `Cannot use ${path("cyrus.header")}: CRC mismatch`, {
-        context: { uniqueid },
-        hint: "Run `bobbin fsck` on the store.",
-      });
+    this.index = IndexImage.openSound(index, path("cyrus.index"));
+    this.header = openHeader(header, path("cyrus.header"));
+    if (!this.header.fits(this.index.header.headerFileCrc)) {
+      throw damaged(path("cyrus.header"), "CRC mismatch");
     }
     this.annotations = new AnnotationImage(files["cyrus.annotations"], path("cyrus.annotations"));
     this.#isNew = options.isNew;
@@ -99,8 +100,9 @@ export class MailboxImage {
   static make(mailbox: NewMailbox, form: CrcForm): MailboxImage {
     const { uniqueid } = mailbox;
     const table = tableOf(mailbox.indexVersion);
-    if (table === undefined)
+    if (table === undefined) {
       throw new AppError("refused", `No index version ${mailbox.indexVersion}`);
+    }
     const header = printHeaderFile({ ...BLANK_HEADER_FILE, ...mailbox.header, uniqueid });
     const index: IndexHeader = {
       ...blankIndexHeader(table),
@@ -115,156 +117,106 @@ export class MailboxImage {
       "cyrus.header": header,
       "cyrus.annotations": undefined,
     };
-    return new MailboxImage(mailboxFolder(uniqueid), files, { isNew: true, form });
-  }
-
-  get header(): HeaderFile {
-    return this.#header;
-  }
-
-  /** Changes fields of cyrus.header. */
-  setHeader(change: Partial<HeaderFile>): void {
-    this.#header = { ...this.#header, ...change };
-    this.#headerChanged = true;
+    return new MailboxImage(uniqueid, files, { isNew: true, form });
   }
 
   /** Makes `record` and its annotations what the mailbox holds under that UID, new or not. */
   put(record: IndexRecord, annotations: readonly MessageAnnotation[]): void {
-    const number = this.index.find(record.uid);
-    const old = number === undefined ? undefined : this.index.record(number);
-    const before = old === undefined ? NO_SUMS : this.#sums(old);
-    if (old !== undefined) this.#moveOtherCrc(old);
-    this.annotations.set(record.uid, annotations);
-    const after = this.#sums(record);
-    this.#moveOtherCrc(record);
-    const sums = (header: IndexHeader): IndexHeader => moveSums(header, before, after);
-    if (number === undefined) this.index.append(record, sums);
-    else this.index.change(number, record, sums);
-  }
-
-  #sums(record: IndexRecord): RecordSums {
     const { index } = this;
-    const annotations = this.annotations.of(record.uid);
-    const beside = { names: this.#header.userFlags, annotations, form: this.#form };
-    const sums = sumsOf(record, recordCrcs(record, beside));
-    // Versions below 18 have no field for these two.
-    const isKept = index.table.header.quotaExpungedUsed !== undefined;
-    return isKept ? sums : { ...sums, quotaDeletedUsed: 0n, quotaExpungedUsed: 0n };
-  }
-
-  /** The slot of a user flag, a new one where the mailbox has none of that name. */
-  flagSlot(name: string, slots: number): number {
-    const flags = this.#header.userFlags;
-    const wanted = name.toLowerCase();
-    const known = flags.findIndex((flag) => flag?.toLowerCase() === wanted);
-    if (known !== -1) return known;
-    const free = flags.indexOf(undefined);
-    const slot = free === -1 ? flags.length : free;
-    if (slot >= slots) {
-      throw new AppError(
-        "refused",
-        `Cannot add the flag ${name} to mailbox ${this.uniqueid}: it has ${slots}`,
-        {
-          context: { uniqueid: this.uniqueid, flag: name },
-          hint: "A mailbox has room for 128 user flags.",
-        },
-      );
+    const sums = this.#noSums();
+    const number = index.find(record.uid);
+    if (number !== undefined) sums.remove(index.record(number));
+    this.annotations.set(record.uid, annotations);
+    sums.add(record);
+    if (number === undefined) index.append(record);
+    else index.change(number, record);
+    this.#addSums(index.header, sums);
+    for (const variant of ANNOT_VARIANTS) {
+      const known = this.#otherCrcs.get(variant.name);
+      if (known === undefined) continue;
+      this.#otherCrcs.set(variant.name, (known ^ sums.annotPart(variant)) >>> 0);
     }
-    const next = [...flags];
-    next[slot] = name;
-    this.setHeader({ userFlags: next });
-    return slot;
   }
 
   /**
    * Adds up all sums anew, as after a change of what counts. Reads every record. The mailbox's own
-   * annotations lie in the catalogue: `mailboxAnnotBytes` are the bytes of their values.
+   * annotations lie in the catalogue: `annotationBytes` are the bytes of their values.
    */
-  recount(mailboxAnnotBytes: number): void {
-    let header = { ...this.index.header, syncCrc: 0, syncCrcAnnot: this.#form.variant.init };
-    const { index } = this;
-    const zero = { exists: 0, answered: 0, flagged: 0, deleted: 0, unseen: 0 };
-    const none = {
-      quotaMailboxUsed: 0n,
-      quotaDeletedUsed: 0n,
-      quotaExpungedUsed: 0n,
-      quotaAnnotUsed: BigInt(mailboxAnnotBytes),
-    };
-    header = { ...header, ...zero, ...none };
-    for (const record of index.records()) header = moveSums(header, NO_SUMS, this.#sums(record));
-    index.setSums(header);
+  recount(annotationBytes: number): void {
+    const { variant } = this.#form;
+    this.#addSums(withoutSums(this.index.header, { variant, annotationBytes }), this.#allSums());
+  }
+
+  #noSums(): MailboxSums {
+    return new MailboxSums({
+      header: this.index.header,
+      userFlags: this.header.flagCrcs,
+      annotations: (uid) => this.annotations.of(uid),
+      owner: this.#form.owner,
+    });
+  }
+
+  #allSums(): MailboxSums {
+    const sums = this.#noSums();
+    for (const record of this.index.records()) sums.add(record);
+    return sums;
+  }
+
+  #addSums(header: IndexHeader, sums: MailboxSums): void {
+    const { table } = this.index;
+    this.index.setSums(addSums(header, sums, { table, variant: this.#form.variant }));
   }
 
   /** Takes `crc` for what `annotCrc` would come to: it has been kept since it last did. */
   knowAnnotCrc(variant: AnnotVariant, crc: number): void {
-    this.#otherCrc = { variant, crc };
+    this.#otherCrcs.set(variant.name, crc);
   }
 
   /**
-   * SYNC_CRC_ANNOT as a peer of any release computes it. The folder's own form stands in the header; another one
-   * is added up from every record, unless it was the last one asked for.
+   * SYNC_CRC_ANNOT as a peer of any release computes it. The folder's own form stands in the header;
+   * the others are added up from every record, unless they are known from before.
    */
   annotCrc(variant: AnnotVariant): number {
     if (variant.name === this.#form.variant.name) return this.index.header.syncCrcAnnot;
-    const known = this.#otherCrc;
-    if (known?.variant.name === variant.name) return known.crc;
-    let crc: number = variant.init;
-    for (const record of this.index.records()) crc ^= this.#annotPart(record, variant);
-    this.#otherCrc = { variant, crc: crc >>> 0 };
-    return crc >>> 0;
+    const known = this.#otherCrcs.get(variant.name);
+    if (known !== undefined) return known;
+    const sums = this.#allSums();
+    for (const [at, { name }] of ANNOT_VARIANTS.entries()) {
+      this.#otherCrcs.set(name, sums.annotCrcs[at] ?? 0);
+    }
+    return this.annotCrc(variant);
   }
 
-  /** The form of the annotation CRC that gives `wanted`, or undefined. What is known already is tried first. */
+  /**
+   * The form of SYNC_CRC_ANNOT that gives `wanted`, or undefined. What is known already is tried
+   * first, as the others may have to be added up.
+   */
   fittingVariant(wanted: number): AnnotVariant | undefined {
-    const known = this.#otherCrc;
-    if (known?.crc === wanted) return known.variant;
-    return ANNOT_VARIANTS.find((variant) => this.annotCrc(variant) === wanted);
-  }
-
-  #annotPart(record: IndexRecord, variant: AnnotVariant): number {
-    if (hasBit(record.systemFlags, INTERNAL_FLAG.expunged)) return 0;
-    const annotations = this.annotations.of(record.uid);
-    const form = { ...this.#form, variant };
-    return recordCrcs(record, { names: [], annotations, form }).syncCrcAnnot;
-  }
-
-  /** Takes a record's part out of the other sum, or puts it in. */
-  #moveOtherCrc(record: IndexRecord): void {
-    if (this.#otherCrc === undefined) return;
-    const { variant, crc } = this.#otherCrc;
-    this.#otherCrc = { variant, crc: (crc ^ this.#annotPart(record, variant)) >>> 0 };
+    const known = ANNOT_VARIANTS.find(({ name }) => this.#otherCrcs.get(name) === wanted);
+    return known ?? ANNOT_VARIANTS.find((variant) => this.annotCrc(variant) === wanted);
   }
 
   /** What is to become of the files: a new mailbox whole, an old one by what changed. */
-  steps(): RedoStep[] {
+  steps(): FileStep[] {
     const { uniqueid, index } = this;
-    const steps: RedoStep[] = [];
-    const annotations = this.annotations.print();
-    if (annotations !== undefined) {
-      steps.push({ kind: "replace", path: `${uniqueid}/cyrus.annotations`, bytes: annotations });
-    }
-    if (this.#headerChanged || this.#isNew) {
-      const bytes = printHeaderFile(this.#header);
-      index.setHeader({ headerFileCrc: crc32(bytes) });
-      steps.push({ kind: "replace", path: `${uniqueid}/cyrus.header`, bytes });
+    const steps = this.annotations.steps(`${uniqueid}/cyrus.annotations`);
+    const header = this.header.print(this.#isNew);
+    if (header !== undefined) {
+      index.setHeader({ headerFileCrc: crc32(header) });
+      steps.push({ kind: "replace", path: `${uniqueid}/cyrus.header`, bytes: header });
     }
     const path = `${uniqueid}/cyrus.index`;
     if (!this.#isNew) return [...steps, ...index.steps(path)];
-    const cache = new Uint8Array(4);
-    new DataView(cache.buffer).setUint32(0, index.header.generationNo);
+    const cache = printCacheStart(index.header.generationNo);
     steps.push({ kind: "replace", path: `${uniqueid}/cyrus.cache`, bytes: cache });
     return [...steps, { kind: "replace", path, bytes: index.print() }];
   }
 }
 
-function readHeader(bytes: Uint8Array, path: string): HeaderFile {
+function openHeader(bytes: Uint8Array, path: string): HeaderImage {
   try {
-    return parseHeaderFile(bytes);
+    return new HeaderImage(bytes);
   } catch (error) {
-    if (!(error instanceof FormatError)) throw error;
-    throw new AppError("bad_data", `Cannot use ${path}: ${error.message}`, {
-      cause: error,
-      context: { path },
-    });
+    throw error instanceof FormatError ? damaged(path, error.message) : error;
   }
 }

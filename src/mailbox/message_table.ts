@@ -5,7 +5,7 @@
 import { hasBit, INTERNAL_FLAG } from "../formats/cyrus/index/index_flags.ts";
 import type { IndexRecord } from "../formats/cyrus/index/index_record.ts";
 import type { IndexTable } from "../formats/cyrus/index/index_table.ts";
-import type { GuidSet } from "../fsck/mailbox/guid_set.ts";
+import type { GuidSet } from "./guid_set.ts";
 
 /** What a record says of its file, as bits. */
 export const MESSAGE = {

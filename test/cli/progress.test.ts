@@ -1,5 +1,5 @@
 /** How far a command has come, as a terminal shows it and as --json tells it. */
-import { beforeAll, describe, expect, test } from "bun:test";
+import { afterEach, beforeAll, describe, expect, jest, test } from "bun:test";
 import { join } from "node:path";
 import { processOutput } from "../../src/cli/output.ts";
 import { startProgress } from "../../src/cli/progress.ts";
@@ -15,6 +15,8 @@ beforeAll(async () => {
 });
 
 describe("progress", () => {
+  afterEach(() => void jest.useRealTimers());
+
   test("replicate and diff have a bar on a terminal, with rate and time left, and no step is lost in it", async () => {
     const run = ["replicate", "ann", "--from", SPOOL, "--to", store];
     const first = await bobbinOnTerminal(run);
@@ -32,13 +34,14 @@ describe("progress", () => {
   }, 60_000);
 
   test("--json tells it now and then, unless --no-progress", async () => {
+    jest.useFakeTimers();
     for (const wanted of [true, false]) {
       const told: unknown[] = [];
       const options = { json: true, quiet: true, verbose: false, progress: wanted };
       const output = { ...processOutput(options), object: (one: unknown) => told.push(one) };
       const progress = startProgress(output, "users", { everyMs: 20 });
       progress.update(2.5, 8, 1000);
-      await Bun.sleep(100);
+      jest.advanceTimersByTime(100);
       progress.stop();
       expect(told.length > 0).toBe(wanted);
       if (wanted) {

@@ -2,40 +2,20 @@
  * Looking at a store without the right to write to it: another user, and a file system mounted
  * read-only.
  */
-import { describe, expect, spyOn, test } from "bun:test";
-import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync } from "node:fs";
+import { describe, expect, test } from "bun:test";
+import { chmodSync, chownSync, mkdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { noAccounts, writeAccounts } from "../../src/accounts/accounts.ts";
 import { bobbin, bobbinPath } from "../support/cli.ts";
 import { has } from "../support/needs.ts";
 import { newStore, storeAt } from "../support/new_store.ts";
-import { apply, fill, message, record, stateOf } from "../support/store_fixture.ts";
+import { fill, message } from "../support/store_fixture.ts";
 import { verifyStore } from "../support/store_verify.ts";
 import { tempDir } from "../support/temp_dir.ts";
+import { storeWithJournal } from "../support/unsettled_store.ts";
 
 const NOBODY = 65534;
 const SAYS = /Reading .* without the right to write to it/;
-
-/** A store whose last change is in the journal and not yet in its files, as a kill leaves it. */
-function unsettled(): string {
-  const { root, store } = newStore();
-  fill(store, "user.fred", 3);
-  fill(store, "user.fred.A", 2);
-  fill(store, "user.anne", 1);
-  const folder = store.make({ kind: "user", userid: "fred" });
-  const settle = spyOn(folder, "settleIfFree").mockReturnValue(false);
-  const next = record(4, { modseq: 90n });
-  const all = [record(1), record(2), record(3), next];
-  apply(store, { state: stateOf("user.fred", all), records: [next] }, [message(4)]);
-  expect(folder.pending().length).toBeGreaterThan(0);
-  settle.mockRestore();
-  // With its logs, as one that is killed leaves it.
-  const left = join(tempDir("look"), "store");
-  Bun.spawnSync(["cp", "-a", root, left]);
-  store.close();
-  expect(existsSync(join(left, "user/f/fred/.catalogue.sqlite-wal"))).toBe(true);
-  return left;
-}
 
 /** Every byte below `root`, and who has what rights there. */
 function fingerprint(root: string): string {
@@ -58,7 +38,7 @@ function usersFile(uid = 0): string {
   return path;
 }
 
-/** What every way of looking must show of `unsettled`, and what none may do. */
+/** What every way of looking must show of `storeWithJournal`, and what none may do. */
 async function looks(root: string, uid?: number): Promise<void> {
   const before = fingerprint(root);
   for (const args of [
@@ -90,7 +70,7 @@ async function looks(root: string, uid?: number): Promise<void> {
 
 describe.if(has("root"))("a store that may only be read", () => {
   test("another user sees what is committed, and leaves every byte as it was", async () => {
-    const root = unsettled();
+    const root = storeWithJournal();
     const copy = join(tempDir("look"), "copy");
     Bun.spawnSync(["cp", "-a", root, copy]);
     Bun.spawnSync(["chmod", "-R", "a+rX", dirname(root)]);
@@ -115,7 +95,7 @@ describe.if(has("root"))("a store that may only be read", () => {
   test.skipIf(!has("mounting a file system"))(
     "a read-only file system is read, its journal laid over",
     async () => {
-      const root = unsettled();
+      const root = storeWithJournal();
       const mounted = join(tempDir("look"), "mounted");
       mkdirSync(mounted);
       const mount = (...args: string[]): number => Bun.spawnSync(["mount", ...args]).exitCode;

@@ -19,8 +19,8 @@ import { viewOf } from "../../src/core/bytes.ts";
 import { INDEX_OPTION, INTERNAL_FLAG } from "../../src/formats/cyrus/index/index_flags.ts";
 import { indexTableOf } from "../../src/formats/cyrus/index/index_header.ts";
 import { parseIndexRecord } from "../../src/formats/cyrus/index/index_record.ts";
-import { openIndexFile } from "../../src/mailbox/index_file.ts";
-import { recordSyncCrc, userFlagCrcs } from "../../src/mailbox/index_sync_crc.ts";
+import { IndexImage } from "../../src/mailbox/index_image.ts";
+import { MailboxSums, userFlagCrcs } from "../../src/mailbox/sums.ts";
 import { unpackFixture } from "../support/fixtures.ts";
 import { codesOf, lookOnce } from "../support/fsck.ts";
 import { plantInHeader, plantInRecord, rawRecordField } from "../support/index_bytes.ts";
@@ -57,11 +57,14 @@ function expunge(bytes: Buffer, number: number, flags: number): void {
   const record = () =>
     parseIndexRecord(viewOf(bytes), table.headerSize + number * table.recordSize, table);
   const before = record();
-  const { header } = openIndexFile(bytes);
+  const { header } = IndexImage.open(bytes, "cyrus.index");
   plantInHeader(bytes, "exists", BigInt(header.exists - 1));
   plantInHeader(bytes, "quotaMailboxUsed", header.quotaMailboxUsed - BigInt(before.size));
   plantInHeader(bytes, "firstExpunged", BigInt(before.lastUpdated));
-  const crc = (header.syncCrc ^ recordSyncCrc(before, USER_FLAGS)) >>> 0;
+  const context = { header, userFlags: USER_FLAGS, annotations: () => [], owner: undefined };
+  const sums = new MailboxSums(context);
+  sums.add(before);
+  const crc = (header.syncCrc ^ sums.syncCrc) >>> 0;
   plantInHeader(bytes, "syncCrc", BigInt(crc));
   if ((before.systemFlags & 0x10) === 0) plantInHeader(bytes, "unseen", BigInt(header.unseen - 1));
   for (const [bit, field] of [
@@ -99,7 +102,7 @@ const STATES: Readonly<Record<string, (mailbox: Mailbox) => void>> = {
     appendFileSync(at("cyrus.index"), Buffer.alloc(150, 7)),
   "L6: a flag set in a record, the header not yet written": ({ index }) =>
     index((bytes) => {
-      const { header } = openIndexFile(bytes);
+      const { header } = IndexImage.open(bytes, "cyrus.index");
       const systemFlags = rawRecordField(bytes, 1, "systemFlags") ^ 2n;
       plantInRecord(bytes, 1, { field: "systemFlags", value: systemFlags });
       plantInRecord(bytes, 1, { field: "modseq", value: header.highestmodseq + 1n });
@@ -113,7 +116,7 @@ const STATES: Readonly<Record<string, (mailbox: Mailbox) => void>> = {
   "L9: the new cache not yet renamed": ({ index, at }) => {
     copyFileSync(at("cyrus.cache"), at("cyrus.cache.NEW"));
     index((bytes) => {
-      const { header } = openIndexFile(bytes);
+      const { header } = IndexImage.open(bytes, "cyrus.index");
       plantInHeader(bytes, "generationNo", BigInt(header.generationNo + 1));
     });
   },
@@ -125,7 +128,7 @@ const STATES: Readonly<Record<string, (mailbox: Mailbox) => void>> = {
   },
   "L11: work pending": ({ index }) =>
     index((bytes) => {
-      const { header } = openIndexFile(bytes);
+      const { header } = IndexImage.open(bytes, "cyrus.index");
       const pending = INDEX_OPTION.needsRepack | INDEX_OPTION.needsUnlink;
       plantInHeader(bytes, "options", BigInt((header.options | pending) >>> 0));
     }),

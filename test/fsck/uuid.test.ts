@@ -3,7 +3,7 @@ import { describe, expect, test } from "bun:test";
 import { cpSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { md5 } from "../../src/hash/md5.ts";
-import { openIndexFile, recordOffset } from "../../src/mailbox/index_file.ts";
+import { IndexImage } from "../../src/mailbox/index_image.ts";
 import { unpackFixture } from "../support/fixtures.ts";
 import { codesOf, lookOnce } from "../support/fsck.ts";
 import { tempDir } from "../support/temp_dir.ts";
@@ -22,8 +22,8 @@ function version9Folder(): string {
 function putUuid(folder: string, uuid: Uint8Array): void {
   const path = join(folder, "cyrus.index");
   const bytes = readFileSync(path);
-  const index = openIndexFile(bytes);
-  bytes.set(uuid, recordOffset(index, 0) + index.table.recordAt.guid);
+  const index = IndexImage.open(bytes, "cyrus.index");
+  bytes.set(uuid, index.offsetOf(0) + index.table.recordAt.guid);
   writeFileSync(path, bytes);
 }
 

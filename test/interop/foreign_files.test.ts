@@ -10,7 +10,7 @@ import { parseHeaderFile, printHeaderFile } from "../../src/formats/cyrus/header
 import { parseIndexHeader } from "../../src/formats/cyrus/index/index_header.ts";
 import { effectiveModseq } from "../../src/formats/cyrus/index/index_record.ts";
 import { parseMailboxesDb } from "../../src/formats/cyrus/mailboxes_db.ts";
-import { openIndexFile, recordsOf } from "../../src/mailbox/index_file.ts";
+import { IndexImage } from "../../src/mailbox/index_image.ts";
 import { imapdConfOf } from "../../src/places/cyrus/imapd_conf.ts";
 import { shownFindings } from "../support/cyrus_server.ts";
 import { sharedFixture, unpackArchive } from "../support/fixtures.ts";
@@ -46,7 +46,7 @@ describe.skipIf(absent)("files of others", () => {
   test("version9: the modseqs that Cyrus 2.5 put into the upper half are mended", () => {
     const bytes = readFileSync(join(unpacked("version9"), "version9", "cyrus.index"));
     const header = parseIndexHeader(bytes);
-    const records = [...recordsOf(openIndexFile(bytes))];
+    const records = [...IndexImage.open(bytes, "cyrus.index").records()];
     expect(records).toHaveLength(10);
     for (const record of records) {
       expect(record.modseq).toBeGreaterThan(header.highestmodseq);

@@ -1,6 +1,6 @@
 /** A real sync_client replicates to `bobbin serve`, and never notices that it is not Cyrus. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { recordsOf } from "../../src/model/mailbox.ts";
 import type { MailRecord } from "../../src/model/record.ts";
@@ -11,6 +11,7 @@ import { has } from "../support/needs.ts";
 import { type TestServer, testServer } from "../support/serve.ts";
 import { guidOf } from "../support/store_fixture.ts";
 import { verifyStore } from "../support/store_verify.ts";
+import { until } from "../support/until.ts";
 
 const LAB = join(import.meta.dir, "../support/cyrus-lab/lab");
 const hasLab = has("a Cyrus server");
@@ -389,11 +390,13 @@ describe.skipIf(!hasLab)("sync_client -r", () => {
       const storm = await lab.storm("zoe", seconds);
       expect(storm.deliveries).toBeGreaterThan(seconds);
       expect(storm.changes).toBeGreaterThan(seconds);
-      await quiet(server);
+      await until("all that was logged replicated", () => syncLogs(lab).length === 0, {
+        everyMs: 100,
+      });
     } finally {
       // The client looks for this file after each cycle, and removes it when it goes.
       writeFileSync(shutdown, "");
-      for (let tries = 0; existsSync(shutdown) && tries < 200; tries++) await Bun.sleep(100);
+      await until("the end of sync_client -r", () => !existsSync(shutdown), { everyMs: 100 });
     }
     expect(applies(await sync(lab, server, "-u", "zoe"))).toEqual([]);
     verifyStore(server.root);
@@ -402,11 +405,7 @@ describe.skipIf(!hasLab)("sync_client -r", () => {
   });
 });
 
-/** Waits until the server has had nothing to do for a while. */
-async function quiet(server: TestServer): Promise<void> {
-  let lines = -1;
-  while (lines !== server.log.length) {
-    lines = server.log.length;
-    await Bun.sleep(4000);
-  }
+/** What sync_client -r has still to do: the log that is written and those that it works off. */
+function syncLogs(lab: Lab): string[] {
+  return readdirSync(join(lab.folder, "conf", "sync")).filter((name) => name.startsWith("log"));
 }

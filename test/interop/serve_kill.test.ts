@@ -21,6 +21,7 @@ import { type Lab, labUpInMemory } from "../support/lab.ts";
 import { has } from "../support/needs.ts";
 import { verifyStore } from "../support/store_verify.ts";
 import { tempDir } from "../support/temp_dir.ts";
+import { until } from "../support/until.ts";
 
 const hasLab = has("a Cyrus server");
 const isLong = process.env["BOBBIN_TEST_SIZE"] === "long";
@@ -70,7 +71,7 @@ describe.skipIf(!hasLab)("bobbin serve, killed", () => {
     const text = new TextDecoder().decode(value);
     const port = Number(/:(\d+)"/.exec(text)?.[1] ?? 0);
     const signedIn = async () => {
-      while (!readFileSync(log, "utf8").includes("Signed in")) await Bun.sleep(1);
+      await until("a client signed in", () => readFileSync(log, "utf8").includes("Signed in"));
     };
     return { child, port, signedIn, done: () => commandsIn(readFileSync(log, "utf8")) };
   }

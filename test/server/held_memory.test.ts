@@ -3,7 +3,8 @@
  */
 import { afterEach, describe, expect, test } from "bun:test";
 import { Csync } from "../support/csync.ts";
-import { type TestServer, testServer } from "../support/serve.ts";
+import { type TestServer, testServer, untilSessions } from "../support/serve.ts";
+import { until } from "../support/until.ts";
 
 const LOCKED = "NO IMAP_MAILBOX_LOCKED Mailbox is locked";
 const HELD_BYTES = 4_000_000;
@@ -25,7 +26,7 @@ function sub(bytes: number): string {
 
 /** Waits until what was sent has arrived and is held. */
 async function untilHeld(bytes: number): Promise<void> {
-  while (server.server.heldBytes() < bytes) await Bun.sleep(1);
+  await until(`${bytes} bytes held`, () => server.server.heldBytes() >= bytes);
 }
 
 describe("memory that all sessions hold together", () => {
@@ -51,8 +52,7 @@ describe("memory that all sessions hold together", () => {
     await untilHeld(2_130_000);
     expect((await second.command(sub(2_600_000))).status).toBe(LOCKED);
     first.close();
-    for (let tries = 0; server.server.sessionCount() > 1 && tries < 200; tries++)
-      await Bun.sleep(5);
+    await untilSessions(server, 1);
     expect((await second.command(sub(2_600_000))).status).not.toBe(LOCKED);
   });
 

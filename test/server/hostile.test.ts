@@ -3,11 +3,12 @@
  * unharmed.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { mkdirSync, readdirSync } from "node:fs";
-import { dirname } from "node:path";
+import { mkdirSync, readdirSync, statSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { Csync } from "../support/csync.ts";
-import { type TestServer, testServer } from "../support/serve.ts";
+import { type TestServer, testServer, untilSessions } from "../support/serve.ts";
 import { verifyStore } from "../support/store_verify.ts";
+import { until } from "../support/until.ts";
 
 const isLong = process.env["BOBBIN_TEST_SIZE"] === "long";
 /**
@@ -306,17 +307,19 @@ describe("a hostile client", () => {
 
   test("a message of announced 4 GB is taken as it comes and dropped when the client goes", async () => {
     const client = await Csync.signedIn(server.port);
+    const staging = `${server.root}/.staging`;
     const before = process.memoryUsage().rss;
     client.send(`APPLY MESSAGE (%{default ${GUID} 4294967295}\r\n`);
     const chunk = new Uint8Array(1024 * 1024).fill(120);
-    for (let count = 0; count < 64; count++) {
+    for (let count = 1; count <= 64; count++) {
       client.send(chunk);
-      await Bun.sleep(1);
+      // All but what is on its way has been taken and lies on the disk.
+      const taken = count * chunk.length - 2 * 1024 * 1024;
+      await until(`${taken} bytes staged`, () => bytesBelow(staging) >= taken);
     }
     client.close();
-    for (let tries = 0; server.server.sessionCount() > 0 && tries < 500; tries++)
-      await Bun.sleep(10);
-    expect(readdirSync(`${server.root}/.staging`)).toEqual([]);
+    await untilSessions(server, 0);
+    expect(readdirSync(staging)).toEqual([]);
     expect(process.memoryUsage().rss - before).toBeLessThan(MEMORY_BYTES);
   });
 
@@ -330,3 +333,12 @@ describe("a hostile client", () => {
     other.close();
   });
 });
+
+/** The bytes of all files below `folder`, some of which may go meanwhile. */
+function bytesBelow(folder: string): number {
+  const sizes = readdirSync(folder, { recursive: true, encoding: "utf8" }).map((name) => {
+    const stat = statSync(join(folder, name), { throwIfNoEntry: false });
+    return stat?.isFile() ? stat.size : 0;
+  });
+  return sizes.reduce((sum, size) => sum + size, 0);
+}

@@ -4,8 +4,9 @@ import type { WritablePlace } from "../../src/places/place.ts";
 import { Csync } from "../support/csync.ts";
 import { withSessions } from "../support/places.ts";
 import { newStorePlace } from "../support/replication.ts";
-import { type TestServer, testServer } from "../support/serve.ts";
+import { type TestServer, testServer, untilTaken } from "../support/serve.ts";
 import { guidOf, message } from "../support/store_fixture.ts";
+import { until } from "../support/until.ts";
 
 /**
  * What the store under the server was asked, in order; every APPLY MAILBOX waits until it may go
@@ -70,8 +71,9 @@ function mailboxLine(name: string, number: 0 | 1): string {
   );
 }
 
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await Bun.sleep(1);
+/** Waits until the store has been asked this. */
+async function untilAsked(what: string): Promise<void> {
+  await until(what, () => asked.includes(what));
 }
 
 test("its next messages are staged meanwhile, and every answer comes in its turn", async () => {
@@ -80,7 +82,7 @@ test("its next messages are staged meanwhile, and every answer comes in its turn
   client.send(`${mailboxLine("user.fred", 0)}\r\n`);
   sendMessage(1);
   client.send(`${mailboxLine("user.fred.two", 1)}\r\nGET USER fred\r\n`);
-  await until(() => asked.includes(`stage ${GUIDS[1]}`));
+  await untilAsked(`stage ${GUIDS[1]}`);
   expect(asked).toEqual([`stage ${GUIDS[0]}`, "apply user.fred", `stage ${GUIDS[1]}`]);
   mayApply.resolve();
   for (let command = 0; command < 3; command++) {
@@ -107,12 +109,12 @@ test("a client that goes meanwhile has its mailbox applied, and only then is the
   sendMessage(0);
   expect((await client.reply()).status).toBe("OK success");
   client.send(`${mailboxLine("user.fred", 0)}\r\n`);
-  await until(() => asked.includes("apply user.fred"));
+  await untilAsked("apply user.fred");
   client.close();
-  await Bun.sleep(20);
+  await untilTaken(server);
   expect(asked).not.toContain("close");
   mayApply.resolve();
-  await until(() => asked.includes("close"));
+  await untilAsked("close");
   expect(asked.slice(-2)).toEqual(["applied", "close"]);
 });
 
@@ -120,9 +122,10 @@ test("a server that is told to stop meanwhile answers first", async () => {
   sendMessage(0);
   expect((await client.reply()).status).toBe("OK success");
   client.send(`${mailboxLine("user.fred", 0)}\r\n`);
-  await until(() => asked.includes("apply user.fred"));
+  await untilAsked("apply user.fred");
+  const idle = await Csync.signedIn(server.port);
   const stopped = server.stop();
-  await Bun.sleep(20);
+  expect((await idle.reply()).status).toStartWith("BYE");
   mayApply.resolve();
   expect((await client.reply()).status).toBe("OK success");
   expect((await client.reply()).status).toStartWith("BYE");

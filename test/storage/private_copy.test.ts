@@ -4,6 +4,7 @@ import { dirname, join } from "node:path";
 import { PrivateCopy } from "../../src/storage/private_copy.ts";
 import { openDatabase } from "../../src/storage/sqlite.ts";
 import { tempDir } from "../support/temp_dir.ts";
+import { until } from "../support/until.ts";
 
 const isLong = process.env["BOBBIN_TEST_SIZE"] === "long";
 
@@ -51,7 +52,7 @@ test("PrivateCopy.take() gets a sound moment of a database that is written and c
     const counts = new Set<number>();
     let last = 0;
     for (let round = 0; round < (isLong ? 500 : 40); round++) {
-      while (!copy.isStale()) await Bun.sleep(1);
+      await until("a copy gone stale", () => copy.isStale());
       copy.take();
       const database = openDatabase(copy.path, SCHEMA, { create: false });
       expect(database.query("PRAGMA integrity_check").values()).toEqual([["ok"]]);

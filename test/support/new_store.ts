@@ -21,6 +21,6 @@ export function newStore(
 }
 
 /** The store that is in `root` already. */
-export function storeAt(root: string): Store {
-  return new Store(root, { now: () => NOW });
+export function storeAt(root: string, options: StoreOptions = {}): Store {
+  return new Store(root, { now: () => NOW, ...options });
 }

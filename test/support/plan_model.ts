@@ -4,8 +4,22 @@
  */
 import { expect } from "bun:test";
 import fc from "fast-check";
-import type { MailboxState, UserState } from "../../src/model/mailbox.ts";
-import { parseName } from "../../src/model/names.ts";
+import { utf8 } from "../../src/core/bytes.ts";
+import { sha1Of } from "../../src/hash/sha1.ts";
+import type { ApplyCommand } from "../../src/model/apply.ts";
+import {
+  type MailboxState,
+  recordsOf,
+  type SieveFile,
+  type UserState,
+} from "../../src/model/mailbox.ts";
+import { isOwnedBy } from "../../src/model/names.ts";
+import {
+  noContents,
+  type OwnerContents,
+  reduceOwner,
+  userStateOf,
+} from "../../src/model/owner_contents.ts";
 import type { Step } from "../../src/replicate/plan/steps.ts";
 import { stateOf } from "./store_fixture.ts";
 
@@ -17,6 +31,20 @@ export const NOBODY: UserState = {
   seen: [],
   subscriptions: [],
   sieve: [],
+};
+
+const SCRIPT = utf8("keep;");
+const SCRIPT_FILE: Omit<SieveFile, "filename"> = {
+  lastUpdate: 1,
+  guid: sha1Of(SCRIPT),
+  isActive: false,
+};
+
+/** As a server lists the bytecode of the script that is active. */
+const ACTIVE_MARK: Omit<SieveFile, "filename"> = {
+  lastUpdate: 0,
+  guid: "0".repeat(40),
+  isActive: true,
 };
 
 const NAMES = [
@@ -52,72 +80,74 @@ export const user = fc
     seen: fc.constantFrom("", "1:3", "1:5"),
   })
   .map(({ quota, sieve, active, seen, ...rest }): UserState => {
-    const files = sieve.map((name) => ({
-      ...{ filename: `${name}.script`, lastUpdate: 1, guid: "1".repeat(40) },
-      isActive: name === active,
-    }));
+    const files = sieve.map((name) => ({ ...SCRIPT_FILE, filename: `${name}.script` }));
+    const mark =
+      active !== undefined && sieve.includes(active)
+        ? [{ ...ACTIVE_MARK, filename: `${active}.bc` }]
+        : [];
     const state = { uniqueid: "u1", lastRead: 1, lastUid: 1, lastChange: 1, seenUids: seen };
     const quotas = quota === undefined ? [] : [{ root: "user.fred", limits: { STORAGE: quota } }];
-    return { ...rest, quotas, sieve: files, seen: seen === "" ? [] : [state] };
+    return { ...rest, quotas, sieve: [...files, ...mark], seen: seen === "" ? [] : [state] };
   });
 
 /** Does the steps on a model of the target; throws where one could not be done. */
 export function perform(target: UserState, plan: { readonly steps: readonly Step[] }): UserState {
-  if (plan.steps.some(({ kind }) => kind === "deleteUser")) return NOBODY;
-  const byName = new Map(target.mailboxes.map((state) => [state.name, state]));
-  const subscriptions = new Set(target.subscriptions);
-  const quotas = new Map(target.quotas.map((quota) => [quota.root, quota]));
-  const seen = new Map(target.seen.map((state) => [state.uniqueid, state]));
-  let sieve = [...target.sieve];
-  const free = (name: string): void => expect([name, byName.has(name)]).toEqual([name, false]);
-  const take = (name: string): MailboxState => {
-    const state = byName.get(name) ?? expect.unreachable(`no ${name}`);
-    byName.delete(name);
-    return state;
-  };
+  let contents = commandsOf(target).reduce(reduceOwner, noContents());
   for (const step of plan.steps) {
-    if (step.kind === "rename") {
-      free(step.rename.newName);
-      expect(parseName(step.rename.newName).owner).toEqual(OWNER);
-      byName.set(step.rename.newName, { ...take(step.rename.oldName), name: step.rename.newName });
-    } else if (step.kind === "delete") {
-      take(step.state.name);
-    } else if (step.kind === "mailbox") {
-      const now = byName.get(step.name);
-      if (now?.uniqueid !== step.ours.uniqueid) free(step.name);
-      expect(now?.uniqueid).toBe(step.theirs?.uniqueid);
-      byName.set(step.name, step.ours);
-    } else if (step.kind === "sieve") {
-      sieve = sieve.filter(({ filename }) => filename !== step.filename);
-      sieve.push({ filename: step.filename, lastUpdate: 1, guid: "1".repeat(40), isActive: false });
-    } else if (step.kind === "apply") {
-      const { command } = step;
-      if (command.kind === "sub") subscriptions.add(command.name);
-      else if (command.kind === "unsub") subscriptions.delete(command.name);
-      else if (command.kind === "quota") quotas.set(command.quota.root, command.quota);
-      else if (command.kind === "unquota") quotas.delete(command.root);
-      else if (command.kind === "seen") seen.set(command.seen.uniqueid, command.seen);
-      else if (command.kind === "unsieve")
-        sieve = sieve.filter((one) => one.filename !== command.filename);
-      else if (command.kind === "activateSieve")
-        sieve = sieve.map((one) => ({
-          ...one,
-          isActive: `${command.filename.slice(0, -3)}.script` === one.filename,
-        }));
-      else if (command.kind === "unactivateSieve")
-        sieve = sieve.map((one) => ({ ...one, isActive: false }));
-      else expect.unreachable(command.kind);
-    }
+    contents = reduceOwner(contents, commandOf(step, contents));
   }
-  return {
-    mailboxes: [...byName.values()],
-    subscriptions: [...subscriptions],
-    quotas: [...quotas.values()],
-    seen: [...seen.values()],
-    sieve,
-  };
+  return userStateOf(contents);
 }
 
+function sendMailbox(state: MailboxState): ApplyCommand {
+  return { kind: "mailbox", state, records: recordsOf([]) };
+}
+
+function sendScript(filename: string): ApplyCommand {
+  return { kind: "sieve", userid: OWNER.userid, filename, lastUpdate: 1, content: SCRIPT };
+}
+
+/** The commands that make a user like this of nobody. */
+function commandsOf(state: UserState): ApplyCommand[] {
+  const { userid } = OWNER;
+  const scripts = state.sieve.filter(({ isActive }) => !isActive);
+  const marks = state.sieve.filter(({ isActive }) => isActive);
+  return [
+    ...state.mailboxes.map(sendMailbox),
+    ...state.subscriptions.map((name) => ({ kind: "sub", userid, name }) as const),
+    ...state.quotas.map((quota) => ({ kind: "quota", quota }) as const),
+    ...state.seen.map((seen) => ({ kind: "seen", userid, seen }) as const),
+    ...scripts.map(({ filename }) => sendScript(filename)),
+    ...marks.map(({ filename }) => ({ kind: "activateSieve", userid, filename }) as const),
+  ];
+}
+
+function commandOf(step: Step, { mailboxes }: OwnerContents): ApplyCommand {
+  const at = (name: string): MailboxState | undefined => mailboxes.get(name)?.sent;
+  switch (step.kind) {
+    case "rename": {
+      const { oldName, newName } = step.rename;
+      expect([newName, at(newName), isOwnedBy(newName, OWNER)]).toEqual([newName, undefined, true]);
+      expect([oldName, at(oldName)]).not.toEqual([oldName, undefined]);
+      return step.command;
+    }
+    case "delete":
+      expect([step.state.name, at(step.state.name)]).not.toEqual([step.state.name, undefined]);
+      return { kind: "unmailbox", name: step.state.name };
+    case "mailbox": {
+      const now = at(step.name)?.uniqueid;
+      expect([step.name, now]).toEqual([step.name, step.theirs && step.ours.uniqueid]);
+      expect(now).toBe(step.theirs?.uniqueid);
+      return sendMailbox({ ...step.ours, name: step.name });
+    }
+    case "sieve":
+      return sendScript(step.filename);
+    case "deleteUser":
+      return { kind: "unuser", userid: step.userid };
+    case "apply":
+      return step.command;
+  }
+}
 /**
  * Everything in an order that does not depend on how it came about. `seen` is only ever added to.
  */

@@ -10,7 +10,9 @@ import type { WritablePlace } from "../../src/places/place.ts";
 import { initStore } from "../../src/places/store/store_settings.ts";
 import { openWorkerPlace } from "../../src/places/store/threads/worker_place.ts";
 import type { ServerSettings } from "../../src/server/server_settings.ts";
+import { Csync } from "./csync.ts";
 import { tempDir } from "./temp_dir.ts";
+import { until } from "./until.ts";
 
 export interface TestServer {
   readonly port: number;
@@ -66,6 +68,23 @@ export async function cheapAccount(name: string, allow: readonly string[]): Prom
     scram: makeVerifier("labpass", { salt, iterations: 16_384 }),
     allow,
   };
+}
+
+/** Waits until the server has just `count` sessions. */
+export async function untilSessions({ server }: TestServer, count: number): Promise<void> {
+  await until(`${count} sessions`, () => server.sessionCount() === count);
+}
+
+/**
+ * Waits until the server has taken what others have sent it: a client that comes after them is
+ * answered.
+ */
+export async function untilTaken(server: TestServer): Promise<void> {
+  const { client } = await Csync.open(server.port);
+  const before = server.server.sessionCount();
+  await client.command("NOOP");
+  client.close();
+  await untilSessions(server, before - 1);
 }
 
 /** Starts a server on a free port of this machine. */

@@ -2,10 +2,9 @@
 import { lstatSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { hasBit, INTERNAL_FLAG } from "../../src/formats/cyrus/index/index_flags.ts";
-import { indexHeaderCrcs } from "../../src/formats/cyrus/index/index_header.ts";
 import { checkOwner, checkStore } from "../../src/fsck/store/check_store.ts";
 import { crc32 } from "../../src/hash/crc32.ts";
-import { badRecordCrcs, openIndexFile, recordsOf } from "../../src/mailbox/index_file.ts";
+import { IndexImage } from "../../src/mailbox/index_image.ts";
 import { allMailboxes, annotationBytes } from "../../src/places/store/catalogue/mailbox_rows.ts";
 import { openImage } from "../../src/places/store/open_mailbox.ts";
 import type { OwnerFolder } from "../../src/places/store/owner_folder.ts";
@@ -46,13 +45,12 @@ function verifyMailboxes(folder: OwnerFolder, contents: Contents): void {
     if (row.intermediate) continue;
     const path = join(folder.folder, row.uniqueid);
     const bytes = readFileSync(join(path, "cyrus.index"));
-    const index = openIndexFile(bytes);
+    const index = IndexImage.open(bytes, "cyrus.index");
     const wrong = (what: string): Error => new Error(`${row.name}: ${what}`);
-    const crcs = indexHeaderCrcs(bytes, index.table);
+    const crcs = index.storedCrcs;
     if (crcs?.stored !== crcs?.computed) throw wrong("header CRC");
     if (index.missingRecords > 0 || index.tailBytes > 0) throw wrong("length of the index");
-    const range = { table: index.table, at: index.table.headerSize, count: index.recordCount };
-    if (badRecordCrcs(bytes, range).length > 0) throw wrong("record CRC");
+    if (index.firstBadRecord() !== undefined) throw wrong("record CRC");
     if (crc32(readFileSync(join(path, "cyrus.header"))) !== index.header.headerFileCrc) {
       throw wrong("header file CRC");
     }
@@ -64,7 +62,7 @@ function verifyMailboxes(folder: OwnerFolder, contents: Contents): void {
     );
     if (differs.length > 0) throw wrong(`sums ${differs}`);
     const lines: string[] = [];
-    for (const record of recordsOf(index)) {
+    for (const record of index.records()) {
       if (hasBit(record.systemFlags, INTERNAL_FLAG.unlinked)) continue;
       const message = readFileSync(join(path, `${record.uid}.`));
       if (guidOf(message) !== record.guid) throw wrong(`message ${record.uid}`);

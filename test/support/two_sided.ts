@@ -9,6 +9,7 @@ import type { Place, PlaceSession, WritablePlace } from "../../src/places/place.
 import type { ImapClient } from "./imap.ts";
 import { granted, recordsIn } from "./places.ts";
 import { guidOf, message, peerCrcs, record, stateOf } from "./store_fixture.ts";
+import { until } from "./until.ts";
 
 /** Numbers below `limit`, the same ones for the same seed. */
 export type Random = (limit: number) => number;
@@ -277,14 +278,17 @@ export async function tellDeeds(imap: ImapClient, deeds: readonly Deed[]): Promi
 
 /** Cyrus names what is deleted by the second: a name can be deleted once in each. */
 async function tell(imap: ImapClient, line: string): Promise<void> {
-  try {
-    await imap.command(line);
-  } catch (error) {
-    const isTooSoon = line.startsWith("DELETE ") && String(error).includes("already exists");
-    if (!isTooSoon) throw error;
-    await Bun.sleep(1100);
-    await imap.command(line);
-  }
+  const isDone = async () => {
+    try {
+      await imap.command(line);
+      return true;
+    } catch (error) {
+      const isTooSoon = line.startsWith("DELETE ") && String(error).includes("already exists");
+      if (!isTooSoon) throw error;
+      return false;
+    }
+  };
+  await until(`the next second, for ${line}`, isDone, { everyMs: 100 });
 }
 
 function imapLines(deed: Deed): string[] {

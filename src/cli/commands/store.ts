@@ -14,7 +14,11 @@ import {
   parseName,
 } from "../../model/names.ts";
 import { parseLocator } from "../../places/locator.ts";
-import { allMailboxes, tombstones } from "../../places/store/catalogue/mailbox_rows.ts";
+import {
+  allMailboxes,
+  lastTombstone,
+  tombstones,
+} from "../../places/store/catalogue/mailbox_rows.ts";
 import { renameMailboxesIn } from "../../places/store/commit/rename.ts";
 import { deleteMailboxes, undeleteMailbox } from "../../places/store/commit/trash.ts";
 import { isUniqueid } from "../../places/store/layout.ts";
@@ -283,8 +287,8 @@ function findGrave(
 ): ReturnType<typeof folderOf> & { which: string } {
   for (const owner of isUniqueid(text) ? store.owners() : []) {
     const folder = store.find(owner);
-    const isHere = folder?.read(tombstones).some(({ uniqueid }) => uniqueid === text);
-    if (folder !== undefined && isHere === true) return { folder, owner, which: text };
+    const grave = folder?.read((database) => lastTombstone(database, text));
+    if (folder !== undefined && grave?.uniqueid === text) return { folder, owner, which: text };
   }
   const name = read(text);
   return { ...folderOf(store, name), which: name };

@@ -4,14 +4,15 @@
  */
 import { hex32 } from "../../core/bytes.ts";
 import { INDEX_OPTION, OPTIONS_WRITTEN } from "../../formats/cyrus/index/index_flags.ts";
-import { type IndexHeader, indexHeaderCrcs } from "../../formats/cyrus/index/index_header.ts";
+import type { IndexHeader } from "../../formats/cyrus/index/index_header.ts";
 import {
   HEADER_FIELDS,
   type HeaderField,
   spareRanges,
 } from "../../formats/cyrus/index/index_table.ts";
-import type { RecordSums } from "../../mailbox/index_totals.ts";
-import type { IndexOpening, IndexReader } from "../../places/cyrus/index_reader.ts";
+import type { IndexImage } from "../../mailbox/index_image.ts";
+import type { MailboxSums } from "../../mailbox/sums.ts";
+import type { IndexOpening } from "../../places/cyrus/open_index.ts";
 import { describeUnreadable } from "../unreadable.ts";
 import type { Collector } from "./collector.ts";
 import { crcFacts } from "./crc_facts.ts";
@@ -21,8 +22,8 @@ export function checkIndexOpening(
   opening: IndexOpening,
   path: string,
   collector: Collector,
-): IndexReader | undefined {
-  if (opening.state === "open") return opening.reader;
+): IndexImage | undefined {
+  if (opening.state === "open") return opening.image;
   const why =
     opening.state === "malformed"
       ? `cannot be read: expected ${opening.expected}`
@@ -35,7 +36,7 @@ export function checkIndexOpening(
  * IX02, IX04, IX05 and IX15 to IX17. False when the CRC of the header is wrong: then no field of it
  * proves anything.
  */
-export function checkIndexHeader(index: IndexReader, path: string, collector: Collector): boolean {
+export function checkIndexHeader(index: IndexImage, path: string, collector: Collector): boolean {
   const isTrusted = checkHeaderCrc(index, path, collector);
   if (index.missingRecords > 0) {
     const { numRecords } = index.header;
@@ -48,8 +49,8 @@ export function checkIndexHeader(index: IndexReader, path: string, collector: Co
   return isTrusted;
 }
 
-function checkHeaderCrc(index: IndexReader, path: string, collector: Collector): boolean {
-  const crcs = indexHeaderCrcs(index.headerBytes, index.table);
+function checkHeaderCrc(index: IndexImage, path: string, collector: Collector): boolean {
+  const crcs = index.storedCrcs;
   if (crcs === undefined || crcs.stored === crcs.computed) return true;
   const crcAt = index.table.header.headerCrc?.offset ?? 0;
   const facts = crcFacts("index header CRC does not match", {
@@ -68,7 +69,7 @@ function checkHeaderCrc(index: IndexReader, path: string, collector: Collector):
 /** Option bits that a reader may meet: what Cyrus writes, and the retired one. */
 const OPTIONS_KNOWN = (OPTIONS_WRITTEN | INDEX_OPTION.condstore) >>> 0;
 
-function checkFields(index: IndexReader, path: string, collector: Collector): void {
+function checkFields(index: IndexImage, path: string, collector: Collector): void {
   const { header, table, headerBytes } = index;
   if (header.uidvalidity === 0) collector.add("IX15", { path, field: "uidvalidity", found: 0 });
   if (table.header.highestmodseq !== undefined && header.highestmodseq === 0n) {
@@ -98,11 +99,18 @@ function checkFields(index: IndexReader, path: string, collector: Collector): vo
   }
 }
 
+interface SumsContext {
+  readonly path: string;
+  readonly collector: Collector;
+  /** What the sync checksums cover beside the records themselves. */
+  readonly known: { readonly userFlags: boolean; readonly annotations: boolean };
+}
+
 /** The header's sums against those of the records. Only for a trusted header over good records. */
 export function checkSums(
-  { header, table }: IndexReader,
-  sums: RecordSums,
-  context: { readonly path: string; readonly collector: Collector },
+  { header, table }: IndexImage,
+  sums: MailboxSums,
+  context: SumsContext,
 ): void {
   const { path, collector } = context;
   // What a crash between records and header leaves (legal state L6): records that are newer than the
@@ -129,32 +137,30 @@ export function checkSums(
     compare("IX09", field, sums[field]);
   }
   compare("IX10", "unseen", sums.unseen);
-  compare("IX11", "quotaMailboxUsed", sums.quotaMailboxUsed);
-  compare("IX11", "quotaDeletedUsed", sums.quotaDeletedUsed);
-  compare("IX11", "quotaExpungedUsed", sums.quotaExpungedUsed);
+  compare("IX11", "quotaMailboxUsed", BigInt(sums.mailboxBytes));
+  compare("IX11", "quotaDeletedUsed", BigInt(sums.deletedBytes));
+  compare("IX11", "quotaExpungedUsed", BigInt(sums.expungedBytes));
   checkSyncCrcs(header, sums, { compare, severity, ...context });
   if (table.header.firstExpunged !== undefined) checkFirstExpunged(header, sums, context);
 }
 
 function checkSyncCrcs(
   header: IndexHeader,
-  sums: RecordSums,
-  context: {
-    readonly path: string;
-    readonly collector: Collector;
+  sums: MailboxSums,
+  context: SumsContext & {
     readonly compare: (code: string, field: HeaderField, expected: number) => void;
     readonly severity: { readonly severity?: "info" };
   },
 ): void {
-  const { path, collector, severity } = context;
+  const { path, collector, severity, known } = context;
   if (header.minorVersion < 12) return;
-  if (header.syncCrc !== sums.syncCrc && sums.syncCrc !== undefined) {
+  if (known.userFlags && header.syncCrc !== sums.syncCrc) {
     const crcs = { expected: hex32(sums.syncCrc), found: hex32(header.syncCrc) };
     const text = `sync CRC is ${crcs.found}, its records say ${crcs.expected}`;
     collector.add("IX12", { ...severity, text, path, field: "synccrcs.basic", ...crcs });
   }
-  const annots = sums.syncCrcAnnots;
-  if (header.minorVersion < 13 || annots === undefined || header.syncCrcAnnot === 0) return;
+  if (header.minorVersion < 13 || !known.annotations || header.syncCrcAnnot === 0) return;
+  const annots = sums.annotCrcs;
   if (annots.includes(header.syncCrcAnnot)) return;
   const crcs = { expected: annots.map(hex32).join(" or "), found: hex32(header.syncCrcAnnot) };
   const text = `annotation sync CRC is ${crcs.found}, its records say ${crcs.expected}`;
@@ -163,7 +169,7 @@ function checkSyncCrcs(
 
 function checkFirstExpunged(
   header: IndexHeader,
-  sums: RecordSums,
+  sums: MailboxSums,
   { path, collector }: { readonly path: string; readonly collector: Collector },
 ): void {
   const oldest = sums.firstExpunged;

@@ -26,7 +26,7 @@ export function checkPermissions(
   checkMode(folder, paths.data, collector);
   if (folder.dev !== partition.device) collector.add("PM02", { path: paths.data });
   checkFile(mailbox.header, paths.header, { folder, collector });
-  if (index.state === "open") checkStat(index.reader.stat, paths.index, { folder, collector });
+  if (index.state === "open") checkStat(index.stat, paths.index, { folder, collector });
   checkFile(mailbox.annotations, paths.annotations, { folder, collector });
 }
 

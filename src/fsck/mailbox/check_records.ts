@@ -4,29 +4,29 @@
  */
 import { viewOf } from "../../core/bytes.ts";
 import { FormatError } from "../../core/errors.ts";
-import type { MessageAnnotation } from "../../formats/cyrus/annotations_db.ts";
 import {
   type IndexRecord,
   parseIndexRecord,
   recordCrcs,
 } from "../../formats/cyrus/index/index_record.ts";
 import { RECORD_FIELDS } from "../../formats/cyrus/index/index_table.ts";
-import { badRecordCrcs } from "../../mailbox/index_file.ts";
-import { type RecordSums, SumsBuilder } from "../../mailbox/index_totals.ts";
+import type { MessageAnnotations } from "../../mailbox/annotation_image.ts";
+import type { IndexImage, RecordPiece } from "../../mailbox/index_image.ts";
+import { badRecordCrcs } from "../../mailbox/index_records.ts";
 import { type MessageTable, MessageTableBuilder } from "../../mailbox/message_table.ts";
-import type { IndexReader, RecordPiece } from "../../places/cyrus/index_reader.ts";
+import { MailboxSums, userFlagCrcs } from "../../mailbox/sums.ts";
 import type { UidGap } from "./check_listing.ts";
 import type { Collector } from "./collector.ts";
 import { crcFacts } from "./crc_facts.ts";
 import { RecordChecks } from "./record_checks.ts";
 
 export interface RecordsInput {
-  readonly index: IndexReader;
+  readonly index: IndexImage;
   readonly path: string;
   /** Names of the user flags by their bit; undefined when cyrus.header cannot be read. */
   readonly userFlags: readonly (string | undefined)[] | undefined;
   /** Annotations of this mailbox's messages; undefined when they cannot be read. */
-  readonly annotations: ReadonlyMap<number, readonly MessageAnnotation[]> | undefined;
+  readonly annotations: MessageAnnotations | undefined;
   /** The user who owns the mailbox: their private annotations are hashed under this name. */
   readonly owner: string | undefined;
   readonly nowSeconds: number;
@@ -38,7 +38,7 @@ export interface RecordsResult {
   readonly messages: MessageTable;
   readonly gaps: readonly UidGap[];
   /** Undefined when a record is bad: then no sum can be right. */
-  readonly sums: RecordSums | undefined;
+  readonly sums: MailboxSums | undefined;
 }
 
 /** Checks all records that the header counts and the file holds. */
@@ -46,7 +46,12 @@ export function checkRecords(input: RecordsInput, collector: Collector): Records
   const { index, path } = input;
   const { recordSize } = index.table;
   const messages = new MessageTableBuilder(index);
-  const sums = new SumsBuilder(input);
+  const sums = new MailboxSums({
+    header: index.header,
+    userFlags: userFlagCrcs(input.userFlags ?? []),
+    annotations: (uid) => input.annotations?.get(uid) ?? [],
+    owner: input.owner,
+  });
   const checks = new RecordChecks(input, collector);
   const gaps = new GapList();
   let seen = 0;
@@ -84,7 +89,7 @@ export function checkRecords(input: RecordsInput, collector: Collector): Records
   return {
     messages: messages.table(),
     gaps: gaps.list,
-    sums: isSound && seen === index.recordCount ? sums.result() : undefined,
+    sums: isSound && seen === index.recordCount ? sums : undefined,
   };
 }
 

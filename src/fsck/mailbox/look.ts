@@ -6,10 +6,9 @@ import { FormatError } from "../../core/errors.ts";
 import type { FileBytes } from "../../core/files.ts";
 import type { HeaderFile } from "../../formats/cyrus/header_file.ts";
 import { hasBit, INTERNAL_FLAG } from "../../formats/cyrus/index/index_flags.ts";
-import { openIndexFile, recordsOf } from "../../mailbox/index_file.ts";
+import { IndexImage } from "../../mailbox/index_image.ts";
 import { hasMessage, type MessageTable } from "../../mailbox/message_table.ts";
 import { useridOf } from "../../model/names.ts";
-import type { IndexReader } from "../../places/cyrus/index_reader.ts";
 import { fileAge, listMailbox } from "../../places/cyrus/mailbox_reading.ts";
 import type { OpenMailbox } from "../../places/cyrus/opened_mailbox.ts";
 import type { Finding } from "../finding.ts";
@@ -48,9 +47,9 @@ export function lookAt(mailbox: OpenMailbox, context: LookContext): Look {
   const header = checkHeaderFile(paths, mailbox.header, collector);
   const index = checkIndexOpening(mailbox.index, paths.index, collector);
   const isTrusted = index !== undefined && checkIndexHeader(index, paths.index, collector);
-  if (isTrusted) {
-    const { header: fields, stat } = index;
-    const recorded = { crc: fields.headerFileCrc, indexMtimeMs: stat.mtimeMs };
+  if (isTrusted && mailbox.index.state === "open") {
+    const { headerFileCrc: crc } = index.header;
+    const recorded = { crc, indexMtimeMs: mailbox.index.stat.mtimeMs };
     checkHeaderFileCrc(mailbox.header, recorded, { path: paths.header, collector });
   }
   const records =
@@ -80,7 +79,7 @@ export function lookAt(mailbox: OpenMailbox, context: LookContext): Look {
 
 /** Records, cache and annotations, and what the header says of them. */
 function checkContents(
-  index: IndexReader,
+  index: IndexImage,
   context: {
     readonly mailbox: OpenMailbox;
     readonly header: HeaderFile | undefined;
@@ -121,7 +120,8 @@ function checkContents(
     }
     if (isTrusted) cache.finish(index.header.generationNo, mailbox.hasNewCache);
     if (isTrusted && records.sums !== undefined && index.missingRecords === 0) {
-      checkSums(index, records.sums, { path: paths.index, collector });
+      const known = { userFlags: header !== undefined, annotations: annotations !== undefined };
+      checkSums(index, records.sums, { path: paths.index, collector, known });
     }
     return records;
   } finally {
@@ -134,8 +134,9 @@ function checkContents(
 function readExpungedUids(file: FileBytes): Uint32Array {
   if (file.state !== "read") return new Uint32Array();
   try {
-    const uids = [...recordsOf(openIndexFile(file.bytes))].map(({ uid }) => uid);
-    return Uint32Array.from(uids).sort();
+    const image = IndexImage.open(file.bytes, "cyrus.expunge");
+    const uids = Uint32Array.from({ length: image.count }, (_, number) => image.uidAt(number));
+    return uids.sort();
   } catch (error) {
     if (error instanceof FormatError) return new Uint32Array(); // EX01 reports the file itself
     throw error;

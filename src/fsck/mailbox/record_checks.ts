@@ -1,10 +1,10 @@
 /** What can be wrong with one record whose bytes are good: rows IX08, IX16, IX18, IX20, IX21, MS13. */
 import { hasBit, INTERNAL_FLAG } from "../../formats/cyrus/index/index_flags.ts";
 import { effectiveModseq, type IndexRecord } from "../../formats/cyrus/index/index_record.ts";
+import { GuidSet } from "../../mailbox/guid_set.ts";
 import type { MessageTableBuilder } from "../../mailbox/message_table.ts";
 import type { RecordsInput } from "./check_records.ts";
 import type { Collector } from "./collector.ts";
-import { GuidSet } from "./guid_set.ts";
 
 const DAY_SECONDS = 24 * 60 * 60;
 const PREFIX = "/vendor/cmu/cyrus-imapd/";

@@ -8,10 +8,12 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { equalBytes, hexOf } from "../../core/bytes.ts";
 import { FormatError } from "../../core/errors.ts";
 import { hasBit, INTERNAL_FLAG } from "../../formats/cyrus/index/index_flags.ts";
+import { type IndexRecord, parseIndexRecord } from "../../formats/cyrus/index/index_record.ts";
 import { confirmingEngine, type Engine, type EngineChoice, engineOf } from "../../hash/engines.ts";
+import type { IndexImage } from "../../mailbox/index_image.ts";
 import { guidOf, MESSAGE, type MessageTable, pickFromTable } from "../../mailbox/message_table.ts";
-import { IndexReader } from "../../places/cyrus/index_reader.ts";
 import type { MailboxPaths } from "../../places/cyrus/mailbox_files.ts";
+import { openIndex } from "../../places/cyrus/open_index.ts";
 import type { Finding } from "../finding.ts";
 import type { FindingFacts } from "../finding_codes.ts";
 import { checkMessages } from "./check_messages.ts";
@@ -104,6 +106,15 @@ function withSeverity(messages: MessageTable, row: number, facts: FindingFacts):
   return expunged ? { ...facts, severity: "warning" } : facts;
 }
 
+/** The records as they lie in the file: whose checksum is wrong is told where records are checked. */
+function* recordsOf(index: IndexImage): Generator<IndexRecord, void> {
+  for (const { view, count } of index.pieces()) {
+    for (let at = 0; at < count; at++) {
+      yield parseIndexRecord(view, at * index.table.recordSize, index.table);
+    }
+  }
+}
+
 /** Those of `rows` whose record still says the same of a file that must be there. */
 function rowsStillClaimed(
   request: MessagesRequest,
@@ -111,11 +122,11 @@ function rowsStillClaimed(
 ): number[] | undefined {
   const { paths, messages } = request;
   const rowOfUid = new Map([...rows].map((row) => [messages.uids[row] ?? 0, row]));
-  const index = IndexReader.open(paths.index);
+  const index = openIndex(paths.index);
   if (index.state !== "open") return undefined;
   const still: number[] = [];
   try {
-    for (const record of index.reader.records()) {
+    for (const record of recordsOf(index.image)) {
       const row = rowOfUid.get(record.uid);
       if (row === undefined) continue;
       const sameFile =
@@ -127,7 +138,7 @@ function rowsStillClaimed(
     if (error instanceof FormatError) return undefined;
     throw error;
   } finally {
-    index.reader.close();
+    index.close();
   }
   return still;
 }

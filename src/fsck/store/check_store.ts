@@ -81,6 +81,7 @@ function checkRegistry(store: Store, collector: Collector): void {
   const claims = new Map(store.registry.claims().map(({ uniqueid, owner }) => [uniqueid, owner]));
   const held = new Set<string>();
   for (const owner of store.owners()) {
+    for (const uniqueid of releasedBy(store, owner)) claims.delete(uniqueid);
     for (const { uniqueid, name } of rowsOf(store, owner)) {
       held.add(uniqueid);
       const claim = claims.get(uniqueid);
@@ -96,6 +97,17 @@ function checkRegistry(store: Store, collector: Collector): void {
   for (const [uniqueid, owner] of claims) {
     if (!held.has(uniqueid))
       collector.add("ST09", { field: "uniqueid", found: uniqueid, other: ownerKey(owner) });
+  }
+}
+
+/** Uniqueids that the journal of an owner will give back to the registry. */
+function releasedBy(store: Store, owner: Owner): readonly string[] {
+  try {
+    const steps = store.find(owner)?.pending() ?? [];
+    return steps.flatMap(({ step }) => (step.kind === "release" ? [step.uniqueid] : []));
+  } catch (error) {
+    if (error instanceof AppError && error.code === "bad_data") return [];
+    throw error;
   }
 }
 
@@ -147,7 +159,7 @@ function checkMailbox(folder: OwnerFolder, row: MailboxRow, { collector, guids }
     collector.add("ST01", { path: row.uniqueid, text: error.message, other: row.name });
     return;
   }
-  const { name } = image.header;
+  const { name } = image.header.file;
   if (name !== row.name) {
     collector.add("ST03", {
       path: `${row.uniqueid}/cyrus.header`,

@@ -4,7 +4,6 @@
  */
 import { closeSync } from "node:fs";
 import { classifyUuid } from "../../formats/cyrus/uuid.ts";
-import { findRecord, recordsOfSnapshot } from "../../mailbox/mailbox_records.ts";
 import {
   type MailboxState,
   type OwnedMailboxes,
@@ -23,7 +22,7 @@ import type { MailboxPaths } from "./mailbox_files.ts";
 import { intermediateState, stateOf } from "./mailbox_state.ts";
 import { type HeldFiles, openMessage } from "./message_content.ts";
 import { messagePaths } from "./message_paths.ts";
-import { type MailboxSnapshot, takeSnapshot } from "./snapshot.ts";
+import { findRecord, type MailboxSnapshot, recordsOfSnapshot, takeSnapshot } from "./snapshot.ts";
 import type { CyrusSource } from "./source.ts";
 
 /** The place over a spool (`spoolSource`) or a server (`serverSource`). */

@@ -1,6 +1,8 @@
 /** A mailbox in the terms of replication: MAILBOX of GET without its records (sync-protocol 4.3). */
-import { hasBit, INDEX_OPTION } from "../../formats/cyrus/index/index_flags.ts";
+import { INDEX_OPTION } from "../../formats/cyrus/index/index_flags.ts";
 import type { IndexHeader } from "../../formats/cyrus/index/index_header.ts";
+import { optionLetters } from "../../mailbox/mail_record.ts";
+import { annotCrcFor } from "../../mailbox/sums.ts";
 import type { Annotation } from "../../model/annotation.ts";
 import type { MailboxState } from "../../model/mailbox.ts";
 import type { MailboxSnapshot } from "./snapshot.ts";
@@ -21,14 +23,6 @@ export interface ListedFacts {
   readonly annotations?: readonly Annotation[];
 }
 
-/** Letters of OPTIONS by the bits of the index, in the order in which Cyrus prints them. */
-const OPTION_LETTERS = [
-  [INDEX_OPTION.pop3NewUidl, "P"],
-  [INDEX_OPTION.sharedSeen, "S"],
-  [INDEX_OPTION.duplicateDeliver, "D"],
-  [INDEX_OPTION.hasAlarms, "A"],
-] as const;
-
 /** The state of a mailbox that was read. Where `facts` and cyrus.header differ, `facts` are right. */
 export function stateOf(name: string, snapshot: MailboxSnapshot, facts: ListedFacts): MailboxState {
   const { header, index, sums } = snapshot;
@@ -42,9 +36,10 @@ export function stateOf(name: string, snapshot: MailboxSnapshot, facts: ListedFa
     name,
     ...(type !== undefined && { type }),
     syncCrc: sums.syncCrc,
-    syncCrcAnnot: sums.syncCrcAnnot,
-    lastUid: sums.lastUid,
-    highestmodseq: sums.highestmodseq || 1n,
+    syncCrcAnnot: annotCrcFor(numbers, sums),
+    // After a crash within a commit the header is behind its records (spool-format 9, L6).
+    lastUid: Math.max(sums.maxUid, numbers.lastUid),
+    highestmodseq: maxOf(sums.maxModseq, numbers.highestmodseq) || 1n,
     recentUid: numbers.recentuid,
     recentTime: numbers.recenttime,
     lastAppenddate: numbers.lastAppenddate,
@@ -56,7 +51,7 @@ export function stateOf(name: string, snapshot: MailboxSnapshot, facts: ListedFa
     uidvalidity: numbers.uidvalidity,
     partition: facts.partition ?? null,
     acl: facts.acl ?? header.acl ?? "",
-    options: optionLetters(numbers),
+    options: optionLetters(effectiveOptions(numbers)),
     ...(quotaroot !== undefined && { quotaroot }),
     // Below version 16 the index has no place for it, and mailboxes.db is not asked instead.
     ...(numbers.createdmodseq !== 0n && { createdmodseq: numbers.createdmodseq }),
@@ -98,9 +93,12 @@ export function typeLetters(letters: string): string | undefined {
   return sent === "" || sent === "e" ? undefined : sent;
 }
 
+function maxOf(left: bigint, right: bigint): bigint {
+  return left > right ? left : right;
+}
+
 /** An empty mailbox counts as having new UIDLs, whatever its index says (spool-format 1.2). */
-function optionLetters({ options, exists, minorVersion, numRecords }: IndexHeader): string {
+function effectiveOptions({ options, exists, minorVersion, numRecords }: IndexHeader): number {
   const messages = minorVersion < 12 ? numRecords : exists;
-  const effective = messages === 0 ? options | INDEX_OPTION.pop3NewUidl : options;
-  return OPTION_LETTERS.map(([bit, letter]) => (hasBit(effective, bit) ? letter : "")).join("");
+  return messages === 0 ? options | INDEX_OPTION.pop3NewUidl : options;
 }

@@ -6,9 +6,9 @@
 import { existsSync, lstatSync, type Stats } from "node:fs";
 import { type FileBytes, readRegular } from "../../core/files.ts";
 import { DEFAULT_LIMITS } from "../../core/limits.ts";
-import { type IndexOpening, IndexReader } from "./index_reader.ts";
 import type { MailboxPaths } from "./mailbox_files.ts";
 import { readMailboxHeader } from "./mailbox_reading.ts";
+import { type IndexOpening, openIndex } from "./open_index.ts";
 
 export interface OpenMailbox {
   readonly paths: MailboxPaths;
@@ -28,7 +28,7 @@ export interface OpenMailbox {
 export function openMailbox(paths: MailboxPaths): OpenMailbox {
   return {
     paths,
-    index: IndexReader.open(paths.index),
+    index: openIndex(paths.index),
     header: readMailboxHeader(paths),
     annotations: readRegular(paths.annotations, DEFAULT_LIMITS.annotationsBytes),
     expunge: readRegular(paths.index.replace(/index$/, "expunge"), DEFAULT_LIMITS.indexBytes),
@@ -38,13 +38,12 @@ export function openMailbox(paths: MailboxPaths): OpenMailbox {
 }
 
 export function closeMailbox({ index }: OpenMailbox): void {
-  if (index.state === "open") index.reader.close();
+  if (index.state === "open") index.close();
 }
 
 /** True when index and header are still the files, and in the state, that were opened. */
 export function stillStands({ paths, index, header }: OpenMailbox): boolean {
-  const indexStat = index.state === "open" ? index.reader.stat : statOf(index);
-  return isSame(paths.index, indexStat) && isSame(paths.header, statOf(header));
+  return isSame(paths.index, statOf(index)) && isSame(paths.header, statOf(header));
 }
 
 /** What is known of a file: its state when it was read, null when it was missing. */

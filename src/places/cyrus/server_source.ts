@@ -1,6 +1,5 @@
 /** A whole Cyrus server as a place, by its imapd.conf: mailboxes and all that its databases hold. */
 import { AppError, type ErrorCode } from "../../core/errors.ts";
-import { recordsOfSnapshot } from "../../mailbox/mailbox_records.ts";
 import type { UserMeta } from "../../model/mailbox.ts";
 import { externalName, inboxOf, parseName, useridOf } from "../../model/names.ts";
 import { type Outcome, ok, type RefusalReason, refused } from "../../model/outcome.ts";
@@ -22,7 +21,7 @@ import {
   type SieveScript,
   sieveFilesOf,
 } from "./sieve_scripts.ts";
-import { type SnapshotRequest, takeSnapshot } from "./snapshot.ts";
+import { recordsOfSnapshot, type SnapshotRequest, takeSnapshot } from "./snapshot.ts";
 import type { CyrusSource } from "./source.ts";
 import { type OwnerModseqs, readOwnerModseqs, readSeen, readSubscriptions } from "./user_files.ts";
 

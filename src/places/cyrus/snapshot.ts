@@ -7,20 +7,18 @@ import { setImmediate, setTimeout as sleep } from "node:timers/promises";
 import { hex32 } from "../../core/bytes.ts";
 import { FormatError } from "../../core/errors.ts";
 import type { FileBytes } from "../../core/files.ts";
-import { type HeaderFile, parseHeaderFile } from "../../formats/cyrus/header_file.ts";
+import type { HeaderFile } from "../../formats/cyrus/header_file.ts";
 import { hasBit, INDEX_OPTION } from "../../formats/cyrus/index/index_flags.ts";
-import { indexHeaderCrcs } from "../../formats/cyrus/index/index_header.ts";
-import { crc32 } from "../../hash/crc32.ts";
 import { locateByteError } from "../../hash/crc32_locate.ts";
-import {
-  badRecordCrcs,
-  type IndexFile,
-  openIndexFile,
-  recordOffset,
-} from "../../mailbox/index_file.ts";
-import { type MailboxSums, sumMailbox } from "../../mailbox/mailbox_sums.ts";
+import { type MessageAnnotations, readAnnotations } from "../../mailbox/annotation_image.ts";
+import { HeaderImage } from "../../mailbox/header_image.ts";
+import { IndexImage } from "../../mailbox/index_image.ts";
+import { mailRecord, mailRecords, type RecordContext } from "../../mailbox/mail_record.ts";
+import { MailboxSums, sumsAgree } from "../../mailbox/sums.ts";
+import type { RecordSource } from "../../model/mailbox.ts";
 import { externalName, useridOf } from "../../model/names.ts";
 import { type Outcome, ok, type RefusalReason, refused } from "../../model/outcome.ts";
+import type { MailRecord } from "../../model/record.ts";
 import type { MailboxPaths } from "./mailbox_files.ts";
 import {
   isSameFile,
@@ -29,20 +27,19 @@ import {
   type MailboxReading,
   readMailbox,
 } from "./mailbox_reading.ts";
-import {
-  type MessageAnnotations,
-  NO_ANNOTATIONS,
-  readMessageAnnotations,
-} from "./message_annotations.ts";
 import { accessRefusal, type ClosedFile } from "./refused_access.ts";
 
 /** What the files of one mailbox say, all of one moment. */
 export interface MailboxSnapshot {
   readonly paths: MailboxPaths;
   readonly header: HeaderFile;
-  readonly index: IndexFile;
+  readonly index: IndexImage;
   readonly annotations: MessageAnnotations;
   readonly sums: MailboxSums;
+  /** Header and records are of one moment. */
+  readonly agrees: boolean;
+  /** The owner's user id; "" where the mailbox belongs to nobody. */
+  readonly owner: string;
 }
 
 /** Which mailbox is read. */
@@ -70,7 +67,7 @@ export async function takeSnapshot(request: SnapshotRequest): Promise<Outcome<Ma
     const reading = readMailbox(request.paths);
     const look = lookAt(request, reading);
     if (look.kind === "gone") return refused(look.reason, look.text);
-    if (look.kind === "seen" && look.snapshot.sums.agrees) return ok(look.snapshot);
+    if (look.kind === "seen" && look.snapshot.agrees) return ok(look.snapshot);
     const isAtRest = look.kind === "seen" && isSettled(reading, started);
     if (!isAtRest && pauseMs !== undefined) await sleep(pauseMs);
     const isStill =
@@ -109,25 +106,32 @@ function lookAt(request: SnapshotRequest, reading: MailboxReading): Look {
   }
   let part = "cyrus.header";
   try {
-    const header = parseHeaderFile(bytesOf(reading.header));
+    const header = new HeaderImage(bytesOf(reading.header));
     part = "cyrus.index";
-    const indexBytes = bytesOf(reading.index);
-    const index = openIndexFile(indexBytes);
-    const flaw = flawOf(index) ?? headerFlaw(reading, index);
+    const index = IndexImage.open(bytesOf(reading.index), paths.index);
+    const flaw = flawOf(index) ?? headerFlaw(reading, header, index);
     if (flaw !== undefined) return trouble(name, flaw);
     if (hasBit(index.header.options, INDEX_OPTION.mailboxDeleted)) {
       return { kind: "gone", reason: "nonexistent", text: `There is no ${name}: it was deleted` };
     }
     part = "cyrus.annotations";
-    const annotations = annotationsOf(request, reading, index);
-    const sums = sumMailbox(index, header.userFlags, annotations);
-    if (sums.disorder !== undefined) {
-      return trouble(
-        name,
-        `record ${sums.disorder + 1} of cyrus.index has no higher UID than the one before`,
-      );
+    const annotations = annotationsOf(reading);
+    const owner = useridOf(request.name) ?? "";
+    const sums = new MailboxSums({
+      header: index.header,
+      userFlags: header.flagCrcs,
+      annotations: (uid) => annotations.get(uid) ?? [],
+      owner,
+    });
+    const disorder = addUp(index, sums);
+    if (disorder !== undefined) {
+      const place = `record ${disorder + 1} of cyrus.index`;
+      return trouble(name, `${place} has no higher UID than the one before`);
     }
-    return { kind: "seen", snapshot: { paths, header, index, annotations, sums } };
+    const agrees =
+      sumsAgree(index.header, sums) && highestModseq(annotations) <= index.header.highestmodseq;
+    const snapshot = { paths, header: header.file, index, annotations, sums, agrees, owner };
+    return { kind: "seen", snapshot };
   } catch (error) {
     if (!(error instanceof FormatError)) throw error;
     return trouble(name, `${part} is damaged: ${error.message}`);
@@ -164,46 +168,87 @@ function bytesOf(file: FileBytes): Uint8Array {
   }
 }
 
-function annotationsOf(
-  { name }: SnapshotRequest,
-  reading: MailboxReading,
-  index: IndexFile,
-): MessageAnnotations {
-  if (reading.annotations.state === "missing") return NO_ANNOTATIONS;
-  const bytes = bytesOf(reading.annotations);
-  const owner = useridOf(name) ?? "";
-  return readMessageAnnotations(bytes, { owner, indexVersion: index.header.minorVersion });
+/** Adds every record to `sums`. Returns the number of the first whose UID is not above the last. */
+function addUp(index: IndexImage, sums: MailboxSums): number | undefined {
+  let number = 0;
+  let disorder: number | undefined;
+  for (const record of index.records()) {
+    if (record.uid <= sums.maxUid) disorder ??= number;
+    sums.add(record);
+    number += 1;
+  }
+  return disorder;
+}
+
+/** A part of a damaged database would look as if the rest had been removed: it is refused. */
+function annotationsOf(reading: MailboxReading): MessageAnnotations {
+  if (reading.annotations.state === "missing") return new Map();
+  const found = readAnnotations(bytesOf(reading.annotations));
+  if (found.kind === "unsupported") {
+    throw new FormatError(0, `a database that Bobbin reads, not ${found.format}`);
+  }
+  const [problem] = found.problems;
+  if (problem !== undefined)
+    throw new FormatError(problem.offset ?? 0, `a sound database: ${problem.detail}`);
+  return found.byUid;
+}
+
+function highestModseq(annotations: MessageAnnotations): bigint {
+  let highest = 0n;
+  for (const list of annotations.values()) {
+    for (const { modseq } of list) if (modseq > highest) highest = modseq;
+  }
+  return highest;
 }
 
 /** What is wrong with the checksums and the length of an index. */
-function flawOf(index: IndexFile): string | undefined {
-  const { bytes, table, recordCount, missingRecords } = index;
-  const crcs = indexHeaderCrcs(bytes, table);
+function flawOf(index: IndexImage): string | undefined {
+  const { missingRecords, storedCrcs: crcs } = index;
   if (crcs !== undefined && crcs.stored !== crcs.computed) {
-    return `the header of cyrus.index has the CRC ${hex32(crcs.computed)} instead of ${hex32(crcs.stored)}`;
+    const [computed, stored] = [hex32(crcs.computed), hex32(crcs.stored)];
+    return `the header of cyrus.index has the CRC ${computed} instead of ${stored}`;
   }
   if (missingRecords > 0) return `cyrus.index lacks ${missingRecords} of its records`;
-  const [bad] = badRecordCrcs(bytes, { table, at: table.headerSize, count: recordCount });
+  const bad = index.firstBadRecord();
   if (bad === undefined) return undefined;
-  const uid = index.view.getUint32(recordOffset(index, bad) + table.recordAt.uid);
-  return `record ${bad + 1} of cyrus.index (uid ${uid}) fails its CRC`;
+  return `record ${bad + 1} of cyrus.index (uid ${index.uidAt(bad)}) fails its CRC`;
 }
 
 /**
  * A cyrus.header that is not the one the index recorded. When it is younger than the index, a crash between
  * the two writes has left it (L7), unless one changed byte explains the difference.
  */
-function headerFlaw(reading: MailboxReading, index: IndexFile): string | undefined {
+function headerFlaw(
+  reading: MailboxReading,
+  header: HeaderImage,
+  index: IndexImage,
+): string | undefined {
   const recorded = index.header.headerFileCrc;
-  if (recorded === 0 || reading.header.state !== "read" || reading.index.state !== "read") {
-    return undefined;
-  }
+  if (reading.header.state !== "read" || reading.index.state !== "read") return undefined;
+  if (header.fits(recorded)) return undefined;
   const { bytes, stat } = reading.header;
-  const computed = crc32(bytes);
-  if (computed === recorded) return undefined;
+  const computed = header.fileCrc;
   const isYounger = stat.mtimeMs > reading.index.stat.mtimeMs;
   if (isYounger && locateByteError(recorded, computed, bytes.length) === undefined) {
     return undefined;
   }
   return `cyrus.header has the CRC ${hex32(computed)}, and ${hex32(recorded)} by cyrus.index`;
+}
+
+/** All records of a snapshot, tombstones included. Each pass parses them again: nothing is kept. */
+export function recordsOfSnapshot(snapshot: MailboxSnapshot): RecordSource {
+  const { index, annotations } = snapshot;
+  return mailRecords(index, (uid) => annotations.get(uid) ?? [], contextOf(snapshot));
+}
+
+/** The record with this UID; undefined where the mailbox has none. */
+export function findRecord(snapshot: MailboxSnapshot, uid: number): MailRecord | undefined {
+  const { index, annotations } = snapshot;
+  const number = index.find(uid);
+  if (number === undefined) return undefined;
+  return mailRecord(index.record(number), annotations.get(uid) ?? [], contextOf(snapshot));
+}
+
+function contextOf({ index, header, owner }: MailboxSnapshot): RecordContext {
+  return { header: index.header, userFlags: header.userFlags, owner };
 }

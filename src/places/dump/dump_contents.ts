@@ -1,63 +1,32 @@
 /**
- * What the commands of a dump amount to: users with their mailboxes, whose records and messages stay in the file
- * and are found by where they stand.
+ * What a dump holds as far as it has been read or written: its owners, and where its messages stand
+ * in the file.
  */
-
 import type { MissingInDump } from "../../formats/sync/dump_line.ts";
-import { annotationKey } from "../../model/annotation.ts";
-import { type ApplyCommand, ownerOfCommand } from "../../model/apply.ts";
+import { type ApplyCommand, type ApplyRename, ownerOfCommand } from "../../model/apply.ts";
 import type { Guid } from "../../model/guid.ts";
-import {
-  isIntermediate,
-  type MailboxState,
-  type Quota,
-  type SeenState,
-} from "../../model/mailbox.ts";
-import { type Owner, ownerKey, parseName } from "../../model/names.ts";
+import type { RecordSource } from "../../model/mailbox.ts";
+import { isOwnedBy, type Owner, ownerKey, parseName } from "../../model/names.ts";
 import { DONE, type Outcome, refused } from "../../model/outcome.ts";
+import {
+  type MailboxContents,
+  noContents,
+  type OwnerContents,
+  reduceOwner,
+  renamedMailbox,
+  withMailbox,
+} from "../../model/owner_contents.ts";
 import type { Range } from "./scan.ts";
 
-/** What made the records of a mailbox: lines of APPLY MAILBOX, and UIDs that were expunged after them. */
-export type RecordChange =
-  | ({ readonly kind: "line" } & Range)
-  | { readonly kind: "expunge"; readonly uids: ReadonlySet<number> };
-
-export interface DumpedMailbox {
-  readonly state: MailboxState;
-  readonly changes: readonly RecordChange[];
-}
-
-export interface DumpedScript {
-  readonly lastUpdate: number;
-  readonly content: Uint8Array;
-}
-
-/** One owner. Maps are replaced, never changed, so that an earlier state can be kept. */
 export interface DumpedOwner {
   readonly owner: Owner;
-  readonly mailboxes: ReadonlyMap<string, DumpedMailbox>;
-  readonly subscriptions: ReadonlySet<string>;
-  readonly seen: ReadonlyMap<string, SeenState>;
-  readonly quotas: ReadonlyMap<string, Quota>;
-  readonly scripts: ReadonlyMap<string, DumpedScript>;
-  /** `x.bc` */
-  readonly active: string | undefined;
-  /** What of him could not be had when the dump was made. */
+  readonly contents: OwnerContents;
+  /** What of the owner could not be had when the dump was made. */
   readonly missing: readonly MissingInDump[];
 }
 
-const NO_ONE: Omit<DumpedOwner, "owner"> = {
-  mailboxes: new Map(),
-  subscriptions: new Set(),
-  seen: new Map(),
-  quotas: new Map(),
-  scripts: new Map(),
-  active: undefined,
-  missing: [],
-};
-
 /** Owners as the commands so far have made them. */
-export class Catalogue {
+export class DumpContents {
   readonly #owners = new Map<string, DumpedOwner>();
   /** Owners who are not complete, as they were when they last were. */
   readonly #before = new Map<string, DumpedOwner | undefined>();
@@ -74,13 +43,13 @@ export class Catalogue {
     return this.#owners.get(ownerKey(owner));
   }
 
-  mailbox(name: string): DumpedMailbox | undefined {
-    return this.find(parseName(name).owner)?.mailboxes.get(name);
+  mailbox(name: string): MailboxContents | undefined {
+    return this.find(parseName(name).owner)?.contents.mailboxes.get(name);
   }
 
-  mailboxById(uniqueid: string): DumpedMailbox | undefined {
+  mailboxById(uniqueid: string): MailboxContents | undefined {
     const mailbox = this.mailbox(this.#names.get(uniqueid) ?? "");
-    return mailbox?.state.uniqueid === uniqueid ? mailbox : undefined;
+    return mailbox?.sent.uniqueid === uniqueid ? mailbox : undefined;
   }
 
   message(guid: Guid): Range | undefined {
@@ -93,12 +62,11 @@ export class Catalogue {
 
   /** All commands of `owner` have come, but for what is `missing`. */
   complete(owner: Owner, missing: readonly MissingInDump[]): void {
-    const key = ownerKey(owner);
     const found = this.find(owner);
     if (found !== undefined || missing.length > 0) {
-      this.#owners.set(key, { ...(found ?? { owner, ...NO_ONE }), missing });
+      this.#set({ ...(found ?? nobody(owner)), missing });
     }
-    this.#before.delete(key);
+    this.#before.delete(ownerKey(owner));
   }
 
   /** Takes back what has come of owners who are not complete; gives them. */
@@ -119,8 +87,8 @@ export class Catalogue {
     switch (command.kind) {
       case "mailbox": {
         const { name, uniqueid } = command.state;
-        const there = this.mailbox(name)?.state;
-        const other = this.mailboxById(uniqueid)?.state;
+        const there = this.mailbox(name)?.sent;
+        const other = this.mailboxById(uniqueid)?.sent;
         if (there !== undefined && there.uniqueid !== uniqueid) {
           return refused("moved", `${name} has the uniqueid ${there.uniqueid}, not ${uniqueid}`);
         }
@@ -137,7 +105,7 @@ export class Catalogue {
         return this.#mustBeThere(oldName);
       }
       case "expunge": {
-        const there = this.mailbox(command.name)?.state.uniqueid;
+        const there = this.mailbox(command.name)?.sent.uniqueid;
         if (there === undefined || there === command.uniqueid) {
           return this.#mustBeThere(command.name);
         }
@@ -159,113 +127,80 @@ export class Catalogue {
     return refused("nonexistent", `There is no mailbox ${name}`);
   }
 
-  /** Takes a command to which there is no objection; `at` is its line. */
-  apply(command: ApplyCommand, at: Range): void {
-    const owner = ownerOfCommand(command);
+  /**
+   * Takes a command to which there is no objection; `records` are those of an APPLY MAILBOX in the
+   * file.
+   */
+  apply(sent: ApplyCommand, records: RecordSource): void {
+    const owner = ownerOfCommand(sent);
     if (owner === undefined) return;
+    const command = kept(sent, records);
     const was = this.#touch(owner);
-    if (command.kind === "mailbox") this.#names.set(command.state.uniqueid, command.state.name);
-    if (command.kind === "rename") {
-      this.#rename(command.oldName, { ...command, was });
+    switch (command.kind) {
+      case "unuser":
+        this.#owners.delete(ownerKey(owner));
+        return;
+      case "rename":
+        this.#rename(command, was);
+        return;
+      case "mailbox":
+        this.#names.set(command.state.uniqueid, command.state.name);
+    }
+    this.#set(changed(was, command));
+  }
+
+  /** The new name may be another owner's. */
+  #rename(command: ApplyRename, was: DumpedOwner): void {
+    const { oldName, newName } = command;
+    const mailbox = was.contents.mailboxes.get(oldName);
+    if (mailbox === undefined) return;
+    this.#names.set(mailbox.sent.uniqueid, newName);
+    if (isOwnedBy(newName, was.owner)) {
+      this.#set(changed(was, command));
       return;
     }
-    if (command.kind === "unuser") this.#owners.delete(ownerKey(owner));
-    else this.#owners.set(ownerKey(owner), { ...was, ...changeOf(command, was, at) });
+    this.#set(changed(was, { kind: "unmailbox", name: oldName }));
+    const taker = this.#touch(parseName(newName).owner);
+    const contents = withMailbox(taker.contents, newName, renamedMailbox(mailbox, command));
+    this.#set({ ...taker, contents });
+  }
+
+  #set(owner: DumpedOwner): void {
+    this.#owners.set(ownerKey(owner.owner), owner);
   }
 
   #touch(owner: Owner): DumpedOwner {
     const key = ownerKey(owner);
     const found = this.#owners.get(key);
     if (!this.#before.has(key)) this.#before.set(key, found);
-    return found ?? { owner, ...NO_ONE };
-  }
-
-  #rename(
-    oldName: string,
-    to: { readonly newName: string; readonly partition: string; readonly was: DumpedOwner },
-  ): void {
-    const { newName, partition, was } = to;
-    const mailbox = was.mailboxes.get(oldName);
-    if (mailbox === undefined) return;
-    const left = without(was.mailboxes, oldName);
-    this.#owners.set(ownerKey(was.owner), { ...was, mailboxes: left });
-    const taker = this.#touch(parseName(newName).owner);
-    const state = { ...mailbox.state, name: newName, partition };
-    this.#names.set(state.uniqueid, newName);
-    const mailboxes = new Map(taker.mailboxes).set(newName, { ...mailbox, state });
-    this.#owners.set(ownerKey(taker.owner), { ...taker, mailboxes });
+    return found ?? nobody(owner);
   }
 }
 
-function without<Value>(map: ReadonlyMap<string, Value>, key: string): Map<string, Value> {
-  const left = new Map(map);
-  left.delete(key);
-  return left;
+function nobody(owner: Owner): DumpedOwner {
+  return { owner, contents: noContents(), missing: [] };
 }
 
-/** What of an owner a command replaces. */
-function changeOf(command: ApplyCommand, was: DumpedOwner, at: Range): Partial<DumpedOwner> {
+function changed(owner: DumpedOwner, command: ApplyCommand): DumpedOwner {
+  return { ...owner, contents: reduceOwner(owner.contents, command) };
+}
+
+/**
+ * The command with memory of its own: bytes that are part of a chunk of the file would keep all of
+ * it.
+ */
+function kept(command: ApplyCommand, records: RecordSource): ApplyCommand {
   switch (command.kind) {
     case "mailbox": {
-      const { name } = command.state;
-      const before = was.mailboxes.get(name)?.changes ?? [];
-      const line = { kind: "line", start: at.start, end: at.end } as const;
-      const changes = isIntermediate(command.state) ? [] : [...before, line];
-      const mailbox = { state: command.state, changes };
-      return { mailboxes: new Map(was.mailboxes).set(name, mailbox) };
-    }
-    case "unmailbox":
-      return { mailboxes: without(was.mailboxes, command.name) };
-    case "expunge": {
-      const uids = new Set(command.uids);
-      return changedMailbox(was, command.name, ({ state, changes }) => ({
-        state,
-        changes: [...changes, { kind: "expunge", uids }],
-      }));
+      const { state } = command;
+      const annotations = state.annotations.map((one) => ({ ...one, value: one.value.slice() }));
+      return { ...command, state: { ...state, annotations }, records };
     }
     case "annotation":
-    case "unannotation":
-      return changedMailbox(was, command.name, ({ state, changes }) => {
-        const { entry, userid } = command;
-        const key = annotationKey({ entry, userid });
-        const others = state.annotations.filter((one) => annotationKey(one) !== key);
-        if (command.kind === "unannotation") {
-          return { state: { ...state, annotations: others }, changes };
-        }
-        const one = { entry, userid, modseq: 0n, value: command.value.slice() };
-        return { state: { ...state, annotations: [...others, one] }, changes };
-      });
-    case "quota":
-      return { quotas: new Map(was.quotas).set(command.quota.root, command.quota) };
-    case "unquota":
-      return { quotas: without(was.quotas, command.root) };
-    case "seen":
-      return { seen: new Map(was.seen).set(command.seen.uniqueid, command.seen) };
-    case "sub":
-      return { subscriptions: new Set([...was.subscriptions, command.name]) };
-    case "unsub":
-      return { subscriptions: new Set([...was.subscriptions].filter((n) => n !== command.name)) };
-    case "sieve": {
-      const script = { lastUpdate: command.lastUpdate, content: command.content.slice() };
-      return { scripts: new Map(was.scripts).set(command.filename, script) };
-    }
-    case "unsieve":
-      return { scripts: without(was.scripts, command.filename) };
-    case "activateSieve":
-      return { active: command.filename };
-    case "unactivateSieve":
-      return { active: undefined };
+      return { ...command, value: command.value.slice() };
+    case "sieve":
+      return { ...command, content: command.content.slice() };
     default:
-      return {};
+      return command;
   }
-}
-
-function changedMailbox(
-  was: DumpedOwner,
-  name: string,
-  change: (mailbox: DumpedMailbox) => DumpedMailbox,
-): Partial<DumpedOwner> {
-  const mailbox = was.mailboxes.get(name);
-  if (mailbox === undefined) return {};
-  return { mailboxes: new Map(was.mailboxes).set(name, change(mailbox)) };
 }

@@ -1,6 +1,7 @@
 /**
- * A dump while it is written: commands, each with its CHECK, one after the other whoever sends them. What is written
- * can be read back, also where the dump goes to stdout: then a copy lies in a file without a name.
+ * A dump while it is written: commands, each with its CHECK, one after the other whoever sends
+ * them. What is written can be read back, also where the dump goes to stdout: then a copy lies in a
+ * file without a name.
  */
 import { createHash, type Hash } from "node:crypto";
 import {
@@ -25,8 +26,10 @@ import {
   printDumpCheck,
   printDumpHeader,
 } from "../../formats/sync/dump_line.ts";
+import type { RecordSource } from "../../model/mailbox.ts";
 import type { Owner } from "../../model/names.ts";
 import { syncFolder } from "../../storage/atomic_file.ts";
+import { recordsAt } from "./dump_records.ts";
 import type { Range } from "./scan.ts";
 
 const CRLF = utf8("\r\n");
@@ -43,8 +46,9 @@ export function requireNoDump(path: string): void {
 }
 
 /**
- * Begins a dump as `path`.part, which only its owner can read; `keepDumpFile` gives it its name. What a run that was
- * killed has left there is no dump yet, and makes room. Throws AppError (cannot_create).
+ * Begins a dump as `path`.part, which only its owner can read; `keepDumpFile` gives it its name.
+ * What a run that was killed has left there is no dump yet, and makes room. Throws AppError
+ * (cannot_create).
  */
 export function createDumpFile(path: string): number {
   requireNoDump(path);
@@ -57,7 +61,9 @@ export function createDumpFile(path: string): number {
   }
 }
 
-/** Gives a dump that is complete and on the disk its name, durably. Throws AppError (cannot_create). */
+/**
+ * Gives a dump that is complete and on the disk its name, durably. Throws AppError (cannot_create).
+ */
 export function keepDumpFile(fd: number, path: string): void {
   requireNoDump(path);
   try {
@@ -109,8 +115,8 @@ export class DumpFile {
   }
 
   /**
-   * Writes `APPLY …` and its CHECK after what is under way; gives where the command stands. If `write` throws,
-   * the file is as it was, and the dump on stdout is over.
+   * Writes `APPLY …` and its CHECK after what is under way; gives where the command stands. If
+   * `write` throws, the file is as it was, and the dump on stdout is over.
    */
   command(write: (put: PutDumpBytes) => Promise<void>): Promise<Range> {
     return this.#exclusively(async () => {
@@ -128,6 +134,11 @@ export class DumpFile {
       this.#write(concat([printDumpCheck(this.#sum()), CRLF]));
       return { start, end };
     });
+  }
+
+  /** The records of a command that stands there, read back. */
+  recordsAt(range: Range): RecordSource {
+    return recordsAt(this.#options.fd, range);
   }
 
   /** Says that all commands of `owner` have been written, and what of him is `missing`. */

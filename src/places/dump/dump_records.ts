@@ -1,4 +1,4 @@
-/** The records of a mailbox, read from the lines of a dump that made them. */
+/** The records that a line of a dump sends, read from the file. */
 import { AppError, FormatError } from "../../core/errors.ts";
 import { readAt } from "../../core/files.ts";
 import { DEFAULT_LIMITS, type Limits } from "../../core/limits.ts";
@@ -8,22 +8,15 @@ import { expectDumpLine } from "../../formats/sync/dump_line.ts";
 import { parseRecord } from "../../formats/sync/record_line.ts";
 import type { RecordSource } from "../../model/mailbox.ts";
 import type { MailRecord } from "../../model/record.ts";
-import type { RecordChange } from "./dump_contents.ts";
 import type { Range } from "./scan.ts";
 
 const CHUNK_BYTES = 256 * 1024;
 const BATCH = 512;
 const STREAMED: ReadonlySet<string> = new Set(["RECORD"]);
 
-/** The records that `changes` amount to. One line is streamed, several are laid over each other. */
-export function dumpedRecords(fd: number, changes: readonly RecordChange[]): RecordSource {
-  const [first, ...others] = changes;
-  return {
-    batches: () => {
-      if (first?.kind === "line" && others.length === 0) return batchesOf(recordsIn(fd, first));
-      return batchesOf(merged(fd, changes));
-    },
-  };
+/** The records that the command in this range of the dump sends, read anew each time. */
+export function recordsAt(fd: number, range: Range): RecordSource {
+  return { batches: () => batchesOf(recordsIn(fd, range)) };
 }
 
 function* batchesOf(records: Iterable<MailRecord>): Generator<readonly MailRecord[]> {
@@ -35,21 +28,6 @@ function* batchesOf(records: Iterable<MailRecord>): Generator<readonly MailRecor
     batch = [];
   }
   if (batch.length > 0) yield batch;
-}
-
-function merged(fd: number, changes: readonly RecordChange[]): MailRecord[] {
-  const byUid = new Map<number, MailRecord>();
-  for (const change of changes) {
-    if (change.kind === "line") {
-      for (const record of recordsIn(fd, change)) byUid.set(record.uid, record);
-      continue;
-    }
-    for (const uid of change.uids) {
-      const record = byUid.get(uid);
-      if (record !== undefined) byUid.set(uid, { ...record, expunged: true });
-    }
-  }
-  return [...byUid.values()].sort((left, right) => left.uid - right.uid);
 }
 
 /** The lines have been checked when the dump was opened; one that has changed since is an error. */

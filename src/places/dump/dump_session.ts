@@ -5,11 +5,11 @@ import { printSieve, putMailbox } from "../../formats/sync/apply_bytes.ts";
 import { printApply } from "../../formats/sync/apply_command.ts";
 import type { ApplyCommand, ApplyMailbox } from "../../model/apply.ts";
 import type { Guid } from "../../model/guid.ts";
-import { isIntermediate, recordsOf } from "../../model/mailbox.ts";
+import { isIntermediate } from "../../model/mailbox.ts";
 import { DONE, type Outcome, ok, type Refusal, refused } from "../../model/outcome.ts";
 import type { IncomingMessage, MessageWriter, PlaceSession, ReserveRequest } from "../place.ts";
 import { ReceivedMessage } from "../received_message.ts";
-import type { Catalogue } from "./dump_contents.ts";
+import type { DumpContents } from "./dump_contents.ts";
 import type { DumpFile } from "./dump_file.ts";
 import type { Range } from "./scan.ts";
 
@@ -18,7 +18,7 @@ const CLOSING = utf8(")");
 
 export interface DumpSessionOptions {
   readonly output: DumpFile;
-  readonly catalogue: Catalogue;
+  readonly contents: DumpContents;
 }
 
 export class DumpSession implements PlaceSession {
@@ -31,8 +31,8 @@ export class DumpSession implements PlaceSession {
 
   /** A message that is in the dump, whoever sent it, is not written twice. */
   async reserve({ guids }: ReserveRequest): Promise<Outcome<readonly Guid[]>> {
-    const { catalogue } = this.#options;
-    return ok(guids.filter((guid) => catalogue.message(guid) === undefined));
+    const { contents } = this.#options;
+    return ok(guids.filter((guid) => contents.message(guid) === undefined));
   }
 
   stage(message: IncomingMessage): MessageWriter {
@@ -56,7 +56,7 @@ export class DumpSession implements PlaceSession {
       received.release();
       return;
     }
-    const { catalogue, output } = this.#options;
+    const { contents, output } = this.#options;
     const content = received.content();
     const head = printFileHead({ kind: "file", partition, guid, size }, { from: "client" });
     let skipped = 0;
@@ -68,7 +68,7 @@ export class DumpSession implements PlaceSession {
       put(CLOSING);
     });
     const start = line.start + skipped;
-    catalogue.addMessage(guid, { start, end: start + size });
+    contents.addMessage(guid, { start, end: start + size });
   }
 
   flush(): Promise<Outcome> {
@@ -78,24 +78,24 @@ export class DumpSession implements PlaceSession {
   }
 
   async apply(command: ApplyCommand): Promise<Outcome> {
-    const { catalogue } = this.#options;
-    const objection = catalogue.objectionTo(command);
+    const { contents, output } = this.#options;
+    const objection = contents.objectionTo(command);
     if (objection.kind === "refused") return objection;
     if (command.kind === "mailbox") {
       const missing = await this.#missingIn(command);
       if (missing !== undefined) return missing;
     }
     const line = await this.#write(command);
-    catalogue.apply(withoutRecords(command), line);
+    contents.apply(command, output.recordsAt(line));
     return DONE;
   }
 
   async #missingIn(command: ApplyMailbox): Promise<Refusal | undefined> {
-    const { catalogue } = this.#options;
+    const { contents } = this.#options;
     const { name } = command.state;
     if (isIntermediate(command.state)) return undefined;
     for await (const batch of command.records.batches()) {
-      const lost = batch.find(({ guid, expunged }) => !expunged && !catalogue.message(guid));
+      const lost = batch.find(({ guid, expunged }) => !expunged && !contents.message(guid));
       if (lost === undefined) continue;
       return refused("checksum", `Message ${lost.uid} of ${name} was not sent: ${lost.guid}`);
     }
@@ -121,8 +121,4 @@ export class DumpSession implements PlaceSession {
   close(): Promise<void> {
     return Promise.resolve();
   }
-}
-
-function withoutRecords(command: ApplyCommand): ApplyCommand {
-  return command.kind === "mailbox" ? { ...command, records: recordsOf([]) } : command;
 }

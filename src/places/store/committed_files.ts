@@ -6,13 +6,14 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { assert } from "../../core/assert.ts";
 import { AppError } from "../../core/errors.ts";
+import type { FileParts } from "../../core/file_source.ts";
 import type { Limits } from "../../core/limits.ts";
-import type { IndexFile } from "../../mailbox/index_source.ts";
+import type { MailboxFile } from "../../mailbox/mailbox_image.ts";
 import { ownerKey } from "../../model/names.ts";
 import { readPart, readWhole, statOf } from "../../storage/disk.ts";
 import { leftSteps, type MailboxStep, overlay, pendingSteps } from "./commit/journal.ts";
 import { mailboxFolder } from "./layout.ts";
-import type { MailboxFile, OwnerFolder } from "./owner_folder.ts";
+import type { OwnerFolder } from "./owner_folder.ts";
 
 /** Rereads of a mailbox that keeps changing under its reader before busy is reported. */
 const READ_ATTEMPTS = 20;
@@ -135,7 +136,7 @@ function pathNow(folder: OwnerFolder, uniqueid: string, steps: readonly MailboxS
  * journal, it stands still. Undefined where there is no such file. Throws bad_data where the files do
  * not take what is left.
  */
-export function lockedIndex(folder: OwnerFolder, uniqueid: string): IndexFile | undefined {
+export function lockedIndex(folder: OwnerFolder, uniqueid: string): FileParts | undefined {
   const { database } = folder;
   assert(database.inTransaction, `${uniqueid} stands still`);
   if (pendingSteps(database, uniqueid).length > 0) {
@@ -153,7 +154,7 @@ export function lockedIndex(folder: OwnerFolder, uniqueid: string): IndexFile | 
 export function peekIndex<T>(
   folder: OwnerFolder,
   uniqueid: string,
-  look: (file: IndexFile) => T,
+  look: (file: FileParts) => T,
 ): { value: T } | undefined {
   const { before, steps } = folder.read((database) => ({
     before: folder.committed(uniqueid),
@@ -175,7 +176,7 @@ export function peekIndex<T>(
 }
 
 /** A file of which parts are read. It is opened for each of them, so that nobody has to close it. */
-function indexFile(path: string): IndexFile | undefined {
+function indexFile(path: string): FileParts | undefined {
   const size = statOf(path)?.size;
   if (size === undefined) return undefined;
   return {

@@ -1,15 +1,15 @@
 /** Opens a mailbox of the store for a transaction or a reader. */
 import { viewOf } from "../../core/bytes.ts";
 import { AppError } from "../../core/errors.ts";
+import { bytesAt } from "../../core/file_source.ts";
 import { IndexImage } from "../../mailbox/index_image.ts";
-import { headOf } from "../../mailbox/index_source.ts";
 import {
+  type CrcForm,
   IMAGE_FILES,
   type ImageFiles,
   type ImageSource,
   MailboxImage,
 } from "../../mailbox/mailbox_image.ts";
-import type { CrcForm } from "../../mailbox/record_crcs.ts";
 import type { Owner } from "../../model/names.ts";
 import { ANNOT_VARIANTS } from "../../model/sync_crc.ts";
 import type { MailboxRow } from "./catalogue/mailbox_rows.ts";
@@ -19,7 +19,7 @@ import type { OwnerFolder } from "./owner_folder.ts";
 /** The form in which a folder keeps its CRCs: that of the releases of Cyrus that read its index version. */
 export function storedForm(owner: Owner, indexVersion: number): CrcForm {
   const variant = indexVersion >= 20 ? ANNOT_VARIANTS[1] : ANNOT_VARIANTS[0];
-  return { variant, indexVersion, owner: owner.kind === "user" ? owner.userid : "" };
+  return { variant, owner: owner.kind === "user" ? owner.userid : "" };
 }
 
 /** Byte 8 of every cyrus.index. */
@@ -46,7 +46,7 @@ export function openForChange(folder: OwnerFolder, row: MailboxRow): MailboxImag
 export function hasRecord(folder: OwnerFolder, row: MailboxRow, uid: number): boolean {
   const { uniqueid } = row;
   const found = peekIndex(folder, uniqueid, (file) =>
-    new IndexImage(file, `${uniqueid}/cyrus.index`).find(uid),
+    IndexImage.openSound(file, `${uniqueid}/cyrus.index`).find(uid),
   );
   const number = found === undefined ? openImage(folder, row).index.find(uid) : found.value;
   return number !== undefined;
@@ -70,8 +70,9 @@ export function readImageFiles(folder: OwnerFolder, row: MailboxRow): ImageFiles
 /** A mailbox of `owner` from its files. Damage is an error. */
 export function imageOf(uniqueid: string, files: ImageSource, owner: Owner): MailboxImage {
   const index = files["cyrus.index"];
-  const head = index === undefined ? new Uint8Array() : headOf(index);
-  const isShort = head.length < VERSION_OFFSET + 4;
+  const length = VERSION_OFFSET + 4;
+  const head = index === undefined ? new Uint8Array() : bytesAt(index, { offset: 0, length });
+  const isShort = head.length < length;
   const version = isShort ? 0 : viewOf(head).getUint32(VERSION_OFFSET);
   return MailboxImage.open(uniqueid, files, storedForm(owner, version));
 }

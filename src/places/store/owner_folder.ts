@@ -44,9 +44,6 @@ export interface StoreContext {
   readonly settleHandovers: (folder: OwnerFolder) => void;
 }
 
-/** The files of a mailbox that are read and written as wholes or in place. */
-export type MailboxFile = "cyrus.index" | "cyrus.header" | "cyrus.cache" | "cyrus.annotations";
-
 /** A transaction being planned under the writer lock; nothing of it holds before its commit. */
 export interface Transaction {
   readonly database: Database;
@@ -219,7 +216,8 @@ export class OwnerFolder {
     const steps = this.pending();
     if (steps.length === 0 || this.isRead) return new Map();
     const batch = new DurableBatch();
-    const release = (uniqueid: string) => this.#context.registry.release(uniqueid, this.owner);
+    const release = (uniqueids: readonly string[]) =>
+      this.#context.registry.release(uniqueids, this.owner);
     const unfit = replay(steps, { folder: this.folder, release, batch });
     batch.flush(this.folder);
     dropSteps(this.database, unfit);

@@ -1,28 +1,21 @@
 /** A mailbox of the store as a peer sees it: the MAILBOX line, and its records. */
 import { AppError, FormatError } from "../../core/errors.ts";
-import { type HeaderFile, parseHeaderFile } from "../../formats/cyrus/header_file.ts";
-import {
-  type IndexHeader,
-  indexHeaderCrcs,
-  indexTableOf,
-  parseIndexHeader,
-} from "../../formats/cyrus/index/index_header.ts";
-import { crc32 } from "../../hash/crc32.ts";
+import type { HeaderFile } from "../../formats/cyrus/header_file.ts";
+import type { IndexHeader } from "../../formats/cyrus/index/index_header.ts";
+import { INDEX_HEADER_BYTES } from "../../formats/cyrus/index/index_table.ts";
+import { HeaderImage } from "../../mailbox/header_image.ts";
+import { IndexImage } from "../../mailbox/index_image.ts";
+import { mailRecords, optionLetters } from "../../mailbox/mail_record.ts";
 import type { ImageFiles, MailboxImage } from "../../mailbox/mailbox_image.ts";
-import { mailRecord, optionLetters } from "../../mailbox/record_update.ts";
 import type { Annotation } from "../../model/annotation.ts";
 import type { MailboxState, RecordSource } from "../../model/mailbox.ts";
 import type { Owner } from "../../model/names.ts";
-import type { MailRecord } from "../../model/record.ts";
 import { ANNOT_VARIANTS } from "../../model/sync_crc.ts";
 import type { MailboxReading } from "../place.ts";
 import type { MailboxRow } from "./catalogue/mailbox_rows.ts";
 import { readFiles } from "./committed_files.ts";
 import { imageOf, openImage, readImageFiles, storedForm, useKeptCrc } from "./open_mailbox.ts";
 import type { OwnerFolder } from "./owner_folder.ts";
-
-/** Bytes of the longest header of cyrus.index. */
-const INDEX_HEADER_BYTES = 192;
 
 /** The state of a mailbox; undefined if it was deleted meanwhile. Damage is an error and is not served. */
 export function readState(folder: OwnerFolder, row: MailboxRow): MailboxState | undefined {
@@ -35,16 +28,15 @@ export function readState(folder: OwnerFolder, row: MailboxRow): MailboxState | 
   const { "cyrus.index": index, "cyrus.header": header } = files;
   if (index === undefined || header === undefined) throw damaged(row, "its files are missing");
   try {
-    const crcs = indexHeaderCrcs(index, indexTableOf(index));
+    const { header: numbers, storedCrcs: crcs } = IndexImage.open(index, row.uniqueid);
     if (crcs?.stored !== crcs?.computed) throw damaged(row, "CRC mismatch in the index header");
-    const parsed = parseIndexHeader(index);
-    if (parsed.headerFileCrc !== 0 && parsed.headerFileCrc !== crc32(header)) {
+    const headerImage = new HeaderImage(header);
+    if (!headerImage.fits(numbers.headerFileCrc))
       throw damaged(row, "CRC mismatch of cyrus.header");
-    }
-    const state = stateFrom(folder, row, { index: parsed, header: parseHeaderFile(header) });
+    const state = stateFrom(folder, row, { index: numbers, header: headerImage.file });
     if (row.annotVariant === undefined) return state;
     const kept = row.annotCrc;
-    if (kept?.indexCrc === parsed.headerCrc) return { ...state, syncCrcAnnot: kept.crc };
+    if (kept?.indexCrc === numbers.headerCrc) return { ...state, syncCrcAnnot: kept.crc };
   } catch (error) {
     throw error instanceof FormatError ? damaged(row, error.message) : error;
   }
@@ -64,7 +56,7 @@ export function stateOfImage(
   row: MailboxRow,
   image: MailboxImage,
 ): MailboxState {
-  const state = stateFrom(folder, row, { index: image.index.header, header: image.header });
+  const state = stateFrom(folder, row, { index: image.index.header, header: image.header.file });
   const variant = ANNOT_VARIANTS.find(({ name }) => name === row.annotVariant);
   useKeptCrc(image, row);
   return variant === undefined ? state : { ...state, syncCrcAnnot: image.annotCrc(variant) };
@@ -152,22 +144,9 @@ export function readingOf({ state, image }: MailboxSnapshot): MailboxReading {
   return { state, records: recordsOfImage(owner, imageOf(uniqueid, files, owner)), keptBytes };
 }
 
-const BATCH_RECORDS = 1000;
-
-/** The records of an image, in batches. A record whose checksum is wrong ends them with an error. */
-function recordsOfImage(whose: Owner, image: MailboxImage): RecordSource {
-  const { owner } = storedForm(whose, image.index.table.version);
-  const names = image.header.userFlags;
-  function* batches(): Generator<readonly MailRecord[]> {
-    let batch: MailRecord[] = [];
-    for (const record of image.index.records()) {
-      const annotations = image.annotations.of(record.uid);
-      batch.push(mailRecord(record, { annotations, names, owner }));
-      if (batch.length < BATCH_RECORDS) continue;
-      yield batch;
-      batch = [];
-    }
-    if (batch.length > 0) yield batch;
-  }
-  return { batches };
+/** The records of an image. One whose checksum is wrong ends them with an error. */
+function recordsOfImage(whose: Owner, { index, header, annotations }: MailboxImage): RecordSource {
+  const { owner } = storedForm(whose, index.table.version);
+  const context = { header: index.header, userFlags: header.file.userFlags, owner };
+  return mailRecords(index, (uid) => annotations.of(uid), context);
 }

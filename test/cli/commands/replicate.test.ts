@@ -11,6 +11,7 @@ import { type TestServer, testServer } from "../../support/serve.ts";
 import { randomOf } from "../../support/spool/random.ts";
 import { tempDir } from "../../support/temp_dir.ts";
 import { treeState } from "../../support/tree_state.ts";
+import { until } from "../../support/until.ts";
 
 const isLong = process.env["BOBBIN_TEST_SIZE"] === "long";
 const SPOOL = join(unpackFixture("cyrus-spools/uuid-paths"), "spool");
@@ -210,7 +211,7 @@ describe("bobbin replicate to a dump", () => {
     expect(readdirSync(dirname(path))).toEqual([]);
     const slow = [bobbinPath(), ...args, "--rate", "10kB/s"];
     const child = Bun.spawn(slow, { stdout: "ignore", stderr: "ignore" });
-    while (readdirSync(dirname(path)).length === 0) await Bun.sleep(10);
+    await until("a dump begun", () => readdirSync(dirname(path)).length > 0);
     child.kill("SIGKILL");
     await child.exited;
     expect(readdirSync(dirname(path))).toEqual(["ann.dlist.part"]);

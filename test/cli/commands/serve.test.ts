@@ -8,6 +8,7 @@ import { has } from "../../support/needs.ts";
 import { verifyStore } from "../../support/store_verify.ts";
 import { tempDir } from "../../support/temp_dir.ts";
 import { TEST_TLS } from "../../support/tls_identity.ts";
+import { until } from "../../support/until.ts";
 
 const folder = tempDir("serve-cli");
 const store = `${folder}/store`;
@@ -191,7 +192,7 @@ describe("bobbin serve", () => {
         acknowledged.push(name);
       }
     });
-    while (acknowledged.length < 20) await Bun.sleep(5);
+    await until("20 mailboxes acknowledged", () => acknowledged.length >= 20);
     child.kill("SIGTERM");
     // The client that is in the middle of a line may end it, and is answered.
     for (const status of await Promise.all(busy)) {
@@ -290,7 +291,7 @@ for _ in range(3):
 `;
     const socket = `${folder}/syslog`;
     const listener = Bun.spawn(["python3", "-c", daemon, socket], { stdout: "pipe" });
-    while (!existsSync(socket)) await Bun.sleep(10);
+    await until("the socket of syslog", () => existsSync(socket));
     const { child, ports } = await serve([...HERE, "--syslog", socket]);
     const { client } = await Csync.open(ports[0] ?? 0);
     const wrong = Buffer.from("\0admin\0guess\n<0>").toString("base64");

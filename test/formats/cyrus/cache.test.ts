@@ -19,7 +19,7 @@ import {
   printCacheStart,
 } from "../../../src/formats/cyrus/cache.ts";
 import { INTERNAL_FLAG } from "../../../src/formats/cyrus/index/index_flags.ts";
-import { openIndexFile, recordsOf } from "../../../src/mailbox/index_file.ts";
+import { IndexImage } from "../../../src/mailbox/index_image.ts";
 import { goldenMailboxes, mailboxFile, mailboxFileIfAny } from "../../support/golden_mailboxes.ts";
 import { examinedMailboxes } from "../../support/mbexamine.ts";
 import { property } from "../../support/property.ts";
@@ -27,9 +27,9 @@ import { property } from "../../support/property.ts";
 const golden = goldenMailboxes().flatMap((mailbox) => {
   const bytes = mailboxFileIfAny(mailbox, "cyrus.cache");
   if (bytes === undefined) return [];
-  const index = openIndexFile(mailboxFile(mailbox, "cyrus.index"));
+  const index = IndexImage.open(mailboxFile(mailbox, "cyrus.index"), "cyrus.index");
   // A message that was expunged before it came (its file was never here) has no cache record.
-  const records = [...recordsOf(index)].filter(
+  const records = [...index.records()].filter(
     ({ cacheOffset, systemFlags }) =>
       cacheOffset !== 0 || (systemFlags & INTERNAL_FLAG.unlinked) === 0,
   );

@@ -4,7 +4,7 @@ import { parseIndexRecord } from "../../../src/formats/cyrus/index/index_record.
 import { tableOf } from "../../../src/formats/cyrus/index/index_table.ts";
 import { classifyUuid, md5Uuid, uuidMatchesMd5 } from "../../../src/formats/cyrus/uuid.ts";
 import { md5 } from "../../../src/hash/md5.ts";
-import { openIndexFile, recordsOf } from "../../../src/mailbox/index_file.ts";
+import { IndexImage } from "../../../src/mailbox/index_image.ts";
 import { NULL_GUID } from "../../../src/model/guid.ts";
 import { goldenMailboxes, mailboxFile } from "../../support/golden_mailboxes.ts";
 
@@ -50,9 +50,9 @@ describe("classifyUuid()", () => {
   test("finds null UUIDs in every real record of versions 6 to 9", () => {
     let records = 0;
     for (const mailbox of goldenMailboxes()) {
-      const file = openIndexFile(mailboxFile(mailbox, "cyrus.index"));
+      const file = IndexImage.open(mailboxFile(mailbox, "cyrus.index"), "cyrus.index");
       if (file.table.version > 9) continue;
-      for (const { guid } of recordsOf(file)) {
+      for (const { guid } of file.records()) {
         expect(classifyUuid(guid)).toEqual({ kind: "null" });
         records += 1;
       }

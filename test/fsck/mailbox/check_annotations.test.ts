@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { parseMessageAnnotation } from "../../../src/formats/cyrus/annotations_db.ts";
 import { readDatabase } from "../../../src/formats/cyrus/databases/database.ts";
 import { checkMessageAnnotations } from "../../../src/fsck/mailbox/check_annotations.ts";
-import { openIndexFile, recordsOf } from "../../../src/mailbox/index_file.ts";
+import { IndexImage } from "../../../src/mailbox/index_image.ts";
 import { readSpool } from "../../../src/places/cyrus/spool.ts";
 import { readOnlyFixture } from "../../support/fixtures.ts";
 
@@ -22,8 +22,8 @@ describe("checkMessageAnnotations()", () => {
       const data = join(readOnlyFixture(`cyrus-spools/${name}`), "spool");
       for (const paths of readSpool({ data }).mailboxes) {
         if (!existsSync(paths.annotations)) continue;
-        const index = openIndexFile(readFileSync(paths.index));
-        const uids = new Set([...recordsOf(index)].map(({ uid }) => uid));
+        const index = IndexImage.open(readFileSync(paths.index), "cyrus.index");
+        const uids = new Set([...index.records()].map(({ uid }) => uid));
         const database = readDatabase(readFileSync(paths.annotations));
         const entries = database.kind === "read" ? database.entries : [];
         annotations += entries.length;

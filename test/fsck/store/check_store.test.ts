@@ -72,7 +72,7 @@ const DAMAGE: readonly (readonly [
       writeFileSync(path, "x");
     },
   ],
-  ["a mailbox that is not registered", ["ST08"], (_, store) => store.registry.release(ID, owner)],
+  ["a mailbox that is not registered", ["ST08"], (_, store) => store.registry.release([ID], owner)],
   ["a claim of no one", ["ST09"], (_, store) => store.claim("nobody", owner)],
   [
     "a change that does not fit its index",

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { createHash } from "node:crypto";
-import { readFileSync, statSync, writeFileSync } from "node:fs";
+import { readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import fc from "fast-check";
 import { AppError } from "../../../src/core/errors.ts";
 import type { ApplyCommand } from "../../../src/model/apply.ts";
@@ -12,6 +12,7 @@ import type { Place, PlaceSession } from "../../../src/places/place.ts";
 import { openStorePlace } from "../../../src/places/store/store_place.ts";
 import { initStore } from "../../../src/places/store/store_settings.ts";
 import { copyUser } from "../../support/copy_user.ts";
+import { countedWork } from "../../support/counted_work.ts";
 import { newStore } from "../../support/new_store.ts";
 import { bytesOf, granted, ownersIn, recordsIn } from "../../support/places.ts";
 import { fill, guidOf, message, record, stateOf } from "../../support/store_fixture.ts";
@@ -105,6 +106,34 @@ async function checkUser(place: Place, userid: string): Promise<void> {
   const { uniqueid, partition } = state;
   const address = { mailbox: name, uniqueid, partition, uid: 1, guid: one?.guid ?? "" };
   expect(await bytesOf(place, address)).toEqual(Buffer.from(message(number, 3)));
+}
+
+/**
+ * Writes a dump of so many commands, each of which changes a little of one owner; gives what it
+ * cost.
+ */
+async function writeMany(path: string, commands: number): Promise<number> {
+  const [name, userid] = ["user.anne", "anne"];
+  const place = createDumpPlace(path);
+  const session = await place.openSession();
+  granted(await session.apply(mailbox(name, [])));
+  const work = await countedWork(async () => {
+    for (let number = 0; number < commands; number += 5) {
+      const id = String(number);
+      const seen = { uniqueid: id, lastRead: 1, lastUid: 1, lastChange: 1, seenUids: "" };
+      const some: ApplyCommand[] = [
+        { kind: "sub", userid, name: `${name}.${id}` },
+        { kind: "seen", userid, seen },
+        { kind: "quota", quota: { root: `${name}.${id}`, limits: { STORAGE: 1 } } },
+        { kind: "annotation", name, entry: `/${id}`, userid: "", value: Buffer.from(id) },
+        { kind: "expunge", name, uniqueid: stateOf(name, []).uniqueid, uids: [number + 1] },
+      ];
+      for (const command of some) granted(await session.apply(command));
+    }
+  });
+  await place.finished?.({ kind: "user", userid }, []);
+  await place.close();
+  return work;
 }
 
 describe("createDumpPlace() and openDumpPlace()", () => {
@@ -317,5 +346,24 @@ describe("createDumpPlace() and openDumpPlace()", () => {
     const newer = readFileSync(path, "latin1").replace("VERSION 1", "VERSION 2");
     writeFileSync(other, newer, "latin1");
     expect(() => openDumpPlace(other)).toThrow(/is no dump: expected VERSION as 1/);
+  });
+
+  test("writing and reading cost twice as much for twice as many lines of one owner", async () => {
+    const path = `${tempDir("dump")}/many.dlist`;
+    const costOf = async (lines: number): Promise<[written: number, read: number]> => {
+      rmSync(path, { force: true });
+      const written = await writeMany(path, lines / 2); // and as many CHECKs
+      const read = await countedWork(async () => {
+        const place = openDumpPlace(path);
+        const anne = granted(await place.user("anne"));
+        expect(anne.subscriptions).toHaveLength(lines / 10);
+        expect(anne.mailboxes[0]?.annotations).toHaveLength(lines / 10);
+        await place.close();
+      });
+      return [written, read];
+    };
+    const lines = isLong ? 50_000 : 5000;
+    const [half, whole] = [await costOf(lines / 2), await costOf(lines)];
+    for (const at of [0, 1]) expect(whole[at]).toBeLessThan(2.2 * (half[at] ?? 0));
   });
 });

@@ -7,7 +7,13 @@ import { makeClientFinal, makeClientFirst } from "../../../src/formats/sasl/scra
 import { PATIENCE } from "../../../src/net/client_connection.ts";
 import { Csync } from "../../support/csync.ts";
 import { has, outsideAddress } from "../../support/needs.ts";
-import { type TestServer, type TestServerOptions, testServer } from "../../support/serve.ts";
+import {
+  type TestServer,
+  type TestServerOptions,
+  testServer,
+  untilSessions,
+  untilTaken,
+} from "../../support/serve.ts";
 import { randomOf } from "../../support/spool/random.ts";
 import { TEST_TLS } from "../../support/tls_identity.ts";
 
@@ -203,12 +209,17 @@ describe("a plain password", () => {
 describe("before sign-in", () => {
   test("bytes that come while a password is checked end the session", async () => {
     const gate = Promise.withResolvers<void>();
-    const server = await serve({ sleep: () => gate.promise });
+    const checked = Promise.withResolvers<void>();
+    const sleep = () => {
+      checked.resolve();
+      return gate.promise;
+    };
+    const server = await serve({ sleep });
     const client = await stranger(server);
     client.send(`AUTHENTICATE PLAIN ${PLAIN}\r\n`);
-    await Bun.sleep(50);
+    await checked.promise;
     client.send("APPLY UNUSER admin\r\n");
-    await Bun.sleep(50);
+    await untilTaken(server);
     gate.resolve();
     expect((await client.reply()).status).toBe("* Fatal error: bytes after AUTHENTICATE");
     expect((await client.reply()).status).toBe("closed");
@@ -351,9 +362,7 @@ describe("limits", () => {
     const { banner } = await Csync.open(server.port);
     expect(banner.status).toBe("* Fatal error: too many connections");
     clients.pop()?.close();
-    for (let tries = 0; server.server.sessionCount() > 1 && tries < 100; tries++) {
-      await Bun.sleep(10);
-    }
+    await untilSessions(server, 1);
     expect((await (await stranger(server)).command("NOOP")).status).toBe("OK Noop completed");
   });
 
@@ -384,14 +393,10 @@ describe("limits", () => {
     const atOnce = connect({ host: "127.0.0.1", port: server.tlsPort });
     const closed = Promise.withResolvers<void>();
     atOnce.on("close", () => closed.resolve());
-    for (let tries = 0; server.server.sessionCount() < 2 && tries < 100; tries++)
-      await Bun.sleep(1);
-    expect(server.server.sessionCount()).toBe(2);
+    await untilSessions(server, 2);
     await closed.promise;
     expect((await after.reply()).status).toBe("closed");
-    for (let tries = 0; server.server.sessionCount() > 0 && tries < 100; tries++)
-      await Bun.sleep(5);
-    expect(server.server.sessionCount()).toBe(0);
+    await untilSessions(server, 0);
     expect(server.log.join("\n").match(/info TLS handshake failed .*timed out/g)?.length).toBe(2);
     expect(server.log.join("\n")).not.toContain("error");
   });
@@ -416,15 +421,13 @@ describe("limits", () => {
       const patience = { ...PATIENCE, stalledMs: 100 };
       const server = await serve({ settings: { patience }, limits });
       await deaf(server);
-      for (let tries = 0; server.server.sessionCount() > 0 && tries < 400; tries++)
-        await Bun.sleep(10);
-      expect(server.server.sessionCount()).toBe(0);
+      await untilSessions(server, 0);
     });
 
     test("does not keep the server from stopping", async () => {
       const server = await serve({ limits });
       await deaf(server);
-      await Bun.sleep(100);
+      await untilTaken(server);
       expect(server.server.sessionCount()).toBe(1);
       await server.server.stop(50);
       expect(server.server.sessionCount()).toBe(0);
@@ -468,8 +471,7 @@ describe("limits", () => {
     expect((await first.command(command)).status).toBe("OK success");
     expect((await second.command(command)).status).toStartWith("NO ");
     first.close();
-    for (let tries = 0; server.server.sessionCount() > 1 && tries < 100; tries++)
-      await Bun.sleep(5);
+    await untilSessions(server, 1);
     expect((await second.command(command)).status).toBe("OK success");
   });
 
@@ -635,7 +637,7 @@ describe("the end", () => {
     const idle = await admin(server);
     const busy = await admin(server);
     busy.send("APPLY CAPABILITIES (SIEVE-");
-    await Bun.sleep(20);
+    await untilTaken(server);
     const stopped = server.server.stop(10_000);
     expect((await idle.reply()).status).toBe("BYE shutting down");
     expect((await idle.reply()).status).toBe("closed");
@@ -649,7 +651,7 @@ describe("the end", () => {
     const server = await serve();
     const client = await admin(server);
     client.send("APPLY CAPABILITIES (");
-    await Bun.sleep(20);
+    await untilTaken(server);
     const started = performance.now();
     await server.server.stop(100);
     expect(performance.now() - started).toBeLessThan(5000);

@@ -272,6 +272,9 @@ export const INDEX_TABLES: readonly IndexTable[] = [
   table(20, [192, HEADER_20], [144, RECORD_20]),
 ];
 
+/** Bytes of the longest header there is. */
+export const INDEX_HEADER_BYTES = Math.max(...INDEX_TABLES.map(({ headerSize }) => headerSize));
+
 /**
  * The layout of a version, undefined for one that does not exist or that nobody reads. With
  * `recordSize`, the layout with records of that size: version 19 has two.

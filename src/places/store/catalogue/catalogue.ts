@@ -14,7 +14,7 @@ import { REDO_SCHEMA, REDO_UNFIT } from "../commit/journal.ts";
  * SYNC_CRC_ANNOT that the mailbox's peer computes, where it is not that of the folder; `annot_crc` is what that came to when the
  * checksum of the index' header was `annot_crc_of`.
  */
-const SCHEMA = [
+export const CATALOGUE_SCHEMA = [
   `
   CREATE TABLE about (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
   CREATE TABLE mailbox (
@@ -77,5 +77,5 @@ const SCHEMA = [
 
 /** Opens the catalogue at `path`. */
 export function openCatalogue(path: string, options: StoreDatabaseOptions): StoreDatabase {
-  return new StoreDatabase(path, SCHEMA, options);
+  return new StoreDatabase(path, CATALOGUE_SCHEMA, options);
 }

@@ -210,7 +210,22 @@ export function tombstones(database: Database): Tombstone[] {
   return database
     .query<StoredTombstone, []>("SELECT * FROM tombstone ORDER BY deleted, number")
     .all()
-    .map(({ mailbox, ...stored }) => ({ ...stored, mailbox: rowOf(JSON.parse(mailbox)) }));
+    .map(tombstoneOf);
+}
+
+/** The tombstone of what was deleted last under the name, or with the uniqueid, `which`. */
+export function lastTombstone(database: Database, which: string): Tombstone | undefined {
+  const found = database
+    .query<StoredTombstone, [string]>(
+      `SELECT * FROM tombstone WHERE name = ?1 OR uniqueid = ?1
+       ORDER BY deleted DESC, number DESC LIMIT 1`,
+    )
+    .get(which);
+  return found === null ? undefined : tombstoneOf(found);
+}
+
+function tombstoneOf({ mailbox, ...stored }: StoredTombstone): Tombstone {
+  return { ...stored, mailbox: rowOf(JSON.parse(mailbox)) };
 }
 
 /** Forgets a tombstone. */

@@ -33,7 +33,7 @@ export function* buriedIndexes(folder: OwnerFolder): Generator<IndexImage> {
   for (const { trash } of folder.read(tombstones)) {
     const path = join(folder.folder, trash, "cyrus.index");
     const bytes = trash === "" ? undefined : readWhole(path, folder.limits.mailboxFileBytes);
-    if (bytes !== undefined) yield new IndexImage(bytes, path);
+    if (bytes !== undefined) yield IndexImage.openSound(bytes, path);
   }
 }
 
@@ -44,13 +44,18 @@ export function addGuids(index: IndexImage, guids: Set<string>): void {
   }
 }
 
-/** Drops the rows that say more of a mailbox, unless it is still there in some form. */
-export function forgetMailbox(database: Database, uniqueid: string): void {
-  const isLeft =
-    database.query("SELECT 1 FROM mailbox WHERE uniqueid = ?").get(uniqueid) !== null ||
-    database.query("SELECT 1 FROM tombstone WHERE uniqueid = ?").get(uniqueid) !== null;
-  if (isLeft) return;
+/**
+ * Drops the rows of former names and annotations of those mailboxes that the owner has no more, not
+ * even in the trash. All in one statement a table: tombstones can only be searched as a whole.
+ */
+export function forgetMailboxes(database: Database, uniqueids: readonly string[]): void {
   for (const table of ["history", "annotation"]) {
-    database.query(`DELETE FROM ${table} WHERE uniqueid = ?`).run(uniqueid);
+    database
+      .query(
+        `DELETE FROM ${table} WHERE uniqueid IN (SELECT value FROM json_each(?))
+         AND uniqueid NOT IN (SELECT uniqueid FROM mailbox)
+         AND uniqueid NOT IN (SELECT uniqueid FROM tombstone)`,
+      )
+      .run(JSON.stringify(uniqueids));
   }
 }

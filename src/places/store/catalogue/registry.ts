@@ -91,12 +91,11 @@ export class Registry {
     });
   }
 
-  /** Gives `uniqueid` up if `owner` holds it. */
-  release(uniqueid: string, owner: Owner): void {
+  /** Gives up those of `uniqueids` that `owner` holds, in one transaction. */
+  release(uniqueids: readonly string[], owner: Owner): void {
     writing(this.#database, this.path, () => {
-      this.#database
-        .query("DELETE FROM claim WHERE uniqueid = ? AND owner = ?")
-        .run(uniqueid, ownerKey(owner));
+      const remove = this.#database.query("DELETE FROM claim WHERE uniqueid = ? AND owner = ?");
+      for (const uniqueid of uniqueids) remove.run(uniqueid, ownerKey(owner));
     });
   }
 

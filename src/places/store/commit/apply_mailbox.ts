@@ -6,13 +6,8 @@
 import { AppError } from "../../../core/errors.ts";
 import { BLANK_HEADER_FILE } from "../../../formats/cyrus/header_file.ts";
 import { hasBit, INTERNAL_FLAG } from "../../../formats/cyrus/index/index_flags.ts";
+import { keptRecord, newRecord, optionBits, updatedRecord } from "../../../mailbox/mail_record.ts";
 import { MailboxImage } from "../../../mailbox/mailbox_image.ts";
-import {
-  keptAnnotations,
-  newRecord,
-  optionBits,
-  updatedRecord,
-} from "../../../mailbox/record_update.ts";
 import { NULL_GUID } from "../../../model/guid.ts";
 import { isIntermediate, type MailboxState, type Since } from "../../../model/mailbox.ts";
 import type { MailRecord } from "../../../model/record.ts";
@@ -194,7 +189,8 @@ function makeImage(update: MailboxUpdate, context: ApplyContext): MailboxImage {
     quotaroot: state.quotaroot,
     jmapid: state.jmapid,
   };
-  const { uniqueid, uidvalidity, deletedmodseq = 0n } = state;
+  const { uidvalidity, deletedmodseq = 0n } = state;
+  const uniqueid = mailboxFolder(state.uniqueid);
   const { indexVersion } = context;
   const form = storedForm(context.folder.owner, indexVersion);
   return MailboxImage.make(
@@ -321,12 +317,11 @@ function writeRecords(
 ): Message[] {
   const { owner } = storedForm(context.folder.owner, 0);
   const kept = { indexVersion: image.index.table.version, owner };
-  const slotOf = (name: string): number => image.flagSlot(name, context.userFlags);
+  const slotOf = (name: string): number => image.header.flagSlot(name, context.userFlags);
   for (const name of update.state.userflags ?? []) slotOf(name);
   const messages: Message[] = [];
   for (const step of planned) {
-    const { record } = step;
-    const annotations = keptAnnotations(record, kept);
+    const { record, annotations } = keptRecord(step.record, kept);
     if (step.kind === "update") {
       image.put(updatedRecord(image.index.record(step.number), record, slotOf), annotations);
       continue;
@@ -358,7 +353,7 @@ function linksOf({ path, facts }: KnownMessage): number {
 /** Step 10: header fields and cyrus.header. */
 function setMailbox(update: MailboxUpdate, image: MailboxImage): void {
   const { state } = update;
-  const { header, index } = image;
+  const { index } = image;
   const expunged = update.records.filter((record) => record.expunged);
   const times = [index.header.firstExpunged, ...expunged.map((record) => record.lastUpdated)];
   index.setHeader({
@@ -378,9 +373,10 @@ function setMailbox(update: MailboxUpdate, image: MailboxImage): void {
   });
   if (index.header.firstExpunged === Infinity) index.setHeader({ firstExpunged: 0 });
   const { acl, quotaroot, jmapid } = state;
+  const before = image.header.file;
   const changed =
-    header.acl !== (acl ?? "") || header.quotaroot !== quotaroot || header.jmapid !== jmapid;
-  if (changed) image.setHeader({ acl: acl ?? "", quotaroot, jmapid });
+    before.acl !== (acl ?? "") || before.quotaroot !== quotaroot || before.jmapid !== jmapid;
+  if (changed) image.header.set({ acl: acl ?? "", quotaroot, jmapid });
 }
 
 /** Step 11: the sums must come out as the peer's; gives the form of its annotation CRC, if it is another. */

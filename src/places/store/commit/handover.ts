@@ -29,7 +29,7 @@ import {
   mailboxById,
   mailboxByName,
 } from "../catalogue/mailbox_rows.ts";
-import { forgetMailbox, guidsOutside } from "../catalogue/needed.ts";
+import { forgetMailboxes, guidsOutside } from "../catalogue/needed.ts";
 import type { Handover, Registry } from "../catalogue/registry.ts";
 import { readFiles } from "../committed_files.ts";
 import {
@@ -161,11 +161,10 @@ function* filesFor(
   const { version } = openImage(source, row).index.table;
   const image = MailboxImage.open(uniqueid, files, storedForm(target.owner, version));
   const history = source.read((database) => formerNames(database, uniqueid));
-  const others = withHistory(image.header.others, [...history, { name: row.name, until: now }]);
-  const quotaroot = holdsStill(image.header.quotaroot, newName)
-    ? image.header.quotaroot
-    : undefined;
-  image.setHeader({ name: newName, others, quotaroot });
+  const { file } = image.header;
+  const others = withHistory(file.others, [...history, { name: row.name, until: now }]);
+  const quotaroot = holdsStill(file.quotaroot, newName) ? file.quotaroot : undefined;
+  image.header.set({ name: newName, others, quotaroot });
   image.recount(source.read((database) => annotationBytes(database, uniqueid)));
   const steps = image.steps().map((step) => ({ uniqueid, step }));
   for (const [name, before] of Object.entries(files)) {
@@ -222,7 +221,7 @@ function leave(
     step(uniqueid, { kind: "erase", path: mailboxFolder(uniqueid) });
   }
   database.query("DELETE FROM mailbox WHERE uniqueid = ?").run(uniqueid);
-  forgetMailbox(database, uniqueid);
+  forgetMailboxes(database, [uniqueid]);
 }
 
 /**

@@ -13,8 +13,8 @@ import type { Database } from "bun:sqlite";
 import { closeSync, constants, existsSync, openSync, renameSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { assert } from "../../../core/assert.ts";
-import { viewOf } from "../../../core/bytes.ts";
 import { AppError, errnoOf } from "../../../core/errors.ts";
+import { FIT_BYTES, type FileFit, type FileStep, fitProblem } from "../../../mailbox/file_step.ts";
 import {
   type DurableBatch,
   diskError,
@@ -31,25 +31,9 @@ import {
 import { isUniqueid, TRASH_FOLDER } from "../layout.ts";
 import { holdsOnlyMessages } from "../upkeep/leftovers.ts";
 
-/** What cyrus.index must look like for a write into it to be done: else somebody else replaced it. */
-export interface IndexFit {
-  readonly generation: number;
-  readonly recordsBefore: number;
-  readonly recordsAfter: number;
-}
-
 /** One thing to do to a file. Paths are relative to the owner's folder and made by layout.ts alone. */
 export type RedoStep =
-  | {
-      /** Bytes overwritten or appended in place. */
-      readonly kind: "write";
-      readonly path: string;
-      readonly offset: number;
-      readonly bytes: Uint8Array;
-      readonly fit?: IndexFit;
-    }
-  /** A whole file put in place of another, or made. */
-  | { readonly kind: "replace"; readonly path: string; readonly bytes: Uint8Array }
+  | FileStep
   /** A folder moved; done already where only the target exists. */
   | { readonly kind: "move"; readonly path: string; readonly target: string }
   /** A message removed; done already where it is absent. */
@@ -66,9 +50,6 @@ export interface MailboxStep {
 }
 
 const PAGE_BYTES = 4096;
-
-/** The first bytes of cyrus.index, the same in every version: generation at 0, records at 20. */
-const PREFIX_BYTES = 24;
 
 export const REDO_SCHEMA = `
   CREATE TABLE redo (
@@ -114,7 +95,7 @@ export function recordSteps(database: Database, steps: readonly MailboxStep[]): 
     const fit = step.kind === "write" ? step.fit : undefined;
     insert.run(
       ...[uniqueid, step.kind, path, target, offset, bytes],
-      ...[fit?.generation ?? null, fit?.recordsBefore ?? null, fit?.recordsAfter ?? null],
+      ...[fit?.generation ?? null, fit?.before ?? null, fit?.after ?? null],
     );
   }
 }
@@ -139,8 +120,8 @@ function stepOfRow(row: RedoRow): RedoStep {
     if (row.generation === null) return step;
     const fit = {
       generation: row.generation,
-      recordsBefore: row.records_before ?? 0,
-      recordsAfter: row.records_after ?? 0,
+      before: row.records_before ?? 0,
+      after: row.records_after ?? 0,
     };
     return { ...step, fit };
   }
@@ -163,18 +144,24 @@ export function overlay(
   steps: readonly MailboxStep[],
 ): Uint8Array | undefined {
   let result = bytes;
+  let isOwn = false; // memory that nobody else looks at
   for (const { step } of steps) {
     if (step.kind === "release" || step.path !== path) continue;
-    if (step.kind === "replace") result = step.bytes;
+    if (step.kind === "replace") {
+      result = step.bytes;
+      isOwn = false;
+    }
     if (step.kind === "unlink") result = undefined;
     if (step.kind === "write") {
       const before = result ?? new Uint8Array(0);
       if (step.fit !== undefined) requireFit(before, path, step.fit);
       const end = step.offset + step.bytes.length;
-      const after = new Uint8Array(Math.max(before.length, end));
-      after.set(before);
-      after.set(step.bytes, step.offset);
-      result = after;
+      if (!isOwn || result === undefined || end > result.length) {
+        result = new Uint8Array(Math.max(before.length, end));
+        result.set(before);
+        isOwn = true;
+      }
+      result.set(step.bytes, step.offset);
     }
   }
   return result;
@@ -183,8 +170,8 @@ export function overlay(
 export interface ReplayContext {
   /** The owner's folder. */
   readonly folder: string;
-  /** Gives a uniqueid back to the registry. */
-  readonly release: (uniqueid: string) => void;
+  /** Gives uniqueids back to the registry. */
+  readonly release: (uniqueids: readonly string[]) => void;
   /** Takes what must be durable before the rows are dropped. */
   readonly batch: DurableBatch;
 }
@@ -198,6 +185,8 @@ export type Unfit = ReadonlyMap<string, string>;
  */
 export function replay(steps: readonly MailboxStep[], context: ReplayContext): Unfit {
   const unfit = new Map<string, string>();
+  const run: Run = { ...context, released: [], erasedFrom: new Set() };
+  makeTargets(steps, context);
   let at = 0;
   for (let next = steps[at]; next !== undefined; next = steps[at]) {
     const { uniqueid, step } = next;
@@ -205,7 +194,7 @@ export function replay(steps: readonly MailboxStep[], context: ReplayContext): U
     try {
       if (unfit.has(uniqueid)) continue;
       if (step.kind === "write") done = writeRun(steps, at, context);
-      else replayOne(step, context);
+      else replayOne(step, run);
     } catch (error) {
       if (!isUnfit(error)) throw error;
       unfit.set(uniqueid, error.message);
@@ -213,7 +202,34 @@ export function replay(steps: readonly MailboxStep[], context: ReplayContext): U
       at += done;
     }
   }
+  for (const folder of run.erasedFrom) context.batch.folder(folder);
+  if (run.released.length > 0) context.release(run.released);
   return unfit;
+}
+
+/** A replay, with what it does at its end for all steps together. */
+interface Run extends ReplayContext {
+  /** Uniqueids to be given back. */
+  readonly released: string[];
+  /** Folders out of which something was erased. */
+  readonly erasedFrom: Set<string>;
+}
+
+/**
+ * Makes the folders into which mailboxes will be moved, and makes them durable together: a mailbox must
+ * not go into a folder that a power cut could take back, and a sync for each of thousands takes long.
+ */
+function makeTargets(steps: readonly MailboxStep[], { folder, batch }: ReplayContext): void {
+  try {
+    for (const { step } of steps) {
+      if (step.kind !== "move") continue;
+      for (const made of makeFolder(dirname(join(folder, step.target))))
+        batch.folder(dirname(made));
+    }
+  } catch (error) {
+    if (!isUnfit(error)) throw error; // the move itself will meet it again, and be told of
+  }
+  batch.flush(folder);
 }
 
 /** What is at a path is not what was planned on. Of other errors, such as a full disk, all steps wait. */
@@ -235,7 +251,7 @@ function writeRun(steps: readonly MailboxStep[], start: number, context: ReplayC
   let done = 0;
   try {
     fd = openSync(path, constants.O_RDWR | constants.O_NOFOLLOW, FILE_MODE);
-    if (first.fit !== undefined) requireFit(readFully(fd, PREFIX_BYTES, 0), path, first.fit);
+    if (first.fit !== undefined) requireFit(readFully(fd, FIT_BYTES, 0), path, first.fit);
     for (;;) {
       const step = steps[start + done]?.step;
       if (step?.kind !== "write" || step.path !== first.path) break;
@@ -251,27 +267,19 @@ function writeRun(steps: readonly MailboxStep[], start: number, context: ReplayC
   return done;
 }
 
-/** Refuses to write into an index that is not the one the transaction was planned on. */
-function requireFit(head: Uint8Array, path: string, fit: IndexFit): void {
-  const view = viewOf(head);
-  const generation = head.length < PREFIX_BYTES ? -1 : view.getUint32(0);
-  const records = head.length < PREFIX_BYTES ? -1 : view.getUint32(20);
-  const known = records === fit.recordsBefore || records === fit.recordsAfter;
-  if (generation === fit.generation && known) return;
-  throw new AppError(
-    "bad_data",
-    `Cannot replay the journal into ${path}: generation ${generation} with ${records} records, ` +
-      `expected ${fit.generation} with ${fit.recordsBefore} or ${fit.recordsAfter}`,
-    {
-      context: { path },
-      hint: "The index was replaced by something other than Bobbin; run `bobbin fsck`.",
-    },
-  );
+/** Refuses to write into a file that is not the one the transaction was planned on. */
+function requireFit(head: Uint8Array, path: string, fit: FileFit): void {
+  const problem = fitProblem(path, head, fit);
+  if (problem === undefined) return;
+  throw new AppError("bad_data", `Cannot replay the journal into ${path}: ${problem}`, {
+    context: { path },
+    hint: "The file was replaced by something other than Bobbin; run `bobbin fsck`.",
+  });
 }
 
-function replayOne(step: RedoStep, context: ReplayContext): void {
+function replayOne(step: RedoStep, context: Run): void {
   if (step.kind === "release") {
-    context.release(step.uniqueid);
+    context.released.push(step.uniqueid);
     return;
   }
   const path = join(context.folder, step.path);
@@ -295,7 +303,7 @@ function replayOne(step: RedoStep, context: ReplayContext): void {
     // What was moved out of the folder must be safe at its new place before the old one goes.
     context.batch.flush(context.folder);
     rmSync(path, { recursive: true, force: true });
-    context.batch.folder(parent);
+    context.erasedFrom.add(parent);
   }
 }
 

@@ -152,9 +152,10 @@ function renameOne(
   const raised = isLocal ? { foldermodseq } : {};
   updateMailbox(database, { ...row, details: { ...row.details, partition, ...raised } });
   if (image === undefined) return;
-  image.setHeader({
+  const { others } = image.header.file;
+  image.header.set({
     name: to,
-    others: withHistory(image.header.others, formerNames(database, row.uniqueid)),
+    others: withHistory(others, formerNames(database, row.uniqueid)),
   });
   for (const step of image.steps()) transaction.step(row.uniqueid, step);
 }

@@ -15,6 +15,7 @@ import {
   buryMailbox,
   formerNames,
   insertMailbox,
+  lastTombstone,
   type MailboxRow,
   mailboxById,
   mailboxByName,
@@ -36,28 +37,39 @@ export function deleteMailboxes(
   now: number,
 ): void {
   const { database, step, requireFit } = transaction;
+  const names = freeNames(transaction, now);
   for (const row of rows) {
     const { uniqueid } = row;
     requireFit(uniqueid);
     const folder = mailboxFolder(uniqueid);
     // A mailbox whose folder is lost leaves nothing in the trash.
     const isThere = !row.intermediate && existsSync(join(transaction.pool.folder, folder));
-    const trash = isThere ? `${TRASH_FOLDER}/${freeName(transaction, now)}/${folder}` : "";
+    const trash = isThere ? `${names.next().value}/${folder}` : "";
     buryMailbox(database, row, { deleted: now, trash });
     if (trash !== "") step(uniqueid, { kind: "move", path: folder, target: trash });
     step(uniqueid, { kind: "release", uniqueid });
   }
 }
 
-/** A folder of the trash that no tombstone names: the time, and a number where that is taken. */
-function freeName(transaction: Transaction, now: number): string {
-  const taken = transaction.database.query<{ found: number }, [string]>(
-    "SELECT 1 AS found FROM tombstone WHERE trash LIKE ? || '/%'",
-  );
-  for (let number = 0; ; number++) {
-    const name = number === 0 ? String(now) : `${now}-${number}`;
-    if (taken.get(`${TRASH_FOLDER}/${name}`) === null) return name;
+/**
+ * Folders of the trash that are free: the time, then the time with a number. Tombstones of one second
+ * get these numbers in their own order, so what comes after the last one is taken by none.
+ */
+function* freeNames({ database, pool }: Transaction, now: number): Generator<string, never> {
+  const last = database
+    .query<{ trash: string }, [number]>(
+      "SELECT trash FROM tombstone WHERE deleted = ? AND trash <> '' ORDER BY number DESC LIMIT 1",
+    )
+    .get(now);
+  for (let number = last === null ? 0 : numberOf(dirname(last.trash)) + 1; ; number++) {
+    const name = `${TRASH_FOLDER}/${number === 0 ? now : `${now}-${number}`}`;
+    if (!existsSync(join(pool.folder, name))) yield name;
   }
+}
+
+/** 12 for `.trash/1800000000-12`, 0 where there is no number. */
+function numberOf(name: string): number {
+  return Number(/-(\d+)$/.exec(name)?.[1] ?? 0);
 }
 
 /** A folder in the trash that no tombstone names, as where the catalogue was lost. */
@@ -80,7 +92,12 @@ export function strayGraves(folder: OwnerFolder): StrayGrave[] {
       if (!named.has(trash)) strays.push({ trash, uniqueid, deleted });
     }
   }
-  return strays.sort((left, right) => (left.deleted ?? 0) - (right.deleted ?? 0));
+  const order = ({ deleted = 0, trash }: StrayGrave) =>
+    [deleted, numberOf(dirname(trash))] as const;
+  return strays.sort((left, right) => {
+    const [[time, number], [otherTime, otherNumber]] = [order(left), order(right)];
+    return time - otherTime || number - otherNumber;
+  });
 }
 
 export interface UndeleteRequest {
@@ -153,8 +170,7 @@ function requireFolders({ folder }: OwnerFolder, grave: Tombstone): void {
 
 /** What was deleted last under that name, or with that uniqueid. */
 function buried(database: Database, which: string): Tombstone {
-  const graves = tombstones(database);
-  const found = graves.findLast(({ name, uniqueid }) => name === which || uniqueid === which);
+  const found = lastTombstone(database, which);
   if (found !== undefined) return found;
   throw new AppError(
     "not_found",
@@ -170,6 +186,6 @@ function renamed(folder: OwnerFolder, { uniqueid, trash }: Tombstone, name: stri
   const files = Object.fromEntries(IMAGE_FILES.map((file) => [file, read(file)])) as ImageFiles;
   const image = imageOf(uniqueid, files, folder.owner);
   const history = folder.read((database) => formerNames(database, uniqueid));
-  image.setHeader({ name, others: withHistory(image.header.others, history) });
+  image.header.set({ name, others: withHistory(image.header.file.others, history) });
   return image.steps();
 }

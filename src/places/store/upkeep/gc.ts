@@ -17,7 +17,7 @@ import {
   type Tombstone,
   tombstones,
 } from "../catalogue/mailbox_rows.ts";
-import { addGuids, buriedIndexes, forgetMailbox } from "../catalogue/needed.ts";
+import { addGuids, buriedIndexes, forgetMailboxes } from "../catalogue/needed.ts";
 import { type StrayGrave, strayGraves } from "../commit/trash.ts";
 import { ARRIVING_FOLDER, messageFile, POOL_FOLDER, STAGING_FOLDER } from "../layout.ts";
 import { removeUnlessHeld } from "../messages/staging_lock.ts";
@@ -104,6 +104,7 @@ function foldersOf(folder: OwnerFolder): MailboxRow[] {
 function emptyTrash(folder: OwnerFolder, options: GcOptions): number {
   return folder.write(({ database, step, unfit }) => {
     let count = 0;
+    const forgotten: string[] = [];
     const stays = ({ uniqueid, deleted = Infinity }: Tombstone | StrayGrave): boolean =>
       deleted > options.now - options.retentionSeconds || unfit.has(uniqueid); // on its way in or out, and that is for fsck to tell
     for (const grave of strayGraves(folder)) {
@@ -115,10 +116,10 @@ function emptyTrash(folder: OwnerFolder, options: GcOptions): number {
       if (stays(grave)) continue;
       if (grave.trash !== "") step(grave.uniqueid, { kind: "erase", path: dirname(grave.trash) });
       removeTombstone(database, grave.number);
-      forgetMailbox(database, grave.uniqueid);
-      count++;
+      forgotten.push(grave.uniqueid);
     }
-    return count;
+    forgetMailboxes(database, forgotten);
+    return count + forgotten.length;
   });
 }
 

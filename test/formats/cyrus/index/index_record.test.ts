@@ -10,7 +10,7 @@ import {
   recordCrcs,
 } from "../../../../src/formats/cyrus/index/index_record.ts";
 import { INDEX_TABLES, tableOf } from "../../../../src/formats/cyrus/index/index_table.ts";
-import { openIndexFile, recordOffset, recordsOf } from "../../../../src/mailbox/index_file.ts";
+import { IndexImage } from "../../../../src/mailbox/index_image.ts";
 import { NULL_GUID } from "../../../../src/model/guid.ts";
 import { goldenMailboxes, mailboxFile } from "../../../support/golden_mailboxes.ts";
 import { anyRecord } from "../../../support/index_bytes.ts";
@@ -57,8 +57,11 @@ describe("parseIndexRecord()", () => {
     let compared = 0;
     for (const expected of examinedMailboxes(name)) {
       const mailbox = golden.find((one) => one.archive === name && one.folder === expected.folder);
-      const file = openIndexFile(mailboxFile(mailbox ?? expect.unreachable(), "cyrus.index"));
-      const records = new Map([...recordsOf(file)].map((record) => [record.uid, record]));
+      const file = IndexImage.open(
+        mailboxFile(mailbox ?? expect.unreachable(), "cyrus.index"),
+        "cyrus.index",
+      );
+      const records = new Map([...file.records()].map((record) => [record.uid, record]));
       for (const { cacheItems: _, ...examined } of expected.records) {
         const shown = Object.entries(examined).filter(([, value]) => value !== undefined);
         const record = records.get(examined.uid) ?? expect.unreachable();
@@ -138,14 +141,15 @@ describe("printIndexRecord()", () => {
   test("gives every real record back byte for byte", () => {
     let records = 0;
     for (const mailbox of golden) {
-      const file = openIndexFile(mailboxFile(mailbox, "cyrus.index"));
-      const copy = file.bytes.slice();
-      copy.fill(0xee, file.table.headerSize, recordOffset(file, file.recordCount));
-      for (const [index, record] of [...recordsOf(file)].entries()) {
-        printIndexRecord(record, file.table, copy, recordOffset(file, index));
+      const bytes = mailboxFile(mailbox, "cyrus.index");
+      const file = IndexImage.open(bytes, "cyrus.index");
+      const copy = bytes.slice();
+      copy.fill(0xee, file.table.headerSize, file.offsetOf(file.recordCount));
+      for (const [index, record] of [...file.records()].entries()) {
+        printIndexRecord(record, file.table, copy, file.offsetOf(index));
         records += 1;
       }
-      expect(equalBytes(copy, file.bytes)).toBe(true);
+      expect(equalBytes(copy, bytes)).toBe(true);
     }
     expect(records).toBeGreaterThan(500);
   });
@@ -187,9 +191,10 @@ describe("printIndexRecord()", () => {
 describe("recordCrcs()", () => {
   test("agrees with every real record of version 12 and later", () => {
     for (const mailbox of golden) {
-      const file = openIndexFile(mailboxFile(mailbox, "cyrus.index"));
+      const bytes = mailboxFile(mailbox, "cyrus.index");
+      const file = IndexImage.open(bytes, "cyrus.index");
       for (let index = 0; index < file.recordCount; index++) {
-        const crcs = recordCrcs(file.bytes, recordOffset(file, index), file.table);
+        const crcs = recordCrcs(bytes, file.offsetOf(index), file.table);
         if (file.table.version < 12) expect(crcs).toBeUndefined();
         else expect(crcs?.stored).toBe(crcs?.computed ?? Number.NaN);
       }

@@ -19,7 +19,11 @@ function steps(...list: RedoStep[]): MailboxStep[] {
 function doSteps(folder: string, list: readonly MailboxStep[]) {
   const released: string[] = [];
   const batch = new DurableBatch();
-  const unfit = replay(list, { folder, release: (uniqueid) => released.push(uniqueid), batch });
+  const unfit = replay(list, {
+    folder,
+    release: (uniqueids) => released.push(...uniqueids),
+    batch,
+  });
   batch.flush(folder);
   return { released, unfit };
 }
@@ -62,7 +66,7 @@ describe("replay()", () => {
   test("replay() refuses to write into an index of another generation or length", () => {
     const folder = tempDir("journal");
     mkdirSync(join(folder, "a1"));
-    const fit = { generation: 3, recordsBefore: 5, recordsAfter: 6 };
+    const fit = { generation: 3, before: 5, after: 6 };
     const list = steps({
       kind: "write",
       path: "a1/cyrus.index",

@@ -1,7 +1,12 @@
-import { describe, expect, test } from "bun:test";
+import type { Database } from "bun:sqlite";
+import { describe, expect, spyOn, test } from "bun:test";
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { mailboxByName, tombstones } from "../../../../src/places/store/catalogue/mailbox_rows.ts";
+import {
+  allMailboxes,
+  mailboxByName,
+  tombstones,
+} from "../../../../src/places/store/catalogue/mailbox_rows.ts";
 import {
   deleteMailboxes,
   strayGraves,
@@ -104,5 +109,74 @@ describe("a trash whose catalogue was lost", () => {
       { trash: ".trash/mine/x", uniqueid: "x", deleted: undefined },
     ]);
     store.close();
+  });
+});
+
+/** Counts from now on how often statements of `database` are run. */
+function countStatements(database: Database): () => number {
+  let count = 0;
+  const query = database.query.bind(database);
+  const counted = new WeakSet<object>();
+  spyOn(database, "query").mockImplementation(((sql: string) => {
+    const statement = query(sql);
+    if (!counted.has(statement)) {
+      for (const how of ["get", "all", "run"] as const) {
+        const run = statement[how].bind(statement);
+        Object.assign(statement, {
+          [how]: (...values: never[]) => {
+            count++;
+            return run(...values);
+          },
+        });
+      }
+    }
+    counted.add(statement);
+    return statement;
+  }) as Database["query"]);
+  return () => count;
+}
+
+/** How often SQL is run to delete `count` folders and to let gc take them, and the registry told. */
+function costsOf(count: number): { readonly statements: number; readonly releases: number } {
+  const { root, store } = newStore();
+  for (let at = 0; at < count; at++) fill(store, `user.fred.f${at}`, 0);
+  const folder = store.make(owner);
+  const releases = spyOn(store.registry, "release");
+  const statements = countStatements(folder.database);
+  folder.write((transaction) => {
+    deleteMailboxes(transaction, allMailboxes(transaction.database), NOW);
+  });
+  expect(new Set(tombstones(folder.database).map(({ trash }) => trash)).size).toBe(count);
+  expect(collectOwner(folder, { now: NOW + 1, retentionSeconds: 0 }).trash).toBe(count);
+  const costs = { statements: statements(), releases: releases.mock.calls.length };
+  store.close();
+  verifyStore(root);
+  return costs;
+}
+
+describe("deleteMailboxes() of many", () => {
+  test("runs a fixed number of statements a folder, and tells the registry once", () => {
+    const [few, some, many] = [costsOf(10), costsOf(20), costsOf(40)];
+    expect(many.statements - some.statements).toBe(2 * (some.statements - few.statements));
+    expect([few.releases, some.releases, many.releases]).toEqual([1, 1, 1]);
+  });
+
+  test("gives each folder of one second a place of its own in the trash, after an undelete too", () => {
+    const { root, store } = newStore();
+    const names = ["A", "B", "C", "D"].map((name) => `user.fred.${name}`);
+    for (const name of names) fill(store, name, 1);
+    const remove = (name: string): void =>
+      store.make(owner).write((transaction) => {
+        const row = mailboxByName(transaction.database, name);
+        if (row !== undefined) deleteMailboxes(transaction, [row], NOW);
+      });
+    for (const name of names.slice(0, 3)) remove(name);
+    const claim = (uniqueid: string): string | undefined => store.claim(uniqueid, owner)?.kind;
+    undeleteMailbox(store.make(owner), { which: "user.fred.B" }, claim);
+    for (const name of ["user.fred.D", "user.fred.B"]) remove(name);
+    const trash = tombstones(store.make(owner).database).map((grave) => grave.trash.split("/")[1]);
+    expect(new Set(trash).size).toBe(4);
+    store.close();
+    verifyStore(root);
   });
 });

@@ -14,6 +14,7 @@ import { guidOf, message, record, stateOf } from "../../../support/store_fixture
 import { FATAL_GUID, storeThreadUrl } from "../../../support/store_thread/jobs.ts";
 import { verifyStore } from "../../../support/store_verify.ts";
 import { tempDir } from "../../../support/temp_dir.ts";
+import { lowerSchema } from "../../../support/unsettled_store.ts";
 import { conforms } from "../../conformance.ts";
 
 const url = await storeThreadUrl();
@@ -114,6 +115,17 @@ describe("openWorkerPlace()", () => {
     place = undefined;
     expect(Object.keys(verifyStore(root)).sort()).toEqual([...names].sort());
     expect(stagingFolders()).toEqual([]);
+  });
+
+  test("a thread that raises the schema of a catalogue says so first", async () => {
+    const made = openEmpty();
+    await bring(made, "user.fred", 1);
+    await made.close();
+    lowerSchema(join(root, "user/f/fred/.catalogue.sqlite"));
+    const told: string[] = [];
+    place = openWorkerPlace(root, { url, tell: (text) => told.push(text) });
+    expect(granted(await place.user("fred")).mailboxes.length).toBe(1);
+    expect(told).toEqual([expect.stringMatching(/^Raising the schema of \.catalogue\.sqlite in /)]);
   });
 
   test("a writer in another process is waited for", async () => {

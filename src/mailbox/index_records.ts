@@ -1,27 +1,9 @@
-/**
- * A whole cyrus.index: its header, and as many of the records that the header counts as the file holds
- * (spool-format 1.1). The count is never trusted: it is compared with the length of the file first.
- */
+/** Many records of a cyrus.index at once: how many there are, and which of them are damaged. */
 import { assert } from "../core/assert.ts";
 import { viewOf } from "../core/bytes.ts";
-import { FormatError } from "../core/errors.ts";
-import { DEFAULT_LIMITS, type Limits } from "../core/limits.ts";
-import {
-  type IndexHeader,
-  indexTableOf,
-  parseIndexHeader,
-} from "../formats/cyrus/index/index_header.ts";
-import { type IndexRecord, parseIndexRecord } from "../formats/cyrus/index/index_record.ts";
+import type { IndexHeader } from "../formats/cyrus/index/index_header.ts";
 import type { IndexTable } from "../formats/cyrus/index/index_table.ts";
 import { crc32Range, crc32Words } from "../hash/crc32.ts";
-
-/** An index in memory. Nothing of it is copied. */
-export interface IndexFile extends RecordSpan {
-  readonly bytes: Uint8Array;
-  readonly view: DataView;
-  readonly table: IndexTable;
-  readonly header: IndexHeader;
-}
 
 /** What of the records that a header counts is there. */
 export interface RecordSpan {
@@ -43,29 +25,6 @@ export function recordSpan(
   const missingRecords = header.numRecords - recordCount;
   const tailBytes = missingRecords > 0 ? 0 : room - recordCount * header.recordSize;
   return { recordCount, missingRecords, tailBytes };
-}
-
-/** Opens an index read whole. Errors as `parseIndexHeader`, and for more records than the limit. */
-export function openIndexFile(bytes: Uint8Array, limits: Limits = DEFAULT_LIMITS): IndexFile {
-  const table = indexTableOf(bytes);
-  const header = parseIndexHeader(bytes);
-  const span = recordSpan(header, bytes.length);
-  if (span.recordCount > limits.indexRecords) {
-    throw new FormatError(table.headerSize, `at most ${limits.indexRecords} index records`);
-  }
-  return { bytes, view: viewOf(bytes), table, header, ...span };
-}
-
-/** The byte at which the record number `index`, counted from 0, starts. */
-export function recordOffset(file: IndexFile, index: number): number {
-  return file.table.headerSize + index * file.table.recordSize;
-}
-
-/** The records in file order, one after the other; errors as `parseIndexRecord`. */
-export function* recordsOf(file: IndexFile): Generator<IndexRecord, void> {
-  for (let index = 0; index < file.recordCount; index++) {
-    yield parseIndexRecord(file.view, recordOffset(file, index), file.table);
-  }
 }
 
 /** Records that lie one behind the other from byte `at` on. */

@@ -1,5 +1,5 @@
 /** Remembers GUIDs in little memory: 16 bytes for each that is expected. */
-import { u32At } from "../../core/bytes.ts";
+import { u32At } from "../core/bytes.ts";
 
 /**
  * Which GUIDs were seen: open addressing over their first 48 bits, which is enough for a remark (two

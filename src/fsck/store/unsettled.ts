@@ -1,0 +1,98 @@
+/**
+ * Mailboxes of a store whose journal has something that is not yet done to their files, as a kill
+ * leaves them. fsck does none of it; it checks such a mailbox with the journal laid over its files.
+ */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { basename, join, relative } from "node:path";
+import { AppError } from "../../core/errors.ts";
+import { type MailboxPaths, mailboxPaths } from "../../places/cyrus/mailbox_files.ts";
+import { allMailboxes } from "../../places/store/catalogue/mailbox_rows.ts";
+import { unsettledMailbox } from "../../places/store/committed_files.ts";
+import type { OwnerFolder } from "../../places/store/owner_folder.ts";
+import type { Store } from "../../places/store/store.ts";
+import { statOf } from "../../storage/disk.ts";
+import type { FolderIdentity, LaidOver } from "../check_spools.ts";
+import type { Finding } from "../finding.ts";
+
+/** The mailboxes of a store by its catalogues, which know better than the folders. */
+export interface MailboxesInStore {
+  /** By uniqueid, which is what a mailbox's folder is called. */
+  readonly names: ReadonlyMap<string, FolderIdentity>;
+  /** What is to be checked: less what the journal takes away, and with what it will bring. */
+  readonly asCommitted: (found: readonly MailboxPaths[]) => readonly MailboxPaths[];
+  readonly laidOver: (paths: MailboxPaths) => LaidOver | undefined;
+}
+
+/** Reads every catalogue of the store once. One that cannot be read is the store check's to report. */
+export function mailboxesInStore(store: Store): MailboxesInStore {
+  const names = new Map<string, FolderIdentity>();
+  /** Folders of mailboxes whose journal had something left, by their paths below the store. */
+  const unsettled = new Map<string, { readonly folder: OwnerFolder; readonly stays: boolean }>();
+  for (const owner of store.owners()) {
+    try {
+      const folder = store.find(owner);
+      if (folder === undefined) continue;
+      const mine = new Set<string>();
+      for (const { uniqueid, name, intermediate } of folder.read(allMailboxes)) {
+        names.set(uniqueid, { name });
+        if (!intermediate) mine.add(uniqueid);
+      }
+      for (const { uniqueid } of folder.pending()) {
+        const path = join(relative(store.root, folder.folder), uniqueid);
+        unsettled.set(path, { folder, stays: mine.has(uniqueid) });
+      }
+    } catch (error) {
+      if (!(error instanceof AppError) || error.code === "busy") throw error;
+    }
+  }
+  return {
+    names,
+    asCommitted: (found) => {
+      const met = new Set(found.map((paths) => paths.relative));
+      const coming = [...unsettled].filter(([path, { stays }]) => stays && !met.has(path));
+      return [
+        ...found.filter((paths) => unsettled.get(paths.relative)?.stays !== false),
+        ...coming.map(([path]) => mailboxPaths({ data: store.root }, path)),
+      ];
+    },
+    laidOver: (paths) => {
+      const known = unsettled.get(paths.relative);
+      return known === undefined ? undefined : layOver(known.folder, paths);
+    },
+  };
+}
+
+/** Writes the files that the journal changes where only this process looks. */
+function layOver(folder: OwnerFolder, paths: MailboxPaths): LaidOver | undefined {
+  const uniqueid = basename(paths.relative);
+  const mailbox = unsettledMailbox(folder, uniqueid);
+  if (mailbox === undefined) return undefined;
+  const top = mkdtempSync(join(tmpdir(), "bobbin-fsck-"));
+  const aside = join(top, uniqueid);
+  mkdirSync(aside);
+  for (const [name, bytes] of mailbox.files) {
+    if (bytes !== undefined) writeFileSync(join(aside, name), bytes, { mode: 0o600 });
+  }
+  const at = (name: "cyrus.index" | "cyrus.header" | "cyrus.cache" | "cyrus.annotations") =>
+    join(mailbox.files.has(name) ? aside : mailbox.path, name);
+  return {
+    paths: {
+      ...paths,
+      // A mailbox that is just being made has no folder yet.
+      data: statOf(mailbox.path) === undefined ? aside : mailbox.path,
+      ...{ header: at("cyrus.header"), index: at("cyrus.index") },
+      ...{ cache: at("cyrus.cache"), annotations: at("cyrus.annotations") },
+    },
+    stands: mailbox.stands,
+    findings: (found) => found.flatMap((one) => inStore(one, aside, paths.data)),
+    close: () => rmSync(top, { recursive: true, force: true }),
+  };
+}
+
+/** A finding with the path that people know; what it says of a file's owner and mode is not the store's. */
+function inStore(found: Finding, aside: string, folder: string): Finding[] {
+  if (found.path === undefined || !found.path.startsWith(aside)) return [found];
+  if (found.code === "PM01" || found.code === "PM02") return [];
+  return [{ ...found, path: folder + found.path.slice(aside.length) }];
+}

@@ -1,0 +1,105 @@
+/** Reads a dump from end to end once, and keeps what its sums vouch for. */
+import { closeSync, constants, fstatSync, openSync, readSync, writeSync } from "node:fs";
+import { AppError, errnoOf } from "../../core/errors.ts";
+import type { Limits } from "../../core/limits.ts";
+import type { ApplyCommand } from "../../model/apply.ts";
+import { type Owner, ownerName } from "../../model/names.ts";
+import type { DumpContents } from "./dump_contents.ts";
+import { createSpool } from "./dump_file.ts";
+import { recordsAt } from "./dump_records.ts";
+import { scanDump } from "./scan.ts";
+
+const STDIN = 0;
+const CHUNK_BYTES = 256 * 1024;
+
+/** Why the rest of a dump is not believed. */
+export interface DumpDamage {
+  readonly text: string;
+  /** Owners of whom something had come, and not all. */
+  readonly owners: readonly Owner[];
+}
+
+/** Opens the file at `path`; `-` is stdin. Throws AppError (not_found, io). */
+export function openDump(path: string): number {
+  return path === "-" ? spoolOfStdin() : openDumpFile(path);
+}
+
+function openDumpFile(path: string): number {
+  try {
+    const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    if (fstatSync(fd).isFile()) return fd;
+    closeSync(fd);
+  } catch (error) {
+    const code = errnoOf(error) === "ENOENT" ? "not_found" : "io";
+    throw new AppError(code, `Cannot read dump ${path}: ${errnoOf(error)}`, { cause: error });
+  }
+  throw new AppError("not_found", `Cannot read dump ${path}: it is no file`);
+}
+
+/**
+ * A dump is gone through more than once: what comes from a pipe is kept in a file without a name.
+ */
+function spoolOfStdin(): number {
+  const fd = createSpool();
+  const chunk = new Uint8Array(CHUNK_BYTES);
+  for (;;) {
+    const got = readPipe(chunk);
+    if (got === 0) return fd;
+    for (let at = 0; at < got; ) at += writeSync(fd, chunk, at, got - at);
+  }
+}
+
+function readPipe(chunk: Uint8Array): number {
+  for (;;) {
+    try {
+      return readSync(STDIN, chunk, 0, chunk.length, null);
+    } catch (error) {
+      if (errnoOf(error) === "EOF") return 0;
+      if (errnoOf(error) !== "EAGAIN") throw error;
+      Bun.sleepSync(2);
+    }
+  }
+}
+
+export interface DumpReading {
+  readonly contents: DumpContents;
+  readonly locator: string;
+  readonly limits: Limits;
+}
+
+/**
+ * Puts what the dump in `fd` holds into `contents`, and tells why the rest of it is not believed,
+ * if it is not. Throws AppError (bad_data) for what is no dump at all.
+ */
+export function readDump(fd: number, reading: DumpReading): DumpDamage | undefined {
+  const { contents, locator, limits } = reading;
+  for (const line of scanDump(fd, limits)) {
+    switch (line.kind) {
+      case "command": {
+        for (const file of line.files) contents.addMessage(file.guid, file);
+        const { command } = line;
+        const isPlain = !("guids" in command) && isChange(command);
+        if (isPlain) contents.apply(command, recordsAt(fd, line));
+        break;
+      }
+      case "complete":
+        contents.complete(line.owner, line.missing);
+        break;
+      case "damage": {
+        if (line.offset === 0) {
+          throw new AppError("bad_data", `${locator} is no dump: ${line.why}`);
+        }
+        const owners = contents.dropIncomplete();
+        return { text: `${locator} is damaged at byte ${line.offset}: ${line.why}`, owners };
+      }
+    }
+  }
+  const owners = contents.dropIncomplete();
+  if (owners.length === 0) return undefined;
+  const names = owners.map(ownerName).join(", ");
+  return { text: `${locator} was not finished for ${names}`, owners };
+}
+
+function isChange(command: { readonly kind: string }): command is ApplyCommand {
+  return !["reserve", "message", "force", "capabilities"].includes(command.kind);
+}
