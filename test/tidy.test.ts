@@ -60,6 +60,9 @@ const STILL_WIDE = [
   "src/net",
   "src/places",
   "src/places/cyrus",
+  "src/places/cyrus/layout",
+  "src/places/cyrus/mailbox",
+  "src/places/cyrus/server",
   "src/places/dump",
   "src/places/store",
   "src/places/store/catalogue",
@@ -98,6 +101,8 @@ const STILL_WIDE = [
   "test/model",
   "test/places",
   "test/places/cyrus",
+  "test/places/cyrus/layout",
+  "test/places/cyrus/server",
   "test/places/dump",
   "test/places/store",
   "test/places/store/commit",
@@ -116,7 +121,7 @@ const STILL_WIDE = [
 ];
 
 /** Folders of src with more files than one can look over, not yet parted; nothing is added here. */
-const STILL_FULL = ["src/places/cyrus", "src/server/commands"];
+const STILL_FULL = ["src/server/commands"];
 
 /** Circles of imports that are not yet gone; nothing is added here. */
 const STILL_ROUND = [

@@ -3,7 +3,7 @@ import { readFileSync, statSync } from "node:fs";
 import type { Command } from "commander";
 import { AppError, errnoOf } from "../core/errors.ts";
 import { cyrusPlace } from "../places/cyrus/cyrus_place.ts";
-import { readImapdConf } from "../places/cyrus/imapd_conf.ts";
+import { readImapdConf } from "../places/cyrus/server/imapd_conf.ts";
 import { serverSource } from "../places/cyrus/server_source.ts";
 import { spoolSource } from "../places/cyrus/spool_source.ts";
 import { createDumpPlace, openDumpPlace, unwrittenDumpPlace } from "../places/dump/dump_place.ts";

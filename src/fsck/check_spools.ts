@@ -6,8 +6,13 @@ import { lstatSync } from "node:fs";
 import { join } from "node:path";
 import type { EngineChoice } from "../hash/engines.ts";
 import { sliceTable } from "../mailbox/message_table.ts";
-import type { MailboxPaths, PartitionRoots } from "../places/cyrus/mailbox_files.ts";
-import { headerNameOf, mailboxName, oldStagedFiles, readSpool } from "../places/cyrus/spool.ts";
+import {
+  headerNameOf,
+  mailboxName,
+  oldStagedFiles,
+  readSpool,
+} from "../places/cyrus/layout/spool.ts";
+import type { MailboxPaths, PartitionRoots } from "../places/cyrus/mailbox/mailbox_files.ts";
 import type { LockPaths } from "../storage/file_locks.ts";
 import { type JobPool, mapJobs } from "../threads/pool.ts";
 import type { Finding } from "./finding.ts";

@@ -5,11 +5,11 @@
 import { basename } from "node:path";
 import type { EngineChoice } from "../hash/engines.ts";
 import { useridOf } from "../model/names.ts";
-import { readImapdConf } from "../places/cyrus/imapd_conf.ts";
-import { readAllFacts } from "../places/cyrus/mailbox_facts.ts";
-import type { PartitionRoots } from "../places/cyrus/mailbox_files.ts";
-import { lockFiles, mailboxFolder } from "../places/cyrus/paths.ts";
-import { readServer, type ServerReading } from "../places/cyrus/server.ts";
+import { lockFiles, mailboxFolder } from "../places/cyrus/layout/server_paths.ts";
+import { readAllFacts } from "../places/cyrus/mailbox/mailbox_facts.ts";
+import type { PartitionRoots } from "../places/cyrus/mailbox/mailbox_files.ts";
+import { readImapdConf } from "../places/cyrus/server/imapd_conf.ts";
+import { readServer, type ServerReading } from "../places/cyrus/server/server_reading.ts";
 import { Store } from "../places/store/store.ts";
 import type { FolderIdentity, SpoolRequest } from "./check_spools.ts";
 import type { LocatedFinding } from "./server/located_finding.ts";

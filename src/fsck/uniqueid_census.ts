@@ -3,7 +3,7 @@
  * and the other one named: a folder stored under another uniqueid is the copy; of folders stored by name
  * it is the younger one.
  */
-import type { MailboxPaths } from "../places/cyrus/mailbox_files.ts";
+import type { MailboxPaths } from "../places/cyrus/mailbox/mailbox_files.ts";
 import type { Finding } from "./finding.ts";
 import { finding } from "./finding_codes.ts";
 import { uniqueidOfFolder } from "./mailbox/check_header_file.ts";

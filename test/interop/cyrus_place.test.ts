@@ -9,7 +9,7 @@ import type { MailboxState, SieveFile } from "../../src/model/mailbox.ts";
 import type { MailRecord } from "../../src/model/record.ts";
 import { ANNOT_VARIANTS, mailAnnotCrc, mailSyncCrc } from "../../src/model/sync_crc.ts";
 import { cyrusPlace } from "../../src/places/cyrus/cyrus_place.ts";
-import { readImapdConf } from "../../src/places/cyrus/imapd_conf.ts";
+import { readImapdConf } from "../../src/places/cyrus/server/imapd_conf.ts";
 import { serverSource } from "../../src/places/cyrus/server_source.ts";
 import type { Place } from "../../src/places/place.ts";
 import { Csync } from "../support/csync.ts";

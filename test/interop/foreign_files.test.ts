@@ -11,7 +11,7 @@ import { parseIndexHeader } from "../../src/formats/cyrus/index/index_header.ts"
 import { effectiveModseq } from "../../src/formats/cyrus/index/index_record.ts";
 import { parseMailboxesDb } from "../../src/formats/cyrus/mailboxes_db.ts";
 import { IndexImage } from "../../src/mailbox/index_image.ts";
-import { imapdConfOf } from "../../src/places/cyrus/imapd_conf.ts";
+import { imapdConfOf } from "../../src/places/cyrus/server/imapd_conf.ts";
 import { shownFindings } from "../support/cyrus_server.ts";
 import { sharedFixture, unpackArchive } from "../support/fixtures.ts";
 import { codesOf, fsckSpool } from "../support/fsck.ts";

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { AppError } from "../../src/core/errors.ts";
-import { readImapdConf } from "../../src/places/cyrus/imapd_conf.ts";
+import { readImapdConf } from "../../src/places/cyrus/server/imapd_conf.ts";
 import { cyrusTools } from "../support/cyrus_tools.ts";
 
 const tools = cyrusTools();

@@ -10,7 +10,7 @@ import type { Subprocess } from "bun";
 import { makeAccount, noAccounts, writeAccounts } from "../../src/accounts/accounts.ts";
 import type { Owner } from "../../src/model/names.ts";
 import { cyrusPlace } from "../../src/places/cyrus/cyrus_place.ts";
-import { readImapdConf } from "../../src/places/cyrus/imapd_conf.ts";
+import { readImapdConf } from "../../src/places/cyrus/server/imapd_conf.ts";
 import { serverSource } from "../../src/places/cyrus/server_source.ts";
 import type { Place, WritablePlace } from "../../src/places/place.ts";
 import { openStorePlace } from "../../src/places/store/store_place.ts";

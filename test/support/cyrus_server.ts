@@ -6,10 +6,10 @@ import { readDatabase } from "../../src/formats/cyrus/databases/database.ts";
 import { writeTwoskip } from "../../src/formats/cyrus/databases/twoskip_writer.ts";
 import { checkServer, checkUser } from "../../src/fsck/server/check_server.ts";
 import type { LocatedFinding } from "../../src/fsck/server/located_finding.ts";
-import { type ImapdConf, imapdConfOf } from "../../src/places/cyrus/imapd_conf.ts";
-import { readConfFile } from "../../src/places/cyrus/imapd_conf_file.ts";
-import { readAllFacts } from "../../src/places/cyrus/mailbox_facts.ts";
-import { readServer, readUser } from "../../src/places/cyrus/server.ts";
+import { readAllFacts } from "../../src/places/cyrus/mailbox/mailbox_facts.ts";
+import { type ImapdConf, imapdConfOf } from "../../src/places/cyrus/server/imapd_conf.ts";
+import { readConfFile } from "../../src/places/cyrus/server/imapd_conf_file.ts";
+import { readServer, readUser } from "../../src/places/cyrus/server/server_reading.ts";
 import { unpackFixture } from "./fixtures.ts";
 
 export interface TestServer {

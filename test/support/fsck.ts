@@ -10,8 +10,8 @@ import { lookAt } from "../../src/fsck/mailbox/look.ts";
 import { UniqueidCensus } from "../../src/fsck/uniqueid_census.ts";
 import { engineOf } from "../../src/hash/engines.ts";
 import { pickFromTable } from "../../src/mailbox/message_table.ts";
-import { type MailboxPaths, mailboxPaths } from "../../src/places/cyrus/mailbox_files.ts";
-import { closeMailbox, openMailbox } from "../../src/places/cyrus/opened_mailbox.ts";
+import { type MailboxPaths, mailboxPaths } from "../../src/places/cyrus/mailbox/mailbox_files.ts";
+import { closeMailbox, openMailbox } from "../../src/places/cyrus/mailbox/opened_mailbox.ts";
 import { inlinePool } from "../../src/threads/pool.ts";
 
 /** A finding with the internal name of its mailbox; "" for what lies outside of any. */

@@ -20,7 +20,7 @@ import {
 } from "../../fsck/targets.ts";
 import { UniqueidCensus } from "../../fsck/uniqueid_census.ts";
 import { type EngineChoice, selfTest } from "../../hash/engines.ts";
-import type { PartitionRoots } from "../../places/cyrus/mailbox_files.ts";
+import type { PartitionRoots } from "../../places/cyrus/mailbox/mailbox_files.ts";
 import { type Locator, parseLocator } from "../../places/locator.ts";
 import {
   defaultWorkers,

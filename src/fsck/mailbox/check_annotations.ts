@@ -9,7 +9,7 @@ import {
   type MessageAnnotation,
   parseMailboxAnnotation,
 } from "../../formats/cyrus/annotations_db.ts";
-import type { DatabaseReading } from "../../places/cyrus/database_file.ts";
+import type { DatabaseReading } from "../../places/cyrus/server/database_file.ts";
 import type { Finding } from "../finding.ts";
 import { finding } from "../finding_codes.ts";
 import { checkDatabase } from "../server/check_databases.ts";

@@ -3,7 +3,7 @@ import { hex32 } from "../../core/bytes.ts";
 import type { Unreadable } from "../../core/files.ts";
 import type { IndexRecord } from "../../formats/cyrus/index/index_record.ts";
 import { crc32Range } from "../../hash/crc32.ts";
-import { CacheFile } from "../../places/cyrus/cache_file.ts";
+import { CacheFile } from "../../places/cyrus/mailbox/cache_file.ts";
 import { describeUnreadable } from "../unreadable.ts";
 import type { Collector } from "./collector.ts";
 

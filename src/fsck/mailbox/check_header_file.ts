@@ -6,7 +6,7 @@ import type { FileBytes } from "../../core/files.ts";
 import { DEFAULT_LIMITS } from "../../core/limits.ts";
 import { type HeaderFile, parseHeaderFile } from "../../formats/cyrus/header_file.ts";
 import { crc32 } from "../../hash/crc32.ts";
-import type { MailboxPaths } from "../../places/cyrus/mailbox_files.ts";
+import type { MailboxPaths } from "../../places/cyrus/mailbox/mailbox_files.ts";
 import { describeUnreadable } from "../unreadable.ts";
 import type { Collector } from "./collector.ts";
 import { crcFacts } from "./crc_facts.ts";

@@ -12,7 +12,7 @@ import {
 } from "../../formats/cyrus/index/index_table.ts";
 import type { IndexImage } from "../../mailbox/index_image.ts";
 import type { MailboxSums } from "../../mailbox/sums.ts";
-import type { IndexOpening } from "../../places/cyrus/open_index.ts";
+import type { IndexOpening } from "../../places/cyrus/mailbox/open_index.ts";
 import { describeUnreadable } from "../unreadable.ts";
 import type { Collector } from "./collector.ts";
 import { crcFacts } from "./crc_facts.ts";

@@ -4,8 +4,8 @@
  */
 import { join } from "node:path";
 import { MESSAGE, type MessageTable } from "../../mailbox/message_table.ts";
-import type { FolderListing, OtherEntry } from "../../places/cyrus/listing.ts";
-import type { MailboxPaths } from "../../places/cyrus/mailbox_files.ts";
+import type { FolderListing, OtherEntry } from "../../places/cyrus/mailbox/listing.ts";
+import type { MailboxPaths } from "../../places/cyrus/mailbox/mailbox_files.ts";
 import type { Collector } from "./collector.ts";
 
 /** UIDs of records that fail their CRC are unknown, but lie between those of their neighbours. */

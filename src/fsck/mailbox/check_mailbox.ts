@@ -7,8 +7,12 @@ import type { Stats } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { EngineChoice } from "../../hash/engines.ts";
 import { type MessageTable, pickFromTable } from "../../mailbox/message_table.ts";
-import type { MailboxPaths } from "../../places/cyrus/mailbox_files.ts";
-import { closeMailbox, openMailbox, stillStands } from "../../places/cyrus/opened_mailbox.ts";
+import type { MailboxPaths } from "../../places/cyrus/mailbox/mailbox_files.ts";
+import {
+  closeMailbox,
+  openMailbox,
+  stillStands,
+} from "../../places/cyrus/mailbox/opened_mailbox.ts";
 import { type LockPaths, lockMailbox } from "../../storage/file_locks.ts";
 import { atLeast, type Finding, sameObservation } from "../finding.ts";
 import type { PartitionOwner } from "./check_permissions.ts";

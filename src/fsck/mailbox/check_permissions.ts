@@ -1,7 +1,7 @@
 /** Owners, modes and filesystems: rows PM01 and PM02. Those of messages are seen while they are read. */
 import type { Stats } from "node:fs";
 import type { FileBytes } from "../../core/files.ts";
-import type { OpenMailbox } from "../../places/cyrus/opened_mailbox.ts";
+import type { OpenMailbox } from "../../places/cyrus/mailbox/opened_mailbox.ts";
 import type { Collector } from "./collector.ts";
 
 /** What the partition's own folder says of who writes here. */

@@ -9,8 +9,8 @@ import { hasBit, INTERNAL_FLAG } from "../../formats/cyrus/index/index_flags.ts"
 import { IndexImage } from "../../mailbox/index_image.ts";
 import { hasMessage, type MessageTable } from "../../mailbox/message_table.ts";
 import { useridOf } from "../../model/names.ts";
-import { fileAge, listMailbox } from "../../places/cyrus/mailbox_reading.ts";
-import type { OpenMailbox } from "../../places/cyrus/opened_mailbox.ts";
+import { fileAge, listMailbox } from "../../places/cyrus/mailbox/mailbox_reading.ts";
+import type { OpenMailbox } from "../../places/cyrus/mailbox/opened_mailbox.ts";
 import type { Finding } from "../finding.ts";
 import { checkMessageAnnotations } from "./check_annotations.ts";
 import { CacheCheck } from "./check_cache.ts";

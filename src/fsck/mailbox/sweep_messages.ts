@@ -12,8 +12,8 @@ import { type IndexRecord, parseIndexRecord } from "../../formats/cyrus/index/in
 import { confirmingEngine, type Engine, type EngineChoice, engineOf } from "../../hash/engines.ts";
 import type { IndexImage } from "../../mailbox/index_image.ts";
 import { guidOf, MESSAGE, type MessageTable, pickFromTable } from "../../mailbox/message_table.ts";
-import type { MailboxPaths } from "../../places/cyrus/mailbox_files.ts";
-import { openIndex } from "../../places/cyrus/open_index.ts";
+import type { MailboxPaths } from "../../places/cyrus/mailbox/mailbox_files.ts";
+import { openIndex } from "../../places/cyrus/mailbox/open_index.ts";
 import type { Finding } from "../finding.ts";
 import type { FindingFacts } from "../finding_codes.ts";
 import { checkMessages } from "./check_messages.ts";

@@ -6,7 +6,7 @@ import { latin1 } from "../../core/bytes.ts";
 import { DEFAULT_LIMITS } from "../../core/limits.ts";
 import type { DatabaseEntry } from "../../formats/cyrus/databases/database_contents.ts";
 import type { MailboxesDb } from "../../formats/cyrus/mailboxes_db.ts";
-import type { DatabaseReading } from "../../places/cyrus/database_file.ts";
+import type { DatabaseReading } from "../../places/cyrus/server/database_file.ts";
 import type { Finding, Severity } from "../finding.ts";
 import { type FindingFacts, finding } from "../finding_codes.ts";
 import { describeUnreadable } from "../unreadable.ts";

@@ -3,9 +3,9 @@
  * cyrus.header names; Cyrus sets it when a mailbox or a root is made.
  */
 import { QUOTA_RESOURCES, type QuotaResource, type QuotaRoot } from "../../formats/cyrus/quota.ts";
-import type { ImapdConf } from "../../places/cyrus/imapd_conf.ts";
-import type { MailboxFacts } from "../../places/cyrus/mailbox_facts.ts";
-import type { QuotaReading } from "../../places/cyrus/server.ts";
+import type { MailboxFacts } from "../../places/cyrus/mailbox/mailbox_facts.ts";
+import type { ImapdConf } from "../../places/cyrus/server/imapd_conf.ts";
+import type { QuotaReading } from "../../places/cyrus/server/server_reading.ts";
 import { type LocatedFinding, ofMailbox, ofServer } from "./located_finding.ts";
 import type { ListedMailbox } from "./mailbox_directory.ts";
 

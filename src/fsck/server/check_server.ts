@@ -4,9 +4,9 @@
  */
 import type { MailboxEntry } from "../../formats/cyrus/mailbox_entry.ts";
 import { isInbox, parseName, useridOf } from "../../model/names.ts";
-import type { MailboxFacts } from "../../places/cyrus/mailbox_facts.ts";
-import type { UserPlace } from "../../places/cyrus/paths.ts";
-import type { ServerReading, UserReading } from "../../places/cyrus/server.ts";
+import type { UserPlace } from "../../places/cyrus/layout/server_paths.ts";
+import type { MailboxFacts } from "../../places/cyrus/mailbox/mailbox_facts.ts";
+import type { ServerReading, UserReading } from "../../places/cyrus/server/server_reading.ts";
 import { checkMailboxAnnotations } from "../mailbox/check_annotations.ts";
 import { checkDatabase, checkUnreadRecords } from "./check_databases.ts";
 import { checkMailboxList } from "./check_mailbox_list.ts";

@@ -2,7 +2,7 @@
 import type { MailboxEntry } from "../../formats/cyrus/mailbox_entry.ts";
 import type { MailboxesDb } from "../../formats/cyrus/mailboxes_db.ts";
 import { useridOf } from "../../model/names.ts";
-import type { MailboxFacts } from "../../places/cyrus/mailbox_facts.ts";
+import type { MailboxFacts } from "../../places/cyrus/mailbox/mailbox_facts.ts";
 
 /** An entry of mailboxes.db that should have a folder here, with that folder. */
 export interface ListedMailbox {

@@ -7,18 +7,18 @@ import { existsSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { QUOTA_RESOURCES, type QuotaResource } from "../../formats/cyrus/quota.ts";
 import { useridOf } from "../../model/names.ts";
-import type { ImapdConf } from "../../places/cyrus/imapd_conf.ts";
-import { type MailboxFacts, readMailboxFacts } from "../../places/cyrus/mailbox_facts.ts";
-import { mailboxPaths } from "../../places/cyrus/mailbox_files.ts";
-import { mailboxFolder } from "../../places/cyrus/paths.ts";
+import { mailboxFolder } from "../../places/cyrus/layout/server_paths.ts";
+import { nameOfRelative } from "../../places/cyrus/layout/spool_names.ts";
+import { type MailboxFacts, readMailboxFacts } from "../../places/cyrus/mailbox/mailbox_facts.ts";
+import { mailboxPaths } from "../../places/cyrus/mailbox/mailbox_files.ts";
+import type { ImapdConf } from "../../places/cyrus/server/imapd_conf.ts";
 import {
   type QuotaReading,
   readQuotaRoots,
   readServer,
   readUser,
   type ServerReading,
-} from "../../places/cyrus/server.ts";
-import { nameOfRelative } from "../../places/cyrus/spool_names.ts";
+} from "../../places/cyrus/server/server_reading.ts";
 import { atLeast, type Finding, sameObservation } from "../finding.ts";
 import { checkServer, checkUser } from "./check_server.ts";
 import type { LocatedFinding } from "./located_finding.ts";

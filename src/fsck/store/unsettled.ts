@@ -6,7 +6,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join, relative } from "node:path";
 import { AppError } from "../../core/errors.ts";
-import { type MailboxPaths, mailboxPaths } from "../../places/cyrus/mailbox_files.ts";
+import { type MailboxPaths, mailboxPaths } from "../../places/cyrus/mailbox/mailbox_files.ts";
 import { allMailboxes } from "../../places/store/catalogue/mailbox_rows.ts";
 import { unsettledMailbox } from "../../places/store/committed_files.ts";
 import type { OwnerFolder } from "../../places/store/owner_folder.ts";

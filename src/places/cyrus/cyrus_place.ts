@@ -17,13 +17,18 @@ import { isGone, type Outcome, ok, refused } from "../../model/outcome.ts";
 import type { MailRecord } from "../../model/record.ts";
 import type { MailboxReading, MessageAddress, MessageContent, Place } from "../place.ts";
 import { type Current, currentOf } from "./current.ts";
-import { type ListedMailbox, type MailboxDirectory, pathsOf } from "./directory.ts";
-import type { MailboxPaths } from "./mailbox_files.ts";
-import { intermediateState, stateOf } from "./mailbox_state.ts";
-import { type HeldFiles, openMessage } from "./message_content.ts";
-import { messagePaths } from "./message_paths.ts";
-import { findRecord, type MailboxSnapshot, recordsOfSnapshot, takeSnapshot } from "./snapshot.ts";
-import type { CyrusSource } from "./source.ts";
+import type { CyrusSource } from "./cyrus_source.ts";
+import { type ListedMailbox, type MailboxDirectory, pathsOf } from "./listed_mailboxes.ts";
+import type { MailboxPaths } from "./mailbox/mailbox_files.ts";
+import { intermediateState, stateOf } from "./mailbox/mailbox_state.ts";
+import { type HeldFiles, openMessage } from "./mailbox/message_content.ts";
+import { messagePaths } from "./mailbox/message_paths.ts";
+import {
+  findRecord,
+  type MailboxSnapshot,
+  recordsOfSnapshot,
+  takeSnapshot,
+} from "./mailbox/snapshot.ts";
 
 /** The place over a spool (`spoolSource`) or a server (`serverSource`). */
 export function cyrusPlace(source: CyrusSource): Place {

@@ -5,25 +5,39 @@ import { externalName, inboxOf, parseName, useridOf } from "../../model/names.ts
 import { type Outcome, ok, type RefusalReason, refused } from "../../model/outcome.ts";
 import { ALL_HELD } from "../place.ts";
 import { type Current, currentOf } from "./current.ts";
-import { directoryOf, type ListedMailbox, type MailboxDirectory, pathsOf } from "./directory.ts";
+import type { CyrusSource } from "./cyrus_source.ts";
 import { type FileStamp, isStill, stampOf } from "./file_stamp.ts";
-import type { ImapdConf } from "./imapd_conf.ts";
-import { readMailboxList } from "./mailbox_list.ts";
-import type { ListedFacts } from "./mailbox_state.ts";
-import { openMessage } from "./message_content.ts";
-import { messagePaths } from "./message_paths.ts";
-import { sieveFolder, type UserPlace } from "./paths.ts";
-import { ownedBy, readServerAnnotations, type ServerAnnotations } from "./server_annotations.ts";
-import { readServerQuota } from "./server_quota.ts";
+import { sieveFolder, type UserPlace } from "./layout/server_paths.ts";
+import {
+  directoryOf,
+  type ListedMailbox,
+  type MailboxDirectory,
+  pathsOf,
+} from "./listed_mailboxes.ts";
+import type { ListedFacts } from "./mailbox/mailbox_state.ts";
+import { openMessage } from "./mailbox/message_content.ts";
+import { messagePaths } from "./mailbox/message_paths.ts";
+import { recordsOfSnapshot, type SnapshotRequest, takeSnapshot } from "./mailbox/snapshot.ts";
+import type { ImapdConf } from "./server/imapd_conf.ts";
+import { readMailboxList } from "./server/mailbox_list.ts";
+import {
+  ownedBy,
+  readServerAnnotations,
+  type ServerAnnotations,
+} from "./server/server_annotations.ts";
+import { readServerQuota } from "./server/server_quota.ts";
 import {
   parseScriptMessage,
   readScriptFolder,
   type SieveScript,
   sieveFilesOf,
-} from "./sieve_scripts.ts";
-import { recordsOfSnapshot, type SnapshotRequest, takeSnapshot } from "./snapshot.ts";
-import type { CyrusSource } from "./source.ts";
-import { type OwnerModseqs, readOwnerModseqs, readSeen, readSubscriptions } from "./user_files.ts";
+} from "./server/sieve_scripts.ts";
+import {
+  type OwnerModseqs,
+  readOwnerModseqs,
+  readSeen,
+  readSubscriptions,
+} from "./server/user_files.ts";
 
 /** The server with this configuration. */
 export function serverSource(conf: ImapdConf): CyrusSource {

@@ -9,13 +9,13 @@ import { externalName } from "../../model/names.ts";
 import { ok, refused } from "../../model/outcome.ts";
 import { ALL_HELD, type Holds } from "../place.ts";
 import { currentOf } from "./current.ts";
-import { directoryOf, type ListedMailbox } from "./directory.ts";
-import type { MailboxPaths, PartitionRoots } from "./mailbox_files.ts";
-import { readMailboxHeader } from "./mailbox_reading.ts";
+import type { CyrusSource } from "./cyrus_source.ts";
+import { mailboxName, readSpool } from "./layout/spool.ts";
+import { nameOfRelative, uniqueidByPath } from "./layout/spool_names.ts";
+import { directoryOf, type ListedMailbox } from "./listed_mailboxes.ts";
+import type { MailboxPaths, PartitionRoots } from "./mailbox/mailbox_files.ts";
+import { readMailboxHeader } from "./mailbox/mailbox_reading.ts";
 import { accessError } from "./refused_access.ts";
-import type { CyrusSource } from "./source.ts";
-import { mailboxName, readSpool } from "./spool.ts";
-import { nameOfRelative, uniqueidByPath } from "./spool_names.ts";
 
 /** What Cyrus keeps outside of the mailboxes' folders is not below a partition. */
 const HELD_BY_FOLDERS: Holds = {

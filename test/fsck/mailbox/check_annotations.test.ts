@@ -5,7 +5,7 @@ import { parseMessageAnnotation } from "../../../src/formats/cyrus/annotations_d
 import { readDatabase } from "../../../src/formats/cyrus/databases/database.ts";
 import { checkMessageAnnotations } from "../../../src/fsck/mailbox/check_annotations.ts";
 import { IndexImage } from "../../../src/mailbox/index_image.ts";
-import { readSpool } from "../../../src/places/cyrus/spool.ts";
+import { readSpool } from "../../../src/places/cyrus/layout/spool.ts";
 import { readOnlyFixture } from "../../support/fixtures.ts";
 
 const none = { value: new Uint8Array(), modseq: 1n, userid: "", deleted: false };

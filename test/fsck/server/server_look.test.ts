@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { checkServerUntilSure } from "../../../src/fsck/server/server_look.ts";
-import { readAllFacts } from "../../../src/places/cyrus/mailbox_facts.ts";
+import { readAllFacts } from "../../../src/places/cyrus/mailbox/mailbox_facts.ts";
 import { changeMailboxes, shownFinding, testServer } from "../../support/cyrus_server.ts";
 
 describe("checkServerUntilSure()", () => {

@@ -1,0 +1,20 @@
+/** What a bare spool and a whole server have in common: where mailboxes are, and what lies beside them. */
+import type { Annotation } from "../../model/annotation.ts";
+import type { Quota, UserMeta } from "../../model/mailbox.ts";
+import type { Outcome } from "../../model/outcome.ts";
+import type { Holds } from "../place.ts";
+import type { Current } from "./current.ts";
+import type { ListedMailbox, MailboxDirectory } from "./listed_mailboxes.ts";
+import type { ListedFacts } from "./mailbox/mailbox_state.ts";
+
+export interface CyrusSource {
+  readonly locator: string;
+  readonly holds: Holds;
+  readonly directory: Current<MailboxDirectory>;
+  /** What else is known of a listed mailbox, as of now. */
+  facts(mailbox: ListedMailbox): Promise<Outcome<ListedFacts>>;
+  meta(userid: string): Promise<Outcome<UserMeta>>;
+  annotations(name: string): Promise<Outcome<readonly Annotation[]>>;
+  quota(root: string): Promise<Outcome<Quota | undefined>>;
+  sieveScript(userid: string, filename: string): Promise<Outcome<Uint8Array>>;
+}

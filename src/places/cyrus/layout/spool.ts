@@ -1,0 +1,67 @@
+/** A spool on disk as a whole: what the mailboxes below it are called, and what else lies there. */
+import { lstatSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { errnoOf, FormatError } from "../../../core/errors.ts";
+import { parseHeaderFile } from "../../../formats/cyrus/header_file.ts";
+import { type MailboxPaths, mailboxPaths, type PartitionRoots } from "../mailbox/mailbox_files.ts";
+import { readMailboxHeader } from "../mailbox/mailbox_reading.ts";
+import { nameOfMailbox } from "./spool_names.ts";
+import { walkMailboxes } from "./walk.ts";
+
+/** A folder that could not be walked. */
+export interface UnreadableFolder {
+  readonly relative: string;
+  readonly errno: string;
+}
+
+export interface SpoolContents {
+  readonly mailboxes: readonly MailboxPaths[];
+  /** Folders where deliveries and replication put files first, below the data root. */
+  readonly staging: readonly string[];
+  readonly unreadable: readonly UnreadableFolder[];
+}
+
+/** Everything a walk over the roots meets. Throws AppError when the data root cannot be read. */
+export function readSpool(roots: PartitionRoots): SpoolContents {
+  const mailboxes: MailboxPaths[] = [];
+  const staging: string[] = [];
+  const unreadable: UnreadableFolder[] = [];
+  for (const step of walkMailboxes(roots)) {
+    if (step.kind === "mailbox") mailboxes.push(mailboxPaths(roots, step.relative));
+    else if (step.kind === "staging") staging.push(step.relative);
+    else unreadable.push({ relative: step.relative, errno: step.errno });
+  }
+  return { mailboxes, staging, unreadable };
+}
+
+/** The internal name of the mailbox at `paths`, by its path and by the name in its cyrus.header. */
+export function mailboxName(paths: MailboxPaths, headerName: string | undefined): string {
+  return nameOfMailbox({ relative: paths.relative, folder: paths.data, headerName });
+}
+
+/** The name by cyrus.header, read now; undefined where there is none in it. */
+export function headerNameOf(paths: MailboxPaths): string | undefined {
+  const file = readMailboxHeader(paths);
+  if (file.state !== "read") return undefined;
+  try {
+    return parseHeaderFile(file.bytes).name ?? undefined;
+  } catch (error) {
+    if (error instanceof FormatError) return undefined; // fsck reports it as HD01
+    throw error;
+  }
+}
+
+/** Files below a staging folder that were last written before `beforeSeconds`. */
+export function oldStagedFiles(folder: string, beforeSeconds: number): string[] {
+  try {
+    return readdirSync(folder, { recursive: true, encoding: "utf8" })
+      .map((name) => join(folder, name))
+      .filter((path) => {
+        const stat = lstatSync(path, { throwIfNoEntry: false });
+        return stat?.isFile() === true && stat.mtimeMs / 1000 < beforeSeconds;
+      });
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error;
+    return []; // staging folders come and go with their processes
+  }
+}

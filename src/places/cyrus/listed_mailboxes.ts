@@ -1,0 +1,61 @@
+/** Which mailboxes a Cyrus place has: by name, by uniqueid, by owner. */
+import { type Owner, ownerKey, parseName } from "../../model/names.ts";
+import type { MailboxPlace } from "./layout/server_paths.ts";
+import { type MailboxPaths, mailboxPaths, type PartitionRoots } from "./mailbox/mailbox_files.ts";
+import type { ListedFacts } from "./mailbox/mailbox_state.ts";
+
+export interface ListedMailbox {
+  /** Internal name. */
+  readonly name: string;
+  /** Where its files are; undefined for a name that has no folder: an intermediate one. */
+  readonly folder: MailboxFolder | undefined;
+  readonly facts: ListedFacts;
+  /** How the folder is found on a server; undefined where only the folder is known. */
+  readonly place?: MailboxPlace;
+  /** Why it must not be read, although it is there: another one claims its name. */
+  readonly flaw?: string;
+}
+
+/** Enough for `pathsOf`, and small: a server has some hundred thousand. */
+export interface MailboxFolder {
+  readonly roots: PartitionRoots;
+  /** Below each of the roots. */
+  readonly relative: string;
+}
+
+/** The files of a mailbox; undefined where it has none. */
+export function pathsOf({ folder }: Pick<ListedMailbox, "folder">): MailboxPaths | undefined {
+  return folder && mailboxPaths(folder.roots, folder.relative);
+}
+
+export interface MailboxDirectory {
+  readonly owners: readonly Owner[];
+  named(name: string): ListedMailbox | undefined;
+  withUniqueid(uniqueid: string): ListedMailbox | undefined;
+  /** With DELETED ones, in the order of their names. */
+  ownedBy(owner: Owner): readonly ListedMailbox[];
+}
+
+/** The directory of these mailboxes. Of several with one name only the last is found: see `flaw`. */
+export function directoryOf(mailboxes: readonly ListedMailbox[]): MailboxDirectory {
+  const byName = new Map<string, ListedMailbox>();
+  const byUniqueid = new Map<string, ListedMailbox>();
+  const byOwner = new Map<string, { readonly owner: Owner; readonly mailboxes: ListedMailbox[] }>();
+  const sorted = mailboxes.toSorted((left, right) => (left.name < right.name ? -1 : 1));
+  for (const mailbox of sorted) {
+    byName.set(mailbox.name, mailbox);
+    const { uniqueid } = mailbox.facts;
+    if (uniqueid !== undefined) byUniqueid.set(uniqueid, mailbox);
+    const { owner } = parseName(mailbox.name);
+    const key = ownerKey(owner);
+    const known = byOwner.get(key);
+    if (known === undefined) byOwner.set(key, { owner, mailboxes: [mailbox] });
+    else known.mailboxes.push(mailbox);
+  }
+  return {
+    owners: [...byOwner.values()].map(({ owner }) => owner),
+    named: (name) => byName.get(name),
+    withUniqueid: (uniqueid) => byUniqueid.get(uniqueid),
+    ownedBy: (owner) => byOwner.get(ownerKey(owner))?.mailboxes ?? [],
+  };
+}

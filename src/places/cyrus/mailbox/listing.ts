@@ -1,0 +1,62 @@
+/** What lies in a mailbox folder, from one directory listing (spool-format 6.4). */
+import { lstatSync, readdirSync, type Stats } from "node:fs";
+import { join } from "node:path";
+import { errnoOf } from "../../../core/errors.ts";
+
+/** An entry that is not a message by its name. */
+export interface OtherEntry {
+  readonly name: string;
+  readonly kind: "file" | "symlink" | "special";
+  readonly stat: Stats;
+}
+
+export type FolderListing =
+  | {
+      readonly state: "listed";
+      /** UIDs of the entries named `<uid>.`, ascending. */
+      readonly uids: Uint32Array;
+      /** Everything else but subfolders, by name. */
+      readonly others: readonly OtherEntry[];
+    }
+  | { readonly state: "missing" }
+  | { readonly state: "unreadable"; readonly errno: string };
+
+/** `<uid>.` without leading zeros; longer numbers are no UIDs. */
+const MESSAGE_NAME = /^[1-9][0-9]{0,9}\.$/;
+const UID_MAX = 0xffff_ffff;
+
+/** The UID that names a message file, or undefined when the name is no message's. */
+export function uidOfName(name: string): number | undefined {
+  if (!MESSAGE_NAME.test(name)) return undefined;
+  const uid = Number(name.slice(0, -1));
+  return uid <= UID_MAX ? uid : undefined;
+}
+
+/** The listing of `folder`. Only entries with other names than a message's are looked at one by one. */
+export function listFolder(folder: string): FolderListing {
+  let names: string[];
+  try {
+    names = readdirSync(folder);
+  } catch (error) {
+    const errno = errnoOf(error);
+    if (errno === undefined) throw error;
+    return errno === "ENOENT" ? { state: "missing" } : { state: "unreadable", errno };
+  }
+  const uids = new Uint32Array(names.length);
+  let count = 0;
+  const others: OtherEntry[] = [];
+  for (const name of names) {
+    const uid = uidOfName(name);
+    if (uid !== undefined) {
+      uids[count] = uid;
+      count += 1;
+      continue;
+    }
+    const stat = lstatSync(join(folder, name), { throwIfNoEntry: false });
+    if (stat === undefined || stat.isDirectory()) continue;
+    const kind = stat.isFile() ? "file" : stat.isSymbolicLink() ? "symlink" : "special";
+    others.push({ name, kind, stat });
+  }
+  others.sort((left, right) => (left.name < right.name ? -1 : 1));
+  return { state: "listed", uids: uids.subarray(0, count).sort(), others };
+}

@@ -1,0 +1,134 @@
+/** What the files of one mailbox say that the server's databases say too. */
+import { closeSync, lstatSync } from "node:fs";
+import { FormatError } from "../../../core/errors.ts";
+import { openRegular, readAt } from "../../../core/files.ts";
+import { type HeaderFile, parseHeaderFile } from "../../../formats/cyrus/header_file.ts";
+import {
+  type IndexHeader,
+  indexHeaderCrcs,
+  indexTableOf,
+  parseIndexHeader,
+} from "../../../formats/cyrus/index/index_header.ts";
+import { readSpool } from "../layout/spool.ts";
+import type { ImapdConf } from "../server/imapd_conf.ts";
+import type { MailboxPaths } from "./mailbox_files.ts";
+import { readMailboxHeader } from "./mailbox_reading.ts";
+
+export type HeaderFacts = Pick<HeaderFile, "type" | "name" | "uniqueid" | "quotaroot" | "acl">;
+
+export type IndexFacts = Pick<
+  IndexHeader,
+  | ("minorVersion" | "uidvalidity" | "lastUid" | "highestmodseq" | "options")
+  | ("exists" | "quotaMailboxUsed" | "quotaAnnotUsed")
+>;
+
+/** A mailbox folder as it lies on disk. Can be sent to and from workers. */
+export interface MailboxFacts {
+  /** Name of the partition. */
+  readonly partition: string;
+  /** Path below the roots of the partition. */
+  readonly folder: string;
+  /** The folder with the messages. */
+  readonly path: string;
+  /** Undefined where cyrus.header is missing or cannot be parsed. */
+  readonly header: HeaderFacts | undefined;
+  /** Undefined where the header of cyrus.index is missing, or fails its CRC. */
+  readonly index: IndexFacts | undefined;
+  /** Unix seconds: when an entry of the folder was last added or removed; 0 when it is gone. */
+  readonly changedAt: number;
+  /** Tells one state of cyrus.header and cyrus.index from another. */
+  readonly stamp: string;
+}
+
+/** Bytes of the longest index header. */
+const INDEX_HEADER_BYTES = 192;
+
+/** Joins what fsck already knows of a mailbox; see `readMailboxFacts` for reading it from disk. */
+export function mailboxFacts(
+  place: Pick<MailboxFacts, "partition" | "folder" | "path" | "changedAt" | "stamp">,
+  header: HeaderFile | undefined,
+  index: IndexHeader | undefined,
+): MailboxFacts {
+  return {
+    ...place,
+    header: header && {
+      type: header.type,
+      name: header.name,
+      uniqueid: header.uniqueid,
+      quotaroot: header.quotaroot,
+      acl: header.acl,
+    },
+    index: index && {
+      minorVersion: index.minorVersion,
+      uidvalidity: index.uidvalidity,
+      lastUid: index.lastUid,
+      highestmodseq: index.highestmodseq,
+      options: index.options,
+      // Before version 12 there were no other records in the file.
+      exists: index.minorVersion < 12 ? index.numRecords : index.exists,
+      quotaMailboxUsed: index.quotaMailboxUsed,
+      quotaAnnotUsed: index.quotaAnnotUsed,
+    },
+  };
+}
+
+/** Reads the facts of every mailbox folder of every partition. Throws AppError as a walk does. */
+export function readAllFacts(conf: Pick<ImapdConf, "partitions">): MailboxFacts[] {
+  return [...conf.partitions].flatMap(([partition, roots]) =>
+    readSpool(roots).mailboxes.map((paths) => readMailboxFacts(partition, paths)),
+  );
+}
+
+/** Reads cyrus.header and the header of cyrus.index; `before` is kept if neither has changed since. */
+export function readMailboxFacts(
+  partition: string,
+  paths: MailboxPaths,
+  before?: MailboxFacts,
+): MailboxFacts {
+  const stamp = stampOf(paths);
+  if (before?.stamp === stamp) return before;
+  const stat = lstatSync(paths.data, { throwIfNoEntry: false });
+  const changedAt = stat === undefined ? 0 : stat.mtimeMs / 1000;
+  const place = { partition, folder: paths.relative, path: paths.data, changedAt, stamp };
+  return mailboxFacts(place, readHeader(paths), readIndexHeader(paths.index));
+}
+
+function stampOf(paths: MailboxPaths): string {
+  const stats = [paths.index, paths.header].map((path) =>
+    lstatSync(path, { throwIfNoEntry: false }),
+  );
+  return stats.map((stat) => `${stat?.ino} ${stat?.size} ${stat?.mtimeMs} ${stat?.ctimeMs}`).join();
+}
+
+function readHeader(paths: MailboxPaths): HeaderFile | undefined {
+  const file = readMailboxHeader(paths);
+  return file.state === "read" ? orUndefined(() => parseHeaderFile(file.bytes)) : undefined;
+}
+
+function readIndexHeader(path: string): IndexHeader | undefined {
+  const opened = openRegular(path);
+  if (opened.state !== "open") return undefined;
+  const bytes = new Uint8Array(INDEX_HEADER_BYTES);
+  let length: number;
+  try {
+    length = readAt(opened.fd, bytes, 0);
+  } finally {
+    closeSync(opened.fd);
+  }
+  return orUndefined(() => {
+    const start = bytes.subarray(0, length);
+    const crcs = indexHeaderCrcs(start, indexTableOf(start));
+    if (crcs !== undefined && crcs.stored !== crcs.computed) return undefined;
+    return parseIndexHeader(start);
+  });
+}
+
+/** Damage in a mailbox is for its own checks to report. */
+function orUndefined<Value>(parse: () => Value): Value | undefined {
+  try {
+    return parse();
+  } catch (error) {
+    if (error instanceof FormatError) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,104 @@
+/** A mailbox in the terms of replication: MAILBOX of GET without its records (sync-protocol 4.3). */
+import { INDEX_OPTION } from "../../../formats/cyrus/index/index_flags.ts";
+import type { IndexHeader } from "../../../formats/cyrus/index/index_header.ts";
+import { optionLetters } from "../../../mailbox/mail_record.ts";
+import { annotCrcFor } from "../../../mailbox/sums.ts";
+import type { Annotation } from "../../../model/annotation.ts";
+import type { MailboxState } from "../../../model/mailbox.ts";
+import type { MailboxSnapshot } from "./snapshot.ts";
+
+/** What mailboxes.db and other databases say of a mailbox; absent where they are not at hand. */
+export interface ListedFacts {
+  readonly uniqueid?: string;
+  /** Letters of the type as mailboxes.db has them. */
+  readonly type?: string;
+  readonly jmapid?: string;
+  readonly partition?: string;
+  /** Tab form. */
+  readonly acl?: string;
+  readonly createdmodseq?: bigint;
+  readonly foldermodseq?: bigint;
+  readonly raclmodseq?: bigint;
+  readonly xconvmodseq?: bigint;
+  readonly annotations?: readonly Annotation[];
+}
+
+/** The state of a mailbox that was read. Where `facts` and cyrus.header differ, `facts` are right. */
+export function stateOf(name: string, snapshot: MailboxSnapshot, facts: ListedFacts): MailboxState {
+  const { header, index, sums } = snapshot;
+  const { header: numbers } = index;
+  const type = typeLetters(facts.type ?? header.type ?? "");
+  const jmapid = facts.jmapid ?? header.jmapid ?? undefined;
+  const quotaroot = header.quotaroot ?? undefined;
+  return {
+    ...(jmapid !== undefined && { jmapid }),
+    uniqueid: facts.uniqueid ?? header.uniqueid ?? "",
+    name,
+    ...(type !== undefined && { type }),
+    syncCrc: sums.syncCrc,
+    syncCrcAnnot: annotCrcFor(numbers, sums),
+    // After a crash within a commit the header is behind its records (spool-format 9, L6).
+    lastUid: Math.max(sums.maxUid, numbers.lastUid),
+    highestmodseq: maxOf(sums.maxModseq, numbers.highestmodseq) || 1n,
+    recentUid: numbers.recentuid,
+    recentTime: numbers.recenttime,
+    lastAppenddate: numbers.lastAppenddate,
+    pop3LastLogin: numbers.pop3LastLogin,
+    pop3ShowAfter: numbers.pop3ShowAfter,
+    ...(facts.xconvmodseq !== undefined && { xconvmodseq: facts.xconvmodseq }),
+    ...(facts.raclmodseq !== undefined && { raclmodseq: facts.raclmodseq }),
+    version: numbers.minorVersion,
+    uidvalidity: numbers.uidvalidity,
+    partition: facts.partition ?? null,
+    acl: facts.acl ?? header.acl ?? "",
+    options: optionLetters(effectiveOptions(numbers)),
+    ...(quotaroot !== undefined && { quotaroot }),
+    // Below version 16 the index has no place for it, and mailboxes.db is not asked instead.
+    ...(numbers.createdmodseq !== 0n && { createdmodseq: numbers.createdmodseq }),
+    ...(facts.foldermodseq !== undefined && { foldermodseq: facts.foldermodseq }),
+    deletedmodseq: numbers.deletedmodseq,
+    annotations: facts.annotations ?? [],
+    userflags: header.userFlags.filter((flag) => flag !== undefined),
+  };
+}
+
+/** The state of a name that only holds a place in the tree: zeros, for those who want numbers (4.3). */
+export function intermediateState(name: string, facts: ListedFacts): MailboxState {
+  const { createdmodseq, foldermodseq } = facts;
+  return {
+    uniqueid: facts.uniqueid ?? "",
+    name,
+    type: typeLetters(facts.type ?? "ei") ?? "ei",
+    syncCrc: 0,
+    lastUid: 0,
+    highestmodseq: 0n,
+    recentUid: 0,
+    recentTime: 0,
+    lastAppenddate: 0,
+    pop3LastLogin: 0,
+    pop3ShowAfter: 0,
+    uidvalidity: 0,
+    partition: facts.partition ?? null,
+    acl: facts.acl ?? "",
+    options: "",
+    ...(createdmodseq !== undefined && { createdmodseq }),
+    ...(foldermodseq !== undefined && { foldermodseq }),
+    annotations: [],
+  };
+}
+
+/** Without `l`, which says how the folder lies and is never sent; nothing is said of plain mail. */
+export function typeLetters(letters: string): string | undefined {
+  const sent = letters.replaceAll("l", "");
+  return sent === "" || sent === "e" ? undefined : sent;
+}
+
+function maxOf(left: bigint, right: bigint): bigint {
+  return left > right ? left : right;
+}
+
+/** An empty mailbox counts as having new UIDLs, whatever its index says (spool-format 1.2). */
+function effectiveOptions({ options, exists, minorVersion, numRecords }: IndexHeader): number {
+  const messages = minorVersion < 12 ? numRecords : exists;
+  return messages === 0 ? options | INDEX_OPTION.pop3NewUidl : options;
+}

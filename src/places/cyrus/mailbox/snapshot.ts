@@ -1,0 +1,254 @@
+/**
+ * A mailbox as of one moment, read from a live server without any lock (spool-format 8, protocol B).
+ * Everything that carries a checksum is checked; what fails, and fails again when nobody has written in
+ * between, is damaged and not given out. What a crash can leave (L5, L6, L7) is read as what it is.
+ */
+import { setImmediate, setTimeout as sleep } from "node:timers/promises";
+import { hex32 } from "../../../core/bytes.ts";
+import { FormatError } from "../../../core/errors.ts";
+import type { FileBytes } from "../../../core/files.ts";
+import type { HeaderFile } from "../../../formats/cyrus/header_file.ts";
+import { hasBit, INDEX_OPTION } from "../../../formats/cyrus/index/index_flags.ts";
+import { locateByteError } from "../../../hash/crc32_locate.ts";
+import { type MessageAnnotations, readAnnotations } from "../../../mailbox/annotation_image.ts";
+import { HeaderImage } from "../../../mailbox/header_image.ts";
+import { IndexImage } from "../../../mailbox/index_image.ts";
+import { mailRecord, mailRecords, type RecordContext } from "../../../mailbox/mail_record.ts";
+import { MailboxSums, sumsAgree } from "../../../mailbox/sums.ts";
+import type { RecordSource } from "../../../model/mailbox.ts";
+import { externalName, useridOf } from "../../../model/names.ts";
+import { type Outcome, ok, type RefusalReason, refused } from "../../../model/outcome.ts";
+import type { MailRecord } from "../../../model/record.ts";
+import { accessRefusal, type ClosedFile } from "../refused_access.ts";
+import type { MailboxPaths } from "./mailbox_files.ts";
+import {
+  isSameFile,
+  isSettled,
+  isUnchanged,
+  type MailboxReading,
+  readMailbox,
+} from "./mailbox_reading.ts";
+
+/** What the files of one mailbox say, all of one moment. */
+export interface MailboxSnapshot {
+  readonly paths: MailboxPaths;
+  readonly header: HeaderFile;
+  readonly index: IndexImage;
+  readonly annotations: MessageAnnotations;
+  readonly sums: MailboxSums;
+  /** Header and records are of one moment. */
+  readonly agrees: boolean;
+  /** The owner's user id; "" where the mailbox belongs to nobody. */
+  readonly owner: string;
+}
+
+/** Which mailbox is read. */
+export interface SnapshotRequest {
+  /** Internal name. */
+  readonly name: string;
+  readonly paths: MailboxPaths;
+}
+
+/** Pauses between looks: times of files move with a tick of up to 10 ms, commits take longer than that. */
+const PAUSES_MS = [20, 40, 80, 160, 320];
+
+/**
+ * Reads a mailbox until header and records agree, or until nobody has written while it was read.
+ * `nonexistent` where it is being removed, `moved` where it has no folder, `busy` where it changed under
+ * every look.
+ * `permissionDenied` or `failed` where the system does not let its files be read.
+ */
+export async function takeSnapshot(request: SnapshotRequest): Promise<Outcome<MailboxSnapshot>> {
+  // All reading is synchronous: signals, timers and sockets get their turn before each mailbox.
+  await setImmediate();
+  let before: Trouble | undefined;
+  for (const pauseMs of [...PAUSES_MS, undefined]) {
+    const started = Date.now();
+    const reading = readMailbox(request.paths);
+    const look = lookAt(request, reading);
+    if (look.kind === "gone") return refused(look.reason, look.text);
+    if (look.kind === "seen" && look.snapshot.agrees) return ok(look.snapshot);
+    const isAtRest = look.kind === "seen" && isSettled(reading, started);
+    if (!isAtRest && pauseMs !== undefined) await sleep(pauseMs);
+    const isStill =
+      isUnchanged(reading) && isSameFile(request.paths.annotations, reading.annotations);
+    if (isStill && look.kind === "seen") return ok(look.snapshot);
+    if (look.kind !== "trouble") before = undefined;
+    else if (isStill && before?.text === look.text) return refused(look.reason, look.text);
+    else before = look;
+  }
+  const text = before?.text ?? `${externalName(request.name)} changed while it was read`;
+  return refused("busy", `${text}; it is being written to`);
+}
+
+/** Something that must not be given out. It may be a writer's half-done work. */
+interface Trouble {
+  readonly kind: "trouble";
+  readonly reason: RefusalReason;
+  readonly text: string;
+}
+
+type Look =
+  | { readonly kind: "seen"; readonly snapshot: MailboxSnapshot }
+  | { readonly kind: "gone"; readonly reason: "moved" | "nonexistent"; readonly text: string }
+  | Trouble;
+
+function lookAt(request: SnapshotRequest, reading: MailboxReading): Look {
+  const { paths } = request;
+  const name = externalName(request.name);
+  if (reading.folder === undefined && reading.index.state === "missing") {
+    return { kind: "gone", reason: "moved", text: `Cannot read ${name}: no folder ${paths.data}` };
+  }
+  const closed = closedFile(reading);
+  if (closed !== undefined) {
+    const { reason, text } = accessRefusal(name, closed);
+    return { kind: "trouble", reason, text };
+  }
+  let part = "cyrus.header";
+  try {
+    const header = new HeaderImage(bytesOf(reading.header));
+    part = "cyrus.index";
+    const index = IndexImage.open(bytesOf(reading.index), paths.index);
+    const flaw = flawOf(index) ?? headerFlaw(reading, header, index);
+    if (flaw !== undefined) return trouble(name, flaw);
+    if (hasBit(index.header.options, INDEX_OPTION.mailboxDeleted)) {
+      return { kind: "gone", reason: "nonexistent", text: `There is no ${name}: it was deleted` };
+    }
+    part = "cyrus.annotations";
+    const annotations = annotationsOf(reading);
+    const owner = useridOf(request.name) ?? "";
+    const sums = new MailboxSums({
+      header: index.header,
+      userFlags: header.flagCrcs,
+      annotations: (uid) => annotations.get(uid) ?? [],
+      owner,
+    });
+    const disorder = addUp(index, sums);
+    if (disorder !== undefined) {
+      const place = `record ${disorder + 1} of cyrus.index`;
+      return trouble(name, `${place} has no higher UID than the one before`);
+    }
+    const agrees =
+      sumsAgree(index.header, sums) && highestModseq(annotations) <= index.header.highestmodseq;
+    const snapshot = { paths, header: header.file, index, annotations, sums, agrees, owner };
+    return { kind: "seen", snapshot };
+  } catch (error) {
+    if (!(error instanceof FormatError)) throw error;
+    return trouble(name, `${part} is damaged: ${error.message}`);
+  }
+}
+
+/** The first of the files that the system does not let be read. */
+function closedFile({ paths, ...reading }: MailboxReading): ClosedFile | undefined {
+  for (const file of ["index", "header", "annotations"] as const) {
+    const bytes = reading[file];
+    if (bytes.state === "unreadable") return { path: paths[file], errno: bytes.errno };
+  }
+  return undefined;
+}
+
+/** `name` is external, as in all words for people. */
+function trouble(name: string, text: string): Trouble {
+  return { kind: "trouble", reason: "damaged", text: `Cannot read ${name}: ${text}` };
+}
+
+/** The bytes of a file that must be there; `unreadable` files have been sorted out before. */
+function bytesOf(file: FileBytes): Uint8Array {
+  switch (file.state) {
+    case "read":
+      return file.bytes;
+    case "missing":
+      throw new FormatError(0, "a file, but there is none");
+    case "not_regular":
+      throw new FormatError(0, "a regular file");
+    case "too_large":
+      throw new FormatError(file.size, "the end of the file");
+    case "unreadable":
+      throw new FormatError(0, `a file that can be read: ${file.errno}`);
+  }
+}
+
+/** Adds every record to `sums`. Returns the number of the first whose UID is not above the last. */
+function addUp(index: IndexImage, sums: MailboxSums): number | undefined {
+  let number = 0;
+  let disorder: number | undefined;
+  for (const record of index.records()) {
+    if (record.uid <= sums.maxUid) disorder ??= number;
+    sums.add(record);
+    number += 1;
+  }
+  return disorder;
+}
+
+/** A part of a damaged database would look as if the rest had been removed: it is refused. */
+function annotationsOf(reading: MailboxReading): MessageAnnotations {
+  if (reading.annotations.state === "missing") return new Map();
+  const found = readAnnotations(bytesOf(reading.annotations));
+  if (found.kind === "unsupported") {
+    throw new FormatError(0, `a database that Bobbin reads, not ${found.format}`);
+  }
+  const [problem] = found.problems;
+  if (problem !== undefined)
+    throw new FormatError(problem.offset ?? 0, `a sound database: ${problem.detail}`);
+  return found.byUid;
+}
+
+function highestModseq(annotations: MessageAnnotations): bigint {
+  let highest = 0n;
+  for (const list of annotations.values()) {
+    for (const { modseq } of list) if (modseq > highest) highest = modseq;
+  }
+  return highest;
+}
+
+/** What is wrong with the checksums and the length of an index. */
+function flawOf(index: IndexImage): string | undefined {
+  const { missingRecords, storedCrcs: crcs } = index;
+  if (crcs !== undefined && crcs.stored !== crcs.computed) {
+    const [computed, stored] = [hex32(crcs.computed), hex32(crcs.stored)];
+    return `the header of cyrus.index has the CRC ${computed} instead of ${stored}`;
+  }
+  if (missingRecords > 0) return `cyrus.index lacks ${missingRecords} of its records`;
+  const bad = index.firstBadRecord();
+  if (bad === undefined) return undefined;
+  return `record ${bad + 1} of cyrus.index (uid ${index.uidAt(bad)}) fails its CRC`;
+}
+
+/**
+ * A cyrus.header that is not the one the index recorded. When it is younger than the index, a crash between
+ * the two writes has left it (L7), unless one changed byte explains the difference.
+ */
+function headerFlaw(
+  reading: MailboxReading,
+  header: HeaderImage,
+  index: IndexImage,
+): string | undefined {
+  const recorded = index.header.headerFileCrc;
+  if (reading.header.state !== "read" || reading.index.state !== "read") return undefined;
+  if (header.fits(recorded)) return undefined;
+  const { bytes, stat } = reading.header;
+  const computed = header.fileCrc;
+  const isYounger = stat.mtimeMs > reading.index.stat.mtimeMs;
+  if (isYounger && locateByteError(recorded, computed, bytes.length) === undefined) {
+    return undefined;
+  }
+  return `cyrus.header has the CRC ${hex32(computed)}, and ${hex32(recorded)} by cyrus.index`;
+}
+
+/** All records of a snapshot, tombstones included. Each pass parses them again: nothing is kept. */
+export function recordsOfSnapshot(snapshot: MailboxSnapshot): RecordSource {
+  const { index, annotations } = snapshot;
+  return mailRecords(index, (uid) => annotations.get(uid) ?? [], contextOf(snapshot));
+}
+
+/** The record with this UID; undefined where the mailbox has none. */
+export function findRecord(snapshot: MailboxSnapshot, uid: number): MailRecord | undefined {
+  const { index, annotations } = snapshot;
+  const number = index.find(uid);
+  if (number === undefined) return undefined;
+  return mailRecord(index.record(number), annotations.get(uid) ?? [], contextOf(snapshot));
+}
+
+function contextOf({ index, header, owner }: MailboxSnapshot): RecordContext {
+  return { header: index.header, userFlags: header.userFlags, owner };
+}

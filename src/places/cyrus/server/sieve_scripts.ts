@@ -1,0 +1,96 @@
+/**
+ * A user's sieve scripts. Until 3.4 they are files `x.script` of the sieve folder; since 3.6 each is a message
+ * of the mailbox `#sieve`: its name in the Subject as that stands, its text in the body, \Flagged if it is
+ * the active one (Cyrus imap/sieve_db.c). The active one is also marked in the folder, by its bytecode.
+ */
+import { readdirSync, readlinkSync } from "node:fs";
+import { join } from "node:path";
+import { concat, latin1, utf8 } from "../../../core/bytes.ts";
+import { errnoOf } from "../../../core/errors.ts";
+import { readRegular } from "../../../core/files.ts";
+import { DEFAULT_LIMITS } from "../../../core/limits.ts";
+import { sha1Of } from "../../../hash/sha1.ts";
+import { NULL_GUID } from "../../../model/guid.ts";
+import type { SieveFile } from "../../../model/mailbox.ts";
+import { type Outcome, ok, refused } from "../../../model/outcome.ts";
+import type { MessageContent } from "../../place.ts";
+import { accessRefusal } from "../refused_access.ts";
+
+export interface SieveScript {
+  /** Without suffix; latin1. */
+  readonly name: string;
+  /** Unix seconds. */
+  readonly lastUpdate: number;
+  readonly content: Uint8Array;
+  readonly isActive: boolean;
+}
+
+/** The scripts in the terms of replication: each with its GUID, then the active one's bytecode. */
+export function sieveFilesOf(scripts: readonly SieveScript[]): SieveFile[] {
+  return scripts.flatMap(({ name, lastUpdate, content, isActive }) => {
+    const guid = sha1Of(content);
+    const script = { filename: `${name}.script`, lastUpdate, guid, isActive: false };
+    const mark = { filename: `${name}.bc`, lastUpdate: 0, guid: NULL_GUID, isActive: true };
+    return isActive ? [script, mark] : [script];
+  });
+}
+
+const BLANK_LINE = /\r?\n\r?\n/;
+
+/** The name and text in a message of `#sieve`; undefined where it has no Subject. */
+export async function parseScriptMessage(
+  message: MessageContent,
+): Promise<Pick<SieveScript, "name" | "content"> | undefined> {
+  const parts: Uint8Array[] = [];
+  for await (const part of message.chunks()) parts.push(part);
+  const bytes = concat(parts);
+  const text = latin1(bytes);
+  const end = BLANK_LINE.exec(text);
+  if (end === null) return undefined;
+  const [, subject] = /^subject:[ \t]*(.*(?:\r?\n[ \t].*)*)/im.exec(text.slice(0, end.index)) ?? [];
+  if (subject === undefined) return undefined;
+  const name = subject.replace(/\r?\n(?=[ \t])/g, "").trimEnd();
+  return { name, content: bytes.subarray(end.index + end[0].length) };
+}
+
+/** The scripts that lie as files in `folder`; none where there is no folder. */
+export function readScriptFolder(folder: string): Outcome<SieveScript[]> {
+  let names: string[];
+  try {
+    names = readdirSync(folder);
+  } catch (error) {
+    const errno = errnoOf(error);
+    if (errno === undefined) throw error;
+    if (errno === "ENOENT") return ok([]);
+    return accessRefusal("sieve scripts", { path: folder, errno });
+  }
+  const active = activeName(folder);
+  const scripts: SieveScript[] = [];
+  for (const filename of names.sort()) {
+    if (!filename.endsWith(SCRIPT_SUFFIX)) continue;
+    const path = join(folder, filename);
+    const file = readRegular(path, DEFAULT_LIMITS.literalBytes);
+    if (file.state === "missing") continue; // removed since it was listed
+    if (file.state === "unreadable") {
+      return accessRefusal("a sieve script", { path, errno: file.errno });
+    }
+    if (file.state !== "read") return refused("damaged", `Cannot read ${path}: no regular file`);
+    const name = latin1(utf8(filename.slice(0, -SCRIPT_SUFFIX.length)));
+    const lastUpdate = Math.floor(file.stat.mtimeMs / 1000);
+    scripts.push({ name, lastUpdate, content: file.bytes, isActive: name === active });
+  }
+  return ok(scripts);
+}
+
+const SCRIPT_SUFFIX = ".script";
+
+/** By the link `defaultbc` to the bytecode. */
+function activeName(folder: string): string | undefined {
+  try {
+    const target = latin1(utf8(readlinkSync(join(folder, "defaultbc"))));
+    return /([^/]+)\.bc$/.exec(target)?.[1];
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error;
+    return undefined; // no script is active
+  }
+}
