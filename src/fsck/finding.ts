@@ -1,43 +1,114 @@
-/** What a check has to say: damage is data, never an exception. */
+/**
+ * What a check has to say: damage is data, never an exception. A finding holds a code of the
+ * catalogue, its place and the facts of that code; severity, words and advice are made from those
+ * by `tell`, so that each is said in one place only, and a repair can be planned from the facts.
+ */
+import { isDeepStrictEqual } from "node:util";
+import { DEFAULT_LIMITS } from "../core/limits.ts";
+import { INDEX_CODES } from "./codes/index_codes.ts";
+import { MAILBOX_CODES } from "./codes/mailbox_codes.ts";
+import type { Row, Telling } from "./codes/row.ts";
+import { SERVER_CODES } from "./codes/server_codes.ts";
+import { STORE_CODES } from "./codes/store_codes.ts";
+import { atLeast, type Severity } from "./severity.ts";
 
-/** From «worth knowing» to «mail or identity at risk» (spool-format section 10). */
-export const SEVERITIES = ["info", "warning", "error", "critical"] as const;
+/** The catalogue of what fsck looks for. */
+const CATALOGUE = { ...INDEX_CODES, ...MAILBOX_CODES, ...SERVER_CODES, ...STORE_CODES };
 
-export type Severity = (typeof SEVERITIES)[number];
+export type Code = keyof typeof CATALOGUE;
 
-/** A value as found or expected; bigint for 64-bit fields. */
-export type FindingValue = string | number | bigint;
+/** What a finding of this code knows; the type of the parameter in its row. */
+export type FactsOf<C extends Code> = Parameters<(typeof CATALOGUE)[C]["tell"]>[0];
 
-export interface Finding {
-  /** A code of the catalogue, such as `IX03`. */
-  readonly code: string;
-  readonly severity: Severity;
-  /** One sentence without a final period. */
-  readonly text: string;
+/** Where something was found. Without mailbox and user it concerns a whole server or store. */
+export interface Place {
+  /** Internal name, or the path where no name is known. */
+  readonly mailbox?: string;
+  readonly userid?: string;
   readonly uid?: number;
   /** The file or folder concerned. */
   readonly path?: string;
-  /** The field concerned, as Cyrus spells it. */
-  readonly field?: string;
-  readonly expected?: FindingValue;
-  readonly found?: FindingValue;
-  /** The other party of a conflict: a mailbox, a path. */
-  readonly other?: string;
 }
 
-/** True when `severity` is at least `floor`. */
-export function atLeast(severity: Severity, floor: Severity): boolean {
-  return SEVERITIES.indexOf(severity) >= SEVERITIES.indexOf(floor);
+interface FindingOf<C extends Code> {
+  readonly code: C;
+  readonly at: Place;
+  /** Of how many messages this holds, where they are only counted: `at` is the first one. */
+  readonly count?: number;
+  readonly facts: FactsOf<C>;
+}
+
+/** So many of one code that the limit left some out; `count` is all of them. */
+interface LeftOut {
+  readonly code: Code;
+  readonly at: Place;
+  readonly count: number;
+  readonly facts?: undefined;
+}
+
+export type Finding = { readonly [C in Code]: FindingOf<C> }[Code] | LeftOut;
+
+/** The facts as an argument, which may be left out where a code needs none. */
+export type FactsArgument<C extends Code> =
+  Record<string, never> extends FactsOf<C> ? [facts?: FactsOf<C>] : [facts: FactsOf<C>];
+
+/** A finding of the catalogue's row `code`. */
+export function finding<C extends Code>(
+  code: C,
+  at: Place,
+  ...[facts = {}]: FactsArgument<C>
+): Finding {
+  return { code, at, facts } as Finding; // the parameters say that the facts are those of the code
+}
+
+/** The finding, with more of its place. */
+export function placed(one: Finding, at: Place): Finding {
+  return { ...one, at: { ...one.at, ...at } };
+}
+
+/** A finding as people and programs read it. */
+export interface ToldFinding extends Place, Telling {
+  readonly code: Code;
+  readonly severity: Severity;
+  readonly text: string;
+  readonly repair: string;
+}
+
+/** Puts a finding into words. */
+export function tell({ code, at, count, facts }: Finding): ToldFinding {
+  const row = CATALOGUE[code] as Row<unknown>; // the facts are those of this code
+  const {
+    severity = row.severity,
+    text = row.title,
+    ...words
+  } = facts === undefined ? leftOut(count) : row.tell(facts);
+  const counted = facts === undefined || count === undefined ? {} : ofMessages(count);
+  return { ...words, ...counted, code, severity, text, repair: row.repair, ...at };
+}
+
+function leftOut(count = 0): Telling {
+  return { text: `${count - DEFAULT_LIMITS.findingsPerCode} more of the same`, found: count };
+}
+
+function ofMessages(count: number): Telling {
+  return { field: "messages", found: count };
+}
+
+/** The words of a code whatever its facts. */
+export function titleOf(code: Code): string {
+  return CATALOGUE[code].title;
+}
+
+export function severityOf(one: Finding): Severity {
+  return tell(one).severity;
+}
+
+/** Damage deserves a second look; what is less is a remark. */
+export function isDamage(one: Finding): boolean {
+  return atLeast(severityOf(one), "warning");
 }
 
 /** Two findings are the same observation when a second look says exactly the same again. */
 export function sameObservation(left: Finding, right: Finding): boolean {
-  return (
-    left.code === right.code &&
-    left.uid === right.uid &&
-    left.path === right.path &&
-    left.field === right.field &&
-    left.expected === right.expected &&
-    left.found === right.found
-  );
+  return isDeepStrictEqual(left, right);
 }

@@ -11,9 +11,9 @@ import type { PartitionRoots } from "../places/cyrus/mailbox/mailbox_files.ts";
 import { readImapdConf } from "../places/cyrus/server/imapd_conf.ts";
 import { readServer, type ServerReading } from "../places/cyrus/server/server_reading.ts";
 import { Store } from "../places/store/store.ts";
-import type { FolderIdentity, SpoolRequest } from "./check_spools.ts";
-import type { LocatedFinding } from "./server/located_finding.ts";
+import type { Finding } from "./finding.ts";
 import { checkServerUntilSure } from "./server/server_look.ts";
+import type { FolderIdentity, SpoolRequest } from "./spool/check_spool.ts";
 import { checkWholeStore } from "./store/check_store.ts";
 import { mailboxesInStore } from "./store/unsettled.ts";
 
@@ -35,7 +35,7 @@ export interface FsckTarget {
   /** What a person should know of how it is read. */
   readonly caveat?: string;
   /** What the mailbox folders do not show. */
-  afterwards(): Promise<readonly LocatedFinding[]>;
+  afterwards(): Promise<readonly Finding[]>;
 }
 
 /** The folder of a partition, or of one mailbox. */
@@ -83,7 +83,7 @@ export function storeTarget(path: string, options: TargetOptions): FsckTarget {
       try {
         if (options.wanted !== undefined) return [];
         const hashPool = !options.quick;
-        return [...checkWholeStore(store, { hashPool })].map((finding) => ({ finding }));
+        return [...checkWholeStore(store, { hashPool })];
       } finally {
         store.close();
       }
@@ -95,7 +95,7 @@ function requestOf(roots: PartitionRoots, { engine, quick, wanted }: TargetOptio
   return { roots, engine, quick, ...(wanted !== undefined && { wanted }) };
 }
 
-function isWanted({ mailbox, userid }: LocatedFinding, { wanted }: TargetOptions): boolean {
+function isWanted({ at: { mailbox, userid } }: Finding, { wanted }: TargetOptions): boolean {
   if (wanted === undefined) return true;
   if (mailbox !== undefined) return wanted(mailbox);
   // A user's own files are wanted where any mailbox of theirs would be.

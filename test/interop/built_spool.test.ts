@@ -48,7 +48,7 @@ describe.each(BUILDERS)("%s()", (_, builder, codes) => {
     expect(built).toMatchObject({ messages: 180 });
     expect(built.mailboxes.length).toBe(6);
     const found = await fsckSpool(partition);
-    expect([...new Set(found.map(({ code }) => code))].sort()).toEqual(codes);
+    expect([...new Set(found.map(({ code }) => `${code}`))].sort()).toEqual(codes);
     expect(found.filter(({ severity }) => severity !== "info")).toEqual([]);
   });
 

@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { fromLatin1, latin1 } from "../../src/core/bytes.ts";
 import { readDatabase } from "../../src/formats/cyrus/databases/database.ts";
 import { writeTwoskip } from "../../src/formats/cyrus/databases/twoskip_writer.ts";
+import { type ToldFinding, tell } from "../../src/fsck/finding.ts";
 import { checkServer, checkUser } from "../../src/fsck/server/check_server.ts";
-import type { LocatedFinding } from "../../src/fsck/server/located_finding.ts";
 import { readAllFacts } from "../../src/places/cyrus/mailbox/mailbox_facts.ts";
 import { type ImapdConf, imapdConfOf } from "../../src/places/cyrus/server/imapd_conf.ts";
 import { readConfFile } from "../../src/places/cyrus/server/imapd_conf_file.ts";
@@ -40,7 +40,7 @@ export function serverAt(
 export async function checkWholeServer(
   { conf }: Pick<TestServer, "conf">,
   options: { readonly nowSeconds?: number } = {},
-): Promise<LocatedFinding[]> {
+): Promise<ToldFinding[]> {
   const server = await readServer(conf);
   const folders = readAllFacts(conf);
   const nowSeconds = options.nowSeconds ?? Date.now() / 1000 + 3600;
@@ -49,7 +49,7 @@ export async function checkWholeServer(
   for (const user of check.users) {
     findings.push(...checkUser(await readUser(user, conf), server, check));
   }
-  return findings;
+  return findings.map(tell);
 }
 
 /** Findings as short lines: whose, code, severity, field, values. */
@@ -57,8 +57,8 @@ export async function shownFindings(server: Pick<TestServer, "conf">): Promise<s
   return (await checkWholeServer(server)).map(shownFinding).sort();
 }
 
-export function shownFinding({ mailbox, userid, finding }: LocatedFinding): string {
-  const { code, severity, field, expected, found } = finding;
+export function shownFinding(finding: ToldFinding): string {
+  const { mailbox, userid, code, severity, field, expected, found } = finding;
   const values = expected === undefined && found === undefined ? "" : ` ${expected} -> ${found}`;
   return `${mailbox ?? userid ?? "-"} ${code} ${severity}${field === undefined ? "" : ` ${field}`}${values}`;
 }

@@ -1,13 +1,14 @@
 /** Runs fsck inside the test process. */
 
-import { checkSpool, planSpool, type SpoolRequest } from "../../src/fsck/check_spools.ts";
-import { atLeast, type Finding, type Severity } from "../../src/fsck/finding.ts";
+import { type Finding, type ToldFinding, tell } from "../../src/fsck/finding.ts";
 import { FSCK_JOBS } from "../../src/fsck/jobs.ts";
-import { LinkCensus } from "../../src/fsck/link_census.ts";
 import { checkMessages } from "../../src/fsck/mailbox/check_messages.ts";
 import { Collector } from "../../src/fsck/mailbox/collector.ts";
 import { lookAt } from "../../src/fsck/mailbox/look.ts";
-import { UniqueidCensus } from "../../src/fsck/uniqueid_census.ts";
+import { atLeast, type Severity } from "../../src/fsck/severity.ts";
+import { checkSpool, planSpool, type SpoolRequest } from "../../src/fsck/spool/check_spool.ts";
+import { LinkCensus } from "../../src/fsck/spool/link_census.ts";
+import { UniqueidCensus } from "../../src/fsck/spool/uniqueid_census.ts";
 import { engineOf } from "../../src/hash/engines.ts";
 import { pickFromTable } from "../../src/mailbox/message_table.ts";
 import { type MailboxPaths, mailboxPaths } from "../../src/places/cyrus/mailbox/mailbox_files.ts";
@@ -15,7 +16,7 @@ import { closeMailbox, openMailbox } from "../../src/places/cyrus/mailbox/opened
 import { inlinePool } from "../../src/threads/pool.ts";
 
 /** A finding with the internal name of its mailbox; "" for what lies outside of any. */
-export interface Found extends Finding {
+export interface Found extends ToldFinding {
   readonly mailbox: string;
 }
 
@@ -25,34 +26,28 @@ export async function fsckSpool(
   options: Partial<SpoolRequest> = {},
 ): Promise<Found[]> {
   const request = { roots: { data }, engine: "auto", quick: false, ...options } as const;
-  const found: Found[] = [];
+  const found: Finding[] = [];
   const plan = planSpool(request);
   const censuses = { uniqueids: new UniqueidCensus(), links: new LinkCensus() };
   await checkSpool(request, plan, {
     pool: inlinePool(FSCK_JOBS),
     censuses,
     events: {
-      mailbox: ({ name, findings }) => {
-        found.push(...findings.map((one) => ({ ...one, mailbox: name })));
+      mailbox: ({ findings }) => {
+        found.push(...findings);
       },
       progress: () => undefined,
     },
   });
-  for (const { name, finding } of [
-    ...censuses.uniqueids.findings(),
-    ...censuses.links.findings(),
-  ]) {
-    found.push({ ...finding, mailbox: name });
-  }
-  found.push(...plan.loose.map(({ finding }) => ({ ...finding, mailbox: "" })));
-  return found;
+  found.push(...censuses.uniqueids.findings(), ...censuses.links.findings(), ...plan.loose);
+  return found.map((one) => ({ mailbox: "", ...tell(one) }));
 }
 
 /**
  * One look at one mailbox and all its messages, without the pauses that a live server calls for.
  */
-export async function lookOnce(folder: string): Promise<readonly Finding[]> {
-  return lookOncePaths(mailboxPaths({ data: folder }, ""));
+export async function lookOnce(folder: string): Promise<readonly ToldFinding[]> {
+  return (await lookOncePaths(mailboxPaths({ data: folder }, ""))).map(tell);
 }
 
 async function lookOncePaths(paths: MailboxPaths): Promise<readonly Finding[]> {
@@ -68,14 +63,14 @@ async function lookOncePaths(paths: MailboxPaths): Promise<readonly Finding[]> {
     engine: await engineOf("native"),
     ownerUid: uid,
     collector,
-    suspect: (_row, code, facts) => collector.add(code, facts),
+    suspect: (_row, what) => collector.note(what),
     linked: () => undefined,
   });
   return [...look.findings, ...collector.findings()];
 }
 
 /** `IX03 uid 2` for each finding of at least `floor`, without repeats. */
-export function codesOf(findings: readonly Finding[], floor: Severity = "info"): string[] {
+export function codesOf(findings: readonly ToldFinding[], floor: Severity = "info"): string[] {
   const codes = findings
     .filter(({ severity }) => atLeast(severity, floor))
     .map(({ code, uid }) => (uid === undefined ? code : `${code} uid ${uid}`));

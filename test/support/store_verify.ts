@@ -2,6 +2,7 @@
 import { lstatSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { hasBit, INTERNAL_FLAG } from "../../src/formats/cyrus/index/index_flags.ts";
+import { type Finding, tell } from "../../src/fsck/finding.ts";
 import { checkOwner, checkStore } from "../../src/fsck/store/check_store.ts";
 import { crc32 } from "../../src/hash/crc32.ts";
 import { IndexImage } from "../../src/mailbox/index_image.ts";
@@ -35,8 +36,8 @@ export function verifyStore(root: string): Contents {
   }
 }
 
-function refuseFindings(findings: readonly { severity: string }[]): void {
-  const bad = findings.filter(({ severity }) => severity !== "info");
+function refuseFindings(findings: readonly Finding[]): void {
+  const bad = findings.map(tell).filter(({ severity }) => severity !== "info");
   if (bad.length > 0) throw new Error(`damage: ${JSON.stringify(bad)}`);
 }
 

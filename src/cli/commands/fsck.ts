@@ -2,15 +2,17 @@
 import { statSync } from "node:fs";
 import { constants, setPriority } from "node:os";
 import { AppError } from "../../core/errors.ts";
+import { type Finding, severityOf } from "../../fsck/finding.ts";
+import { FSCK_JOBS, type FsckJobs } from "../../fsck/jobs.ts";
+import { atLeast, type Severity } from "../../fsck/severity.ts";
 import {
   checkSpool,
   planSpool,
   type SpoolPlan,
   type SpoolRequest,
-} from "../../fsck/check_spools.ts";
-import { atLeast, type Severity } from "../../fsck/finding.ts";
-import { FSCK_JOBS, type FsckJobs } from "../../fsck/jobs.ts";
-import { LinkCensus } from "../../fsck/link_census.ts";
+} from "../../fsck/spool/check_spool.ts";
+import { LinkCensus } from "../../fsck/spool/link_census.ts";
+import { UniqueidCensus } from "../../fsck/spool/uniqueid_census.ts";
 import {
   type FsckTarget,
   serverTarget,
@@ -18,7 +20,6 @@ import {
   storeTarget,
   type TargetOptions,
 } from "../../fsck/targets.ts";
-import { UniqueidCensus } from "../../fsck/uniqueid_census.ts";
 import { type EngineChoice, selfTest } from "../../hash/engines.ts";
 import type { PartitionRoots } from "../../places/cyrus/mailbox/mailbox_files.ts";
 import { type Locator, parseLocator } from "../../places/locator.ts";
@@ -34,13 +35,7 @@ import { EXIT, worstExit } from "../exit.ts";
 import { mailboxFilter } from "../mailbox_names.ts";
 import { choiceOption, collect, countOption } from "../options.ts";
 import { startProgress } from "../progress.ts";
-import {
-  countByCode,
-  findingObject,
-  printFindings,
-  printTotals,
-  type ReportedFinding,
-} from "./fsck_report.ts";
+import { countByCode, findingObject, printFindings, printTotals } from "./fsck_report.ts";
 
 export const registerFsck: Register = (program, handle) => {
   program
@@ -104,11 +99,11 @@ const runFsck: Handler = async (args, given, env) => {
     spools: target.spools.map((request) => ({ request, plan: planSpool(request) })),
   }));
   refuseNothing(plans, { places, options });
-  const reported: ReportedFinding[] = [];
-  const report = (one: ReportedFinding) => {
+  const reported: Finding[] = [];
+  const report = (one: Finding) => {
     reported.push(one);
     const listed = options.minSeverity ?? "info";
-    if (atLeast(one.finding.severity, listed)) env.output.object(findingObject(one));
+    if (atLeast(severityOf(one), listed)) env.output.object(findingObject(one));
   };
   const totals = {
     mailboxes: 0,
@@ -129,13 +124,11 @@ const runFsck: Handler = async (args, given, env) => {
           pool,
           censuses: { uniqueids, links },
           events: {
-            mailbox: ({ name, findings }) => {
-              for (const finding of findings) report({ mailbox: name, finding });
-            },
+            mailbox: ({ findings }) => findings.forEach(report),
             progress: progress.update,
           },
         });
-        for (const { finding } of plan.loose) report({ finding });
+        plan.loose.forEach(report);
         totals.unreadable += plan.unreadable;
         totals.mailboxes += done.mailboxes;
         totals.messages += done.records;
@@ -143,17 +136,16 @@ const runFsck: Handler = async (args, given, env) => {
         totals.bytesRead += done.bytesRead;
         totals.unstable += done.unstable;
       }
-      for (const one of await target.afterwards()) report(one);
+      (await target.afterwards()).forEach(report);
       const isWhole = options.user.length + options.mailbox.length === 0;
-      for (const { name, finding } of target.countsLinks && isWhole ? links.findings() : []) {
-        report({ mailbox: name, finding });
-      }
+      if (target.countsLinks && isWhole) links.findings().forEach(report);
     }
-    for (const { name, finding } of uniqueids.findings()) {
+    for (const one of uniqueids.findings()) {
+      const { code, at } = one;
       const isTold = reported.some(
-        (other) => other.finding.code === finding.code && other.mailbox === name,
+        (other) => other.code === code && other.at.mailbox === at.mailbox,
       );
-      if (!isTold) report({ mailbox: name, finding });
+      if (!isTold) report(one);
     }
   } finally {
     progress.stop();
@@ -210,7 +202,10 @@ type Planned = readonly {
   readonly spools: readonly { readonly request: SpoolRequest; readonly plan: SpoolPlan }[];
 }[];
 
-/** A folder without any mailbox is a mistake of the caller's, not a sound spool; a server may be new. */
+/**
+ * A folder without any mailbox is a mistake of the caller's, not a sound spool; a server may be
+ * new.
+ */
 function refuseNothing(
   plans: Planned,
   { places, options }: { readonly places: readonly string[]; readonly options: FsckOptions },
@@ -241,7 +236,7 @@ function poolFor(
 }
 
 function conclude(
-  reported: readonly ReportedFinding[],
+  reported: readonly Finding[],
   context: {
     readonly totals: {
       readonly mailboxes: number;
@@ -261,7 +256,7 @@ function conclude(
   const { internalNames, output } = env;
   printFindings(reported, output, { minSeverity, internalNames });
   printTotals(reported, totals, output);
-  const isDamaged = reported.some(({ finding }) => atLeast(finding.severity, minSeverity));
+  const isDamaged = reported.some((one) => atLeast(severityOf(one), minSeverity));
   const isPartial = totals.unstable + totals.unreadable > 0;
   const exit = worstExit([isDamaged ? EXIT.damage : EXIT.ok, isPartial ? EXIT.partial : EXIT.ok]);
   const findings = Object.fromEntries(

@@ -1,15 +1,21 @@
-/** The words and objects of `bobbin fsck`: findings by mailbox, worst first, and the sums at the end. */
+/**
+ * The words and objects of `bobbin fsck`: findings by mailbox, worst first, and the sums at the
+ * end.
+ */
 import { escapeText } from "../../core/escape.ts";
-import { atLeast, type Finding, SEVERITIES, type Severity } from "../../fsck/finding.ts";
-import { CATALOGUE } from "../../fsck/finding_codes.ts";
-import type { LocatedFinding } from "../../fsck/server/located_finding.ts";
+import {
+  type Code,
+  type Finding,
+  severityOf,
+  type ToldFinding,
+  tell,
+  titleOf,
+} from "../../fsck/finding.ts";
+import { atLeast, SEVERITIES, type Severity } from "../../fsck/severity.ts";
 import { useridOf } from "../../model/names.ts";
 import { displayName } from "../mailbox_names.ts";
 import type { Output } from "../output.ts";
 import { columns, formatBytes, formatCount, formatDuration, plural } from "../text.ts";
-
-/** A finding and whose it is: a mailbox's, a user's, or neither's. */
-export type ReportedFinding = LocatedFinding;
 
 export interface ReportOptions {
   readonly minSeverity: Severity;
@@ -26,42 +32,39 @@ export interface ReportTotals {
 }
 
 /** The object of `--json` for one finding. */
-export function findingObject({
-  mailbox,
-  userid,
-  finding,
-}: ReportedFinding): Record<string, unknown> {
+export function findingObject(finding: Finding): Record<string, unknown> {
+  const { mailbox, userid, ...told } = tell(finding);
   return {
     type: "finding",
-    code: finding.code,
-    severity: finding.severity,
-    text: finding.text,
+    code: told.code,
+    severity: told.severity,
+    text: told.text,
     user: userid ?? (mailbox === undefined ? undefined : useridOf(mailbox)),
     mailbox: mailbox === undefined ? undefined : displayName(mailbox, { internal: false }),
     internalname: mailbox,
-    uid: finding.uid,
-    path: finding.path,
-    field: finding.field,
-    expected: finding.expected,
-    found: finding.found,
-    other: finding.other,
-    repair: CATALOGUE[finding.code]?.repair,
+    uid: told.uid,
+    path: told.path,
+    field: told.field,
+    expected: told.expected,
+    found: told.found,
+    other: told.other,
+    repair: told.repair,
   };
 }
 
 /** Prints findings for people: by mailbox, the worst mailbox first, the worst finding first. */
 export function printFindings(
-  reported: readonly ReportedFinding[],
+  reported: readonly Finding[],
   output: Output,
   options: ReportOptions,
 ): void {
-  const groups = new Map<string, Finding[]>();
-  for (const one of reported) {
-    if (!atLeast(one.finding.severity, options.minSeverity)) continue;
-    const title = titleOf(one, options);
+  const groups = new Map<string, ToldFinding[]>();
+  for (const one of reported.map(tell)) {
+    if (!atLeast(one.severity, options.minSeverity)) continue;
+    const title = ownerOf(one, options);
     const group = groups.get(title);
-    if (group === undefined) groups.set(title, [one.finding]);
-    else group.push(one.finding);
+    if (group === undefined) groups.set(title, [one]);
+    else group.push(one);
   }
   const worstFirst = [...groups].sort(
     ([leftTitle, left], [rightTitle, right]) =>
@@ -79,7 +82,7 @@ export function printFindings(
 
 /** Prints the sums: what was checked, how fast, and how often each code was found. */
 export function printTotals(
-  reported: readonly ReportedFinding[],
+  reported: readonly Finding[],
   totals: ReportTotals,
   output: Output,
 ): void {
@@ -100,7 +103,7 @@ export function printTotals(
     `  ${code}`,
     paint(severity, output),
     formatCount(count),
-    CATALOGUE[code]?.title ?? "",
+    titleOf(code),
   ]);
   for (const line of columns(rows)) output.line(line);
   if (counts.length === 0) output.line("nothing wrong");
@@ -112,11 +115,12 @@ export function printTotals(
 
 /** How often each code was found, the worst first. */
 export function countByCode(
-  reported: readonly ReportedFinding[],
-): { readonly code: string; readonly severity: Severity; readonly count: number }[] {
-  const counts = new Map<string, { code: string; severity: Severity; count: number }>();
-  for (const { finding } of reported) {
-    const { code, severity } = finding;
+  reported: readonly Finding[],
+): { readonly code: Code; readonly severity: Severity; readonly count: number }[] {
+  const counts = new Map<string, { code: Code; severity: Severity; count: number }>();
+  for (const one of reported) {
+    const { code } = one;
+    const severity = severityOf(one);
     const key = `${code} ${severity}`;
     const before = counts.get(key)?.count ?? 0;
     counts.set(key, { code, severity, count: before + 1 });
@@ -128,21 +132,21 @@ export function countByCode(
   );
 }
 
-function titleOf({ mailbox, userid }: ReportedFinding, { internalNames }: ReportOptions): string {
+function ownerOf({ mailbox, userid }: ToldFinding, { internalNames }: ReportOptions): string {
   if (mailbox !== undefined) return displayName(mailbox, { internal: internalNames });
   return userid === undefined ? "outside of any mailbox" : `user ${userid}`;
 }
 
-function rank(finding: Finding): number {
+function rank(finding: ToldFinding): number {
   return SEVERITIES.indexOf(finding.severity);
 }
 
 /** A mailbox with one critical finding comes before one with a hundred errors. */
-function weight(findings: readonly Finding[]): number {
+function weight(findings: readonly ToldFinding[]): number {
   return Math.max(...findings.map(rank)) * 1e9 + findings.length;
 }
 
-function rowOf(finding: Finding, output: Output): string[] {
+function rowOf(finding: ToldFinding, output: Output): string[] {
   const { code, severity, uid, text, expected, found, other, field } = finding;
   const facts: string[] = [];
   if (field === "messages") facts.push(`${found}, first UID ${uid}`);

@@ -1,15 +1,14 @@
 /** cyrus.cache against the records that point into it: rows CA01 to CA05 (CA04 by sizes only). */
-import { hex32 } from "../../core/bytes.ts";
 import type { Unreadable } from "../../core/files.ts";
 import type { IndexRecord } from "../../formats/cyrus/index/index_record.ts";
 import { crc32Range } from "../../hash/crc32.ts";
 import { CacheFile } from "../../places/cyrus/mailbox/cache_file.ts";
-import { describeUnreadable } from "../unreadable.ts";
+import type { FactsOf } from "../finding.ts";
 import type { Collector } from "./collector.ts";
 
 /**
- * What a record says of its cache record. A `cacheCrc` of 0 means that it is not known: versions below
- * 12 have none.
+ * What a record says of its cache record. A `cacheCrc` of 0 means that it is not known: versions
+ * below 12 have none.
  */
 export type CacheReference = Pick<
   IndexRecord,
@@ -45,44 +44,37 @@ export class CacheCheck {
     if (offset === 0) return;
     const path = this.#path;
     if (!(this.#cache instanceof CacheFile)) {
-      const text = `records whose cyrus.cache ${describeUnreadable(this.#cache)}`;
-      this.#collector.tally("CA01", { text, uid, path });
+      this.#collector.tally("CA01", { uid, path }, { fault: this.#cache });
       return;
     }
     if (offset < 4) {
-      const text = "cache offset inside the generation number";
-      this.#collector.add("CA01", { text, uid, path, field: "cache_offset", found: offset });
+      this.#collector.add("CA01", { uid, path }, { what: "inside_generation", offset });
       return;
     }
     const record = this.#cache.recordAt(offset);
     if (record.state === "overrun") {
-      const past = offset >= this.#cache.sizeBytes;
-      this.#collector.add("CA01", {
-        text: past
-          ? "cache offset behind the end of cyrus.cache"
-          : `item ${record.item} of the cache record runs over`,
-        uid,
-        path,
-        field: "cache_offset",
-        found: offset,
-      });
+      const isPast = offset >= this.#cache.sizeBytes;
+      const { item } = record;
+      const facts: FactsOf<"CA01"> = isPast
+        ? { what: "past_end", offset }
+        : { what: "overrun", item, offset };
+      this.#collector.add("CA01", { uid, path }, facts);
       return;
     }
     const { start, end } = record;
     this.#usedBytes += end - start;
     const computed = crc === 0 ? crc : crc32Range(this.#cache.window, start, end);
     if (computed !== crc) {
-      const crcs = { expected: hex32(crc), found: hex32(computed) };
-      this.#collector.add("CA02", { uid, path, field: "cache_crc", ...crcs });
+      this.#collector.add("CA02", { uid, path }, { stored: crc, computed });
       return;
     }
     this.#checkSection(this.#cache, reference);
   }
 
   /**
-   * CA04. The SECTION item begins with what concerns the whole message: the number of its parts, offset
-   * and size of the header, offset and size of the body (spool-format 3; the same in every cache version
-   * from 2 to 14).
+   * CA04. The SECTION item begins with what concerns the whole message: the number of its parts,
+   * offset and size of the header, offset and size of the body (spool-format 3; the same in every
+   * cache version from 2 to 14).
    */
   #checkSection(cache: CacheFile, { uid, size, headerSize }: CacheReference): void {
     const at = cache.itemStart(SECTION_ITEM);
@@ -94,15 +86,11 @@ export class CacheCheck {
       cache.wordAt(at + 16) === headerSize &&
       cache.wordAt(at + 20) === size - headerSize;
     if (isRight) return;
-    this.#collector.add("CA04", {
-      uid,
-      path: this.#path,
-      field: "section",
-      expected: `a header of ${headerSize} bytes, ${size} in all`,
-      found: isLong
-        ? `${cache.wordAt(at + 12)} of ${cache.wordAt(at + 16) + cache.wordAt(at + 20)}`
-        : "no description",
-    });
+    const described = isLong
+      ? { headerSize: cache.wordAt(at + 12), size: cache.wordAt(at + 16) + cache.wordAt(at + 20) }
+      : undefined;
+    const facts = { record: { headerSize, size }, cache: described };
+    this.#collector.add("CA04", { uid, path: this.#path }, facts);
   }
 
   /** CA03, CA05. A new cache not yet renamed over the old one is the legal state L9. */
@@ -112,17 +100,11 @@ export class CacheCheck {
     const found = this.#cache.generation;
     if (found !== undefined && found !== generationNo) {
       const inRename = hasNewCache && generationNo === (found + 1) >>> 0;
-      this.#collector.add("CA03", {
-        path,
-        field: "generation_no",
-        expected: generationNo,
-        found,
-        ...(inRename && { severity: "info", text: "cyrus.cache.NEW was not renamed yet" }),
-      });
+      this.#collector.add("CA03", { path }, { inRename, expected: generationNo, found });
     }
     const wasteBytes = this.#cache.sizeBytes - this.#usedBytes;
     if (wasteBytes > WASTE_WORTH_BYTES && wasteBytes > this.#cache.sizeBytes / 2) {
-      this.#collector.add("CA05", { path, field: "bytes", found: wasteBytes });
+      this.#collector.add("CA05", { path }, { bytes: wasteBytes });
     }
   }
 

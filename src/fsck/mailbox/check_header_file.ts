@@ -1,15 +1,13 @@
 /** cyrus.header by itself and against the index: rows HD01, HD02, HD04 and IX14. */
 import { basename, dirname } from "node:path";
-import { hex32 } from "../../core/bytes.ts";
 import { FormatError } from "../../core/errors.ts";
 import type { FileBytes } from "../../core/files.ts";
 import { DEFAULT_LIMITS } from "../../core/limits.ts";
 import { type HeaderFile, parseHeaderFile } from "../../formats/cyrus/header_file.ts";
 import { crc32 } from "../../hash/crc32.ts";
 import type { MailboxPaths } from "../../places/cyrus/mailbox/mailbox_files.ts";
-import { describeUnreadable } from "../unreadable.ts";
 import type { Collector } from "./collector.ts";
-import { crcFacts } from "./crc_facts.ts";
+import { explainCrc } from "./explain_crc.ts";
 
 /** Parses cyrus.header; undefined when there is none that can be read. */
 export function checkHeaderFile(
@@ -19,7 +17,7 @@ export function checkHeaderFile(
 ): HeaderFile | undefined {
   const path = paths.header;
   if (file.state !== "read") {
-    collector.add("HD01", { text: `cyrus.header ${describeUnreadable(file)}`, path });
+    collector.add("HD01", { path }, { fault: file });
     return undefined;
   }
   let header: HeaderFile;
@@ -28,8 +26,7 @@ export function checkHeaderFile(
   } catch (error) {
     if (!(error instanceof FormatError)) throw error;
     const { expected, offset } = error;
-    const text = `cyrus.header cannot be parsed: expected ${expected} at byte ${offset}`;
-    collector.add("HD01", { text, path });
+    collector.add("HD01", { path }, { expected, offset });
     return undefined;
   }
   checkUniqueid(paths, header, collector);
@@ -38,8 +35,8 @@ export function checkHeaderFile(
 }
 
 /**
- * IX14. A cyrus.header younger than the index is what a crash between the two writes leaves (legal state
- * L7), unless a single changed byte explains the difference: then it is damage.
+ * IX14. A cyrus.header younger than the index is what a crash between the two writes leaves (legal
+ * state L7), unless a single changed byte explains the difference: then it is damage.
  */
 export function checkHeaderFileCrc(
   file: FileBytes,
@@ -50,21 +47,11 @@ export function checkHeaderFileCrc(
   const computed = crc32(file.bytes);
   if (computed === recorded.crc) return;
   const { path, collector } = context;
-  const facts = crcFacts("cyrus.header does not have the CRC the index recorded", {
-    stored: recorded.crc,
-    computed,
-    covered: file.bytes,
-    base: 0,
-    fields: [],
-  });
-  const isOneByte = facts.text?.includes("should be") ?? false;
-  if (!isOneByte && file.stat.mtimeMs > recorded.indexMtimeMs) {
-    const text = "cyrus.header is younger than the CRC that the index recorded of it";
-    const crcs = { expected: hex32(recorded.crc), found: hex32(computed) };
-    collector.add("IX14", { severity: "info", text, path, field: "header_file_crc", ...crcs });
-    return;
-  }
-  collector.add("IX14", { ...facts, path, field: "header_file_crc" });
+  const sums = { stored: recorded.crc, computed };
+  const crc = explainCrc(sums, { bytes: file.bytes, base: 0, fields: [] });
+  const isOneByte = crc.changed !== undefined && crc.changed !== "checksum";
+  const isYounger = !isOneByte && file.stat.mtimeMs > recorded.indexMtimeMs;
+  collector.add("IX14", { path }, { crc: isYounger ? sums : crc, isYounger });
 }
 
 /** A mailbox stored by uniqueid lies in a folder of that name: `uuid/<c0>/<c1>/<uniqueid>`. */
@@ -85,10 +72,9 @@ function checkUniqueid(paths: MailboxPaths, header: HeaderFile, collector: Colle
   const { uniqueid } = header;
   const expected = uniqueidOfFolder(paths.data);
   if (uniqueid === undefined || uniqueid === null || uniqueid === "") {
-    collector.add("HD02", { text: "no uniqueid in cyrus.header", path, field: "uniqueid" });
+    collector.add("HD02", { path }, { what: "none" });
   } else if (expected !== undefined && expected !== uniqueid) {
-    const text = "uniqueid in cyrus.header is not that of its folder";
-    collector.add("HD02", { text, path, field: "uniqueid", expected, found: uniqueid });
+    collector.add("HD02", { path }, { what: "folder", expected, found: uniqueid });
   }
 }
 
@@ -102,16 +88,15 @@ function checkFlagNames(
   const seen = new Set<string>();
   const limit = DEFAULT_LIMITS.userFlags;
   if (header.userFlags.length > limit) {
-    const text = `more than ${limit} flag names in cyrus.header`;
-    collector.add("HD04", { text, path, field: "flags", found: header.userFlags.length });
+    collector.add("HD04", { path }, { what: "many", limit, count: header.userFlags.length });
   }
   for (const name of header.userFlags.slice(0, limit)) {
     if (name === undefined) continue;
     const key = name.toLowerCase();
     if (!FLAG_NAME.test(name)) {
-      collector.add("HD04", { text: "bad flag name in cyrus.header", path, found: name });
+      collector.add("HD04", { path }, { what: "bad", name });
     } else if (seen.has(key)) {
-      collector.add("HD04", { text: "flag name twice in cyrus.header", path, found: name });
+      collector.add("HD04", { path }, { what: "twice", name });
     }
     seen.add(key);
   }

@@ -1,8 +1,7 @@
 /**
- * The header of cyrus.index by itself, and against what its records add up to: rows IX01, IX02, IX04,
- * IX05, IX07 to IX13, IX15 to IX17, IX19 and IX21.
+ * The header of cyrus.index by itself, and against what its records add up to: rows IX01, IX02,
+ * IX04, IX05, IX07 to IX13, IX15 to IX17, IX19 and IX21.
  */
-import { hex32 } from "../../core/bytes.ts";
 import { INDEX_OPTION, OPTIONS_WRITTEN } from "../../formats/cyrus/index/index_flags.ts";
 import type { IndexHeader } from "../../formats/cyrus/index/index_header.ts";
 import {
@@ -13,9 +12,8 @@ import {
 import type { IndexImage } from "../../mailbox/index_image.ts";
 import type { MailboxSums } from "../../mailbox/sums.ts";
 import type { IndexOpening } from "../../places/cyrus/mailbox/open_index.ts";
-import { describeUnreadable } from "../unreadable.ts";
 import type { Collector } from "./collector.ts";
-import { crcFacts } from "./crc_facts.ts";
+import { explainCrc } from "./explain_crc.ts";
 
 /** IX01: the index itself; undefined when there is none to read. */
 export function checkIndexOpening(
@@ -24,11 +22,9 @@ export function checkIndexOpening(
   collector: Collector,
 ): IndexImage | undefined {
   if (opening.state === "open") return opening.image;
-  const why =
-    opening.state === "malformed"
-      ? `cannot be read: expected ${opening.expected}`
-      : describeUnreadable(opening);
-  collector.add("IX01", { text: `cyrus.index ${why}`, path });
+  const { state } = opening;
+  const fault = state === "malformed" ? { state, expected: opening.expected } : opening;
+  collector.add("IX01", { path }, { fault });
   return undefined;
 }
 
@@ -39,12 +35,10 @@ export function checkIndexOpening(
 export function checkIndexHeader(index: IndexImage, path: string, collector: Collector): boolean {
   const isTrusted = checkHeaderCrc(index, path, collector);
   if (index.missingRecords > 0) {
-    const { numRecords } = index.header;
-    const text = `index ends after ${index.recordCount} of ${numRecords} records`;
-    const facts = { field: "num_records", expected: numRecords, found: index.recordCount };
-    collector.add("IX04", { text, path, ...facts });
+    const { numRecords: counted } = index.header;
+    collector.add("IX04", { path }, { counted, whole: index.recordCount });
   }
-  if (index.tailBytes > 0) collector.add("IX05", { path, found: index.tailBytes });
+  if (index.tailBytes > 0) collector.add("IX05", { path }, { bytes: index.tailBytes });
   if (isTrusted) checkFields(index, path, collector);
   return isTrusted;
 }
@@ -53,16 +47,12 @@ function checkHeaderCrc(index: IndexImage, path: string, collector: Collector): 
   const crcs = index.storedCrcs;
   if (crcs === undefined || crcs.stored === crcs.computed) return true;
   const crcAt = index.table.header.headerCrc?.offset ?? 0;
-  const facts = crcFacts("index header CRC does not match", {
-    ...crcs,
-    covered: index.headerBytes.subarray(0, crcAt),
-    base: 0,
-    fields: HEADER_FIELDS.flatMap((name) => {
-      const slot = index.table.header[name];
-      return slot === undefined ? [] : [{ name, offset: slot.offset, size: slot.size }];
-    }),
+  const fields = HEADER_FIELDS.flatMap((name) => {
+    const slot = index.table.header[name];
+    return slot === undefined ? [] : [{ name, offset: slot.offset, size: slot.size }];
   });
-  collector.add("IX02", { ...facts, path });
+  const bytes = index.headerBytes.subarray(0, crcAt);
+  collector.add("IX02", { path }, explainCrc(crcs, { bytes, base: 0, fields }));
   return false;
 }
 
@@ -71,31 +61,22 @@ const OPTIONS_KNOWN = (OPTIONS_WRITTEN | INDEX_OPTION.condstore) >>> 0;
 
 function checkFields(index: IndexImage, path: string, collector: Collector): void {
   const { header, table, headerBytes } = index;
-  if (header.uidvalidity === 0) collector.add("IX15", { path, field: "uidvalidity", found: 0 });
+  if (header.uidvalidity === 0) collector.add("IX15", { path });
   if (table.header.highestmodseq !== undefined && header.highestmodseq === 0n) {
-    const text = "highestmodseq is 0";
-    collector.add("IX16", { text, path, field: "highestmodseq", found: 0 });
+    collector.add("IX16", { path }, { what: "highestmodseq_0" });
   }
-  if (header.deletedmodseq > header.highestmodseq) {
-    collector.add("IX16", {
-      text: "deletedmodseq above highestmodseq",
-      path,
-      field: "deletedmodseq",
-      expected: header.highestmodseq,
-      found: header.deletedmodseq,
-    });
+  const { deletedmodseq, highestmodseq } = header;
+  if (deletedmodseq > highestmodseq) {
+    collector.add("IX16", { path }, { what: "deletedmodseq", deletedmodseq, highestmodseq });
   }
   const reserved = (header.options & ~OPTIONS_KNOWN) >>> 0;
   // Versions 6 and 7 know one option only, and other bits there come from what the field once was.
   if (reserved !== 0 && table.version >= 8) {
-    const text = "reserved option bits set";
-    collector.add("IX17", { text, path, field: "options", found: hex32(reserved) });
+    collector.add("IX17", { path }, { options: reserved });
   }
   for (const [start, end] of spareRanges(table)) {
     const at = headerBytes.subarray(start, end).findIndex((byte) => byte !== 0);
-    if (at !== -1) {
-      collector.add("IX17", { text: "spare header bytes not zero", path, found: start + at });
-    }
+    if (at !== -1) collector.add("IX17", { path }, { spareByteAt: start + at });
   }
 }
 
@@ -106,6 +87,8 @@ interface SumsContext {
   readonly known: { readonly userFlags: boolean; readonly annotations: boolean };
 }
 
+type Sum = number | bigint;
+
 /** The header's sums against those of the records. Only for a trusted header over good records. */
 export function checkSums(
   { header, table }: IndexImage,
@@ -113,25 +96,20 @@ export function checkSums(
   context: SumsContext,
 ): void {
   const { path, collector } = context;
-  // What a crash between records and header leaves (legal state L6): records that are newer than the
-  // header, all of them sound. Cyrus makes the header right at the next opening for writing.
-  const surplus = sums.maxModseq - header.highestmodseq;
-  const half = table.version >= 12 && surplus > 0n && surplus < 1n << 32n;
-  const severity = half ? { severity: "info" as const } : {};
-  const compare = (code: string, field: HeaderField, expected: number | bigint) => {
-    if (table.header[field] === undefined || header[field] === expected) return;
-    const text = `${FIELD_WORDS[field] ?? field} is ${header[field]}, its records say ${expected}`;
-    collector.add(code, { ...severity, text, path, field, expected, found: header[field] });
+  const { maxUid, maxModseq, maxModseqUid } = sums;
+  const { lastUid, highestmodseq } = header;
+  // Records that are newer than the header, but not by so much that their modseqs are damaged.
+  const surplus = maxModseq - highestmodseq;
+  const inCommit = table.version >= 12 && surplus > 0n && surplus < 1n << 32n;
+  const compare = (code: "IX09" | "IX10" | "IX11", field: HeaderField, expected: Sum) => {
+    const found = header[field];
+    if (table.header[field] === undefined || found === expected) return;
+    collector.add(code, { path }, { field, expected, found, inCommit });
   };
-  if (sums.maxUid > header.lastUid) {
-    const text = `UID ${sums.maxUid} is above last_uid ${header.lastUid}`;
-    const facts = { path, field: "lastUid", expected: sums.maxUid, found: header.lastUid };
-    collector.add("IX07", { text, uid: sums.maxUid, ...facts });
-  }
+  if (maxUid > lastUid) collector.add("IX07", { uid: maxUid, path }, { maxUid, lastUid });
   if (surplus > 0n && table.header.highestmodseq !== undefined) {
-    const text = `modseq ${sums.maxModseq} is above highestmodseq ${header.highestmodseq}`;
-    const facts = { field: "highestmodseq", expected: sums.maxModseq, found: header.highestmodseq };
-    collector.add("IX08", { ...severity, text, uid: sums.maxModseqUid, path, ...facts });
+    const facts = { maxModseq, highestmodseq, inCommit };
+    collector.add("IX08", { uid: maxModseqUid, path }, facts);
   }
   for (const field of ["exists", "answered", "flagged", "deleted"] as const) {
     compare("IX09", field, sums[field]);
@@ -140,31 +118,25 @@ export function checkSums(
   compare("IX11", "quotaMailboxUsed", BigInt(sums.mailboxBytes));
   compare("IX11", "quotaDeletedUsed", BigInt(sums.deletedBytes));
   compare("IX11", "quotaExpungedUsed", BigInt(sums.expungedBytes));
-  checkSyncCrcs(header, sums, { compare, severity, ...context });
+  checkSyncCrcs(header, sums, { inCommit, ...context });
   if (table.header.firstExpunged !== undefined) checkFirstExpunged(header, sums, context);
 }
 
 function checkSyncCrcs(
   header: IndexHeader,
   sums: MailboxSums,
-  context: SumsContext & {
-    readonly compare: (code: string, field: HeaderField, expected: number) => void;
-    readonly severity: { readonly severity?: "info" };
-  },
+  context: SumsContext & { readonly inCommit: boolean },
 ): void {
-  const { path, collector, severity, known } = context;
+  const { path, collector, inCommit, known } = context;
+  const { syncCrc: recorded, syncCrcAnnot } = header;
   if (header.minorVersion < 12) return;
-  if (known.userFlags && header.syncCrc !== sums.syncCrc) {
-    const crcs = { expected: hex32(sums.syncCrc), found: hex32(header.syncCrc) };
-    const text = `sync CRC is ${crcs.found}, its records say ${crcs.expected}`;
-    collector.add("IX12", { ...severity, text, path, field: "synccrcs.basic", ...crcs });
+  if (known.userFlags && recorded !== sums.syncCrc) {
+    collector.add("IX12", { path }, { recorded, computed: sums.syncCrc, inCommit });
   }
-  if (header.minorVersion < 13 || !known.annotations || header.syncCrcAnnot === 0) return;
-  const annots = sums.annotCrcs;
-  if (annots.includes(header.syncCrcAnnot)) return;
-  const crcs = { expected: annots.map(hex32).join(" or "), found: hex32(header.syncCrcAnnot) };
-  const text = `annotation sync CRC is ${crcs.found}, its records say ${crcs.expected}`;
-  collector.add("IX13", { ...severity, text, path, field: "synccrcs.annot", ...crcs });
+  if (header.minorVersion < 13 || !known.annotations || syncCrcAnnot === 0) return;
+  const computed = sums.annotCrcs;
+  if (computed.includes(syncCrcAnnot)) return;
+  collector.add("IX13", { path }, { recorded: syncCrcAnnot, computed, inCommit });
 }
 
 function checkFirstExpunged(
@@ -175,12 +147,5 @@ function checkFirstExpunged(
   const oldest = sums.firstExpunged;
   const missing = header.firstExpunged === 0 && oldest !== 0;
   if (!missing && (oldest === 0 || header.firstExpunged <= oldest)) return;
-  const facts = { field: "firstExpunged", expected: oldest, found: header.firstExpunged };
-  collector.add("IX19", { path, ...facts });
+  collector.add("IX19", { path }, { expected: oldest, found: header.firstExpunged });
 }
-
-const FIELD_WORDS: Partial<Record<HeaderField, string>> = {
-  quotaMailboxUsed: "quota_mailbox_used",
-  quotaDeletedUsed: "quota_deleted_used",
-  quotaExpungedUsed: "quota_expunged_used",
-};

@@ -1,6 +1,6 @@
 /**
- * What lies in a mailbox's folders against what its records say must lie there: rows MS01 and MS06 to
- * MS10, TM01 and EX01 of the catalogue. One walk over two sorted lists; no message is opened.
+ * What lies in a mailbox's folders against what its records say must lie there: rows MS01 and MS06
+ * to MS10, TM01 and EX01 of the catalogue. One walk over two sorted lists; no message is opened.
  */
 import { join } from "node:path";
 import { MESSAGE, type MessageTable } from "../../mailbox/message_table.ts";
@@ -85,17 +85,14 @@ function checkPresence(
     if (inArchive) rows.archive[counts.archive++] = row;
     if (inSpool || inArchive) {
       if ((state & MESSAGE.unlinked) !== 0) {
-        collector.tally("MS09", { text: "files of unlinked records", uid });
+        collector.tally("MS09", { uid });
       }
       checkSide(uid, { state, inSpool, inArchive, input, collector });
     } else if ((state & MESSAGE.unlinked) === 0) {
       const expunged = (state & MESSAGE.expunged) !== 0;
       const folder = (state & MESSAGE.archived) !== 0 ? input.paths.archive : undefined;
-      collector.add("MS01", {
-        uid,
-        path: join(folder ?? input.paths.data, `${uid}.`),
-        ...(expunged && { severity: "warning", text: "file of an expunged message missing" }),
-      });
+      const path = join(folder ?? input.paths.data, `${uid}.`);
+      collector.add("MS01", { uid, path }, { expunged });
     }
   }
   return {
@@ -118,21 +115,16 @@ function checkSide(
   const { state, inSpool, inArchive, input, collector } = side;
   if (input.paths.archive === undefined || (state & MESSAGE.needsCleanup) !== 0) return;
   if (inSpool && inArchive) {
-    collector.add("MS10", {
-      text: "message in both spool and archive",
-      uid,
-      path: join(input.paths.data, `${uid}.`),
-      other: join(input.paths.archive, `${uid}.`),
-    });
+    const other = join(input.paths.archive, `${uid}.`);
+    const path = join(input.paths.data, `${uid}.`);
+    collector.add("MS10", { uid, path }, { what: "both", other });
     return;
   }
   const archived = (state & MESSAGE.archived) !== 0;
   if (archived !== inArchive) {
-    collector.add("MS10", {
-      text: archived ? "archived message lies in the spool" : "message lies in the archive",
-      uid,
-      path: join(inArchive ? input.paths.archive : input.paths.data, `${uid}.`),
-    });
+    const path = join(inArchive ? input.paths.archive : input.paths.data, `${uid}.`);
+    const what = archived ? "archived_in_spool" : "in_archive";
+    collector.add("MS10", { uid, path }, { what });
   }
 }
 
@@ -172,24 +164,22 @@ function checkFolder(
 ): void {
   const { listing, input, collector } = context;
   if (listing.state === "unreadable") {
-    const text = `folder cannot be read: ${listing.errno}`;
-    collector.add("PM01", { text, path: folder, found: listing.errno });
+    collector.add("PM01", { path: folder }, { what: "folder", errno: listing.errno });
   }
   if (listing.state !== "listed") return;
   for (const entry of listing.others) {
     const path = join(folder, entry.name);
     const code = codeOf(entry, input.nowSeconds);
     if (code === "MS08") {
-      const hidden = entry.name.startsWith(".");
-      const text = entry.kind === "file" ? {} : { text: `${entry.kind} in a mailbox folder` };
-      collector.add("MS08", { path, ...text, ...(hidden && { severity: "info" }) });
+      const isHidden = entry.name.startsWith(".");
+      collector.add("MS08", { path }, { what: "entry", kind: entry.kind, isHidden });
     } else if (code !== undefined) {
-      collector.add(code, { path });
+      collector.add(code, { path }, {});
     }
   }
 }
 
-function codeOf(entry: OtherEntry, nowSeconds: number): string | undefined {
+function codeOf(entry: OtherEntry, nowSeconds: number): "MS08" | "EX01" | "TM01" | undefined {
   if (entry.kind !== "file") return "MS08";
   if (CYRUS_FILES.test(entry.name)) return undefined;
   if (entry.name === "cyrus.expunge") return "EX01";

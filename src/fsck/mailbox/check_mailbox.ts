@@ -1,7 +1,8 @@
 /**
- * One mailbox, live or not. Nothing is locked: a mailbox is looked at, and what seems wrong must be seen
- * again later before it is called damage (spool-format 8, protocol B). A writer may be between two of its
- * writes at the first look; it is not there any more, at the same place, at the second and third.
+ * One mailbox, live or not. Nothing is locked: a mailbox is looked at, and what seems wrong must be
+ * seen again later before it is called damage (spool-format 8, protocol B). A writer may be between
+ * two of its writes at the first look; it is not there any more, at the same place, at the second
+ * and third.
  */
 import type { Stats } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -14,7 +15,7 @@ import {
   stillStands,
 } from "../../places/cyrus/mailbox/opened_mailbox.ts";
 import { type LockPaths, lockMailbox } from "../../storage/file_locks.ts";
-import { atLeast, type Finding, sameObservation } from "../finding.ts";
+import { type Finding, isDamage, sameObservation } from "../finding.ts";
 import type { PartitionOwner } from "./check_permissions.ts";
 import { type Look, lookAt } from "./look.ts";
 import { type LinkedFile, type MessagesReport, sweepMessages } from "./sweep_messages.ts";
@@ -100,8 +101,8 @@ interface SureLook {
 }
 
 /**
- * With Cyrus' locks held one look is enough, as no writer is between two writes. Undefined when no locks
- * are wanted, or a writer kept them for longer than a reader should wait.
+ * With Cyrus' locks held one look is enough, as no writer is between two writes. Undefined when no
+ * locks are wanted, or a writer kept them for longer than a reader should wait.
  */
 async function lookUnderLocks(request: MailboxRequest): Promise<SureLook | undefined> {
   const { locks, paths, partition } = request;
@@ -148,10 +149,6 @@ function lookOnce(paths: MailboxPaths, partition: PartitionOwner) {
   } finally {
     closeMailbox(mailbox);
   }
-}
-
-function isDamage(one: Finding): boolean {
-  return atLeast(one.severity, "warning");
 }
 
 function partsOf(

@@ -1,7 +1,8 @@
 /**
- * Message files against their records: rows MS02 to MS05, MS08, MS11, MS12 and PM01. Each file is read
- * once, hashed, and looked at while it is in memory. A message that is not what its record says is
- * looked at again, with both hash engines and the record as it stands by then, before it is reported.
+ * Message files against their records: rows MS02 to MS05, MS08, MS11, MS12 and PM01. Each file is
+ * read once, hashed, and looked at while it is in memory. A message that is not what its record
+ * says is looked at again, with both hash engines and the record as it stands by then, before it is
+ * reported.
  */
 import { isAscii } from "node:buffer";
 import type { Stats } from "node:fs";
@@ -14,7 +15,7 @@ import { hashFile } from "../../hash/hash_file.ts";
 import { md5 } from "../../hash/md5.ts";
 import { SHA1_BYTES } from "../../hash/sha1.ts";
 import { guidOf, MESSAGE, type MessageTable } from "../../mailbox/message_table.ts";
-import type { FindingFacts } from "../finding_codes.ts";
+import { type Finding, finding } from "../finding.ts";
 import type { Collector } from "./collector.ts";
 
 export interface MessageCheck {
@@ -24,8 +25,8 @@ export interface MessageCheck {
   /** Owner that files must have: that of the mailbox folder. */
   readonly ownerUid: number;
   readonly collector: Collector;
-  /** Called for a message with something wrong, instead of a finding: it deserves a second look. */
-  suspect(row: number, code: string, facts: FindingFacts): void;
+  /** Is told what seems wrong with a message, which deserves a second look. */
+  suspect(row: number, what: Finding): void;
   /** Called for a file with more than one link. */
   linked(row: number, stat: Stats): void;
 }
@@ -47,8 +48,9 @@ interface Sweep extends MessageCheck {
 /** A message whose file was read. */
 interface ReadMessage {
   readonly row: number;
-  readonly uid: number;
-  readonly path: string;
+  readonly at: { readonly uid: number; readonly path: string };
+  /** Its user has deleted it. */
+  readonly expunged: boolean;
   readonly size: number;
   readonly stat: Stats;
   /** The first part of the file; all of it unless it is a large one. */
@@ -59,32 +61,32 @@ function checkMessage(sweep: Sweep, row: number): number {
   const { messages, folder } = sweep;
   const uid = messages.uids[row] ?? 0;
   const path = `${folder}/${uid}.`;
+  const at = { uid, path };
+  const state = messages.states[row] ?? 0;
+  const expunged = (state & MESSAGE.expunged) !== 0;
   const result = hashFile(path, sweep.digest, sweep);
   switch (result.kind) {
     case "hashed": {
       const { size, stat, head } = result;
-      const message = { row, uid, path, size, stat, head };
+      const message = { row, at, expunged, size, stat, head };
       checkStat(sweep, message);
       checkContent(sweep, message);
       return size;
     }
-    case "missing": {
-      const state = messages.states[row] ?? 0;
-      if ((state & MESSAGE.unlinked) === 0) sweep.suspect(row, "MS01", { uid, path });
+    case "missing":
+      if ((state & MESSAGE.unlinked) === 0) sweep.suspect(row, finding("MS01", at, { expunged }));
       return 0;
-    }
     case "not_regular":
-      sweep.suspect(row, "MS08", { uid, path, text: "not a regular file under a message's name" });
+      sweep.suspect(row, finding("MS08", at, { what: "message", expunged }));
       return 0;
     case "unreadable": {
-      const text = `message cannot be read: ${result.errno}`;
-      sweep.suspect(row, "PM01", { uid, path, text, found: result.errno });
+      const { errno } = result;
+      sweep.suspect(row, finding("PM01", at, { what: "message", errno, expunged }));
       return 0;
     }
     case "too_large": {
-      const expected = messages.sizes[row] ?? 0;
-      const facts = { uid, path, field: "size", expected, found: result.size };
-      sweep.suspect(row, "MS03", facts);
+      const sizes = { expected: messages.sizes[row] ?? 0, found: result.size };
+      sweep.suspect(row, finding("MS03", at, { ...sizes, expunged }));
       return 0;
     }
   }
@@ -92,36 +94,34 @@ function checkMessage(sweep: Sweep, row: number): number {
 
 function checkContent(sweep: Sweep, message: ReadMessage): void {
   const { messages, digest } = sweep;
-  const { row, uid, path, size, head } = message;
+  const { row, at, expunged, size, head } = message;
   const expected = messages.sizes[row] ?? 0;
   if (size === 0) {
-    sweep.suspect(row, "MS02", { uid, path, field: "size", expected, found: 0 });
+    sweep.suspect(row, finding("MS02", at, { expected, expunged }));
     return;
   }
   if (size !== expected) {
-    sweep.suspect(row, "MS03", { uid, path, field: "size", expected, found: size });
+    sweep.suspect(row, finding("MS03", at, { expected, found: size, expunged }));
   }
   if (isShortId(messages, row)) {
     checkUuid(sweep, message);
   } else if (!hasGuid(messages, row, digest)) {
     const guids = { expected: hexOf(guidOf(messages, row)), found: hexOf(digest) };
-    sweep.suspect(row, "MS04", { uid, path, field: "guid", ...guids });
+    sweep.suspect(row, finding("MS04", at, { by: "guid", ...guids, expunged }));
     return; // what its header holds says nothing about the record any more
   }
   if (size === expected) checkHeaderSize(sweep, message);
   checkOctets(sweep, message);
-  if (head.includes(0)) {
-    sweep.collector.tally("MS12", { text: "messages with NUL octets", uid, path });
-  }
+  if (head.includes(0)) sweep.collector.tally("MS12", at, { what: "nul" });
 }
 
 function checkHeaderSize(sweep: Sweep, message: ReadMessage): void {
-  const { row, uid, path, head, size } = message;
+  const { row, at, expunged, head, size } = message;
   const found = sweep.messages.headerSizes[row] ?? 0;
   if (endsHeader(head, found)) return;
   const expected = headerSizeOf(head, size);
   if (expected !== undefined && expected !== found) {
-    sweep.suspect(row, "MS05", { uid, path, field: "header_size", expected, found });
+    sweep.suspect(row, finding("MS05", at, { expected, found, expunged }));
   }
 }
 
@@ -144,16 +144,16 @@ function isShortId(messages: MessageTable, row: number): boolean {
 }
 
 /** Of the UUIDs only one kind says anything about the message: it begins with byte 02. */
-function checkUuid(sweep: Sweep, { row, uid, path }: ReadMessage): void {
+function checkUuid(sweep: Sweep, { row, at, expunged }: ReadMessage): void {
   const uuid = classifyUuid(hexOf(guidOf(sweep.messages, row)));
   if (uuid?.kind !== "md5") return;
-  const file = readRegular(path, DEFAULT_LIMITS.literalBytes);
+  const file = readRegular(at.path, DEFAULT_LIMITS.literalBytes);
   if (file.state !== "read") return; // it was read a moment ago: gone, or too large to hold
   const digest = md5(file.bytes);
   if (uuidMatchesMd5(uuid, digest) !== false) return;
   const found = hexOf(digest).slice(0, uuid.prefix.length);
-  const text = "message is not what its UUID says";
-  sweep.suspect(row, "MS04", { text, uid, path, field: "uuid", expected: uuid.prefix, found });
+  const uuids = { expected: uuid.prefix, found };
+  sweep.suspect(row, finding("MS04", at, { by: "uuid", ...uuids, expunged }));
 }
 
 const CR = 13;
@@ -177,27 +177,24 @@ function endsHeader(head: Uint8Array, at: number): boolean {
 }
 
 function checkOctets(sweep: Sweep, message: ReadMessage): void {
-  const { row, uid, path, head } = message;
+  const { row, at: place, head } = message;
   const { collector } = sweep;
   const header = head.subarray(0, sweep.messages.headerSizes[row] ?? 0);
-  if (!isAscii(header)) {
-    collector.tally("MS12", { text: "messages with 8-bit octets in the header", uid, path });
-  }
+  if (!isAscii(header)) collector.tally("MS12", place, { what: "eight_bit" });
   for (let at = header.indexOf(LF); at !== -1; at = header.indexOf(LF, at + 1)) {
     if (header[at - 1] === CR) continue;
-    collector.tally("MS12", { text: "messages with bare LF in the header", uid, path });
+    collector.tally("MS12", place, { what: "bare_lf" });
     return;
   }
 }
 
-function checkStat(sweep: Sweep, { row, uid, path, stat }: ReadMessage): void {
+function checkStat(sweep: Sweep, { row, at, stat }: ReadMessage): void {
   const { collector, ownerUid } = sweep;
   if (stat.nlink > 1) sweep.linked(row, stat);
   if (stat.uid !== ownerUid) {
-    const text = "messages owned by another user than their folder";
-    collector.tally("PM01", { text, uid, path, expected: ownerUid });
+    collector.tally("PM01", at, { what: "message_owner", expected: ownerUid });
   }
   if ((stat.mode & 0o002) !== 0) {
-    collector.tally("PM01", { text: "messages that anybody may write", uid, path });
+    collector.tally("PM01", at, { what: "message_writable" });
   }
 }

@@ -1,4 +1,7 @@
-/** Owners, modes and filesystems: rows PM01 and PM02. Those of messages are seen while they are read. */
+/**
+ * Owners, modes and filesystems: rows PM01 and PM02. Those of messages are seen while they are
+ * read.
+ */
 import type { Stats } from "node:fs";
 import type { FileBytes } from "../../core/files.ts";
 import type { OpenMailbox } from "../../places/cyrus/mailbox/opened_mailbox.ts";
@@ -19,9 +22,8 @@ export function checkPermissions(
   const { folder, paths, index } = mailbox;
   if (folder === undefined) return;
   if (folder.uid !== partition.uid) {
-    const text = "folder owned by another user than its partition";
     const owners = { expected: partition.uid, found: folder.uid };
-    collector.add("PM01", { text, path: paths.data, field: "owner", ...owners });
+    collector.add("PM01", { path: paths.data }, { what: "folder_owner", ...owners });
   }
   checkMode(folder, paths.data, collector);
   if (folder.dev !== partition.device) collector.add("PM02", { path: paths.data });
@@ -44,20 +46,14 @@ function checkStat(
   { folder, collector }: { readonly folder: Stats; readonly collector: Collector },
 ): void {
   if (stat.uid !== folder.uid) {
-    const text = "file owned by another user than its folder";
     const owners = { expected: folder.uid, found: stat.uid };
-    collector.add("PM01", { text, path, field: "owner", ...owners });
+    collector.add("PM01", { path }, { what: "file_owner", ...owners });
   }
   checkMode(stat, path, collector);
 }
 
 function checkMode(stat: Stats, path: string, collector: Collector): void {
   const mode = stat.mode & 0o777;
-  const found = `0${mode.toString(8)}`;
-  if ((mode & 0o002) !== 0) {
-    collector.add("PM01", { text: "anybody may write here", path, field: "mode", found });
-  } else if ((mode & 0o007) !== 0) {
-    const text = "anybody may read here";
-    collector.add("PM01", { severity: "info", text, path, field: "mode", found });
-  }
+  if ((mode & 0o002) !== 0) collector.add("PM01", { path }, { what: "writable", mode });
+  else if ((mode & 0o007) !== 0) collector.add("PM01", { path }, { what: "readable", mode });
 }

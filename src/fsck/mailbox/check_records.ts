@@ -1,6 +1,6 @@
 /**
- * Every record of an index: rows IX03, IX06, IX16, IX18, IX20 and IX21, and on the way the sums that the
- * header must hold and the table of messages that the folder must hold.
+ * Every record of an index: rows IX03, IX06, IX16, IX18, IX20 and IX21, and on the way the sums
+ * that the header must hold and the table of messages that the folder must hold.
  */
 import { viewOf } from "../../core/bytes.ts";
 import { FormatError } from "../../core/errors.ts";
@@ -10,26 +10,18 @@ import {
   recordCrcs,
 } from "../../formats/cyrus/index/index_record.ts";
 import { RECORD_FIELDS } from "../../formats/cyrus/index/index_table.ts";
-import type { MessageAnnotations } from "../../mailbox/annotation_image.ts";
-import type { IndexImage, RecordPiece } from "../../mailbox/index_image.ts";
+import type { RecordPiece } from "../../mailbox/index_image.ts";
 import { badRecordCrcs } from "../../mailbox/index_records.ts";
 import { type MessageTable, MessageTableBuilder } from "../../mailbox/message_table.ts";
 import { MailboxSums, userFlagCrcs } from "../../mailbox/sums.ts";
 import type { UidGap } from "./check_listing.ts";
+import { RecordCheck, type RecordContext } from "./check_record.ts";
 import type { Collector } from "./collector.ts";
-import { crcFacts } from "./crc_facts.ts";
-import { RecordChecks } from "./record_checks.ts";
+import { explainCrc } from "./explain_crc.ts";
 
-export interface RecordsInput {
-  readonly index: IndexImage;
-  readonly path: string;
-  /** Names of the user flags by their bit; undefined when cyrus.header cannot be read. */
-  readonly userFlags: readonly (string | undefined)[] | undefined;
-  /** Annotations of this mailbox's messages; undefined when they cannot be read. */
-  readonly annotations: MessageAnnotations | undefined;
+export interface RecordsInput extends RecordContext {
   /** The user who owns the mailbox: their private annotations are hashed under this name. */
   readonly owner: string | undefined;
-  readonly nowSeconds: number;
   /** Is told of every good record, for the checks of the cache. */
   readonly onRecord: (record: IndexRecord) => void;
 }
@@ -52,7 +44,7 @@ export function checkRecords(input: RecordsInput, collector: Collector): Records
     annotations: (uid) => input.annotations?.get(uid) ?? [],
     owner: input.owner,
   });
-  const checks = new RecordChecks(input, collector);
+  const checks = new RecordCheck(input, collector);
   const gaps = new GapList();
   let seen = 0;
   let isSound = true;
@@ -72,8 +64,7 @@ export function checkRecords(input: RecordsInput, collector: Collector): Records
       const { uid } = record;
       if (uid <= gaps.lastUid) {
         isSound = false;
-        const text = uid === 0 ? "UID 0" : `UID ${uid} after UID ${gaps.lastUid}`;
-        collector.add("IX06", { text, uid, path, field: "uid", found: uid });
+        collector.add("IX06", { uid, path }, { uid, after: gaps.lastUid });
         continue;
       }
       gaps.pass(uid);
@@ -132,8 +123,8 @@ function readRecord(
     return parseIndexRecord(piece.view, offset, index.table);
   } catch (error) {
     if (!(error instanceof FormatError)) throw error;
-    const text = `record ${number + 1} cannot be parsed: expected ${error.expected}`;
-    collector.add("IX03", { text, path, found: piece.fileOffset + error.offset });
+    const at = piece.fileOffset + error.offset;
+    collector.add("IX03", { path }, { record: number + 1, expected: error.expected, at });
     return undefined;
   }
 }
@@ -146,16 +137,13 @@ function reportBadCrc(
   const crcs = recordCrcs(piece.bytes, offset, index.table);
   if (crcs === undefined) return;
   const covered = piece.bytes.subarray(offset, offset + index.table.recordAt.recordCrc);
-  const facts = crcFacts(`CRC of record ${number + 1} does not match`, {
-    ...crcs,
-    covered,
-    base: piece.fileOffset + offset,
-    fields: RECORD_FIELDS.flatMap((name) => {
-      const slot = index.table.record[name];
-      return slot === undefined ? [] : [{ name, offset: slot.offset, size: slot.size }];
-    }),
+  const fields = RECORD_FIELDS.flatMap((name) => {
+    const slot = index.table.record[name];
+    return slot === undefined ? [] : [{ name, offset: slot.offset, size: slot.size }];
   });
+  const base = piece.fileOffset + offset;
+  const crc = explainCrc(crcs, { bytes: covered, base, fields });
   // The UID it shows is a hint only, but mostly right: it is four bytes of a hundred.
   const uid = viewOf(covered).getUint32(0);
-  collector.add("IX03", { ...facts, path, ...(uid !== 0 && { uid }) });
+  collector.add("IX03", { path, ...(uid !== 0 && { uid }) }, { record: number + 1, crc });
 }

@@ -1,6 +1,6 @@
 /**
- * One look at one mailbox: everything that its index, header, cache, annotations and folder listings say
- * of each other. No message is opened here.
+ * One look at one mailbox: everything that its index, header, cache, annotations and folder
+ * listings say of each other. No message is opened here.
  */
 import { FormatError } from "../../core/errors.ts";
 import type { FileBytes } from "../../core/files.ts";
@@ -12,7 +12,7 @@ import { useridOf } from "../../model/names.ts";
 import { fileAge, listMailbox } from "../../places/cyrus/mailbox/mailbox_reading.ts";
 import type { OpenMailbox } from "../../places/cyrus/mailbox/opened_mailbox.ts";
 import type { Finding } from "../finding.ts";
-import { checkMessageAnnotations } from "./check_annotations.ts";
+import { checkAnnotationsFile, checkMessageAnnotations } from "./check_annotations.ts";
 import { CacheCheck } from "./check_cache.ts";
 import { checkHeaderFile, checkHeaderFileCrc } from "./check_header_file.ts";
 import { checkIndexHeader, checkIndexOpening, checkSums } from "./check_index_header.ts";
@@ -20,7 +20,6 @@ import { checkListing, type PresentFiles } from "./check_listing.ts";
 import { checkPermissions, type PartitionOwner } from "./check_permissions.ts";
 import { checkRecords, type RecordsResult } from "./check_records.ts";
 import { Collector } from "./collector.ts";
-import { readMessageAnnotations } from "./message_annotations.ts";
 
 export interface Look {
   readonly findings: readonly Finding[];
@@ -94,7 +93,7 @@ function checkContents(
   const archiveCache =
     paths.archiveCache === undefined ? cache : new CacheCheck(paths.archiveCache, collector);
   try {
-    const annotations = readMessageAnnotations(mailbox.annotations, paths.annotations, collector);
+    const annotations = checkAnnotationsFile(mailbox.annotations, paths.annotations, collector);
     const records = checkRecords(
       {
         index,
@@ -114,9 +113,9 @@ function checkContents(
     if (annotations !== undefined && records.gaps.length === 0) {
       const hasRecord = (uid: number) => hasMessage(records.messages, uid);
       const { minorVersion } = index.header;
-      const input = { hasRecord, minorVersion, path: paths.annotations };
       const all = [...annotations.values()].flat();
-      collector.take(checkMessageAnnotations({ ...input, annotations: all }));
+      const input = { annotations: all, hasRecord, minorVersion, path: paths.annotations };
+      for (const one of checkMessageAnnotations(input)) collector.note(one);
     }
     if (isTrusted) cache.finish(index.header.generationNo, mailbox.hasNewCache);
     if (isTrusted && records.sums !== undefined && index.missingRecords === 0) {

@@ -1,7 +1,7 @@
 /**
- * Reads the messages of one folder, or a part of them. What seems wrong is looked at again after a pause,
- * with both hash engines and against the record as it stands by then: a message may have been expunged
- * and removed since its record was read.
+ * Reads the messages of one folder, or a part of them. What seems wrong is looked at again after a
+ * pause, with both hash engines and against the record as it stands by then: a message may have
+ * been expunged and removed since its record was read.
  */
 import type { Stats } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -11,11 +11,10 @@ import { hasBit, INTERNAL_FLAG } from "../../formats/cyrus/index/index_flags.ts"
 import { type IndexRecord, parseIndexRecord } from "../../formats/cyrus/index/index_record.ts";
 import { confirmingEngine, type Engine, type EngineChoice, engineOf } from "../../hash/engines.ts";
 import type { IndexImage } from "../../mailbox/index_image.ts";
-import { guidOf, MESSAGE, type MessageTable, pickFromTable } from "../../mailbox/message_table.ts";
+import { guidOf, type MessageTable, pickFromTable } from "../../mailbox/message_table.ts";
 import type { MailboxPaths } from "../../places/cyrus/mailbox/mailbox_files.ts";
 import { openIndex } from "../../places/cyrus/mailbox/open_index.ts";
 import type { Finding } from "../finding.ts";
-import type { FindingFacts } from "../finding_codes.ts";
 import { checkMessages } from "./check_messages.ts";
 import { Collector } from "./collector.ts";
 
@@ -94,19 +93,15 @@ async function confirm(
   const engine = await confirmingEngine();
   checkMessages(again, {
     ...common(request, engine, remarks),
-    suspect: (row, code, facts) => collector.add(code, withSeverity(again, row, facts)),
+    suspect: (_row, what) => collector.note(what),
     linked: () => undefined,
   });
   return true;
 }
 
-/** What is wrong with a message that its user has deleted is no loss any more. */
-function withSeverity(messages: MessageTable, row: number, facts: FindingFacts): FindingFacts {
-  const expunged = ((messages.states[row] ?? 0) & MESSAGE.expunged) !== 0;
-  return expunged ? { ...facts, severity: "warning" } : facts;
-}
-
-/** The records as they lie in the file: whose checksum is wrong is told where records are checked. */
+/**
+ * The records as they lie in the file: whose checksum is wrong is told where records are checked.
+ */
 function* recordsOf(index: IndexImage): Generator<IndexRecord, void> {
   for (const { view, count } of index.pieces()) {
     for (let at = 0; at < count; at++) {

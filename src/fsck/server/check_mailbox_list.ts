@@ -1,9 +1,9 @@
 /**
- * mailboxes.db against the folders, in both directions: an entry for every folder and a folder for every
- * entry, where the entry says (rows DB02, DB03, DB06, DB07, DB08, HD02, HD03).
+ * mailboxes.db against the folders, in both directions: an entry for every folder and a folder for
+ * every entry, where the entry says (rows DB02, DB03, DB06, DB07, DB08, HD02, HD03).
  *
- * Legal without a folder: tombstones, intermediate names, mailboxes reserved, moving or on another server
- * (spool-format 9, L16). Legal without an entry: a folder that is being deleted (L13).
+ * Legal without a folder: tombstones, intermediate names, mailboxes reserved, moving or on another
+ * server (spool-format 9, L16). Legal without an entry: a folder that is being deleted (L13).
  */
 import { hasBit, INDEX_OPTION } from "../../formats/cyrus/index/index_flags.ts";
 import type { MailboxEntry, MailboxType } from "../../formats/cyrus/mailbox_entry.ts";
@@ -13,8 +13,7 @@ import { mailboxFolder, type PathSettings } from "../../places/cyrus/layout/serv
 import { nameOfRelative } from "../../places/cyrus/layout/spool_names.ts";
 import type { MailboxFacts } from "../../places/cyrus/mailbox/mailbox_facts.ts";
 import type { ImapdConf } from "../../places/cyrus/server/imapd_conf.ts";
-import type { FindingFacts } from "../finding_codes.ts";
-import { type LocatedFinding, ofMailbox } from "./located_finding.ts";
+import { type Finding, finding } from "../finding.ts";
 import type { ListedMailbox } from "./mailbox_directory.ts";
 
 export interface MailboxListInput {
@@ -28,7 +27,7 @@ export interface MailboxListInput {
 }
 
 export interface MailboxListResult {
-  readonly findings: readonly LocatedFinding[];
+  readonly findings: readonly Finding[];
   /** Entries that should have a folder here. */
   readonly listed: readonly ListedMailbox[];
 }
@@ -63,7 +62,7 @@ export function checkMailboxList(input: MailboxListInput): MailboxListResult {
 
 interface State {
   readonly input: MailboxListInput;
-  readonly findings: LocatedFinding[];
+  readonly findings: Finding[];
   readonly claimed: Set<MailboxFacts>;
   readonly byPlace: ReadonlyMap<string, MailboxFacts>;
   /** Made when the first folder is missed. */
@@ -122,10 +121,7 @@ function findFolder(state: State, entry: MailboxEntry): MailboxFacts | undefined
   const legacy = isLegacy(state, entry);
   const folder = folderOf(state, entry, legacy);
   const roots = partitions.get(partition);
-  if (roots === undefined) {
-    const text = "partition of the mailbox is not in imapd.conf";
-    findings.push(ofMailbox(name, "DB08", { text, field: "P", found: partition }));
-  }
+  if (roots === undefined) findings.push(finding("DB08", { mailbox: name }, { found: partition }));
   const claim = (facts: MailboxFacts) => {
     claimed.add(facts);
     return facts;
@@ -135,22 +131,19 @@ function findFolder(state: State, entry: MailboxEntry): MailboxFacts | undefined
   const expected = roots === undefined ? (folder ?? "") : `${roots.data}/${folder ?? ""}`;
   const otherLayout = byPlace.get(placeKey(partition, folderOf(state, entry, !legacy) ?? ""));
   if (otherLayout !== undefined) {
-    const text = legacy
-      ? "mailboxes.db says that the folder is found by name, but it lies by uniqueid"
-      : "mailboxes.db says that the folder is found by uniqueid, but it lies by name";
-    findings.push(ofMailbox(name, "DB07", { text, path: otherLayout.path, field: "T", expected }));
+    const at = { mailbox: name, path: otherLayout.path };
+    findings.push(finding("DB07", at, { expected, lies: legacy ? "uniqueid" : "name" }));
     return claim(otherLayout);
   }
   const elsewhere = findElsewhere(state, entry, folder);
   if (elsewhere !== undefined && elsewhere.partition !== partition) {
-    const text = "folder of the mailbox lies on another partition";
-    const facts = { path: elsewhere.path, field: "P", expected: partition };
-    findings.push(ofMailbox(name, "DB08", { text, ...facts, found: elsewhere.partition }));
+    const at = { mailbox: name, path: elsewhere.path };
+    findings.push(finding("DB08", at, { expected: partition, found: elsewhere.partition }));
     return claim(elsewhere);
   }
   if (roots === undefined) return undefined;
-  const other = elsewhere === undefined ? {} : { other: elsewhere.path };
-  findings.push(ofMailbox(name, "DB02", { path: expected, ...other }));
+  const at = { mailbox: name, path: expected };
+  findings.push(finding("DB02", at, { elsewhere: elsewhere?.path }));
   return elsewhere === undefined ? undefined : claim(elsewhere);
 }
 
@@ -178,36 +171,37 @@ function compareFacts(
   { facts }: { readonly facts: MailboxFacts },
 ): void {
   const { header, index, path } = facts;
-  const { name } = entry;
-  const add = (code: string, field: string, values: Values) =>
-    state.findings.push(ofMailbox(name, code, { path, field, ...values }));
-  if (index !== undefined && entry.uidvalidity !== 0 && index.uidvalidity !== entry.uidvalidity) {
-    add("DB06", "uidvalidity", { expected: index.uidvalidity, found: entry.uidvalidity });
+  const { name, uidvalidity } = entry;
+  const at = { mailbox: name, path };
+  if (index !== undefined && uidvalidity !== 0 && index.uidvalidity !== uidvalidity) {
+    const values = { expected: index.uidvalidity, found: uidvalidity };
+    state.findings.push(finding("DB06", at, values));
   }
   if (header === undefined) return;
   // By uniqueid the folder's name decides, which the checks of the mailbox itself compare.
   const wrongId = header.uniqueid && entry.uniqueid && header.uniqueid !== entry.uniqueid;
   if (wrongId && isLegacy(state, entry)) {
-    add("HD02", "uniqueid", { expected: entry.uniqueid, found: header.uniqueid });
+    const values = { expected: entry.uniqueid, found: header.uniqueid };
+    state.findings.push(finding("HD02", at, { what: "list", ...values }));
   }
+  const contradicts = (field: "name" | "mbtype" | "acl", expected: string, found: string) =>
+    state.findings.push(finding("HD03", at, { field, expected, found }));
   // A rename that moves the folder leaves the old name in its header.
   const isFormer = state.former.get(entry.uniqueid ?? "")?.has(header.name ?? "") ?? false;
   if (header.name && header.name !== name && !isFormer) {
-    add("HD03", "name", { expected: name, found: header.name });
+    contradicts("name", name, header.name);
   }
   const content = header.type?.slice(0, 1);
   if (content && /[abcefjnps]/.test(content) && content !== entry.type.content) {
-    add("HD03", "mbtype", { expected: entry.type.text, found: header.type ?? "" });
+    contradicts("mbtype", entry.type.text, header.type ?? "");
   }
   if (header.acl === undefined || header.acl === state.printedAcl(entry.acl)) return;
   const found = shownAcl(parseAcl(header.acl) ?? []);
   const expected = shownAcl(entry.acl);
-  if (found !== expected) add("HD03", "acl", { expected, found });
+  if (found !== expected) contradicts("acl", expected, found);
 }
 
 type Acl = MailboxEntry["acl"];
-
-type Values = Pick<FindingFacts, "expected" | "found">;
 
 /** `printAcl`, which remembers the many that are the same object. */
 function aclPrinter(): (acl: Acl) => string {
@@ -239,13 +233,9 @@ function checkUnclaimed(state: State): void {
     const name = header?.name ?? nameOfRelative(folder);
     const isDeleted = name?.replace(/^[^!]*!/, "").startsWith(`${conf.deletedprefix}.`) ?? false;
     if (isDeleted) continue;
-    const isYoung = nowSeconds - changedAt < YOUNG_SECONDS;
-    state.findings.push({
-      ...ofMailbox(name ?? path, "DB03", {
-        path,
-        ...(header?.uniqueid ? { field: "uniqueid", found: header.uniqueid } : {}),
-        ...(isYoung ? { severity: "info", text: "new folder without an entry yet" } : {}),
-      }),
-    });
+    const isNew = nowSeconds - changedAt < YOUNG_SECONDS;
+    const { uniqueid } = header ?? {};
+    const at = { mailbox: name ?? path, path };
+    state.findings.push(finding("DB03", at, { uniqueid, isNew }));
   }
 }

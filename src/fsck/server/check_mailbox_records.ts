@@ -1,14 +1,15 @@
 /**
  * The records of mailboxes.db among themselves (rows DB04, DB05, DB09, DB10).
  *
- * Since 3.6 each mailbox has an N and an I record that say the same. Tombstones have an N record that
- * names the uniqueid of what the mailbox became. When Cyrus purges a deleted mailbox it leaves the I record
- * behind, with the name below DELETED that is no more: legal, and seen on every server that expires.
+ * Since 3.6 each mailbox has an N and an I record that say the same. Tombstones have an N record
+ * that names the uniqueid of what the mailbox became. When Cyrus purges a deleted mailbox it leaves
+ * the I record behind, with the name below DELETED that is no more: legal, and seen on every server
+ * that expires.
  */
 import type { MailboxEntry } from "../../formats/cyrus/mailbox_entry.ts";
 import type { MailboxesDb, ReverseAcl } from "../../formats/cyrus/mailboxes_db.ts";
 import { isValidName, useridOf } from "../../model/names.ts";
-import { type LocatedFinding, ofMailbox } from "./located_finding.ts";
+import { type FactsOf, type Finding, finding } from "../finding.ts";
 import { ownerLookup, type RecordIndex } from "./mailbox_directory.ts";
 
 export interface MailboxRecordsInput {
@@ -22,7 +23,7 @@ export interface MailboxRecordsInput {
 }
 
 /** Compares the records of mailboxes.db with each other. */
-export function checkMailboxRecords(input: MailboxRecordsInput): LocatedFinding[] {
+export function checkMailboxRecords(input: MailboxRecordsInput): Finding[] {
   const { mailboxes, records } = input;
   const context: Context = { ...input, ...records, findings: [] };
   checkDuplicates(context);
@@ -36,15 +37,22 @@ export function checkMailboxRecords(input: MailboxRecordsInput): LocatedFinding[
   return context.findings;
 }
 
+function contradiction(mailbox: string, facts: FactsOf<"DB04">): Finding {
+  return finding("DB04", { mailbox }, facts);
+}
+
 interface Context extends MailboxRecordsInput, RecordIndex {
-  readonly findings: LocatedFinding[];
+  readonly findings: Finding[];
 }
 
 function isDeletedName({ deletedprefix }: Context, name: string): boolean {
   return name.slice(name.indexOf("!") + 1).startsWith(`${deletedprefix}.`);
 }
 
-/** DB05: of two live names with one uniqueid, the one that its I record gives is right, else the older. */
+/**
+ * DB05: of two live names with one uniqueid, the one that its I record gives is right, else the
+ * older.
+ */
 function checkDuplicates({ mailboxes, byUniqueid, findings }: Context): void {
   const owners = new Map<string, MailboxEntry>();
   for (const entry of mailboxes.names) {
@@ -59,8 +67,8 @@ function checkDuplicates({ mailboxes, byUniqueid, findings }: Context): void {
     const isRight = entry.name === rightful || entry.uidvalidity < other.uidvalidity;
     const [owner, copy] = isRight && other.name !== rightful ? [entry, other] : [other, entry];
     owners.set(uniqueid, owner);
-    const facts = { field: "uniqueid", found: uniqueid, other: owner.name };
-    findings.push(ofMailbox(copy.name, "DB05", facts));
+    const facts = { uniqueid, original: owner.name };
+    findings.push(finding("DB05", { mailbox: copy.name }, facts));
   }
 }
 
@@ -69,20 +77,20 @@ function checkNames(context: Context): void {
   for (const { name, type } of mailboxes.names) {
     if (type.deleted) continue;
     if (SUSPICIOUS.test(name) && !isValidName(name)) {
-      findings.push(
-        ofMailbox(name, "DB10", { text: "name that no mailbox may have", found: name }),
-      );
+      findings.push(finding("DB10", { mailbox: name }, { name }));
     }
     // Before 3.6 a mailbox could lie below a name that was none.
     if (mailboxes.generation !== "keyed" || !complete || isDeletedName(context, name)) continue;
     const parent = parentOf(name);
     const entry = parent === undefined ? undefined : byName.get(parent);
     if (parent === undefined || (entry !== undefined && !entry.type.deleted)) continue;
-    findings.push(ofMailbox(name, "DB10", { text: "mailbox without a parent", expected: parent }));
+    findings.push(finding("DB10", { mailbox: name }, { missingParent: parent }));
   }
 }
 
-/** What `isValidName` refuses holds something of this; nearly all names can do without its pains. */
+/**
+ * What `isValidName` refuses holds something of this; nearly all names can do without its pains.
+ */
 const SUSPICIOUS = /[^ -~]|[!/*%?]|^\.|\.\.|\.$|^$|.{490}/;
 
 /** The mailbox above, or undefined for an INBOX and for a name at the top. */
@@ -100,18 +108,18 @@ function checkNameRecords({ mailboxes, byName, byUniqueid, findings, complete }:
     if (type.deleted) continue;
     if (uniqueid === undefined || uniqueid === "") {
       if (type.intermediate || type.reserved || type.remote) continue;
-      findings.push(ofMailbox(name, "DB04", { text: "N record without a uniqueid", field: "I" }));
+      findings.push(contradiction(name, { what: "no_uniqueid", field: "I" }));
       continue;
     }
     const twin = byUniqueid.get(uniqueid);
     if (twin === undefined) {
-      const facts = { text: "N record without its I record", field: "I", expected: uniqueid };
-      if (complete) findings.push(ofMailbox(name, "DB04", facts));
+      if (complete)
+        findings.push(contradiction(name, { what: "no_i_record", field: "I", expected: uniqueid }));
     } else if (twin.name === name) compareTwins(findings, entry, { twin });
     else if (!isSharing(byName.get(twin.name), uniqueid)) {
-      const text = "I record of the mailbox has another name";
-      const facts = { text, field: "N", expected: name, found: twin.name };
-      findings.push(ofMailbox(name, "DB04", facts));
+      findings.push(
+        contradiction(name, { what: "other_name", field: "N", expected: name, found: twin.name }),
+      );
     }
   }
 }
@@ -122,7 +130,7 @@ function isSharing(other: MailboxEntry | undefined, uniqueid: string): boolean {
 }
 
 function compareTwins(
-  findings: LocatedFinding[],
+  findings: Finding[],
   entry: MailboxEntry,
   { twin }: { readonly twin: MailboxEntry },
 ): void {
@@ -149,8 +157,7 @@ function compareTwins(
   ];
   for (const [field, expected, found] of fields) {
     if (expected === found) continue;
-    const text = "I record contradicts the N record of the mailbox";
-    findings.push(ofMailbox(entry.name, "DB04", { text, field, expected, found }));
+    findings.push(contradiction(entry.name, { what: "differs", field, expected, found }));
   }
 }
 
@@ -165,15 +172,12 @@ function checkUniqueidRecords(context: Context): void {
     const entry = byName.get(name);
     if (entry === undefined) {
       if (!complete || isDeletedName(context, name)) continue;
-      const facts = { text: "I record without its N record", field: "I", found: uniqueid };
-      findings.push(ofMailbox(name, "DB04", facts));
+      findings.push(contradiction(name, { what: "no_n_record", field: "I", found: uniqueid }));
     } else if (entry.uniqueid !== uniqueid) {
-      const text = "I record names a mailbox that has another uniqueid";
-      const facts = { field: "I", expected: entry.uniqueid ?? "", found: uniqueid };
-      findings.push(ofMailbox(name, "DB04", { text, ...facts }));
+      const values = { expected: entry.uniqueid ?? "", found: uniqueid };
+      findings.push(contradiction(name, { what: "other_uniqueid", field: "I", ...values }));
     } else if (entry.type.deleted) {
-      const text = "I record of a mailbox that is a tombstone";
-      findings.push(ofMailbox(name, "DB04", { text, field: "T", found: uniqueid }));
+      findings.push(contradiction(name, { what: "tombstone", field: "T", found: uniqueid }));
     }
   }
 }
@@ -189,20 +193,20 @@ function checkJmapRecords(context: Context): void {
     if (other === undefined && (!complete || isDeletedName(context, name))) continue;
     const isRight = other?.uniqueid === uniqueid && other?.jmapid === jmapid;
     if (isRight && (useridOf(name) ?? "") === userid) continue;
-    const text = "J record contradicts the N record of the mailbox";
-    findings.push(ofMailbox(name, "DB04", { text, field: "J", found: `${userid} ${jmapid}` }));
+    findings.push(
+      contradiction(name, { what: "jmap_differs", field: "J", found: `${userid} ${jmapid}` }),
+    );
   }
   if (!complete || seen.size === 0) return;
   for (const { name, type, jmapid } of mailboxes.names) {
     if (type.deleted || jmapid === undefined || seen.has(name)) continue;
-    const text = "N record without its J record";
-    findings.push(ofMailbox(name, "DB04", { text, field: "J", expected: jmapid }));
+    findings.push(contradiction(name, { what: "no_j_record", field: "J", expected: jmapid }));
   }
 }
 
 /**
- * DB09: one row for everybody an ACL lets see a mailbox, but its owner and the administrators. Until 3.4
- * that took the right r, since 3.6 l is enough.
+ * DB09: one row for everybody an ACL lets see a mailbox, but its owner and the administrators.
+ * Until 3.4 that took the right r, since 3.6 l is enough.
  */
 function checkReverseAcls({ mailboxes, admins, findings }: Context): void {
   const needed = mailboxes.generation === "keyed" ? /[lr]/ : /r/;
@@ -217,13 +221,11 @@ function checkReverseAcls({ mailboxes, admins, findings }: Context): void {
       missing.set(`${owner} ${identifier} ${name}`, { owner, identifier, name });
     }
   }
-  for (const row of mailboxes.reverseAcls) {
-    if (missing.delete(`${row.owner} ${row.identifier} ${row.name}`)) continue;
-    const text = "reverse ACL row that no ACL gives";
-    findings.push(ofMailbox(row.name, "DB09", { text, field: "racl", found: row.identifier }));
+  for (const { owner, identifier, name } of mailboxes.reverseAcls) {
+    if (missing.delete(`${owner} ${identifier} ${name}`)) continue;
+    findings.push(finding("DB09", { mailbox: name }, { what: "surplus", identifier }));
   }
   for (const { name, identifier } of missing.values()) {
-    const text = "reverse ACL row missing";
-    findings.push(ofMailbox(name, "DB09", { text, field: "racl", expected: identifier }));
+    findings.push(finding("DB09", { mailbox: name }, { what: "missing", identifier }));
   }
 }

@@ -1,12 +1,12 @@
 /**
- * Quota roots against the mailboxes they count (rows QU01, QU02). A mailbox counts for the root that its
- * cyrus.header names; Cyrus sets it when a mailbox or a root is made.
+ * Quota roots against the mailboxes they count (rows QU01, QU02). A mailbox counts for the root
+ * that its cyrus.header names; Cyrus sets it when a mailbox or a root is made.
  */
 import { QUOTA_RESOURCES, type QuotaResource, type QuotaRoot } from "../../formats/cyrus/quota.ts";
 import type { MailboxFacts } from "../../places/cyrus/mailbox/mailbox_facts.ts";
 import type { ImapdConf } from "../../places/cyrus/server/imapd_conf.ts";
 import type { QuotaReading } from "../../places/cyrus/server/server_reading.ts";
-import { type LocatedFinding, ofMailbox, ofServer } from "./located_finding.ts";
+import { type Finding, finding } from "../finding.ts";
 import type { ListedMailbox } from "./mailbox_directory.ts";
 
 export interface QuotaInput {
@@ -17,22 +17,13 @@ export interface QuotaInput {
   readonly conf: Pick<ImapdConf, "quotaUseConversations">;
 }
 
-/** What each resource is called for people. */
-const TITLES: Readonly<Record<QuotaResource, string>> = {
-  S: "storage in bytes",
-  M: "messages",
-  AS: "annotation storage in bytes",
-  NF: "mailboxes",
-};
-
 /** Compares use and sums, and the roots in headers with those that exist. */
-export function checkQuota(input: QuotaInput): LocatedFinding[] {
-  const findings: LocatedFinding[] = [];
+export function checkQuota(input: QuotaInput): Finding[] {
+  const findings: Finding[] = [];
   const roots = new Map(input.roots.map((reading) => [reading.root, reading]));
   for (const { root, path, fault } of input.roots) {
     if (fault === undefined) continue;
-    const text = `quota root cannot be read: ${fault}`;
-    findings.push(ofServer("QU01", { text, path, other: root }));
+    findings.push(finding("QU01", { path }, { what: "root", root, fault }));
   }
   const sums = new Map<string, Sum>();
   const counted = new Set<MailboxFacts>();
@@ -52,8 +43,7 @@ export function checkQuota(input: QuotaInput): LocatedFinding[] {
       findings.push(...compareSum({ root, path }, quota, { sum: sum ?? newSum(), input }));
     }
     if (sum !== undefined || names.has(root)) continue;
-    const text = "quota root without a mailbox";
-    findings.push(ofServer("QU02", { text, path, other: root, severity: "info" }));
+    findings.push(finding("QU02", { path }, { what: "no_mailbox", root }));
   }
   return findings;
 }
@@ -101,8 +91,8 @@ function compareSum(
   { root, path }: { readonly root: string; readonly path: string },
   quota: QuotaRoot,
   { sum, input }: { readonly sum: Sum; readonly input: QuotaInput },
-): LocatedFinding[] {
-  const findings: LocatedFinding[] = [];
+): Finding[] {
+  const findings: Finding[] = [];
   for (const resource of QUOTA_RESOURCES) {
     if (!quota.listed.has(resource)) continue;
     if (resource === "AS" && sum.annotationsUnknown) continue;
@@ -111,9 +101,7 @@ function compareSum(
     const found = quota.resources[resource].used;
     const expected = sum.used[resource];
     if (found === expected) continue;
-    const text = `quota use of ${TITLES[resource]} is not the sum over its mailboxes`;
-    const facts = { text, path, field: resource, expected, found, other: root };
-    findings.push(ofServer("QU01", facts));
+    findings.push(finding("QU01", { path }, { what: "sum", root, resource, expected, found }));
   }
   return findings;
 }
@@ -122,18 +110,14 @@ function compareSum(
 function checkRootOf(
   { entry, facts }: ListedMailbox,
   roots: ReadonlyMap<string, QuotaReading>,
-): LocatedFinding | undefined {
+): Finding | undefined {
   if (facts?.header === undefined) return undefined;
   const found = facts.header.quotaroot ?? "";
   const expected = nearestRoot(entry.name, roots) ?? "";
   if (found === expected) return undefined;
-  const text = roots.has(found)
-    ? "quota root in cyrus.header is not the nearest one"
-    : found === ""
-      ? "no quota root in cyrus.header, though one exists"
-      : "quota root in cyrus.header does not exist";
-  const path = `${facts.path}/cyrus.header`;
-  return ofMailbox(entry.name, "QU02", { text, path, field: "quotaroot", expected, found });
+  const what = roots.has(found) ? "not_nearest" : found === "" ? "none" : "no_such";
+  const at = { mailbox: entry.name, path: `${facts.path}/cyrus.header` };
+  return finding("QU02", at, { what, expected, found });
 }
 
 /** The mailbox itself or the nearest above it that is a quota root; at last its domain. */

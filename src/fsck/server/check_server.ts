@@ -1,19 +1,20 @@
 /**
- * A whole Cyrus server against itself: everything that mailboxes.db, annotations.db, quota roots and user
- * files say of each other and of the folders. Pure: what is to be checked has been read before.
+ * A whole Cyrus server against itself: everything that mailboxes.db, annotations.db, quota roots
+ * and user files say of each other and of the folders. Pure: what is to be checked has been read
+ * before.
  */
 import type { MailboxEntry } from "../../formats/cyrus/mailbox_entry.ts";
 import { isInbox, parseName, useridOf } from "../../model/names.ts";
 import type { UserPlace } from "../../places/cyrus/layout/server_paths.ts";
 import type { MailboxFacts } from "../../places/cyrus/mailbox/mailbox_facts.ts";
 import type { ServerReading, UserReading } from "../../places/cyrus/server/server_reading.ts";
-import { checkMailboxAnnotations } from "../mailbox/check_annotations.ts";
+import type { Finding } from "../finding.ts";
+import { checkMailboxAnnotations } from "./check_annotations_db.ts";
 import { checkDatabase, checkUnreadRecords } from "./check_databases.ts";
 import { checkMailboxList } from "./check_mailbox_list.ts";
 import { checkMailboxRecords } from "./check_mailbox_records.ts";
 import { checkQuota } from "./check_quota.ts";
 import { checkCounters, checkUserFiles } from "./check_user_files.ts";
-import type { LocatedFinding } from "./located_finding.ts";
 import {
   type ListedMailbox,
   type MailboxDirectory,
@@ -23,7 +24,7 @@ import {
 
 /** The server's part, and what the checks of users need of it. */
 export interface ServerCheck {
-  readonly findings: readonly LocatedFinding[];
+  readonly findings: readonly Finding[];
   /** Mailboxes that mailboxes.db places here, with their folders. */
   readonly listed: readonly ListedMailbox[];
   /** Everybody with an INBOX here. */
@@ -43,9 +44,8 @@ export interface ServerCheckInput {
 /** Checks everything but the files of users. */
 export function checkServer({ server, folders, nowSeconds }: ServerCheckInput): ServerCheck {
   const { conf, mailboxes, mailboxesFile } = server;
-  const options = { code: "DB01", title: "mailboxes.db", optional: false };
-  const file = checkDatabase(mailboxesFile, options);
-  const findings: LocatedFinding[] = file.findings.map((one) => ({ finding: one }));
+  const file = checkDatabase(mailboxesFile, { code: "DB01", optional: false });
+  const findings = [...file.findings];
   if (mailboxes === undefined) {
     const directory = mailboxDirectory({ byName: new Map(), byUniqueid: new Map() }, []);
     const annotations = checkMailboxAnnotations(server.annotationsFile, directory, {
@@ -56,7 +56,7 @@ export function checkServer({ server, folders, nowSeconds }: ServerCheckInput): 
   }
   const unread = checkUnreadRecords(mailboxes, mailboxesFile.path);
   const complete = file.complete && unread.length === 0;
-  findings.push(...unread.map((one) => ({ finding: one })));
+  findings.push(...unread);
   const list = checkMailboxList({ mailboxes, complete, conf, folders, nowSeconds });
   const { listed } = list;
   const { deletedprefix, admins } = conf;
@@ -79,7 +79,7 @@ export function checkUser(
   reading: UserReading,
   server: ServerReading,
   { directory, complete }: Pick<ServerCheck, "directory" | "complete">,
-): LocatedFinding[] {
+): Finding[] {
   const { conversations } = server.conf;
   return checkUserFiles({ reading, directory, complete, conversations });
 }
@@ -87,23 +87,21 @@ export function checkUser(
 function checkQuotas(
   server: ServerReading,
   { listed, complete }: Pick<ServerCheck, "listed" | "complete">,
-): LocatedFinding[] {
+): Finding[] {
   const { roots, file } = server.quotas;
-  const options = { code: "QU01", title: "quota database", optional: true };
-  const checked = file === undefined ? undefined : checkDatabase(file, options);
-  const findings = checked?.findings.map((one) => ({ finding: one })) ?? [];
+  const checked = file && checkDatabase(file, { code: "QU01", optional: true });
+  const findings = [...(checked?.findings ?? [])];
   // Without all roots no header's root can be called wrong.
   if (checked !== undefined && !checked.complete) return findings;
   return [...findings, ...checkQuota({ roots, listed, complete, conf: server.conf })];
 }
 
-function checkShared(server: ServerReading, directory: MailboxDirectory): LocatedFinding[] {
+function checkShared(server: ServerReading, directory: MailboxDirectory): Finding[] {
   const owned = (directory.byOwner.get("") ?? []).filter(
     ({ entry }) => !parseName(entry.name).isDeleted,
   );
   const { conversations } = server.conf;
-  const findings = checkCounters(server.sharedCounters, { owned, conversations });
-  return findings.map((one) => ({ finding: one }));
+  return checkCounters(server.sharedCounters, { owned, conversations });
 }
 
 function usersOf(names: readonly MailboxEntry[], server: ServerReading): UserPlace[] {

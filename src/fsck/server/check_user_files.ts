@@ -1,6 +1,6 @@
 /**
- * What a user has outside of mailboxes: seen state, subscriptions, counters and conversations (rows SE01,
- * SE02, SU01, CO01, DB11, CV01).
+ * What a user has outside of mailboxes: seen state, subscriptions, counters and conversations (rows
+ * SE01, SE02, SU01, CO01, DB11, CV01).
  */
 import { FormatError } from "../../core/errors.ts";
 import { type Counters, parseCounters } from "../../formats/cyrus/counters.ts";
@@ -12,10 +12,8 @@ import { parseName, useridOf } from "../../model/names.ts";
 import { parseSequenceSet, type UidRange } from "../../model/sequence_set.ts";
 import type { FileReading } from "../../places/cyrus/server/database_file.ts";
 import type { UserReading } from "../../places/cyrus/server/server_reading.ts";
-import { type FindingFacts, finding } from "../finding_codes.ts";
-import { describeUnreadable } from "../unreadable.ts";
+import { type Finding, finding, placed } from "../finding.ts";
 import { checkDatabase } from "./check_databases.ts";
-import type { LocatedFinding } from "./located_finding.ts";
 import {
   isKnownUniqueid,
   isLiveName,
@@ -32,7 +30,7 @@ export interface UserFilesInput {
 }
 
 /** Checks everything that was read of one user. */
-export function checkUserFiles(input: UserFilesInput): LocatedFinding[] {
+export function checkUserFiles(input: UserFilesInput): Finding[] {
   const { userid } = input.reading.user;
   const findings = [
     ...checkSeenFile(input),
@@ -43,43 +41,37 @@ export function checkUserFiles(input: UserFilesInput): LocatedFinding[] {
     }),
     ...checkConversations(input),
   ];
-  return findings.map((one) => ({ userid, finding: one }));
+  return findings.map((one) => placed(one, { userid }));
 }
 
-/** A user who was removed and made anew counts from the start, while deleted mailboxes keep theirs. */
+/**
+ * A user who was removed and made anew counts from the start, while deleted mailboxes keep theirs.
+ */
 function isNotDeleted({ entry }: ListedMailbox): boolean {
   return !parseName(entry.name).isDeleted;
 }
 
 function checkSeenFile({ reading, directory, complete }: UserFilesInput) {
   const { path } = reading.seen;
-  const title = "seen database";
-  const { findings, entries = [] } = checkDatabase(reading.seen, {
-    code: "SE01",
-    title,
-    optional: true,
-  });
-  const remarks = entries.flatMap((entry) => {
-    const remark = checkSeenEntry(entry, { userid: reading.user.userid, directory, complete });
-    return remark === undefined ? [] : [finding(remark.code, { path, ...remark.facts })];
-  });
+  const { userid } = reading.user;
+  const { findings, entries = [] } = checkDatabase(reading.seen, { code: "SE01", optional: true });
+  const remarks = entries.flatMap(
+    (entry) => checkSeenEntry(entry, { userid, path, directory, complete }) ?? [],
+  );
   return [...findings, ...remarks];
-}
-
-interface Remark {
-  readonly code: string;
-  readonly facts: FindingFacts;
 }
 
 function checkSeenEntry(
   entry: DatabaseEntry,
   context: {
     readonly userid: string;
+    /** Of the seen database. */
+    readonly path: string;
     readonly directory: MailboxDirectory;
     readonly complete: boolean;
   },
-): Remark | undefined {
-  const { userid, directory, complete } = context;
+): Finding | undefined {
+  const { userid, path, directory, complete } = context;
   let seen: ReturnType<typeof parseSeen>;
   let uids: UidRange[];
   try {
@@ -87,55 +79,45 @@ function checkSeenEntry(
     uids = parseSequenceSet(seen.seenuids);
   } catch (error) {
     if (!(error instanceof FormatError)) throw error;
-    const text = `seen state cannot be parsed: expected ${error.expected}`;
-    return { code: "SE01", facts: { text, field: Buffer.from(entry.key).toString("latin1") } };
+    const key = Buffer.from(entry.key).toString("latin1");
+    return finding("SE01", { path }, { what: "entry", key, expected: error.expected });
   }
-  const field = seen.uniqueid;
-  const mailbox = directory.listedByUniqueid.get(seen.uniqueid);
-  if (mailbox === undefined) {
-    if (!complete || isKnownUniqueid(directory, seen.uniqueid)) return undefined;
-    const text = "seen state of a mailbox that is gone";
-    return { code: "SE01", facts: { severity: "info", text, field } };
+  const { uniqueid } = seen;
+  const listed = directory.listedByUniqueid.get(uniqueid);
+  if (listed === undefined) {
+    if (!complete || isKnownUniqueid(directory, uniqueid)) return undefined;
+    return finding("SE01", { path }, { what: "gone", uniqueid });
   }
-  const index = mailbox.facts?.index;
+  const index = listed.facts?.index;
   if (index === undefined) return undefined;
-  const other = mailbox.entry.name;
+  const mailbox = listed.entry.name;
+  const { lastUid } = index;
   const highest = Math.max(seen.lastuid, uids.at(-1)?.last ?? 0);
-  if (highest > index.lastUid) {
-    const text = "seen state goes beyond the last UID of the mailbox";
-    return { code: "SE01", facts: { text, field, other, expected: index.lastUid, found: highest } };
+  if (highest > lastUid) {
+    const facts = { what: "beyond", uniqueid, mailbox, lastUid, seen: highest } as const;
+    return finding("SE01", { path }, facts);
   }
-  const isOwn = useridOf(other) === userid;
+  const isOwn = useridOf(mailbox) === userid;
   const isShared = hasBit(index.options, INDEX_OPTION.sharedSeen);
   if (index.minorVersion < 12 || !(isOwn || isShared)) return undefined;
-  const text = isOwn
-    ? "seen state of a mailbox of the user's own, whose records hold it since version 12"
-    : "seen state of a mailbox whose records hold one for all users";
-  return { code: "SE02", facts: { text, field, other } };
+  return finding("SE02", { path }, { what: isOwn ? "own" : "shared", uniqueid, mailbox });
 }
 
 function checkSubscriptionFile({ reading, directory, complete }: UserFilesInput) {
   const { path } = reading.subscriptions;
-  const code = "SU01";
-  const title = "subscription database";
-  const options = { code, title, optional: true, severity: "warning" as const };
-  const checked = checkDatabase(reading.subscriptions, options);
+  const checked = checkDatabase(reading.subscriptions, { code: "SU01", optional: true });
   const findings = [...checked.findings];
   const inbox = reading.user.inbox?.name ?? "";
   const { version, names, unknown } = parseSubscriptions(checked.entries ?? [], { inbox });
-  const add = (facts: FindingFacts) => findings.push(finding(code, { path, ...facts }));
   if (![0, 1, 2, 3].includes(version)) {
-    add({
-      severity: "warning",
-      text: "unknown version of the subscription database",
-      found: version,
-    });
+    findings.push(finding("SU01", { path }, { what: "version", found: version }));
   }
   for (const key of unknown) {
-    add({ severity: "warning", text: "key of the subscription database is no name", found: key });
+    findings.push(finding("SU01", { path }, { what: "key", found: key }));
   }
-  for (const name of names) {
-    if (complete && !isLiveName(directory, name)) add({ found: name });
+  for (const mailbox of names) {
+    if (!complete || isLiveName(directory, mailbox)) continue;
+    findings.push(finding("SU01", { path }, { what: "mailbox", mailbox }));
   }
   return findings;
 }
@@ -149,14 +131,15 @@ export function checkCounters(
   // Cyrus makes them when it first needs them, which without conversations may be never.
   if (reading.state === "missing") return [];
   if (reading.state !== "read") {
-    return [finding("CO01", { text: `counters ${describeUnreadable(reading)}`, path })];
+    const { path: _, ...fault } = reading;
+    return [finding("CO01", { path }, { fault })];
   }
   let counters: Counters;
   try {
     counters = parseCounters(reading.bytes);
   } catch (error) {
     if (!(error instanceof FormatError)) throw error;
-    return [finding("CO01", { text: `counters damaged: expected ${error.expected}`, path })];
+    return [finding("CO01", { path }, { expected: error.expected })];
   }
   // Without conversations each mailbox counts for itself, and these stay behind.
   return context.conversations ? compareCounters(counters, context.owned, { path }) : [];
@@ -170,21 +153,19 @@ function compareCounters(
   const findings = [];
   const { highestmodseq, uidvalidity } = counters;
   for (const { entry, facts } of owned) {
-    const other = entry.name;
+    const of = entry.name;
     const index = facts?.index;
     if (index !== undefined && index.highestmodseq > highestmodseq) {
-      const values = { expected: index.highestmodseq, found: highestmodseq };
-      const text = "counters are behind the highestmodseq of a mailbox";
-      findings.push(finding("CO01", { text, path, field: "highestmodseq", other, ...values }));
+      const values = { of, expected: index.highestmodseq, found: highestmodseq };
+      findings.push(finding("CO01", { path }, { field: "highestmodseq", ...values }));
     }
     if (index !== undefined && index.uidvalidity > uidvalidity) {
-      const values = { expected: index.uidvalidity, found: uidvalidity };
-      const text = "counters are behind the uidvalidity of a mailbox";
-      findings.push(finding("CO01", { text, path, field: "uidvalidity", other, ...values }));
+      const values = { of, expected: index.uidvalidity, found: uidvalidity };
+      findings.push(finding("CO01", { path }, { field: "uidvalidity", ...values }));
     }
     if (entry.foldermodseq > highestmodseq) {
-      const values = { expected: entry.foldermodseq, found: highestmodseq };
-      findings.push(finding("DB11", { path, field: "foldermodseq", other, ...values }));
+      const values = { of, expected: entry.foldermodseq, found: highestmodseq };
+      findings.push(finding("DB11", { path }, values));
     }
   }
   return findings;
@@ -192,12 +173,10 @@ function compareCounters(
 
 function checkConversations({ reading, directory, conversations }: UserFilesInput) {
   const { path } = reading.conversations;
-  const code = "CV01";
-  const options = { code, title: "conversations database", optional: true };
-  const { findings } = checkDatabase(reading.conversations, options);
+  const { findings } = checkDatabase(reading.conversations, { code: "CV01", optional: true });
   if (!conversations || reading.conversations.state !== "missing") return findings;
   const owned = directory.byOwner.get(reading.user.userid) ?? [];
   const messages = owned.reduce((sum, { facts }) => sum + (facts?.index?.exists ?? 0), 0);
   if (messages === 0) return findings;
-  return [finding(code, { text: "conversations are switched on, but there is no database", path })];
+  return [finding("CV01", { path }, { what: "none" })];
 }

@@ -50,7 +50,9 @@ export function mailboxDirectory(
   return { ...records, listedByUniqueid, byOwner };
 }
 
-/** True where mailboxes.db knows of the uniqueid at all, if only by a tombstone or a purged mailbox. */
+/**
+ * True where mailboxes.db knows of the uniqueid at all, if only by a tombstone or a purged mailbox.
+ */
 export function isKnownUniqueid(directory: MailboxDirectory, uniqueid: string): boolean {
   return directory.byUniqueid.has(uniqueid) || directory.listedByUniqueid.has(uniqueid);
 }

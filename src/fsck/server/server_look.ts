@@ -1,7 +1,8 @@
 /**
- * Looking at a live server until what seems wrong is sure. Its files are written one after the other, so
- * that any two of them may disagree for a moment; what is reported has been seen again, with the files of
- * the users concerned read anew, at every one of several looks (spool-format 8, protocol B).
+ * Looking at a live server until what seems wrong is sure. Its files are written one after the
+ * other, so that any two of them may disagree for a moment; what is reported has been seen again,
+ * with the files of the users concerned read anew, at every one of several looks (spool-format 8,
+ * protocol B).
  */
 import { existsSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -19,12 +20,11 @@ import {
   readUser,
   type ServerReading,
 } from "../../places/cyrus/server/server_reading.ts";
-import { atLeast, type Finding, sameObservation } from "../finding.ts";
+import { type Finding, isDamage, sameObservation, tell } from "../finding.ts";
 import { checkServer, checkUser } from "./check_server.ts";
-import type { LocatedFinding } from "./located_finding.ts";
 
 export interface ServerLook {
-  readonly findings: readonly LocatedFinding[];
+  readonly findings: readonly Finding[];
   /** How many more seemed wrong at first, and were not so again. */
   readonly unstable: number;
 }
@@ -36,7 +36,8 @@ const QUOTA_TRIES = 8;
 
 /**
  * Checks the server of `conf`, whose mailbox folders are `folders`, read a moment ago. Remarks of
- * severity info are not confirmed. `before` is an earlier reading: what stands still is taken from it.
+ * severity info are not confirmed. `before` is an earlier reading: what stands still is taken from
+ * it.
  */
 export async function checkServerUntilSure(
   conf: ImapdConf,
@@ -45,8 +46,8 @@ export async function checkServerUntilSure(
 ): Promise<ServerLook> {
   const server = await readServer(conf, before);
   const first = await lookAtServer(server, folders, { onlyUsers: undefined });
-  const remarks = first.filter(({ finding }) => !atLeast(finding.severity, "warning"));
-  let suspicion = first.filter(({ finding }) => atLeast(finding.severity, "warning"));
+  const remarks = first.filter((one) => !isDamage(one));
+  let suspicion = first.filter(isDamage);
   const suspected = suspicion.length;
   let facts = folders;
   for (const [round, pauseMs] of PAUSES_MS.entries()) {
@@ -54,7 +55,8 @@ export async function checkServerUntilSure(
     await sleep(pauseMs);
     const look = await lookAgain(conf, facts, { suspicion });
     facts = look.facts;
-    // The first look saw quota roots and mailboxes at different moments: its amounts say nothing yet.
+    // The first look saw quota roots and mailboxes at different moments: its amounts say nothing
+    // yet.
     const exact = round > 0;
     suspicion = look.findings.filter((one) => suspicion.some((was) => isSame(was, one, { exact })));
   }
@@ -68,15 +70,14 @@ export async function checkServerUntilSure(
 async function lookAgain(
   conf: ImapdConf,
   folders: readonly MailboxFacts[],
-  { suspicion }: { readonly suspicion: readonly LocatedFinding[] },
-): Promise<{ readonly facts: readonly MailboxFacts[]; readonly findings: LocatedFinding[] }> {
+  { suspicion }: { readonly suspicion: readonly Finding[] },
+): Promise<{ readonly facts: readonly MailboxFacts[]; readonly findings: Finding[] }> {
   const onlyUsers = usersOf(suspicion);
   const server = await readServer(conf);
   let facts = refresh(server, folders, onlyUsers);
   const roots = new Map(server.quotas.roots.map((reading) => [reading.root, reading]));
   const moving = new Set<string>();
-  for (const root of new Set(suspicion.filter(isQuotaSum).map(({ finding }) => finding.other))) {
-    if (root === undefined) continue;
+  for (const root of new Set(suspicion.flatMap((one) => quotaSumOf(one)?.root ?? []))) {
     const look = await lookAtRoot(root, server, { facts });
     facts = look.facts;
     if (look.reading !== undefined) roots.set(root, look.reading);
@@ -84,8 +85,11 @@ async function lookAgain(
   }
   const quotas = { ...server.quotas, roots: [...roots.values()] };
   const findings = await lookAtServer({ ...server, quotas }, facts, { onlyUsers });
-  const isMoving = ({ finding }: LocatedFinding) => moving.has(`${finding.other} ${finding.field}`);
-  return { facts, findings: findings.filter((one) => !(isQuotaSum(one) && isMoving(one))) };
+  const isMoving = (one: Finding) => {
+    const sum = quotaSumOf(one);
+    return sum !== undefined && moving.has(`${sum.root} ${sum.resource}`);
+  };
+  return { facts, findings: findings.filter((one) => !isMoving(one)) };
 }
 
 interface RootLook {
@@ -114,15 +118,16 @@ async function lookAtRoot(
   }
 }
 
-function isQuotaSum({ finding }: LocatedFinding): boolean {
-  return finding.code === "QU01";
+/** The facts of a quota root whose use is not the sum over its mailboxes. */
+function quotaSumOf({ code, facts }: Finding) {
+  return code === "QU01" && facts?.what === "sum" ? facts : undefined;
 }
 
 async function lookAtServer(
   server: ServerReading,
   folders: readonly MailboxFacts[],
   { onlyUsers }: { readonly onlyUsers: ReadonlySet<string> | undefined },
-): Promise<LocatedFinding[]> {
+): Promise<Finding[]> {
   const check = checkServer({ server, folders, nowSeconds: Date.now() / 1000 });
   const findings = [...check.findings];
   for (const user of check.users) {
@@ -133,11 +138,12 @@ async function lookAtServer(
 }
 
 /** Owners of everything that findings speak of; "" = shared. */
-function usersOf(findings: readonly LocatedFinding[]): Set<string> {
+function usersOf(findings: readonly Finding[]): Set<string> {
   const users = new Set<string>();
-  for (const { mailbox, userid, finding } of findings) {
+  for (const one of findings) {
+    const { mailbox, userid, other } = tell(one);
     if (userid !== undefined) users.add(userid);
-    for (const name of [mailbox, finding.other]) {
+    for (const name of [mailbox, other]) {
       if (name !== undefined && !name.startsWith("/")) users.add(useridOf(name) ?? "");
     }
   }
@@ -180,34 +186,26 @@ function refresh(
   return [...refreshed.values()];
 }
 
-function isSame(
-  left: LocatedFinding,
-  right: LocatedFinding,
-  { exact }: { readonly exact: boolean },
-): boolean {
-  if (left.mailbox !== right.mailbox || left.userid !== right.userid) return false;
-  const { code, other, path, field } = left.finding;
-  if (other !== right.finding.other) return false;
-  if (!exact && code === "QU01") {
-    return (
-      code === right.finding.code && path === right.finding.path && field === right.finding.field
-    );
+function isSame(left: Finding, right: Finding, { exact }: { readonly exact: boolean }): boolean {
+  if (sameObservation(left, right)) return true;
+  const [sum, again] = [quotaSumOf(left), quotaSumOf(right)];
+  if (sum !== undefined && again !== undefined && !exact) {
+    return sum.root === again.root && sum.resource === again.resource;
   }
-  return (
-    sameObservation(left.finding, right.finding) || sameDifference(left.finding, right.finding)
-  );
+  return sameDifference(left, right);
 }
 
-/** A sum that is wrong by the same amount, though mail has come in meanwhile. */
+/** A number that is wrong by the same amount, though mail has come in meanwhile. */
 function sameDifference(left: Finding, right: Finding): boolean {
+  const [was, is] = [tell(left), tell(right)];
   return (
-    left.code === right.code &&
-    left.path === right.path &&
-    left.field === right.field &&
-    typeof left.found === "bigint" &&
-    typeof left.expected === "bigint" &&
-    typeof right.found === "bigint" &&
-    typeof right.expected === "bigint" &&
-    left.found - left.expected === right.found - right.expected
+    (["code", "mailbox", "userid", "path", "field", "other"] as const).every(
+      (key) => was[key] === is[key],
+    ) &&
+    typeof was.found === "bigint" &&
+    typeof was.expected === "bigint" &&
+    typeof is.found === "bigint" &&
+    typeof is.expected === "bigint" &&
+    was.found - was.expected === is.found - is.expected
   );
 }

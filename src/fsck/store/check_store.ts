@@ -1,7 +1,7 @@
 /**
- * What a store has beside mailbox folders: catalogues, pools, the registry, journals, staging. Rows ST01
- * to ST15. The mailbox folders themselves are Cyrus' and are checked like any. Looks, and changes
- * nothing; what a running writer is about to do is never reported as damage.
+ * What a store has beside mailbox folders: catalogues, pools, the registry, journals, staging. Rows
+ * ST01 to ST15. The mailbox folders themselves are Cyrus' and are checked like any. Looks, and
+ * changes nothing; what a running writer is about to do is never reported as damage.
  */
 import { existsSync } from "node:fs";
 import { join, relative } from "node:path";
@@ -29,8 +29,7 @@ import type { Store } from "../../places/store/store.ts";
 import { uidOfFile } from "../../places/store/upkeep/leftovers.ts";
 import { straysOfOwner, straysOfStore } from "../../places/store/upkeep/strays.ts";
 import { entriesIn, foldersIn, namesIn, statOf } from "../../storage/disk.ts";
-import type { Finding } from "../finding.ts";
-import { finding } from "../finding_codes.ts";
+import { type Finding, finding, placed } from "../finding.ts";
 import { Collector } from "../mailbox/collector.ts";
 
 export interface StoreCheckOptions {
@@ -39,8 +38,9 @@ export interface StoreCheckOptions {
 }
 
 /**
- * Checks a store but for the insides of its mailboxes: registry, staging, and every owner's folder. Paths
- * in findings are below the store. A folder that cannot be opened is a finding, and the rest goes on.
+ * Checks a store but for the insides of its mailboxes: registry, staging, and every owner's folder.
+ * Paths in findings are below the store. A folder that cannot be opened is a finding, and the rest
+ * goes on.
  */
 export function* checkWholeStore(store: Store, options: StoreCheckOptions): Generator<Finding> {
   for (const { folder, owner: ownerAt } of ownerPaths(store.root, store.settings)) {
@@ -49,14 +49,13 @@ export function* checkWholeStore(store: Store, options: StoreCheckOptions): Gene
     try {
       const owner = ownerAt();
       const opened = owner === undefined ? undefined : store.find(owner);
-      if (opened === undefined)
-        yield finding("ST01", { path: below, text: "folder without a catalogue" });
+      if (opened === undefined) yield finding("ST01", { path: below });
       else
         for (const one of checkOwner(opened, options))
-          yield { ...one, path: join(below, one.path ?? "") };
+          yield placed(one, { path: join(below, one.at.path ?? "") });
     } catch (error) {
       if (!(error instanceof AppError) || error.code === "busy") throw error;
-      yield finding("ST01", { path: below, text: error.message });
+      yield finding("ST01", { path: below }, { error: error.message });
     }
   }
   yield* checkStore(store);
@@ -75,8 +74,8 @@ export function checkStore(store: Store): readonly Finding[] {
 
 function checkRegistry(store: Store, collector: Collector): void {
   for (const { uniqueid, source, target } of store.registry.handovers()) {
-    const [expected, found] = [ownerKey(target), ownerKey(source)];
-    collector.add("ST13", { field: "uniqueid", expected, found, other: uniqueid });
+    const facts = { uniqueid, source: ownerKey(source), target: ownerKey(target) };
+    collector.add("ST13", {}, facts);
   }
   const claims = new Map(store.registry.claims().map(({ uniqueid, owner }) => [uniqueid, owner]));
   const held = new Set<string>();
@@ -85,18 +84,17 @@ function checkRegistry(store: Store, collector: Collector): void {
     for (const { uniqueid, name } of rowsOf(store, owner)) {
       held.add(uniqueid);
       const claim = claims.get(uniqueid);
-      const found = claim === undefined ? "no one" : ownerKey(claim);
-      if (found === ownerKey(owner)) continue;
+      const holder = claim === undefined ? "no one" : ownerKey(claim);
+      if (holder === ownerKey(owner)) continue;
       // Made, renamed or deleted since the claims were read: it must still be so.
       const now = store.registry.holder(uniqueid);
       const isStill = rowsOf(store, owner).some((row) => row.uniqueid === uniqueid);
       if (!isStill || (now !== undefined && ownerKey(now) === ownerKey(owner))) continue;
-      collector.add("ST08", { field: "uniqueid", expected: ownerKey(owner), found, other: name });
+      collector.add("ST08", {}, { owner: ownerKey(owner), holder, mailbox: name });
     }
   }
   for (const [uniqueid, owner] of claims) {
-    if (!held.has(uniqueid))
-      collector.add("ST09", { field: "uniqueid", found: uniqueid, other: ownerKey(owner) });
+    if (!held.has(uniqueid)) collector.add("ST09", {}, { uniqueid, owner: ownerKey(owner) });
   }
 }
 
@@ -111,7 +109,9 @@ function releasedBy(store: Store, owner: Owner): readonly string[] {
   }
 }
 
-/** The mailboxes of an owner; none where the catalogue cannot be read, which is a finding elsewhere. */
+/**
+ * The mailboxes of an owner; none where the catalogue cannot be read, which is a finding elsewhere.
+ */
 function rowsOf(store: Store, owner: Owner): readonly MailboxRow[] {
   try {
     return store.find(owner)?.read(allMailboxes) ?? [];
@@ -129,12 +129,12 @@ export function checkOwner(folder: OwnerFolder, options: StoreCheckOptions): rea
   const unfit = folder.unfit();
   for (const { uniqueid, steps, why } of unfit) {
     const known = [...rows, ...folder.read(tombstones)].find((row) => row.uniqueid === uniqueid);
-    const [text, other] = [`${steps} committed changes wait: ${why}`, known?.name ?? uniqueid];
-    collector.add("ST14", { path: uniqueid, text, other });
+    const mailbox = known?.name ?? uniqueid;
+    collector.add("ST14", { path: uniqueid }, { steps, why, mailbox });
   }
   for (const { uniqueid, step } of folder.pending()) {
     if (unfit.some((left) => left.uniqueid === uniqueid)) continue;
-    collector.add("ST10", { field: step.kind, found: uniqueid });
+    collector.add("ST10", {}, { step: step.kind, uniqueid });
   }
   for (const row of rows) if (!row.intermediate) checkMailbox(folder, row, { collector, guids });
   checkFolders(folder, rows, collector);
@@ -156,17 +156,13 @@ function checkMailbox(folder: OwnerFolder, row: MailboxRow, { collector, guids }
   } catch (error) {
     if (!(error instanceof AppError) || error.code === "busy") throw error;
     if (error.code === "not_found") return; // deleted while we looked
-    collector.add("ST01", { path: row.uniqueid, text: error.message, other: row.name });
+    collector.add("ST01", { path: row.uniqueid }, { error: error.message, mailbox: row.name });
     return;
   }
   const { name } = image.header.file;
   if (name !== row.name) {
-    collector.add("ST03", {
-      path: `${row.uniqueid}/cyrus.header`,
-      field: "name",
-      expected: row.name,
-      found: name ?? "NIL",
-    });
+    const path = `${row.uniqueid}/cyrus.header`;
+    collector.add("ST03", { path }, { expected: row.name, found: name ?? "NIL" });
   }
   const { lastUid } = image.index.header;
   for (const file of namesIn(join(folder.folder, row.uniqueid))) {
@@ -185,7 +181,8 @@ function checkFolders(
   for (const name of foldersIn(folder.folder)) {
     if (name.startsWith(".") || known.has(name)) continue;
     const hasIndex = existsSync(join(folder.folder, name, "cyrus.index"));
-    // A mailbox whose creation did not commit has messages at most; one that was moved away has a step.
+    // A mailbox whose creation did not commit has messages at most; one that was moved away has a
+    // step.
     const isMoving = folder.pending().some(({ uniqueid }) => uniqueid === name);
     if (!isMoving) collector.add(hasIndex ? "ST02" : "ST04", { path: name });
   }
@@ -199,10 +196,9 @@ function checkFolders(
     const isMoving = folder
       .pending()
       .some(({ step }) => step.kind === "move" && step.target === trash);
-    if (!isThere && !isMoving) collector.add("ST12", { path: trash, other: name });
+    if (!isThere && !isMoving) collector.add("ST12", { path: trash }, { mailbox: name });
   }
-  for (const { trash: path } of strayGraves(folder))
-    collector.add("ST12", { path, text: "folder in the trash that no tombstone names" });
+  for (const { trash: path } of strayGraves(folder)) collector.add("ST12", { path });
 }
 
 function checkPool(
@@ -217,21 +213,18 @@ function checkPool(
       const { name } = entry;
       const path = `${POOL_FOLDER}/${prefix}/${name}`;
       if (!isGuid(name) || path !== poolPath(name)) {
-        collector.add(name.endsWith(".NEW") ? "TM01" : "ST07", { path });
+        if (name.endsWith(".NEW")) collector.add("TM01", { path });
+        else collector.add("ST07", { path }, { what: "other" });
         continue;
       }
-      if (!guids.has(name))
-        collector.tally("ST07", { path, text: "message in the pool that no record names" });
+      if (!guids.has(name)) collector.tally("ST07", { path }, { what: "message" });
       const found = hashPool ? readMessageFacts(join(folder.folder, path))?.guid : name;
       if (found !== undefined && found !== name)
-        collector.add("ST05", { path, expected: name, found });
+        collector.add("ST05", { path }, { guid: name, found });
     }
   }
   for (const guid of guids) {
     if (statOf(join(folder.folder, poolPath(guid))) !== undefined) continue;
-    collector.tally("ST06", {
-      path: poolPath(guid),
-      text: "message of a record that the pool lacks",
-    });
+    collector.tally("ST06", { path: poolPath(guid) });
   }
 }

@@ -12,8 +12,8 @@ import { unsettledMailbox } from "../../places/store/committed_files.ts";
 import type { OwnerFolder } from "../../places/store/owner_folder.ts";
 import type { Store } from "../../places/store/store.ts";
 import { statOf } from "../../storage/disk.ts";
-import type { FolderIdentity, LaidOver } from "../check_spools.ts";
-import type { Finding } from "../finding.ts";
+import { type Finding, placed } from "../finding.ts";
+import type { FolderIdentity, LaidOver } from "../spool/check_spool.ts";
 
 /** The mailboxes of a store by its catalogues, which know better than the folders. */
 export interface MailboxesInStore {
@@ -24,7 +24,9 @@ export interface MailboxesInStore {
   readonly laidOver: (paths: MailboxPaths) => LaidOver | undefined;
 }
 
-/** Reads every catalogue of the store once. One that cannot be read is the store check's to report. */
+/**
+ * Reads every catalogue of the store once. One that cannot be read is the store check's to report.
+ */
 export function mailboxesInStore(store: Store): MailboxesInStore {
   const names = new Map<string, FolderIdentity>();
   /** Folders of mailboxes whose journal had something left, by their paths below the store. */
@@ -90,9 +92,13 @@ function layOver(folder: OwnerFolder, paths: MailboxPaths): LaidOver | undefined
   };
 }
 
-/** A finding with the path that people know; what it says of a file's owner and mode is not the store's. */
+/**
+ * A finding with the path that people know; what it says of a file's owner and mode is not the
+ * store's.
+ */
 function inStore(found: Finding, aside: string, folder: string): Finding[] {
-  if (found.path === undefined || !found.path.startsWith(aside)) return [found];
+  const { path } = found.at;
+  if (path === undefined || !path.startsWith(aside)) return [found];
   if (found.code === "PM01" || found.code === "PM02") return [];
-  return [{ ...found, path: folder + found.path.slice(aside.length) }];
+  return [placed(found, { path: folder + path.slice(aside.length) })];
 }

@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseMessageAnnotation } from "../../../src/formats/cyrus/annotations_db.ts";
 import { readDatabase } from "../../../src/formats/cyrus/databases/database.ts";
+import { tell } from "../../../src/fsck/finding.ts";
 import { checkMessageAnnotations } from "../../../src/fsck/mailbox/check_annotations.ts";
 import { IndexImage } from "../../../src/mailbox/index_image.ts";
 import { readSpool } from "../../../src/places/cyrus/layout/spool.ts";
@@ -47,7 +48,9 @@ describe("checkMessageAnnotations()", () => {
     ];
     const hasRecord = (uid: number) => uid === 1;
     const found = checkMessageAnnotations({ annotations, hasRecord, minorVersion: 17, path: "/a" });
-    expect(found).toMatchObject([{ code: "AN01", severity: "warning", uid: 2, field: "/comment" }]);
+    expect(found.map(tell)).toMatchObject([
+      { code: "AN01", severity: "warning", uid: 2, field: "/comment" },
+    ]);
   });
 
   test("remarks on what the records of the version hold themselves", () => {
@@ -55,9 +58,9 @@ describe("checkMessageAnnotations()", () => {
     const names = ["thrid", "savedate", "createdmodseq", "basethrid", "internaldate.nsec"];
     const annotations = names.map((name) => ({ ...none, uid: 1, entry: `${prefix}${name}` }));
     const stale = (minorVersion: number) =>
-      checkMessageAnnotations({ annotations, hasRecord: () => true, minorVersion, path: "/a" }).map(
-        ({ severity, field }) => `${severity} ${field?.replace(prefix, "")}`,
-      );
+      checkMessageAnnotations({ annotations, hasRecord: () => true, minorVersion, path: "/a" })
+        .map(tell)
+        .map(({ severity, field }) => `${severity} ${field?.replace(prefix, "")}`);
     expect(stale(12)).toEqual([]);
     expect(stale(13)).toEqual(["info thrid"]);
     expect(stale(17)).toEqual(["info thrid", "info savedate", "info createdmodseq"]);

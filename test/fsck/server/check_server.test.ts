@@ -119,7 +119,7 @@ describe("entries and folders", () => {
     renameSync(folder, astray);
     const [only, ...more] = await checkWholeServer(server);
     expect(more).toEqual([]);
-    expect(only?.finding).toMatchObject({ code: "DB02", path: folder, other: astray });
+    expect(only).toMatchObject({ code: "DB02", path: folder, other: astray });
   });
 
   test("DB03: a folder without an entry, once it is no longer new", async () => {
@@ -130,16 +130,16 @@ describe("entries and folders", () => {
       records.remove("Nuser/ann/Drafts");
     });
     const found = await checkWholeServer(server);
-    const lost = { mailbox: "user.ann.Drafts", finding: { code: "DB03", path: folder } };
+    const lost = { mailbox: "user.ann.Drafts", code: "DB03", path: folder };
     expect(found[0]).toMatchObject(lost);
-    expect(found[0]?.finding.severity).toBe("critical");
+    expect(found[0]?.severity).toBe("critical");
     // What the mailbox had is now of nobody, and counts for nothing.
-    expect(found.slice(1).map(({ finding }) => finding.code)).toEqual(["QU01", "QU01", "AN01"]);
+    expect(found.slice(1).map(({ code }) => code)).toEqual(["QU01", "QU01", "AN01"]);
     const now = Date.now() / 1000;
     const young = await checkWholeServer(server, {
       nowSeconds: Math.min(now, changedAt(folder) + 5),
     });
-    expect(young[0]?.finding).toMatchObject({ code: "DB03", severity: "info" });
+    expect(young[0]).toMatchObject({ code: "DB03", severity: "info" });
   });
 
   test("a folder of a deleted mailbox may lose its entry first", async () => {
@@ -333,7 +333,7 @@ describe("records of mailboxes.db among themselves", () => {
       records.set("Nuser/ann/Copy", records.get("Nuser/ann/Drafts"));
     });
     const found = await checkWholeServer(server);
-    expect(found.map(({ mailbox, finding }) => [mailbox, finding.code, finding.other])).toEqual([
+    expect(found.map(({ mailbox, code, other }) => [mailbox, code, other])).toEqual([
       ["user.ann.Copy", "HD03", undefined],
       ["user.ann.Copy", "DB05", "user.ann.Drafts"],
     ]);

@@ -1,6 +1,7 @@
 import { describe, expect, spyOn, test } from "bun:test";
 import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { tell } from "../../../src/fsck/finding.ts";
 import { checkWholeStore } from "../../../src/fsck/store/check_store.ts";
 import { allMailboxes, mailboxByName } from "../../../src/places/store/catalogue/mailbox_rows.ts";
 import { deleteMailboxes, undeleteMailbox } from "../../../src/places/store/commit/trash.ts";
@@ -43,6 +44,7 @@ function killed(): { root: string; folder: string } {
 
 function codes(store: Store): string[] {
   return [...checkWholeStore(store, { hashPool: false })]
+    .map(tell)
     .filter(({ severity }) => severity !== "info")
     .map(({ code, other }) => `${code} ${other}`);
 }

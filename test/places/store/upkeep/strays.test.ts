@@ -75,7 +75,7 @@ describe("strays in a store", () => {
       mkdirSync(dirname(join(root, path)), { recursive: true });
       make(join(root, path));
       expect(findingsOf(store).filter(({ code }) => code === "ST15")).toMatchObject([
-        { path: join(root, path) },
+        { at: { path: join(root, path) } },
       ]);
       const names = store.owners().flatMap((owner) => {
         const opened = store.find(owner);
@@ -98,7 +98,7 @@ describe("strays in a store", () => {
       const path = join(root, taken);
       if (existsSync(path)) Bun.spawnSync(["rm", "-r", path]);
       file(path);
-      expect(findingsOf(store).map((one) => one.path)).toContain(path);
+      expect(findingsOf(store).map(({ at }) => at.path)).toContain(path);
       expect(store.owners()).toEqual([{ kind: "user", userid: "fred" }]);
       expect(reconstructStore(store)).toEqual([]);
       expect(readdirSync(root)).toContain("bobbin.json");

@@ -1,24 +1,38 @@
-/** What can be wrong with one record whose bytes are good: rows IX08, IX16, IX18, IX20, IX21, MS13. */
+/**
+ * What can be wrong with one record whose bytes are good: rows IX08, IX16, IX18, IX20, IX21, MS13.
+ */
 import { hasBit, INTERNAL_FLAG } from "../../formats/cyrus/index/index_flags.ts";
 import { effectiveModseq, type IndexRecord } from "../../formats/cyrus/index/index_record.ts";
+import type { MessageAnnotations } from "../../mailbox/annotation_image.ts";
 import { GuidSet } from "../../mailbox/guid_set.ts";
+import type { IndexImage } from "../../mailbox/index_image.ts";
 import type { MessageTableBuilder } from "../../mailbox/message_table.ts";
-import type { RecordsInput } from "./check_records.ts";
 import type { Collector } from "./collector.ts";
 
 const DAY_SECONDS = 24 * 60 * 60;
 const PREFIX = "/vendor/cmu/cyrus-imapd/";
 
+/** What the records of one mailbox are checked against. */
+export interface RecordContext {
+  readonly index: IndexImage;
+  readonly path: string;
+  /** Names of the user flags by their bit; undefined when cyrus.header cannot be read. */
+  readonly userFlags: readonly (string | undefined)[] | undefined;
+  /** Annotations of this mailbox's messages; undefined when they cannot be read. */
+  readonly annotations: MessageAnnotations | undefined;
+  readonly nowSeconds: number;
+}
+
 /** Checks the records of one mailbox, one after the other. */
-export class RecordChecks {
-  readonly #input: RecordsInput;
+export class RecordCheck {
+  readonly #input: RecordContext;
   readonly #collector: Collector;
   /** Bits of user flags that have a name. */
   readonly #named: readonly number[];
   readonly #latest: number;
   readonly #seenGuids: GuidSet;
 
-  constructor(input: RecordsInput, collector: Collector) {
+  constructor(input: RecordContext, collector: Collector) {
     this.#input = input;
     this.#collector = collector;
     const words = [0, 0, 0, 0];
@@ -35,15 +49,11 @@ export class RecordChecks {
   check(record: IndexRecord, messages: MessageTableBuilder): void {
     this.#checkFlags(record);
     this.#checkTimes(record);
-    const { uid } = record;
-    const path = this.#input.path;
+    const at = { uid: record.uid, path: this.#input.path };
     const modseq = effectiveModseq(record, this.#input.index.header);
-    if (modseq !== record.modseq) {
-      const text = "modseqs in the upper half of their field, as Cyrus 2.5 to 3.0 wrote them";
-      this.#collector.tally("IX08", { severity: "warning", text, uid, path });
-    }
+    if (modseq !== record.modseq) this.#collector.tally("IX08", at, { what: "upper_half" });
     if (record.createdmodseq > modseq) {
-      this.#collector.tally("IX16", { text: "records with createdmodseq above modseq", uid, path });
+      this.#collector.tally("IX16", at, { what: "createdmodseq" });
     }
     const live = !hasBit(record.systemFlags, INTERNAL_FLAG.expunged);
     if (
@@ -51,30 +61,28 @@ export class RecordChecks {
       this.#input.index.table.guidBytes === 20 &&
       !messages.rememberGuid(this.#seenGuids)
     ) {
-      this.#collector.tally("MS13", { text: "messages with a GUID seen before", uid });
+      this.#collector.tally("MS13", { uid: record.uid });
     }
   }
 
   #checkFlags(record: IndexRecord): void {
     const { uid, systemFlags } = record;
-    const path = this.#input.path;
-    const add = (text: string) =>
-      this.#collector.add("IX20", { text, uid, path, field: "system_flags" });
+    const at = { uid, path: this.#input.path };
     if (
       hasBit(systemFlags, INTERNAL_FLAG.unlinked) &&
       !hasBit(systemFlags, INTERNAL_FLAG.expunged)
     ) {
-      add("UNLINKED but not EXPUNGED");
+      this.#collector.add("IX20", at, { what: "unlinked" });
     }
     if (hasBit(systemFlags, INTERNAL_FLAG.splitConversation) && !this.#hasBasecid(record)) {
-      add("SPLITCONVERSATION without a basecid");
+      this.#collector.add("IX20", at, { what: "split" });
     }
     if (this.#input.userFlags === undefined) return;
     for (let word = 0; word < 4; word++) {
       const nameless = (record.userFlags[word] ?? 0) & ~(this.#named[word] ?? 0);
       if (nameless === 0) continue;
       const bit = word * 32 + 31 - Math.clz32(nameless & -nameless);
-      this.#collector.add("IX18", { uid, path, field: "user_flags", found: bit });
+      this.#collector.add("IX18", at, { bit });
     }
   }
 
@@ -88,16 +96,14 @@ export class RecordChecks {
   }
 
   #checkTimes(record: IndexRecord): void {
-    const { uid } = record;
-    const path = this.#input.path;
-    for (const field of ["internaldate", "lastUpdated"] as const) {
-      const value = record[field];
+    const at = { uid: record.uid, path: this.#input.path };
+    for (const of of ["internaldate", "lastUpdated"] as const) {
+      const value = record[of];
       if (value !== 0 && value <= this.#latest) continue;
-      const text = `records with ${field} ${value === 0 ? "0" : "in the future"}`;
-      this.#collector.tally("IX21", { text, uid, path });
+      this.#collector.tally("IX21", at, { what: value === 0 ? "zero" : "future", of });
     }
     if (record.subseconds !== undefined) {
-      this.#collector.tally("IX21", { text: "records with parts of seconds", uid, path });
+      this.#collector.tally("IX21", at, { what: "subseconds", of: "internaldate" });
     }
   }
 }

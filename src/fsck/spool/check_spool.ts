@@ -1,27 +1,27 @@
 /**
- * fsck over a whole spool: finds the mailboxes, has them checked by workers, and then compares what no
- * mailbox can know by itself: uniqueids and hard links.
+ * fsck over a whole spool: finds the mailboxes, has them checked by workers, and then compares what
+ * no mailbox can know by itself: uniqueids and hard links.
  */
 import { lstatSync } from "node:fs";
 import { join } from "node:path";
-import type { EngineChoice } from "../hash/engines.ts";
-import { sliceTable } from "../mailbox/message_table.ts";
+import { isDeepStrictEqual } from "node:util";
+import type { EngineChoice } from "../../hash/engines.ts";
+import { sliceTable } from "../../mailbox/message_table.ts";
 import {
   headerNameOf,
   mailboxName,
   oldStagedFiles,
   readSpool,
-} from "../places/cyrus/layout/spool.ts";
-import type { MailboxPaths, PartitionRoots } from "../places/cyrus/mailbox/mailbox_files.ts";
-import type { LockPaths } from "../storage/file_locks.ts";
-import { type JobPool, mapJobs } from "../threads/pool.ts";
-import type { Finding } from "./finding.ts";
-import { finding } from "./finding_codes.ts";
-import type { FsckJobs } from "./jobs.ts";
+} from "../../places/cyrus/layout/spool.ts";
+import type { MailboxPaths, PartitionRoots } from "../../places/cyrus/mailbox/mailbox_files.ts";
+import type { LockPaths } from "../../storage/file_locks.ts";
+import { type JobPool, mapJobs } from "../../threads/pool.ts";
+import { type Finding, finding, placed } from "../finding.ts";
+import type { FsckJobs } from "../jobs.ts";
+import type { MailboxReport, MessagesPart } from "../mailbox/check_mailbox.ts";
+import type { PartitionOwner } from "../mailbox/check_permissions.ts";
+import type { MessagesRequest } from "../mailbox/sweep_messages.ts";
 import type { LinkCensus } from "./link_census.ts";
-import type { MailboxReport, MessagesPart } from "./mailbox/check_mailbox.ts";
-import type { PartitionOwner } from "./mailbox/check_permissions.ts";
-import type { MessagesRequest } from "./mailbox/sweep_messages.ts";
 import type { UniqueidCensus } from "./uniqueid_census.ts";
 
 /** What somebody else knows of a mailbox folder: mailboxes.db, the catalogue of a store. */
@@ -38,7 +38,9 @@ export interface SpoolRequest {
   readonly quick: boolean;
   /** Says by its internal name whether a mailbox is to be checked; undefined: all. */
   readonly wanted?: (name: string) => boolean;
-  /** By the path below the roots; where it knows nothing, cyrus.header and the path tell the name. */
+  /**
+   * By the path below the roots; where it knows nothing, cyrus.header and the path tell the name.
+   */
   readonly identify?: (relative: string) => FolderIdentity | undefined;
   /** Makes of the mailboxes that lie there those that are to be checked; all if not given. */
   readonly asCommitted?: (found: readonly MailboxPaths[]) => readonly MailboxPaths[];
@@ -71,12 +73,6 @@ export interface CheckedMailbox {
   readonly findings: readonly Finding[];
 }
 
-/** What was found outside of any mailbox. */
-export interface LooseFinding {
-  readonly path: string;
-  readonly finding: Finding;
-}
-
 export interface SpoolReport {
   readonly mailboxes: number;
   readonly records: number;
@@ -104,7 +100,8 @@ export interface SpoolPlan {
   readonly mailboxes: readonly MailboxPaths[];
   /** A guess from the sizes of the index files: for the choice of a pool, and for progress. */
   readonly recordsGuessed: number;
-  readonly loose: readonly LooseFinding[];
+  /** What was found outside of any mailbox. */
+  readonly loose: readonly Finding[];
   /** Folders that could not be read; each is among `loose`. */
   readonly unreadable: number;
 }
@@ -117,17 +114,15 @@ export function planSpool(request: SpoolRequest): SpoolPlan {
   const chosen = wanted
     ? mailboxes.filter((paths) => wanted(nameOf(paths, headerNameOf(paths), request)))
     : mailboxes;
-  const loose: LooseFinding[] = unreadable.map(({ relative, errno }) => {
+  const loose = unreadable.map(({ relative, errno }) => {
     const path = join(roots.data, relative);
-    const text = `folder cannot be read: ${errno}`;
-    return { path, finding: finding("PM01", { text, path, found: errno }) };
+    return finding("PM01", { path }, { what: "folder", errno });
   });
   const before = Date.now() / 1000 - DAY_SECONDS;
   for (const path of staging.map((relative) => join(roots.data, relative))) {
     const old = wanted ? [] : oldStagedFiles(path, before);
     if (old.length === 0) continue;
-    const text = "files left over from deliveries or replication more than a day ago";
-    loose.push({ path, finding: finding("TM01", { text, path, found: old.length }) });
+    loose.push(finding("TM01", { path }, { files: old.length }));
   }
   const sizes = chosen.map(({ index }) => lstatSync(index, { throwIfNoEntry: false })?.size ?? 0);
   const bytes = sizes.reduce((sum, size) => sum + size, 0);
@@ -209,7 +204,8 @@ export async function checkSpool(
     if (unstable) totals.unstable += 1;
     uniqueids.add({ paths, name, uniqueid: result.uniqueid, uidvalidity: result.uidvalidity });
     const report = { ...result, unstable };
-    events.mailbox({ paths, name, report, findings: mergeCounts(found) });
+    const findings = mergeCounts(found).map((one) => placed(one, { mailbox: name }));
+    events.mailbox({ paths, name, report, findings });
     progress();
   }
   return totals;
@@ -240,17 +236,19 @@ function* slices(parts: readonly MessagesPart[], engine: EngineChoice): Generato
 
 /** Counts over parts of one mailbox become one count. */
 function mergeCounts(findings: readonly Finding[]): readonly Finding[] {
-  const counted = new Map<string, Finding>();
-  const merged: Finding[] = [];
+  const counts: Finding[] = [];
+  const others: Finding[] = [];
   for (const one of findings) {
-    if (one.field !== "messages" || typeof one.found !== "number") {
-      merged.push(one);
+    if (one.count === undefined || one.facts === undefined) {
+      others.push(one);
       continue;
     }
-    const key = `${one.code} ${one.text}`;
-    const before = counted.get(key);
-    const found = one.found + (typeof before?.found === "number" ? before.found : 0);
-    counted.set(key, { ...(before ?? one), found });
+    const at = counts.findIndex(
+      ({ code, facts }) => code === one.code && isDeepStrictEqual(facts, one.facts),
+    );
+    const before = counts[at];
+    if (before === undefined) counts.push(one);
+    else counts[at] = { ...before, count: (before.count ?? 0) + one.count };
   }
-  return [...merged, ...counted.values()];
+  return [...others, ...counts];
 }

@@ -1,12 +1,11 @@
 /**
- * DB05: a uniqueid names one mailbox. Where two folders claim it, the one that is the copy is reported
- * and the other one named: a folder stored under another uniqueid is the copy; of folders stored by name
- * it is the younger one.
+ * DB05: a uniqueid names one mailbox. Where two folders claim it, the one that is the copy is
+ * reported and the other one named: a folder stored under another uniqueid is the copy; of folders
+ * stored by name it is the younger one.
  */
-import type { MailboxPaths } from "../places/cyrus/mailbox/mailbox_files.ts";
-import type { Finding } from "./finding.ts";
-import { finding } from "./finding_codes.ts";
-import { uniqueidOfFolder } from "./mailbox/check_header_file.ts";
+import type { MailboxPaths } from "../../places/cyrus/mailbox/mailbox_files.ts";
+import { type Finding, finding } from "../finding.ts";
+import { uniqueidOfFolder } from "../mailbox/check_header_file.ts";
 
 export interface UniqueidClaim {
   readonly paths: MailboxPaths;
@@ -26,14 +25,14 @@ export class UniqueidCensus {
     else others.push(claim);
   }
 
-  findings(): { readonly name: string; readonly finding: Finding }[] {
-    const all: { name: string; finding: Finding }[] = [];
+  findings(): Finding[] {
+    const all: Finding[] = [];
     for (const [uniqueid, claims] of this.#claims) {
       if (claims.length === 1) continue;
       const [original, ...copies] = claims.toSorted(byRight(uniqueid));
       for (const { name, paths } of copies) {
-        const facts = { field: "uniqueid", found: uniqueid, path: paths.header };
-        all.push({ name, finding: finding("DB05", { ...facts, other: original?.name ?? "" }) });
+        const at = { mailbox: name, path: paths.header };
+        all.push(finding("DB05", at, { uniqueid, original: original?.name ?? "" }));
       }
     }
     return all;
