@@ -1,14 +1,14 @@
-/** A broken promise inside Bobbin: never the fault of input. Ends the run with exit code 70. */
+/** A bug in Bobbin, which no input can be the cause of. The run ends with exit code 70. */
 export class BugError extends Error {
   override readonly name = "BugError";
 }
 
-/** States what must hold here whatever the input was; always on. */
+/** Throws BugError unless `condition` holds. It is checked in every build. */
 export function assert(condition: unknown, text: string): asserts condition {
   if (!condition) throw new BugError(text);
 }
 
-/** Ends a switch over a union: the compiler proves that no variant is left. */
+/** Ends a switch over a union; the compiler proves that every variant was handled before. */
 export function unreachable(value: never): never {
   throw new BugError(`unreachable value: ${String(value)}`);
 }

@@ -1,6 +1,9 @@
-/** Waiting for something no longer than until a signal comes. */
+/** Awaiting work until an AbortSignal fires. */
 
-/** What `work` gives, or a throw of the signal's reason as soon as that comes; what is given later goes to `late`. */
+/**
+ * Resolves as `work` does, or rejects with the signal's reason as soon as it fires. A result that
+ * arrives after that goes to `late`.
+ */
 export async function before<Value>(
   work: Promise<Value>,
   signal: AbortSignal | undefined,
@@ -14,7 +17,7 @@ export async function before<Value>(
   try {
     return await Promise.race([work, aborted.promise]);
   } catch (error) {
-    // Whoever waited is told of the signal; how the work itself ends is of no interest any more.
+    // The caller has been told of the signal; how the work itself ends does not matter any more.
     work.then(late, () => undefined);
     throw error;
   } finally {

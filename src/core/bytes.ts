@@ -2,7 +2,10 @@
 
 const utf8Strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const utf8Encoder = new TextEncoder();
-/** A Buffer's `toString`, which takes any bytes: wrapping them first costs five times as much. */
+/**
+ * The `toString` of Buffer works on any bytes; wrapping them in a Buffer first costs five times as
+ * much.
+ */
 const toText: (this: Uint8Array, encoding: "latin1" | "hex") => string = Buffer.prototype.toString;
 
 /** A DataView over exactly the bytes of `bytes`. */
@@ -10,7 +13,9 @@ export function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
-/** The unsigned 32-bit number at byte `at`, which must lie inside. In loops faster than a DataView. */
+/**
+ * The unsigned 32-bit number at byte `at`, which must lie inside. Faster than a DataView in loops.
+ */
 export function u32At(bytes: Uint8Array, at: number): number {
   const high = ((bytes[at] as number) << 24) | ((bytes[at + 1] as number) << 16);
   const low = ((bytes[at + 2] as number) << 8) | (bytes[at + 3] as number);
@@ -22,7 +27,10 @@ export function utf8(text: string): Uint8Array<ArrayBuffer> {
   return utf8Encoder.encode(text);
 }
 
-/** The text of `bytes` if they are UTF-8, else undefined: names are bytes until they prove otherwise. */
+/**
+ * The text of `bytes` if they are valid UTF-8, else undefined. Names are bytes until they are
+ * decoded.
+ */
 export function textOf(bytes: Uint8Array): string | undefined {
   try {
     return utf8Strict.decode(bytes);
@@ -32,7 +40,10 @@ export function textOf(bytes: Uint8Array): string | undefined {
   }
 }
 
-/** Each byte as the character of the same number: lossless both ways, for text that is mostly ASCII. */
+/**
+ * Decodes each byte to the character of the same number. It loses nothing, and suits text that is
+ * mostly ASCII.
+ */
 export function latin1(bytes: Uint8Array): string {
   return toText.call(bytes, "latin1");
 }
@@ -42,7 +53,7 @@ export function fromLatin1(text: string): Uint8Array<ArrayBuffer> {
   return Buffer.from(text, "latin1");
 }
 
-/** Lower-case hex. */
+/** The bytes in lower-case hex. */
 export function hexOf(bytes: Uint8Array): string {
   return toText.call(bytes, "hex");
 }
@@ -57,7 +68,7 @@ export function equalBytes(left: Uint8Array, right: Uint8Array): boolean {
   return left.length === right.length && Buffer.compare(left, right) === 0;
 }
 
-/** All `parts` one after the other, in new memory. */
+/** All `parts` one after the other, in memory of their own. */
 export function concat(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
   let length = 0;
   for (const part of parts) length += part.length;

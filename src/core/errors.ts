@@ -4,7 +4,7 @@
  * everything an administrator can act on is an `AppError`.
  */
 
-/** What went wrong, in the words of sysexits; `cli/exit.ts` turns each into an exit code. */
+/** The kinds of errors, named after sysexits; `cli/exit.ts` gives each its exit code. */
 export type ErrorCode =
   | "usage"
   | "bad_data"
@@ -21,11 +21,11 @@ export interface AppErrorOptions {
   readonly cause?: unknown;
   /** Facts for logs and `--json`: user, mailbox, uid, path, value. */
   readonly context?: Readonly<Record<string, string | number | bigint>>;
-  /** The next thing to try, as a sentence. */
+  /** What to try next, as a sentence. */
   readonly hint?: string;
 }
 
-/** An error that a person can act on. The message names user, mailbox, uid and value. */
+/** An error that an administrator can act on. The message names user, mailbox, uid and value. */
 export class AppError extends Error {
   override readonly name = "AppError";
   readonly code: ErrorCode;
@@ -41,8 +41,8 @@ export class AppError extends Error {
 }
 
 /**
- * Bytes that are not what their format demands. Codecs throw it; whoever reads a mailbox, a database
- * or a peer turns it into a finding, a refusal or an `AppError` that names the place.
+ * Bytes that do not follow their format. Codecs throw it; the code that reads a mailbox, a database
+ * or a peer turns it into a finding, a refusal or an `AppError` that says where it was.
  */
 export class FormatError extends Error {
   override readonly name = "FormatError";

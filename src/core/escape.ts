@@ -1,8 +1,8 @@
 /** Text from mail, names and peers, made safe to show. */
 
 /**
- * Control, bidi and other invisible characters as escapes: foreign text must not move the cursor, forge
- * a line or hide a part of itself. A lone surrogate is escaped too.
+ * Escapes control, bidi and other invisible characters and lone surrogates: foreign text must not
+ * move the cursor, forge a line or hide a part of itself.
  */
 export function escapeText(text: string): string {
   return text.replace(

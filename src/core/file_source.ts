@@ -6,15 +6,15 @@
 import { viewOf } from "./bytes.ts";
 
 /**
- * A file that stands still while it is read: its owner's writer lock is held, or whoever reads looks
- * afterwards whether it has changed.
+ * A file that stands still while it is read: its owner's writer lock is held, or whoever reads
+ * looks afterwards whether it has changed.
  */
 export interface FileParts {
   /** Bytes. */
   readonly size: number;
   /**
-   * Bytes from `offset` on, fewer where the file ends. They may lie in `into`, of `length` bytes, whose
-   * contents the caller no longer needs.
+   * Bytes from `offset` on, fewer where the file ends. They may lie in `into`, of `length` bytes,
+   * whose contents the caller no longer needs.
    */
   read(offset: number, length: number, into?: Uint8Array): Uint8Array;
 }
@@ -51,7 +51,9 @@ export interface Division {
   readonly bytes: number;
 }
 
-/** Gives part `number` of a file, read at the first time. All of a file that is at hand is one part. */
+/**
+ * Gives part `number` of a file, read at the first time. All of a file that is at hand is one part.
+ */
 export function partReader(source: FileSource, division: Division): (number: number) => FilePart {
   const partOf = (bytes: Uint8Array, start: number) => ({ bytes, view: viewOf(bytes), start });
   if (source instanceof Uint8Array) {

@@ -1,7 +1,7 @@
 /**
- * Reading files that somebody else put there. The path may name anything by the time it is opened, so
- * a file is opened without following a link and without waiting for a writer, and must then prove to
- * be regular. What stands there instead is a state, never an exception.
+ * Reads files that others put there. A path may name anything by the time it is opened, so a file
+ * is opened without following a link and without waiting for a writer, and must then prove to be
+ * regular. Anything else is reported as a state, not as an exception.
  */
 import { closeSync, constants, fstatSync, openSync, readSync, type Stats } from "node:fs";
 import { errnoOf } from "./errors.ts";
@@ -15,7 +15,7 @@ export type Unopened =
 /** Why a file cannot be read. */
 export type Unreadable = Unopened | { readonly state: "too_large"; readonly size: number };
 
-/** The bytes of a file with its state at opening, or why there are none. */
+/** The bytes of a file with its stat at opening, or the reason why there are none. */
 export type FileBytes =
   | { readonly state: "read"; readonly bytes: Uint8Array<ArrayBuffer>; readonly stat: Stats }
   | Unreadable;
@@ -27,7 +27,7 @@ export type OpenedFile =
 
 const OPEN_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
-/** Opens a regular file for reading; the caller closes `fd`. */
+/** Opens a regular file for reading. The caller must close `fd`. */
 export function openRegular(path: string | Buffer): OpenedFile {
   let fd: number;
   try {
@@ -41,7 +41,7 @@ export function openRegular(path: string | Buffer): OpenedFile {
   return { state: "not_regular" };
 }
 
-/** Reads a whole regular file of at most `limitBytes`, in one go. */
+/** Reads a whole regular file of at most `limitBytes`. */
 export function readRegular(path: string, limitBytes: number): FileBytes {
   const opened = openRegular(path);
   if (opened.state !== "open") return opened;
@@ -58,7 +58,10 @@ export function readRegular(path: string, limitBytes: number): FileBytes {
   }
 }
 
-/** Fills `into` from `position` of the file until it is full or the file ends; returns the length. */
+/**
+ * Fills `into` from `position` of the file until it is full or the file ends. Returns the number of
+ * bytes read.
+ */
 export function readAt(fd: number, into: Uint8Array, position: number): number {
   let length = 0;
   while (length < into.length) {
@@ -69,12 +72,12 @@ export function readAt(fd: number, into: Uint8Array, position: number): number {
   return length;
 }
 
-/** A failed open or read, as a state; errors that are not the file's are thrown on. */
+/** The state that a failed open or read means; other errors are thrown on. */
 function whyUnreadable(error: unknown): Unopened {
   const errno = errnoOf(error);
   if (errno === undefined) throw error;
   if (errno === "ENOENT" || errno === "ENOTDIR") return { state: "missing" };
-  // O_NOFOLLOW answers ELOOP for a link, O_NONBLOCK answers ENXIO for a socket.
+  // With O_NOFOLLOW a link gives ELOOP, with O_NONBLOCK a socket gives ENXIO.
   if (errno === "ELOOP" || errno === "ENXIO") return { state: "not_regular" };
   return { state: "unreadable", errno };
 }

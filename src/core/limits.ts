@@ -1,6 +1,6 @@
 /**
- * Every bound on foreign data, in one place. A loop over bytes that somebody else wrote takes its
- * limit from here; passing one is an error or a finding, never a crash and never silence.
+ * Every limit on foreign data, in one place. A loop over bytes that others wrote takes its limit
+ * from here; passing a limit is an error or a finding, never a crash, and never passes in silence.
  */
 export interface Limits {
   /** Bytes of one dlist atom or quoted string (Cyrus: maxword, maxquoted = 128 KiB). */
@@ -11,9 +11,15 @@ export interface Limits {
   readonly messageBytes: number;
   /** Bytes at the start of a message in which its header fields are looked for. */
   readonly messageHeaderBytes: number;
-  /** Bytes of one dlist line that are held at once, values counted with 64 each; files are not held. */
+  /**
+   * Bytes of one dlist line that are held in memory at once; each value counts 64 more, and message
+   * files do not count.
+   */
   readonly lineBytes: number;
-  /** Bytes that the unfinished commands of all sessions of a server hold in memory together, roughly. */
+  /**
+   * About how many bytes the unfinished commands of all sessions of a server may hold in memory
+   * together.
+   */
   readonly heldBytes: number;
   /** Nesting of dlist lists. */
   readonly nesting: number;
@@ -37,7 +43,7 @@ export interface Limits {
   readonly answerLines: number;
   /** Bytes that all sessions of one account may have staged. */
   readonly accountStagingBytes: number;
-  /** Connections of the server at a time, and of one address. */
+  /** Connections that the server has at a time, in all and from one address. */
   readonly sessions: number;
   readonly sessionsOfAddress: number;
   /** Depth of folders below a partition root. */
@@ -46,13 +52,13 @@ export interface Limits {
   readonly indexBytes: number;
   /** Bytes of one cyrus.annotations that is read into memory. */
   readonly annotationsBytes: number;
-  /** Findings of one code in one mailbox; the rest is counted. */
+  /** Findings of one code in one mailbox; further ones are only counted. */
   readonly findingsPerCode: number;
   /** Hard-linked files that are compared over a whole spool (about 100 bytes of memory each). */
   readonly linkedFiles: number;
   /** Problems listed for one database file; further ones are dropped. */
   readonly databaseProblems: number;
-  /** Files of one configuration, with those it includes. */
+  /** Files of one configuration, including those that it includes. */
   readonly configFiles: number;
   /** Bytes of one configuration file. */
   readonly configBytes: number;

@@ -1,12 +1,12 @@
 /**
- * Log lines of a server: one event a line, words first, then facts as `key=value`. Foreign text is escaped
- * here, so that nobody can forge a line. In the form for journald a line begins with its
- * priority, `<4>`, and has no time of its own (sd-daemon(3)).
+ * Log lines of a server: one event a line, its text first and then facts as `key=value`. Foreign
+ * text is escaped here, so that nobody can forge a line. In the form for journald a line begins
+ * with its priority, as `<4>`, and has no time of its own (sd-daemon(3)).
  */
 import { errnoOf } from "./errors.ts";
 import { escapeText } from "./escape.ts";
 
-/** In the order of syslog's priorities, the gravest first. */
+/** The levels, the most severe first, in the order of syslog's priorities. */
 export type LogLevel = "error" | "warning" | "notice" | "info" | "debug";
 
 const PRIORITY: Readonly<Record<LogLevel, number>> = {
@@ -20,17 +20,19 @@ const PRIORITY: Readonly<Record<LogLevel, number>> = {
 export type LogFacts = Readonly<Record<string, string | number | bigint | boolean | undefined>>;
 
 export interface Log {
-  /** Writes one line, unless `level` is below what is wanted. Undefined facts are left out. */
+  /**
+   * Writes one line, unless `level` is below the log's own. Facts that are undefined are left out.
+   */
   write(level: LogLevel, text: string, facts?: LogFacts): void;
-  /** A log whose lines have these facts too. */
+  /** A log like this one whose lines have these facts too. */
   with(facts: LogFacts): Log;
 }
 
 export interface LogOptions {
-  /** Takes each line, without its end. */
+  /** Receives each line, without a line end. */
   readonly sink: (line: string) => void;
   readonly form: "text" | "journal";
-  /** The least grave level that is written. */
+  /** The least severe level that is written. */
   readonly level: LogLevel;
   /** Milliseconds since 1970. */
   readonly now: () => number;
@@ -52,8 +54,8 @@ export function makeLog(options: LogOptions, facts: LogFacts = {}): Log {
 }
 
 /**
- * A sink that no state of the system stops: while `write` fails (a full disk, a pipe that nobody reads or empties) its
- * lines are lost, and the first that can be written again says how many.
+ * A sink that never throws: while `write` fails (the disk is full, nobody reads the pipe) lines are
+ * lost, and the next one that can be written says how many.
  */
 export function sinkThatMayFail(write: (line: string) => void): (line: string) => void {
   let lost = 0;
@@ -86,14 +88,14 @@ function factsText(facts: LogFacts): string {
   return text;
 }
 
-/** Foreign text can be as long as a peer likes; a line of the log cannot. */
+/** The longest text in a line; foreign text may be of any length. */
 const TEXT_LENGTH = 2000;
 
 function shortened(text: string): string {
   return text.length <= TEXT_LENGTH ? text : `${text.slice(0, TEXT_LENGTH)}… (${text.length})`;
 }
 
-/** A value with anything but plain characters in it stands in quotes. */
+/** Quotes a value that holds anything but plain characters. */
 function quoted(value: string): string {
   if (/^[\w.:@/+,%#!&*-]+$/.test(value)) return value;
   return `"${escapeText(value).replace(/["\\]/g, "\\$&")}"`;

@@ -1,16 +1,17 @@
 /**
- * ACLs in the form Cyrus keeps and sends: `id TAB rights TAB id TAB rights TAB` (sync-protocol.md 3). The text is
- * passed on as it is; these functions are for those who must look inside.
+ * ACLs in the form in which Cyrus stores and sends them: `id TAB rights TAB id TAB rights TAB`
+ * (sync-protocol.md 3). The text is passed on unchanged; these functions are for code that must
+ * look inside.
  */
 
 export interface AclEntry {
-  /** User id, `anyone`, `group:…`; with `-` in front for rights taken away. Latin1. */
+  /** A user id, `anyone` or `group:…`, in latin1; a `-` in front takes the rights away. */
   readonly identifier: string;
-  /** Letters of RFC 4314 and of Cyrus. */
+  /** The letters of RFC 4314 and those of Cyrus. */
   readonly rights: string;
 }
 
-/** The entries of an ACL; undefined if it is not in tab form. */
+/** The entries of an ACL; undefined if the text is not of this form. */
 export function parseAcl(acl: string): AclEntry[] | undefined {
   if (acl === "") return [];
   const fields = acl.endsWith("\t") ? acl.slice(0, -1).split("\t") : acl.split("\t");

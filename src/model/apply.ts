@@ -1,13 +1,13 @@
 /**
- * The changes a place can be asked for: the APPLY commands of sync-protocol.md 4.2 as values. A plan is
- * a list of them, a dump is a stream of them, a server reads and a client prints them.
+ * The commands that change a place: the APPLY commands of sync-protocol.md 4.2 as values. A plan is
+ * a list of them, a dump is a stream of them, a server parses them and a client prints them.
  *
- * RESERVE, MESSAGE and RESTART are not here: they prepare a session and change no mail.
+ * RESERVE, MESSAGE and RESTART are not among them, for they prepare a session and change no mail.
  */
 import type { MailboxState, Quota, RecordSource, SeenState, Since } from "./mailbox.ts";
 import { type Owner, parseName } from "./names.ts";
 
-/** `isLocal`: the LOCAL_ form of the command, which leaves a cluster's directory alone. */
+/** `isLocal` is the LOCAL_ form of a command, which does not change the directory of a cluster. */
 export type ApplyCommand =
   | ApplyMailbox
   | RestoreMailbox
@@ -22,12 +22,15 @@ export type ApplyCommand =
   | ApplyUnannotation
   | ApplySieve
   | { readonly kind: "unsieve"; readonly userid: string; readonly filename: string }
-  /** `filename` is that of the bytecode, `x.bc`. */
+  /** `filename` is the name of the bytecode, `x.bc`. */
   | { readonly kind: "activateSieve"; readonly userid: string; readonly filename: string }
   | { readonly kind: "unactivateSieve"; readonly userid: string }
   | { readonly kind: "unuser"; readonly userid: string; readonly isLocal?: boolean };
 
-/** Whose a command is: a rename belongs to whom the mailbox has been. Undefined for those of the server itself. */
+/**
+ * The owner whom a command changes; a rename changes the owner of the old name. Undefined for
+ * commands that change the server itself.
+ */
 export function ownerOfCommand(command: ApplyCommand): Owner | undefined {
   switch (command.kind) {
     case "mailbox":
@@ -52,19 +55,23 @@ export function ownerOfCommand(command: ApplyCommand): Owner | undefined {
   }
 }
 
-/** Creates or updates one mailbox: everything of `state`, and of the records those given. */
+/** Creates or updates one mailbox: sets everything in `state`, and the records that are given. */
 export interface ApplyMailbox {
   readonly kind: "mailbox";
   readonly state: MailboxState;
   readonly records: RecordSource;
-  /** Refuse as `changed` unless the mailbox is as the sender last saw it. */
+  /**
+   * The mailbox as the sender saw it last; if it has changed since, the command is refused as
+   * `changed`.
+   */
   readonly since?: Since;
   readonly isLocal?: boolean;
 }
 
 /**
- * Appends to a mailbox, which is made if need be: the RESTORE of the first backup system. In a mailbox that is there
- * the records get new UIDs; the identity in `state` counts only for a new one, and only if whole.
+ * Appends to a mailbox, which is created if need be: the RESTORE of Cyrus' first backup system. In
+ * a mailbox that exists the records get new UIDs. The identity in `state` counts only for a new
+ * mailbox, and only if it is complete.
  */
 export interface RestoreMailbox {
   readonly kind: "restore";
@@ -74,7 +81,10 @@ export interface RestoreMailbox {
   readonly isLocal?: boolean;
 }
 
-/** Renames one mailbox, not those below it; old = new name only moves it to another partition. */
+/**
+ * Renames one mailbox, without those below it. With the same name twice it only moves the mailbox
+ * to another partition.
+ */
 export interface ApplyRename {
   readonly kind: "rename";
   readonly oldName: string;
@@ -84,12 +94,12 @@ export interface ApplyRename {
   readonly isLocal?: boolean;
 }
 
-/** Marks records as expunged and leaves their modseq alone. */
+/** Marks records as expunged and leaves their modseqs as they are. */
 export interface ApplyExpunge {
   readonly kind: "expunge";
   readonly name: string;
   readonly uniqueid: string;
-  /** Ascending. */
+  /** UIDs in ascending order. */
   readonly uids: readonly number[];
 }
 
@@ -109,7 +119,7 @@ export interface ApplyUnannotation {
   readonly userid: string;
 }
 
-/** Stores a script. `filename` ends in `.script`. */
+/** Stores a sieve script. `filename` ends in `.script`. */
 export interface ApplySieve {
   readonly kind: "sieve";
   readonly userid: string;

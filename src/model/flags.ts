@@ -1,6 +1,6 @@
 /** Flags of messages as the protocol writes them (sync-protocol.md 3). */
 
-/** System flags in the order in which Cyrus prints them; `\Expunged` marks a tombstone. */
+/** System flags in the order in which Cyrus prints them; `\Expunged` marks an expunged record. */
 export const SYSTEM_FLAGS = [
   "\\Deleted",
   "\\Answered",
@@ -16,14 +16,14 @@ const BY_LOWER_CASE = new Map<string, SystemFlag>(
   SYSTEM_FLAGS.map((flag) => [flag.toLowerCase(), flag]),
 );
 
-/** The system flag of this name in whatever case, else undefined. */
+/** The system flag of this name in any case, or undefined. */
 export function systemFlagOf(name: string): SystemFlag | undefined {
   return BY_LOWER_CASE.get(name.toLowerCase());
 }
 
 /**
- * System flags in their order and spelling, then keywords in the order they came, each name once whatever
- * its case. Unknown names with a backslash are dropped, as Cyrus drops them.
+ * The system flags in their order and spelling, then keywords in the order given; each name once,
+ * whatever its case. Unknown names with a backslash are dropped, as Cyrus does.
  */
 export function orderFlags(flags: readonly string[]): string[] {
   const system = new Set<SystemFlag>();
@@ -38,14 +38,14 @@ export function orderFlags(flags: readonly string[]): string[] {
   return [...SYSTEM_FLAGS.filter((flag) => system.has(flag)), ...keywords.values()];
 }
 
-/** True when both hold the same flags, in whatever order and case. */
+/** True if both hold the same flags, in any order and case. */
 export function sameFlags(left: readonly string[], right: readonly string[]): boolean {
   if (left.length !== right.length) return false;
   const names = new Set(left.map((flag) => flag.toLowerCase()));
   return right.every((flag) => names.has(flag.toLowerCase()));
 }
 
-/** True for a keyword that Cyrus takes: an IMAP atom (RFC 3501), no backslash in front. */
+/** True for a keyword that Cyrus accepts: an IMAP atom (RFC 3501) without a backslash in front. */
 export function isKeyword(name: string): boolean {
   return /^[!#$&'+,\-./0-9:;<=>?@A-Z[^_`a-z|}~]+$/.test(name);
 }

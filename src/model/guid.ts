@@ -1,6 +1,6 @@
 /**
- * A message's GUID: the SHA-1 of its file, since Cyrus 2.4. Shown as 40 lower-case hex digits.
- * Older mailboxes hold 12-byte UUIDs instead (spool-format 2.3).
+ * The GUID of a message: since Cyrus 2.4 the SHA-1 of its file, shown as 40 lower-case hex digits.
+ * Older mailboxes hold 12-byte UUIDs in its place (spool-format 2.3).
  */
 
 /** 40 lower-case hex digits; all zeros means "not known". */
@@ -10,14 +10,14 @@ export const NULL_GUID: Guid = "0".repeat(40);
 
 const GUID_PATTERN = /^[0-9a-f]{40}$/;
 
-/** True for 40 lower-case hex digits: nothing else may name a file or go on the wire. */
+/** True for 40 lower-case hex digits. Nothing else may become a file name or be sent to a peer. */
 export function isGuid(text: string): boolean {
   return GUID_PATTERN.test(text);
 }
 
 /**
- * True for the 12-byte UUIDs that Cyrus 2.3 gave its messages, kept in a 20-byte field with eight
- * zero bytes behind them: they say nothing about the content (spool-format 2.3).
+ * True for a 12-byte UUID that Cyrus 2.3 gave a message, which is kept in a 20-byte field with
+ * eight zero bytes behind it. It says nothing about the content (spool-format 2.3).
  */
 export function isLegacyUuid(guid: Guid): boolean {
   return guid !== NULL_GUID && guid.endsWith("0".repeat(16));

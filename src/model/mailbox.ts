@@ -1,8 +1,9 @@
 /**
- * A mailbox and what belongs to a user beside mailboxes, as replication sees them (sync-protocol.md 4.1
- * and 4.3). Texts are latin1: each character is one byte, for names and ACLs are bytes until they
- * prove otherwise. What a peer has not said is absent, not zero: a replica must give back exactly
- * what it was given, or its master sends the mailbox again every time (5.6).
+ * A mailbox, and what belongs to a user besides mailboxes, as replication sees them
+ * (sync-protocol.md 4.1 and 4.3). Texts are latin1, where each character is one byte, for names and
+ * ACLs are bytes until they are decoded. A field that a peer did not send is absent and not zero: a
+ * replica must return exactly what it was given, or the master sends the mailbox again every time
+ * (5.6).
  */
 import type { Annotation } from "./annotation.ts";
 import type { Guid } from "./guid.ts";
@@ -10,17 +11,17 @@ import type { Refusal } from "./outcome.ts";
 import type { MailRecord } from "./record.ts";
 
 export interface MailboxState {
-  /** Short id of master's JMAP; null where the peer said NIL. */
+  /** A short JMAP id, which 3.13 and later send; null where the peer sent NIL. */
   readonly jmapid?: string | null;
-  /** Opaque: 16 hex digits, a UUID, 24 letters and digits. */
+  /** An opaque id: 16 hex digits, a UUID, or 24 letters and digits. */
   readonly uniqueid: string;
   /** Internal name, `user.anne.Sub`. */
   readonly name: string;
-  /** Letters of the mailbox type; absent = plain mail. */
+  /** The letters of the mailbox type; absent for plain mail. */
   readonly type?: string;
-  /** 0 = not to be compared. */
+  /** The checksum over the records; 0 means that it is not to be compared. */
   readonly syncCrc?: number;
-  /** 0 = not to be compared; variants in 5.1. */
+  /** The checksum over annotations, of which there are variants (5.1); 0 is not to be compared. */
   readonly syncCrcAnnot?: number;
   /** The highest UID ever used. */
   readonly lastUid: number;
@@ -33,41 +34,43 @@ export interface MailboxState {
   readonly xconvmodseq?: bigint;
   readonly compactEmailids?: number;
   readonly raclmodseq?: bigint;
-  /** TAB-joined names of groups. */
+  /** Names of groups, joined by TABs. */
   readonly usergroups?: string;
-  /** Minor version of the index. */
+  /** The minor version of the index. */
   readonly version?: number;
   readonly uidvalidity: number;
-  /** Null where the peer said NIL, as for intermediates. */
+  /** Null where the peer sent NIL, as for intermediate mailboxes. */
   readonly partition: string | null;
-  /** Tab form, see acl.ts; null where the peer said NIL. */
+  /** An ACL in the form of acl.ts; null where the peer sent NIL. */
   readonly acl: string | null;
-  /** Letters in the order P, S, D, A. */
+  /** Option letters, in the order P, S, D, A. */
   readonly options: string;
   readonly quotaroot?: string;
   readonly createdmodseq?: bigint;
   readonly foldermodseq?: bigint;
-  /** Everything deleted up to here has been forgotten. */
+  /** The modseq up to which expunged records may have been removed from the index. */
   readonly deletedmodseq?: bigint;
-  /** Those of the mailbox itself. */
+  /** The annotations of the mailbox itself, not of its messages. */
   readonly annotations: readonly Annotation[];
-  /** Keywords defined in the mailbox, used or not; absent from peers before 3.12. */
+  /** The keywords that the mailbox defines, used or not; peers before 3.12 do not send them. */
   readonly userflags?: readonly string[];
 }
 
-/** What an APPLY expects to find; a mismatch refuses it as `changed`. */
+/**
+ * The state that an APPLY expects the mailbox to be in; any other state refuses it as `changed`.
+ */
 export interface Since {
   readonly modseq: bigint;
   readonly crc?: number;
   readonly crcAnnot?: number;
 }
 
-/** Records in batches of any size, ascending by UID; may be gone through more than once. */
+/** Records in batches of any size, in ascending order of UID. It may be iterated more than once. */
 export interface RecordSource {
   batches(): AsyncIterable<readonly MailRecord[]> | Iterable<readonly MailRecord[]>;
 }
 
-/** True for a name that only holds a place in the tree: no messages, no index. */
+/** True for an intermediate mailbox: a name in the tree without messages and without an index. */
 export function isIntermediate(mailbox: Pick<MailboxState, "type">): boolean {
   return mailbox.type?.includes("i") ?? false;
 }
@@ -77,12 +80,12 @@ export function isSieveMailbox(mailbox: Pick<MailboxState, "type">): boolean {
   return mailbox.type?.startsWith("f") ?? false;
 }
 
-/** Records that are at hand. */
+/** A source of records that are in memory. */
 export function recordsOf(records: readonly MailRecord[]): RecordSource {
   return { batches: () => (records.length === 0 ? [] : [records]) };
 }
 
-/** What one reader has seen of one mailbox. */
+/** The seen state of one user in one mailbox. */
 export interface SeenState {
   readonly uniqueid: string;
   /** Unix seconds. */
@@ -90,35 +93,38 @@ export interface SeenState {
   readonly lastUid: number;
   /** Unix seconds. */
   readonly lastChange: number;
-  /** A sequence set as text, possibly empty; see sequence_set.ts. */
+  /** A sequence set as text, which may be empty; see sequence_set.ts. */
   readonly seenUids: string;
 }
 
-/** A file of a user's sieve folder: `x.script`, and `x.bc` as the bearer of the active mark. */
+/**
+ * A file of a user's sieve folder: a script `x.script`, or `x.bc`, which marks `x` as the active
+ * one.
+ */
 export interface SieveFile {
   readonly filename: string;
   /** Unix seconds. */
   readonly lastUpdate: number;
-  /** Of the content; absent from 2.4, all zeros for `x.bc`. */
+  /** The GUID of the content; 2.4 does not send it, and for `x.bc` it is all zeros. */
   readonly guid?: Guid;
   readonly isActive: boolean;
 }
 
-/** The resources a quota can limit, by their names since 3.10. */
+/** The resources that a quota can limit, by the names they have had since 3.10. */
 export const QUOTA_RESOURCES = ["STORAGE", "MESSAGE", "ANNOTATION-STORAGE", "MAILBOX"] as const;
 
 export type QuotaResource = (typeof QUOTA_RESOURCES)[number];
 
-/** Limits below one root; a resource without one is unlimited. */
+/** The limits below one quota root; a resource without a limit is unlimited. */
 export interface Quota {
   /** Internal name of the root mailbox. */
   readonly root: string;
-  /** In KiB for the two storages, else in pieces. */
+  /** In KiB for the two kinds of storage, else a number of items. */
   readonly limits: Partial<Readonly<Record<QuotaResource, number>>>;
   readonly modseq?: bigint;
 }
 
-/** What belongs to a reader rather than to a mailbox: the answer to GET META. */
+/** What belongs to a user rather than to a mailbox: the answer to GET META. */
 export interface UserMeta {
   readonly seen: readonly SeenState[];
   /** Internal names. */
@@ -126,25 +132,28 @@ export interface UserMeta {
   readonly sieve: readonly SieveFile[];
 }
 
-/** A mailbox that is there and cannot be read now: damaged, or written to without pause. */
+/**
+ * A mailbox that exists and cannot be read at the moment: it is damaged, or changes all the time.
+ */
 export interface UnreadableMailbox {
   readonly name: string;
   readonly uniqueid?: string;
   readonly refusal: Refusal;
 }
 
-/** The mailboxes of a user, or of a shared toplevel. */
+/** The mailboxes of a user, or of a shared top level. */
 export interface OwnedMailboxes {
-  /** With those below DELETED. */
+  /** All mailboxes that could be read, deleted ones (below DELETED) included. */
   readonly mailboxes: readonly MailboxState[];
   /**
-   * Those that are missing above because they could not be read: to be reported, while the others go on,
-   * and never to be taken for deleted. A place that cannot tell them apart refuses the whole user.
+   * Mailboxes that are not listed above because they could not be read. They are to be reported,
+   * never to be taken for deleted, and the others go on. A place that cannot tell them apart
+   * refuses the whole user.
    */
   readonly unreadable?: readonly UnreadableMailbox[];
 }
 
-/** Everything about a user but records and messages: the answer to GET USER. */
+/** Everything about a user except records and messages: the answer to GET USER. */
 export interface UserState extends UserMeta, OwnedMailboxes {
   readonly quotas: readonly Quota[];
 }

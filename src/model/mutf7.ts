@@ -1,11 +1,13 @@
 /**
- * Modified UTF-7, in which mailbox names carry what is not ASCII (RFC 3501, 5.1.3): `&` begins a run of
- * UTF-16 in base64 with `,` for `/` and without padding, `-` ends it, `&-` is an ampersand.
+ * Modified UTF-7, which mailbox names use for characters outside ASCII (RFC 3501, 5.1.3): `&`
+ * begins a run of UTF-16 in base64, with `,` for `/` and without padding; `-` ends it; `&-` is an
+ * ampersand.
  */
 
 /**
- * The text of a name in modified UTF-7, or undefined if it is none: 8-bit bytes, a run cut short, a lone
- * surrogate, or ASCII that was encoded without need. So a name is decoded only if encoding gives it back.
+ * The text of a name in modified UTF-7, or undefined for a malformed one: 8-bit bytes, a run cut
+ * short, a lone surrogate, or ASCII that was encoded without need. So only what `encodeMutf7` would
+ * give is decoded.
  */
 export function decodeMutf7(name: string): string | undefined {
   if (/[^\x20-\x7e]/.test(name)) return undefined;

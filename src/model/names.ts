@@ -1,38 +1,45 @@
 /**
- * Names of mailboxes (sync-protocol.md 3, spool-format.md). Inside and on the wire a name is *internal*: parts joined by
- * `.`, a dot within a part written `^`, non-ASCII in modified UTF-7, a virtual domain in front:
- * `user.a^b.Sub`, `example.com!user.anne`, `DELETED.user.anne.Sub.5F3A2B1C`. People write and read the
- * *external* form: parts joined by `/`, in Unicode, a user of a virtual domain by his id:
- * `user/a.b/Sub`, `anne@example.com/Sub`.
+ * Names of mailboxes (sync-protocol.md 3, spool-format.md). In files and in the protocol a name is
+ * *internal*: its parts are joined by `.`, a dot within a part is written `^`, characters outside
+ * ASCII are in modified UTF-7, and a virtual domain stands in front: `user.a^b.Sub`,
+ * `example.com!user.anne`, `DELETED.user.anne.Sub.5F3A2B1C`. People write and read the *external*
+ * form: parts joined by `/`, in Unicode, a user of a virtual domain by the user id: `user/a.b/Sub`,
+ * `anne@example.com/Sub`.
  *
  * Internal names and user ids are latin1: each character is one byte.
  */
 import { fromLatin1, latin1, textOf, utf8 } from "../core/bytes.ts";
 import { decodeMutf7, encodeMutf7 } from "./mutf7.ts";
 
-/** Whose a mailbox is: a user's, or that of a toplevel which belongs to no user. */
+/** The owner of a mailbox: a user, or the shared top level that it lies below. */
 export type Owner =
   | { readonly kind: "user"; readonly userid: string }
-  /** With the domain where there is one: `example.com!lists`. */
+  /** The name of a shared top level, with its domain if it has one: `example.com!lists`. */
   | { readonly kind: "shared"; readonly toplevel: string };
 
-/** An internal name taken apart. */
+/** The parts of an internal name. */
 export interface MailboxName {
   readonly domain: string | undefined;
   readonly isDeleted: boolean;
-  /** Unix seconds at which it was deleted; undefined for others, or where the last part is no such time. */
+  /**
+   * Unix seconds at which the mailbox was deleted. Undefined for one that was not, and where the
+   * last part of the name is not such a time.
+   */
   readonly deletedAt: number | undefined;
-  /** Internal, without domain, DELETED and time: `user.anne.Sub`. */
+  /** The internal name without domain, DELETED and time: `user.anne.Sub`. */
   readonly local: string;
   readonly owner: Owner;
 }
 
-/** An exclamation mark in a folder's name (`user.anne.Urgent!`) makes no domain of what stands before. */
+/**
+ * Matches a virtual domain in front of a name. An exclamation mark in the name of a folder, as in
+ * `user.anne.Urgent!`, does not make a domain of what stands before it.
+ */
 const DOMAIN = /^(?!user\.|DELETED\.)([A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*)!(.+)$/s;
 const DELETED = "DELETED.";
 const DELETED_AT = /\.([0-9A-F]{8,16})$/;
 
-/** Takes an internal name apart. Any text is one; whether it may be used is for `isValidName`. */
+/** Parses an internal name. Any text can be parsed; `isValidName` says whether it may be used. */
 export function parseName(internal: string): MailboxName {
   const [, domain, rest = internal] = DOMAIN.exec(internal) ?? [];
   const isDeleted = rest.startsWith(DELETED);
@@ -52,7 +59,7 @@ function ownerOf(domain: string | undefined, local: string): Owner {
   return { kind: "shared", toplevel: domain === undefined ? first : `${domain}!${first}` };
 }
 
-/** A user's id, or the name of a shared toplevel. */
+/** A user id, or the name of a shared top level. */
 export function ownerName(owner: Owner): string {
   return owner.kind === "user" ? owner.userid : owner.toplevel;
 }
@@ -69,24 +76,29 @@ export function ownerOfKey(key: string): Owner | undefined {
   return kind === "user" ? { kind, userid: name } : { kind: "shared", toplevel: name };
 }
 
-/** True where both are the same user, or the same shared toplevel. */
+/** True if both are the same user or the same shared top level. */
 export function sameOwner(left: Owner, right: Owner): boolean {
   return left.kind === right.kind && ownerName(left) === ownerName(right);
 }
 
-/** True for a name whose mailbox is the owner's, deleted or not. */
+/** True for the name of a mailbox of this owner, deleted ones included. */
 export function isOwnedBy(internal: string, owner: Owner): boolean {
   return sameOwner(parseName(internal).owner, owner);
 }
 
-/** The user whose mailbox it is, deleted or not; undefined for a shared one. */
+/**
+ * The user to whom the mailbox belongs, also if it is a deleted one; undefined for a shared one.
+ */
 export function useridOf(internal: string): string | undefined {
   const { owner } = parseName(internal);
   return owner.kind === "user" ? owner.userid : undefined;
 }
 
 export interface InboxOptions {
-  /** With virtual domains `anne@example.com` is `example.com!user.anne`, else `user.anne@example^com`. */
+  /**
+   * With virtual domains the INBOX of `anne@example.com` is `example.com!user.anne`, without them
+   * `user.anne@example^com`.
+   */
   readonly virtualDomains: boolean;
 }
 
@@ -97,30 +109,30 @@ export function inboxOf(userid: string, options: InboxOptions): string {
   return at < 0 ? `user.${user}` : `${userid.slice(at + 1)}!user.${user}`;
 }
 
-/** True for a user's INBOX; DELETED ones do not count. */
+/** True for the INBOX of a user, except a deleted one. */
 export function isInbox(internal: string): boolean {
   const { owner, isDeleted, local } = parseName(internal);
   return owner.kind === "user" && !isDeleted && local.indexOf(".", "user.".length) < 0;
 }
 
-/** The name a mailbox gets when it is deleted with delay at `seconds` since 1970. */
+/** The name of a mailbox after a delayed delete at `seconds` since 1970. */
 export function deletedName(internal: string, seconds: number): string {
   const { domain, local } = parseName(internal);
   const time = seconds.toString(16).toUpperCase().padStart(8, "0");
   return `${domain === undefined ? "" : `${domain}!`}${DELETED}${local}.${time}`;
 }
 
-/** True when `internal` lies below `parent` in the tree, at any depth. */
+/** True if `internal` lies below `parent` in the tree, at any depth. */
 export function isBelow(internal: string, parent: string): boolean {
   return internal.startsWith(`${parent}.`);
 }
 
-/** Cyrus' own bound on an internal name (MAX_MAILBOX_NAME). */
+/** The longest internal name that Cyrus allows (MAX_MAILBOX_NAME). */
 export const NAME_BYTES = 490;
 
 /**
- * True for a name that a mailbox may have: parts of one byte at least, no control characters, no
- * `/`, nothing that means something in a pattern of LIST.
+ * True for a name that a mailbox may have: its parts are not empty, and it holds no control
+ * characters, no `/` and no wildcards of LIST.
  */
 export function isValidName(internal: string): boolean {
   if (internal.length > NAME_BYTES || /[\x00-\x1f\x7f/*%?]/.test(internal)) return false;
@@ -129,13 +141,16 @@ export function isValidName(internal: string): boolean {
     .every((part) => part !== "");
 }
 
-/** Between the two forms of a part's characters: `.` is `/` outside, and `^` is `.`. */
+/**
+ * Translates characters of a part between the two forms: an internal `.` is `/` outside, and an
+ * internal `^` is `.`.
+ */
 const OUTWARD: Readonly<Record<string, string>> = { ".": "/", "^": ".", "/": "^" };
 const INWARD: Readonly<Record<string, string>> = { "/": ".", ".": "^", "^": "/" };
 
 /**
- * The name as a person writes it: `user/fred/Sub`, `fred@example.com/Sub` for a user of a virtual
- * domain, `example.com!lists/dev` for other names in one.
+ * The name as people write it: `user/fred/Sub`, `fred@example.com/Sub` for a user of a virtual
+ * domain, `example.com!lists/dev` for other names in a domain.
  */
 export function externalName(internal: string): string {
   const { domain, isDeleted, local, owner } = parseName(internal);
@@ -169,7 +184,7 @@ function inward(part: string): string {
   return encodeMutf7(part.replace(/[./^]/g, (char) => INWARD[char] ?? char));
 }
 
-/** Bytes that are UTF-8 as the text they are, others as they stand. */
+/** Decodes bytes that are valid UTF-8 and leaves others as they are. */
 function unicode(bytes: string): string {
   return textOf(fromLatin1(bytes)) ?? bytes;
 }

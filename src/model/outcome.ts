@@ -1,46 +1,46 @@
 /**
- * How a place answers: done, or refused for a reason that the protocol has a token for. Refusals are values,
- * for the other side must be told and the next command must be read; an exception means
- * that the place itself has failed.
+ * How a place answers a request: it is done, or refused for a reason that the protocol has a token
+ * for. A refusal is a value, for the peer must be told of it and the session goes on; an exception
+ * means that the place itself failed.
  */
 import type { AppError } from "../core/errors.ts";
 
-/** Why a request was refused, in the words of sync-protocol.md 1.6 without their `IMAP_` forms. */
+/** Why a request was refused: the tokens of sync-protocol.md 1.6 in words. */
 export type RefusalReason =
-  /** No such mailbox, message or script. */
+  /** There is no such mailbox, message or script. */
   | "nonexistent"
   /** The name has another uniqueid, or the uniqueid another name. */
   | "moved"
-  /** What is there contradicts what was sent; the sender should look at everything again. */
+  /** What is stored contradicts what was sent; the sender should compare everything again. */
   | "checksum"
-  /** SINCE_* does not match: somebody else has written. */
+  /** The SINCE_ fields do not match, for somebody else has changed the mailbox. */
   | "changed"
   /** A field is missing or is not of its type; `field` names it. */
   | "badParameters"
-  /** Another writer has the user; worth trying again. */
+  /** Another writer holds the lock of the user; it is worth trying again. */
   | "busy"
   /** The disk is full, or nearly. */
   | "noSpace"
   | "invalidUser"
-  /** The mailbox cannot be replicated, or the place cannot hold such a thing. */
+  /** The mailbox cannot be replicated, or the place cannot store such a thing. */
   | "notSupported"
   | "badSieve"
   | "permissionDenied"
-  /** What is stored fails its checksum and is not given out. */
+  /** What is stored does not match its checksum and is not given out. */
   | "damaged"
-  /** Anything else; `text` says what. */
+  /** Any other reason; `text` says which. */
   | "failed";
 
 export interface Refusal {
   readonly kind: "refused";
   readonly reason: RefusalReason;
-  /** For a person: names user, mailbox, uid and value. */
+  /** Text for an administrator: it names user, mailbox, uid and value. */
   readonly text: string;
-  /** The key that was wrong, for badParameters. */
+  /** The key that was wrong, with badParameters. */
   readonly field?: string;
-  /** The message that it is about, where that is one. */
+  /** The UID of the message that the refusal is about, if it is about one. */
   readonly uid?: number;
-  /** The error that was thrown, where it was one. */
+  /** The error that was thrown, if there was one. */
   readonly cause?: AppError;
 }
 
@@ -61,7 +61,7 @@ export function refused(reason: RefusalReason, text: string): Refusal {
   return { kind: "refused", reason, text };
 }
 
-/** True where a mailbox was renamed or deleted since whoever asked for it has seen it listed. */
+/** True if the mailbox was renamed or deleted after it had been listed. */
 export function isGone({ reason }: Refusal): boolean {
   return reason === "nonexistent" || reason === "moved";
 }

@@ -1,7 +1,7 @@
 /**
- * One message of a mailbox as replication sees it: the RECORD of sync-protocol.md 4.4. Facts for which the
- * wire has no key of their own travel as *virtual annotations*; here they are fields, and the
- * annotations are only those that somebody has set.
+ * One message of a mailbox as replication sees it: the RECORD of sync-protocol.md 4.4. Facts for
+ * which the protocol has no key travel as *virtual annotations*. Here they are fields, and
+ * `annotations` holds only those that somebody has set.
  */
 import { latin1, utf8 } from "../core/bytes.ts";
 import type { Annotation } from "./annotation.ts";
@@ -12,22 +12,24 @@ export interface MailRecord {
   readonly modseq: bigint;
   /** Unix seconds of the last change. */
   readonly lastUpdated: number;
-  /** `\Seen` and its like first, then keywords as they stand in the mailbox; without `\Expunged`. */
+  /** System flags first, then keywords in the order of the mailbox; never `\Expunged`. */
   readonly flags: readonly string[];
-  /** A tombstone: the message is deleted, its record is kept for those who have yet to learn of it. */
+  /**
+   * The message is expunged; its record is kept for replicas and clients that do not know it yet.
+   */
   readonly expunged: boolean;
-  /** A tombstone whose file is gone too. Known only where the index is at hand; never on the wire. */
+  /** The message is expunged and its file removed. The index says so; the protocol does not. */
   readonly unlinked?: boolean;
   /** Unix seconds. */
   readonly internaldate: number;
-  /** Nanoseconds beside `internaldate`; 0 = none. */
+  /** Nanoseconds to be added to `internaldate`; 0 if there are none. */
   readonly internaldateNsec: number;
-  /** Bytes of the message. */
+  /** The size of the message in bytes. */
   readonly size: number;
   readonly guid: Guid;
-  /** Thread id; 0 = none. */
+  /** The thread id; 0 if there is none. */
   readonly cid: bigint;
-  /** Thread id before a split; 0 = none. */
+  /** The thread id before the thread was split; 0 if it was not. */
   readonly basecid: bigint;
   /** Unix seconds at which the message came into this mailbox; 0 = not known. */
   readonly savedate: number;
@@ -53,8 +55,9 @@ export const NO_VIRTUAL_FIELDS: VirtualFields = {
 };
 
 /**
- * The orders in which servers print virtual annotations: 3.2 to 3.12, to whom the first two are ordinary
- * ones, and master. Readers do not care, but only one order gives the same bytes again.
+ * The orders in which servers print virtual annotations: 3.2 to 3.12, to whom the first two are
+ * ordinary annotations, and master. No reader depends on the order, but the same order is needed to
+ * print the same bytes again.
  */
 export const VIRTUAL_ORDERS = {
   "3.2": ["basethrid", "internaldate.nsec", "thrid", "savedate", "createdmodseq"],
@@ -65,7 +68,7 @@ export type VirtualOrder = keyof typeof VIRTUAL_ORDERS;
 
 type VirtualName = (typeof VIRTUAL_ORDERS)[VirtualOrder][number];
 
-/** Entry and field of each virtual annotation, its text, and the text read back. */
+/** For each virtual annotation its entry, the text of its value, and how that is parsed. */
 const VIRTUAL: Readonly<Record<VirtualName, VirtualKind>> = {
   thrid: hexField("cid"),
   basethrid: hexField("basecid"),
@@ -78,9 +81,12 @@ const VIRTUAL: Readonly<Record<VirtualName, VirtualKind>> = {
 };
 
 interface VirtualKind {
-  /** Empty for zero: such values are not sent. */
+  /** The text of the value; empty for zero, which is not sent. */
   readonly text: (fields: VirtualFields) => string;
-  /** Undefined when `text` is not what Cyrus would print: then it stays an annotation like any other. */
+  /**
+   * Parses the text. Undefined if Cyrus would not print it so; then it is kept as an annotation
+   * like any other.
+   */
   readonly parse: (text: string) => Partial<VirtualFields> | undefined;
 }
 
@@ -101,7 +107,7 @@ function secondsField(field: "savedate" | "internaldateNsec"): VirtualKind {
   };
 }
 
-/** The virtual annotations of a record, in the order of a version. */
+/** The virtual annotations of a record, in the given order. */
 export function virtualAnnotations(
   record: VirtualFields,
   order: VirtualOrder = "3.2",
@@ -115,15 +121,15 @@ export function virtualAnnotations(
   return found;
 }
 
-/** Real annotations, then the virtual ones: what goes on the wire and what the checksum counts. */
+/** The real annotations and then the virtual ones: what is sent, and what the checksum covers. */
 export function allAnnotations(record: MailRecord, order: VirtualOrder = "3.2"): Annotation[] {
   const virtual = virtualAnnotations(record, order);
   return record.annotations.length === 0 ? virtual : [...record.annotations, ...virtual];
 }
 
 /**
- * Takes virtual annotations out of what the wire or cyrus.annotations gave. One with a modseq of its
- * own is a real annotation to whoever sent it (3.12 keeps basethrid so) and stays among those.
+ * Turns virtual annotations from the protocol or from cyrus.annotations into fields. One that has a
+ * modseq is a real annotation to its sender (3.12 keeps basethrid so) and stays an annotation.
  */
 export function foldAnnotations(
   annotations: readonly Annotation[],

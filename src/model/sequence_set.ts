@@ -1,7 +1,10 @@
-/** Sets of UIDs as IMAP writes them, `1:3,7`: what a reader has seen (RFC 3501 sequence-set, without `*`). */
+/**
+ * Sets of UIDs in the form of IMAP, `1:3,7` (the sequence-set of RFC 3501, without `*`), which say
+ * what a user has seen.
+ */
 import { FormatError } from "../core/errors.ts";
 
-/** Both ends belong to it. */
+/** A range of UIDs that includes both of its ends. */
 export interface UidRange {
   readonly first: number;
   readonly last: number;
@@ -25,7 +28,7 @@ export function parseSequenceSet(text: string): UidRange[] {
   return joinRanges(ranges);
 }
 
-/** Ranges sorted, those that touch or overlap made one. */
+/** Sorts ranges and joins those that touch or overlap. */
 export function joinRanges(ranges: readonly UidRange[]): UidRange[] {
   const sorted = [...ranges].sort((left, right) => left.first - right.first);
   const joined: UidRange[] = [];

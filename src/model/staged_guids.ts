@@ -1,9 +1,12 @@
-/** Messages that a session has staged: by partition, for a server looks nowhere else (sync-protocol.md 5.2). */
+/**
+ * The messages that a session has staged, by partition, for a server looks for a message in no
+ * other partition (sync-protocol.md 5.2).
+ */
 import type { Guid } from "./guid.ts";
 
 export type StagedGuids = Map<string, Set<Guid>>;
 
-/** Those of one partition, to be added to. */
+/** The staged messages of one partition, a set that the caller may add to. */
 export function stagedIn(staged: StagedGuids, partition: string): Set<Guid> {
   const known = staged.get(partition);
   if (known !== undefined) return known;

@@ -1,11 +1,11 @@
 /**
- * The sync checksums of a mailbox: one over the records, one over the annotations of messages
- * (spool-format 5, sync-protocol 5.1). Each is an XOR over CRC-32 values of short texts, so the order
- * does not matter and a change is an XOR of the old value and the new one. Records that are expunged
- * count for nothing; leaving them out is the caller's.
+ * The sync checksums of a mailbox: one over its records, one over the annotations of its messages
+ * (spool-format 5, sync-protocol 5.1). Each is the XOR of the CRC-32 values of short texts, so that
+ * the order does not matter and a change is the XOR of the old value and the new one. Expunged
+ * records do not count; the caller leaves them out.
  *
- * The texts are set from their end backwards into one scratch buffer: a mailbox may have a million
- * records, and a string for each would cost more than the checksum.
+ * The texts are written from their end backwards into one scratch buffer. A mailbox may have a
+ * million records, and a string for each would cost more than the checksum.
  */
 import { unreachable } from "../core/assert.ts";
 import { concat, fromLatin1 } from "../core/bytes.ts";
@@ -16,7 +16,7 @@ import type { MailRecord, VirtualFields } from "./record.ts";
 /** The basic checksum of a mailbox without records. */
 export const BASIC_INIT = 0;
 
-/** What the basic checksum covers of a record, beside its flags. Times are unix seconds. */
+/** What the basic checksum covers of a record, except its flags. Times are Unix seconds. */
 export interface BasicFields {
   readonly uid: number;
   readonly modseq: bigint;
@@ -30,22 +30,22 @@ export interface BasicFields {
 const FLAG_NAME_BYTES = 4095;
 
 /**
- * The part of one flag, by its name in latin1: `\Seen` or a user flag, in any case. Of a record's flags
- * only \Deleted, \Answered, \Flagged, \Draft, \Seen and user flags count.
+ * The value of one flag, by its latin1 name in any case. Of the system flags only \Deleted,
+ * \Answered, \Flagged, \Draft and \Seen count, and all user flags do.
  */
 export function flagCrc(name: string): number {
   const lower = name.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
   return crc32(fromLatin1(lower.slice(0, FLAG_NAME_BYTES)));
 }
 
-/** All flags of a record together, 0 for none: what `basicRecordCrc` wants. */
+/** The value of all flags of a record, 0 for none, as `basicRecordCrc` takes it. */
 export function flagsCrc(names: Iterable<string>): number {
   let crc = 0;
   for (const name of names) crc ^= flagCrc(name);
   return crc >>> 0;
 }
 
-/** The value of one record that is not expunged: the basic checksum is the XOR of all. */
+/** The value of one record that is not expunged. The basic checksum is the XOR of all of them. */
 export function basicRecordCrc(fields: BasicFields, flagsCrc: number): number {
   let at = putGuid(SCRATCH_BYTES, fields.guid);
   scratch[--at] = SPACE;
@@ -64,8 +64,9 @@ export function basicRecordCrc(fields: BasicFields, flagsCrc: number): number {
 }
 
 /**
- * How a version of Cyrus computes the annotation checksum. `thrid`: as hex digits without zeros in
- * front, or 16 of them. `nullUserid`: whether an annotation stored without a userid counts.
+ * How a version of Cyrus computes the annotation checksum. `thrid` says whether thread ids are hex
+ * digits without leading zeros, or always 16 of them; `nullUserid` whether an annotation that was
+ * stored without a user id counts.
  */
 export interface AnnotVariant {
   readonly name: string;
@@ -75,22 +76,22 @@ export interface AnnotVariant {
   readonly nullUserid: "as empty" | "ignored";
 }
 
-/** The variants that there are, the most frequent first. No two agree on every mailbox. */
+/** The known variants, the most frequent first. Each gives another checksum for some mailboxes. */
 export const ANNOT_VARIANTS = [
   { name: "3.2 to 3.12", init: 12345678, thrid: "short", nullUserid: "ignored" },
   { name: "3.13 and later", init: 12345678, thrid: "padded", nullUserid: "ignored" },
   { name: "2.5 and 3.0", init: 0, thrid: "short", nullUserid: "as empty" },
 ] as const satisfies readonly AnnotVariant[];
 
-/** What counts of an annotation of a message. Texts are latin1: each character is one byte. */
+/** What the checksum covers of an annotation. Texts are latin1: each character is one byte. */
 export interface CountedAnnotation {
   readonly entry: string;
-  /** Empty for a shared annotation; null or undefined where it was stored without one. */
+  /** Empty for a shared annotation; null or undefined if it was stored without a user id. */
   readonly userid: string | null | undefined;
   readonly value: Uint8Array;
 }
 
-/** The value of one annotation of a message that is not expunged; an empty one counts for nothing. */
+/** The value of one annotation of a message that is not expunged. An empty one does not count. */
 export function annotationCrc(
   uid: number,
   annotation: CountedAnnotation,
@@ -102,14 +103,14 @@ export function annotationCrc(
   return crc32(concat([fromLatin1(`${uid} ${entry} ${userid ?? ""} `), value]));
 }
 
-/** An annotation that stands in the record instead, from an index version on. */
+/** An annotation that is a field of the record from a certain index version on. */
 export interface VirtualAnnotation {
   readonly field: keyof VirtualFields;
   readonly entry: string;
   readonly sinceVersion: number;
 }
 
-/** All of them, in the order in which versions took them in. */
+/** All virtual annotations, in the order of the versions in which they became fields. */
 export const VIRTUAL_ANNOTATIONS: readonly VirtualAnnotation[] = [
   { field: "cid", entry: "/vendor/cmu/cyrus-imapd/thrid", sinceVersion: 13 },
   { field: "savedate", entry: "/vendor/cmu/cyrus-imapd/savedate", sinceVersion: 15 },
@@ -122,7 +123,10 @@ export const VIRTUAL_ANNOTATIONS: readonly VirtualAnnotation[] = [
   { field: "basecid", entry: "/vendor/cmu/cyrus-imapd/basethrid", sinceVersion: 20 },
 ];
 
-/** True if a mailbox of this index version keeps `entry` in the record: a real one is not counted. */
+/**
+ * True if a mailbox of this index version keeps `entry` in the record; an annotation of that name
+ * does not count then.
+ */
 export function isVirtualAnnotation(entry: string, indexVersion: number): boolean {
   return VIRTUAL_ANNOTATIONS.some(
     (virtual) => virtual.entry === entry && indexVersion >= virtual.sinceVersion,
@@ -131,7 +135,7 @@ export function isVirtualAnnotation(entry: string, indexVersion: number): boolea
 
 /**
  * The value of all virtual annotations of a record that is not expunged, in a mailbox of this index
- * version. A field that is 0 is no annotation.
+ * version. A field that is 0 does not count.
  */
 export function virtualAnnotationsCrc(
   record: VirtualFields & { readonly uid: number },
@@ -161,8 +165,8 @@ export function mailSyncCrc(records: Iterable<MailRecord>): number {
 }
 
 /**
- * The annotation checksum of a mailbox from its records as replication sees them. Whether a field is a
- * virtual annotation for whoever compares does not matter: it counts the same as a real one.
+ * The annotation checksum of a mailbox from its records as replication sees them. It does not
+ * matter which fields are virtual annotations to the peer: they count like real ones.
  */
 export function mailAnnotCrc(records: Iterable<MailRecord>, variant: AnnotVariant): number {
   let crc = variant.init;
@@ -176,10 +180,13 @@ export function mailAnnotCrc(records: Iterable<MailRecord>, variant: AnnotVarian
   return crc >>> 0;
 }
 
-/** The index version that has a place for every virtual annotation. */
+/** The index version that has a field for every virtual annotation. */
 const LATEST_VERSION = 20;
 
-/** Between uid and value: the entry, the empty userid of a shared annotation, and their spaces. */
+/**
+ * The text between uid and value: the entry, the empty user id of a shared annotation, and the
+ * spaces around them.
+ */
 const SHARED_ENTRIES = VIRTUAL_ANNOTATIONS.map((virtual) => ({
   ...virtual,
   middle: fromLatin1(` ${virtual.entry}  `),
@@ -194,7 +201,7 @@ function putVirtualValue(
     case "cid":
       return putHex(SCRATCH_BYTES, record.cid, thrid === "short" ? 1 : 16);
     case "basecid":
-      // Only versions that pad have this one.
+      // Only versions that pad thread ids with zeros have this field.
       return putHex(SCRATCH_BYTES, record.basecid, 16);
     case "createdmodseq":
       return putBigDecimal(SCRATCH_BYTES, record.createdmodseq);
@@ -219,12 +226,12 @@ const SPACE = 0x20;
 const OPENING = 0x28;
 const CLOSING = 0x29;
 
-/** The two digits of each number below 100, one behind the other. */
+/** The two digits of each number below 100, one after the other. */
 const PAIRS = fromLatin1(
   Array.from({ length: 100 }, (_, number) => number.toString().padStart(2, "0")).join(""),
 );
 
-/** A whole number of at most 2^53 - 1. */
+/** Writes an integer of at most 2^53 - 1. */
 function putDecimal(end: number, value: number): number {
   let at = end;
   let rest = value;
@@ -249,7 +256,7 @@ function putBigDecimal(end: number, value: bigint): number {
   return end - digits.length;
 }
 
-/** At least `minDigits` hex digits. */
+/** Writes at least `minDigits` hex digits. */
 function putHex(end: number, value: bigint, minDigits: number): number {
   scratchWord.setBigUint64(0, value);
   let at = end;

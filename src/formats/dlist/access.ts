@@ -1,15 +1,18 @@
 /**
- * What a dlist value means is for its reader to say: these functions take a value as text, number, GUID
- * … and throw FieldError, which names the key, when it is none. Lookup is as in Cyrus: names
- * are case-sensitive, the first one counts, a kvlist may stand where a list is asked for
- * (sync-protocol.md 2.1). Unlike Cyrus, a number too big for its field is an error, not cut off.
+ * Reads dlist values as what they mean: text, number, date, GUID. A value of another type throws
+ * FieldError, which names its key. Keys are looked up as Cyrus does it: they are case-sensitive,
+ * the first one counts, and a kvlist may stand where a list is expected (sync-protocol.md 2.1).
+ * Unlike Cyrus, a number that is too big for its field is an error and is not cut off.
  */
 import { fromLatin1, latin1 } from "../../core/bytes.ts";
 import { FormatError } from "../../core/errors.ts";
 import { type Guid, isGuid } from "../../model/guid.ts";
 import type { DlistKvlist, DlistValue } from "./value.ts";
 
-/** A field is missing or is not of its type. The offset is 0: a value does not know where it stood. */
+/**
+ * A field is missing or is not of its type. The offset is 0, for a value does not know where in the
+ * input it stood.
+ */
 export class FieldError extends FormatError {
   readonly key: string;
 
@@ -55,7 +58,7 @@ export function latin1Of(value: DlistValue | undefined, key: string): string {
   return latin1(bytesOf(value, key));
 }
 
-/** An unsigned decimal number below 2^64: the whole token must be digits. Throws FieldError. */
+/** An unsigned decimal number below 2^64; the whole token must be digits. Throws FieldError. */
 export function u64Of(value: DlistValue | undefined, key: string): bigint {
   const bytes = bytesOf(value, key);
   const small = smallNumber(bytes);
@@ -75,7 +78,10 @@ export function u32Of(value: DlistValue | undefined, key: string): number {
   return Number(number);
 }
 
-/** Seconds since 1970 as a safe integer; the upper half of 64 bits is negative. Throws FieldError. */
+/**
+ * Seconds since 1970 as a safe integer; a number from the upper half of 64 bits is read as a
+ * negative one. Throws FieldError.
+ */
 export function dateOf(value: DlistValue | undefined, key: string): number {
   const seconds = Number(BigInt.asIntN(64, u64Of(value, key)));
   if (!Number.isSafeInteger(seconds)) throw new FieldError(key, "a date");
@@ -98,7 +104,7 @@ export function guidOf(value: DlistValue | undefined, key: string): Guid {
   return lower;
 }
 
-/** The number of up to 15 digits that `bytes` are, without a detour over text. */
+/** The number that up to 15 digits give, read from the bytes without making a string. */
 function smallNumber(bytes: Uint8Array): number | undefined {
   if (bytes.length === 0 || bytes.length > 15) return undefined;
   let number = 0;

@@ -1,11 +1,14 @@
-/** What is wrong with a dlist, and where its reader may go on. */
+/** The error of a dlist parser, with what a reader of a stream needs to go on after it. */
 import { FormatError } from "../../core/errors.ts";
 
-/** A syntax error or a limit passed, and what must be eaten to stay in step with the sender. */
+/**
+ * A syntax error, or a limit that was passed. `skip` and `lineEnded` say how much of the input
+ * still belongs to the broken line.
+ */
 export class DlistError extends FormatError {
-  /** Bytes of a literal that follow and that nobody will read. */
+  /** Bytes of a literal that the peer will still send and that are to be dropped. */
   readonly skip: number;
-  /** True when the line has ended with what was wrong. */
+  /** True when the line ended with the error, so that nothing of it is left to drop. */
   readonly lineEnded: boolean;
 
   constructor(offset: number, expected: string, rest: { skip?: number; lineEnded?: boolean } = {}) {

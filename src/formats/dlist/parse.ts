@@ -1,4 +1,7 @@
-/** Parses dlist from bytes in memory: cyrus.header, mailboxes.db, one line of a dump or of a capture. */
+/**
+ * Parses dlist from bytes in memory: cyrus.header, mailboxes.db, one line of a dump or of a
+ * captured session.
+ */
 import { DEFAULT_LIMITS } from "../../core/limits.ts";
 import { DlistError } from "./dlist_error.ts";
 import { type DlistLimits, DlistParser, type ParserOptions } from "./parser.ts";
@@ -8,12 +11,12 @@ export interface ParseOptions {
   readonly limits?: DlistLimits;
 }
 
-/** The one value that `bytes` hold, a line end after it allowed. Throws FormatError. */
+/** The one value that `bytes` hold; a line end may follow it. Throws FormatError. */
 export function parseValue(bytes: Uint8Array, options: ParseOptions = {}): DlistValue {
   return parseWhole(bytes, { start: "value", limits: options.limits ?? DEFAULT_LIMITS }).value;
 }
 
-/** `NAME value`, a line end after it allowed. Throws FormatError. */
+/** Parses `NAME value`; a line end may follow it. Throws FormatError. */
 export function parseLine(bytes: Uint8Array, options: ParseOptions = {}): DlistEntry {
   return parseWhole(bytes, { start: "line", limits: options.limits ?? DEFAULT_LIMITS });
 }

@@ -1,9 +1,9 @@
 /**
- * The one dlist grammar (sync-protocol.md 2.1), as a machine that takes bytes in pieces of any size and
- * stops wherever something is complete. `parse.ts` runs it over bytes in memory, `reader.ts` over a wire.
+ * The one parser of dlist (sync-protocol.md 2.1): a state machine that takes bytes in pieces and
+ * stops wherever something is complete. `parse.ts` feeds it from memory, `reader.ts` from a peer.
  *
- * It takes what Cyrus takes: any white space between the items of a list, CR and LF included (2.4
- * prints a list over several lines), both forms of literals, a backslash escape in quoted strings.
+ * It accepts what Cyrus accepts: any white space between the items of a list, CR and LF too (Cyrus
+ * 2.4 prints a list over several lines), both forms of literals, escapes in quoted strings.
  */
 import { assert } from "../../core/assert.ts";
 import { concat, latin1 } from "../../core/bytes.ts";
@@ -21,13 +21,13 @@ export interface ParserOptions {
   readonly limits: DlistLimits;
   /** What is parsed: one value, or `name SP value`. */
   readonly start: "value" | "line";
-  /** Hand a file's bytes out instead of holding them in the value. */
+  /** Give out the bytes of a file instead of holding them in the value. */
   readonly streamFiles?: boolean;
-  /** Keys of the outermost kvlist whose list items are handed out one by one and not kept. */
+  /** Keys of the outermost kvlist whose list items are given out one by one and not kept. */
   readonly streamItemsOf?: ReadonlySet<string>;
 }
 
-/** Where the machine stopped. */
+/** What is complete where the parser stopped. */
 export type ParserEvent =
   | { readonly kind: "more" }
   | { readonly kind: "done"; readonly name: string; readonly value: DlistValue }
@@ -36,7 +36,7 @@ export type ParserEvent =
   | { readonly kind: "fileData"; readonly bytes: Uint8Array }
   | { readonly kind: "fileEnd" };
 
-/** One item of a list whose items are streamed, with the line's name and the key the list stands under. */
+/** An item of a list whose items are given out; `name` is that of the line, `key` of the list. */
 export interface DlistItemEvent {
   readonly kind: "item";
   readonly name: string;
@@ -44,12 +44,12 @@ export interface DlistItemEvent {
   readonly value: DlistValue;
 }
 
-/** A file literal begins: its GUID is well-formed, and `size` bytes follow as `fileData`. */
+/** A file literal begins: its GUID is well-formed, and `size` bytes follow as `fileData` events. */
 export interface FileStartEvent {
   readonly kind: "fileStart";
-  /** Of the line it stands in. */
+  /** The name of the line that the file stands in. */
   readonly name: string;
-  /** In latin1. */
+  /** Latin1 text: each character is one byte. */
   readonly partition: string;
   readonly guid: Guid;
   readonly size: number;
@@ -61,11 +61,11 @@ type State =
 
 interface Frame {
   readonly items: DlistValue[];
-  /** Present for a kvlist. */
+  /** The pairs so far; undefined where this is a list and not a kvlist. */
   readonly entries: DlistEntry[] | undefined;
-  /** In a kvlist: the name that waits for its value. */
+  /** In a kvlist, the name that has been read and whose value has not. */
   name: string | undefined;
-  /** Set when the items of this list are handed out. */
+  /** The key of this list, if its items are given out one by one. */
   readonly streamKey: string | undefined;
   count: number;
 }
@@ -88,7 +88,7 @@ for (const byte of [9, LF, 11, 12, CR, SPACE, QUOTE, OPEN, CLOSE]) ENDS_ATOM[byt
 
 const BODIES: ReadonlySet<State> = new Set(["literal", "file", "fileEnded"]);
 
-/** What a value weighs beside its bytes, roughly: `()` a million times over is not free. */
+/** What a value counts beside its bytes: a million empty lists are not free either. */
 const VALUE_WEIGHT = 64;
 const LITERAL_HEAD_BYTES = 32;
 const FILE_HEAD_BYTES = 2048;
@@ -96,25 +96,25 @@ const LITERAL_HEAD = /^\{(\d{1,10})\+?\}\r\n$/;
 const ASTRING = '("(?:[^"\\\\\r\n]|\\\\[^\r\n])*"|[^\\s()"]+)';
 const FILE_HEAD = new RegExp(`^\\{${ASTRING} ${ASTRING} (\\d{1,10})\\}\\r?\\n$`);
 
-/** One value under construction. After an error or `done` it is spent. */
+/** Parses one value. After an error or the event `done` the parser must not be used any more. */
 export class DlistParser {
-  /** Where in the chunk given last the next byte to take lies. */
+  /** Position in the chunk that was given last of the next byte to read. */
   at = 0;
   readonly #options: ParserOptions;
   readonly #limits: DlistLimits;
   readonly #frames: Frame[] = [];
   #chunk: Uint8Array = new Uint8Array();
-  /** Offset in the whole input of the chunk's first byte. */
+  /** Offset of the chunk's first byte in the whole input. */
   #base = 0;
   #state: State;
   #isName: boolean;
   #isFlag = false;
-  /** What a token took from earlier chunks. */
+  /** The parts of the unfinished token that came in earlier chunks. */
   #pieces: Uint8Array[] = [];
   #pieceBytes = 0;
   #remaining = 0;
   #held = 0;
-  /** Something was handed out: what comes after it must not keep its chunk, which may be large. */
+  /** True once something was given out: later values must not keep its chunk in memory. */
   #hasStreamed = false;
   #file: FileStartEvent | undefined;
   #name = "";
@@ -126,29 +126,29 @@ export class DlistParser {
     this.#state = this.#isName ? "lineStart" : "beforeValue";
   }
 
-  /** Bytes taken since the start of this value. */
+  /** Bytes read since the start of this value. */
   get offset(): number {
     return this.#base + this.at;
   }
 
-  /** Bytes that this value keeps in memory, roughly. */
+  /** About how many bytes this value keeps in memory. */
   get heldBytes(): number {
     return this.#held + this.#pieceBytes;
   }
 
-  /** True while the size of a literal or file is being read: whoever stops here cannot know it. */
+  /** True while the size of a literal or file is being read: its length is not known yet. */
   get isInHead(): boolean {
     return this.#state === "literalHead" || this.#state === "fileHead";
   }
 
-  /** Bytes of the literal or file that is being read and have not come. */
+  /** Bytes of the current literal or file that have not arrived yet. */
   get bodyLeft(): number {
     return this.#remaining;
   }
 
   /**
-   * Takes bytes of `chunk` from `at` on until something is complete or the chunk is used up. The next
-   * call goes on from the parser's `at`. Throws DlistError; the byte that was wrong is not taken.
+   * Reads `chunk` from `at` on until something is complete or the chunk is used up; the next call
+   * goes on at the parser's own `at`. Throws DlistError and leaves the wrong byte unread.
    */
   take(chunk: Uint8Array, at: number): ParserEvent {
     this.#base = this.offset - at;
@@ -163,7 +163,7 @@ export class DlistParser {
     }
   }
 
-  /** Says that no byte follows: an atom that stood last is complete. Throws DlistError if the value is not. */
+  /** Ends the input, which completes an atom. Throws DlistError if the value is not complete. */
   finish(): ParserEvent {
     if (this.#state !== "atom" || this.#isName || this.#frames.length > 0) {
       throw this.#error("the rest of the value");
@@ -214,7 +214,7 @@ export class DlistParser {
       const byte = chunk[this.at] ?? 0;
       if (byte !== SPACE && (byte < 9 || byte > CR)) break;
     }
-    // Values keep the chunk that they stand in, and what stands between them.
+    // A value shares memory with its chunk, so it keeps this white space too.
     if (this.at - from > 1) this.#hold(this.at - from);
     return this.at < chunk.length ? (chunk[this.at] ?? 0) : -1;
   }
@@ -288,7 +288,7 @@ export class DlistParser {
     return this.#value({ kind: "list", items: frame.items });
   }
 
-  /** A value is complete: it goes into the list around it, or is the result. */
+  /** Puts a complete value into the list around it; the outermost one is the result. */
   #value(value: DlistValue): ParserEvent | undefined {
     const frame = this.#frames.at(-1);
     if (frame === undefined) {
@@ -319,7 +319,7 @@ export class DlistParser {
     if (this.#held > this.#limits.lineBytes) throw this.#error("a shorter line");
   }
 
-  /** Keeps a token's part of this chunk, for the token goes on in the next one. */
+  /** Keeps this chunk's part of a token that goes on in the next chunk. */
   #keep(from: number, to: number, limit: number): void {
     this.#pieceBytes += to - from;
     if (this.#pieceBytes > limit) throw this.#error(`a string of at most ${limit} bytes`);
@@ -407,7 +407,7 @@ export class DlistParser {
     this.#state = "quoted";
   }
 
-  /** The text of a head up to its LF once that has come; an error if it is longer than `limit`. */
+  /** The text of a head up to its LF once that has arrived. Throws DlistError past `limit`. */
   #head(limit: number): string | undefined {
     const end = this.#chunk.indexOf(LF, this.at);
     const to = end < 0 ? this.#chunk.length : end + 1;
@@ -459,7 +459,7 @@ export class DlistParser {
     if (tooMuch) throw this.#error("a smaller literal", { skip: size });
   }
 
-  /** Bytes of a literal, or of a file that is held. */
+  /** Reads bytes of a literal, or of a file that is kept in its value. */
   #body(): ParserEvent | undefined {
     const from = this.at;
     const to = Math.min(this.#chunk.length, from + this.#remaining);

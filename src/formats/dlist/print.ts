@@ -1,6 +1,6 @@
 /**
- * Prints dlist values byte for byte as Cyrus does (sync-protocol.md 2.2): the wire, its captures and
- * its checksums leave no choice of form.
+ * Prints dlist values byte for byte as Cyrus does (sync-protocol.md 2.2), because checksums and
+ * comparisons are made over the printed form.
  */
 import { assert, unreachable } from "../../core/assert.ts";
 import { concat, fromLatin1, latin1 } from "../../core/bytes.ts";
@@ -14,8 +14,8 @@ import {
 
 export interface PrintOptions {
   /**
-   * Who prints: a client's literals are `{n+}` and a server's are `{n}`, with no handshake in either
-   * direction. New Cyrus dies of the one and refuses the other (2.3).
+   * Which side of the protocol prints. A client writes literals as `{n+}` and a server as `{n}`,
+   * without any negotiation; a new Cyrus crashes on the wrong form or refuses it (2.3).
    */
   readonly from: "client" | "server";
 }
@@ -24,7 +24,9 @@ const SAFE = 0;
 const QUOTED_ONLY = 1;
 const LITERAL_ONLY = 2;
 
-/** For each byte the weakest form that may hold it. */
+/**
+ * For each byte value, the simplest of the three forms (atom, quoted, literal) that can hold it.
+ */
 const FORM_OF_BYTE = new Uint8Array(256).map((_, byte) => {
   const char = String.fromCharCode(byte);
   if (byte >= 0x80 || byte === 0 || '\r\n"%\\'.includes(char)) return LITERAL_ONLY;
@@ -38,7 +40,7 @@ export function printValue(value: DlistValue, options: PrintOptions): Uint8Array
   return out.finish();
 }
 
-/** `NAME value`, without the line end. */
+/** Prints `NAME value`, without a line end. */
 export function printLine(
   name: string,
   value: DlistValue,
@@ -50,14 +52,14 @@ export function printLine(
   return out.finish();
 }
 
-/** `%{partition guid size}` and CRLF: what stands before the bytes of a message. */
+/** Prints `%{partition guid size}` and CRLF, which stand before the bytes of a message. */
 export function printFileHead(file: DlistFile, options: PrintOptions): Uint8Array {
   const out = new Output(options);
   out.fileHead(file);
   return out.finish();
 }
 
-/** Gathers text in one string and copies bytes only where they are not text. */
+/** Collects output: text in one string, and bytes only where they are not text. */
 class Output {
   readonly #parts: Uint8Array[] = [];
   readonly #literalMark: string;
@@ -101,7 +103,10 @@ class Output {
     }
   }
 
-  /** The astring rule: atom, else quoted, else literal. No escapes are ever made. */
+  /**
+   * Prints a string as an atom if it can be one, else quoted, else as a literal. Cyrus never writes
+   * escapes, so neither does this.
+   */
   string(bytes: Uint8Array): void {
     const form = formOf(bytes);
     if (form === LITERAL_ONLY) {
@@ -113,7 +118,7 @@ class Output {
     this.text(form === QUOTED_ONLY || text === "NIL" ? `"${text}"` : text);
   }
 
-  /** Text that is most often an atom. */
+  /** Prints a name: as `string` does, but without a detour where it is an atom, as most are. */
   name(latin1Text: string): void {
     if (isAtomText(latin1Text)) this.text(latin1Text);
     else this.string(fromLatin1(latin1Text));

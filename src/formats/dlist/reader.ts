@@ -1,11 +1,12 @@
 /**
- * Reads the wire of the replication protocol, from either side: lines of words, of text and of dlist,
- * in chunks of any size. A dlist cannot be framed by lines (it may hold line breaks and literals), so
- * the reader frames and parses in one pass, hands message files out as they come, and after an
- * error eats what belongs to the broken command, literals and files included (sync-protocol.md 2.4).
+ * Reads the replication protocol, from either side: lines of words, of text and of dlist, in chunks
+ * of any size. A line of dlist cannot be split off by its line end, for it may hold line breaks and
+ * literals. So the reader splits and parses in one pass, gives out message files as they arrive,
+ * and after an error drops all that belongs to the broken command, literals and files included
+ * (sync-protocol.md 2.4).
  *
- * `feed` is a generator: whoever consumes it may wait between two events, and may stop to hand the
- * rest of the chunk (`rest`) to another layer, as STARTTLS and COMPRESS demand.
+ * `feed` is a generator: its consumer may wait between two events, and may stop to give the rest of
+ * the chunk (`rest`) to another layer, as STARTTLS and COMPRESS demand.
  */
 import { concat, latin1 } from "../../core/bytes.ts";
 import { FormatError } from "../../core/errors.ts";
@@ -14,20 +15,20 @@ import { type DlistLimits, DlistParser, type ParserEvent } from "./parser.ts";
 import type { DlistValue } from "./value.ts";
 
 /**
- * What follows on a line after the words read so far: one more word, text up to the line's end, a dlist
- * line (`name value`), or a dlist value that the last word has named.
+ * What comes next on a line after the words read so far: one more word, text up to the line end, a
+ * dlist line (`name value`), or a dlist value whose name is the last word.
  */
 export type Expectation = "word" | "text" | "line" | "value";
 
 export interface ReaderOptions {
   readonly limits: DlistLimits;
-  /** Asked before each element of a line, first with no words. */
+  /** Called before each element of a line with the words read so far, at first with none. */
   readonly expect: (words: readonly string[]) => Expectation;
-  /** Keys of the outermost kvlist whose items come as events, e.g. RECORD. */
+  /** Keys of the outermost kvlist whose items are given out as events, such as RECORD. */
   readonly streamItemsOf?: ReadonlySet<string>;
 }
 
-/** A line has been read whole, or could not be. `words` are latin1, as sent. */
+/** A line that has been read whole, or that cannot be read. `words` are latin1, as sent. */
 export type LineEvent =
   | { readonly kind: "text"; readonly words: readonly string[]; readonly text: Uint8Array }
   | {
@@ -42,7 +43,7 @@ export type LineEvent =
       readonly error: FormatError;
     };
 
-/** Lines, and before them what is streamed out of them. */
+/** A line, or a part of the line that is being read and is given out before its end. */
 export type ReaderEvent =
   | LineEvent
   | Extract<ParserEvent, { kind: "item" | "fileStart" | "fileData" | "fileEnd" }>;
@@ -53,15 +54,15 @@ const LF = 0x0a;
 const CR = 0x0d;
 const SPACE = 0x20;
 
-/** Longer than any command; a longer first word makes the line plain text. */
+/** No command word is longer; a line whose first word is longer is taken as plain text. */
 const WORD_BYTES = 128;
-/** Enough of a line's end to hold the size of a literal or file. */
+/** Bytes of a line's end that are enough to hold the size of a literal or file. */
 const TAIL_BYTES = 32;
 const ENDS_WITH_LITERAL = /[ {](\d{1,10})\+?\}\r?$/;
 
 const NOTHING: Uint8Array = new Uint8Array();
 
-/** One direction of a connection. */
+/** Reads one direction of a connection. */
 export class DlistReader {
   readonly #options: ReaderOptions;
   #limits: DlistLimits;
@@ -73,7 +74,10 @@ export class DlistReader {
   #lineBytes = 0;
   #parser: DlistParser | undefined;
   #result: LineEvent | undefined;
-  /** While eating: the end of the line so far, and bytes of a literal still to skip. */
+  /**
+   * While a broken line is dropped: the end of the line so far, and how many bytes of a literal are
+   * still to be dropped.
+   */
   #tail = "";
   #skip = 0;
 
@@ -82,29 +86,29 @@ export class DlistReader {
     this.#limits = options.limits;
   }
 
-  /** From the next line on: a peer who has proved who he is may be given more. */
+  /** Sets the limits from the next line on: a peer that has signed in is allowed more. */
   useLimits(limits: DlistLimits): void {
     this.#limits = limits;
   }
 
-  /** The words of the line that is being read. */
+  /** The words of the current line. */
   get words(): readonly string[] {
     return this.#words;
   }
 
-  /** True between two lines: nothing of the next one has come. */
+  /** True between two lines, when nothing of the next one has arrived. */
   get isBetweenLines(): boolean {
     return this.#state === "words" && this.#words.length === 0 && this.#lineBytes === 0;
   }
 
-  /** Takes a chunk; yields what it completes. The chunk must not be written to afterwards. */
+  /** Reads a chunk and yields what it completes. The chunk must not be written to afterwards. */
   *feed(chunk: Uint8Array): Generator<ReaderEvent, void, void> {
     this.#chunk = chunk;
     this.#at = 0;
     for (;;) {
       const event = this.#next();
       if (event === undefined) {
-        // A client that is silent from here on does not keep what it sent last in memory.
+        // Lets go of the chunk, so that a client that stays silent does not keep it in memory.
         this.#chunk = NOTHING;
         this.#at = 0;
         return;
@@ -113,14 +117,15 @@ export class DlistReader {
     }
   }
 
-  /** Bytes that the line that is being read keeps in memory, roughly. */
+  /** About how many bytes the current line keeps in memory. */
   get heldBytes(): number {
     return this.#lineBytes + (this.#parser?.heldBytes ?? 0);
   }
 
   /**
-   * Gives up the line that is being read: what is left of it is eaten, and it is reported as malformed. Where that
-   * is not possible just now (between two lines, or within the size of a literal) it is false, and nothing is done.
+   * Gives up the current line: the rest of it is dropped, and it is reported as malformed. Returns
+   * false and does nothing where that is not possible at the moment: between two lines, or within
+   * the size of a literal.
    */
   giveUp(why: string): boolean {
     const parser = this.#parser;
@@ -134,14 +139,17 @@ export class DlistReader {
     return true;
   }
 
-  /** What of the last chunk has not been read, and forgets it. */
+  /** The part of the last chunk that has not been read, which the reader forgets. */
   rest(): Uint8Array {
     const rest = this.#chunk.subarray(this.#at);
     this.#at = this.#chunk.length;
     return rest;
   }
 
-  /** Says that the peer sends no more: the unfinished line, if there is one, as malformed. */
+  /**
+   * Tells the reader that the peer sends no more. Returns the unfinished line, if there is one, as
+   * malformed.
+   */
   end(): LineEvent | undefined {
     if (this.isBetweenLines) return undefined;
     if (this.#result?.kind === "malformed") return this.#result;
@@ -151,7 +159,7 @@ export class DlistReader {
 
   #next(): ReaderEvent | undefined {
     for (;;) {
-      // The parser may owe an event that needs no further byte.
+      // The parser may have an event to give that needs no further byte.
       if (this.#at >= this.#chunk.length && this.#state !== "value") return undefined;
       const event = this.#step();
       if (event === "more") return undefined;
@@ -176,7 +184,7 @@ export class DlistReader {
     }
   }
 
-  /** Reads a word up to its SP; a line that ends first is text without more. */
+  /** Reads a word up to its space. A line that ends before it is plain text. */
   #readWord(): undefined {
     if (this.#lineBytes === 0 && !this.#begin()) return;
     const limit = Math.min(this.#chunk.length, this.#at + WORD_BYTES + 1 - this.#lineBytes);
@@ -200,7 +208,7 @@ export class DlistReader {
     this.#at = to;
   }
 
-  /** Asks what comes next on the line; true if it is a word. */
+  /** Asks the consumer what comes next on the line; true if it is a word. */
   #begin(): boolean {
     const expected = this.#options.expect(this.#words);
     if (expected === "word") return true;
@@ -232,7 +240,7 @@ export class DlistReader {
     this.#at = end + 1;
     const line = concat(this.#line);
     const text = line.at(-1) === CR ? line.subarray(0, -1) : line;
-    // A lone word is a word, wherever its line ends.
+    // A line of a single word is reported as that word.
     const isWord = this.#options.expect(this.#words) === "word" && text.length <= WORD_BYTES;
     const words = isWord && text.length > 0 ? [...this.#words, latin1(text)] : this.#words;
     const event: LineEvent = { kind: "text", words, text: isWord ? new Uint8Array() : text };
@@ -260,7 +268,7 @@ export class DlistReader {
     return undefined;
   }
 
-  /** After the value of a line only its end may come, as CRLF or as bare LF. */
+  /** Reads the end of a line after its value: CRLF, or LF alone. */
   #readLineEnd(): LineEvent | undefined {
     const byte = this.#chunk[this.#at];
     if (byte === CR && this.#tail === "") {
@@ -275,10 +283,10 @@ export class DlistReader {
     return this.#reset();
   }
 
-  /** A line that cannot be read: what is left of it is eaten, then it is reported. */
+  /** Begins to drop the rest of a line that cannot be read; it is reported at its end. */
   #fail(error: DlistError): LineEvent | undefined {
     this.#result = { kind: "malformed", words: this.#words, error };
-    // What is eaten need not be kept, however long it takes to its end.
+    // What is dropped need not be kept, however long it takes to reach its end.
     this.#line = [];
     this.#lineBytes = 0;
     this.#parser = undefined;
@@ -305,7 +313,10 @@ export class DlistReader {
     return end < 0 ? undefined : this.#finishLine(this.#result, this.#tail);
   }
 
-  /** At a line's end: the line goes on if a literal was announced, else it is over. */
+  /**
+   * At a line end: the command goes on if the line announced a literal, whose bytes are then
+   * dropped, else it is over.
+   */
   #finishLine(event: LineEvent | undefined, tail: string): LineEvent | undefined {
     this.#result = event;
     this.#tail = "";

@@ -1,25 +1,28 @@
 /**
- * dlist: the nested values of Cyrus' replication protocol, of cyrus.header (new form) and of
- * mailboxes.db (sync-protocol.md section 2). The wire knows no types but these seven; whether a string
- * is a number, a date or a GUID is for its reader to say (access.ts).
+ * dlist: the nested values of Cyrus' replication protocol, of cyrus.header in its new form, and of
+ * mailboxes.db (sync-protocol.md section 2). The format knows only these seven types; access.ts
+ * reads a string as a number, a date or a GUID.
  *
- * Strings are bytes. A parsed value shares memory with the input it came from: copy what is kept.
+ * Strings are bytes. A parsed value shares memory with the input that it came from: copy what must
+ * outlive it.
  */
 import { fromLatin1, utf8 } from "../../core/bytes.ts";
 import type { Guid } from "../../model/guid.ts";
 
-/** A value without content; an atom `NIL` on the wire, which is not the string `"NIL"`. */
+/** A value without content: the atom `NIL`, which is not the string `"NIL"`. */
 export interface DlistNil {
   readonly kind: "nil";
 }
 
-/** Atom, quoted string or literal: which of them is the printer's choice and carries no meaning. */
+/**
+ * An atom, a quoted string or a literal. The three forms mean the same; the printer chooses one.
+ */
 export interface DlistString {
   readonly kind: "string";
   readonly bytes: Uint8Array;
 }
 
-/** `\Seen` and its like; `bytes` hold the backslash too. */
+/** A flag such as `\Seen`; `bytes` hold the backslash too. */
 export interface DlistFlag {
   readonly kind: "flag";
   readonly bytes: Uint8Array;
@@ -31,7 +34,7 @@ export interface DlistList {
   readonly items: readonly DlistValue[];
 }
 
-/** `%(NAME value NAME value)`: order is kept and a name may stand twice; the first one counts. */
+/** `%(NAME value NAME value)`: the order is kept. A name may stand twice; then the first counts. */
 export interface DlistKvlist {
   readonly kind: "kvlist";
   readonly entries: readonly DlistEntry[];
@@ -43,7 +46,7 @@ export interface DlistEntry {
   readonly value: DlistValue;
 }
 
-/** `%{partition guid size}` and `size` bytes: a message. */
+/** A message: `%{partition guid size}` and `size` bytes. */
 export interface DlistFile {
   readonly kind: "file";
   /** In latin1. */
@@ -51,17 +54,18 @@ export interface DlistFile {
   readonly guid: Guid;
   /** Bytes of the message. */
   readonly size: number;
-  /** The message; absent where the reader has handed it out while reading. */
+  /** The bytes of the message; absent where the reader has given them out as events. */
   readonly content?: Uint8Array;
 }
 
 /**
- * A string or flag made here, from text that is printed as it stands. No parser gives one: to a reader it is a
- * string. Most of what is printed is this, and needs no bytes of its own.
+ * A string or flag that was made here and whose text is printed as it stands. No parser returns
+ * one: it reads such text as a string. Most of what is printed is of this kind and needs no bytes
+ * of its own.
  */
 export interface DlistAtom {
   readonly kind: "atom";
-  /** Latin1, fewer than 1024 safe characters, not `NIL`. */
+  /** Latin1 text of fewer than 1024 characters, all of them safe in an atom, and not `NIL`. */
   readonly text: string;
 }
 
@@ -76,12 +80,12 @@ export function dlistString(content: Uint8Array | string): DlistString {
   return { kind: "string", bytes: typeof content === "string" ? utf8(content) : content };
 }
 
-/** From this length on a string is a literal whatever it holds. */
+/** A string of this many bytes or more is printed as a literal, whatever it holds. */
 export const INLINE_BYTES = 1024;
 
 const SAFE_TEXT = /^[!#$&'+-Z[\]-z|}~]+$/;
 
-/** True for text that is printed as it stands: neither in quotes nor as a literal. */
+/** True for text that is printed as an atom, neither in quotes nor as a literal. */
 export function isAtomText(text: string): boolean {
   return text.length < INLINE_BYTES && text !== "NIL" && SAFE_TEXT.test(text);
 }
@@ -91,7 +95,7 @@ export function dlistLatin1(text: string): DlistString | DlistAtom {
   return isAtomText(text) ? { kind: "atom", text } : { kind: "string", bytes: fromLatin1(text) };
 }
 
-/** An unsigned number or a date in decimal; a negative one as 2^64-n, the way Cyrus prints it. */
+/** A number or a date in decimal. A negative one is printed as 2^64-n, as Cyrus does. */
 export function dlistNumber(value: number | bigint): DlistAtom {
   const text = value < 0 ? BigInt.asUintN(64, BigInt(value)).toString() : value.toString();
   return { kind: "atom", text };

@@ -3,7 +3,7 @@ import { textOf, utf8 } from "../../core/bytes.ts";
 import { FormatError } from "../../core/errors.ts";
 
 export interface PlainMessage {
-  /** Whom to act as; empty = the same as `authcid`. */
+  /** The user to act as; empty means the same as `authcid`. */
   readonly authzid: string;
   readonly authcid: string;
   readonly password: string;
@@ -11,7 +11,7 @@ export interface PlainMessage {
 
 const FIELD_BYTES = 255;
 
-/** The one message of PLAIN. Throws FormatError. */
+/** Parses the only message of PLAIN. Throws FormatError. */
 export function parsePlain(bytes: Uint8Array): PlainMessage {
   const [authzid, authcid, password, ...rest] = (textOf(bytes) ?? "").split("\0");
   if (authzid === undefined || authcid === undefined || password === undefined || rest.length > 0) {

@@ -1,12 +1,13 @@
 /**
- * SCRAM-SHA-256 (RFC 5802, RFC 7677) without channel binding, both sides: texts in, texts out. Nonces come
- * from the caller. The server keeps a verifier from which no password can be read back.
+ * Both sides of SCRAM-SHA-256 (RFC 5802, RFC 7677) without channel binding, as functions from text
+ * to text; nonces come from the caller. The server keeps a verifier, from which the password cannot
+ * be computed.
  */
 import { createHash, createHmac, pbkdf2Sync, timingSafeEqual } from "node:crypto";
 import { utf8 } from "../../core/bytes.ts";
 import { FormatError } from "../../core/errors.ts";
 
-/** What a server keeps of a password. */
+/** What a server keeps in place of a password. */
 export interface ScramVerifier {
   readonly salt: Uint8Array;
   readonly iterations: number;
@@ -15,11 +16,13 @@ export interface ScramVerifier {
 }
 
 const KEY_BYTES = 32;
-/** RFC 7677 demands 4096 at least; the upper bound keeps a hostile server from stalling a client. */
+/**
+ * RFC 7677 demands at least 4096; the upper bound keeps a hostile server from stalling a client.
+ */
 const ITERATIONS_MIN = 4096;
 const ITERATIONS_MAX = 1_000_000;
 
-/** The verifier of a password. Takes some milliseconds for each 10,000 iterations. */
+/** Makes the verifier of a password. Takes some milliseconds for each 10,000 iterations. */
 export function makeVerifier(
   password: string,
   options: { readonly salt: Uint8Array; readonly iterations: number },
@@ -32,7 +35,7 @@ export function makeVerifier(
 
 /** The client's first message, taken apart. */
 export interface ClientFirst {
-  /** `n,,` or `n,a=…,`: sent again, in base64, in the final message. */
+  /** `n,,` or `n,a=…,`. The final message repeats it in base64. */
   readonly gs2Header: string;
   readonly authzid: string;
   readonly user: string;
@@ -41,7 +44,10 @@ export interface ClientFirst {
   readonly bare: string;
 }
 
-/** Parses `n,[a=authzid],n=user,r=nonce`. Throws FormatError, also for demands of channel binding. */
+/**
+ * Parses `n,[a=authzid],n=user,r=nonce`. Throws FormatError, also where channel binding is
+ * demanded.
+ */
 export function parseClientFirst(text: string): ClientFirst {
   const [, gs2Header, authzid = "", bare, user, nonce] =
     /^([ny],(?:a=([^,]*))?,)(n=([^,]*),r=([\x21-\x2b\x2d-\x7e]+)(?:,.*)?)$/s.exec(text) ?? [];
@@ -51,26 +57,30 @@ export function parseClientFirst(text: string): ClientFirst {
   return { gs2Header, authzid: saslName(authzid), user: saslName(user), nonce, bare };
 }
 
-/** `=2C` and `=3D` stand for comma and equals sign, no other `=` may. */
+/**
+ * Decodes a name, in which `=2C` is a comma and `=3D` an equals sign; no other `=` may stand in it.
+ */
 function saslName(text: string): string {
   if (/=(?!2C|3D)/.test(text)) throw new FormatError(0, "=2C or =3D after an equals sign");
   return text.replaceAll("=2C", ",").replaceAll("=3D", "=").normalize("NFKC");
 }
 
 export interface ServerFirst {
-  /** Client's nonce and server's, joined. */
+  /** The nonce of the client followed by that of the server. */
   readonly nonce: string;
   readonly salt: Uint8Array;
   readonly iterations: number;
 }
 
-/** `r=nonce,s=salt,i=iterations` */
+/** Prints `r=nonce,s=salt,i=iterations`. */
 export function printServerFirst(first: ServerFirst): string {
   const salt = Buffer.from(first.salt).toString("base64");
   return `r=${first.nonce},s=${salt},i=${first.iterations}`;
 }
 
-/** Throws FormatError, also for too few or too many iterations. */
+/**
+ * The inverse of `printServerFirst`. Throws FormatError, also for too few or too many iterations.
+ */
 export function parseServerFirst(text: string): ServerFirst {
   const [, nonce, salt, digits] = /^r=([^,]+),s=([A-Za-z0-9+/=]+),i=(\d{1,9})$/.exec(text) ?? [];
   const iterations = Number(digits);
@@ -83,18 +93,18 @@ export function parseServerFirst(text: string): ServerFirst {
   return { nonce, salt: Buffer.from(salt, "base64"), iterations };
 }
 
-/** The first three messages, as far as both sides have them. */
+/** What both sides know once two messages have gone. */
 export interface ScramExchange {
   readonly first: ClientFirst;
-  /** As sent. */
+  /** The server's first message, as sent. */
   readonly serverFirst: string;
   /** The joined nonce that the client must repeat. */
   readonly nonce: string;
 }
 
 /**
- * Checks the client's proof. Gives `v=signature`, which proves the server in turn, or undefined if the
- * proof is wrong. Throws FormatError for a text that is no such message.
+ * Checks the client's proof. Returns `v=signature`, which proves to the client that this is the
+ * right server, or undefined if the proof is wrong. Throws FormatError for text of another form.
  */
 export function checkClientFinal(
   text: string,
@@ -130,7 +140,8 @@ export function makeClientFirst(user: string, nonce: string): ClientFirst & { te
 
 /**
  * The client's final message, and the `v=…` with which the right server will answer. Throws
- * FormatError for a server's message that is none, or whose nonce does not go on from the client's.
+ * FormatError for a malformed message of the server, or one whose nonce does not begin with the
+ * client's.
  */
 export function makeClientFinal(
   serverFirst: string,

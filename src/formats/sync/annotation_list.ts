@@ -1,4 +1,7 @@
-/** `ANNOTATIONS (%(ENTRY s USERID s MODSEQ n VALUE b) …)` of mailboxes and records (sync-protocol.md 4.3). */
+/**
+ * `ANNOTATIONS (%(ENTRY s USERID s MODSEQ n VALUE b) …)` of mailboxes and records (sync-protocol.md
+ * 4.3).
+ */
 import type { Annotation } from "../../model/annotation.ts";
 import { bytesOf, itemsOf, kvlistOf, latin1Of, lookUp, u64Of } from "../dlist/access.ts";
 import {
@@ -14,8 +17,8 @@ import {
 const NONE: readonly Annotation[] = [];
 
 /**
- * The annotations under ANNOTATIONS; none if it is missing. MODSEQ may be absent (2.5, 3.0); Cyrus 3.2 and
- * later fail then, or drop the rest of the list. Throws FieldError.
+ * The annotations under the key ANNOTATIONS; none if it is missing. MODSEQ may be absent, as 2.5
+ * and 3.0 send it (Cyrus 3.2 and later then fail or drop the rest of the list). Throws FieldError.
  */
 export function parseAnnotations(value: DlistValue | undefined): readonly Annotation[] {
   if (value === undefined) return NONE;
@@ -32,7 +35,10 @@ export function parseAnnotations(value: DlistValue | undefined): readonly Annota
   });
 }
 
-/** The inverse; undefined where there are none, for then the key is left out. MODSEQ is always printed. */
+/**
+ * The inverse of `parseAnnotations`; undefined for no annotations, whose key is left out. MODSEQ is
+ * always printed.
+ */
 export function printAnnotations(annotations: readonly Annotation[]): DlistValue | undefined {
   if (annotations.length === 0) return undefined;
   return dlistList(

@@ -1,6 +1,6 @@
 /**
- * The data lines with which a server answers, as values (sync-protocol.md 4.1). A Cyrus client fails at
- * a line type it did not ask for, so nothing is volunteered.
+ * The data lines of a server's answers as values (sync-protocol.md 4.1). A Cyrus client fails at a
+ * line of a type that it did not ask for.
  */
 import { type Guid, isGuid } from "../../model/guid.ts";
 import type { MailboxState, Quota, SeenState, SieveFile } from "../../model/mailbox.ts";
@@ -33,7 +33,7 @@ import {
 } from "./user_lines.ts";
 
 export type Answer =
-  /** `records` are there in the answer to FULLMAILBOX alone. */
+  /** `records` are present in the answer to FULLMAILBOX only. */
   | {
       readonly kind: "mailbox";
       readonly state: MailboxState;
@@ -45,9 +45,9 @@ export type Answer =
   | SieveContent
   | { readonly kind: "quota"; readonly quota: Quota }
   | ({ readonly kind: "annotation" } & NamedAnnotation)
-  /** GUIDs that RESERVE has not found. */
+  /** The GUIDs that RESERVE did not find. */
   | { readonly kind: "missing"; readonly guids: readonly Guid[] }
-  /** Null: the server has the file and cannot give it. */
+  /** `file` is null where the server knows the message and cannot read it. */
   | { readonly kind: "message"; readonly file: DlistFile | null }
   | { readonly kind: "enabled"; readonly names: readonly string[] };
 
@@ -59,17 +59,20 @@ export interface SieveContent {
   readonly content: Uint8Array;
 }
 
-/** Names of data lines: after `* ` and one of them comes a dlist value. */
+/** Names of data lines: a dlist value follows `* ` and one of these. */
 export const ANSWER_NAMES: ReadonlySet<string> = new Set([
   ...["MAILBOX", "SEEN", "LSUB", "SIEVE", "QUOTA", "ANNOTATION", "MISSING", "MESSAGE", "ENABLED"],
 ]);
 
 export interface ParseAnswerOptions {
-  /** The records that were streamed out of a MAILBOX. Absent: they stand in it, if at all. */
+  /**
+   * The records that the reader gave out of a MAILBOX line. Absent: they stand in the line, if
+   * there are any.
+   */
   readonly records?: readonly MailRecord[];
 }
 
-/** The answer in `* name value`; undefined for an unknown name. Throws FieldError. */
+/** Parses the answer in `* name value`; undefined for an unknown name. Throws FieldError. */
 export function parseAnswer(
   name: string,
   value: DlistValue,
@@ -164,8 +167,8 @@ export function printAnswer(answer: Answer, options: PrintAnswerOptions = {}): D
 }
 
 /**
- * The line of a FULLMAILBOX answer up to its first record: records follow, one SP between them, then
- * `RECORDS_END`. So a mailbox of a million messages is answered without being held as text.
+ * The line of a FULLMAILBOX answer up to its first record. The records follow with a space between
+ * them, then `RECORDS_END`, so that a mailbox of a million messages is never held as text.
  */
 export function printMailboxOpening(state: MailboxState): Uint8Array {
   const value = printMailbox(state, { purpose: "answer", records: [] });

@@ -1,4 +1,7 @@
-/** APPLY commands as bytes, in the forms that servers of every version take (sync-protocol.md 2.3, 4.2, 4.3). */
+/**
+ * APPLY commands as bytes, in the form that servers of every version accept (sync-protocol.md 2.3,
+ * 4.2, 4.3).
+ */
 import { concat, utf8 } from "../../core/bytes.ts";
 import type { ApplyMailbox, ApplySieve, RestoreMailbox } from "../../model/apply.ts";
 import { isIntermediate } from "../../model/mailbox.ts";
@@ -12,7 +15,9 @@ const CLIENT = { from: "client" } as const;
 const RECORDS_END = utf8("))");
 const SPACE = utf8(" ");
 
-/** `SIEVE %(…)` with its script as a literal: 2.4 stores an empty one otherwise. */
+/**
+ * Prints `SIEVE %(…)` with its script as a literal, as Cyrus 2.4 stores an empty script otherwise.
+ */
 export function printSieve(command: ApplySieve): Uint8Array {
   const { name, value } = printApply({ ...command, content: new Uint8Array() });
   const entries = value.kind === "kvlist" ? value.entries : [];
@@ -27,8 +32,8 @@ export function printSieve(command: ApplySieve): Uint8Array {
 }
 
 /**
- * `MAILBOX %(… RECORD (…))` in pieces, so that a mailbox of a million messages is never held as text. `put`'s
- * promise, if there is one, is waited for.
+ * Gives `MAILBOX %(… RECORD (…))` to `put` in pieces, so that a mailbox of a million messages is
+ * never held as text. Where `put` returns a promise, it is awaited.
  */
 export async function putMailbox(
   command: ApplyMailbox | RestoreMailbox,

@@ -1,6 +1,6 @@
 /**
- * The APPLY and RESTORE commands as values (sync-protocol.md 4.2). Of MAILBOX the records come and go
- * apart: a reader streams them out of the line, a printer takes them from where they lie.
+ * The APPLY and RESTORE commands as values (sync-protocol.md 4.2). The records of a MAILBOX are
+ * kept apart from it, so that neither a reader nor a printer needs to hold them all.
  */
 import type {
   ApplyCommand,
@@ -51,16 +51,16 @@ export type ApplyRequest =
       readonly kind: "reserve";
       readonly partition: string;
       readonly mailboxes: readonly string[];
-      /** As sent. */
+      /** As the peer sent them, whatever their form. */
       readonly guids: readonly string[];
     }
-  /** The files have been streamed out of the line, or stand in it. */
+  /** The files stand in `items`, or the reader gave them out as events. */
   | { readonly kind: "message"; readonly items: readonly DlistValue[] }
   | { readonly kind: "force" }
   | { readonly kind: "capabilities"; readonly names: readonly string[] };
 
 export interface ParseApplyOptions {
-  /** The records that were streamed out of the line. Absent: they stand in it. */
+  /** The records that the reader gave out of the line. Absent: they stand in the line. */
   readonly records?: readonly MailRecord[];
 }
 
@@ -121,7 +121,10 @@ const READERS: Readonly<Record<string, Reader>> = {
   }),
 };
 
-/** The command in `name value`; undefined for an unknown name. Throws FieldError, which names the key. */
+/**
+ * Parses the command in `name value`; undefined for an unknown name. Throws FieldError, which names
+ * the key.
+ */
 export function parseApply(
   name: string,
   value: DlistValue,
@@ -131,7 +134,7 @@ export function parseApply(
   return Object.hasOwn(READERS, key) ? READERS[key]?.(value, options) : undefined;
 }
 
-/** The command of `RESTORE name value`; undefined for an unknown name. Throws FieldError. */
+/** Parses the command in `RESTORE name value`; undefined for an unknown name. Throws FieldError. */
 export function parseRestore(
   name: string,
   value: DlistValue,
@@ -222,7 +225,7 @@ export interface PrintApplyOptions {
   readonly quotaNames?: "old" | "both";
 }
 
-/** The inverse of `parseApply`, and of `parseRestore` for a restore, whose verb is RESTORE. */
+/** The inverse of `parseApply`, and of `parseRestore` for a restore (whose verb is RESTORE). */
 export function printApply(command: ApplyRequest, options: PrintApplyOptions = {}): DlistEntry {
   const isLocal = "isLocal" in command && command.isLocal === true;
   const { name, value } = print(command, options);

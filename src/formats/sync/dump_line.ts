@@ -1,6 +1,6 @@
 /**
- * A dump: the APPLY commands that make users what they are, one a line as on the wire, with sums that tell
- * how far it may be believed.
+ * The lines of a dump: the APPLY commands that make users what they are, one a line as in the
+ * protocol, with sums that tell which part of the dump is sound.
  *
  *     DUMP %(VERSION 1 PROGRAM Bobbin)
  *     APPLY MESSAGE (%{default <guid> <size>}…)
@@ -10,9 +10,10 @@
  *     CHECK %(N 2 SHA256 <hex> USER fred)
  *     END %(N 2 SHA256 <hex>)
  *
- * After each command stands a CHECK. One with USER (or TOPLEVEL, for shared mailboxes) says that this owner is
- * complete: he is applied only then. Where something of him could not be had, MISSING ((<name> <uniqueid or NIL>)…)
- * names it: it is not there, and not to be taken for deleted. END says that nothing is missing.
+ * A CHECK follows each command. A CHECK with USER (or TOPLEVEL, for shared mailboxes) says that
+ * this owner is complete; his commands are applied only then. MISSING ((<name> <uniqueid or NIL>)…)
+ * in it names what could not be read when the dump was made, which must not be taken for deleted.
+ * END says that the dump is complete.
  */
 import type { Owner } from "../../model/names.ts";
 import { FieldError, itemsOf, kvlistOf, latin1Of, lookUp, u32Of } from "../dlist/access.ts";
@@ -44,20 +45,20 @@ export function parseDumpHeader(value: DlistValue): void {
   if (version !== DUMP_VERSION) throw new FieldError("VERSION", String(DUMP_VERSION));
 }
 
-/** What an owner has and a dump of him lacks: a mailbox, or, without a uniqueid, anything. */
+/** What a dump lacks of an owner: one mailbox or, where there is no uniqueid, something else. */
 export interface MissingInDump {
   readonly name: string;
   readonly uniqueid?: string;
 }
 
 export interface DumpCheck {
-  /** Commands so far. */
+  /** The number of commands so far. */
   readonly count: number;
-  /** Of all bytes before this line, in lower-case hex. */
+  /** The SHA-256 of all bytes before this line, in lower-case hex. */
   readonly sha256: string;
-  /** Whose commands are complete. */
+  /** The owner whose commands are complete with this line. */
   readonly owner?: Owner;
-  /** Of the owner. */
+  /** What this owner has and the dump lacks. */
   readonly missing?: readonly MissingInDump[];
 }
 
@@ -104,7 +105,7 @@ function ownerOf(kvlist: DlistKvlist): Owner | undefined {
   return { kind: "shared", toplevel: latin1Of(toplevel, "TOPLEVEL") };
 }
 
-/** What a dump's reader expects of its lines. */
+/** What comes next on a line of a dump after these words; see `Expectation`. */
 export function expectDumpLine(words: readonly string[]): "word" | "value" | "line" | "text" {
   const [verb] = words;
   if (verb === undefined) return "word";

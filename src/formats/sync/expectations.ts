@@ -1,7 +1,10 @@
-/** What stands on a line of the protocol after its first words, in either direction and flavour (sync-protocol.md 1.3). */
+/**
+ * What stands on a line of the protocol after its first words, in either direction and flavour
+ * (sync-protocol.md 1.3).
+ */
 import { ANSWER_NAMES } from "./answer.ts";
 
-/** Of a server's lines: after a star and a known name comes a dlist value; everything else is text. */
+/** What follows on a line of a server: a dlist value after a star and a known name, else text. */
 export function expectAnswer(words: readonly string[]): "word" | "value" | "text" {
   const [first, second] = words;
   if (first === undefined) return "word";
@@ -10,7 +13,10 @@ export function expectAnswer(words: readonly string[]): "word" | "value" | "text
   return ANSWER_NAMES.has(second) ? "value" : "text";
 }
 
-/** Of a client's lines: after GET, APPLY and RESTORE, in IMAP with a tag and SYNC before them, comes a dlist line. */
+/**
+ * What follows on a line of a client: a dlist line after GET, APPLY and RESTORE, which in IMAP
+ * stand behind a tag and SYNC; else text.
+ */
 export function expectCommand(words: readonly string[]): "word" | "line" | "text" {
   const isTagged = /^[A-Za-z]{1,4}\d{1,9}$/.test(words[0] ?? "");
   const verb = words[isTagged ? 1 : 0];

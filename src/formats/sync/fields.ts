@@ -1,6 +1,6 @@
 /**
- * The fields of the protocol's kvlists as tables: a key, the property it becomes, its type and who
- * insists on it. One table gives reader and printer, so that they cannot drift apart.
+ * The fields of the protocol's kvlists as tables: each row is a key, the property it becomes and
+ * its type. One table serves the reader and the printer, so that they cannot drift apart.
  */
 import { dateOf, FieldError, latin1Of, lookUp, u32Of, u64Of } from "../dlist/access.ts";
 import {
@@ -11,7 +11,7 @@ import {
   NIL,
 } from "../dlist/value.ts";
 
-/** How the values of a type are read and printed. Reading throws FieldError. */
+/** How values of one type are parsed and printed. Parsing throws FieldError. */
 export interface FieldType<Value> {
   readonly parse: (value: DlistValue, key: string) => Value;
   readonly print: (value: Value) => DlistValue;
@@ -27,16 +27,16 @@ export const LATIN1_OR_NIL: FieldType<string | null> = {
   print: (value) => (value === null ? NIL : dlistLatin1(value)),
 };
 
-/** One row of a table over `Shape`. */
+/** One row of a table whose fields belong to `Shape`. */
 export interface Field<Shape> {
   readonly key: string;
-  /** Puts the value into `target`. Throws FieldError. */
+  /** Parses the value into `target`. Throws FieldError. */
   readonly read: (value: DlistValue, target: Partial<Shape>) => void;
   /** Undefined if `source` does not have it. */
   readonly print: (source: Partial<Shape>) => DlistValue | undefined;
 }
 
-/** A row: `key` on the wire is `property` of the shape. */
+/** Makes a row: `key` in the protocol is `property` of the shape. */
 export function field<Shape, Property extends keyof Shape>(
   key: string,
   property: Property,
@@ -57,8 +57,8 @@ export function field<Shape, Property extends keyof Shape>(
 }
 
 /**
- * Reads the fields of `table` that are there; the first of a key counts, unknown keys do not.
- * Throws FieldError for one that is malformed, or of `required` and missing.
+ * Reads the fields of `table` that are present. The first of several equal keys counts and unknown
+ * keys are ignored. Throws FieldError for a malformed one, and for a missing one of `required`.
  */
 export function readFields<Shape>(
   kvlist: DlistKvlist,
@@ -74,7 +74,7 @@ export function readFields<Shape>(
   return found;
 }
 
-/** The pairs of a kvlist in the order of `table`. */
+/** The pairs of a kvlist, in the order of `table`. */
 export function printFields<Shape>(
   source: Partial<Shape>,
   table: readonly Field<Shape>[],

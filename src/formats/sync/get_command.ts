@@ -14,7 +14,7 @@ export type GetCommand =
   | { readonly kind: "user" | "meta"; readonly userid: string }
   | { readonly kind: "mailboxes"; readonly names: readonly string[] }
   | { readonly kind: "uniqueids"; readonly uniqueids: readonly string[] }
-  /** For `annotation` the name may be empty: those of the server. */
+  /** For `annotation` the name may be empty, which means the annotations of the server. */
   | { readonly kind: "fullmailbox" | "annotation"; readonly name: string }
   | { readonly kind: "quota"; readonly root: string }
   | GetFetch
@@ -24,13 +24,16 @@ export interface GetFetch {
   readonly kind: "fetch";
   readonly mailbox: string;
   readonly partition: string;
-  /** Empty from 2.4 and 2.5, which do not send it. */
+  /** Empty where the peer does not send it, as 2.4 and 2.5. */
   readonly uniqueid: string;
   readonly guid: Guid;
   readonly uid: number;
 }
 
-/** The command in `name value`; undefined for an unknown name. Throws FieldError for a wrong argument. */
+/**
+ * Parses the command in `name value`; undefined for an unknown name. Throws FieldError for a wrong
+ * argument.
+ */
 export function parseGet(name: string, value: DlistValue): GetCommand | undefined {
   const key = name.toUpperCase();
   switch (key) {

@@ -1,6 +1,6 @@
 /**
- * `MAILBOX %(…)`, in answers to GET and in APPLY MAILBOX (sync-protocol.md 4.3). The table is in the
- * order in which every Cyrus prints; readers do not care for order.
+ * `MAILBOX %(…)`, in answers to GET and in APPLY MAILBOX (sync-protocol.md 4.3). The table is in
+ * the order in which every Cyrus prints; no reader depends on that order.
  */
 import { isIntermediate, type MailboxState, type Since } from "../../model/mailbox.ts";
 import { FieldError, lookUp, u32Of, u64Of } from "../dlist/access.ts";
@@ -69,14 +69,14 @@ const FIELDS: readonly Field<MailboxState>[] = [
   field("USERFLAGS", "userflags", FLAG_LIST),
 ];
 
-/** What an answer to GET must hold for a Cyrus client to take it. */
+/** The keys without which a Cyrus client refuses an answer to GET. */
 const REQUIRED_IN_ANSWER = new Set([
   ...["UNIQUEID", "MBOXNAME", "LAST_UID", "HIGHESTMODSEQ", "RECENTUID", "RECENTTIME"],
   ...["POP3_LAST_LOGIN", "UIDVALIDITY", "PARTITION", "ACL", "OPTIONS"],
 ]);
-/** What an APPLY must hold for a Cyrus server to take it. */
+/** The keys without which a Cyrus server refuses an APPLY. */
 const REQUIRED_IN_APPLY = new Set([...REQUIRED_IN_ANSWER, "LAST_APPENDDATE"]);
-/** An intermediate says little more than its name. */
+/** The keys of an intermediate mailbox, which has little more than its name. */
 const REQUIRED_OF_INTERMEDIATE = new Set(["UNIQUEID", "MBOXNAME", "HIGHESTMODSEQ"]);
 const KEYS_OF_INTERMEDIATE = new Set([
   ...["UNIQUEID", "MBOXNAME", "MBOXTYPE", "HIGHESTMODSEQ", "CREATEDMODSEQ", "FOLDERMODSEQ"],
@@ -94,7 +94,7 @@ const EMPTY: Omit<MailboxState, "uniqueid" | "name" | "highestmodseq"> = {
   annotations: [],
 };
 
-/** Whether a MAILBOX is the answer to a GET or is to be applied. */
+/** Where a MAILBOX stands: in the answer to a GET, or in an APPLY. */
 export type MailboxPurpose = "answer" | "apply";
 
 /** The state in a MAILBOX kvlist, without its records. Throws FieldError, which names the key. */
@@ -113,12 +113,15 @@ export function parseMailbox(kvlist: DlistKvlist, purpose: MailboxPurpose): Mail
   return { ...EMPTY, ...found, uniqueid, name, highestmodseq };
 }
 
-/** A MAILBOX kvlist of whatever fields are there, none of them required: RESTORE MAILBOX. */
+/** Parses the fields of RESTORE MAILBOX, none of which is required. */
 export function parsePartialMailbox(kvlist: DlistKvlist): Partial<MailboxState> {
   return readFields(kvlist, FIELDS, new Set());
 }
 
-/** What an APPLY MAILBOX expects to find; undefined if it does not say, or says 0. Throws FieldError. */
+/**
+ * The state that an APPLY MAILBOX expects the mailbox to be in; undefined if it does not say, or
+ * says 0. Throws FieldError.
+ */
 export function parseSince(kvlist: DlistKvlist): Since | undefined {
   const modseq = lookUp(kvlist, "SINCE_MODSEQ");
   const since = modseq === undefined ? 0n : u64Of(modseq, "SINCE_MODSEQ");
@@ -135,11 +138,13 @@ export function parseSince(kvlist: DlistKvlist): Since | undefined {
 export interface PrintMailboxOptions {
   readonly purpose: MailboxPurpose;
   readonly since?: Since | undefined;
-  /** Absent: no RECORD key, as in answers to GET USER and GET MAILBOXES. */
+  /** Absent: the key RECORD is left out, as in answers to GET USER and GET MAILBOXES. */
   readonly records?: readonly DlistValue[];
 }
 
-/** The inverse of `parseMailbox`. An intermediate that is to be applied has few keys and no records. */
+/**
+ * The inverse of `parseMailbox`. An APPLY of an intermediate mailbox has few keys and no records.
+ */
 export function printMailbox(
   state: Partial<MailboxState>,
   options: PrintMailboxOptions,

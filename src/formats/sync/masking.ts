@@ -1,6 +1,6 @@
-/** Secrets out of lines that are shown: whatever follows the words with which one signs in. */
+/** Hides secrets in lines of the protocol that are shown to people. */
 
-/** The line with what would give a password away as an ellipsis. */
+/** The line with an ellipsis in place of whatever would give a password away. */
 export function maskSecrets(line: string): string {
   return line
     .replace(/^((?:\S+ )?AUTHENTICATE \S+) .*$/is, "$1 …")

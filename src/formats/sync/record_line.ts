@@ -1,4 +1,7 @@
-/** `RECORD %(UID n MODSEQ n LAST_UPDATED d FLAGS (…) INTERNALDATE d SIZE n GUID s …)` (sync-protocol.md 4.4). */
+/**
+ * `RECORD %(UID n MODSEQ n LAST_UPDATED d FLAGS (…) INTERNALDATE d SIZE n GUID s …)`
+ * (sync-protocol.md 4.4).
+ */
 import { orderFlags } from "../../model/flags.ts";
 import {
   allAnnotations,
@@ -30,7 +33,7 @@ import { parseAnnotations, printAnnotations } from "./annotation_list.ts";
 const EXPUNGED = "\\Expunged";
 const NO_FLAGS: readonly string[] = [];
 
-/** A record from its kvlist. Throws FieldError, which names the key. */
+/** Parses a record from its kvlist. Throws FieldError, which names the key. */
 export function parseRecord(value: DlistValue): MailRecord {
   const kvlist = kvlistOf(value, "RECORD");
   const flags = parseFlags(lookUp(kvlist, "FLAGS"), "FLAGS");
@@ -48,7 +51,7 @@ export function parseRecord(value: DlistValue): MailRecord {
   };
 }
 
-/** The inverse of `parseRecord`; `order` says whose order the virtual annotations follow. */
+/** The inverse of `parseRecord`; `order` is the order of the virtual annotations. */
 export function printRecord(record: MailRecord, order: VirtualOrder = "3.2"): DlistKvlist {
   const flags = record.expunged ? orderFlags([...record.flags, EXPUNGED]) : record.flags;
   return dlistKvlist([
@@ -63,7 +66,7 @@ export function printRecord(record: MailRecord, order: VirtualOrder = "3.2"): Dl
   ]);
 }
 
-/** Flags in Cyrus' order, unknown system flags dropped. Throws FieldError. */
+/** Parses flags into Cyrus' order and drops unknown system flags. Throws FieldError. */
 export function parseFlags(value: DlistValue | undefined, key: string): readonly string[] {
   const items = itemsOf(value, key);
   return items.length === 0 ? NO_FLAGS : orderFlags(items.map((item) => latin1Of(item, key)));

@@ -1,10 +1,11 @@
 /**
- * The status texts of the protocol: what a refusal is called on the wire, and what a token heard from a
- * server means (sync-protocol.md 1.6). A token must be followed by a space, or Cyrus' client does not know it.
+ * The status texts of the protocol: the token and text that a refusal is sent with, and the meaning
+ * of the tokens that servers send (sync-protocol.md 1.6). A space must follow a token, or Cyrus'
+ * client does not recognise it.
  */
 import type { RefusalReason } from "../../model/outcome.ts";
 
-/** Token and text of each refusal as current servers send them. */
+/** Token and text of each refusal, as current servers send them. */
 export const REFUSAL_TEXTS: Readonly<Record<RefusalReason, string>> = {
   nonexistent: "IMAP_MAILBOX_NONEXISTENT No Such Mailbox",
   moved: "IMAP_MAILBOX_MOVED Mailbox exists with another name or uniqueid",
@@ -21,7 +22,7 @@ export const REFUSAL_TEXTS: Readonly<Record<RefusalReason, string>> = {
   failed: "Unknown error",
 };
 
-/** What each token means, with those that only older servers send. */
+/** The meaning of each token, including those that only older servers send. */
 const REASON_OF_TOKEN: Readonly<Record<string, RefusalReason>> = {
   IMAP_MAILBOX_NONEXISTENT: "nonexistent",
   IMAP_MAILBOX_MOVED: "moved",
@@ -36,7 +37,7 @@ const REASON_OF_TOKEN: Readonly<Record<string, RefusalReason>> = {
   IMAP_PERMISSION_DENIED: "permissionDenied",
 };
 
-/** The reason in the text of a NO; `failed` for words that are no token. */
+/** The reason in the text of a NO; `failed` for text that begins with no known token. */
 export function reasonOf(text: string): RefusalReason {
   const token = text.split(" ", 1)[0] ?? "";
   return Object.hasOwn(REASON_OF_TOKEN, token) ? (REASON_OF_TOKEN[token] ?? "failed") : "failed";

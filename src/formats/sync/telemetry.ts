@@ -1,7 +1,7 @@
 /**
- * Cyrus' telemetry logs: what went over one connection, as it went, each piece after a mark of its time: `<1795346013<`
- * before what the client sent, `>1795346013>` before what the server sent. Before the first mark stands a line
- * of dashes with the user's name.
+ * Parses Cyrus' telemetry logs, which record the traffic of one connection. A mark with the time
+ * stands before each piece: `<1795346013<` before what the client sent, `>1795346013>` before what
+ * the server sent. A line of dashes with the user's name stands before the first mark.
  */
 import { fromLatin1, latin1 } from "../../core/bytes.ts";
 
@@ -14,7 +14,7 @@ export interface TelemetryPiece {
 
 const MARK = /<(\d{9,11})<|>(\d{9,11})>/g;
 
-/** The pieces of a log in their order; undefined if `bytes` hold no mark: it is no such log. */
+/** The pieces of a log in their order; undefined if `bytes` hold no mark and so are no such log. */
 export function parseTelemetry(bytes: Uint8Array): readonly TelemetryPiece[] | undefined {
   const text = latin1(bytes);
   const marks = [...text.matchAll(MARK)];

@@ -1,4 +1,7 @@
-/** SEEN, SIEVE, QUOTA and ANNOTATION, as answers to GET and within APPLY (sync-protocol.md 4.1, 4.2). */
+/**
+ * SEEN, SIEVE, QUOTA and ANNOTATION, as answers to GET and within APPLY (sync-protocol.md 4.1,
+ * 4.2).
+ */
 import type { Annotation } from "../../model/annotation.ts";
 import {
   QUOTA_RESOURCES,
@@ -19,7 +22,7 @@ import {
 
 type Pairs = readonly (readonly [string, DlistValue | undefined])[];
 
-/** Throws FieldError, as all `parse` functions here. */
+/** Parses SEEN. Like all `parse` functions of this file it throws FieldError. */
 export function parseSeen(kvlist: DlistKvlist): SeenState {
   return {
     uniqueid: latin1Of(lookUp(kvlist, "UNIQUEID"), "UNIQUEID"),
@@ -30,7 +33,7 @@ export function parseSeen(kvlist: DlistKvlist): SeenState {
   };
 }
 
-/** `userid` stands in APPLY only. */
+/** Prints SEEN; `userid` is present in APPLY only. */
 export function printSeen(seen: SeenState, userid?: string): DlistKvlist {
   return dlistKvlist([
     ["USERID", userid === undefined ? undefined : dlistLatin1(userid)],
@@ -61,7 +64,7 @@ export function printSieveFile(file: SieveFile): DlistKvlist {
   ]);
 }
 
-/** The names of resources on the wire; 3.10 renamed two, and prints both since. */
+/** The older names of two resources. Cyrus 3.10 renamed them and has printed both names since. */
 const OLD_NAMES: Partial<Readonly<Record<QuotaResource, string>>> = {
   "ANNOTATION-STORAGE": "X-ANNOTATION-STORAGE",
   MAILBOX: "X-NUM-FOLDERS",
@@ -70,7 +73,8 @@ const OLD_NAMES: Partial<Readonly<Record<QuotaResource, string>>> = {
 const UNLIMITED = 0xffff_ffff;
 
 /**
- * A quota. 2.4 knows LIMIT alone, which is STORAGE; it says unlimited as 2^32-1, on 64 bits as 2^64-1.
+ * Parses a quota. Cyrus 2.4 has only LIMIT, which is the limit of STORAGE; it writes unlimited as
+ * 2^32-1, on 64-bit systems as 2^64-1.
  */
 export function parseQuota(kvlist: DlistKvlist): Quota {
   const limits: Partial<Record<QuotaResource, number>> = {};
@@ -97,7 +101,10 @@ function limitOf(value: DlistValue, key: string): number {
   return Math.min(limit, Number.MAX_SAFE_INTEGER);
 }
 
-/** `names`: those of 3.8 and before, or both as 3.10 and later print, which all versions read. */
+/**
+ * Prints a quota. `names` says which names of resources: those of 3.8 and before, or both as 3.10
+ * and later print them, which all versions can read.
+ */
 export function printQuota(quota: Quota, names: "old" | "both" = "both"): DlistKvlist {
   const storage = quota.limits.STORAGE;
   const pairs: [string, DlistValue][] = [
@@ -115,7 +122,10 @@ export function printQuota(quota: Quota, names: "old" | "both" = "both"): DlistK
   return dlistKvlist(pairs);
 }
 
-/** One annotation of a mailbox, or of the server where the name is empty: GET and APPLY ANNOTATION. */
+/**
+ * One annotation of a mailbox, or of the server where the name is empty, as in GET and APPLY
+ * ANNOTATION.
+ */
 export interface NamedAnnotation {
   /** Internal name of the mailbox. */
   readonly name: string;
@@ -144,7 +154,7 @@ export function printNamedAnnotation(
   ]);
 }
 
-/** What an annotation is named by: all of UNANNOTATION. */
+/** What identifies an annotation, which is all that UNANNOTATION holds. */
 export function annotationAddress(
   address: Pick<Annotation, "entry" | "userid"> & { readonly name: string },
 ): Pairs {
