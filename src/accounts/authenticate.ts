@@ -1,16 +1,21 @@
 /**
- * `AUTHENTICATE mech [initial-response]` (sync-protocol.md 1.4): PLAIN and SCRAM-SHA-256. What a client is
- * told does not depend on whether its name is an account.
+ * `AUTHENTICATE mech [initial-response]` (sync-protocol.md 1.4): PLAIN and SCRAM-SHA-256. What a
+ * client is told does not depend on whether its name is an account.
  */
 import { randomBytes } from "node:crypto";
 import { latin1, textOf, utf8 } from "../core/bytes.ts";
 import { FormatError } from "../core/errors.ts";
 import { parsePlain } from "../formats/sasl/plain.ts";
 import { checkClientFinal, parseClientFirst, printServerFirst } from "../formats/sasl/scram.ts";
-import { type Account, type Accounts, fakeVerifier } from "./accounts.ts";
+import { type Account, type Accounts, fakeVerifier } from "./account.ts";
 import type { SignInGate } from "./sign_in_gate.ts";
 
 export type Mechanism = "PLAIN" | "SCRAM-SHA-256";
+
+/** The mechanisms that a client is offered; PLAIN where nobody can listen, or nobody minds. */
+export function offeredMechanisms(options: { readonly mayBePlain: boolean }): Mechanism[] {
+  return options.mayBePlain ? ["SCRAM-SHA-256", "PLAIN"] : ["SCRAM-SHA-256"];
+}
 
 /** What came of it; `name` is whom the client claimed to be, for the log. */
 export type SignIn =
@@ -27,13 +32,18 @@ export interface SignInDialog {
   readonly gate: SignInGate;
   /** Of the client. */
   readonly address: string;
-  /** The initial response in base64, `=` for an empty one; undefined if the client has sent none. */
+  /**
+   * The initial response in base64, `=` for an empty one; undefined if the client has sent none.
+   */
   readonly initial: string | undefined;
   /** Sends a challenge in base64; gives the client's line, undefined if it has gone. */
   readonly ask: (challenge: string) => Promise<string | undefined>;
 }
 
-/** No password's hash, of `ARGON2ID`'s cost: checked where the name is no account, so that it takes as long. */
+/**
+ * No password's hash, of `ARGON2ID`'s cost: checked where the name is no account, so that it takes
+ * as long.
+ */
 export const NOBODYS_HASH =
   "$argon2id$v=19$m=19456,t=2,p=1$lWJXPKCw45ydbo/GLEXKWfraGnfyfKrVh8SZQhwcT9o$RuEmQNNo6XHbk4WrY18Hz+zzXy/jYz8PKDl+EbYZKOc";
 

@@ -1,11 +1,12 @@
 /**
- * What an account may touch. Everything a command names is asked here first: user ids, mailbox names, quota
- * roots. What is out of bounds answers as if it were not there, so that an account cannot learn
- * of other users' mail; what would have to be made there is refused, whether it is there or not.
+ * What an account may touch. Everything a command names is asked here first: user ids, mailbox
+ * names, quota roots. What is out of bounds is answered as if it were not there, so that an account
+ * cannot learn of other users' mail; what would have to be made there is refused, whether it is
+ * there or not.
  */
 import { latin1, utf8 } from "../core/bytes.ts";
 import { NAME_BYTES, parseName } from "../model/names.ts";
-import { type Refusal, refused } from "../model/outcome.ts";
+import { DONE, type Outcome, refused } from "../model/outcome.ts";
 
 export interface Scope {
   readonly everything: boolean;
@@ -45,12 +46,43 @@ export function mayTouchMailbox(scope: Scope, name: string): boolean {
   return owner.kind === "user" ? scope.users.has(owner.userid) : scope.shared;
 }
 
-/** Where something would be made or changed that the account may not touch. */
-export function denied(what: string): Refusal {
-  return refused("permissionDenied", `the account may not touch ${what}`);
+/**
+ * How a command is answered that names what the account may not touch: as if it were not there,
+ * with nothing where that is no error (`nothing`) and with a refusal where it is (`absent`); or
+ * `denied` where the command would make or change it.
+ */
+export type OutOfScope = "nothing" | "absent" | "denied";
+
+/** One thing that a command names. */
+export interface Touch {
+  readonly may: (scope: Scope) => boolean;
+  /** For the log. */
+  readonly what: string;
+  readonly orElse: OutOfScope;
 }
 
-/** Where something would be read, moved or removed that the account may not touch. */
-export function absent(what: string): Refusal {
-  return refused("nonexistent", `the account may not touch ${what}`);
+/** A user, or what belongs to that user alone. */
+export function touchesUser(userid: string, orElse: OutOfScope): Touch {
+  return { may: (scope) => mayTouchUser(scope, userid), what: `user ${userid}`, orElse };
+}
+
+/** A mailbox or quota root, by its internal name. */
+export function touchesMailbox(name: string, orElse: OutOfScope): Touch {
+  return { may: (scope) => mayTouchMailbox(scope, name), what: name, orElse };
+}
+
+/** What belongs to the server as a whole. */
+export function touchesServer(orElse: OutOfScope): Touch {
+  return { may: (scope) => scope.everything, what: "what is the server's", orElse };
+}
+
+/**
+ * The answer to a command that touches what `scope` does not allow; undefined if it may all of it.
+ */
+export function outOfScope(scope: Scope, touches: readonly Touch[]): Outcome | undefined {
+  const wrong = touches.find(({ may }) => !may(scope));
+  if (wrong === undefined) return undefined;
+  if (wrong.orElse === "nothing") return DONE;
+  const text = `the account may not touch ${wrong.what}`;
+  return refused(wrong.orElse === "denied" ? "permissionDenied" : "nonexistent", text);
 }

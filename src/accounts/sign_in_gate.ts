@@ -1,7 +1,9 @@
 /**
- * Slows down whoever guesses passwords. Two checks run at a time (argon2id takes 19 MiB each); after a
- * failure an address waits, twice as long after each further one. IPv6 addresses count by their /64.
+ * Slows down whoever guesses passwords. Two checks run at a time (argon2id takes 19 MiB each);
+ * after a failure an address waits, twice as long after each further one. IPv6 addresses count by
+ * their /64.
  */
+import { networkOf } from "../core/address.ts";
 
 export interface GateOptions {
   /** Milliseconds, monotonic. */
@@ -33,8 +35,9 @@ export class SignInGate {
   }
 
   /**
-   * Runs `check` for a client at `address` when it is its turn; false is a wrong password. The answer to a failure
-   * is held back as long as the address deserves. Undefined: too many are waiting, try again.
+   * Runs `check` for a client at `address` when it is its turn; false is a wrong password. The
+   * answer to a failure is held back as long as the address deserves. Undefined: too many are
+   * waiting, try again.
    */
   async pass(address: string, check: () => Promise<boolean>): Promise<boolean | undefined> {
     const key = networkOf(address);
@@ -42,7 +45,8 @@ export class SignInGate {
       const known = this.#failures.get(key);
       await this.#options.sleep(this.#waitOf(known));
       if (!(await this.#enter())) return undefined;
-      // Who of this address failed meanwhile makes us wait again: guesses sent all at once gain nothing.
+      // Who of this address failed meanwhile makes us wait again: guesses sent all at once gain
+      // nothing.
       if (this.#failures.get(key) === known) break;
       this.#leave();
     }
@@ -93,15 +97,4 @@ export class SignInGate {
       this.#failures.delete(oldest);
     }
   }
-}
-
-/** What counts as one client: an IPv4 address, or the first 64 bits of an IPv6 address. */
-export function networkOf(address: string): string {
-  const plain = address.startsWith("::ffff:") ? address.slice(7) : address;
-  if (!plain.includes(":")) return plain;
-  const [head = "", tail = ""] = plain.split("::");
-  const left = head === "" ? [] : head.split(":");
-  const right = tail === "" ? [] : tail.split(":");
-  const zeros = plain.includes("::") ? Math.max(0, 8 - left.length - right.length) : 0;
-  return [...left, ...Array<string>(zeros).fill("0"), ...right].slice(0, 4).join(":");
 }

@@ -1,13 +1,16 @@
 /**
- * CRC-32 as zlib computes it (polynomial 0xEDB88320 reflected, start and end inverted): the checksum of
- * cyrus.index headers and records, of cache records and of cyrus.header (spool-format 0).
+ * CRC-32 as zlib computes it (polynomial 0xEDB88320 reflected, start and end inverted): the
+ * checksum of cyrus.index headers and records, of cache records and of cyrus.header (spool-format
+ * 0).
  *
  * A native call costs about 100 ns with the view it needs, as much as the checksum of a whole index
- * record. So there are two ways here: native code for buffers, and slice-by-8 tables for the many short
- * ranges of one buffer, which make no object per range.
+ * record. So there are two ways here: native code for buffers, and slice-by-8 tables for the many
+ * short ranges of one buffer, which make no object per range.
  */
 
-/** The CRC-32 of `bytes`, as an unsigned 32-bit number. `seed` is the CRC-32 of what came before. */
+/**
+ * The CRC-32 of `bytes`, as an unsigned 32-bit number. `seed` is the CRC-32 of what came before.
+ */
 export function crc32(bytes: Uint8Array, seed = 0): number {
   return Bun.hash.crc32(bytes, seed);
 }
@@ -16,8 +19,8 @@ export function crc32(bytes: Uint8Array, seed = 0): number {
 const NATIVE_FROM_BYTES = 256;
 
 /**
- * Entry `k * 256 + b` is the CRC of byte `b` followed by `k` zero bytes: eight tables let eight bytes
- * be folded in at once.
+ * Entry `k * 256 + b` is the CRC of byte `b` followed by `k` zero bytes: eight tables let eight
+ * bytes be folded in at once.
  */
 const TABLES = buildTables();
 
@@ -59,9 +62,9 @@ export function crc32Range(bytes: Uint8Array, start: number, end: number): numbe
 }
 
 /**
- * The CRC-32 of `words[start, end)`: offsets count 4-byte words. The fastest way over the records of an
- * index, which are 4-aligned in every version that has checksums. Words are read in the order of the
- * host, which is little-endian on everything Bun runs on.
+ * The CRC-32 of `words[start, end)`: offsets count 4-byte words. The fastest way over the records
+ * of an index, which are 4-aligned in every version that has checksums. Words are read in the order
+ * of the host, which is little-endian on everything Bun runs on.
  */
 export function crc32Words(words: Int32Array, start: number, end: number): number {
   const t = TABLES;

@@ -1,8 +1,8 @@
 /**
- * Finds the one byte that made a CRC-32 wrong. CRC-32 is linear: changing byte `p` by `mask` changes the
- * checksum by a value that depends only on `mask` and on the number of bytes behind `p`. Running that
- * change backwards, byte by byte, shows at which place a single changed byte explains the difference.
- * Among n bytes a wrong answer has odds of about n / 16,000,000.
+ * Finds the one byte that made a CRC-32 wrong. CRC-32 is linear: changing byte `p` by `mask`
+ * changes the checksum by a value that depends only on `mask` and on the number of bytes behind
+ * `p`. Running that change backwards, byte by byte, shows at which place a single changed byte
+ * explains the difference. Among n bytes a wrong answer has odds of about n / 16,000,000.
  */
 
 export interface ByteError {
@@ -23,8 +23,8 @@ for (let byte = 0; byte < 256; byte++) {
 }
 
 /**
- * The single byte whose change explains why `length` bytes have the CRC-32 `computed` and not `stored`;
- * undefined when no single byte does.
+ * The single byte whose change explains why `length` bytes have the CRC-32 `computed` and not
+ * `stored`; undefined when no single byte does.
  */
 export function locateByteError(
   stored: number,

@@ -1,7 +1,7 @@
 /**
- * The two hash engines. They share no code: `native` is the runtime's own (BoringSSL, zlib), four to
- * twenty times as fast; `wasm` is hash-wasm. The sweep over a spool runs on one of them, and what it
- * finds is claimed only after `confirmingEngine` has seen both agree on the same bytes.
+ * The two hash engines. They share no code: `native` is the runtime's own (BoringSSL, zlib), four
+ * to twenty times as fast; `wasm` is hash-wasm. The sweep over a spool runs on one of them, and
+ * what it finds is claimed only after `confirmingEngine` has seen both agree on the same bytes.
  *
  * An engine is handed out, once per thread, after it has passed known vectors.
  */
@@ -39,14 +39,16 @@ export async function engineOf(choice: EngineChoice): Promise<Engine> {
 }
 
 /**
- * The engine that damage is claimed with: it runs both on the same bytes and throws `BugError` if they
- * differ, because then neither can be trusted (bad memory, or a bug).
+ * The engine that damage is claimed with: it runs both on the same bytes and throws `BugError` if
+ * they differ, because then neither can be trusted (bad memory, or a bug).
  */
 export async function confirmingEngine(): Promise<Engine> {
   return bothOf(nativeEngine(), await wasmEngine());
 }
 
-/** Checks both engines against known vectors and against each other; throws `BugError` on failure. */
+/**
+ * Checks both engines against known vectors and against each other; throws `BugError` on failure.
+ */
 export async function selfTest(): Promise<void> {
   const both = await confirmingEngine();
   checkVectors(both);

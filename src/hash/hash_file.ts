@@ -1,8 +1,8 @@
 /**
  * Hashing one message file. What stands in its place is a result, never an exception.
  *
- * Reads are synchronous, into one buffer per thread: for files of some 30 KB that is twice as fast as
- * any asynchronous way, and workers give the concurrency.
+ * Reads are synchronous, into one buffer per thread: for files of some 30 KB that is twice as fast
+ * as any asynchronous way, and workers give the concurrency.
  */
 import { closeSync, readSync, type Stats } from "node:fs";
 import { errnoOf } from "../core/errors.ts";
@@ -11,7 +11,9 @@ import { DEFAULT_LIMITS } from "../core/limits.ts";
 import type { Engine } from "./engines.ts";
 
 export type FileHash =
-  /** `size` bytes were read to the end of the file and hashed; `stat` is from before the reading. */
+  /**
+   * `size` bytes were read to the end of the file and hashed; `stat` is from before the reading.
+   */
   | {
       readonly kind: "hashed";
       readonly size: number;
@@ -40,7 +42,10 @@ export const BUFFER_BYTES = 256 * 1024;
 let headBuffer: Uint8Array<ArrayBuffer> | undefined;
 let partBuffer: Uint8Array<ArrayBuffer> | undefined;
 
-/** Hashes the file at `path`; the SHA-1 goes to `out` (20 bytes), which is untouched unless `hashed`. */
+/**
+ * Hashes the file at `path`; the SHA-1 goes to `out` (20 bytes), which is untouched unless
+ * `hashed`.
+ */
 export function hashFile(
   path: string | Buffer,
   out: Uint8Array,
@@ -101,8 +106,9 @@ function hashOpen(opened: Opened, out: Uint8Array, options: HashFileOptions): Fi
 }
 
 /**
- * Reads until `buffer` is full or the file ends. That is where a read returns nothing, or where as much
- * has been read as the file held when it was opened: a read that could have given more gave no more.
+ * Reads until `buffer` is full or the file ends. That is where a read returns nothing, or where as
+ * much has been read as the file held when it was opened: a read that could have given more gave no
+ * more.
  */
 function fill(fd: number, buffer: Uint8Array, sizeAtOpen: number): number {
   let filled = 0;

@@ -1,6 +1,6 @@
 /**
- * MD5, for one purpose: a message UUID of the old backup system starts with byte 02 and goes on with the
- * first 11 bytes of the message's MD5. It vouches for nothing else.
+ * MD5, for one purpose: a message UUID of the old backup system starts with byte 02 and goes on
+ * with the first 11 bytes of the message's MD5. It vouches for nothing else.
  */
 import { createHash } from "node:crypto";
 

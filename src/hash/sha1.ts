@@ -1,6 +1,7 @@
 /**
- * SHA-1 by the runtime's own code: a message's GUID is the SHA-1 of its bytes. This is the one way to it, and what the
- * native engine of `engines.ts` is made of, which has the second engine for what is to be called damaged.
+ * SHA-1 by the runtime's own code: a message's GUID is the SHA-1 of its bytes. This is the one way
+ * to it, and what the native engine of `engines.ts` is made of, which has the second engine for
+ * what is to be called damaged.
  */
 
 /** Bytes of a digest. */

@@ -17,7 +17,8 @@ export type ApplyCommand =
   | { readonly kind: "quota"; readonly quota: Quota }
   | { readonly kind: "unquota"; readonly root: string }
   | { readonly kind: "seen"; readonly userid: string; readonly seen: SeenState }
-  | { readonly kind: "sub" | "unsub"; readonly userid: string; readonly name: string }
+  | { readonly kind: "sub"; readonly userid: string; readonly name: string }
+  | { readonly kind: "unsub"; readonly userid: string; readonly name: string }
   | ApplyAnnotation
   | ApplyUnannotation
   | ApplySieve

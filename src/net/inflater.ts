@@ -1,6 +1,6 @@
 /**
- * The compressed side of a connection, inflated. Each write to zlib is a trip to another thread, and clients
- * flush after some 2 KB: what arrives while one trip lasts goes along with the next.
+ * The compressed side of a connection, inflated. Each write to zlib is a trip to another thread,
+ * and clients flush after some 2 KB: what arrives while one trip lasts goes along with the next.
  */
 import type { Duplex } from "node:stream";
 import { constants, createInflateRaw, type InflateRaw } from "node:zlib";

@@ -1,4 +1,7 @@
-/** So many bytes that those who share a budget may have together: staged on the disk, or held in memory. */
+/**
+ * So many bytes that those who share a budget may have together: staged on the disk, or held in
+ * memory.
+ */
 import { assert } from "../core/assert.ts";
 
 export class ByteBudget {

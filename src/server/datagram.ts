@@ -1,6 +1,6 @@
 /**
- * Datagrams to a unix socket, which is how systemd and syslog want to be told things: node:dgram knows no
- * such sockets, so libc is called for them.
+ * Datagrams to a unix socket, which is how systemd and syslog want to be told things: node:dgram
+ * knows no such sockets, so libc is called for them.
  */
 import { ptr } from "bun:ffi";
 import { utf8 } from "../core/bytes.ts";
@@ -20,8 +20,8 @@ interface Sender {
 let sender: Sender | null | undefined;
 
 /**
- * Sends `text` to the socket at `path`, `@name` for an abstract one. False if nobody takes it there, now: this
- * never waits.
+ * Sends `text` to the socket at `path`, `@name` for an abstract one. False if nobody takes it
+ * there, now: this never waits.
  */
 export function sendDatagram(path: string, text: string): boolean {
   const address = socketAddress(path);

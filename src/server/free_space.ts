@@ -1,6 +1,7 @@
 /**
- * How much may still be written. A disk that is filled to the last byte stops everybody on the machine, and
- * the store could not even take note of a deletion: the server stops taking mail before that.
+ * How much may still be written. A disk that is filled to the last byte stops everybody on the
+ * machine, and the store could not even take note of a deletion: the server stops taking mail
+ * before that.
  */
 import { statfsSync } from "node:fs";
 
@@ -15,7 +16,10 @@ export interface FreeSpace {
 
 /** Files that must still be possible. */
 const FREE_FILES = 1000;
-/** Asking for every message would cost as much as taking it. What others write in this time, the reserve is for. */
+/**
+ * Asking for every message would cost as much as taking it. What others write in this time, the
+ * reserve is for.
+ */
 const ASK_EVERY_MS = 50;
 
 /** Leaves `reserveBytes` of the file system of `folder` free. */

@@ -1,6 +1,7 @@
 /**
- * Keeps the server small while many clients send. What came off the network is garbage at once; the runtime's collector goes by
- * the memory of the whole machine and would let it pile up. One client alone does not come near the bound.
+ * Keeps the server small while many clients send. What came off the network is garbage at once; the
+ * runtime's collector goes by the memory of the whole machine and would let it pile up. One client
+ * alone does not come near the bound.
  */
 
 /** Below this the collector is left to itself. */

@@ -1,14 +1,22 @@
 /** What a server is told at its start, and what all its sessions share. */
-
-import type { Accounts } from "../accounts/accounts.ts";
+import type { Accounts } from "../accounts/account.ts";
 import type { SignInGate } from "../accounts/sign_in_gate.ts";
 import type { Limits } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
-import type { Patience, TlsIdentity } from "../net/client_connection.ts";
+import type { ConnectionPatience } from "../net/connection.ts";
+import type { TlsIdentity } from "../net/tls.ts";
 import type { WritablePlace } from "../places/place.ts";
 import type { ByteBudget } from "./byte_budget.ts";
 import type { HasRoom } from "./free_space.ts";
 import type { MemoryWatch } from "./memory_watch.ts";
+
+/** How long a client may keep the server waiting, in milliseconds. */
+export interface Patience extends ConnectionPatience {
+  /** From the connection to the end of its sign-in. */
+  readonly signInMs: number;
+}
+
+export const PATIENCE: Patience = { signInMs: 120_000, handshakeMs: 30_000, stalledMs: 120_000 };
 
 export interface ServerSettings {
   /** The name in the banner. */
@@ -39,6 +47,4 @@ export interface SharedState {
   readonly held: ByteBudget;
   /** What all sessions of an account may have staged together. */
   readonly budgetOf: (account: string) => ByteBudget;
-  /** True once the server is stopping: sessions end between two commands. */
-  readonly isStopping: () => boolean;
 }

@@ -1,6 +1,6 @@
 /**
- * A log that goes to syslog's socket, in the form that its local clients use (RFC 3164 4.1, without time
- * and host, which the daemon puts there): `<PRI>bobbin[pid]: text`, facility mail.
+ * A log that goes to syslog's socket, in the form that its local clients use (RFC 3164 4.1, without
+ * time and host, which the daemon puts there): `<PRI>bobbin[pid]: text`, facility mail.
  */
 import { type Log, type LogLevel, makeLog } from "../core/log.ts";
 import { sendDatagram } from "./datagram.ts";

@@ -1,6 +1,6 @@
 /**
- * What systemd tells a service and wants to hear from it: sockets that listen already (sd_listen_fds(3)) and
- * «I am ready» (sd_notify(3)).
+ * What systemd tells a service and wants to hear from it: sockets that listen already
+ * (sd_listen_fds(3)) and «I am ready» (sd_notify(3)).
  */
 import { sendDatagram } from "./datagram.ts";
 
@@ -25,7 +25,9 @@ export function inheritedSockets(environment: Environment, pid: number): Inherit
   });
 }
 
-/** Sends `state` (`READY=1`) to the service manager; false if there is none or it could not be told. */
+/**
+ * Sends `state` (`READY=1`) to the service manager; false if there is none or it could not be told.
+ */
 export function notifyManager(environment: Environment, state: string): boolean {
   const path = environment["NOTIFY_SOCKET"];
   return path !== undefined && sendDatagram(path, state);

@@ -1,4 +1,7 @@
-/** The main thread's side of one worker thread: jobs go in, answers come out, and none is waited for in vain. */
+/**
+ * The main thread's side of one worker thread: jobs go in, answers come out, and none is waited for
+ * in vain.
+ */
 import { Worker } from "node:worker_threads";
 import { BugError } from "../core/assert.ts";
 import {
@@ -27,7 +30,10 @@ export interface JobThreadOptions {
   readonly data?: unknown;
 }
 
-/** A worker thread that runs the module at `url`, which calls `serveJobs` with a table of the type given here. */
+/**
+ * A worker thread that runs the module at `url`, which calls `serveJobs` with a table of the type
+ * given here.
+ */
 export class JobThread<Table extends JobTable> {
   readonly #worker: Worker;
   readonly #running = new Map<number, Running>();
@@ -58,8 +64,9 @@ export class JobThread<Table extends JobTable> {
   }
 
   /**
-   * Does a job; jobs begin in the order in which they are submitted. `buffers` in the request are handed over. Rejects with
-   * what the handler threw: an `AppError`, or a `BugError`; with a `BugError` too where the thread is lost.
+   * Does a job; jobs begin in the order in which they are submitted. `buffers` in the request are
+   * handed over. Rejects with what the handler threw: an `AppError`, or a `BugError`; with a
+   * `BugError` too where the thread is lost.
    */
   submit<K extends Kind<Table>>(
     kind: K,

@@ -1,8 +1,8 @@
 /**
- * Jobs: the work that the main thread hands to worker threads. A job table names the kinds and gives
- * each its handler; request and result cross the thread boundary by structured clone, so they are plain
- * data. This file holds the worker's side and how errors travel; `job_thread.ts` and `pool.ts` hold the main
- * thread's side.
+ * Jobs: the work that the main thread hands to worker threads. A job table names the kinds and
+ * gives each its handler; request and result cross the thread boundary by structured clone, so they
+ * are plain data. This file holds the worker's side and how errors travel; `job_thread.ts` and
+ * `pool.ts` hold the main thread's side.
  */
 import { parentPort } from "node:worker_threads";
 import { assert, BugError } from "../core/assert.ts";
@@ -28,7 +28,10 @@ export interface Moved<Value> {
 
 type Unmoved<Value> = Value extends Moved<infer Inner> ? Inner : Value;
 
-/** What a handler returns to give `buffers` away with its result: the thread cannot use them any more. */
+/**
+ * What a handler returns to give `buffers` away with its result: the thread cannot use them any
+ * more.
+ */
 export function moved<Value>(value: Value, buffers: readonly ArrayBuffer[]): Moved<Value> {
   return { [MOVED]: buffers, value };
 }
@@ -72,8 +75,9 @@ export interface CarriedError {
 }
 
 /**
- * Answers the jobs of the pool that spawned this thread, with `table`, for as long as the thread lives.
- * While a handler waits, the next one begins: what they share is theirs only from one wait to the next.
+ * Answers the jobs of the pool that spawned this thread, with `table`, for as long as the thread
+ * lives. While a handler waits, the next one begins: what they share is theirs only from one wait
+ * to the next.
  */
 export function serveJobs(table: JobTable): void {
   const port = parentPort;
@@ -83,7 +87,10 @@ export function serveJobs(table: JobTable): void {
   });
 }
 
-/** From a job: tells `note` to whoever began this thread, for its log. Outside a thread nobody is told. */
+/**
+ * From a job: tells `note` to whoever began this thread, for its log. Outside a thread nobody is
+ * told.
+ */
 export function noteToOwner(note: string): void {
   parentPort?.postMessage({ note } satisfies JobNote);
 }

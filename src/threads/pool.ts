@@ -1,6 +1,6 @@
 /**
- * The main thread's side of jobs: a pool of worker threads, or the calling thread itself behind the same
- * interface when the work is too little for threads (below some 500 files).
+ * The main thread's side of jobs: a pool of worker threads, or the calling thread itself behind the
+ * same interface when the work is too little for threads (below some 500 files).
  */
 import { availableParallelism } from "node:os";
 import { setImmediate, setTimeout as sleep } from "node:timers/promises";
@@ -23,8 +23,8 @@ export interface JobPool<Table extends JobTable> {
   /** Jobs that can be in the pool before another one only waits. */
   readonly capacity: number;
   /**
-   * Does a job. A submitter who does not wait for `room` first is queued without bound. Rejects with what
-   * the handler threw: an `AppError`, or a `BugError` with the stack from the worker.
+   * Does a job. A submitter who does not wait for `room` first is queued without bound. Rejects
+   * with what the handler threw: an `AppError`, or a `BugError` with the stack from the worker.
    */
   submit<K extends Kind<Table>>(kind: K, request: Request<Table, K>): Promise<Result<Table, K>>;
   /** Resolves when a job could be begun or lined up behind a running one. */
@@ -39,9 +39,9 @@ export interface JobPool<Table extends JobTable> {
 const JOBS_PER_WORKER = 2;
 
 /**
- * More threads than processors only help while those wait for disks; else each costs the time of some
- * thousand files, in which its code is compiled anew. So the first ones come at once, and the others
- * while processors are idle.
+ * More threads than processors only help while those wait for disks; else each costs the time of
+ * some thousand files, in which its code is compiled anew. So the first ones come at once, and the
+ * others while processors are idle.
  */
 const CHECK_EVERY_MS = 100;
 const IDLE_SHARE = 0.25;
@@ -79,8 +79,9 @@ export function inlinePool<Table extends JobTable>(table: Table): JobPool<Table>
 const REST_PER_WORK = 4;
 
 /**
- * A pool that does one job at a time and rests after each four times as long as it worked: for work beside a
- * server that comes first. A low priority alone does not do, as cores share caches and execution units.
+ * A pool that does one job at a time and rests after each four times as long as it worked: for work
+ * beside a server that comes first. A low priority alone does not do, as cores share caches and
+ * execution units.
  */
 export function pacedPool<Table extends JobTable>(pool: JobPool<Table>): JobPool<Table> {
   let last: Promise<unknown> = Promise.resolve();
@@ -123,11 +124,11 @@ export interface PoolOptions {
 }
 
 /**
- * Worker threads that run the module at `url`, which calls `serveJobs` with a table of the type given
- * here. They are spawned when there is work for them that processors have time for.
+ * Worker threads that run the module at `url`, which calls `serveJobs` with a table of the type
+ * given here. They are spawned when there is work for them that processors have time for.
  *
- * Each thread compiles the code it runs, hot code for tens of milliseconds: so threads prefer different
- * kinds of jobs, and do others only when they would be idle.
+ * Each thread compiles the code it runs, hot code for tens of milliseconds: so threads prefer
+ * different kinds of jobs, and do others only when they would be idle.
  */
 export class WorkerPool<Table extends JobTable> implements JobPool<Table> {
   readonly workers: number;
@@ -253,8 +254,8 @@ export class WorkerPool<Table extends JobTable> implements JobPool<Table> {
 }
 
 /**
- * Which of the queued jobs the thread of this number takes: the first one of the kind that it prefers,
- * or else the first of all. `kinds` are all that there are.
+ * Which of the queued jobs the thread of this number takes: the first one of the kind that it
+ * prefers, or else the first of all. `kinds` are all that there are.
  */
 export function placeToTake(
   queued: readonly { readonly message: { readonly kind: string } }[],
@@ -273,8 +274,8 @@ function closedError(job: Job): BugError {
 }
 
 /**
- * Does `job` for each request, `atOnce` of them at a time (a pool's `capacity`), and yields the results
- * as they come, not in the order of the requests, which are drawn only as fast as jobs end.
+ * Does `job` for each request, `atOnce` of them at a time (a pool's `capacity`), and yields the
+ * results as they come, not in the order of the requests, which are drawn only as fast as jobs end.
  */
 export async function* mapJobs<From, To>(
   requests: Iterable<From> | AsyncIterable<From>,

@@ -6,7 +6,8 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { makeAccount, noAccounts, writeAccounts } from "../../src/accounts/accounts.ts";
+import { makeAccount, noAccounts } from "../../src/accounts/account.ts";
+import { writeAccounts } from "../../src/accounts/users_file.ts";
 import { bobbin, bobbinPath } from "../support/cli.ts";
 import { Csync } from "../support/csync.ts";
 import { type Lab, labUp } from "../support/lab.ts";

@@ -5,7 +5,8 @@
 import { describe, expect, test } from "bun:test";
 import { chmodSync, chownSync, mkdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { noAccounts, writeAccounts } from "../../src/accounts/accounts.ts";
+import { noAccounts } from "../../src/accounts/account.ts";
+import { writeAccounts } from "../../src/accounts/users_file.ts";
 import { bobbin, bobbinPath } from "../support/cli.ts";
 import { has } from "../support/needs.ts";
 import { newStore, storeAt } from "../support/new_store.ts";

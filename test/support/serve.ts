@@ -1,15 +1,14 @@
 /** A server over a new store, in this process. */
 
-import { type Account, type Accounts, noAccounts } from "../../src/accounts/accounts.ts";
+import { type Account, type Accounts, noAccounts } from "../../src/accounts/account.ts";
 import { DEFAULT_LIMITS, type Limits } from "../../src/core/limits.ts";
 import { type LogLevel, makeLog } from "../../src/core/log.ts";
 import { makeVerifier } from "../../src/formats/sasl/scram.ts";
-import { PATIENCE } from "../../src/net/client_connection.ts";
-import { type RunningServer, startServer } from "../../src/net/listener.ts";
 import type { WritablePlace } from "../../src/places/place.ts";
 import { initStore } from "../../src/places/store/store_settings.ts";
 import { openWorkerPlace } from "../../src/places/store/threads/worker_place.ts";
-import type { ServerSettings } from "../../src/server/server_settings.ts";
+import { PATIENCE, type ServerSettings } from "../../src/server/server_settings.ts";
+import { type RunningServer, startServer } from "../../src/server/start_server.ts";
 import { Csync } from "./csync.ts";
 import { tempDir } from "./temp_dir.ts";
 import { until } from "./until.ts";

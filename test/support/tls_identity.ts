@@ -1,7 +1,7 @@
 /**
  * A self-signed certificate for localhost. For tests only: its key is here for everybody to read.
  */
-import type { TlsIdentity } from "../../src/net/client_connection.ts";
+import type { TlsIdentity } from "../../src/net/tls.ts";
 
 export const TEST_TLS: TlsIdentity = {
   key: `-----BEGIN PRIVATE KEY-----

@@ -1,11 +1,7 @@
 /** `bobbin passwd`: who may sign in to `bobbin serve`, and what they may touch. */
 
-import {
-  type Account,
-  changeAccounts,
-  isAccountName,
-  makeAccount,
-} from "../../accounts/accounts.ts";
+import { type Account, isAccountName, makeAccount } from "../../accounts/account.ts";
+import { changeAccounts } from "../../accounts/users_file.ts";
 import { AppError } from "../../core/errors.ts";
 import type { Handler, Register } from "../command.ts";
 import { EXIT } from "../exit.ts";

@@ -2,16 +2,18 @@
 import { readFileSync, writeSync } from "node:fs";
 import { hostname } from "node:os";
 import { createSecureContext } from "node:tls";
-import { AccountsFile } from "../../accounts/accounts_file.ts";
+import { WatchedUsersFile } from "../../accounts/watched_users_file.ts";
 import { AppError, errnoOf } from "../../core/errors.ts";
 import { DEFAULT_LIMITS } from "../../core/limits.ts";
 import { everyLog, type Log, type LogLevel, makeLog, sinkThatMayFail } from "../../core/log.ts";
-import { PATIENCE, type TlsIdentity } from "../../net/client_connection.ts";
-import { type ListenAt, startServer } from "../../net/listener.ts";
+import type { ListenAt } from "../../net/listener.ts";
+import type { TlsIdentity } from "../../net/tls.ts";
 import { parseLocator } from "../../places/locator.ts";
 import { OPEN_OWNERS } from "../../places/store/threads/store_threads.ts";
 import { openWorkerPlace } from "../../places/store/threads/worker_place.ts";
 import { roomOf } from "../../server/free_space.ts";
+import { PATIENCE } from "../../server/server_settings.ts";
+import { startServer } from "../../server/start_server.ts";
 import { syslogLog } from "../../server/syslog.ts";
 import { inheritedSockets, notifyManager } from "../../server/systemd.ts";
 import type { Handler, Register } from "../command.ts";
@@ -77,7 +79,7 @@ const runServe: Handler = async (args, given, env) => {
     });
   }
   const log = logOf(options);
-  const accounts = new AccountsFile(options.usersFile, log);
+  const accounts = new WatchedUsersFile(options.usersFile, log);
   const tls = tlsOf(options);
   const listen = listenersOf(options);
   const stopping = env.takeSignals();

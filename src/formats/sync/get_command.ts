@@ -11,11 +11,13 @@ import {
 } from "../dlist/value.ts";
 
 export type GetCommand =
-  | { readonly kind: "user" | "meta"; readonly userid: string }
+  | { readonly kind: "user"; readonly userid: string }
+  | { readonly kind: "meta"; readonly userid: string }
   | { readonly kind: "mailboxes"; readonly names: readonly string[] }
   | { readonly kind: "uniqueids"; readonly uniqueids: readonly string[] }
-  /** For `annotation` the name may be empty, which means the annotations of the server. */
-  | { readonly kind: "fullmailbox" | "annotation"; readonly name: string }
+  | { readonly kind: "fullmailbox"; readonly name: string }
+  /** The name may be empty, which means the annotations of the server. */
+  | { readonly kind: "annotation"; readonly name: string }
   | { readonly kind: "quota"; readonly root: string }
   | GetFetch
   | { readonly kind: "fetchSieve"; readonly userid: string; readonly filename: string };

@@ -14,7 +14,7 @@ import { expectAnswer } from "../../formats/sync/expectations.ts";
 import { parseRecord } from "../../formats/sync/record_line.ts";
 import type { Guid } from "../../model/guid.ts";
 import type { MailRecord } from "../../model/record.ts";
-import type { Connection } from "../../net/server_connection.ts";
+import type { Connection } from "../../net/connection.ts";
 import type { SyncFlavour } from "../sync_address.ts";
 
 export type Verb = "GET" | "APPLY" | "RESTORE" | "RESTART";
@@ -47,6 +47,8 @@ export interface DialogueOptions {
   readonly limits: Limits;
   /** For messages: `host:port`. */
   readonly where: string;
+  /** The longest silence of the server while something is awaited of it. */
+  readonly silenceMs: number;
 }
 
 const CRLF = utf8("\r\n");
@@ -112,9 +114,9 @@ export class Dialogue {
 
   /** The promise, if there is one, must be waited for. */
   put(bytes: Uint8Array): Promise<void> | undefined {
-    const writing = this.connection.write(bytes);
-    return writing?.catch((error) => {
-      throw this.#lastWords(error);
+    if (this.#isGone) return Promise.reject(this.#lastWords());
+    return this.connection.write(bytes)?.then(() => {
+      if (this.#isGone) throw this.#lastWords();
     });
   }
 
@@ -208,8 +210,15 @@ export class Dialogue {
     for (;;) {
       const step = this.#events?.next();
       if (step !== undefined && step.done !== true) return step.value;
-      this.#events = this.#reader.feed(await this.connection.read());
+      const got = await this.connection.read(this.#options.silenceMs);
+      if (got === "timeout") throw this.#silent();
+      if (got === "end") throw this.#gone();
+      this.#events = this.#reader.feed(got);
     }
+  }
+
+  get #isGone(): boolean {
+    return this.connection.hasEnded || this.connection.loss !== undefined;
   }
 
   #parsed<Value>(parse: () => Value): Value {
@@ -235,11 +244,27 @@ export class Dialogue {
     return new AppError("unreachable", `${this.#options.where} has ended the session: ${text}`);
   }
 
+  #gone(): AppError {
+    const { loss } = this.connection;
+    if (loss === "stalled") return this.#silent();
+    const cause = loss instanceof Error ? loss : undefined;
+    const why = cause === undefined ? "" : `: ${cause.message}`;
+    const text = `${this.#options.where} has closed the connection${why}`;
+    return new AppError("unreachable", text, { cause });
+  }
+
+  #silent(): AppError {
+    const { where, silenceMs } = this.#options;
+    this.connection.destroy();
+    const seconds = Math.round(silenceMs / 1000);
+    return new AppError("unreachable", `${where} has been silent for ${seconds} s`);
+  }
+
   /** The server has gone while it was written to: what it said last is the better reason. */
-  #lastWords(error: unknown): unknown {
+  #lastWords(): AppError {
     for (;;) {
       const step = this.#events?.next();
-      if (step === undefined || step.done === true) return error;
+      if (step === undefined || step.done === true) return this.#gone();
       if (step.value.kind === "text") return this.#farewell(textOfLine(step.value));
     }
   }

@@ -9,7 +9,8 @@ import { DEFAULT_LIMITS } from "../../core/limits.ts";
 import { printPlain } from "../../formats/sasl/plain.ts";
 import { makeClientFinal, makeClientFirst } from "../../formats/sasl/scram.ts";
 import { printApply } from "../../formats/sync/apply_command.ts";
-import { Connection } from "../../net/server_connection.ts";
+import type { Connection } from "../../net/connection.ts";
+import { dial, dialTls } from "../../net/dial.ts";
 import { Dialogue } from "./dialogue.ts";
 import { type Peer, parseGreeting } from "./peer.ts";
 import type { SyncOptions } from "./sync_options.ts";
@@ -31,12 +32,11 @@ export type LinkPurpose = "read" | "write";
 
 /** Connects and signs in. Throws AppError: unreachable, protocol, refused, or what `password` throws. */
 export async function openLink(options: SyncOptions, purpose: LinkPurpose): Promise<Link> {
-  const { address, trust = {} } = options;
-  const connection = await Connection.open({
-    ...{ host: address.host, port: address.port },
+  const { address, trust = {}, connectMs = CONNECT_MS, silenceMs = SILENCE_MS } = options;
+  const connection = await dial(address, {
     tls: address.isTls ? trust : undefined,
-    connectMs: options.connectMs ?? CONNECT_MS,
-    silenceMs: options.silenceMs ?? SILENCE_MS,
+    connectMs,
+    patience: { handshakeMs: connectMs, stalledMs: silenceMs },
   });
   try {
     return await new SignIn(connection, options).run(purpose);
@@ -59,8 +59,9 @@ class SignIn {
     this.#connection = connection;
     this.#where = `${host}:${port}`;
     this.#isImap = flavour === "imap";
-    const limits = options.limits ?? DEFAULT_LIMITS;
-    this.#dialogue = new Dialogue(connection, { flavour, limits, where: this.#where });
+    const { limits = DEFAULT_LIMITS, silenceMs = SILENCE_MS } = options;
+    const where = this.#where;
+    this.#dialogue = new Dialogue(connection, { flavour, limits, where, silenceMs });
   }
 
   async run(purpose: LinkPurpose): Promise<Link> {
@@ -153,7 +154,8 @@ class SignIn {
     if (!/^OK\b/i.test(status)) throw this.#protocol(`STARTTLS: ${status}`);
     // Bytes that came with the answer are not the server's own words: nobody has signed them.
     if (this.#dialogue.rest().length > 0) throw this.#protocol("it talks on before TLS begins");
-    await this.#connection.startTls(this.#options.trust ?? {});
+    const { address, trust = {} } = this.#options;
+    await dialTls(this.#connection, address, trust);
     if (!this.#isImap) return this.#greeting();
     return { ...before, capabilities: new Set(await this.#askCapabilities()) };
   }

@@ -1,6 +1,6 @@
 /** How a sync server is reached and spoken to. */
 import type { Limits } from "../../core/limits.ts";
-import type { TlsTrust } from "../../net/server_connection.ts";
+import type { TlsTrust } from "../../net/tls.ts";
 import type { SyncAddress } from "../sync_address.ts";
 
 export interface SyncOptions {

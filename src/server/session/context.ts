@@ -1,16 +1,18 @@
 /** What the commands of a session share. */
-
 import type { Scope } from "../../accounts/scope.ts";
 import type { Log } from "../../core/log.ts";
 import type { Answer } from "../../formats/sync/answer.ts";
 import type { PlaceSession, WritablePlace } from "../../places/place.ts";
 import type { ByteBudget } from "../byte_budget.ts";
+import type { IncomingFiles } from "./incoming_files.ts";
 
 /** A session after sign-in, as its commands see it. */
-export interface CommandContext {
+export interface CommandContext extends Answers {
   readonly place: WritablePlace;
   /** Staging and writing, for this session alone. */
   readonly session: PlaceSession;
+  /** The messages that the session has staged. */
+  readonly files: IncomingFiles;
   readonly scope: Scope;
   readonly log: Log;
   /** What all sessions may hold in memory together. */
@@ -19,11 +21,16 @@ export interface CommandContext {
   readonly now: () => number;
   /** Set by FORCE and CAPABILITIES; they live as long as the connection. */
   readonly modes: SessionModes;
+}
+
+/** How a command sends its data lines. */
+export interface Answers {
   /** Sends a data line; the promise, if there is one, must be waited for. */
   send(answer: Answer): Promise<void> | undefined;
   /**
-   * Sends one data line in pieces, for it is too large to be a value: `* ` and the line's end are put
-   * around what `write` puts. If that throws, the connection is lost, for the line cannot be taken back.
+   * Sends one data line in pieces, for it is too large to be a value: `* ` and the line's end are
+   * put around what `write` puts. If that throws, the connection is lost, for the line cannot be
+   * taken back.
    */
   sendPieces(write: (put: PutBytes) => Promise<void>): Promise<void>;
 }

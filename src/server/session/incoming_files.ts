@@ -1,10 +1,12 @@
 /**
- * The files of `APPLY MESSAGE`, from the wire into the staging of a place as they come. Whatever goes wrong, every byte
- * that was announced is taken, and the answer comes with the end of the command.
+ * The files of `APPLY MESSAGE`, from the wire into the staging of a place as they come. Whatever
+ * goes wrong, every byte that was announced is taken, and the answer comes with the end of the
+ * command.
  */
 import type { FileStartEvent } from "../../formats/dlist/parser.ts";
 import type { ReaderEvent } from "../../formats/dlist/reader.ts";
 import type { Guid } from "../../model/guid.ts";
+import type { RecordSource } from "../../model/mailbox.ts";
 import { type Outcome, type Refusal, refused } from "../../model/outcome.ts";
 import type { MessageWriter, PlaceSession } from "../../places/place.ts";
 import type { ByteBudget } from "../byte_budget.ts";
@@ -12,29 +14,33 @@ import type { HasRoom } from "../free_space.ts";
 
 export type FileEvent = Extract<ReaderEvent, { kind: "fileStart" | "fileData" | "fileEnd" }>;
 
+export interface StagingBounds {
+  /** Of the session, of its account; each message counts in all of them until a mailbox has it. */
+  readonly budgets: readonly ByteBudget[];
+  readonly hasRoom: HasRoom;
+}
+
 export class IncomingFiles {
   readonly #session: PlaceSession;
-  readonly #budgets: readonly ByteBudget[];
-  readonly #hasRoom: HasRoom;
+  readonly #bounds: StagingBounds;
   /** Bytes paid for each message that no mailbox has yet, by GUID. */
   readonly #paid = new Map<Guid, number>();
+  /** Of the file that is coming; undefined while what comes is passed over. */
   #writer: MessageWriter | undefined;
   #refusal: Refusal | undefined;
 
-  constructor(
-    session: PlaceSession,
-    bounds: { readonly budgets: readonly ByteBudget[]; readonly hasRoom: HasRoom },
-  ) {
+  constructor(session: PlaceSession, bounds: StagingBounds) {
     this.#session = session;
-    this.#budgets = bounds.budgets;
-    this.#hasRoom = bounds.hasRoom;
+    this.#bounds = bounds;
   }
 
-  /** Takes one event of the reader. */
-  take(event: FileEvent): Promise<void> | undefined {
+  /** Takes one event of the reader; `verb` is that of its line, in capitals. */
+  take(event: FileEvent, verb: string): Promise<void> | undefined {
     switch (event.kind) {
       case "fileStart":
-        this.#start(event);
+        this.#writer = undefined;
+        // A file in any other command is read past.
+        if (verb === "APPLY" && event.name.toUpperCase() === "MESSAGE") this.#start(event);
         return undefined;
       case "fileData":
         return this.#writer?.write(event.bytes);
@@ -61,32 +67,30 @@ export class IncomingFiles {
     this.#refusal = undefined;
   }
 
-  /** A mailbox has this message now: it lies in the store, and no more in the way. */
-  applied(guid: Guid): void {
-    const bytes = this.#paid.get(guid);
-    if (bytes === undefined) return;
-    for (const budget of this.#budgets) budget.give(bytes);
-    this.#paid.delete(guid);
+  /**
+   * A mailbox has the messages of these records now: they lie in the store, and no more in the way.
+   */
+  async applied(records: RecordSource): Promise<void> {
+    if (this.#paid.size === 0) return;
+    for await (const batch of records.batches()) {
+      for (const { guid } of batch) this.#giveBack(guid);
+    }
   }
 
   /** Everything staged has been forgotten: RESTART, or the end of the session. */
   release(): void {
     this.abort();
-    for (const guid of [...this.#paid.keys()]) this.applied(guid);
+    for (const guid of [...this.#paid.keys()]) this.#giveBack(guid);
   }
 
   #start(file: FileStartEvent): void {
-    this.#writer = undefined;
     const refusal = this.#whyNot(file);
-    if (refusal !== undefined) {
-      this.#refusal ??= refusal;
-      return;
-    }
-    this.#writer = this.#session.stage(file);
+    if (refusal === undefined) this.#writer = this.#session.stage(file);
+    else this.#refusal ??= refusal;
   }
 
   #whyNot({ guid, size }: FileStartEvent): Refusal | undefined {
-    if (!this.#hasRoom(size))
+    if (!this.#bounds.hasRoom(size))
       return refused("noSpace", `the disk is nearly full, at message ${guid}`);
     if (this.#pay(guid, size)) return undefined;
     return refused("noSpace", `more than may be staged, at message ${guid}`);
@@ -94,7 +98,7 @@ export class IncomingFiles {
 
   #pay(guid: Guid, bytes: number): boolean {
     const paid: ByteBudget[] = [];
-    for (const budget of this.#budgets) {
+    for (const budget of this.#bounds.budgets) {
       if (!budget.take(bytes)) {
         for (const one of paid) one.give(bytes);
         return false;
@@ -103,5 +107,12 @@ export class IncomingFiles {
     }
     this.#paid.set(guid, (this.#paid.get(guid) ?? 0) + bytes);
     return true;
+  }
+
+  #giveBack(guid: Guid): void {
+    const bytes = this.#paid.get(guid);
+    if (bytes === undefined) return;
+    for (const budget of this.#bounds.budgets) budget.give(bytes);
+    this.#paid.delete(guid);
   }
 }

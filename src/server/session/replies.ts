@@ -1,20 +1,17 @@
-/** Status lines and log facts of commands. */
-
-import { fromLatin1, utf8 } from "../../core/bytes.ts";
-import type { LogFacts } from "../../core/log.ts";
+/** What clients are told of commands, and what is written in the log of the server. */
+import { BugError } from "../../core/assert.ts";
+import { fromLatin1 } from "../../core/bytes.ts";
+import { AppError } from "../../core/errors.ts";
+import type { Log, LogFacts } from "../../core/log.ts";
 import type { ApplyRequest } from "../../formats/sync/apply_command.ts";
 import type { GetCommand } from "../../formats/sync/get_command.ts";
 import { REFUSAL_TEXTS } from "../../formats/sync/status.ts";
 import { externalName } from "../../model/names.ts";
 import type { Outcome, Refusal } from "../../model/outcome.ts";
 
-export type Request =
-  | { readonly verb: "GET"; readonly command: GetCommand }
-  | { readonly verb: "APPLY"; readonly command: ApplyRequest };
-
 /**
- * The status that an outcome is told as. `near KEY` stands behind a token with a space, for clients do not
- * know a token without one.
+ * The status that an outcome is told as. `near KEY` stands behind a token with a space, for clients
+ * do not know a token without one.
  */
 export function statusOf(outcome: Outcome, options: { readonly for24: boolean }): string {
   if (outcome.kind === "ok") return "OK success";
@@ -27,23 +24,22 @@ export function statusOf(outcome: Outcome, options: { readonly for24: boolean })
   return `NO ${known}`;
 }
 
-/** What a command is about, for the log: its kind with user, mailbox, root, as far as it names them. */
-export function factsOf(request: Request): LogFacts {
-  const { command } = request;
+/**
+ * What a command is about, for the log: its kind with user, mailbox, root, as far as it names them.
+ */
+export function factsOf(command: GetCommand | ApplyRequest, verb: string): LogFacts {
   const named = command as Partial<Record<"userid" | "name" | "mailbox" | "root", string>>;
-  const mailbox = mailboxOf(request) ?? named.mailbox ?? named.name;
+  const mailbox = mailboxOf(command) ?? named.mailbox ?? named.name;
   const root = "quota" in command ? command.quota.root : named.root;
   return {
-    command: `${request.verb} ${command.kind}`,
+    command: `${verb} ${command.kind}`,
     user: named.userid === undefined ? undefined : shown(named.userid),
     mailbox: mailbox === undefined ? undefined : externalName(mailbox),
     root: root === undefined ? undefined : externalName(root),
   };
 }
 
-function mailboxOf(request: Request): string | undefined {
-  if (request.verb === "GET") return undefined;
-  const { command } = request;
+function mailboxOf(command: GetCommand | ApplyRequest): string | undefined {
   if (command.kind === "mailbox") return command.state.name;
   return command.kind === "rename" ? command.oldName : undefined;
 }
@@ -68,4 +64,18 @@ export function levelOf(refusal: Refusal): "error" | "warning" | "info" {
   }
 }
 
-export const CRLF = utf8("\r\n");
+/**
+ * Logs what an administrator can act on with its hint, and anything else, which is a bug, with its
+ * stack.
+ */
+export function logFailure(log: Log, error: unknown, facts: LogFacts = {}): void {
+  if (error instanceof AppError) {
+    log.write("error", error.message, { ...facts, ...error.context, hint: error.hint });
+    return;
+  }
+  const kind =
+    error instanceof BugError ? "a promise inside Bobbin was broken" : "unexpected error";
+  const [text, stack] =
+    error instanceof Error ? [error.message, error.stack] : [String(error), undefined];
+  log.write("error", `${kind}: ${text}`, { ...facts, stack });
+}

@@ -36,9 +36,9 @@ describe("IncomingFiles", () => {
     const [own, shared] = [new ByteBudget(10), new ByteBudget(100)];
     const files = new IncomingFiles(session, { budgets: [own, shared], hasRoom });
     for (const size of [6, 5, 4]) {
-      files.take(start(size));
-      files.take({ kind: "fileData", bytes: new Uint8Array(size) });
-      files.take({ kind: "fileEnd" });
+      files.take(start(size), "APPLY");
+      files.take({ kind: "fileData", bytes: new Uint8Array(size) }, "APPLY");
+      files.take({ kind: "fileEnd" }, "APPLY");
     }
     expect(calls).toEqual(["stage g6", "write 6", "end", "stage g4", "write 4", "end"]);
     expect(await files.finish()).toMatchObject({ kind: "refused", reason: "noSpace" });
@@ -50,14 +50,17 @@ describe("IncomingFiles", () => {
 
   test("gives back what another budget had no room for", () => {
     const [own, shared] = [new ByteBudget(10), new ByteBudget(3)];
-    new IncomingFiles(noting().session, { budgets: [own, shared], hasRoom }).take(start(5));
+    new IncomingFiles(noting().session, { budgets: [own, shared], hasRoom }).take(
+      start(5),
+      "APPLY",
+    );
     expect([own.usedBytes, shared.usedBytes]).toEqual([0, 0]);
   });
 
   test("abort() drops the file that is being written", () => {
     const { calls, session } = noting();
     const files = new IncomingFiles(session, { budgets: [], hasRoom });
-    files.take(start(6));
+    files.take(start(6), "APPLY");
     files.abort();
     files.abort();
     expect(calls).toEqual(["stage g6", "abort"]);

@@ -4,7 +4,7 @@ import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { AppError } from "../../../src/core/errors.ts";
 import { makeClientFinal, makeClientFirst } from "../../../src/formats/sasl/scram.ts";
-import { PATIENCE } from "../../../src/net/client_connection.ts";
+import { PATIENCE } from "../../../src/server/server_settings.ts";
 import { Csync } from "../../support/csync.ts";
 import { has, outsideAddress } from "../../support/needs.ts";
 import {

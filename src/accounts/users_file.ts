@@ -1,87 +1,23 @@
 /**
- * The accounts of the server and the file they are kept in: JSON, replaced as a whole, for nobody's eyes
- * but the owner's. It holds no password but an argon2id hash for PLAIN and a SCRAM-SHA-256 verifier,
- * from neither of which the password can be had back.
+ * The file that accounts are kept in: JSON, replaced as a whole, which only its owner may read.
  */
-import { createHmac, randomBytes } from "node:crypto";
 import { closeSync, existsSync, openSync, readFileSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { utf8 } from "../core/bytes.ts";
 import { AppError, errnoOf } from "../core/errors.ts";
-import { makeVerifier, type ScramVerifier } from "../formats/sasl/scram.ts";
+import type { ScramVerifier } from "../formats/sasl/scram.ts";
 import { replaceFile } from "../storage/atomic_file.ts";
 import { lockAlone } from "../storage/libc.ts";
 import { whileBusy } from "../storage/retry.ts";
-
-export interface Account {
-  readonly name: string;
-  /** Of the password, as argon2id in its usual text form. */
-  readonly argon2id: string;
-  readonly scram: ScramVerifier;
-  /** User ids, `*` for everything, `shared` for what belongs to no user. */
-  readonly allow: readonly string[];
-}
-
-/** A users file, read. */
-export interface Accounts {
-  /**
-   * From this come the salts for names that are no account: always the same for a name, so that asking
-   * twice tells nobody which names there are.
-   */
-  readonly secret: Uint8Array;
-  readonly byName: ReadonlyMap<string, Account>;
-}
+import { type Account, type Accounts, isAccountName, noAccounts, SECRET_BYTES } from "./account.ts";
 
 const VERSION = 1;
-const SECRET_BYTES = 32;
-const SALT_BYTES = 16;
-const ITERATIONS = 16_384;
 const MODE = 0o600;
 
-/** A users file without accounts. */
-export function noAccounts(): Accounts {
-  return { secret: new Uint8Array(randomBytes(SECRET_BYTES)), byName: new Map() };
-}
-
-/** The verifier of a name that is no account; no password fits it. */
-export function fakeVerifier(name: string, accounts: Accounts): ScramVerifier {
-  const derive = (what: string) =>
-    createHmac("sha256", accounts.secret).update(`${what}\0${name}`).digest();
-  return {
-    salt: derive("salt").subarray(0, SALT_BYTES),
-    iterations: ITERATIONS,
-    storedKey: derive("stored"),
-    serverKey: derive("server"),
-  };
-}
-
 /**
- * What a check of a password costs: 19 MiB and two passes, as OWASP advises for argon2id. More would only cost
- * the server memory, since whoever has stolen the file would guess against the cheaper SCRAM verifier.
+ * The accounts in the file at `path`. Throws AppError (config) if it is none, or others may read
+ * it.
  */
-export const ARGON2ID = { algorithm: "argon2id", memoryCost: 19_456, timeCost: 2 } as const;
-
-/** An account for `password`. Takes some 50 ms, as is the purpose of such hashes. */
-export async function makeAccount(
-  name: string,
-  password: string,
-  allow: readonly string[],
-): Promise<Account> {
-  const salt = new Uint8Array(randomBytes(SALT_BYTES));
-  return {
-    name,
-    argon2id: await Bun.password.hash(password, ARGON2ID),
-    scram: makeVerifier(password, { salt, iterations: ITERATIONS }),
-    allow,
-  };
-}
-
-/** True for a name that an account may have: it goes into log lines and SASL messages. */
-export function isAccountName(name: string): boolean {
-  return /^[^\s\p{Cc}\p{Cf}"\\]{1,255}$/u.test(name) && name === name.normalize("NFKC");
-}
-
-/** The accounts in the file at `path`. Throws AppError (config) if it is none, or others may read it. */
 export function readAccounts(path: string): Accounts {
   let text: string;
   try {
@@ -102,8 +38,8 @@ export function readAccounts(path: string): Accounts {
 }
 
 /**
- * Changes the file at `path`, which is made if need be, while nobody else does: its folder is locked meanwhile. Throws
- * AppError (busy) if it stays locked.
+ * Changes the file at `path`, which is made if need be, while nobody else does: its folder is
+ * locked meanwhile. Throws AppError (busy) if it stays locked.
  */
 export async function changeAccounts(
   path: string,

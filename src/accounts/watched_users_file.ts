@@ -2,9 +2,10 @@
 import { statSync } from "node:fs";
 import { AppError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
-import { type Accounts, readAccounts } from "./accounts.ts";
+import type { Accounts } from "./account.ts";
+import { readAccounts } from "./users_file.ts";
 
-export class AccountsFile {
+export class WatchedUsersFile {
   readonly #path: string;
   readonly #log: Log;
   #accounts: Accounts;

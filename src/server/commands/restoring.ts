@@ -1,7 +1,7 @@
 /**
- * `RESTORE MAILBOX %(…)`: the append of the first backup system (sync-protocol.md 4.2), done with what every
- * place can do. In a mailbox that is there the records come behind all others, under new UIDs; a new one
- * takes the identity it is given only if all of it is given.
+ * `RESTORE MAILBOX %(…)`: the append of the first backup system (sync-protocol.md 4.2), done with
+ * what every place can do. In a mailbox that is there the records come behind all others, under new
+ * UIDs; a new one takes the identity it is given only if all of it is given.
  */
 import { randomUUID } from "node:crypto";
 import type { ApplyMailbox, RestoreMailbox } from "../../model/apply.ts";
@@ -10,19 +10,19 @@ import { useridOf } from "../../model/names.ts";
 import type { Outcome } from "../../model/outcome.ts";
 import type { MailRecord } from "../../model/record.ts";
 import type { CommandContext } from "../session/context.ts";
-import { refusalOf } from "./apply_mailbox.ts";
+import { mailboxRefusal } from "./writing.ts";
 
 /** Somebody else may write between our look and our append; then we look again. */
 const ATTEMPTS = 5;
 
 const OWNER_RIGHTS = "lrswipkxtecdan";
 
-export async function applyRestore(
+export async function restoreMailbox(
   command: RestoreMailbox,
   context: CommandContext,
 ): Promise<Outcome> {
   const { name, state: given } = command;
-  const refusal = refusalOf({ ...given, name }, context);
+  const refusal = mailboxRefusal({ ...given, name }, context);
   if (refusal !== undefined) return refusal;
   for (let attempt = 1; ; attempt++) {
     const found = await context.place.mailboxes([name]);
@@ -33,6 +33,7 @@ export async function applyRestore(
       await appendOf(command, mailbox, { isNew: state === undefined }),
     );
     const isRace = outcome.kind === "refused" && /changed|checksum|moved/.test(outcome.reason);
+    if (outcome.kind === "ok") await context.files.applied(command.records);
     if (!isRace || attempt === ATTEMPTS) return outcome;
   }
 }
@@ -60,7 +61,10 @@ function newMailbox(command: RestoreMailbox, context: CommandContext): MailboxSt
   };
 }
 
-/** The command that puts the records behind all that `state` has. Checksums are left open: we know no whole. */
+/**
+ * The command that puts the records behind all that `state` has. Checksums are left open: we know
+ * no whole.
+ */
 async function appendOf(
   command: RestoreMailbox,
   state: MailboxState,

@@ -5,13 +5,15 @@ import {
   isAccountName,
   makeAccount,
   noAccounts,
+} from "../../src/accounts/account.ts";
+import { NOBODYS_HASH } from "../../src/accounts/authenticate.ts";
+import {
   parseAccounts,
   printAccounts,
   readAccounts,
   writeAccounts,
-} from "../../src/accounts/accounts.ts";
-import { AccountsFile } from "../../src/accounts/accounts_file.ts";
-import { NOBODYS_HASH } from "../../src/accounts/authenticate.ts";
+} from "../../src/accounts/users_file.ts";
+import { WatchedUsersFile } from "../../src/accounts/watched_users_file.ts";
 import { AppError } from "../../src/core/errors.ts";
 import { makeLog } from "../../src/core/log.ts";
 import { tempDir } from "../support/temp_dir.ts";
@@ -60,7 +62,7 @@ describe("users file", () => {
       level: "info",
       now: () => 0,
     });
-    const file = new AccountsFile(path, log);
+    const file = new WatchedUsersFile(path, log);
     expect(file.current().byName.size).toBe(0);
     const account = await makeAccount("fred", "pw", ["*"]);
     writeAccounts(path, { ...noAccounts(), byName: new Map([["fred", account]]) });

@@ -1,0 +1,301 @@
+/**
+ * One connection as bytes in and bytes out, at either end and whatever lies between: plain TCP, TLS
+ * at once or after STARTTLS, raw deflate after COMPRESS. Reading is by pull, and for a peer that
+ * does not read nothing more is written: nothing grows without bound.
+ *
+ * A peer that has gone is no error here: reading gives "end", what is written is dropped, and
+ * `loss` says why. What that means is for the protocol to say.
+ */
+import type { Socket } from "node:net";
+import type { Duplex, Readable, Writable } from "node:stream";
+import { constants, createDeflateRaw, type DeflateRaw } from "node:zlib";
+import { isLoopback } from "../core/address.ts";
+import { concat } from "../core/bytes.ts";
+import { Gathering } from "./gathering.ts";
+import { inflateFrom } from "./inflater.ts";
+import { established, type TlsEnd, tlsSocket } from "./tls.ts";
+
+/** How long a peer may keep a connection waiting, in milliseconds. */
+export interface ConnectionPatience {
+  /** In the TLS handshake. */
+  readonly handshakeMs: number;
+  /** Taking no byte of what is sent to it. It is cut off then. */
+  readonly stalledMs: number;
+}
+
+export type ReadResult = Uint8Array | "end" | "timeout";
+
+/** Why a peer can be sent nothing more. */
+export type Loss = "stalled" | Error | "closed";
+
+/** Bytes that are read ahead of who asks for them, at first and once the peer is known. */
+const STRANGERS_AHEAD_BYTES = 16 * 1024;
+const READ_AHEAD_BYTES = 1024 * 1024;
+/**
+ * Pieces from here on are written as they are: to gather them would cost a copy and save little.
+ */
+const WRITTEN_ALONE_BYTES = 64 * 1024;
+const LAST_BYTES_MS = 2_000;
+/** Speed counts for more than the last percent: compressing is what zlib is slow at. */
+const DEFLATE_LEVEL = 1;
+
+/** A connection that is there; it must be closed in the end. */
+export class Connection {
+  /** Of the peer. */
+  readonly address: string;
+  readonly #patience: ConnectionPatience;
+  #socket: Socket;
+  #input: Readable;
+  #output: Writable;
+  #isEncrypted = false;
+  #deflate: DeflateRaw | undefined;
+  /** True while the deflater may hold bytes that the peer waits for. */
+  #isHeldBack = false;
+  #chunks: Uint8Array[] = [];
+  #chunkBytes = 0;
+  #aheadBytes = STRANGERS_AHEAD_BYTES;
+  #hasEnded = false;
+  #failure: Error | undefined;
+  #isStuck = false;
+  #wake: (() => void) | undefined;
+  readonly #gathering = new Gathering((bytes, taken) => this.#send(bytes, taken));
+  /** Ends when the peer has taken enough of what was handed over, or is gone. */
+  #draining: Promise<void> | undefined;
+
+  constructor(socket: Socket, patience: ConnectionPatience) {
+    this.address = socket.remoteAddress ?? "unknown";
+    this.#patience = patience;
+    this.#socket = socket;
+    this.#input = socket;
+    this.#output = socket;
+    socket.setNoDelay(true);
+    this.#listen(socket);
+  }
+
+  get isEncrypted(): boolean {
+    return this.#isEncrypted;
+  }
+
+  get isCompressed(): boolean {
+    return this.#deflate !== undefined;
+  }
+
+  get isLoopback(): boolean {
+    return isLoopback(this.address);
+  }
+
+  /** True when bytes have come that nobody has read. */
+  get hasMore(): boolean {
+    return this.#chunkBytes > 0;
+  }
+
+  /** True when the peer has said that it sends no more, or is gone. It may still be reading. */
+  get hasEnded(): boolean {
+    return this.#hasEnded;
+  }
+
+  /** Why nothing that is written reaches the peer any more; undefined while it does. */
+  get loss(): Loss | undefined {
+    if (this.#isStuck) return "stalled";
+    if (this.#failure !== undefined) return this.#failure;
+    return this.#socket.destroyed || this.#output.destroyed ? "closed" : undefined;
+  }
+
+  /** The next bytes; "end" when the peer sends no more, "timeout" after `timeoutMs` without any. */
+  async read(timeoutMs: number): Promise<ReadResult> {
+    if (this.#chunks.length === 0 && !this.#hasEnded) await this.#arrival(timeoutMs);
+    const chunk = this.#chunks.shift();
+    if (chunk === undefined) return this.#hasEnded ? "end" : "timeout";
+    this.#chunkBytes -= chunk.length;
+    if (this.#chunkBytes < this.#aheadBytes) this.#input.resume();
+    return chunk;
+  }
+
+  /** The peer is known: from now on its bytes may pile up a little. */
+  readFarAhead(): void {
+    this.#aheadBytes = READ_AHEAD_BYTES;
+  }
+
+  /** Ends a read that waits, with "timeout": there is something else to do. */
+  interrupt(): void {
+    this.#wake?.();
+  }
+
+  /** True while the peer takes nothing: whoever has more for it should wait for `flush`. */
+  get isStalled(): boolean {
+    return this.#draining !== undefined;
+  }
+
+  /**
+   * Queues bytes, which must not change any more; the promise, if there is one, must be waited for
+   * before more are written.
+   */
+  write(...pieces: readonly Uint8Array[]): Promise<void> | undefined {
+    for (const piece of pieces) {
+      if (piece.length < WRITTEN_ALONE_BYTES) {
+        this.#gathering.add(piece);
+      } else {
+        this.#gathering.send();
+        this.#send(piece);
+      }
+    }
+    return this.#draining;
+  }
+
+  /** Sends everything queued, and waits until the peer has room for more. */
+  async flush(): Promise<void> {
+    for (;;) {
+      this.#gathering.send();
+      if (this.#draining === undefined) break;
+      await this.#draining;
+    }
+    const deflate = this.#deflate;
+    if (deflate === undefined || !this.#isHeldBack || this.loss !== undefined) return;
+    this.#isHeldBack = false;
+    await this.#taken((settle) => deflate.flush(constants.Z_SYNC_FLUSH, settle));
+  }
+
+  /**
+   * Takes the connection over into TLS. Rejects, the TLS socket destroyed, if the handshake fails.
+   */
+  async startTls(end: TlsEnd): Promise<void> {
+    const plain = this.#socket;
+    this.#unlisten(plain);
+    plain.pause();
+    const secure = tlsSocket(plain, end);
+    const event = end.side === "server" ? "secure" : "secureConnect";
+    await established(secure, event, this.#patience.handshakeMs);
+    this.#socket = secure;
+    this.#input = secure;
+    this.#output = secure;
+    this.#isEncrypted = true;
+    this.#listen(secure);
+  }
+
+  /**
+   * Compresses both ways from here on; `rest` was read already and belongs to the compressed
+   * stream.
+   */
+  startCompression(rest: Uint8Array): void {
+    const socket: Duplex = this.#socket;
+    this.#unlisten(socket);
+    socket.pause();
+    const inflate = inflateFrom(socket, concat([rest, ...this.#chunks]));
+    const deflate = createDeflateRaw({
+      level: DEFLATE_LEVEL,
+      finishFlush: constants.Z_SYNC_FLUSH,
+    });
+    this.#chunks = [];
+    this.#chunkBytes = 0;
+    this.#hasEnded = false;
+    this.#input = inflate;
+    this.#output = deflate;
+    this.#deflate = deflate;
+    this.#isHeldBack = false;
+    socket.on("error", this.#onError);
+    socket.on("close", () => {
+      this.#onEnd();
+      deflate.destroy();
+    });
+    this.#listen(inflate);
+    deflate.on("error", this.#onError);
+    deflate.pipe(socket);
+  }
+
+  /** Sends what is queued and closes; a peer that does not take it is cut off. */
+  async close(): Promise<void> {
+    const socket = this.#socket;
+    if (this.loss === undefined) {
+      const timer = setTimeout(() => socket.destroy(), LAST_BYTES_MS);
+      await this.flush();
+      await new Promise<void>((resolve) => {
+        socket.once("close", () => resolve());
+        this.#output.end();
+        // What still comes is dropped: behind it comes the peer's own end.
+        this.#input.off("data", this.#onData);
+        this.#input.resume();
+        if (socket.destroyed) resolve();
+      });
+      clearTimeout(timer);
+    }
+    socket.destroy();
+  }
+
+  /** Cuts the connection off. */
+  destroy(): void {
+    this.#socket.destroy();
+    this.#onEnd();
+  }
+
+  readonly #onData = (chunk: Uint8Array) => {
+    this.#chunks.push(chunk);
+    this.#chunkBytes += chunk.length;
+    if (this.#chunkBytes >= this.#aheadBytes) this.#input.pause();
+    this.#wake?.();
+  };
+
+  readonly #onEnd = () => {
+    this.#hasEnded = true;
+    this.#wake?.();
+  };
+
+  readonly #onError = (error: Error) => {
+    this.#failure ??= error;
+    this.#onEnd();
+  };
+
+  #listen(stream: Readable): void {
+    stream.on("data", this.#onData);
+    stream.on("end", this.#onEnd);
+    stream.on("close", this.#onEnd);
+    stream.on("error", this.#onError);
+  }
+
+  #unlisten(stream: Readable): void {
+    stream.off("data", this.#onData);
+    stream.off("end", this.#onEnd);
+    stream.off("close", this.#onEnd);
+    stream.off("error", this.#onError);
+  }
+
+  async #arrival(timeoutMs: number): Promise<void> {
+    const timer = setTimeout(() => this.#wake?.(), timeoutMs);
+    await new Promise<void>((resolve) => {
+      this.#wake = resolve;
+    });
+    this.#wake = undefined;
+    clearTimeout(timer);
+  }
+
+  /** Hands bytes over; `taken` is called when nobody reads them any more. */
+  #send(bytes: Uint8Array, taken?: () => void): void {
+    if (this.loss !== undefined) return;
+    this.#isHeldBack = true;
+    const output = this.#output;
+    if (output.write(bytes, taken)) return;
+    this.#draining ??= this.#taken((settle) => output.once("drain", settle)).then(() => {
+      this.#draining = undefined;
+    });
+  }
+
+  /**
+   * Ends when the peer has taken what `begin` waits for, or is gone; it is cut off if that takes
+   * too long.
+   */
+  #taken(begin: (settle: () => void) => void): Promise<void> {
+    const socket = this.#socket;
+    return new Promise<void>((resolve) => {
+      const timer = setTimeout(() => {
+        this.#isStuck = true;
+        socket.destroy();
+      }, this.#patience.stalledMs);
+      const settle = () => {
+        clearTimeout(timer);
+        socket.off("close", settle);
+        resolve();
+      };
+      socket.once("close", settle);
+      begin(settle);
+    });
+  }
+}

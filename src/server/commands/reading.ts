@@ -1,0 +1,199 @@
+/** What the GET commands do (sync-protocol.md 4.1), once it is known that the account may. */
+import { setImmediate as othersTurn } from "node:timers/promises";
+import { mayTouchMailbox } from "../../accounts/scope.ts";
+import { assert } from "../../core/assert.ts";
+import { utf8 } from "../../core/bytes.ts";
+import { printFileHead, printValue } from "../../formats/dlist/print.ts";
+import { type Answer, printMailboxOpening, RECORDS_END } from "../../formats/sync/answer.ts";
+import type { GetCommand, GetFetch } from "../../formats/sync/get_command.ts";
+import { printRecord } from "../../formats/sync/record_line.ts";
+import { isIntermediate, type MailboxState, type UserMeta } from "../../model/mailbox.ts";
+import { externalName, parseName } from "../../model/names.ts";
+import { DONE, type Outcome, refused } from "../../model/outcome.ts";
+import { firstDamage } from "../../places/first_damage.ts";
+import type { MailboxReading } from "../../places/place.ts";
+import { type CommandContext, type PutBytes, SIEVE_MAILBOX } from "../session/context.ts";
+
+type Get<Kind extends GetCommand["kind"]> = Extract<GetCommand, { readonly kind: Kind }>;
+
+/** Everything about a user but records. An unknown user is answered with nothing. */
+export async function getUser({ userid }: Get<"user">, context: CommandContext): Promise<Outcome> {
+  const found = await context.place.user(userid);
+  if (found.kind === "refused") return found;
+  const { mailboxes, quotas, unreadable = [] } = found.value;
+  for (const { name, refusal } of unreadable) {
+    const facts = { user: userid, mailbox: externalName(name), why: refusal.text };
+    context.log.write("error", "Mailbox is damaged and not served", facts);
+  }
+  // The client would take a mailbox that is left out for deleted: like Cyrus, all or nothing.
+  const [first] = unreadable;
+  if (first !== undefined) return first.refusal;
+  for (const state of mailboxes) await context.send(mailboxAnswer(state));
+  for (const quota of quotas) await context.send({ kind: "quota", quota });
+  // Since 3.6 a user without a real mailbox has no seen state, subscriptions and scripts either.
+  const isThere = mailboxes.some((one) => !isIntermediate(one) && !parseName(one.name).isDeleted);
+  if (isThere) await sendMeta(found.value, context);
+  return DONE;
+}
+
+/** Seen state, subscriptions, and scripts unless they travel as a mailbox. */
+export async function getMeta({ userid }: Get<"meta">, context: CommandContext): Promise<Outcome> {
+  const found = await context.place.meta(userid);
+  if (found.kind === "refused") return found;
+  await sendMeta(found.value, context);
+  return DONE;
+}
+
+/** The lines of GET META, with which GET USER ends too. */
+async function sendMeta(meta: UserMeta, context: CommandContext): Promise<void> {
+  for (const seen of meta.seen) await context.send({ kind: "seen", seen });
+  if (meta.subscriptions.length > 0) {
+    await context.send({ kind: "subscriptions", names: meta.subscriptions });
+  }
+  if (context.modes.enabled.has(SIEVE_MAILBOX)) return;
+  for (const file of meta.sieve) await context.send({ kind: "sieve", file });
+}
+
+/** Those that are there, in any order. */
+export async function getMailboxes(
+  command: Get<"mailboxes">,
+  context: CommandContext,
+): Promise<Outcome> {
+  const names = command.names.filter((name) => mayTouchMailbox(context.scope, name));
+  return sendMailboxes(await context.place.mailboxes(names), context);
+}
+
+export async function getUniqueids(
+  { uniqueids }: Get<"uniqueids">,
+  context: CommandContext,
+): Promise<Outcome> {
+  const { place, scope } = context;
+  if (scope.everything) return sendMailboxes(await place.mailboxesByUniqueid(uniqueids), context);
+  for (const uniqueid of uniqueids) {
+    const found = await place.mailboxesByUniqueid([uniqueid]);
+    // A mailbox that cannot be read may be anybody's: to say so would say that it is there.
+    if (found.kind === "ok") await sendMailboxes(found, context);
+    else context.log.write("error", "Mailbox is not served", { uniqueid, why: found.text });
+  }
+  return DONE;
+}
+
+async function sendMailboxes(
+  found: Outcome<readonly MailboxState[]>,
+  context: CommandContext,
+): Promise<Outcome> {
+  if (found.kind === "refused") return found;
+  for (const state of found.value) {
+    // A uniqueid does not say whose it is before it is found.
+    if (mayTouchMailbox(context.scope, state.name)) await context.send(mailboxAnswer(state));
+  }
+  return DONE;
+}
+
+/**
+ * A mailbox as GET answers it. Of a placeholder in the tree clients expect zeros, and an ACL that
+ * is text: Cyrus' own client takes an ACL of NIL for a missing one and gives up.
+ */
+function mailboxAnswer(state: MailboxState): Answer {
+  if (!isIntermediate(state)) return { kind: "mailbox", state };
+  const placeholder = { ...state, syncCrc: 0, lastAppenddate: 0, pop3ShowAfter: 0 };
+  return { kind: "mailbox", state: { ...placeholder, highestmodseq: 0n, acl: state.acl ?? "" } };
+}
+
+/** One MAILBOX line with every record, sent as they are read. */
+export async function getFullmailbox(
+  { name }: Get<"fullmailbox">,
+  context: CommandContext,
+): Promise<Outcome> {
+  const found = await context.place.readMailbox(name);
+  if (found.kind === "refused") return found;
+  const reading = found.value;
+  // An answer that has begun cannot become a NO: the client would be cut off, and come again and
+  // again.
+  const damage = reading.isSound ? undefined : await firstDamage(reading.records);
+  if (damage !== undefined) return damage;
+  const { keptBytes = 0 } = reading;
+  // However slowly the client takes it, the mailbox as it was stays in memory until then.
+  if (!context.held.take(keptBytes)) return refused("busy", "room in memory");
+  try {
+    await context.sendPieces((put) => putMailbox(reading, put));
+  } finally {
+    context.held.give(keptBytes);
+  }
+  return DONE;
+}
+
+const SPACE = utf8(" ");
+/** Records that take about a millisecond; then other sessions have their turn. */
+const RECORDS_AT_A_TIME = 100;
+
+async function putMailbox({ state, records }: MailboxReading, put: PutBytes): Promise<void> {
+  await put(printMailboxOpening(state));
+  let count = 0;
+  for await (const batch of records.batches()) {
+    for (const record of batch) {
+      if (count > 0) await put(SPACE);
+      await put(printValue(printRecord(record), { from: "server" }));
+      count++;
+      if (count % RECORDS_AT_A_TIME === 0) await othersTurn();
+    }
+  }
+  await put(utf8(RECORDS_END));
+}
+
+/** One message, as a file literal; `NIL` if it is there and damaged. */
+export async function getFetch(command: GetFetch, context: CommandContext): Promise<Outcome> {
+  const { mailbox, uniqueid, partition, uid, guid } = command;
+  const found = await context.place.message({ mailbox, uniqueid, partition, uid, guid });
+  if (found.kind === "refused") {
+    if (found.reason !== "damaged") return found;
+    const facts = { mailbox, uid, guid, why: found.text };
+    context.log.write("error", "Message is damaged and not served", facts);
+    await context.send({ kind: "message", file: null });
+    return DONE;
+  }
+  const { size } = found.value;
+  await context.sendPieces(async (put) => {
+    await put(utf8("MESSAGE "));
+    await put(printFileHead({ kind: "file", partition, guid, size }, { from: "server" }));
+    let sent = 0;
+    for await (const chunk of found.value.chunks()) {
+      sent += chunk.length;
+      await put(chunk);
+    }
+    assert(sent === size, `message ${guid} has as many bytes as its place said`);
+  });
+  return DONE;
+}
+
+/** The annotations of a mailbox itself, or of the server. */
+export async function getAnnotation(
+  { name }: Get<"annotation">,
+  context: CommandContext,
+): Promise<Outcome> {
+  const found = await context.place.annotations(name);
+  if (found.kind === "refused") return found;
+  for (const one of found.value) {
+    const annotation = { ...one, userid: one.userid ?? "" };
+    await context.send({ kind: "annotation", name, annotation });
+  }
+  return DONE;
+}
+
+export async function getQuota({ root }: Get<"quota">, context: CommandContext): Promise<Outcome> {
+  const found = await context.place.quota(root);
+  if (found.kind === "refused") return found;
+  if (found.value !== undefined) await context.send({ kind: "quota", quota: found.value });
+  return DONE;
+}
+
+/** One script. */
+export async function getFetchSieve(
+  { userid, filename }: Get<"fetchSieve">,
+  context: CommandContext,
+): Promise<Outcome> {
+  const found = await context.place.sieveScript(userid, filename);
+  if (found.kind === "refused") return found;
+  await context.send({ kind: "sieveContent", userid, filename, content: found.value });
+  return DONE;
+}

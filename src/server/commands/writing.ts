@@ -1,0 +1,106 @@
+/** What the APPLY commands do (sync-protocol.md 4.2), once it is known that the account may. */
+import { mayTouchMailbox } from "../../accounts/scope.ts";
+import type { ApplyRequest } from "../../formats/sync/apply_command.ts";
+import type { ApplyCommand, ApplyMailbox, ApplyRename } from "../../model/apply.ts";
+import { isGuid, NULL_GUID } from "../../model/guid.ts";
+import type { MailboxState } from "../../model/mailbox.ts";
+import { isValidName } from "../../model/names.ts";
+import { DONE, type Outcome, type Refusal, refused } from "../../model/outcome.ts";
+import { CAPABILITIES, type CommandContext, SIEVE_MAILBOX } from "../session/context.ts";
+
+type Apply<Kind extends ApplyRequest["kind"]> = Extract<ApplyRequest, { readonly kind: Kind }>;
+
+/** The place does it all. */
+export function passOn(command: ApplyCommand, { session }: CommandContext): Promise<Outcome> {
+  return session.apply(command);
+}
+
+/** Stages what mailboxes hold already; answers with what they do not. */
+export async function reserve(
+  { partition, mailboxes, guids }: Apply<"reserve">,
+  context: CommandContext,
+): Promise<Outcome> {
+  if (!guids.every(isGuid)) return badField("GUID", "RESERVE names what is no GUID");
+  const found = await context.session.reserve({
+    partition,
+    // A GUID alone would give any mail to any account: only mailboxes that it may read are
+    // searched.
+    mailboxes: mailboxes.filter((name) => mayTouchMailbox(context.scope, name)),
+    guids: guids.filter((guid) => guid !== NULL_GUID),
+  });
+  if (found.kind === "refused") return found;
+  const missing = new Set(found.value);
+  const answer = guids.filter((guid) => missing.has(guid) || guid === NULL_GUID);
+  if (answer.length > 0) await context.send({ kind: "missing", guids: answer });
+  return DONE;
+}
+
+/** Creates or updates one mailbox. */
+export async function applyMailbox(
+  command: ApplyMailbox,
+  context: CommandContext,
+): Promise<Outcome> {
+  const refusal = mailboxRefusal(command.state, context);
+  if (refusal !== undefined) return refusal;
+  const outcome = await context.session.apply(command, { force: context.modes.force });
+  if (outcome.kind === "ok") await context.files.applied(command.records);
+  return outcome;
+}
+
+/** The letters of mailbox types that any version knows; Cyrus dies of others. */
+const TYPE_LETTERS = /^[abcdefijlmnprstz]*$/;
+
+/** Why there can be no such mailbox, or not for this session; undefined if there can. */
+export function mailboxRefusal(
+  { name, type = "" }: Pick<MailboxState, "name" | "type">,
+  { modes }: CommandContext,
+): Refusal | undefined {
+  if (!isValidName(name)) return badField("MBOXNAME", `${name} is no name for a mailbox`);
+  if (!TYPE_LETTERS.test(type)) return refused("failed", `${name} is of the unknown type ${type}`);
+  if (type.startsWith("f") && !modes.enabled.has(SIEVE_MAILBOX)) {
+    return badField("MBOXTYPE", `${name} holds scripts, and SIEVE-MAILBOX is not enabled`);
+  }
+  return undefined;
+}
+
+/** Renames one mailbox, not those below it; also the way to another partition. */
+export async function applyRename(command: ApplyRename, context: CommandContext): Promise<Outcome> {
+  const { newName } = command;
+  if (!isValidName(newName)) return badField("NEWMBOXNAME", `${newName} is no name`);
+  return context.session.apply(command);
+}
+
+/** Like 3.6 and later: anything but a script is taken and ignored. Older ones send bytecode too. */
+export async function applyScript(
+  command: Apply<"sieve" | "unsieve">,
+  context: CommandContext,
+): Promise<Outcome> {
+  return command.filename.endsWith(".script") ? context.session.apply(command) : DONE;
+}
+
+/**
+ * FORCE: from now on a mailbox may be ahead here of what is sent, or be another one with mail; what
+ * SINCE and the checksums say, and what records say of each other, must still hold. Unlike Cyrus,
+ * where it lasts as long as the process and leaks into other clients' sessions, it ends with the
+ * connection.
+ */
+export async function forceFromNowOn(_: unknown, { modes }: CommandContext): Promise<Outcome> {
+  modes.force = true;
+  return DONE;
+}
+
+/** Enables those that are known, and says which. */
+export async function enableCapabilities(
+  command: Apply<"capabilities">,
+  context: CommandContext,
+): Promise<Outcome> {
+  const wanted = command.names.map((name) => name.toUpperCase());
+  const names = CAPABILITIES.filter((name) => wanted.includes(name));
+  for (const name of names) context.modes.enabled.add(name);
+  await context.send({ kind: "enabled", names });
+  return DONE;
+}
+
+function badField(field: string, text: string): Refusal {
+  return { ...refused("badParameters", text), field };
+}

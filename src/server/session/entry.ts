@@ -1,0 +1,156 @@
+/**
+ * How a stranger gets in (sync-protocol.md 1.2 to 1.5): the banner, STARTTLS, COMPRESS and
+ * AUTHENTICATE. Nothing here reads or writes mail.
+ */
+import type { Account } from "../../accounts/account.ts";
+import { type Mechanism, offeredMechanisms, signIn } from "../../accounts/authenticate.ts";
+import { latin1 } from "../../core/bytes.ts";
+import { shakeHands } from "../../net/shake_hands.ts";
+import type { SharedState } from "../server_settings.ts";
+import type { Client } from "./client.ts";
+import { SIEVE_MAILBOX } from "./context.ts";
+
+/** Who has signed in, and how. */
+export interface SignedIn {
+  readonly account: Account;
+  readonly mechanism: Mechanism;
+}
+
+export class Entry {
+  readonly #client: Client;
+  readonly #shared: SharedState;
+  /** By the clock of `performance.now()`. */
+  readonly #signInUntilMs: number;
+  #inDialog = false;
+
+  constructor(client: Client, shared: SharedState) {
+    this.#client = client;
+    this.#shared = shared;
+    this.#signInUntilMs = performance.now() + shared.settings.patience.signInMs;
+  }
+
+  /** True while the client's lines are answers to challenges. */
+  get inDialog(): boolean {
+    return this.#inDialog;
+  }
+
+  /** Milliseconds that are left to sign in. */
+  get leftMs(): number {
+    return Math.max(0, this.#signInUntilMs - performance.now());
+  }
+
+  /** Sends what the server offers. */
+  async banner(): Promise<void> {
+    const { settings } = this.#shared;
+    const { isEncrypted, isCompressed } = this.#client.connection;
+    this.#client.reply(`* SASL ${this.#mechanisms().join(" ")}`);
+    if (settings.tls !== undefined && !isEncrypted) this.#client.reply("* STARTTLS");
+    if (settings.compress && !isEncrypted && !isCompressed) {
+      this.#client.reply("* COMPRESS DEFLATE");
+    }
+    this.#client.reply(`* ${SIEVE_MAILBOX}`);
+    this.#client.reply(`* OK ${settings.serverName} Bobbin sync server ${settings.version}`);
+    await this.#client.connection.flush();
+  }
+
+  #mechanisms(): readonly Mechanism[] {
+    const { isEncrypted, isLoopback } = this.#client.connection;
+    const { allowPlaintext } = this.#shared.settings;
+    return offeredMechanisms({ mayBePlain: isEncrypted || isLoopback || allowPlaintext });
+  }
+
+  /** False if there is no such command here, for there is no certificate. */
+  async startTls(options: { readonly isSignedIn: boolean }): Promise<boolean> {
+    const { connection, log } = this.#client;
+    const { tls } = this.#shared.settings;
+    if (tls === undefined) return false;
+    if (options.isSignedIn) this.#client.reply("BAD Can't Starttls after authentication");
+    else if (connection.isEncrypted) this.#client.reply("BAD Already did a successful Starttls");
+    else if (connection.isCompressed) this.#client.reply("BAD Can't Starttls with compression");
+    else if (!this.#client.dropsPipelined("STARTTLS")) {
+      this.#client.reply("OK Begin TLS negotiation now");
+      await connection.flush();
+      if (await shakeHands(connection, tls, log)) await this.banner();
+      else this.#client.isOver = true;
+    }
+    return true;
+  }
+
+  async compress(args: string): Promise<void> {
+    const { connection, reader } = this.#client;
+    if (connection.isCompressed)
+      return this.#client.reply("NO Compression already active: DEFLATE");
+    if (args.toUpperCase() !== "DEFLATE") {
+      return this.#client.reply(`NO Unknown compression algorithm: ${args.slice(0, 64)}`);
+    }
+    if (!this.#shared.settings.compress || connection.isEncrypted) {
+      return this.#client.reply("NO DEFLATE not available");
+    }
+    this.#client.reply("OK DEFLATE active");
+    await connection.flush();
+    connection.startCompression(reader.rest());
+  }
+
+  /**
+   * Gives the account that has signed in, whose status is still to be told; undefined if none has.
+   */
+  async authenticate(args: string): Promise<SignedIn | undefined> {
+    const client = this.#client;
+    if (client.dropsPipelined("AUTHENTICATE")) return undefined;
+    const [name = "", initial, ...more] = args.split(" ");
+    const mechanism = this.#mechanisms().find((one) => one === name.toUpperCase());
+    if (mechanism === undefined || more.length > 0) {
+      client.reply("NO no mechanism available");
+      return undefined;
+    }
+    const signed = await signIn(mechanism, {
+      accounts: this.#shared.accounts(),
+      gate: this.#shared.gate,
+      address: client.connection.address,
+      initial: initial === "" ? undefined : initial,
+      ask: (challenge) => this.#ask(challenge),
+    });
+    switch (signed.kind) {
+      case "signedIn":
+        if (client.dropsPipelined("AUTHENTICATE")) return undefined;
+        return { account: signed.account, mechanism };
+      case "failed":
+        client.log.write("warning", "Sign-in refused", { account: signed.name, why: signed.why });
+        client.reply("NO authentication failure");
+        return undefined;
+      case "cancelled":
+        client.reply("BAD Client canceled authentication");
+        return undefined;
+      case "malformed":
+        client.log.write("warning", "Sign-in malformed", { why: signed.why });
+        client.reply("NO bad protocol / cancel");
+        return undefined;
+      case "busy":
+        client.reply("NO too many sign-ins, try again later");
+        return undefined;
+    }
+  }
+
+  /** Sends a challenge and reads the client's line; undefined if it has gone. */
+  async #ask(challenge: string): Promise<string | undefined> {
+    const client = this.#client;
+    client.reply(`+ ${challenge}`);
+    await client.connection.flush();
+    this.#inDialog = true;
+    try {
+      for (;;) {
+        const got = await client.connection.read(this.leftMs);
+        if (typeof got === "string") {
+          client.isOver = true;
+          return undefined;
+        }
+        for (const event of client.reader.feed(got)) {
+          if (event.kind !== "text") return undefined;
+          return client.dropsPipelined("AUTHENTICATE") ? undefined : latin1(event.text);
+        }
+      }
+    } finally {
+      this.#inDialog = false;
+    }
+  }
+}

@@ -1,0 +1,80 @@
+/**
+ * The records of a MAILBOX line, taken out of it while it is being read: as text they would be ten
+ * times as large.
+ */
+import { FieldError } from "../../formats/dlist/access.ts";
+import type { ReaderEvent } from "../../formats/dlist/reader.ts";
+import { parseRecord } from "../../formats/sync/record_line.ts";
+import type { MailRecord } from "../../model/record.ts";
+
+/** What a record takes without flags and annotations, and a string beside its characters. */
+const RECORD_BYTES = 400;
+const STRING_BYTES = 40;
+
+export class LineRecords {
+  /** Records that one line may have. */
+  readonly #limit: number;
+  #records: MailRecord[] = [];
+  #heldBytes = 0;
+  #error: FieldError | undefined;
+
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  /** Bytes that the records keep in memory, roughly. */
+  get heldBytes(): number {
+    return this.#heldBytes;
+  }
+
+  /** Why the records cannot be read; all that come after the first such one are passed over. */
+  get error(): FieldError | undefined {
+    return this.#error;
+  }
+
+  take({ value }: Extract<ReaderEvent, { kind: "item" }>): void {
+    if (this.#error !== undefined) return;
+    try {
+      if (this.#records.length >= this.#limit) throw new FieldError("RECORD", "fewer records");
+      const record = ownBytes(parseRecord(value));
+      this.#records.push(record);
+      this.#heldBytes += weightOf(record);
+    } catch (error) {
+      if (!(error instanceof FieldError)) throw error;
+      this.drop();
+      this.#error = error;
+    }
+  }
+
+  /** The records that have come. */
+  get all(): readonly MailRecord[] {
+    return this.#records;
+  }
+
+  /** The line has ended: the next one begins with none. */
+  drop(): void {
+    this.#records = [];
+    this.#heldBytes = 0;
+    this.#error = undefined;
+  }
+}
+
+/** The record with annotations that do not keep the chunk in which they came. */
+function ownBytes(record: MailRecord): MailRecord {
+  const { annotations } = record;
+  if (annotations.length === 0) return record;
+  return {
+    ...record,
+    annotations: annotations.map((one) => ({ ...one, value: one.value.slice() })),
+  };
+}
+
+/** Bytes that a record takes in memory, roughly. */
+function weightOf({ flags, annotations }: MailRecord): number {
+  let bytes = RECORD_BYTES;
+  for (const flag of flags) bytes += STRING_BYTES + flag.length;
+  for (const { entry, userid, value } of annotations) {
+    bytes += 4 * STRING_BYTES + entry.length + (userid?.length ?? 0) + value.length;
+  }
+  return bytes;
+}

@@ -1,0 +1,168 @@
+/**
+ * A session from sign-in to its end: the commands that read and write mail. Files and records are
+ * taken out of a command while its line is still being read; the answer comes when the line has
+ * ended.
+ */
+import type { Account } from "../../accounts/account.ts";
+import { outOfScope, scopeOf } from "../../accounts/scope.ts";
+import { AppError } from "../../core/errors.ts";
+import { FieldError } from "../../formats/dlist/access.ts";
+import type { LineEvent, ReaderEvent } from "../../formats/dlist/reader.ts";
+import type { MailboxState } from "../../model/mailbox.ts";
+import { type Outcome, type Refusal, refused } from "../../model/outcome.ts";
+import type { PlaceSession } from "../../places/place.ts";
+import { ByteBudget } from "../byte_budget.ts";
+import { type ReadCommand, VERBS } from "../commands/verbs.ts";
+import type { SharedState } from "../server_settings.ts";
+import { BrokenAnswer, type Client } from "./client.ts";
+import type { CommandContext } from "./context.ts";
+import { IncomingFiles } from "./incoming_files.ts";
+import { LineRecords } from "./line_records.ts";
+import { factsOf, levelOf, logFailure, statusOf } from "./replies.ts";
+
+export interface MailCommandsOptions {
+  readonly account: Account;
+  readonly session: PlaceSession;
+  readonly shared: SharedState;
+}
+
+/** What comes out of a line before it has ended. */
+export type PartEvent = Exclude<ReaderEvent, LineEvent>;
+
+/** A command under way. */
+export interface Running {
+  /** Its status line. Rejects with BrokenAnswer. */
+  readonly status: Promise<string>;
+  /** The next line may be read meanwhile. */
+  readonly overlaps: boolean;
+}
+
+const PROTOCOL_ERROR = "NO IMAP_PROTOCOL_ERROR Protocol error";
+
+export class MailCommands {
+  readonly #client: Client;
+  readonly #shared: SharedState;
+  readonly #context: CommandContext;
+  readonly #records: LineRecords;
+  /** A client of 2.4: it sends the one checksum and none of what came later. */
+  #is24 = false;
+
+  constructor(client: Client, { account, session, shared }: MailCommandsOptions) {
+    this.#client = client;
+    this.#shared = shared;
+    const { limits, hasRoom } = shared.settings;
+    const budgets = [new ByteBudget(limits.stagingBytes), shared.budgetOf(account.name)];
+    this.#records = new LineRecords(limits.applyRecords);
+    this.#context = {
+      place: shared.place,
+      session,
+      files: new IncomingFiles(session, { budgets, hasRoom }),
+      scope: scopeOf(account.allow),
+      log: client.log,
+      held: shared.held,
+      now: () => Math.floor(Date.now() / 1000),
+      modes: { force: false, enabled: new Set() },
+      ...client.answers,
+    };
+  }
+
+  /** Bytes that the line that is being read keeps in memory here, roughly. */
+  get heldBytes(): number {
+    return this.#records.heldBytes;
+  }
+
+  /** Takes a part of the line that is being read; `verb` is the line's, in capitals. */
+  take(event: PartEvent, verb: string): Promise<void> | undefined {
+    if (event.kind !== "item") return this.#context.files.take(event, verb);
+    if (verb !== "GET" && /^(LOCAL_)?MAILBOX$/i.test(event.name)) this.#records.take(event);
+    return undefined;
+  }
+
+  /** Begins the command of a whole line; `verb` as above. */
+  begin(line: Extract<LineEvent, { kind: "dlist" }>, verb: string): Running {
+    const told = (status: string): Running => {
+      return { status: Promise.resolve(status), overlaps: false };
+    };
+    const { error, all: records } = this.#records;
+    this.#records.drop();
+    try {
+      if (error !== undefined) throw error;
+      const read = VERBS.get(verb)?.(line.name, line.value, { records });
+      if (read === undefined) return told(PROTOCOL_ERROR);
+      return { status: this.#do(read, verb), overlaps: read.overlaps };
+    } catch (failure) {
+      if (!(failure instanceof FieldError)) throw failure;
+      const { message: why, key: field } = failure;
+      this.#client.log.write("warning", "Command is malformed", { command: line.name, why });
+      // A record that cannot be read is told apart from a field of the command itself, as by Cyrus.
+      if (failure === error) return told(PROTOCOL_ERROR);
+      return told(this.#status({ ...refused("badParameters", why), field }));
+    }
+  }
+
+  /** The line could not be read: what had come of it is dropped. */
+  dropLine(): void {
+    this.#records.drop();
+    this.#context.files.abort();
+  }
+
+  /** RESTART: forgets what is staged; login and modes stay. */
+  async restart(): Promise<void> {
+    this.#context.files.release();
+    await this.#context.session.restart();
+  }
+
+  async close(): Promise<void> {
+    this.#context.files.release();
+    await this.#context.session.close();
+  }
+
+  async #do(read: ReadCommand, verb: string): Promise<string> {
+    const { command } = read;
+    if (command.kind === "mailbox") this.#is24 = isFrom24(command.state);
+    const started = performance.now();
+    let outcome: Outcome;
+    try {
+      outcome = await this.#outcomeOf(read);
+    } catch (error) {
+      if (error instanceof BrokenAnswer) throw error;
+      outcome = this.#failure(error, factsOf(command, verb));
+    }
+    const facts = { ...factsOf(command, verb), ms: Math.round(performance.now() - started) };
+    const { log } = this.#client;
+    if (outcome.kind === "refused") {
+      const { reason, text: why, field } = outcome;
+      log.write(levelOf(outcome), "Refused a command", { ...facts, reason, field, why });
+    } else {
+      log.write("debug", "Did a command", facts);
+    }
+    return this.#status(outcome);
+  }
+
+  async #outcomeOf({ touches, cost, run }: ReadCommand): Promise<Outcome> {
+    const answer = outOfScope(this.#context.scope, touches);
+    if (answer !== undefined) return answer;
+    if (cost === "grows" && !this.#shared.settings.hasRoom(0)) {
+      return refused("noSpace", "the disk is nearly full");
+    }
+    return run(this.#context);
+  }
+
+  /** The place has failed, or Bobbin has: the client gets a NO, the administrator the reason. */
+  #failure(error: unknown, facts: ReturnType<typeof factsOf>): Refusal {
+    logFailure(this.#client.log, error, facts);
+    const isBusy = error instanceof AppError && error.code === "busy";
+    const text = error instanceof Error ? error.message : String(error);
+    return refused(isBusy ? "busy" : "failed", text);
+  }
+
+  #status(outcome: Outcome): string {
+    return statusOf(outcome, { for24: this.#is24 });
+  }
+}
+
+/** 2.4 sends the one checksum and none of the keys that 2.5 brought (sync-protocol.md 6). */
+function isFrom24(state: MailboxState): boolean {
+  const later = [state.syncCrcAnnot, state.pop3ShowAfter, state.createdmodseq];
+  return state.syncCrc !== undefined && later.every((one) => one === undefined);
+}

@@ -1,0 +1,73 @@
+/** The sync server: what its sessions share, and the listener that gives each client one. */
+import type { Accounts } from "../accounts/account.ts";
+import { SignInGate } from "../accounts/sign_in_gate.ts";
+import type { Log } from "../core/log.ts";
+import { type ListenAt, startListener } from "../net/listener.ts";
+import type { WritablePlace } from "../places/place.ts";
+import { ByteBudget } from "./byte_budget.ts";
+import { MemoryWatch, OWN_MEMORY } from "./memory_watch.ts";
+import type { ServerSettings, SharedState } from "./server_settings.ts";
+import { Session } from "./session/session.ts";
+
+export interface ServerOptions {
+  readonly place: WritablePlace;
+  readonly accounts: () => Accounts;
+  readonly settings: ServerSettings;
+  readonly log: Log;
+  readonly listen: readonly ListenAt[];
+  /** How the answers to wrong passwords are held back; the clock, if not given. */
+  readonly sleep?: (ms: number) => Promise<void>;
+}
+
+export interface RunningServer {
+  /** `host:port` of each listening socket, in the order asked for. */
+  readonly addresses: readonly string[];
+  /** Sessions open now. */
+  sessionCount(): number;
+  /** Bytes that unfinished commands of all sessions hold in memory now, roughly. */
+  heldBytes(): number;
+  /**
+   * Ends when every session has; those that take longer than `graceMs` are cut off, and soon not
+   * waited for.
+   */
+  stop(graceMs: number): Promise<void>;
+}
+
+/** Starts to serve. Throws AppError if an address cannot be listened on. */
+export async function startServer(options: ServerOptions): Promise<RunningServer> {
+  const { settings, listen, log } = options;
+  const shared = sharedState(options);
+  const listener = await startListener({
+    protocol: {
+      refusal: (why) => `* Fatal error: ${why}`,
+      serve: (connection, stopping) => new Session(connection, shared, stopping).run(),
+    },
+    listen,
+    log,
+    tls: settings.tls,
+    limits: settings.limits,
+    patience: settings.patience,
+  });
+  return {
+    addresses: listener.addresses,
+    sessionCount: () => listener.connectionCount(),
+    heldBytes: () => shared.held.usedBytes,
+    stop: (graceMs) => listener.stop(graceMs),
+  };
+}
+
+function sharedState({ settings, place, accounts, log, sleep }: ServerOptions): SharedState {
+  const { heldBytes, accountStagingBytes } = settings.limits;
+  const budgets = new Map<string, ByteBudget>();
+  return {
+    ...{ settings, place, accounts, log },
+    memory: new MemoryWatch(OWN_MEMORY),
+    held: new ByteBudget(heldBytes),
+    gate: new SignInGate({ now: () => performance.now(), sleep: sleep ?? Bun.sleep }),
+    budgetOf: (account) => {
+      const budget = budgets.get(account) ?? new ByteBudget(accountStagingBytes);
+      budgets.set(account, budget);
+      return budget;
+    },
+  };
+}
