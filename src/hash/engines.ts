@@ -113,12 +113,10 @@ async function openWasm(): Promise<Engine> {
 /** An engine that runs two and throws `BugError` where they differ. */
 export function bothOf(first: Engine, second: Engine): Engine {
   const other = new Uint8Array(SHA1_BYTES);
-  const compare = (out: Uint8Array): void => {
-    assert(
-      equalBytes(out, other),
-      `the hash engines disagree: ${first.name} SHA-1 ${hexOf(out)}, ${second.name} ${hexOf(other)}`,
-    );
-  };
+  const disagree = (what: string, one: string, two: string): string =>
+    `the hash engines disagree: ${first.name} ${what} ${one}, ${second.name} ${two}`;
+  const compare = (out: Uint8Array): void =>
+    assert(equalBytes(out, other), disagree("SHA-1", hexOf(out), hexOf(other)));
   return {
     name: "both",
     sha1: (bytes, out) => {
@@ -141,10 +139,7 @@ export function bothOf(first: Engine, second: Engine): Engine {
     },
     crc32: (bytes) => {
       const [one, two] = [first.crc32(bytes), second.crc32(bytes)];
-      assert(
-        one === two,
-        `the hash engines disagree: ${first.name} CRC-32 ${hex32(one)}, ${second.name} ${hex32(two)}`,
-      );
+      assert(one === two, disagree("CRC-32", hex32(one), hex32(two)));
       return one;
     },
   };

@@ -63,7 +63,7 @@ export function inlinePool<Table extends JobTable>(table: Table): JobPool<Table>
         await setImmediate();
         return unmoved(await handlerOf(table, kind)(request));
       });
-      last = job.catch(() => undefined); // the submitter has the error; the next job is none the worse
+      last = job.catch(() => undefined); // its submitter has the error; the next job still runs
       // The table's types say what its handler returns for this kind.
       return job as Promise<Result<Table, typeof kind>>;
     },
@@ -92,11 +92,12 @@ export function pacedPool<Table extends JobTable>(pool: JobPool<Table>): JobPool
       const job = last.then(async () => {
         const before = process.cpuUsage();
         const result = await pool.submit(kind, request);
-        const { user, system } = process.cpuUsage(before); // a job that waited has cost nobody anything
+        // Time in which a job only waited has cost nobody anything.
+        const { user, system } = process.cpuUsage(before);
         await sleep((REST_PER_WORK * (user + system)) / 1000);
         return result;
       });
-      last = job.catch(() => undefined); // the submitter has the error; the next job is none the worse
+      last = job.catch(() => undefined); // its submitter has the error; the next job still runs
       return job as ReturnType<typeof pool.submit<typeof kind>>; // it awaits just that
     },
     room: async () => {
