@@ -1,5 +1,5 @@
 /** From a PLACE on the command line to a place: the one table that knows every kind. */
-import { readFileSync, statSync } from "node:fs";
+import { readFileSync, realpathSync, statSync } from "node:fs";
 import type { Command } from "commander";
 import { AppError, errnoOf } from "../core/errors.ts";
 import { cyrusPlace } from "../places/cyrus/cyrus_place.ts";
@@ -143,6 +143,13 @@ export function requireUpdatable(text: string): void {
   throw new AppError("usage", `Cannot bring anything back to ${text}: a ${kind} place ${why}`, {
     hint: `Places for both ways: ${UPDATABLE.join(", ")}. A Cyrus server is reached by sync://`,
   });
+}
+
+/** True where both are the same store: what is written there must not be read by copies in one process. */
+export function areOneStore(left: string, right: string): boolean {
+  const [one, other] = [left, right].map(parsePlace);
+  if (one?.kind !== "store" || other?.kind !== "store") return false;
+  return realpathSync(one.path) === realpathSync(other.path);
 }
 
 /** Opens the place that `text` names, for writing. The caller closes it. Throws AppError. */

@@ -3,13 +3,21 @@
  * write-ahead log. SQLite cannot read such a log without writing beside it, so no lock is taken; a copy is good
  * if the log was not begun anew meanwhile: then it holds every page that a checkpoint may just have been
  * moving (https://www.sqlite.org/walformat.html, sections 2.1 and 2.2).
+ *
+ * A process that also writes to the database must not make such a copy of it: closing any descriptor of a
+ * file drops the locks that SQLite holds on it for the whole process
+ * (https://www.sqlite.org/howtocorrupt.html, section 2.2). The store sees to that (store_access.ts).
  */
 import {
   accessSync,
   type BigIntStats,
+  closeSync,
   constants,
   copyFileSync,
+  fstatSync,
   mkdtempSync,
+  openSync,
+  readSync,
   rmSync,
   statSync,
 } from "node:fs";
@@ -60,7 +68,7 @@ export class PrivateCopy {
   readonly path: string;
   readonly #source: string;
   readonly #folder: string;
-  #stamp = "";
+  #watch: Watch | undefined;
 
   /** Copies the database at `source`; one that is not there is an empty one. */
   constructor(source: string) {
@@ -77,22 +85,20 @@ export class PrivateCopy {
 
   /** True where the database was written since the copy was taken. */
   isStale(): boolean {
-    return stampOf(this.#source) !== this.#stamp;
+    return this.#watch?.hasChanged() ?? true;
   }
 
   /** Copies again. The old copy must not be open any more. Throws busy where the database never holds still. */
   take(): void {
     const [log, copied] = [`${this.#source}-wal`, `${this.path}-wal`];
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-      const stamp = stampOf(this.#source);
+      this.#watch?.close();
+      this.#watch = new Watch(this.#source);
       const before = stateOf(this.#source);
       for (const suffix of ["", "-wal", "-shm"]) rmSync(this.path + suffix, { force: true });
       copyIfThere(this.#source, this.path);
       copyIfThere(log, copied);
-      if (before !== undefined && stateOf(this.#source) === before) {
-        this.#stamp = stamp;
-        return;
-      }
+      if (before !== undefined && stateOf(this.#source) === before) return;
       Bun.sleepSync(PAUSE_MS);
     }
     throw new AppError("busy", `Cannot copy ${this.#source}: it keeps changing`, {
@@ -101,8 +107,53 @@ export class PrivateCopy {
   }
 
   close(): void {
+    this.#watch?.close();
     rmSync(this.#folder, { recursive: true, force: true });
     folders.delete(this.#folder);
+  }
+}
+
+/** Tells whether a database has been written since the watch began. Asked for every read, so it is cheap. */
+class Watch {
+  readonly #source: string;
+  /** The log's index, which every process that has the database open shares; undefined where there is none. */
+  readonly #index: number | undefined;
+  readonly #before = Buffer.alloc(INDEX_HEADER_BYTES);
+  readonly #now = Buffer.alloc(INDEX_HEADER_BYTES);
+  readonly #times: string = "";
+
+  constructor(source: string) {
+    this.#source = source;
+    this.#index = openIfThere(`${source}-shm`);
+    if (this.#index === undefined) this.#times = this.#timesNow();
+    else readSync(this.#index, this.#before, 0, INDEX_HEADER_BYTES, 0);
+  }
+
+  hasChanged(): boolean {
+    if (this.#index === undefined) return this.#timesNow() !== this.#times;
+    if (fstatSync(this.#index).nlink === 0) return true; // all have closed it, and others may have begun anew
+    const got = readSync(this.#index, this.#now, 0, INDEX_HEADER_BYTES, 0);
+    return got < INDEX_HEADER_BYTES || !this.#now.equals(this.#before);
+  }
+
+  /** Without an index of its log nobody has the database open; the last to close it writes all into it. */
+  #timesNow(): string {
+    const index = statSync(`${this.#source}-shm`, { throwIfNoEntry: false });
+    const stat = statSync(this.#source, { throwIfNoEntry: false });
+    return `${index?.ino} ${stat?.ino} ${stat?.size} ${stat?.mtimeMs}`;
+  }
+
+  close(): void {
+    if (this.#index !== undefined) closeSync(this.#index);
+  }
+}
+
+function openIfThere(path: string): number | undefined {
+  try {
+    return openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT") return undefined;
+    throw diskError(error, "look at", path);
   }
 }
 
@@ -121,13 +172,6 @@ function statsOf(path: string): BigIntStats | undefined {
 function timesOf(path: string): string {
   const stat = statsOf(path);
   return stat === undefined ? "none" : `${stat.ino} ${stat.size} ${stat.mtimeNs}`;
-}
-
-/** What differs after any transaction and any checkpoint. */
-function stampOf(source: string): string {
-  const [log, index] = [`${source}-wal`, `${source}-shm`];
-  const parts = [timesOf(source), timesOf(log), startOf(log, LOG_HEADER_BYTES)];
-  return [...parts, startOf(index, INDEX_HEADER_BYTES)].join(" ");
 }
 
 /** What must be the same before and after a copy; undefined while it cannot be told. */

@@ -108,4 +108,13 @@ describe("a store that its owner reads", () => {
       expect((await bobbin(["ls", root, "fred"])).stderr).toBe("");
     }
   }, 60_000);
+
+  test("a user can be brought to another name within one store", async () => {
+    const root = storeWithJournal();
+    const args = ["replicate", "fred", "--as", "carl", "--from", root, "--to", `${root}/.`];
+    expect((await bobbin(args)).exit).toBe(0);
+    expect((await bobbin(["cat", root, "user/carl/4"])).stdout).toBe(
+      Buffer.from(message(4)).toString(),
+    );
+  });
 });

@@ -17,6 +17,7 @@ import { EXIT, type ExitCode, exitOf, worstExit } from "../exit.ts";
 import { bytesOfArgument, nameFacts, showName, textOfName } from "../mailbox_names.ts";
 import {
   addPlaceOptions,
+  areOneStore,
   openPlace,
   openTargetToLook,
   openWritablePlace,
@@ -101,9 +102,13 @@ const runReplicate: Handler = async (args, options, given) => {
   const isDry = flags.dryRun === true || flags.check === true;
   const a = optionsOfSide(flags, flags.fromPasswordFile);
   const b = optionsOfSide(flags, flags.toPasswordFile);
-  const written =
-    flags.twoWay === true && !isDry ? await openWritablePlace(flags.from, env, a) : undefined;
-  const source = renamedSource(written ?? (await openPlace(flags.from, env, a)), users, flags);
+  const isOneStore = !isDry && areOneStore(flags.from, flags.to);
+  const writable =
+    isOneStore || (flags.twoWay === true && !isDry)
+      ? await openWritablePlace(flags.from, env, a)
+      : undefined;
+  const written = flags.twoWay === true ? writable : undefined;
+  const source = renamedSource(writable ?? (await openPlace(flags.from, env, a)), users, flags);
   try {
     const target = isDry ? undefined : await openWritablePlace(flags.to, env, b);
     const reading = target ?? (await openTargetToLook(flags.to, env, b));

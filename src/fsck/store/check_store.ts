@@ -43,7 +43,7 @@ export interface StoreCheckOptions {
  * goes on.
  */
 export function* checkWholeStore(store: Store, options: StoreCheckOptions): Generator<Finding> {
-  for (const { folder, owner: ownerAt } of ownerPaths(store.root, store.settings)) {
+  for (const { folder, owner: ownerAt } of ownerPaths(store)) {
     for (const path of straysOfOwner(folder)) yield finding("ST15", { path });
     const below = relative(store.root, folder);
     try {

@@ -5,7 +5,10 @@ import { type Owner, ownerOfKey } from "../../model/names.ts";
 import { foldersIn, namesIn } from "../../storage/disk.ts";
 import { openCatalogue } from "./catalogue/catalogue.ts";
 import { CATALOGUE_FILE, firstLetter, nameOfFolder } from "./layout.ts";
-import type { StoreSettings } from "./store_settings.ts";
+import type { StoreContext } from "./owner_folder.ts";
+
+/** What must be known of a store to find its owners. */
+type StoreToWalk = Pick<StoreContext, "root" | "settings" | "opening">;
 
 /** A folder that is an owner's by where it lies. */
 export interface OwnerPath {
@@ -16,15 +19,17 @@ export interface OwnerPath {
   readonly owner: () => Owner | undefined;
 }
 
-/** Every owner's folder in the store at `root`. */
-export function ownerPaths(root: string, { hash }: Pick<StoreSettings, "hash">): OwnerPath[] {
+/** Every owner's folder in the store. */
+export function ownerPaths(store: StoreToWalk): OwnerPath[] {
+  const { root, opening } = store;
+  const { hash } = store.settings;
   const paths: OwnerPath[] = [];
   for (const kind of ["user", "shared"] as const) {
     for (const letter of hash ? namesIn(join(root, kind)) : [""]) {
       for (const name of foldersIn(join(root, kind, letter))) {
         if (hash && firstLetter(name) !== letter) continue; // nobody would look for it there
         const folder = join(root, kind, letter, name);
-        paths.push({ folder, name, owner: () => ownerOf(folder, { kind, name }) });
+        paths.push({ folder, name, owner: () => ownerOf(folder, { kind, name, opening }) });
       }
     }
   }
@@ -33,14 +38,21 @@ export function ownerPaths(root: string, { hash }: Pick<StoreSettings, "hash">):
 
 function ownerOf(
   folder: string,
-  { kind, name }: { readonly kind: Owner["kind"]; readonly name: string },
+  {
+    kind,
+    name,
+    opening,
+  }: Pick<StoreToWalk, "opening"> & {
+    readonly kind: Owner["kind"];
+    readonly name: string;
+  },
 ): Owner | undefined {
   const plain = nameOfFolder(name);
   if (plain !== undefined)
     return kind === "user" ? { kind, userid: plain } : { kind, toplevel: plain };
   const path = join(folder, CATALOGUE_FILE);
   if (!existsSync(path)) return undefined;
-  const catalogue = openCatalogue(path, { access: "read", create: false });
+  const catalogue = openCatalogue(path, { ...opening, create: false });
   try {
     const row = catalogue
       .current()

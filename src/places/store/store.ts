@@ -12,7 +12,7 @@ import { CATALOGUE_FILE, ownerFolder } from "./layout.ts";
 import { Staging } from "./messages/staging.ts";
 import { OwnerFolder, type StoreContext } from "./owner_folder.ts";
 import { ownerPaths } from "./owner_paths.ts";
-import { mayWriteStore, notToBeWritten, readWithoutRight } from "./store_access.ts";
+import { mayWriteStore, noteOpen, notToBeWritten, readWithoutRight } from "./store_access.ts";
 import { readSettings, refuseNetwork, type StoreSettings } from "./store_settings.ts";
 
 export interface StoreOptions {
@@ -46,6 +46,7 @@ export class Store {
   /** The least recently used first. */
   readonly #open = new Map<string, OwnerFolder>();
   readonly #openMax: number;
+  readonly #leave: () => void;
 
   constructor(root: string, options: StoreOptions = {}) {
     this.root = resolve(root);
@@ -57,6 +58,7 @@ export class Store {
     this.caveat = isForeign ? readWithoutRight(this.root) : undefined;
     this.opening = { access, raised: onceEach(this.root, tell) };
     this.registry = new Registry(this.root, { ...this.opening, create: true });
+    this.#leave = noteOpen(this.root, access);
     this.now = options.now ?? (() => Math.floor(Date.now() / 1000));
     this.limits = options.limits ?? DEFAULT_LIMITS;
     // Two at least: a claim looks into another owner while one is being written.
@@ -117,7 +119,7 @@ export class Store {
 
   /** Every owner that has a folder here. */
   owners(): Owner[] {
-    const paths = ownerPaths(this.root, this.settings);
+    const paths = ownerPaths(this);
     return paths.map((path) => path.owner()).filter((owner) => owner !== undefined);
   }
 
@@ -152,6 +154,7 @@ export class Store {
     for (const folder of this.#open.values()) folder.close();
     this.#open.clear();
     this.registry.close();
+    this.#leave();
   }
 }
 

@@ -1,6 +1,9 @@
 /** Whether this process may write to a store, and what is said where it may not. */
+import { realpathSync } from "node:fs";
 import { join } from "node:path";
+import { assert } from "../../core/assert.ts";
 import { AppError } from "../../core/errors.ts";
+import type { Access } from "../../storage/database.ts";
 import { mayWrite } from "../../storage/private_copy.ts";
 import { REGISTRY_FILE } from "./layout.ts";
 
@@ -21,4 +24,25 @@ export function notToBeWritten(root: string): AppError {
     `Cannot write to the store ${root}: this process may only read it`,
     { hint: "Run Bobbin as the user that owns the store." },
   );
+}
+
+/** Stores that are open here, by path, with the number of those who read and of those who write. */
+const open = new Map<string, { read: number; write: number }>();
+
+/**
+ * Notes that the store at `root` is open; what it returns takes that back. One that is written must not be
+ * read by private copies in the same process, as that would drop SQLite's locks (private_copy.ts).
+ */
+export function noteOpen(root: string, access: Access): () => void {
+  const [path, kind, other] = [
+    realpathSync(root),
+    ...(access === "read" ? (["read", "write"] as const) : (["write", "read"] as const)),
+  ];
+  const counts = open.get(path) ?? { read: 0, write: 0 };
+  assert(counts[other] === 0, `${root} is opened to ${kind} where it is open to ${other}`);
+  open.set(path, counts);
+  counts[kind]++;
+  return () => {
+    counts[kind]--;
+  };
 }

@@ -80,22 +80,43 @@ describe("a store opened to be read", () => {
   test("of a newer release keeps no older one from writing", async () => {
     const { root, store } = newStore();
     fill(store, "user.fred", 2);
+    store.close();
+    const churn = join(import.meta.dir, "../../crash/churn.ts");
+    const older = Bun.spawn([process.execPath, "run", churn, root, "user.fred"], {
+      stdout: "pipe",
+      stderr: "inherit",
+    });
+    const said = older.stdout.getReader();
+    await said.read();
     const versions = CATALOGUE_SCHEMA as string[]; // as a later release will have them
     versions.push("ALTER TABLE mailbox ADD COLUMN of_a_later_release TEXT");
     try {
-      const newer = openStorePlace(root, { access: "read" });
-      expect(mustBeOk(await newer.user("fred")).mailboxes).toHaveLength(1);
-      await newer.close();
+      for (let round = 0; round < 3; round++) {
+        const newer = openStorePlace(root, { access: "read" });
+        const [inbox] = mustBeOk(await newer.user("fred")).mailboxes;
+        expect(inbox?.lastUid).toBeGreaterThan(2);
+        await newer.close();
+        expect((await said.read()).done).toBe(false);
+      }
     } finally {
       versions.pop();
+      older.kill(9);
+      await older.exited;
     }
     expect(versionOf(root)).toBe(CATALOGUE_SCHEMA.length);
-    // The running server, and one that is begun now.
-    fill(store, "user.fred.A", 1);
-    store.close();
     const again = storeAt(root);
     fill(again, "user.fred.B", 1);
     again.close();
+  });
+
+  test("cannot be opened where the same process writes to it, nor the other way round", () => {
+    const { root, store } = newStore();
+    expect(() => storeAt(root, { access: "read" })).toThrow(/is open to write/);
+    store.close();
+    const reader = storeAt(root, { access: "read" });
+    expect(() => storeAt(root)).toThrow(/is open to read/);
+    reader.close();
+    storeAt(root).close();
   });
 });
 

@@ -49,7 +49,7 @@ export interface ReconstructNote {
 export function reconstructStore(store: Store): ReconstructNote[] {
   const notes: ReconstructNote[] = [];
   const claims: Claim[] = [];
-  for (const path of ownerPaths(store.root, store.settings)) {
+  for (const path of ownerPaths(store)) {
     try {
       claims.push(...reconstructOwner(path, store, notes));
     } catch (error) {
