@@ -1,6 +1,6 @@
 /** The users file of a running server: read again whenever it has been replaced. */
-import { statSync } from "node:fs";
 import { AppError } from "../core/errors.ts";
+import { type FileStamp, stampAt } from "../core/file_stamp.ts";
 import type { Log } from "../core/log.ts";
 import type { Accounts } from "./account.ts";
 import { readAccounts } from "./users_file.ts";
@@ -9,19 +9,19 @@ export class WatchedUsersFile {
   readonly #path: string;
   readonly #log: Log;
   #accounts: Accounts;
-  #seen: string;
+  #seen: FileStamp;
 
   /** Throws AppError (config) if the file cannot be used. */
   constructor(path: string, log: Log) {
     this.#path = path;
     this.#log = log;
-    this.#seen = fingerprint(path);
+    this.#seen = stampAt(path, { followsLinks: true });
     this.#accounts = readAccounts(path);
   }
 
   /** The accounts as of now; those of before if the file has become unusable. */
   current(): Accounts {
-    const now = fingerprint(this.#path);
+    const now = stampAt(this.#path, { followsLinks: true });
     if (now === this.#seen) return this.#accounts;
     this.#seen = now;
     try {
@@ -33,9 +33,4 @@ export class WatchedUsersFile {
     }
     return this.#accounts;
   }
-}
-
-function fingerprint(path: string): string {
-  const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
-  return stat === undefined ? "" : `${stat.dev} ${stat.ino} ${stat.size} ${stat.mtimeNs}`;
 }

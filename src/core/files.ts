@@ -5,6 +5,7 @@
  */
 import { closeSync, constants, fstatSync, openSync, readSync, type Stats } from "node:fs";
 import { errnoOf } from "./errors.ts";
+import { type FileStamp, NO_FILE, stampAt, stampOf } from "./file_stamp.ts";
 
 /** Why a file cannot be opened. */
 export type Unopened =
@@ -17,7 +18,12 @@ export type Unreadable = Unopened | { readonly state: "too_large"; readonly size
 
 /** The bytes of a file with its stat at opening, or the reason why there are none. */
 export type FileBytes =
-  | { readonly state: "read"; readonly bytes: Uint8Array<ArrayBuffer>; readonly stat: Stats }
+  | {
+      readonly state: "read";
+      readonly bytes: Uint8Array<ArrayBuffer>;
+      readonly stat: Stats;
+      readonly stamp: FileStamp;
+    }
   | Unreadable;
 
 /** An open regular file, or why it is not open. */
@@ -48,14 +54,27 @@ export function readRegular(path: string, limitBytes: number): FileBytes {
   try {
     const { size } = opened.stat;
     if (size > limitBytes) return { state: "too_large", size };
+    const stamp = stampOf(opened.fd);
     const bytes = new Uint8Array(size);
     const length = readAt(opened.fd, bytes, 0);
-    return { state: "read", bytes: bytes.subarray(0, length), stat: opened.stat };
+    return { state: "read", bytes: bytes.subarray(0, length), stat: opened.stat, stamp };
   } catch (error) {
     return whyUnreadable(error);
   } finally {
     closeSync(opened.fd);
   }
+}
+
+/**
+ * True when `path` is still the file, and in the state, that was opened. What could not be opened
+ * has nothing that could have changed, but a file that was missing may have come.
+ */
+export function isSameFile(
+  path: string,
+  opened: { readonly state: string; readonly stamp?: FileStamp },
+): boolean {
+  const before = opened.state === "missing" ? NO_FILE : opened.stamp;
+  return before === undefined || stampAt(path) === before;
 }
 
 /**

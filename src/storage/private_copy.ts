@@ -24,6 +24,7 @@ import {
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { AppError, errnoOf } from "../core/errors.ts";
+import { type FileStamp, stampAt } from "../core/file_stamp.ts";
 import { diskError, readPart } from "./disk.ts";
 
 /** False where the file system or its modes forbid this process to write to `path`, which is there. */
@@ -169,9 +170,8 @@ function statsOf(path: string): BigIntStats | undefined {
   return statSync(path, { bigint: true, throwIfNoEntry: false });
 }
 
-function timesOf(path: string): string {
-  const stat = statsOf(path);
-  return stat === undefined ? "none" : `${stat.ino} ${stat.size} ${stat.mtimeNs}`;
+function timesOf(path: string): FileStamp {
+  return stampAt(path, { followsLinks: true });
 }
 
 /** What must be the same before and after a copy; undefined while it cannot be told. */

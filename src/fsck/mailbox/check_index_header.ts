@@ -11,7 +11,7 @@ import {
 } from "../../formats/cyrus/index/index_table.ts";
 import type { IndexImage } from "../../mailbox/index_image.ts";
 import type { MailboxSums } from "../../mailbox/sums.ts";
-import type { IndexOpening } from "../../places/cyrus/mailbox/open_index.ts";
+import type { IndexOpening } from "../../places/cyrus/mailbox/opened_mailbox.ts";
 import type { Collector } from "./collector.ts";
 import { explainCrc } from "./explain_crc.ts";
 

@@ -13,7 +13,7 @@ import { confirmingEngine, type Engine, type EngineChoice, engineOf } from "../.
 import type { IndexImage } from "../../mailbox/index_image.ts";
 import { guidOf, type MessageTable, pickFromTable } from "../../mailbox/message_table.ts";
 import type { MailboxPaths } from "../../places/cyrus/mailbox/mailbox_files.ts";
-import { openIndex } from "../../places/cyrus/mailbox/open_index.ts";
+import { openIndex } from "../../places/cyrus/mailbox/opened_mailbox.ts";
 import type { Finding } from "../finding.ts";
 import { checkMessages } from "./check_messages.ts";
 import { Collector } from "./collector.ts";

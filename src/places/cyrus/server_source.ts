@@ -1,12 +1,12 @@
 /** A whole Cyrus server as a place, by its imapd.conf: mailboxes and all that its databases hold. */
 import { AppError, type ErrorCode } from "../../core/errors.ts";
+import { isStill, watched } from "../../core/file_stamp.ts";
 import type { UserMeta } from "../../model/mailbox.ts";
 import { externalName, inboxOf, parseName, useridOf } from "../../model/names.ts";
 import { type Outcome, ok, type RefusalReason, refused } from "../../model/outcome.ts";
 import { ALL_HELD } from "../place.ts";
 import { type Current, currentOf } from "./current.ts";
 import type { CyrusSource } from "./cyrus_source.ts";
-import { type FileStamp, isStill, stampOf } from "./file_stamp.ts";
 import { sieveFolder, type UserPlace } from "./layout/server_paths.ts";
 import {
   directoryOf,
@@ -95,10 +95,10 @@ const LIST_ERRORS: Readonly<Partial<Record<RefusalReason, ErrorCode>>> = {
 function currentFile<Value>(path: string, read: () => Promise<Value>): Current<Value> {
   const current = currentOf(
     async () => {
-      const stamp = stampOf(path);
-      return { stamp, value: await read() };
+      const file = watched(path);
+      return { file, value: await read() };
     },
-    { isStill: ({ stamp }) => isStill(stamp) },
+    { isStill: ({ file }) => isStill(file) },
   );
   return {
     get: async () => (await current.get()).value,
@@ -121,17 +121,13 @@ function modseqReader(conf: ImapdConf, directory: Current<MailboxDirectory>): Se
           userid === undefined ? undefined : await userPlace({ conf, directory }, userid);
         return readOwnerModseqs(user, conf);
       },
-      { isStill: (outcome) => outcome.kind === "ok" && outcome.value.stamps.every(areStill) },
+      { isStill: (outcome) => outcome.kind === "ok" && outcome.value.files.every(isStill) },
     );
   return (userid) => {
     if (last === undefined || last.userid !== userid)
       last = { userid, current: currentOwner(userid) };
     return last.current.get();
   };
-}
-
-function areStill(stamp: FileStamp): boolean {
-  return isStill(stamp);
 }
 
 async function userPlace(

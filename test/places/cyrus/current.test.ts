@@ -1,11 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { writeFileSync } from "node:fs";
-import { utimes } from "node:fs/promises";
-import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { currentOf } from "../../../src/places/cyrus/current.ts";
-import { isStill, stampOf } from "../../../src/places/cyrus/file_stamp.ts";
-import { tempDir } from "../../support/temp_dir.ts";
 
 describe("currentOf()", () => {
   test("reads what is cheap each time, unless it is still the same", async () => {
@@ -46,23 +41,5 @@ describe("currentOf()", () => {
     expect(results.map(({ status }) => status)).toEqual(["rejected", "rejected"]);
     expect(count).toBe(1);
     expect(await current.get()).toBe(2);
-  });
-});
-
-describe("isStill()", () => {
-  const LONG_AGO = 1_700_000_000;
-
-  test("trusts the times of a file only once it has settled", async () => {
-    const path = join(tempDir("stamp"), "file");
-    expect(isStill(stampOf(path))).toBe(true);
-    const missing = stampOf(path);
-    writeFileSync(path, "a");
-    expect(isStill(missing)).toBe(false);
-    expect(isStill(stampOf(path))).toBe(false);
-    await utimes(path, LONG_AGO, LONG_AGO);
-    const settled = stampOf(path);
-    expect(isStill(settled)).toBe(true);
-    writeFileSync(path, "b");
-    expect(isStill(settled)).toBe(false);
   });
 });

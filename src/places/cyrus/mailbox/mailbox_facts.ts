@@ -1,6 +1,7 @@
 /** What the files of one mailbox say that the server's databases say too. */
 import { closeSync, lstatSync } from "node:fs";
 import { FormatError } from "../../../core/errors.ts";
+import { stampAt } from "../../../core/file_stamp.ts";
 import { openRegular, readAt } from "../../../core/files.ts";
 import { type HeaderFile, parseHeaderFile } from "../../../formats/cyrus/header_file.ts";
 import {
@@ -85,19 +86,12 @@ export function readMailboxFacts(
   paths: MailboxPaths,
   before?: MailboxFacts,
 ): MailboxFacts {
-  const stamp = stampOf(paths);
+  const stamp = [paths.index, paths.header].map((path) => stampAt(path)).join();
   if (before?.stamp === stamp) return before;
   const stat = lstatSync(paths.data, { throwIfNoEntry: false });
   const changedAt = stat === undefined ? 0 : stat.mtimeMs / 1000;
   const place = { partition, folder: paths.relative, path: paths.data, changedAt, stamp };
   return mailboxFacts(place, readHeader(paths), readIndexHeader(paths.index));
-}
-
-function stampOf(paths: MailboxPaths): string {
-  const stats = [paths.index, paths.header].map((path) =>
-    lstatSync(path, { throwIfNoEntry: false }),
-  );
-  return stats.map((stat) => `${stat?.ino} ${stat?.size} ${stat?.mtimeMs} ${stat?.ctimeMs}`).join();
 }
 
 function readHeader(paths: MailboxPaths): HeaderFile | undefined {

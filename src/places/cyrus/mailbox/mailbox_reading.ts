@@ -9,13 +9,11 @@ import { DEFAULT_LIMITS } from "../../../core/limits.ts";
 import { type FolderListing, listFolder } from "./listing.ts";
 import type { MailboxPaths } from "./mailbox_files.ts";
 
-/** Bytes of one cyrus.annotations that is read into memory. */
-const ANNOTATIONS_BYTES = 2 ** 30;
-
-export interface MailboxReading {
+/** The files of a mailbox that say what it holds. What cannot be opened is a state of the result. */
+export interface MailboxReading<Index> {
   readonly paths: MailboxPaths;
+  readonly index: Index;
   readonly header: FileBytes;
-  readonly index: FileBytes;
   readonly annotations: FileBytes;
   /** `cyrus.expunge` of Cyrus 2.3, beside the index. */
   readonly expunge: FileBytes;
@@ -25,7 +23,20 @@ export interface MailboxReading {
   readonly folder: Stats | undefined;
 }
 
-/** Reads the index alone. */
+/** Reads them all but the index: `index` is what the caller has of that, read before. */
+export function readMailbox<Index>(paths: MailboxPaths, index: Index): MailboxReading<Index> {
+  return {
+    paths,
+    index,
+    header: readMailboxHeader(paths),
+    annotations: readRegular(paths.annotations, DEFAULT_LIMITS.annotationsBytes),
+    expunge: readRegular(paths.index.replace(/index$/, "expunge"), DEFAULT_LIMITS.indexBytes),
+    hasNewCache: existsSync(`${paths.cache}.NEW`),
+    folder: lstatSync(paths.data, { throwIfNoEntry: false }),
+  };
+}
+
+/** Reads the whole index. */
 export function readIndex(paths: MailboxPaths): FileBytes {
   return readRegular(paths.index, DEFAULT_LIMITS.indexBytes);
 }
@@ -33,20 +44,6 @@ export function readIndex(paths: MailboxPaths): FileBytes {
 /** Reads cyrus.header alone. */
 export function readMailboxHeader(paths: MailboxPaths): FileBytes {
   return readRegular(paths.header, DEFAULT_LIMITS.headerFileBytes);
-}
-
-/** Reads the files of a mailbox that say what it holds. */
-export function readMailbox(paths: MailboxPaths): MailboxReading {
-  const index = readIndex(paths);
-  return {
-    paths,
-    index,
-    header: readMailboxHeader(paths),
-    annotations: readRegular(paths.annotations, ANNOTATIONS_BYTES),
-    expunge: readRegular(paths.index.replace(/index$/, "expunge"), DEFAULT_LIMITS.indexBytes),
-    hasNewCache: existsSync(`${paths.cache}.NEW`),
-    folder: lstatSync(paths.data, { throwIfNoEntry: false }),
-  };
 }
 
 /** Lists the folders of a mailbox that hold messages. */
@@ -64,37 +61,4 @@ export function listMailbox(paths: MailboxPaths): {
 export function fileAge(path: string, nowSeconds: number): number {
   const stat = lstatSync(path, { throwIfNoEntry: false });
   return stat === undefined ? 0 : nowSeconds - stat.mtimeMs / 1000;
-}
-
-/** True when index and header are still the files, and in the state, that were read. */
-export function isUnchanged(reading: MailboxReading): boolean {
-  const { paths, index, header } = reading;
-  return isSameFile(paths.index, index) && isSameFile(paths.header, header);
-}
-
-/**
- * True when nobody wrote to index, header or annotations in the last seconds before `nowMs`: then times
- * that are still the same tell that nobody has written since, however coarse the clock of the files is.
- */
-export function isSettled(reading: MailboxReading, nowMs: number): boolean {
-  return [reading.index, reading.header, reading.annotations].every(
-    (file) => file.state !== "read" || file.stat.mtimeMs < nowMs - SETTLED_MS,
-  );
-}
-
-/** Well above the tick of any filesystem's clock, and the slips between two machines' clocks. */
-const SETTLED_MS = 2000;
-
-/** True when `path` is still the file, and in the state, that was read. */
-export function isSameFile(path: string, read: FileBytes): boolean {
-  const now = lstatSync(path, { throwIfNoEntry: false });
-  if (read.state === "missing") return now === undefined;
-  if (read.state !== "read") return true;
-  return (
-    now !== undefined &&
-    now.ino === read.stat.ino &&
-    now.size === read.stat.size &&
-    now.mtimeMs === read.stat.mtimeMs &&
-    now.ctimeMs === read.stat.ctimeMs
-  );
 }

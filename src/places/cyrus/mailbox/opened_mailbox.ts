@@ -1,40 +1,23 @@
 /**
  * A mailbox opened to be looked at without any lock (spool-format 8, protocol B): small files are read,
- * the index is open to be read piece by piece. Afterwards its files are looked at again by path: if none
- * was replaced or written to, what was seen is one state of the mailbox, or one that a crash could leave.
+ * the index is open to be read in parts, so that one of a million records takes no more memory than one
+ * of ten thousand. Afterwards its files are looked at again by path: if none was replaced or written to,
+ * what was seen is one state of the mailbox, or one that a crash could leave.
  */
-import { existsSync, lstatSync, type Stats } from "node:fs";
-import { type FileBytes, readRegular } from "../../../core/files.ts";
-import { DEFAULT_LIMITS } from "../../../core/limits.ts";
+import { closeSync, type Stats } from "node:fs";
+import { FormatError } from "../../../core/errors.ts";
+import { type FileStamp, stampOf } from "../../../core/file_stamp.ts";
+import { isSameFile, openRegular, readAt, type Unopened } from "../../../core/files.ts";
+import { IndexImage } from "../../../mailbox/index_image.ts";
 import type { MailboxPaths } from "./mailbox_files.ts";
-import { readMailboxHeader } from "./mailbox_reading.ts";
-import { type IndexOpening, openIndex } from "./open_index.ts";
+import { type MailboxReading, readMailbox } from "./mailbox_reading.ts";
 
-export interface OpenMailbox {
-  readonly paths: MailboxPaths;
-  /** Open until `closeMailbox`. */
-  readonly index: IndexOpening;
-  readonly header: FileBytes;
-  readonly annotations: FileBytes;
-  /** `cyrus.expunge` of Cyrus 2.3, beside the index. */
-  readonly expunge: FileBytes;
-  /** A repack has written a new cache and not yet renamed it over the old one. */
-  readonly hasNewCache: boolean;
-  /** The folder itself; undefined when it is gone. */
-  readonly folder: Stats | undefined;
-}
+/** With its index open until `closeMailbox`. */
+export type OpenMailbox = MailboxReading<IndexOpening>;
 
 /** Opens a mailbox; what cannot be opened is a state of the result. Close it. */
 export function openMailbox(paths: MailboxPaths): OpenMailbox {
-  return {
-    paths,
-    index: openIndex(paths.index),
-    header: readMailboxHeader(paths),
-    annotations: readRegular(paths.annotations, DEFAULT_LIMITS.annotationsBytes),
-    expunge: readRegular(paths.index.replace(/index$/, "expunge"), DEFAULT_LIMITS.indexBytes),
-    hasNewCache: existsSync(`${paths.cache}.NEW`),
-    folder: lstatSync(paths.data, { throwIfNoEntry: false }),
-  };
+  return readMailbox(paths, openIndex(paths.index));
 }
 
 export function closeMailbox({ index }: OpenMailbox): void {
@@ -42,24 +25,41 @@ export function closeMailbox({ index }: OpenMailbox): void {
 }
 
 /** True when index and header are still the files, and in the state, that were opened. */
-export function stillStands({ paths, index, header }: OpenMailbox): boolean {
-  return isSame(paths.index, statOf(index)) && isSame(paths.header, statOf(header));
+export function stillStands(reading: MailboxReading<Parameters<typeof isSameFile>[1]>): boolean {
+  const { paths, index, header } = reading;
+  return isSameFile(paths.index, index) && isSameFile(paths.header, header);
 }
 
-/** What is known of a file: its state when it was read, null when it was missing. */
-function statOf(file: { readonly state: string; readonly stat?: Stats }): Stats | null | undefined {
-  return file.state === "missing" ? null : file.stat;
-}
+/** An index that is open, or why there is none. */
+export type IndexOpening =
+  | {
+      readonly state: "open";
+      readonly image: IndexImage;
+      /** The file as it was opened; the image is of that many bytes. */
+      readonly stat: Stats;
+      readonly stamp: FileStamp;
+      readonly close: () => void;
+    }
+  | Unopened
+  /** Not an index that Bobbin knows: what should have stood there. */
+  | { readonly state: "malformed"; readonly expected: string; readonly stamp: FileStamp };
 
-function isSame(path: string, before: Stats | null | undefined): boolean {
-  const now = lstatSync(path, { throwIfNoEntry: false });
-  if (before === undefined) return true; // never opened: nothing that could have changed
-  if (before === null) return now === undefined;
-  return (
-    now !== undefined &&
-    now.ino === before.ino &&
-    now.size === before.size &&
-    now.mtimeMs === before.mtimeMs &&
-    now.ctimeMs === before.ctimeMs
-  );
+/** Opens the index at `path` and reads its header. Close it. */
+export function openIndex(path: string): IndexOpening {
+  const opened = openRegular(path);
+  if (opened.state !== "open") return opened;
+  const { fd, stat } = opened;
+  const stamp = stampOf(fd);
+  const read = (offset: number, length: number, into = new Uint8Array(length)): Uint8Array => {
+    const part = into.subarray(0, length);
+    return part.subarray(0, readAt(fd, part, offset));
+  };
+  try {
+    const image = IndexImage.open({ size: stat.size, read }, path);
+    return { state: "open", image, stat, stamp, close: () => closeSync(fd) };
+  } catch (error) {
+    closeSync(fd);
+    if (!(error instanceof FormatError)) throw error;
+    return { state: "malformed", expected: error.expected, stamp };
+  }
 }

@@ -3,10 +3,11 @@
  * Everything that carries a checksum is checked; what fails, and fails again when nobody has written in
  * between, is damaged and not given out. What a crash can leave (L5, L6, L7) is read as what it is.
  */
-import { setImmediate, setTimeout as sleep } from "node:timers/promises";
+import { setImmediate } from "node:timers/promises";
 import { hex32 } from "../../../core/bytes.ts";
 import { FormatError } from "../../../core/errors.ts";
-import type { FileBytes } from "../../../core/files.ts";
+import { isSettled } from "../../../core/file_stamp.ts";
+import { type FileBytes, isSameFile } from "../../../core/files.ts";
 import type { HeaderFile } from "../../../formats/cyrus/header_file.ts";
 import { hasBit, INDEX_OPTION } from "../../../formats/cyrus/index/index_flags.ts";
 import { locateByteError } from "../../../hash/crc32_locate.ts";
@@ -19,15 +20,11 @@ import type { RecordSource } from "../../../model/mailbox.ts";
 import { externalName, useridOf } from "../../../model/names.ts";
 import { type Outcome, ok, type RefusalReason, refused } from "../../../model/outcome.ts";
 import type { MailRecord } from "../../../model/record.ts";
+import { type Look, lookUntilSame } from "../../stable.ts";
 import { accessRefusal, type ClosedFile } from "../refused_access.ts";
 import type { MailboxPaths } from "./mailbox_files.ts";
-import {
-  isSameFile,
-  isSettled,
-  isUnchanged,
-  type MailboxReading,
-  readMailbox,
-} from "./mailbox_reading.ts";
+import { type MailboxReading, readIndex, readMailbox } from "./mailbox_reading.ts";
+import { stillStands } from "./opened_mailbox.ts";
 
 /** What the files of one mailbox say, all of one moment. */
 export interface MailboxSnapshot {
@@ -42,6 +39,8 @@ export interface MailboxSnapshot {
   readonly owner: string;
 }
 
+type WholeReading = MailboxReading<FileBytes>;
+
 /** Which mailbox is read. */
 export interface SnapshotRequest {
   /** Internal name. */
@@ -49,36 +48,43 @@ export interface SnapshotRequest {
   readonly paths: MailboxPaths;
 }
 
-/** Pauses between looks: times of files move with a tick of up to 10 ms, commits take longer than that. */
-const PAUSES_MS = [20, 40, 80, 160, 320];
-
 /**
  * Reads a mailbox until header and records agree, or until nobody has written while it was read.
- * `nonexistent` where it is being removed, `moved` where it has no folder, `busy` where it changed under
- * every look.
- * `permissionDenied` or `failed` where the system does not let its files be read.
+ * `nonexistent` where it is being removed, `moved` where it has no folder, `busy` where it changed
+ * under every look, `permissionDenied` or `failed` where the system does not let its files be read.
  */
 export async function takeSnapshot(request: SnapshotRequest): Promise<Outcome<MailboxSnapshot>> {
   // All reading is synchronous: signals, timers and sockets get their turn before each mailbox.
   await setImmediate();
-  let before: Trouble | undefined;
-  for (const pauseMs of [...PAUSES_MS, undefined]) {
-    const started = Date.now();
-    const reading = readMailbox(request.paths);
-    const look = lookAt(request, reading);
-    if (look.kind === "gone") return refused(look.reason, look.text);
-    if (look.kind === "seen" && look.snapshot.agrees) return ok(look.snapshot);
-    const isAtRest = look.kind === "seen" && isSettled(reading, started);
-    if (!isAtRest && pauseMs !== undefined) await sleep(pauseMs);
-    const isStill =
-      isUnchanged(reading) && isSameFile(request.paths.annotations, reading.annotations);
-    if (isStill && look.kind === "seen") return ok(look.snapshot);
-    if (look.kind !== "trouble") before = undefined;
-    else if (isStill && before?.text === look.text) return refused(look.reason, look.text);
-    else before = look;
+  const { value: seen, isSure } = await lookUntilSame(() => lookAt(request), {
+    isSame: (before, now) => textOf(before) === textOf(now),
+  });
+  if (seen.kind === "seen" && isSure) return ok(seen.snapshot);
+  if (seen.kind === "gone" || (seen.kind === "trouble" && isSure)) {
+    return refused(seen.reason, seen.text);
   }
-  const text = before?.text ?? `${externalName(request.name)} changed while it was read`;
-  return refused("busy", `${text}; it is being written to`);
+  return refused("busy", `${textOf(seen)}; it is being written to`);
+
+  function textOf(one: Seen): string {
+    return one.kind === "seen"
+      ? `${externalName(request.name)} changed while it was read`
+      : one.text;
+  }
+}
+
+function lookAt(request: SnapshotRequest): Look<Seen> {
+  const { paths } = request;
+  const started = Date.now();
+  const reading = readMailbox(paths, readIndex(paths));
+  const value = seenIn(request, reading);
+  const files = [reading.index, reading.header, reading.annotations];
+  const isProven = value.kind === "gone" || (value.kind === "seen" && value.snapshot.agrees);
+  return {
+    value,
+    trust: isProven ? "proven" : value.kind === "seen" ? "plausible" : "suspect",
+    isSettled: files.every((file) => file.state !== "read" || isSettled(file.stat, started)),
+    stands: () => stillStands(reading) && isSameFile(paths.annotations, reading.annotations),
+  };
 }
 
 /** Something that must not be given out. It may be a writer's half-done work. */
@@ -88,12 +94,12 @@ interface Trouble {
   readonly text: string;
 }
 
-type Look =
+type Seen =
   | { readonly kind: "seen"; readonly snapshot: MailboxSnapshot }
   | { readonly kind: "gone"; readonly reason: "moved" | "nonexistent"; readonly text: string }
   | Trouble;
 
-function lookAt(request: SnapshotRequest, reading: MailboxReading): Look {
+function seenIn(request: SnapshotRequest, reading: WholeReading): Seen {
   const { paths } = request;
   const name = externalName(request.name);
   if (reading.folder === undefined && reading.index.state === "missing") {
@@ -139,7 +145,7 @@ function lookAt(request: SnapshotRequest, reading: MailboxReading): Look {
 }
 
 /** The first of the files that the system does not let be read. */
-function closedFile({ paths, ...reading }: MailboxReading): ClosedFile | undefined {
+function closedFile({ paths, ...reading }: WholeReading): ClosedFile | undefined {
   for (const file of ["index", "header", "annotations"] as const) {
     const bytes = reading[file];
     if (bytes.state === "unreadable") return { path: paths[file], errno: bytes.errno };
@@ -181,7 +187,7 @@ function addUp(index: IndexImage, sums: MailboxSums): number | undefined {
 }
 
 /** A part of a damaged database would look as if the rest had been removed: it is refused. */
-function annotationsOf(reading: MailboxReading): MessageAnnotations {
+function annotationsOf(reading: WholeReading): MessageAnnotations {
   if (reading.annotations.state === "missing") return new Map();
   const found = readAnnotations(bytesOf(reading.annotations));
   if (found.kind === "unsupported") {
@@ -219,7 +225,7 @@ function flawOf(index: IndexImage): string | undefined {
  * the two writes has left it (L7), unless one changed byte explains the difference.
  */
 function headerFlaw(
-  reading: MailboxReading,
+  reading: WholeReading,
   header: HeaderImage,
   index: IndexImage,
 ): string | undefined {

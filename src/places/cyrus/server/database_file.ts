@@ -3,16 +3,16 @@
  * protocol B): the file is read in one go, and again if it was replaced or written to meanwhile.
  * Damage counts only if a second reading finds the very same bytes.
  */
-import { lstatSync, type Stats } from "node:fs";
-import { setTimeout as sleep } from "node:timers/promises";
 import { equalBytes } from "../../../core/bytes.ts";
-import { readRegular, type Unreadable } from "../../../core/files.ts";
+import type { FileStamp } from "../../../core/file_stamp.ts";
+import { isSameFile, readRegular, type Unreadable } from "../../../core/files.ts";
 import { DEFAULT_LIMITS } from "../../../core/limits.ts";
 import {
   type Database,
   type DatabaseFormat,
   readDatabase,
 } from "../../../formats/cyrus/databases/database.ts";
+import { type Look, lookUntilSame } from "../../stable.ts";
 
 /** A file that was read, or why it was not. */
 export type DatabaseReading =
@@ -23,7 +23,7 @@ export type DatabaseReading =
       /** False where it changed at every look: what seems wrong in it may not be. */
       readonly stable: boolean;
       /** Of the file when it was read. */
-      readonly stat: Stats;
+      readonly stamp: FileStamp;
     }
   | (Unreadable & { readonly path: string });
 
@@ -37,53 +37,46 @@ export interface DatabaseFileOptions {
   readonly expected?: DatabaseFormat | undefined;
 }
 
-/** Pauses between readings: mtime moves with the kernel's tick, and a transaction may take a while. */
-const PAUSES_MS = [20, 40, 80, 160, 320];
+interface Bytes {
+  readonly reading: DatabaseReading;
+  readonly bytes: Uint8Array;
+}
+
+const NO_BYTES = new Uint8Array();
 
 /** Reads a database of any format. Never throws for what the file is or holds. */
 export async function readDatabaseFile(
   path: string,
   { expected }: DatabaseFileOptions = {},
 ): Promise<DatabaseReading> {
-  const options = expected === undefined ? {} : { expected };
-  let before: Uint8Array | undefined;
-  for (let round = 0; ; round++) {
+  const look = (): Look<Bytes> => {
     const file = readRegular(path, DEFAULT_LIMITS.databaseBytes);
-    if (file.state !== "read") return { ...file, path };
-    const pauseMs = PAUSES_MS[round];
-    const settled = isUnchanged(path, file.stat);
-    if (settled || pauseMs === undefined) {
-      const database = readDatabase(file.bytes, options);
-      const sound = database.kind === "unsupported" || database.problems.length === 0;
-      const sameAsBefore = before !== undefined && equalBytes(before, file.bytes);
-      const stable = settled && (sound || sameAsBefore);
-      if (stable || pauseMs === undefined) {
-        return { state: "read", path, database, stable, stat: file.stat };
-      }
+    const stands = () => isSameFile(path, file);
+    if (file.state !== "read") {
+      return { value: { reading: { ...file, path }, bytes: NO_BYTES }, trust: "proven", stands };
     }
-    before = file.bytes;
-    await sleep(pauseMs);
-  }
+    const { bytes, stamp } = file;
+    const database = readDatabase(bytes, expected === undefined ? {} : { expected });
+    const isSound = database.kind === "unsupported" || database.problems.length === 0;
+    const reading = { state: "read", path, database, stable: true, stamp } as const;
+    const trust = isSound ? "plausible" : "suspect";
+    // What is sound was written to the end, however recently: no pause is needed to believe it.
+    return { value: { reading, bytes }, trust, isSettled: isSound, stands };
+  };
+  const { value, isSure } = await lookUntilSame(look, {
+    isSame: (before, now) => equalBytes(before.bytes, now.bytes),
+  });
+  const { reading } = value;
+  return reading.state === "read" ? { ...reading, stable: isSure } : reading;
 }
 
 /** True while a stable reading says what the file still holds. */
 export function isCurrent(reading: DatabaseReading): boolean {
-  return reading.state === "read" && reading.stable && isUnchanged(reading.path, reading.stat);
+  return reading.state === "read" && reading.stable && isSameFile(reading.path, reading);
 }
 
 /** Reads a file that its writers rename into place, so that one reading is always whole. */
 export function readWholeFile(path: string, limitBytes = DEFAULT_LIMITS.configBytes): FileReading {
   const file = readRegular(path, limitBytes);
   return file.state === "read" ? { state: "read", path, bytes: file.bytes } : { ...file, path };
-}
-
-function isUnchanged(path: string, stat: Stats): boolean {
-  const now = lstatSync(path, { throwIfNoEntry: false });
-  return (
-    now !== undefined &&
-    now.ino === stat.ino &&
-    now.size === stat.size &&
-    now.mtimeMs === stat.mtimeMs &&
-    now.ctimeMs === stat.ctimeMs
-  );
 }

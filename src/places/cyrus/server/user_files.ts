@@ -1,4 +1,6 @@
 /** What a user has outside of mailboxes: seen state, subscriptions, counters, conversations (6.6, 6.7). */
+
+import { NO_FILE, stampAt, type WatchedFile, watched } from "../../../core/file_stamp.ts";
 import { conversationModseqs } from "../../../formats/cyrus/conversations.ts";
 import { parseCounters } from "../../../formats/cyrus/counters.ts";
 import type { DatabaseFormat } from "../../../formats/cyrus/databases/database.ts";
@@ -7,7 +9,6 @@ import { parseSubscriptions } from "../../../formats/cyrus/sub.ts";
 import type { SeenState } from "../../../model/mailbox.ts";
 import { inboxOf } from "../../../model/names.ts";
 import { type Outcome, ok, refused } from "../../../model/outcome.ts";
-import { type FileStamp, stampOf } from "../file_stamp.ts";
 import { sharedFile, type UserPlace, userFiles } from "../layout/server_paths.ts";
 import { accessRefusal } from "../refused_access.ts";
 import { entriesOf, parsed } from "./database_access.ts";
@@ -51,8 +52,8 @@ export interface OwnerModseqs {
   readonly raclmodseq: bigint | undefined;
   /** XCONVMODSEQ by uniqueid, in old databases by internal name. */
   readonly conversations: ReadonlyMap<string, bigint>;
-  /** Of the files that were read. */
-  readonly stamps: readonly FileStamp[];
+  /** The files that were read. */
+  readonly files: readonly WatchedFile[];
 }
 
 /** The modseqs of a user, or of the shared namespace where `user` is undefined. */
@@ -60,10 +61,10 @@ export async function readOwnerModseqs(
   user: UserPlace | undefined,
   conf: ImapdConf,
 ): Promise<Outcome<OwnerModseqs>> {
-  const stamps: FileStamp[] = [];
+  const files: WatchedFile[] = [];
   const wanted = (file: "counters" | "conversations") => {
     const paths = user === undefined ? [sharedFile(file, conf)] : userFiles(user, file, conf);
-    stamps.push(...paths.map(stampOf));
+    files.push(...paths.map(watched));
     return presentOf(paths);
   };
   const countersPath = conf.reverseacls ? wanted("counters") : undefined;
@@ -75,7 +76,7 @@ export async function readOwnerModseqs(
       ? ok(new Map<string, bigint>())
       : await parsedEntries(path, conf.conversationsFormat, conversationModseqs);
   if (conversations.kind === "refused") return conversations;
-  return ok({ raclmodseq: counters.value, conversations: conversations.value, stamps });
+  return ok({ raclmodseq: counters.value, conversations: conversations.value, files });
 }
 
 /** RACLMODSEQ; undefined where counters are too old to have one. */
@@ -89,7 +90,7 @@ function readCounters(path: string): Outcome<bigint | undefined> {
 
 /** The first of the files that is there. */
 function presentOf(paths: readonly string[]): string | undefined {
-  return paths.find((path) => stampOf(path).stat !== undefined);
+  return paths.find((path) => stampAt(path) !== NO_FILE);
 }
 
 async function parsedEntries<Value>(

@@ -1,0 +1,55 @@
+/**
+ * Looking at files that others write to, without any lock (spool-format 8, protocol B). A writer may be
+ * between two of its writes at one look; it is not there any more, at the same place, at the next.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+
+/** What one look has found. */
+export interface Look<Value> {
+  readonly value: Value;
+  /**
+   * `proven`: it is right whoever writes meanwhile. `plausible`: nothing in it is wrong, so it is right
+   * if nobody wrote while it was read. `suspect`: something is wrong, which counts only if the next
+   * look finds the same.
+   */
+  readonly trust: "proven" | "plausible" | "suspect";
+  /** Nobody had written for a while before the look: whether somebody has since shows at once. */
+  readonly isSettled?: boolean;
+  /** True while the files are still as they were looked at. */
+  readonly stands: () => boolean;
+}
+
+export interface LookOptions<Value> {
+  /** True where two suspect looks find the same. */
+  readonly isSame: (before: Value, now: Value) => boolean;
+  /** Before each further look. */
+  readonly pausesMs?: readonly number[];
+}
+
+/** Times of files move with a tick of up to 10 ms, and a writer's transaction takes longer than that. */
+const PAUSES_MS = [20, 40, 80, 160, 320];
+
+/**
+ * Looks until what is found is sure, or there is no pause left: then the last value is given, and
+ * `isSure` is false. `look` is given what the look before has found, where that was suspect.
+ */
+export async function lookUntilSame<Value>(
+  look: (before: Value | undefined) => Look<Value> | Promise<Look<Value>>,
+  { isSame, pausesMs = PAUSES_MS }: LookOptions<Value>,
+): Promise<{ readonly value: Value; readonly isSure: boolean }> {
+  let before: Value | undefined;
+  for (let round = 0; ; round++) {
+    const pauseMs = pausesMs[round];
+    const { value, trust, isSettled = false, stands } = await look(before);
+    if (trust === "proven") return { value, isSure: true };
+    const tellsAtOnce = trust === "plausible" && isSettled;
+    if (!tellsAtOnce && pauseMs !== undefined) await sleep(pauseMs);
+    if (stands()) {
+      const isSeenAgain = before !== undefined && isSame(before, value);
+      if (trust === "plausible" || isSeenAgain) return { value, isSure: true };
+    }
+    if (pauseMs === undefined) return { value, isSure: false };
+    if (tellsAtOnce) await sleep(pauseMs);
+    before = trust === "suspect" ? value : undefined;
+  }
+}
