@@ -1,4 +1,4 @@
-/** argv in, exit code out; nothing else. */
+/** The program: arguments in, exit code out. */
 import { start } from "./cli/start.ts";
 
 const workerUrl = new URL("./worker.ts", import.meta.url);

@@ -1,4 +1,4 @@
-/** Job in, answer out; nothing else. The second entry point of the build, beside main.ts. */
+/** What worker threads run: a job in, its answer out. The second entry point of the build. */
 import { workerData } from "node:worker_threads";
 import { FSCK_JOBS } from "./fsck/jobs.ts";
 import { storeJobs } from "./places/store/threads/store_jobs.ts";

@@ -29,7 +29,6 @@ const ROOMS_OF_ROOMS = ["places", "formats"];
 
 /** Folders whose lines are not yet all within 100 columns; nothing is added here. */
 const STILL_WIDE = [
-  "src/cli",
   "src/cli/commands",
   "src/formats/cyrus",
   "src/formats/cyrus/databases",

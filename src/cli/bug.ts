@@ -1,9 +1,12 @@
-/** What is said of an error that nobody can do anything about but us. */
+/** Reporting a bug: an error that only Bobbin's authors can do something about. */
 import { BugError } from "../core/assert.ts";
 import { type Output, OutputClosed } from "./output.ts";
 import { VERSION_TEXT } from "./version.ts";
 
-/** Tells of a bug with its stack; throws what is none: that nobody reads any more. `who` comes before the words. */
+/**
+ * Reports a bug with its stack; `who` stands before the text. An error that is no bug, as when
+ * nobody reads stdout any more, is thrown on.
+ */
 export function tellBug(
   error: unknown,
   output: Output,

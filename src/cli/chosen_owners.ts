@@ -1,4 +1,6 @@
-/** Whom a command is about: users by name, or all that the places can list. */
+/**
+ * The owners that a command works on: those named on the command line, or all that the places list.
+ */
 import { AppError } from "../core/errors.ts";
 import { type Owner, ownerKey } from "../model/names.ts";
 import type { Place } from "../places/place.ts";
@@ -6,13 +8,15 @@ import { bytesOfArgument } from "./mailbox_names.ts";
 import { granted } from "./refusal_error.ts";
 
 export interface OwnerChoice {
-  /** As written on the command line; empty for all. */
+  /** Names from the command line; empty means all. */
   readonly users: readonly string[];
-  /** The names are those of shared toplevels. */
+  /** The names are those of shared top levels, not of users. */
   readonly shared: boolean;
 }
 
-/** Each owner once: those named, or all of the first place and of what the others can list. */
+/**
+ * Yields each owner once: those named, or all of the first place and of the others that can list.
+ */
 export async function* chosenOwners(
   { users, shared }: OwnerChoice,
   places: readonly Place[],
@@ -38,14 +42,17 @@ export async function* chosenOwners(
   }
 }
 
-/** Everybody on a list. */
+/** The owners that a place has listed. */
 export interface ListedOwners {
   readonly owners: readonly Owner[];
-  /** Why the list breaks off after them. */
+  /** The error that ended the list early, if there was one. */
   readonly broken: AppError | undefined;
 }
 
-/** The list up to where it breaks off. Throws AppError for one of which nothing can be had. */
+/**
+ * Reads a list up to its end or to its first error. Throws AppError if not even one owner was
+ * listed.
+ */
 export async function listOwners(list: AsyncIterable<Owner>): Promise<ListedOwners> {
   const owners: Owner[] = [];
   try {

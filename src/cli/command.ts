@@ -1,4 +1,4 @@
-/** What every command is given, and what it gives back. */
+/** What every command receives and returns. */
 import type { Command } from "commander";
 import type { ExitCode } from "./exit.ts";
 import type { Output } from "./output.ts";
@@ -7,11 +7,12 @@ export interface CommandEnv {
   readonly output: Output;
   /** The module that worker threads run. */
   readonly workerUrl: URL;
-  /** True when names are shown and taken as Cyrus' internal ones. */
+  /** True if names are shown and accepted in Cyrus' internal form. */
   readonly internalNames: boolean;
   /**
-   * For commands that end in good order on SIGINT and SIGTERM: from this call on the first signal only
-   * aborts what is returned, and the exit code is the command's. A second signal ends the process.
+   * For commands that end in an orderly way on SIGINT and SIGTERM. After this call the first signal
+   * only aborts the returned AbortSignal, and the command gives the exit code; a second one ends
+   * the process.
    */
   takeSignals(): AbortSignal;
 }
@@ -23,8 +24,9 @@ export interface CommandResult {
 }
 
 /**
- * The work of one command: its arguments as commander collected them (strings, or arrays for a repeated
- * argument), its options, and the environment. Throws AppError for what ends the whole run.
+ * The work of one command. It receives its arguments as commander collected them (strings, or
+ * arrays for a repeated argument), its options and the environment. It throws AppError to end the
+ * whole run.
  */
 export type Handler = (
   args: readonly (string | readonly string[] | undefined)[],
@@ -32,8 +34,8 @@ export type Handler = (
   env: CommandEnv,
 ) => Promise<CommandResult>;
 
-/** Adds a command to the program; `handle` turns a Handler into commander's action. */
+/** Adds a command to the program; `handle` makes a Handler what commander calls. */
 export type Register = (program: Command, handle: Handle) => void;
 
-// biome-ignore lint/suspicious/noExplicitAny: commander hands over arguments, options and the command
+// biome-ignore lint/suspicious/noExplicitAny: commander passes arguments, options, command
 export type Handle = (handler: Handler) => (...args: any[]) => Promise<void>;

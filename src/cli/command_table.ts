@@ -1,4 +1,4 @@
-/** Every command, in the order the help shows them. */
+/** All commands, in the order in which the help lists them. */
 
 import type { Register } from "./command.ts";
 import { registerCat } from "./commands/cat.ts";

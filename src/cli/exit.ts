@@ -1,13 +1,13 @@
-/** Exit codes: few of our own, then those of sysexits (the table stands in the README too). */
+/** Exit codes: a few of Bobbin's own, then those of sysexits. The README has the table. */
 import type { ErrorCode } from "../core/errors.ts";
 
 export const EXIT = {
   ok: 0,
-  /** Damage or differences found and left. */
+  /** Damage or differences were found and left. */
   damage: 1,
   /** Some users or mailboxes failed. */
   partial: 2,
-  /** Damage found and all of it repaired. */
+  /** Damage was found and all of it repaired. */
   repaired: 3,
   usage: 64,
   badData: 65,
@@ -42,7 +42,10 @@ export function exitOf(code: ErrorCode): ExitCode {
   return BY_ERROR[code];
 }
 
-/** The one to report where several apply; codes that end a run at once never meet here. */
+/**
+ * The code that wins where several apply, first to last. Codes that end a run at once never meet
+ * others here.
+ */
 const WORST_FIRST: readonly ExitCode[] = [
   EXIT.bug,
   EXIT.io,
@@ -52,7 +55,7 @@ const WORST_FIRST: readonly ExitCode[] = [
   EXIT.ok,
 ];
 
-/** Of several outcomes of one run, the first of 70, 74, 2, 1, 3, 0. */
+/** The exit code of a run from those of its parts: the first of 70, 74, 2, 1, 3, 0 that occurs. */
 export function worstExit(codes: Iterable<ExitCode>): ExitCode {
   const found = new Set(codes);
   return WORST_FIRST.find((code) => found.has(code)) ?? EXIT.ok;

@@ -1,29 +1,31 @@
 /**
- * The last tier of the runtime's compiler is meant for programs that calculate. Those that carry mail from a disk to a
- * socket and back get nothing from it and pay for it: a fifth of all CPU time of `bobbin replicate` into `bobbin serve`
- * (`npm run bench -- replicate`). Only the environment can turn it off, and only before the runtime starts.
+ * Turns off the last tier of the runtime's JIT compiler, which is meant for programs that
+ * calculate. A command that carries mail from a disk to a socket gains nothing from it and pays a
+ * fifth of all CPU time (`npm run bench -- replicate` into `bobbin serve`). Only the environment
+ * can turn it off, and only before the runtime starts.
  */
 
 import { assert } from "../core/assert.ts";
 
 const SETTING = "BUN_JSC_useFTLJIT";
 
-/** Commands that are mostly carrying. */
+/** The commands that mostly carry mail. */
 const CARRIERS: ReadonlySet<string> = new Set(["replicate", "serve"]);
 
-/** Where the files of a compiled executable seem to lie. */
+/** The folder in which the files of a compiled executable appear to lie. */
 const EMBEDDED = "/$bunfs/";
 
 export interface RunningProgram {
   readonly argv: readonly string[];
-  /** Of a module of the program. */
+  /** The URL of a module of the program. */
   readonly moduleUrl: URL;
   readonly env: Readonly<Record<string, string | undefined>>;
 }
 
 /**
- * The environment in which the program should be started again; undefined where it is right as it is, has been set by
- * somebody, or the program is not the compiled one. Sockets that systemd has handed over would be lost on the way.
+ * The environment in which the program should be started again. Undefined if the environment is
+ * right already or somebody has set it, if the program is not the compiled one, or if systemd has
+ * passed sockets, which a new start would lose.
  */
 export function leanEnvironment({
   argv,
@@ -37,7 +39,10 @@ export function leanEnvironment({
   return { ...Object.fromEntries(kept), [SETTING]: "0" };
 }
 
-/** Replaces this process by the same command in that environment; what is open and the pid stay. Does not return. */
+/**
+ * Replaces this process by the same command in that environment; the pid and open files stay. It
+ * does not return.
+ */
 export function startAgain(argv: readonly string[], env: Readonly<Record<string, string>>): never {
   assert(process.execve !== undefined, "a compiled program runs where execve(2) is");
   return process.execve(process.execPath, [process.execPath, ...argv], { ...env });

@@ -1,15 +1,18 @@
-/** Mailbox names as people write them, and back (internal `user.ann.Sub` is `user/ann/Sub`). */
+/**
+ * Converts mailbox names between their internal form (`user.ann.Sub`) and the form that people
+ * write (`user/ann/Sub`).
+ */
 import { fromLatin1, latin1, textOf, utf8 } from "../core/bytes.ts";
 import { AppError } from "../core/errors.ts";
 import { externalName, type Owner, parseName, useridOf } from "../model/names.ts";
 
-/** The name to show for an internal one. */
+/** The name to show for an internal name. */
 export function displayName(name: string, { internal }: { readonly internal: boolean }): string {
-  // A mailbox whose name is not known goes by its path: no internal name has a slash.
+  // A mailbox whose name is not known is named by its path, and no internal name has a slash.
   return internal || name.includes("/") ? name : externalName(name);
 }
 
-/** `text` about the mailbox of this internal name, with the name to show. */
+/** `text`, in which the internal name of this mailbox is replaced by the name to show. */
 export function showName(
   text: string,
   name: string,
@@ -17,14 +20,14 @@ export function showName(
 ): string {
   const shown = displayName(name, options);
   const parts = text.split(name);
-  // Where it is only the beginning or the end of another name it stays.
+  // A name that is only a part of another one stays as it is.
   return parts.reduce((before, after) => {
     const isWhole = !/[\w.!]$/.test(before) && !/^(\w|[.!]\w)/.test(after);
     return `${before}${isWhole ? shown : name}${after}`;
   });
 }
 
-/** A test by internal name for `--user` and `--mailbox`; undefined when neither was given. */
+/** The filter that `--user` and `--mailbox` give, by internal name; undefined without either. */
 export function mailboxFilter(
   users: readonly string[],
   mailboxes: readonly string[],
@@ -40,17 +43,20 @@ export function mailboxFilter(
   };
 }
 
-/** A user id or name from the command line in the model's form: one character a byte. */
+/**
+ * A user id or name from the command line in the form of the model, where each character is one
+ * byte.
+ */
 export function bytesOfArgument(text: string): string {
   return latin1(utf8(text));
 }
 
-/** A user id or internal name as text: UTF-8 where it is that, else one character a byte. */
+/** A user id or internal name as text: decoded if it is UTF-8, else one character a byte. */
 export function textOfName(name: string): string {
   return textOf(fromLatin1(name)) ?? name;
 }
 
-/** The owner that a USER on the command line means: of shared mailboxes with --shared. */
+/** The owner that USER on the command line means; with `--shared` it is a shared top level. */
 export function ownerOfArgument(text: string, options: Readonly<Record<string, unknown>>): Owner {
   const name = bytesOfArgument(text);
   return options["shared"] === true
@@ -58,28 +64,30 @@ export function ownerOfArgument(text: string, options: Readonly<Record<string, u
     : { kind: "user", userid: name };
 }
 
-/** The error that there is no such owner. */
+/** The error for an owner who does not exist. */
 export function nobody(owner: Owner): AppError {
   return new AppError("not_found", `Cannot find user ${ownerLabel(owner)}`, {
     ...(owner.kind === "user" && { hint: "Shared mailboxes are listed with --shared" }),
   });
 }
 
-/** An owner in `--json`. */
+/** The fields of an owner for `--json`. */
 export function ownerFacts(owner: Owner): Readonly<Record<string, string>> {
   return owner.kind === "user"
     ? { user: textOfName(owner.userid) }
     : { toplevel: textOfName(owner.toplevel) };
 }
 
-/** An owner in words. */
+/** The owner for people to read. */
 export function ownerLabel(owner: Owner): string {
   return owner.kind === "user"
     ? textOfName(owner.userid)
     : `${textOfName(owner.toplevel)} (shared)`;
 }
 
-/** A mailbox in `--json`: both forms of its name, and the bytes of one that is not UTF-8. */
+/**
+ * The fields of a mailbox name for `--json`: both forms, and the bytes of a name that is not UTF-8.
+ */
 export function nameFacts(name: string): Readonly<Record<string, string>> {
   const bytes = fromLatin1(name);
   return {
@@ -90,14 +98,14 @@ export function nameFacts(name: string): Readonly<Record<string, string>> {
 }
 
 export interface MailboxChoice {
-  /** As a person wrote it. */
+  /** The name as it was given. */
   readonly wanted: string;
   readonly owner: Owner;
 }
 
 /**
- * The mailbox of an owner that is meant: by external or internal name, or by what follows the name of a
- * user's INBOX, which is `INBOX` itself. Undefined where none is.
+ * The mailbox of an owner that a name means: its external or internal name, or the part of it after
+ * the user's INBOX, which itself is `INBOX`. Undefined if there is none.
  */
 export function chooseMailbox<Named extends { readonly name: string }>(
   mailboxes: readonly Named[],

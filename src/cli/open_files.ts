@@ -1,38 +1,46 @@
 /**
- * How many files `bobbin serve` may have open, and who gets them. Where the system gives no more the runtime cannot go on: so
- * it is seen to beforehand that there are enough.
+ * Shares the files that `bobbin serve` may have open. The runtime cannot go on once the system
+ * refuses another file, so the number of sessions and of open users is limited beforehand.
  */
 import { readFileSync } from "node:fs";
 import { AppError } from "../core/errors.ts";
 import { OPEN_OWNERS } from "../places/store/threads/store_threads.ts";
 
-/** The program itself, its threads, a file or two that each of them works at, and clients that are being sent away. */
+/**
+ * Files of the program itself: threads, a file or two that each of them works on, and connections
+ * that are about to be refused.
+ */
 const OWN_FILES = 64;
-/** SQLite's of one catalogue. */
+/** Files that SQLite opens for one catalogue. */
 const FILES_OF_OWNER = 3;
-/** A connection, the folder of what it sends, which is locked, and a message on its way. */
+/** Files of a session: its connection, its staging folder, which is locked, and one message. */
 const FILES_OF_SESSION = 3;
 
-/** How many of each are open at a time, at most. */
+/** The most that may be open at a time. */
 export interface OpenFiles {
   readonly sessions: number;
   readonly owners: number;
 }
 
-/** The limit of this process (the runtime has raised it as far as it may), or undefined where the system does not say. */
+/**
+ * The limit of this process, which the runtime has raised as far as it may. Undefined if the system
+ * does not tell.
+ */
 export function openFilesLimit(): number | undefined {
   let text: string;
   try {
     text = readFileSync("/proc/self/limits", "utf8");
   } catch (error) {
-    if (error instanceof Error) return undefined; // no Linux, or no /proc
+    if (error instanceof Error) return undefined; // not Linux, or /proc is not mounted
     throw error;
   }
   const soft = /^Max open files +(\d+)/m.exec(text)?.[1];
   return soft === undefined ? undefined : Number(soft);
 }
 
-/** Shares `limit` among a server's sessions and owners. Throws AppError (config) where it is too little for any. */
+/**
+ * Shares `limit` among sessions and owners. Throws AppError (config) if it is too small for any.
+ */
 export function shareFiles(limit: number): OpenFiles {
   const free = limit - OWN_FILES;
   const owners = Math.max(2, Math.min(OPEN_OWNERS, Math.floor(free / 4 / FILES_OF_OWNER)));

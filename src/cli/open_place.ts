@@ -1,4 +1,6 @@
-/** From a PLACE on the command line to a place: the one table that knows every kind. */
+/**
+ * Opens the place that a PLACE on the command line names; the only table of all kinds of places.
+ */
 import { readFileSync, realpathSync, statSync } from "node:fs";
 import type { Command } from "commander";
 import { AppError, errnoOf } from "../core/errors.ts";
@@ -18,10 +20,10 @@ import { choiceOption } from "./options.ts";
 import type { Output } from "./output.ts";
 import { readPassword } from "./secrets.ts";
 
-/** What sync servers need beside their address; `addPlaceOptions` declares them. */
+/** The options of sync servers, which `addPlaceOptions` declares. */
 export interface PlaceOptions {
   readonly passwordFile?: string;
-  /** PEM file of the authorities to trust. */
+  /** A PEM file of the authorities to trust. */
   readonly ca?: string;
   readonly insecure?: boolean;
   readonly allowPlaintext?: boolean;
@@ -31,11 +33,12 @@ export interface PlaceOptions {
   readonly partition?: string;
 }
 
-/** Said whenever `--insecure` is given. */
+/** The warning that `--insecure` gives each time. */
 export const INSECURE =
-  "No certificate is checked: whoever sits on the way can read and change everything, the password too";
+  "No certificate is checked: whoever sits on the way can read and change everything, the " +
+  "password too";
 
-/** Declares the options of `PlaceOptions`, with a password file of its own for each of `sides`. */
+/** Declares the options of `PlaceOptions`, with a separate password file for each of `sides`. */
 export function addPlaceOptions(command: Command, sides: readonly string[] = []): Command {
   const password = "password of a sync server (- is stdin; or BOBBIN_PASSWORD)";
   command.option("--password-file <file>", password);
@@ -60,7 +63,7 @@ export function addPlaceOptions(command: Command, sides: readonly string[] = [])
     .option("--partition <name>", "of a sync server, for mailboxes whose own it does not have");
 }
 
-/** The options of one side, where its password is in a file of its own. */
+/** The options of one side, with its own password file if it has one. */
 export function optionsOfSide<Options extends PlaceOptions>(
   options: Options,
   passwordFile: string | undefined,
@@ -72,13 +75,13 @@ type Kind = PlaceLocator["kind"];
 
 interface Opener<Found extends PlaceLocator> {
   readonly read: (locator: Found, options: PlaceOptions) => Promise<Place>;
-  /** Left out where the kind cannot be written. */
+  /** Opens it for writing; absent for kinds that cannot be written. */
   readonly write?: (
     locator: Found,
     options: PlaceOptions,
     output: Output,
   ) => Promise<WritablePlace>;
-  /** As it is before it is written, where that is not what `read` opens. */
+  /** Opens it as it is before the first write; absent where `read` does just that. */
   readonly unwritten?: (locator: Found) => Promise<Place>;
 }
 
@@ -103,7 +106,7 @@ const OPENERS: { readonly [Name in Kind]: Opener<Extract<PlaceLocator, { kind: N
 };
 
 function openerOf(locator: PlaceLocator): Opener<PlaceLocator> {
-  return OPENERS[locator.kind] as Opener<PlaceLocator>; // each takes its own kind
+  return OPENERS[locator.kind] as Opener<PlaceLocator>; // each opener is given only its own kind
 }
 
 /** Opens the place that `text` names, for reading. The caller closes it. Throws AppError. */
@@ -118,7 +121,7 @@ export async function openPlace(
   return place;
 }
 
-/** Opens what `openWritablePlace` would write to, for a look at it: nothing is written, and nothing is made. */
+/** Opens for reading what `openWritablePlace` would write to; nothing is written or created. */
 export async function openTargetToLook(
   text: string,
   env: Pick<CommandEnv, "output">,
@@ -132,7 +135,10 @@ function tellCaveat({ caveat }: Place, output: Output): void {
   if (caveat !== undefined) output.talk(caveat);
 }
 
-/** Kinds that can be read and changed bit by bit. Dumps are written once, from their beginning to their end. */
+/**
+ * Kinds that can be read and changed at the same time. A dump is only written from beginning to
+ * end.
+ */
 const UPDATABLE: readonly Kind[] = ["store", "sync"];
 
 /** Throws AppError (usage) for a place that cannot be written to while it is read. */
@@ -145,7 +151,10 @@ export function requireUpdatable(text: string): void {
   });
 }
 
-/** True where both are the same store: what is written there must not be read by copies in one process. */
+/**
+ * True where both are the same store: what is written there must not be read by copies in one
+ * process.
+ */
 export function areOneStore(left: string, right: string): boolean {
   const [one, other] = [left, right].map(parsePlace);
   if (one?.kind !== "store" || other?.kind !== "store") return false;
@@ -178,7 +187,7 @@ async function openSync(
   return openSyncPlace(syncOptionsOf(address, options));
 }
 
-/** How the server at `address` is reached. Throws AppError (io) for a `--ca` that cannot be read. */
+/** How to reach the server at `address`. Throws AppError (io) for a `--ca` that cannot be read. */
 export function syncOptionsOf(address: SyncAddress, options: PlaceOptions): SyncOptions {
   const { passwordFile: file, ca, insecure, partition, starttls, sieve } = options;
   const credentials = [`bobbin.password.${address.host}`, "bobbin.password"];

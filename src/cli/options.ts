@@ -1,12 +1,15 @@
-/** How option values are read. No option takes an optional or variadic value: it would swallow the PLACE. */
+/**
+ * Parsers of option values. No option takes an optional or variadic value, for it would swallow the
+ * PLACE.
+ */
 import { InvalidArgumentError, Option } from "commander";
 
-/** Gathers a repeated option. */
+/** Collects the values of a repeated option. */
 export function collect(value: string, before: readonly string[]): readonly string[] {
   return [...before, value];
 }
 
-/** A whole number from 1 on. */
+/** An integer of at least 1. */
 export function countOption(value: string): number {
   const count = Number(value);
   if (!/^[0-9]+$/.test(value) || count < 1 || count > 1024) {
@@ -15,12 +18,12 @@ export function countOption(value: string): number {
   return count;
 }
 
-/** An option with a fixed set of values. */
+/** An option that takes one of a fixed set of values. */
 export function choiceOption(flags: string, text: string, choices: readonly string[]): Option {
   return new Option(flags, text).choices([...choices]);
 }
 
-/** Whole seconds, from 1 on. */
+/** A number of seconds, an integer of at least 1. */
 export function secondsOption(value: string): number {
   const seconds = Number(value);
   if (!/^\d{1,6}$/.test(value) || seconds < 1) {
@@ -29,7 +32,7 @@ export function secondsOption(value: string): number {
   return seconds;
 }
 
-/** A whole number from 0 to 100. */
+/** An integer from 0 to 100. */
 export function percentOption(value: string): number {
   if (!/^\d{1,3}$/.test(value) || Number(value) > 100) {
     throw new InvalidArgumentError("a percentage from 0 to 100 is wanted");
@@ -42,7 +45,7 @@ const BYTE_UNITS: Readonly<Record<string, number>> = {
   ...{ ki: 1024, mi: 1024 ** 2, gi: 1024 ** 3 },
 };
 
-/** `100MB/s`, `2.5MiB`, `500000`: bytes a second. */
+/** A rate as `100MB/s`, `2.5MiB` or `500000`, in bytes per second. */
 export function byteRateOption(value: string): number {
   const [, digits, unit = ""] = /^(\d+(?:\.\d+)?)\s*([kmg]i?)?b?(?:\/s)?$/i.exec(value) ?? [];
   const rate = Number(digits) * (BYTE_UNITS[unit.toLowerCase()] ?? 1);

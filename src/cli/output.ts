@@ -1,6 +1,6 @@
 /**
- * Where words go: stdout is data, stderr is talk. With `--json` stdout holds one JSON object a line,
- * whose last is always `{"type":"summary", …, "exit": n}`.
+ * The output of a command: data goes to stdout, messages go to stderr. With `--json` stdout holds
+ * one JSON object a line, the last of which is always `{"type":"summary", …, "exit": n}`.
  */
 
 import { writeSync } from "node:fs";
@@ -14,27 +14,32 @@ export interface OutputOptions {
   readonly progress: boolean;
 }
 
-/** The reader of our stdout has gone: there is nobody left to tell. */
+/** Whoever read stdout has closed it, so there is nobody to report to. */
 export class OutputClosed extends Error {
   override readonly name = "OutputClosed";
 }
 
 export interface Output extends OutputOptions {
-  /** True when colour may be used on stdout. */
+  /** True if stdout may have colours. */
   readonly color: boolean;
-  /** A line of data for people; dropped under --json. The caller has escaped foreign text. */
+  /**
+   * Prints a line of data for people; dropped with `--json`. The caller has escaped foreign text.
+   */
   line(text: string): void;
-  /** One JSON object; dropped without --json. */
+  /** Prints one JSON object; dropped without `--json`. */
   object(value: Readonly<Record<string, unknown>>): void;
-  /** Raw bytes to stdout (`cat`). */
+  /** Writes raw bytes to stdout (for `cat`). */
   bytes(data: Uint8Array): void;
-  /** A line of talk on stderr; dropped under --quiet. Escaped here. */
+  /** Prints a message on stderr and escapes it; dropped with `--quiet`. */
   talk(text: string): void;
-  /** An error on stderr, always printed; under --json an `error` object as well. Escaped here. */
+  /** Prints an error on stderr and escapes it, always; with `--json` also as an `error` object. */
   error(text: string, facts?: Readonly<Record<string, unknown>>): void;
   /** Writes out what is buffered. */
   flush(): void;
-  /** `hide` is called before anything is written to the terminal that a bar stands on. */
+  /**
+   * Sets a function that is called before anything is written to the terminal, to hide a progress
+   * bar.
+   */
   overlay(hide: (() => void) | undefined): void;
 }
 
@@ -42,7 +47,7 @@ const STDOUT = 1;
 const STDERR = 2;
 const BUFFER_LIMIT = 64 * 1024;
 
-/** The process's own output. */
+/** The output of this process. */
 export function processOutput(options: OutputOptions): Output {
   let buffered = "";
   let hide: (() => void) | undefined;
@@ -87,18 +92,21 @@ export function processOutput(options: OutputOptions): Output {
   };
 }
 
-/** An output whose lines are talk: stdout belongs to somebody else, such as a dump. */
+/**
+ * An output that prints its lines on stderr, where stdout belongs to something else, such as a
+ * dump.
+ */
 export function aside(output: Output): Output {
   return { ...output, line: (text) => output.talk(text) };
 }
 
-/** 64-bit values stay exact: as numbers where JSON's readers keep them, else as strings. */
+/** Keeps 64-bit values exact: they are numbers up to 2^53 - 1, else strings. */
 export function jsonValue(_key: string, value: unknown): unknown {
   if (typeof value !== "bigint") return value;
   return value <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(value) : value.toString();
 }
 
-/** Writes all of `data`; a pipe may be full for a while (EAGAIN) or closed (EPIPE). */
+/** Writes all of `data`. A pipe may be full for a while (EAGAIN) or closed (EPIPE). */
 function writeAll(fd: number, data: Uint8Array): void {
   let at = 0;
   while (at < data.length) {

@@ -1,17 +1,19 @@
-/** How far a run over many owners has come: who is done, and how much of those under way. */
+/**
+ * Progress of a run over many owners: the number of those done, and the done part of the others.
+ */
 import type { Owner } from "../model/names.ts";
 import type { Output } from "./output.ts";
 import { startProgress } from "./progress.ts";
 
 export interface OwnersProgress {
-  /** `part` of `of` steps of an owner are done. */
+  /** Reports that `part` of the `of` steps of an owner are done. */
   part(owner: Owner, part: number, of: number): void;
   sent(bytes: number): void;
   done(owner: Owner): void;
   stop(): void;
 }
 
-/** Counts `total` owners. */
+/** Starts the progress of a run over `total` owners. */
 export function startOwnersProgress(output: Output, total: number): OwnersProgress {
   const progress = startProgress(output, "users");
   const parts = new Map<Owner, number>();

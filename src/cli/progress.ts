@@ -1,19 +1,25 @@
-/** How far a command has come: a moving bar on stderr where that is a terminal, an object now and then under --json. */
+/**
+ * Progress of a command: a bar on stderr where that is a terminal, and an object from time to time
+ * with `--json`.
+ */
 import { Presets, SingleBar } from "cli-progress";
 import type { Output } from "./output.ts";
 import { formatBytes, formatDuration } from "./text.ts";
 
 export interface Progress {
-  /** `done` of `total` units, parts of them too, and the bytes read or sent so far; 0 where none are counted. */
+  /**
+   * Reports `done` of `total` units, fractions included, and the bytes read or sent so far (0 if
+   * they are not counted).
+   */
   update(done: number, total: number, bytes: number): void;
   stop(): void;
 }
 
 const SILENT: Progress = { update: () => undefined, stop: () => undefined };
-/** Between two objects: whoever is done sooner needs none. */
+/** The time between two objects; a shorter run prints none. */
 const OBJECT_MS = 10_000;
 
-/** Counts `unit`, for who watches or reads along. */
+/** Starts the progress of a command that counts `unit`. */
 export function startProgress(
   output: Output,
   unit: string,
@@ -55,7 +61,7 @@ function objects(output: Output, { unit, everyMs }: ObjectsOptions): Progress {
   };
 }
 
-/** It makes room for what is said meanwhile, and comes back with the next update. */
+/** A bar that is removed before a message is printed and drawn again at the next update. */
 function bar(output: Output, unit: string): Progress {
   const started = performance.now();
   const line = new SingleBar(
@@ -65,7 +71,7 @@ function bar(output: Output, unit: string): Progress {
       hideCursor: true,
       clearOnComplete: true,
       barsize: 24,
-      gracefulExit: false, // it would end the process with code 0
+      gracefulExit: false, // a graceful exit ends the process with code 0
     },
     Presets.shades_classic,
   );

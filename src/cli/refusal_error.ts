@@ -1,4 +1,4 @@
-/** A place's refusal as the error that ends a command. */
+/** Turns the refusal of a place into the error that ends a command. */
 import { AppError, type ErrorCode } from "../core/errors.ts";
 import type { Outcome, Refusal, RefusalReason } from "../model/outcome.ts";
 
@@ -18,12 +18,12 @@ const CODES: Readonly<Record<RefusalReason, ErrorCode>> = {
   failed: "io",
 };
 
-/** The error that says what a place has refused. */
+/** The error for a refusal. */
 export function refusalError({ reason, text, cause }: Refusal): AppError {
   return new AppError(cause?.code ?? CODES[reason], text, { cause });
 }
 
-/** The value, or the refusal thrown as AppError. */
+/** The value of an outcome; a refusal is thrown as AppError. */
 export function granted<Value>(outcome: Outcome<Value>): Value {
   if (outcome.kind === "refused") throw refusalError(outcome);
   return outcome.value;

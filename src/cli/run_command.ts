@@ -1,4 +1,6 @@
-/** From arguments to an exit code: the one place where errors become words and numbers. */
+/**
+ * Runs a command line and gives its exit code. Only here do errors become messages and exit codes.
+ */
 import { Command, CommanderError } from "commander";
 import { AppError } from "../core/errors.ts";
 import { tellBug } from "./bug.ts";
@@ -23,7 +25,7 @@ export async function runCli(argv: readonly string[], context: CliContext): Prom
     async (...args) => {
       ran = true;
       const command = args.pop() as Command;
-      args.pop(); // the command's own options: those with the program's are taken below
+      args.pop(); // the command's own options; below they are read with the program's
       const options = command.optsWithGlobals();
       const env = environmentOf({ output, options, context });
       if (options["insecure"] === true) output.talk(INSECURE);
@@ -62,7 +64,10 @@ function programOf(handle: Handle): Command {
   return program;
 }
 
-/** Commands made before `exitOverride` would end the process themselves. */
+/**
+ * Applies the settings of the program to its commands; without `exitOverride` each would end the
+ * process itself.
+ */
 function inheritSettings(parent: Command): void {
   for (const command of parent.commands) {
     command.copyInheritedSettings(parent);
@@ -70,7 +75,9 @@ function inheritSettings(parent: Command): void {
   }
 }
 
-/** These options are wanted before commander has read the arguments: for its own errors. */
+/**
+ * The output options, read before commander parses the arguments, as they apply to its errors too.
+ */
 function outputOf(argv: readonly string[]): Output {
   const end = argv.indexOf("--");
   const options = new Set(end === -1 ? argv : argv.slice(0, end));
@@ -103,7 +110,7 @@ function environmentOf({ output, options, context }: Situation): CommandEnv {
   };
 }
 
-/** Words for people on stderr, facts for programs under --json, and the exit code. */
+/** Reports an error as text on stderr and as an object with `--json`, and gives the exit code. */
 function report(error: unknown, output: Output): CommandResult {
   if (error instanceof OutputClosed) throw error;
   if (error instanceof CommanderError) {

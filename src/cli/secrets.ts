@@ -1,21 +1,21 @@
 /**
- * Passwords come from a file, from BOBBIN_PASSWORD, from systemd's credentials or from a terminal, never from an
- * argument: those can be seen by everybody on the machine.
+ * Passwords come from a file, from BOBBIN_PASSWORD, from systemd's credentials or from a terminal,
+ * never from an argument, which everybody on the machine can see.
  */
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { AppError, errnoOf } from "../core/errors.ts";
 
 export interface SecretSource {
-  /** `--password-file`; `-` is stdin, whose first line is the password of all who ask for it. */
+  /** The value of `--password-file`. `-` is stdin, whose first line serves all who ask for it. */
   readonly file?: string | undefined;
-  /** Names of credentials in $CREDENTIALS_DIRECTORY; the first that is there counts. */
+  /** Names of credentials in $CREDENTIALS_DIRECTORY; the first that exists counts. */
   readonly credentials: readonly string[];
-  /** Asked for on a terminal if nothing else gives a password. */
+  /** The prompt on a terminal, if nothing else gives a password. */
   readonly prompt: string;
 }
 
-/** Stdin can be read only once. */
+/** The first line of stdin, which can be read only once. */
 let stdinLine: string | undefined;
 
 /** The password from the first source that has one. Throws AppError (usage, io). */
@@ -53,7 +53,7 @@ function firstLine(file: string | 0): string {
   return line;
 }
 
-/** Reads a line from the terminal without showing it. Another may be asked for afterwards. */
+/** Reads a line from the terminal without echo. Others may be read after it. */
 async function askFor(prompt: string): Promise<string> {
   const { stdin, stderr } = process;
   const line = Promise.withResolvers<string>();

@@ -1,6 +1,6 @@
 /**
- * The first thing that runs: `--version` alone is answered at once, as scripts ask it at every turn; for
- * anything else the commands are loaded, which takes longer than many of them run.
+ * The first code that runs. `--version` alone is answered at once, for scripts ask it often;
+ * loading all commands takes longer than many of them run.
  */
 import { writeSync } from "node:fs";
 import { EXIT, type ExitCode } from "./exit.ts";

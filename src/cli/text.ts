@@ -1,4 +1,4 @@
-/** How values look on a terminal: aligned, in units that a person reads. */
+/** Formats values for people: aligned, and in units that are easy to read. */
 
 /** `1536` as `1.5 KiB`. */
 export function formatBytes(bytes: number): string {
@@ -29,13 +29,13 @@ export function formatDuration(ms: number): string {
   return `${Math.floor(ms / 60_000)} min ${Math.round((ms % 60_000) / 1000)} s`;
 }
 
-/** Unix seconds as RFC 3339 in UTC; times that no calendar holds as the bare number. */
+/** Unix seconds as RFC 3339 in UTC; a time that no calendar holds as a bare number. */
 export function formatTime(seconds: number): string {
   const date = new Date(seconds * 1000);
   return Number.isNaN(date.getTime()) ? String(seconds) : date.toISOString().replace(".000Z", "Z");
 }
 
-/** Rows as columns, each as wide as its widest cell; the last one is never padded. */
+/** Aligns rows in columns, each as wide as its widest cell. The last column is not padded. */
 export function columns(rows: readonly (readonly string[])[], gap = "  "): string[] {
   const widths: number[] = [];
   for (const row of rows) {

@@ -1,4 +1,4 @@
-/** What `bobbin --version` says. The build replaces BUILD_COMMIT by the commit it was made from. */
+/** The output of `bobbin --version`. The build replaces BUILD_COMMIT by its commit. */
 import packageJson from "../../package.json" with { type: "json" };
 
 declare const BUILD_COMMIT: string | undefined;

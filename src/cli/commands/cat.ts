@@ -1,4 +1,7 @@
-/** `bobbin cat PLACE GUID|USER/MAILBOX/UID`: one message, byte for byte, after its SHA-1 has been checked. */
+/**
+ * `bobbin cat PLACE GUID|USER/MAILBOX/UID`: one message, byte for byte, after its SHA-1 has been
+ * checked.
+ */
 import { AppError } from "../../core/errors.ts";
 import { type Guid, isGuid } from "../../model/guid.ts";
 import { isIntermediate } from "../../model/mailbox.ts";
@@ -17,8 +20,9 @@ export const registerCat: Register = (program, handle) => {
   addPlaceOptions(program.command("cat"))
     .summary("one message, checked, byte for byte")
     .description(
-      "Prints a message once its SHA-1 is known to be right: by GUID, from whichever mailbox holds it " +
-        "sound, or by mailbox and UID (user/fred/Sub/7, fred@example.com/Sub/7, fred/INBOX/7).",
+      "Prints a message once its SHA-1 is known to be right: by GUID, from whichever mailbox " +
+        "holds it sound, or by mailbox and UID (user/fred/Sub/7, fred@example.com/Sub/7, " +
+        "fred/INBOX/7).",
     )
     .argument("<place>", "where it lies")
     .argument("<message>", "GUID or USER/MAILBOX/UID")
@@ -41,7 +45,9 @@ const runCat: Handler = async (args, options, env) => {
   }
 };
 
-/** A message may hold anything: it goes to a terminal only when that is wanted, and never into JSON. */
+/**
+ * A message may hold any bytes, so it goes to a terminal only with `--raw`, and never into JSON.
+ */
 function refuseOutput(raw: boolean, { output }: CommandEnv): void {
   if (output.json) {
     throw new AppError("usage", "Cannot print a message as JSON lines: cat gives it byte for byte");
@@ -57,7 +63,9 @@ async function print(content: MessageContent, { output }: CommandEnv): Promise<C
   return { exit: EXIT.ok };
 }
 
-/** The first sound copy in any mailbox; a damaged one counts only where there is no other. */
+/**
+ * The first sound copy in any mailbox. A damaged copy is an error only if there is no sound one.
+ */
 async function findByGuid(place: Place, guid: Guid): Promise<MessageContent> {
   let wrong: Refusal | undefined;
   let unread: Refusal | undefined;
@@ -80,9 +88,9 @@ async function findByGuid(place: Place, guid: Guid): Promise<MessageContent> {
 
 interface Copies {
   readonly sound?: MessageContent;
-  /** Why a copy is not given out. */
+  /** Why a copy cannot be given out. */
   readonly wrong?: Refusal;
-  /** Why the mailbox could not be looked into. */
+  /** Why the mailbox could not be read. */
   readonly unread?: Refusal;
 }
 
@@ -97,14 +105,14 @@ async function copiesIn(place: Place, name: string, guid: Guid): Promise<Copies>
     const { uid } = record;
     const outcome = await place.message({ mailbox: name, uniqueid, partition, uid, guid });
     if (outcome.kind === "ok") return { sound: outcome.value };
-    // The file of a tombstone may be gone for good reason.
+    // The file of an expunged message may have been removed already.
     if (outcome.reason !== "nonexistent" || !record.expunged) copies = { wrong: outcome };
   }
   return copies;
 }
 
 interface Address {
-  /** As a person wrote it. */
+  /** The name as it was given. */
   readonly mailbox: string;
   readonly uid: number;
 }
@@ -141,7 +149,10 @@ async function findByUid(
   throw new AppError("not_found", `Cannot find uid ${uid} in mailbox ${mailbox}`);
 }
 
-/** Internal names in the order in which they are tried: as it stands, or below a user's INBOX. */
+/**
+ * The internal names that are tried, in this order: the name itself, then a name below the user's
+ * INBOX.
+ */
 function namesMeant(mailbox: string, { internalNames }: CommandEnv): [string, ...string[]] {
   if (internalNames) return [bytesOfArgument(mailbox)];
   const [user = "", ...folders] = mailbox.split("/");

@@ -1,4 +1,4 @@
-/** `bobbin diff A B [USER…]`: do both hold the same? Changes neither. */
+/** `bobbin diff A B [USER…]` compares two places and changes neither. */
 import { AppError, type ErrorCode } from "../../core/errors.ts";
 import { escapeText } from "../../core/escape.ts";
 import { type Owner, ownerName } from "../../model/names.ts";
@@ -22,8 +22,8 @@ export const registerDiff: Register = (program, handle) => {
     .command("diff")
     .summary("do two places hold the same?")
     .description(
-      "Compares state and sync CRC of each mailbox, then the records of those that differ. Changes neither. " +
-        "Exit code 1 says that there are differences.",
+      "Compares state and sync CRC of each mailbox, then the records of those that differ. " +
+        "Changes neither. Exit code 1 says that there are differences.",
     )
     .argument("<a>", "one place")
     .argument("<b>", "the other")
@@ -63,7 +63,7 @@ interface Run {
   readonly source: Place;
   readonly target: Place;
   readonly deep: boolean;
-  /** Nobody was named: an owner who has nothing any more is no failure. */
+  /** The owners come from a list, so one who has nothing at either place any more is no failure. */
   readonly isListed: boolean;
   readonly env: CommandEnv;
 }
@@ -130,7 +130,7 @@ async function diffAll(owners: AsyncGenerator<Owner, void>, run: Run): Promise<C
   };
 }
 
-/** What the places throw for an owner is his alone: the others are compared all the same. */
+/** Compares one owner. What a place throws is reported for this owner, and the others go on. */
 async function diffOne(
   ...args: Parameters<typeof diffOwner>
 ): Promise<Outcome<DiffResult> | AppError> {

@@ -1,4 +1,7 @@
-/** `bobbin dlist FILE` prints and checks a dump or a telemetry log; `bobbin dlist talk PLACE` speaks by hand. */
+/**
+ * `bobbin dlist FILE` prints and checks a dump or a telemetry log; `bobbin dlist talk PLACE` sends
+ * commands that are typed.
+ */
 import { closeSync } from "node:fs";
 import { latin1 } from "../../core/bytes.ts";
 import { AppError } from "../../core/errors.ts";
@@ -25,8 +28,8 @@ export const registerDlist: Register = (program, handle) => {
     .command("dlist")
     .summary("print and check dumps and logs of the protocol")
     .description(
-      "Prints the dlist in a dump, and checks its sums, or in a telemetry log of Cyrus. Exit code 1 says " +
-        "that something in it is damaged; what is printed stands before the damage.",
+      "Prints the dlist in a dump, and checks its sums, or in a telemetry log of Cyrus. Exit " +
+        "code 1 says that something in it is damaged; what is printed stands before the damage.",
     )
     .argument("<file>", "a dump, or a telemetry log")
     .action(handle(runDlist));
@@ -34,8 +37,8 @@ export const registerDlist: Register = (program, handle) => {
     .command("talk")
     .summary("speak the protocol by hand")
     .description(
-      "Signs in to a sync server and sends what is typed, a command a line: GET USER fred. {{text}} is sent as " +
-        "a literal. Within IMAP tags are added. Passwords are never shown.",
+      "Signs in to a sync server and sends what is typed, a command a line: GET USER fred. " +
+        "{{text}} is sent as a literal. Within IMAP tags are added. Passwords are never shown.",
     )
     .argument("<place>", "sync://USER@HOST, syncs://… or imap://…");
   addPlaceOptions(talk).action(handle(runTalk));
@@ -57,7 +60,7 @@ const runDlist: Handler = async ([path = ""], _options, env) => {
   return printTelemetry(file, env);
 };
 
-/** First the sums, then the lines they vouch for. */
+/** Checks the sums first, then prints the lines that they confirm. */
 function printDump(fd: number, env: CommandEnv): CommandResult {
   const { output } = env;
   let damage: { readonly offset: number; readonly why: string } | undefined;
@@ -84,7 +87,8 @@ function printDump(fd: number, env: CommandEnv): CommandResult {
   const summary = { commands, owners, damagedAt: damage?.offset ?? null };
   if (damage === undefined) {
     output.talk(
-      `Sound: ${plural(commands, "command")}, complete: ${escapeText(owners.join(", ")) || "no one"}`,
+      `Sound: ${plural(commands, "command")}, ` +
+        `complete: ${escapeText(owners.join(", ")) || "no one"}`,
     );
     return { exit: EXIT.ok, summary };
   }
@@ -121,7 +125,7 @@ function markOf({ side, time }: TelemetryPiece): string {
   return `${formatTime(time)} ${side === "client" ? "C" : "S"} `;
 }
 
-/** Prints the lines of one direction as they become whole. */
+/** Prints the lines of one direction of a connection, each when it is complete. */
 class LinePrinter {
   lines = 0;
   #broken = 0;
@@ -133,12 +137,12 @@ class LinePrinter {
     this.#reader = new DlistReader({ limits: DEFAULT_LIMITS, expect });
   }
 
-  /** `mark` stands before each line that these bytes complete. */
+  /** Takes bytes; `mark` is printed before each line that they complete. */
   take(bytes: Uint8Array, mark: string): void {
     for (const event of this.#reader.feed(bytes)) this.#print(event, mark);
   }
 
-  /** Says what of the last line is missing; gives the number of lines that could not be read. */
+  /** Reports an unfinished last line. Returns the number of lines that could not be read. */
   end(): number {
     const left = this.#reader.end();
     if (left !== undefined) this.#print(left, "");

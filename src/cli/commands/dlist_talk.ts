@@ -1,4 +1,4 @@
-/** `bobbin dlist talk PLACE`: the protocol by hand, signed in, over whatever way there is to the server. */
+/** `bobbin dlist talk PLACE`: a session with a sync server, signed in, whose commands are typed. */
 import { latin1, utf8 } from "../../core/bytes.ts";
 import { AppError } from "../../core/errors.ts";
 import { escapeText } from "../../core/escape.ts";
@@ -12,7 +12,10 @@ import { type PlaceOptions, syncOptionsOf } from "../open_place.ts";
 import type { Output } from "../output.ts";
 import { dlistJson, dlistLines } from "./dlist_text.ts";
 
-/** Sends each line of stdin as a command and prints what comes back, until stdin or the session ends. */
+/**
+ * Sends each line of stdin as a command and prints what comes back, until stdin or the session
+ * ends.
+ */
 export const runTalk: Handler = async ([text = ""], options, env) => {
   const locator = parsePlace(String(text));
   if (locator.kind !== "sync") {
@@ -41,7 +44,7 @@ async function talk({ dialogue }: Link, env: CommandEnv): Promise<CommandResult>
     try {
       for await (const event of dialogue.typed(typedBytes(line))) show(event, output);
     } catch (error) {
-      // IMAP says goodbye before it says OK.
+      // A server of IMAP sends BYE before its OK, and the connection may end with it.
       if (!isLast || !(error instanceof AppError) || error.code !== "unreachable") throw error;
     }
     output.flush();
@@ -66,7 +69,7 @@ function show(event: ReaderEvent, output: Output): void {
   }
 }
 
-/** What is typed, as bytes: `{{text}}` is a literal. */
+/** The bytes of a typed line, in which `{{text}}` is a literal. */
 function typedBytes(line: string): Uint8Array {
   return utf8(
     line.replace(/\{\{(.*?)\}\}/g, (_, text: string) => `{${utf8(text).length}+}\r\n${text}`),

@@ -1,15 +1,18 @@
-/** dlist as people read it: short values on one line, long ones in steps; and as JSON. */
+/** Shows dlist to people, short values on one line and long ones on several, and as JSON. */
 import { fromLatin1, latin1, textOf } from "../../core/bytes.ts";
 import { escapeText } from "../../core/escape.ts";
 import { printFileHead, printValue } from "../../formats/dlist/print.ts";
 import type { DlistValue } from "../../formats/dlist/value.ts";
 
 const LINE_WIDTH = 100;
-/** Bytes of a string that are shown. */
+/** The number of bytes of a long string that are shown. */
 const SHOWN_BYTES = 200;
 const CLIENT = { from: "client" } as const;
 
-/** `head` and `value` as lines, each escaped; lists and kvlists that are too long for one are indented. */
+/**
+ * `head` and `value` as escaped lines; lists and kvlists that are too long for one line are
+ * indented.
+ */
 export function dlistLines(head: string, value: DlistValue, indent = ""): string[] {
   const flat = flatText(value);
   const one = `${indent}${head}${head === "" ? "" : " "}${flat}`;
@@ -49,14 +52,18 @@ function flatText(value: DlistValue): string {
 }
 
 function long(bytes: Uint8Array): string {
-  return `{${bytes.length}} ${shown(bytes.subarray(0, SHOWN_BYTES))}${bytes.length > SHOWN_BYTES ? " …" : ""}`;
+  const more = bytes.length > SHOWN_BYTES ? " …" : "";
+  return `{${bytes.length}} ${shown(bytes.subarray(0, SHOWN_BYTES))}${more}`;
 }
 
 function shown(bytes: Uint8Array): string {
   return escapeText(textOf(bytes) ?? latin1(bytes));
 }
 
-/** The same for programs: of a name that stands twice the first counts, bytes that are no text are in base64. */
+/**
+ * `value` as JSON. Of several equal names in a kvlist the first counts, and strings that are not
+ * UTF-8 are in base64.
+ */
 export function dlistJson(value: DlistValue): unknown {
   switch (value.kind) {
     case "nil":

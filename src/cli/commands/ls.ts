@@ -1,4 +1,6 @@
-/** `bobbin ls PLACE [USER [MAILBOX]]`: who is there, what they have, and what lies in a mailbox. */
+/**
+ * `bobbin ls PLACE [USER [MAILBOX]]` lists users, their mailboxes, or the messages of a mailbox.
+ */
 
 import { AppError } from "../../core/errors.ts";
 import { escapeText } from "../../core/escape.ts";
@@ -29,8 +31,8 @@ export const registerLs: Register = (program, handle) => {
   addPlaceOptions(program.command("ls"))
     .summary("users, mailboxes, messages of a place")
     .description(
-      "Counts per user; with USER, per mailbox; with MAILBOX too, each message with its UID, flags, " +
-        "date, size, GUID, From and Subject. Nothing is locked and nothing is written.",
+      "Counts per user; with USER, per mailbox; with MAILBOX too, each message with its UID, " +
+        "flags, date, size, GUID, From and Subject. Nothing is locked and nothing is written.",
     )
     .argument("<place>", "what to list")
     .argument("[user]", "only this user's mailboxes")
@@ -65,7 +67,9 @@ interface CountedMailbox {
   readonly counts: Counts;
 }
 
-/** Counts the mailboxes of an owner; those that cannot be read are told, and become exit codes. */
+/**
+ * Counts the mailboxes of an owner. Those that cannot be read are reported and set the exit code.
+ */
 async function countOwner(
   owner: Owner,
   { place, env }: Listing,
@@ -190,13 +194,13 @@ interface Told {
   readonly env: CommandEnv;
 }
 
-/** Says on stderr what could not be read, and gives the exit code that stands for it. */
+/** Reports on stderr what could not be read, and returns the exit code for it. */
 function tell({ reason, text }: Refusal, { name, uid, env }: Told): ExitCode {
   env.output.error(text, { reason, ...nameFacts(name), uid });
   return reason === "damaged" || reason === "moved" ? EXIT.damage : EXIT.partial;
 }
 
-/** A user without a single mailbox is none. */
+/** Throws AppError (not_found) for a user without any mailbox. */
 function refuseNobody(owner: Owner, mailboxes: number): void {
   if (mailboxes === 0) throw nobody(owner);
 }

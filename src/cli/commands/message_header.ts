@@ -1,6 +1,6 @@
 /**
- * From and Subject of a message, as a person reads them (RFC 5322, RFC 2047). Decoding is postal-mime's;
- * escaping what must not reach a terminal is up to whoever prints.
+ * From and Subject of a message for people to read (RFC 5322, RFC 2047). postal-mime decodes them;
+ * whoever prints them must escape what may not reach a terminal.
  */
 import { addressParser, decodeWords } from "postal-mime";
 import { concat, latin1, textOf } from "../../core/bytes.ts";
@@ -8,12 +8,12 @@ import { DEFAULT_LIMITS } from "../../core/limits.ts";
 import type { MessageContent } from "../../places/place.ts";
 
 export interface MessageHeader {
-  /** Empty where the message has none. */
+  /** Empty if the message has no such field. */
   readonly from: string;
   readonly subject: string;
 }
 
-/** Reads the header of a message and no more of it than that takes. */
+/** Reads the header of a message, and no more of the message than that. */
 export async function readMessageHeader(content: MessageContent): Promise<MessageHeader> {
   const parts: Uint8Array[] = [];
   let length = 0;
@@ -28,20 +28,23 @@ export async function readMessageHeader(content: MessageContent): Promise<Messag
 
 const BLANK_LINE = /\r?\n\r?\n/;
 
-/** From and Subject out of the bytes that begin a message. */
+/** Parses From and Subject from the first bytes of a message. */
 export function parseMessageHeader(bytes: Uint8Array): MessageHeader {
   const text = textOf(bytes) ?? latin1(bytes);
   const [head = ""] = text.split(BLANK_LINE, 1);
   return { from: addresses(fieldOf(head, "from")), subject: decodeWords(fieldOf(head, "subject")) };
 }
 
-/** The first field of this name, its lines joined; empty where there is none. */
+/** The value of the first field of this name, its lines joined; empty if there is none. */
 function fieldOf(head: string, name: string): string {
   const field = new RegExp(`^${name}[ \\t]*:(.*(?:\\r?\\n[ \\t].*)*)`, "im").exec(head);
   return (field?.[1] ?? "").replace(/\r?\n[ \t]+/g, " ").trim();
 }
 
-/** `Ann <ann@example.com>, bob@example.com`; what is no list of addresses as it stands. */
+/**
+ * Formats a list of addresses as `Ann <ann@example.com>, bob@example.com`; any other text is
+ * returned unchanged.
+ */
 function addresses(field: string): string {
   const shown = addressParser(field, { flatten: true })
     .map(({ name, address }) => {

@@ -1,4 +1,4 @@
-/** `bobbin passwd`: who may sign in to `bobbin serve`, and what they may touch. */
+/** `bobbin passwd` sets who may sign in to `bobbin serve` and what each account may touch. */
 
 import { type Account, isAccountName, makeAccount } from "../../accounts/account.ts";
 import { changeAccounts } from "../../accounts/users_file.ts";
@@ -13,8 +13,8 @@ export const registerPasswd: Register = (program, handle) => {
     .command("passwd")
     .summary("set an account of `bobbin serve`")
     .description(
-      "Makes or changes an account in a users file. It may touch the users of its --allow list and " +
-        "nothing else: '*' is everything, 'shared' what belongs to no user. A running server " +
+      "Makes or changes an account in a users file. It may touch the users of its --allow list " +
+        "and nothing else: '*' is everything, 'shared' what belongs to no user. A running server " +
         "takes a change at the next sign-in.",
     )
     .argument("<account>", "its name")

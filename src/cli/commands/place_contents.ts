@@ -1,4 +1,6 @@
-/** What `ls` and `cat` ask of a place: an owner's mailboxes, their records, and what they add up to. */
+/**
+ * What `ls` and `cat` read of a place: the mailboxes of an owner, their records, and their counts.
+ */
 import {
   isIntermediate,
   type MailboxState,
@@ -17,7 +19,9 @@ export interface OwnerContents {
   readonly unreadable: readonly UnreadableMailbox[];
 }
 
-/** The mailboxes of a user or a shared toplevel. Throws AppError where the place refuses all of them. */
+/**
+ * The mailboxes of a user or a shared top level. Throws AppError if the place refuses all of them.
+ */
 export async function readOwner(owner: Owner, place: Place): Promise<OwnerContents> {
   const owned =
     owner.kind === "shared" ? place.sharedMailboxes(owner.toplevel) : place.user(owner.userid);
@@ -28,15 +32,15 @@ export async function readOwner(owner: Owner, place: Place): Promise<OwnerConten
 export interface Counts {
   readonly messages: number;
   readonly unseen: number;
-  /** Bytes of the messages. */
+  /** Size of all messages in bytes. */
   readonly bytes: number;
-  /** Messages deleted whose records are kept. */
+  /** Number of expunged records. */
   readonly expunged: number;
 }
 
 const NOTHING: Counts = { messages: 0, unseen: 0, bytes: 0, expunged: 0 };
 
-/** What the records of a mailbox add up to. */
+/** Counts the records of a mailbox. */
 export async function countMailbox(state: MailboxState, place: Place): Promise<Outcome<Counts>> {
   if (isIntermediate(state)) return ok(NOTHING);
   const reading = await place.readMailbox(state.name);
@@ -54,7 +58,7 @@ export async function countMailbox(state: MailboxState, place: Place): Promise<O
   return ok({ messages, unseen, bytes, expunged });
 }
 
-/** The counts of several mailboxes together. */
+/** The sum of the counts of several mailboxes. */
 export function sumOf(mailboxes: readonly { readonly counts: Counts }[]): Counts {
   return mailboxes.reduce(
     (sum, { counts }) => ({
@@ -67,7 +71,7 @@ export function sumOf(mailboxes: readonly { readonly counts: Counts }[]): Counts
   );
 }
 
-/** The records of a source one by one. */
+/** Yields the records of a source one by one. */
 export async function* recordsIn(records: RecordSource): AsyncGenerator<MailRecord, void> {
   for await (const batch of records.batches()) yield* batch;
 }

@@ -1,4 +1,4 @@
-/** `bobbin replicate USER… --from A --to B`: bring B what A holds. A is never written, unless both ways are asked for. */
+/** `bobbin replicate USER… --from A --to B` brings B what A holds. Only `--two-way` writes A. */
 import { AppError, type ErrorCode } from "../../core/errors.ts";
 import { type Owner, ownerName } from "../../model/names.ts";
 import type { Place, WritablePlace } from "../../places/place.ts";
@@ -37,14 +37,15 @@ export const registerReplicate: Register = (program, handle) => {
     .command("replicate")
     .summary("bring one place what another holds")
     .description(
-      "Brings B the mailboxes, messages, flags and settings that A holds of each USER, and proves that they " +
-        "are there. A is never written, unless --two-way. What only B has stays, is listed, and makes the exit " +
-        "code 1.\n\n" +
-        "With --mirror it is deleted. The brake stops the plan for a user, that of a dry run too, with exit code " +
-        "77 if it would delete the user, or over 20 % of his messages or mailboxes at B. What A itself records as " +
-        "deleted is not counted.\n\n" +
-        "With --two-way both sides are brought to the same by Cyrus' rules for conflicts, and each decision is told. " +
-        "No message goes but one that either side records as deleted; of these the brake counts all, at each side.",
+      "Brings B the mailboxes, messages, flags and settings that A holds of each USER, and " +
+        "proves that they are there. A is never written, unless --two-way. What only B has " +
+        "stays, is listed, and makes the exit code 1.\n\n" +
+        "With --mirror it is deleted. The brake stops the plan for a user, that of a dry run " +
+        "too, with exit code 77 if it would delete the user, or over 20 % of his messages or " +
+        "mailboxes at B. What A itself records as deleted is not counted.\n\n" +
+        "With --two-way both sides are brought to the same by Cyrus' rules for conflicts, and " +
+        "each decision is told. No message goes but one that either side records as deleted; of " +
+        "these the brake counts all, at each side.",
     )
     .argument("[user...]", "users to bring over")
     .requiredOption("--from <place>", "A: where the mail is")
@@ -129,14 +130,17 @@ const runReplicate: Handler = async (args, options, given) => {
   }
 };
 
-/** A dump on stdout leaves no room there for words. */
+/** Where a dump goes to stdout, everything else goes to stderr. */
 function beside({ to, dryRun, check }: ReplicateFlags, env: CommandEnv): CommandEnv {
   if (to !== "dump:-" || dryRun === true || check === true) return env;
   if (!env.output.json) return { ...env, output: aside(env.output) };
   throw new AppError("usage", "Cannot write both a dump and JSON lines to stdout");
 }
 
-/** Both sides are written: what that cannot be done with is refused before anything is opened. */
+/**
+ * With `--two-way` both sides are written; options and places that do not allow that are refused
+ * before anything is opened.
+ */
 function requireTwoWay({ from, to, mirror, as }: ReplicateFlags): void {
   if (mirror === true) {
     throw new AppError(
@@ -162,7 +166,7 @@ function renamedSource(
 interface Run {
   readonly source: Place;
   readonly reading: Place;
-  /** The source, where it is written too. */
+  /** The source opened for writing, with `--two-way`. */
   readonly written: WritablePlace | undefined;
   /** Undefined for a dry run. */
   readonly target: WritablePlace | undefined;
@@ -173,7 +177,7 @@ interface Run {
 export interface Totals {
   users: number;
   failedUsers: number;
-  /** Users over whom Bobbin itself has failed. */
+  /** Users for whom a bug of Bobbin was reported. */
   bugs: number;
   steps: number;
   differences: number;
@@ -208,7 +212,7 @@ async function runAll(owners: AsyncGenerator<Owner, void>, run: Run): Promise<Co
       done: (owner, result) => {
         totals.users += 1;
         progress.done(owner);
-        // Whoever was listed and has nothing at either side has been deleted.
+        // A user who was listed and now has nothing at either place has been deleted meanwhile.
         if (flags.all === true && "reason" in result && result.reason === "nonexistent") return;
         const error = errorOf(result);
         if (error instanceof AppError) refusals.push(tellRefused(owner, error, env));
@@ -284,16 +288,19 @@ function tellTotals(totals: Totals, { target, env }: Run): void {
 }
 
 export interface Ended {
-  /** Of whole users. */
+  /** The errors of users who failed as a whole. */
   readonly refusals: readonly AppError[];
-  /** Of mailboxes and other steps. */
+  /** The errors of mailboxes and other steps. */
   readonly failed: ReadonlySet<ErrorCode>;
-  /** The list of users broke off. */
+  /** True if the list of users ended with an error. */
   readonly isCut: boolean;
   readonly flags: Pick<ReplicateFlags, "dryRun" | "check">;
 }
 
-/** One user alone who was refused gives the reason's own code; of many it is "done in part". */
+/**
+ * The exit code of a run. If only one user was asked for and was refused, it is that of the reason;
+ * otherwise failures give «done in part».
+ */
 export function exitFor(totals: Totals, { refusals, failed, isCut, flags }: Ended): ExitCode {
   const codes = new Set(refusals.map(({ code }) => exitOf(code)));
   const [first] = codes;

@@ -1,4 +1,7 @@
-/** What `replicate` says of its steps, of what stays different and of what failed, in words and as objects. */
+/**
+ * Reports of `replicate` on its steps, on the differences that remain and on failures, as text and
+ * as JSON objects.
+ */
 import type { ErrorCode } from "../../core/errors.ts";
 import { escapeText } from "../../core/escape.ts";
 import type { ApplyCommand } from "../../model/apply.ts";
@@ -23,11 +26,11 @@ import { formatBytes, plural } from "../text.ts";
 export interface ReportOptions {
   readonly env: CommandEnv;
   readonly progress: OwnersProgress;
-  /** Is told of each failure what its error is. */
+  /** Called with the error code of each failure. */
   readonly failed: (code: ErrorCode) => void;
 }
 
-/** Tells everything about `owner` as it happens. */
+/** Reports the events of `owner` as they happen. */
 export function reportEvents(
   owner: Owner,
   { env, progress, failed }: ReportOptions,
@@ -68,11 +71,11 @@ export function reportEvents(
 export interface FailureOptions {
   readonly user: string;
   readonly env: CommandEnv;
-  /** `name` is that of a mailbox, not of a script, a user … */
+  /** True if `name` is the name of a mailbox rather than of a script, a user or something else. */
   readonly isMailbox: boolean;
 }
 
-/** Tells what failed, in words with the names that are shown; gives the code of its error. */
+/** Reports a failure with names in the form that is shown. Returns the code of its error. */
 export function tellFailure(
   name: string,
   refusal: Refusal,
@@ -106,7 +109,7 @@ function show(name: string, { internalNames: internal }: CommandEnv): string {
   return escapeText(displayName(name, { internal }));
 }
 
-/** One word or two for what a step does. */
+/** One or two words for what a step does. */
 function actionOf({ step, content }: SurveyedStep): string {
   switch (step.kind) {
     case "mailbox":

@@ -1,4 +1,4 @@
-/** `bobbin serve STORE`: be a replica for Cyrus or Bobbin. Runs until SIGTERM or SIGINT. */
+/** `bobbin serve STORE` is a replica for Cyrus or Bobbin. It runs until SIGTERM or SIGINT. */
 import { readFileSync, writeSync } from "node:fs";
 import { hostname } from "node:os";
 import { createSecureContext } from "node:tls";
@@ -125,7 +125,7 @@ const runServe: Handler = async (args, given, env) => {
 
 function logOf(options: ServeOptions): Log {
   const level: LogLevel = options.verbose ? "debug" : options.quiet ? "warning" : "info";
-  // systemd says so when stderr goes to its journal.
+  // systemd sets JOURNAL_STREAM when stderr goes to its journal.
   const form =
     options.logForm ?? (process.env["JOURNAL_STREAM"] === undefined ? "text" : "journal");
   const sink = sinkThatMayFail((line) => {
@@ -172,7 +172,10 @@ function readPem(path: string): string {
   }
 }
 
-/** Sockets of systemd first; one whose name has `tls` in it speaks TLS at once. */
+/**
+ * The sockets to listen on, those from systemd first. One with `tls` in its name speaks TLS at
+ * once.
+ */
 function listenersOf(options: ServeOptions): ListenAt[] {
   const inherited = inheritedSockets(process.env, process.pid);
   const found: ListenAt[] = [
@@ -186,7 +189,7 @@ function listenersOf(options: ServeOptions): ListenAt[] {
   return found;
 }
 
-/** `127.0.0.1:2005`, `[::1]:2005`, `:2005` for every address. Throws AppError (usage). */
+/** Parses `127.0.0.1:2005`, `[::1]:2005`, or `:2005` for all addresses. Throws AppError (usage). */
 function addressOf(text: string): { host: string; port: number } {
   const [, v6, name, digits] = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]]*)):(\d{1,5})$/.exec(text) ?? [];
   const port = Number(digits);

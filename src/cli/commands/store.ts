@@ -1,4 +1,4 @@
-/** `bobbin store init|info|rename|delete|undelete|gc|reconstruct`: keeping Bobbin's own store. */
+/** `bobbin store init|info|rename|delete|undelete|gc|reconstruct` maintains Bobbin's own store. */
 
 import { resolve } from "node:path";
 import type { Command } from "commander";
@@ -83,7 +83,7 @@ function rename(store: Command): Command {
     .option("--swap", "give each of the two the other's name");
 }
 
-/** The text of argument `at`. */
+/** Argument number `at` as text. */
 function argument(args: Parameters<Handler>[0], at: number): string {
   const value = args[at];
   return typeof value === "string" ? value : "";
@@ -95,7 +95,10 @@ interface StoreChoice {
   readonly access?: Access;
 }
 
-/** Opens the store that an argument names, to be changed unless told, and closes it whatever happens. */
+/**
+ * Opens the store that an argument names, for changes unless `access` says otherwise, and closes it
+ * in any case.
+ */
 async function withStore<T>(
   { place, env, access = "upgrade" }: StoreChoice,
   work: (store: Store) => T | Promise<T>,
@@ -116,7 +119,9 @@ async function withStore<T>(
   }
 }
 
-/** Names are taken and shown as people write them, or as Cyrus does with --internal. */
+/**
+ * How names are read and shown: as people write them, or in Cyrus' internal form with `--internal`.
+ */
 function namesOf(env: CommandEnv): {
   read: (text: string) => string;
   show: (name: string) => string;
@@ -136,7 +141,7 @@ function folderOf(store: Store, name: string): { folder: OwnerFolder; owner: Own
   );
 }
 
-/** `user:ann`, `shared:lists`, as text. */
+/** An owner as text: `user:ann`, `shared:lists`. */
 function wordOf(owner: Owner): string {
   return textOfName(ownerKey(owner));
 }
@@ -279,7 +284,10 @@ const runUndelete: Handler = (args, options, env) =>
     return { exit: EXIT.ok, summary: { undeleted: 1 } };
   });
 
-/** Whose trash has the mailbox of a name, or of a uniqueid: that is claimed for nobody while it lies there. */
+/**
+ * Whose trash has the mailbox of a name, or of a uniqueid: that is claimed for nobody while it lies
+ * there.
+ */
 function findGrave(
   store: Store,
   text: string,
