@@ -20,6 +20,7 @@ import { syncFileSystem } from "../../src/storage/libc.ts";
 import { bobbin, bobbinPath } from "../support/cli.ts";
 import { type Lab, labUp } from "../support/lab.ts";
 import { has } from "../support/needs.ts";
+import { tcpProxy } from "../support/tcp_proxy.ts";
 import { tempDir } from "../support/temp_dir.ts";
 import { type Contender, runOnce, spreadOf } from "./measure.ts";
 import { serve, sync } from "./serve.ts";
@@ -28,6 +29,10 @@ const OPTIONS = {
   rounds: { type: "string", default: "5" },
   messages: { type: "string", default: "5000" },
   mailboxes: { type: "string", default: "1000" },
+  /** Of the user who is brought from a server that is 20 ms away. */
+  far: { type: "string", default: "1000" },
+  /** Another `bobbin` to be measured beside this one, from there. */
+  against: { type: "string", default: "" },
   /** Only the contenders whose name has this in it. */
   only: { type: "string", default: "" },
 } as const;
@@ -68,6 +73,7 @@ export async function benchReplicate(args: readonly string[]): Promise<void> {
     ratio("Cyrus to Cyrus, plain", "Bobbin to Cyrus", median);
     ratio("Cyrus to Cyrus, DEFLATE", "Bobbin to Cyrus, DEFLATE", median);
     await nothingToDo(source, Number(values.mailboxes), options);
+    await fromFarAway(source, { ...options, messages: values.far, against: values.against });
   } finally {
     await source.down();
   }
@@ -154,11 +160,15 @@ async function cyrusToCyrus(source: Lab, way: "csync" | "imap"): Promise<Measure
 }
 
 /** `bobbin replicate`, as an administrator runs it. */
-async function replicate(user: string, args: readonly string[]): Promise<Measured> {
+async function replicate(
+  user: string,
+  args: readonly string[],
+  path = bobbinPath(),
+): Promise<Measured> {
   const folder = tempDir("bench-replicate");
   const secret = join(folder, "password");
   writeFileSync(secret, "labpass\n", { mode: 0o600 });
-  const command = [bobbinPath(), "replicate", user, "--password-file", secret, ...args];
+  const command = [path, "replicate", user, "--password-file", secret, ...args];
   const contender: Contender = { name: "bobbin replicate", command };
   const { wallMs, cpuMs, peakRssBytes } = await runOnce(contender);
   return { seconds: wallMs / 1000, peakBytes: peakRssBytes, cpuSeconds: cpuMs / 1000 };
@@ -186,6 +196,41 @@ async function bobbinToCyrus(source: Lab, options: readonly string[]): Promise<M
   } finally {
     await replica.down();
   }
+}
+
+interface FarAway extends Rounds {
+  readonly messages: string;
+  readonly against: string;
+}
+
+const ROUND_TRIP_MS = 20;
+
+/** A user brought into an empty store from sync servers, Cyrus' and ours, that are 20 ms away. */
+async function fromFarAway(source: Lab, { messages, against, ...options }: FarAway): Promise<void> {
+  await source.run("user", "far");
+  await source.run("fill", "far", messages, "--seed", "2");
+  const server = await serve([]);
+  await replicate("far", ["--from", `cyrus:${source.conf}`, "--to", syncLocator(server.port)]);
+  const proxies = {
+    Cyrus: await tcpProxy(source.syncPort, { roundTripMs: ROUND_TRIP_MS }),
+    "bobbin serve": await tcpProxy(server.port, { roundTripMs: ROUND_TRIP_MS }),
+  };
+  const programs = { now: bobbinPath(), ...(against !== "" && { before: against }) };
+  const contenders = Object.entries(proxies).flatMap(([what, { port }]) =>
+    Object.entries(programs).map(([name, path]) => {
+      const bring = async () => {
+        const store = join(tempDir("bench-replicate"), "store");
+        await bobbin(["store", "init", store]);
+        return replicate("far", ["--from", syncLocator(port), "--to", `store:${store}`], path);
+      };
+      return [`far ${what}, ${name}`, bring] as const;
+    }),
+  );
+  console.log(`${messages} messages from a server that is ${ROUND_TRIP_MS} ms away:`);
+  const median = await interleaved(Object.fromEntries(contenders), options);
+  for (const what of Object.keys(proxies)) ratio(`far ${what}, before`, `far ${what}, now`, median);
+  for (const proxy of Object.values(proxies)) await proxy.stop();
+  await server.stop();
 }
 
 /** A user of many mailboxes with a message each, already brought. */

@@ -12,15 +12,28 @@ export interface TcpProxy {
   stop(): Promise<void>;
 }
 
+export interface TcpProxyOptions {
+  /** Milliseconds that a byte and the answer to it are on the way together. */
+  readonly roundTripMs?: number;
+}
+
 /** Relays a free port to `target`. */
-export async function tcpProxy(target: number): Promise<TcpProxy> {
+export async function tcpProxy(
+  target: number,
+  { roundTripMs = 0 }: TcpProxyOptions = {},
+): Promise<TcpProxy> {
+  // Timers of the same length go off in the order in which they were set.
+  const later = (work: () => void): void => {
+    if (roundTripMs === 0) work();
+    else setTimeout(work, roundTripMs / 2);
+  };
   const open = new Set<Socket>();
   let count = 0;
   let limit = Number.POSITIVE_INFINITY;
-  const server = createServer((near) => {
+  const server = createServer({ allowHalfOpen: true }, (near) => {
     count += 1;
     let taken = 0;
-    const far = connect({ host: "127.0.0.1", port: target });
+    const far = connect({ host: "127.0.0.1", port: target, allowHalfOpen: true });
     const cut = () => {
       near.destroy();
       far.destroy();
@@ -36,9 +49,11 @@ export async function tcpProxy(target: number): Promise<TcpProxy> {
     near.on("data", (chunk) => {
       taken += chunk.length;
       if (taken > limit) cut();
-      else far.write(chunk);
+      else later(() => far.write(chunk));
     });
-    far.pipe(near);
+    near.on("end", () => later(() => far.end()));
+    far.on("data", (chunk) => later(() => near.write(chunk)));
+    far.on("end", () => later(() => near.end()));
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", () => resolve()));
   const address = server.address();
