@@ -4,7 +4,7 @@ import { Database } from "bun:sqlite";
 import { expect, spyOn } from "bun:test";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { applyCommand } from "../../src/places/store/commit/apply.ts";
+import { applyCommand } from "../../src/places/store/commit/store_commands.ts";
 import { newStore } from "./new_store.ts";
 import { apply, fill, message, record, stateOf } from "./store_fixture.ts";
 import { tempDir } from "./temp_dir.ts";

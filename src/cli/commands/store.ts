@@ -27,8 +27,8 @@ import { Store } from "../../places/store/store.ts";
 import { initStore } from "../../places/store/store_settings.ts";
 import { collectOwner, collectStaging } from "../../places/store/upkeep/gc.ts";
 import { reconstructStore } from "../../places/store/upkeep/reconstruct.ts";
-import type { Access } from "../../storage/database.ts";
 import { whileBusy } from "../../storage/retry.ts";
+import type { Access } from "../../storage/store_database.ts";
 import type { CommandEnv, CommandResult, Handler, Register } from "../command.ts";
 import { EXIT } from "../exit.ts";
 import {

@@ -21,12 +21,12 @@ import {
   poolPath,
   STAGING_FOLDER,
 } from "../../places/store/layout.ts";
+import { uidOfFile } from "../../places/store/messages/leftovers.ts";
 import { readMessageFacts } from "../../places/store/messages/message_file.ts";
 import { openImage } from "../../places/store/open_mailbox.ts";
 import type { OwnerFolder } from "../../places/store/owner_folder.ts";
 import { ownerPaths } from "../../places/store/owner_paths.ts";
 import type { Store } from "../../places/store/store.ts";
-import { uidOfFile } from "../../places/store/upkeep/leftovers.ts";
 import { straysOfOwner, straysOfStore } from "../../places/store/upkeep/strays.ts";
 import { entriesIn, foldersIn, namesIn, statOf } from "../../storage/disk.ts";
 import { type Finding, finding, placed } from "../finding.ts";

@@ -3,8 +3,8 @@ import { realpathSync } from "node:fs";
 import { join } from "node:path";
 import { assert } from "../../core/assert.ts";
 import { AppError } from "../../core/errors.ts";
-import type { Access } from "../../storage/database.ts";
 import { mayWrite } from "../../storage/private_copy.ts";
+import type { Access } from "../../storage/store_database.ts";
 import { REGISTRY_FILE } from "./layout.ts";
 
 /** True where file modes and mount options let this process write to the store in `root`. */

@@ -4,7 +4,7 @@
  * SQLite's integers are signed. Everything of a message lives in the mailbox folder.
  */
 
-import { StoreDatabase, type StoreDatabaseOptions } from "../../../storage/database.ts";
+import { StoreDatabase, type StoreDatabaseOptions } from "../../../storage/store_database.ts";
 import { REDO_SCHEMA, REDO_UNFIT } from "../commit/journal.ts";
 
 /**

@@ -10,8 +10,8 @@ import { join } from "node:path";
 import { AppError } from "../../../core/errors.ts";
 import type { Annotation } from "../../../model/annotation.ts";
 import { type Owner, ownerKey, ownerOfKey, sameOwner } from "../../../model/names.ts";
-import { StoreDatabase, type StoreDatabaseOptions } from "../../../storage/database.ts";
 import { sqliteError, writing } from "../../../storage/sqlite.ts";
+import { StoreDatabase, type StoreDatabaseOptions } from "../../../storage/store_database.ts";
 import { REGISTRY_FILE } from "../layout.ts";
 
 const SCHEMA = [

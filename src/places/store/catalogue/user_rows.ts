@@ -10,7 +10,7 @@ import {
   type SeenState,
   type SieveFile,
 } from "../../../model/mailbox.ts";
-import { refusal } from "../commit/refusal.ts";
+import { refusal } from "../refusal.ts";
 
 /** Internal names a user is subscribed to, sorted. */
 export function subscriptions(database: Database): string[] {

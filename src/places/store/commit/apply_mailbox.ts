@@ -29,7 +29,7 @@ import { type Arrival, admit, placeMessage } from "../messages/pool.ts";
 import type { Staging } from "../messages/staging.ts";
 import { openForChange, storedForm, useKeptCrc } from "../open_mailbox.ts";
 import type { OwnerFolder, Transaction } from "../owner_folder.ts";
-import { refusal } from "./refusal.ts";
+import { refusal } from "../refusal.ts";
 import { deleteMailboxes } from "./trash.ts";
 
 export interface MailboxUpdate {

@@ -29,7 +29,6 @@ import {
   mailboxById,
   mailboxByName,
 } from "../catalogue/mailbox_rows.ts";
-import { forgetMailboxes, guidsOutside } from "../catalogue/needed.ts";
 import type { Handover, Registry } from "../catalogue/registry.ts";
 import { readFiles } from "../committed_files.ts";
 import {
@@ -40,12 +39,13 @@ import {
   ownerFolder,
   poolPath,
 } from "../layout.ts";
+import { holdsOnlyMessages } from "../messages/leftovers.ts";
 import { admit, placeMessage } from "../messages/pool.ts";
 import { openImage, storedForm } from "../open_mailbox.ts";
 import { OwnerFolder, type StoreContext, type Transaction } from "../owner_folder.ts";
-import { holdsOnlyMessages } from "../upkeep/leftovers.ts";
+import { refusal } from "../refusal.ts";
 import { overlay } from "./journal.ts";
-import { refusal } from "./refusal.ts";
+import { forgetMailboxes, guidsOutside } from "./needed.ts";
 
 export interface HandoverRequest {
   /** Internal names, of two owners. */

@@ -29,7 +29,7 @@ import {
   writeFully,
 } from "../../../storage/disk.ts";
 import { isUniqueid, TRASH_FOLDER } from "../layout.ts";
-import { holdsOnlyMessages } from "../upkeep/leftovers.ts";
+import { holdsOnlyMessages } from "../messages/leftovers.ts";
 
 /** One thing to do to a file. Paths are relative to the owner's folder and made by layout.ts alone. */
 export type RedoStep =

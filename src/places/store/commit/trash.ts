@@ -24,9 +24,9 @@ import {
   tombstones,
 } from "../catalogue/mailbox_rows.ts";
 import { mailboxFolder, TRASH_FOLDER } from "../layout.ts";
+import { holdsOnlyMessages } from "../messages/leftovers.ts";
 import { imageOf } from "../open_mailbox.ts";
 import type { OwnerFolder, Transaction } from "../owner_folder.ts";
-import { holdsOnlyMessages } from "../upkeep/leftovers.ts";
 import type { RedoStep } from "./journal.ts";
 import { requireName } from "./rename.ts";
 

@@ -21,10 +21,10 @@ import type {
   MessageWriter,
   ReserveRequest,
 } from "../../place.ts";
-import { outcomeOf } from "../commit/outcome_of.ts";
 import type { KnownMessage } from "../messages/message_file.ts";
 import { Staging } from "../messages/staging.ts";
 import { StagingSession } from "../messages/staging_session.ts";
+import { outcomeOf } from "../outcome_of.ts";
 import { type FoundMessage, openStorePlace, type StorePlace } from "../store_place.ts";
 import { type MailboxSnapshot, readingOf } from "../stored_mailbox.ts";
 

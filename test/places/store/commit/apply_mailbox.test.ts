@@ -3,7 +3,7 @@ import { lstatSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { AppError } from "../../../../src/core/errors.ts";
 import { ANNOT_VARIANTS } from "../../../../src/model/sync_crc.ts";
-import { refusalOf } from "../../../../src/places/store/commit/refusal.ts";
+import { refusalOf } from "../../../../src/places/store/refusal.ts";
 import { newStore } from "../../../support/new_store.ts";
 import { apply, fill, message, peerCrcs, record, stateOf } from "../../../support/store_fixture.ts";
 import { verifyStore } from "../../../support/store_verify.ts";

@@ -5,7 +5,7 @@ import { checkWholeStore } from "../../../../src/fsck/store/check_store.ts";
 import type { Annotation } from "../../../../src/model/annotation.ts";
 import { parseName } from "../../../../src/model/names.ts";
 import { formerNames, mailboxByName } from "../../../../src/places/store/catalogue/mailbox_rows.ts";
-import { applyCommand } from "../../../../src/places/store/commit/apply.ts";
+import { applyCommand } from "../../../../src/places/store/commit/store_commands.ts";
 import { deleteMailboxes, undeleteMailbox } from "../../../../src/places/store/commit/trash.ts";
 import { poolPath } from "../../../../src/places/store/layout.ts";
 import { openImage } from "../../../../src/places/store/open_mailbox.ts";

@@ -29,10 +29,10 @@ import { applyRows, dropUserRows, type RowCommand } from "../catalogue/user_rows
 import type { Staging } from "../messages/staging.ts";
 import { openForChange } from "../open_mailbox.ts";
 import type { OwnerFolder, Transaction } from "../owner_folder.ts";
+import { refusal } from "../refusal.ts";
 import type { Store } from "../store.ts";
 import { type ApplyContext, applyMailbox } from "./apply_mailbox.ts";
 import { handOver } from "./handover.ts";
-import { refusal } from "./refusal.ts";
 import { renameMailboxesIn } from "./rename.ts";
 import { deleteMailboxes } from "./trash.ts";
 

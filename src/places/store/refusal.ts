@@ -1,6 +1,6 @@
 /** Refusals inside the store: thrown through a transaction, so that it undoes itself, and caught at its edge. */
-import { AppError, errnoOf } from "../../../core/errors.ts";
-import { type Refusal, type RefusalReason, refused } from "../../../model/outcome.ts";
+import { AppError, errnoOf } from "../../core/errors.ts";
+import { type Refusal, type RefusalReason, refused } from "../../model/outcome.ts";
 
 const REASON = "reason";
 

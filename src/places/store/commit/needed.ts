@@ -5,9 +5,9 @@ import { AppError } from "../../../core/errors.ts";
 import { hasBit, INTERNAL_FLAG } from "../../../formats/cyrus/index/index_flags.ts";
 import { IndexImage } from "../../../mailbox/index_image.ts";
 import { readWhole } from "../../../storage/disk.ts";
+import { allMailboxes, tombstones } from "../catalogue/mailbox_rows.ts";
 import { openImage } from "../open_mailbox.ts";
 import type { OwnerFolder } from "../owner_folder.ts";
-import { allMailboxes, tombstones } from "./mailbox_rows.ts";
 
 /**
  * The GUIDs that mailboxes of `folder` other than `uniqueid` name, deleted ones included; undefined where one

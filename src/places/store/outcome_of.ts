@@ -1,6 +1,6 @@
 /** The edge of the synchronous store: busy is waited for, what it refuses becomes a value, what breaks is thrown. */
-import { type Outcome, ok } from "../../../model/outcome.ts";
-import { whileBusy } from "../../../storage/retry.ts";
+import { type Outcome, ok } from "../../model/outcome.ts";
+import { whileBusy } from "../../storage/retry.ts";
 import { refusalOf } from "./refusal.ts";
 
 /** Runs `work`, waiting while it is busy; what it refuses is a value. */
