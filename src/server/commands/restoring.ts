@@ -4,6 +4,7 @@
  * UIDs; a new one takes the identity it is given only if all of it is given.
  */
 import { randomUUID } from "node:crypto";
+import { OWNER_RIGHTS } from "../../model/acl.ts";
 import type { ApplyMailbox, RestoreMailbox } from "../../model/apply.ts";
 import { type MailboxState, recordsOf } from "../../model/mailbox.ts";
 import { useridOf } from "../../model/names.ts";
@@ -14,8 +15,6 @@ import { mailboxRefusal } from "./writing.ts";
 
 /** Somebody else may write between our look and our append; then we look again. */
 const ATTEMPTS = 5;
-
-const OWNER_RIGHTS = "lrswipkxtecdan";
 
 export async function restoreMailbox(
   command: RestoreMailbox,
