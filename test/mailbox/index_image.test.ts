@@ -8,7 +8,7 @@ import { effectiveModseq } from "../../src/formats/cyrus/index/index_record.ts";
 import { IndexImage } from "../../src/mailbox/index_image.ts";
 import { NULL_GUID } from "../../src/model/guid.ts";
 import { mailboxByName } from "../../src/places/store/catalogue/mailbox_rows.ts";
-import { recordSteps } from "../../src/places/store/commit/journal.ts";
+import { recordSteps } from "../../src/places/store/catalogue/redo_rows.ts";
 import { peekIndex } from "../../src/places/store/committed_files.ts";
 import { hasRecord, openImage } from "../../src/places/store/open_mailbox.ts";
 import { goldenMailboxes, mailboxFile } from "../support/golden_mailboxes.ts";

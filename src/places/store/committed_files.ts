@@ -11,7 +11,8 @@ import type { Limits } from "../../core/limits.ts";
 import type { MailboxFile } from "../../mailbox/mailbox_image.ts";
 import { ownerKey } from "../../model/names.ts";
 import { readPart, readWhole, statOf } from "../../storage/disk.ts";
-import { leftSteps, type MailboxStep, overlay, pendingSteps } from "./commit/journal.ts";
+import { leftSteps, type MailboxStep, pendingSteps } from "./catalogue/redo_rows.ts";
+import { overlay } from "./commit/journal.ts";
 import { mailboxFolder } from "./layout.ts";
 import type { OwnerFolder } from "./owner_folder.ts";
 

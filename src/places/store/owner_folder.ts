@@ -13,7 +13,6 @@ import { reading, writing } from "../../storage/sqlite.ts";
 import type { StoreDatabase, StoreDatabaseOptions } from "../../storage/store_database.ts";
 import { openCatalogue } from "./catalogue/catalogue.ts";
 import { mailboxById } from "./catalogue/mailbox_rows.ts";
-import type { Registry } from "./catalogue/registry.ts";
 import {
   dropSteps,
   type LeftSteps,
@@ -22,9 +21,10 @@ import {
   pendingSteps,
   type RedoStep,
   recordSteps,
-  replay,
   type Unfit,
-} from "./commit/journal.ts";
+} from "./catalogue/redo_rows.ts";
+import type { Registry } from "./catalogue/registry.ts";
+import { replay } from "./commit/journal.ts";
 import { CATALOGUE_FILE, mailboxFolder, ownerFolder } from "./layout.ts";
 import type { PoolContext } from "./messages/pool.ts";
 import { notToBeWritten } from "./store_access.ts";

@@ -5,7 +5,7 @@
  */
 
 import { StoreDatabase, type StoreDatabaseOptions } from "../../../storage/store_database.ts";
-import { REDO_SCHEMA, REDO_UNFIT } from "../commit/journal.ts";
+import { REDO_SCHEMA, REDO_UNFIT } from "./redo_rows.ts";
 
 /**
  * `committed` grows with each transaction that touches the mailbox: readers take it before and after.

@@ -9,12 +9,11 @@
  * Steps are only ever done under the writer lock, by whoever holds it: the writer itself, the next
  * writer after a kill, or whoever opens the user. Readers lay the rows over the files instead.
  */
-import type { Database } from "bun:sqlite";
 import { closeSync, constants, existsSync, openSync, renameSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { assert } from "../../../core/assert.ts";
 import { AppError, errnoOf } from "../../../core/errors.ts";
-import { FIT_BYTES, type FileFit, type FileStep, fitProblem } from "../../../mailbox/file_step.ts";
+import { FIT_BYTES, type FileFit, fitProblem } from "../../../mailbox/file_step.ts";
 import {
   type DurableBatch,
   diskError,
@@ -28,111 +27,11 @@ import {
   syncPath,
   writeFully,
 } from "../../../storage/disk.ts";
+import type { MailboxStep, RedoStep, Unfit } from "../catalogue/redo_rows.ts";
 import { isUniqueid, TRASH_FOLDER } from "../layout.ts";
 import { holdsOnlyMessages } from "../messages/leftovers.ts";
 
-/** One thing to do to a file. Paths are relative to the owner's folder and made by layout.ts alone. */
-export type RedoStep =
-  | FileStep
-  /** A folder moved; done already where only the target exists. */
-  | { readonly kind: "move"; readonly path: string; readonly target: string }
-  /** A message removed; done already where it is absent. */
-  | { readonly kind: "unlink"; readonly path: string }
-  /** A folder of the trash, or of a mailbox that went to another owner, removed with all in it. */
-  | { readonly kind: "erase"; readonly path: string }
-  /** A uniqueid given back to the store's registry. */
-  | { readonly kind: "release"; readonly uniqueid: string };
-
-/** A step with the mailbox it belongs to, whose reader must see it. */
-export interface MailboxStep {
-  readonly uniqueid: string;
-  readonly step: RedoStep;
-}
-
 const PAGE_BYTES = 4096;
-
-export const REDO_SCHEMA = `
-  CREATE TABLE redo (
-    number INTEGER PRIMARY KEY,
-    uniqueid TEXT NOT NULL,
-    kind TEXT NOT NULL,
-    path TEXT NOT NULL,
-    target TEXT,
-    offset INTEGER,
-    bytes BLOB,
-    generation INTEGER,
-    records_before INTEGER,
-    records_after INTEGER
-  );
-  CREATE INDEX redo_of_mailbox ON redo (uniqueid);`;
-
-/** Why the step could not be done, where the files of its mailbox are not those it was planned on. */
-export const REDO_UNFIT = "ALTER TABLE redo ADD COLUMN unfit TEXT";
-
-interface RedoRow {
-  readonly uniqueid: string;
-  readonly kind: string;
-  readonly path: string;
-  readonly target: string | null;
-  readonly offset: number | null;
-  readonly bytes: Uint8Array | null;
-  readonly generation: number | null;
-  readonly records_before: number | null;
-  readonly records_after: number | null;
-}
-
-const COLUMNS =
-  "uniqueid, kind, path, target, offset, bytes, generation, records_before, records_after";
-
-/** Writes the steps of the transaction that is open on `database`. */
-export function recordSteps(database: Database, steps: readonly MailboxStep[]): void {
-  const insert = database.query(`INSERT INTO redo (${COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`);
-  for (const { uniqueid, step } of steps) {
-    const path = step.kind === "release" ? step.uniqueid : step.path;
-    const target = step.kind === "move" ? step.target : null;
-    const offset = step.kind === "write" ? step.offset : null;
-    const bytes = step.kind === "write" || step.kind === "replace" ? step.bytes : null;
-    const fit = step.kind === "write" ? step.fit : undefined;
-    insert.run(
-      ...[uniqueid, step.kind, path, target, offset, bytes],
-      ...[fit?.generation ?? null, fit?.before ?? null, fit?.after ?? null],
-    );
-  }
-}
-
-/** The steps not yet done, in order: of one mailbox, or of all. */
-export function pendingSteps(database: Database, uniqueid?: string): MailboxStep[] {
-  const rows =
-    uniqueid === undefined
-      ? database.query<RedoRow, []>(`SELECT ${COLUMNS} FROM redo ORDER BY number`).all()
-      : database
-          .query<RedoRow, [string]>(
-            `SELECT ${COLUMNS} FROM redo WHERE uniqueid = ? ORDER BY number`,
-          )
-          .all(uniqueid);
-  return rows.map((row) => ({ uniqueid: row.uniqueid, step: stepOfRow(row) }));
-}
-
-function stepOfRow(row: RedoRow): RedoStep {
-  const { path, bytes } = row;
-  if (row.kind === "write" && bytes !== null && row.offset !== null) {
-    const step = { kind: "write", path, offset: row.offset, bytes } as const;
-    if (row.generation === null) return step;
-    const fit = {
-      generation: row.generation,
-      before: row.records_before ?? 0,
-      after: row.records_after ?? 0,
-    };
-    return { ...step, fit };
-  }
-  if (row.kind === "replace" && bytes !== null) return { kind: "replace", path, bytes };
-  if (row.kind === "move" && row.target !== null) return { kind: "move", path, target: row.target };
-  if (row.kind === "unlink" || row.kind === "erase") return { kind: row.kind, path };
-  if (row.kind === "release") return { kind: "release", uniqueid: path };
-  throw new AppError("bad_data", `Cannot replay the journal: a step of kind "${row.kind}"`, {
-    hint: "Use the release of Bobbin that wrote it, or a later one.",
-  });
-}
 
 /**
  * The bytes of `path` as they will stand when `steps` are done; undefined where no file will be.
@@ -175,9 +74,6 @@ export interface ReplayContext {
   /** Takes what must be durable before the rows are dropped. */
   readonly batch: DurableBatch;
 }
-
-/** Mailboxes whose files do not take their steps, by uniqueid, and why. */
-export type Unfit = ReadonlyMap<string, string>;
 
 /**
  * Does `steps` to the files under the writer lock. What they wrote goes into the context's batch. A mailbox whose files
@@ -323,34 +219,4 @@ function moveFolder(path: string, target: string, batch: DurableBatch): void {
   // Done again after a kill, the folder it came from may have been erased too.
   if (statOf(dirname(path)) !== undefined) batch.folder(dirname(path));
   batch.folder(dirname(target));
-}
-
-/** Drops the rows of steps that are done and durable, and notes why those of `unfit` are not. */
-export function dropSteps(database: Database, unfit: Unfit): void {
-  if (unfit.size === 0) database.run("DELETE FROM redo");
-  else {
-    const left = JSON.stringify([...unfit.keys()]);
-    database.run("DELETE FROM redo WHERE uniqueid NOT IN (SELECT value FROM json_each(?))", [left]);
-  }
-  const note = database.query("UPDATE redo SET unfit = ? WHERE uniqueid = ?");
-  for (const [uniqueid, why] of unfit) note.run(why, uniqueid);
-}
-
-/** A mailbox of `Unfit`, with the number of steps that it was left with. */
-export interface LeftSteps {
-  readonly uniqueid: string;
-  readonly why: string;
-  readonly steps: number;
-}
-
-/** The mailboxes whose files did not take their steps when this was last tried. */
-export function leftSteps(database: Database): LeftSteps[] {
-  const sql =
-    "SELECT uniqueid, unfit AS why, count(*) AS steps FROM redo WHERE unfit IS NOT NULL GROUP BY uniqueid";
-  return database.query<LeftSteps, []>(sql).all();
-}
-
-/** Gives up the steps of a mailbox that can never be done. */
-export function giveUpSteps(database: Database, uniqueid: string): void {
-  database.run("DELETE FROM redo WHERE uniqueid = ?", [uniqueid]);
 }

@@ -21,8 +21,8 @@ import {
   type MailboxRow,
   mailboxById,
 } from "../catalogue/mailbox_rows.ts";
+import { giveUpSteps, leftSteps } from "../catalogue/redo_rows.ts";
 import type { Claim } from "../catalogue/registry.ts";
-import { giveUpSteps, leftSteps } from "../commit/journal.ts";
 import { type StrayGrave, strayGraves } from "../commit/trash.ts";
 import { CATALOGUE_FILE, isUniqueid, ownerFolder } from "../layout.ts";
 import type { OwnerFolder } from "../owner_folder.ts";

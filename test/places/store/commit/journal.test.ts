@@ -2,12 +2,8 @@ import { describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
-import {
-  type MailboxStep,
-  overlay,
-  type RedoStep,
-  replay,
-} from "../../../../src/places/store/commit/journal.ts";
+import type { MailboxStep, RedoStep } from "../../../../src/places/store/catalogue/redo_rows.ts";
+import { overlay, replay } from "../../../../src/places/store/commit/journal.ts";
 import { DurableBatch } from "../../../../src/storage/disk.ts";
 import { property } from "../../../support/property.ts";
 import { tempDir } from "../../../support/temp_dir.ts";

@@ -1,0 +1,141 @@
+/**
+ * The rows of the redo journal: what committed transactions still have to do to files, and which
+ * mailboxes cannot take it. What is done with them stands in commit/journal.ts.
+ */
+import type { Database } from "bun:sqlite";
+import { AppError } from "../../../core/errors.ts";
+import type { FileStep } from "../../../mailbox/file_step.ts";
+
+/** One thing to do to a file. Paths are relative to the owner's folder and made by layout.ts alone. */
+export type RedoStep =
+  | FileStep
+  /** A folder moved; done already where only the target exists. */
+  | { readonly kind: "move"; readonly path: string; readonly target: string }
+  /** A message removed; done already where it is absent. */
+  | { readonly kind: "unlink"; readonly path: string }
+  /** A folder of the trash, or of a mailbox that went to another owner, removed with all in it. */
+  | { readonly kind: "erase"; readonly path: string }
+  /** A uniqueid given back to the store's registry. */
+  | { readonly kind: "release"; readonly uniqueid: string };
+
+/** A step with the mailbox it belongs to, whose reader must see it. */
+export interface MailboxStep {
+  readonly uniqueid: string;
+  readonly step: RedoStep;
+}
+
+export const REDO_SCHEMA = `
+  CREATE TABLE redo (
+    number INTEGER PRIMARY KEY,
+    uniqueid TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    path TEXT NOT NULL,
+    target TEXT,
+    offset INTEGER,
+    bytes BLOB,
+    generation INTEGER,
+    records_before INTEGER,
+    records_after INTEGER
+  );
+  CREATE INDEX redo_of_mailbox ON redo (uniqueid);`;
+
+/** Why the step could not be done, where the files of its mailbox are not those it was planned on. */
+export const REDO_UNFIT = "ALTER TABLE redo ADD COLUMN unfit TEXT";
+
+interface RedoRow {
+  readonly uniqueid: string;
+  readonly kind: string;
+  readonly path: string;
+  readonly target: string | null;
+  readonly offset: number | null;
+  readonly bytes: Uint8Array | null;
+  readonly generation: number | null;
+  readonly records_before: number | null;
+  readonly records_after: number | null;
+}
+
+const COLUMNS =
+  "uniqueid, kind, path, target, offset, bytes, generation, records_before, records_after";
+
+/** Writes the steps of the transaction that is open on `database`. */
+export function recordSteps(database: Database, steps: readonly MailboxStep[]): void {
+  const insert = database.query(`INSERT INTO redo (${COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`);
+  for (const { uniqueid, step } of steps) {
+    const path = step.kind === "release" ? step.uniqueid : step.path;
+    const target = step.kind === "move" ? step.target : null;
+    const offset = step.kind === "write" ? step.offset : null;
+    const bytes = step.kind === "write" || step.kind === "replace" ? step.bytes : null;
+    const fit = step.kind === "write" ? step.fit : undefined;
+    insert.run(
+      ...[uniqueid, step.kind, path, target, offset, bytes],
+      ...[fit?.generation ?? null, fit?.before ?? null, fit?.after ?? null],
+    );
+  }
+}
+
+/** The steps not yet done, in order: of one mailbox, or of all. */
+export function pendingSteps(database: Database, uniqueid?: string): MailboxStep[] {
+  const rows =
+    uniqueid === undefined
+      ? database.query<RedoRow, []>(`SELECT ${COLUMNS} FROM redo ORDER BY number`).all()
+      : database
+          .query<RedoRow, [string]>(
+            `SELECT ${COLUMNS} FROM redo WHERE uniqueid = ? ORDER BY number`,
+          )
+          .all(uniqueid);
+  return rows.map((row) => ({ uniqueid: row.uniqueid, step: stepOfRow(row) }));
+}
+
+function stepOfRow(row: RedoRow): RedoStep {
+  const { path, bytes } = row;
+  if (row.kind === "write" && bytes !== null && row.offset !== null) {
+    const step = { kind: "write", path, offset: row.offset, bytes } as const;
+    if (row.generation === null) return step;
+    const fit = {
+      generation: row.generation,
+      before: row.records_before ?? 0,
+      after: row.records_after ?? 0,
+    };
+    return { ...step, fit };
+  }
+  if (row.kind === "replace" && bytes !== null) return { kind: "replace", path, bytes };
+  if (row.kind === "move" && row.target !== null) return { kind: "move", path, target: row.target };
+  if (row.kind === "unlink" || row.kind === "erase") return { kind: row.kind, path };
+  if (row.kind === "release") return { kind: "release", uniqueid: path };
+  throw new AppError("bad_data", `Cannot replay the journal: a step of kind "${row.kind}"`, {
+    hint: "Use the release of Bobbin that wrote it, or a later one.",
+  });
+}
+
+/** Mailboxes whose files do not take their steps, by uniqueid, and why. */
+export type Unfit = ReadonlyMap<string, string>;
+
+/** Drops the rows of steps that are done and durable, and notes why those of `unfit` are not. */
+export function dropSteps(database: Database, unfit: Unfit): void {
+  if (unfit.size === 0) database.run("DELETE FROM redo");
+  else {
+    const left = JSON.stringify([...unfit.keys()]);
+    database.run("DELETE FROM redo WHERE uniqueid NOT IN (SELECT value FROM json_each(?))", [left]);
+  }
+  const note = database.query("UPDATE redo SET unfit = ? WHERE uniqueid = ?");
+  for (const [uniqueid, why] of unfit) note.run(why, uniqueid);
+}
+
+/** A mailbox of `Unfit`, with the number of steps that it was left with. */
+export interface LeftSteps {
+  readonly uniqueid: string;
+  readonly why: string;
+  readonly steps: number;
+}
+
+/** The mailboxes whose files did not take their steps when this was last tried. */
+export function leftSteps(database: Database): LeftSteps[] {
+  const sql =
+    "SELECT uniqueid, unfit AS why, count(*) AS steps FROM redo WHERE unfit IS NOT NULL GROUP BY uniqueid";
+  return database.query<LeftSteps, []>(sql).all();
+}
+
+/** Gives up the steps of a mailbox that can never be done. */
+export function giveUpSteps(database: Database, uniqueid: string): void {
+  database.run("DELETE FROM redo WHERE uniqueid = ?", [uniqueid]);
+}
