@@ -2,14 +2,16 @@
  * cyrus.annotations of one mailbox: the annotations of each message, and what a transaction changes
  * in them (spool-format 7.2). Most messages have none.
  */
-import { equalBytes, viewOf } from "../core/bytes.ts";
+import { equalBytes, fromLatin1, latin1, viewOf } from "../core/bytes.ts";
 import { FormatError } from "../core/errors.ts";
+import { bytesAt, type FileSource, sizeOf } from "../core/file_source.ts";
 import {
   type MessageAnnotation,
   parseMessageAnnotation,
   printMessageAnnotation,
 } from "../formats/cyrus/annotations_db.ts";
 import { readDatabase, type UnsupportedFormat } from "../formats/cyrus/databases/database.ts";
+import { TwoskipEdit } from "../formats/cyrus/databases/twoskip_edit.ts";
 import { writeTwoskip } from "../formats/cyrus/databases/twoskip_writer.ts";
 import type { FileStep } from "./file_step.ts";
 import { damaged } from "./index_image.ts";
@@ -65,21 +67,44 @@ export function readAnnotations(bytes: Uint8Array): AnnotationsReading {
   return { kind: "read", byUid, problems };
 }
 
+/** Messages looked up one by one; who asks for more is given all of the file. */
+const LOOKUPS_MAX = 500;
+/** A file of fewer bytes is read whole at once. */
+const SMALL_BYTES = 64 * 1024;
+
+const NONE: readonly MessageAnnotation[] = [];
+
+/** Gives the annotations of a message. */
+export function annotationsIn(
+  byUid: MessageAnnotations | undefined,
+): (uid: number) => readonly MessageAnnotation[] {
+  return (uid) => byUid?.get(uid) ?? NONE;
+}
+
+/**
+ * Annotations are looked up in the file, and added in the form in which Cyrus appends to it, so that
+ * a delivery costs the same in a mailbox of any size. The file is written anew where it is not there
+ * or not sound enough for that, or where most of it may be what was replaced.
+ */
 export class AnnotationImage {
-  readonly #bytes: Uint8Array | undefined;
+  readonly #source: FileSource | undefined;
   readonly #path: string;
   readonly #changed = new Map<number, readonly MessageAnnotation[]>();
-  #stored: MessageAnnotations | undefined;
+  readonly #found = new Map<number, readonly MessageAnnotation[]>();
+  #all: MessageAnnotations | undefined;
+  #edit: TwoskipEdit | undefined;
 
-  /** `bytes` is undefined where the mailbox has no such file; `path` names it in messages. */
-  constructor(bytes: Uint8Array | undefined, path: string) {
-    this.#bytes = bytes;
+  /** `source` is undefined where the mailbox has no such file; `path` names it in messages. */
+  constructor(source: FileSource | undefined, path: string) {
+    this.#source = source;
     this.#path = path;
+    const isLarge = source !== undefined && sizeOf(source) > SMALL_BYTES;
+    if (isLarge && !(source instanceof Uint8Array)) this.#edit = editOf(source);
   }
 
   /** The annotations of a message as they are to be. Damage is an AppError. */
   of(uid: number): readonly MessageAnnotation[] {
-    return this.#changed.get(uid) ?? this.#load().get(uid) ?? [];
+    return this.#changed.get(uid) ?? this.#stored(uid);
   }
 
   /** Makes the annotations of a message exactly these. */
@@ -87,27 +112,109 @@ export class AnnotationImage {
     if (!sameAnnotations(this.of(uid), annotations)) this.#changed.set(uid, annotations);
   }
 
+  /** The annotations of a message in the file. */
+  #stored(uid: number): readonly MessageAnnotation[] {
+    if (this.#all === undefined && this.#edit !== undefined) {
+      const known = this.#found.get(uid);
+      if (known !== undefined) return known;
+      const found = this.#found.size < LOOKUPS_MAX ? lookUp(this.#edit, uid) : undefined;
+      if (found !== undefined) {
+        this.#found.set(uid, found);
+        return found;
+      }
+    }
+    return this.#load().get(uid) ?? NONE;
+  }
+
   #load(): MessageAnnotations {
-    if (this.#stored !== undefined) return this.#stored;
-    const reading = readAnnotations(this.#bytes ?? new Uint8Array());
+    if (this.#all !== undefined) return this.#all;
+    const reading = readAnnotations(this.#wholeFile());
     if (reading.kind === "unsupported") throw damaged(this.#path, `a ${reading.format} database`);
     const [problem] = reading.problems;
     if (problem !== undefined) throw damaged(this.#path, problem.detail);
-    this.#stored = reading.byUid;
+    this.#all = reading.byUid;
     return reading.byUid;
+  }
+
+  #wholeFile(): Uint8Array {
+    const source = this.#source ?? new Uint8Array();
+    return bytesAt(source, { offset: 0, length: sizeOf(source) });
   }
 
   /** The changes as steps on the file at `path`. */
   steps(path: string): FileStep[] {
     if (this.#changed.size === 0) return [];
+    return this.#append(path) ?? [{ kind: "replace", path, bytes: this.#print() }];
+  }
+
+  /** Steps that change the file in place; undefined where it is to be written anew. */
+  #append(path: string): FileStep[] | undefined {
+    const edit = this.#source === undefined ? undefined : editOf(this.#source);
+    if (edit === undefined) return undefined;
+    try {
+      const isPlain = [...this.#changed].every(([uid, annotations]) =>
+        changeEntries(edit, this.#stored(uid), annotations),
+      );
+      if (!isPlain) return undefined;
+    } catch (error) {
+      if (error instanceof FormatError) return undefined;
+      throw error;
+    }
+    const { generation, currentSize: before } = edit.header;
+    const writes = edit.writes();
+    const after = Math.max(...writes.map(({ offset, bytes }) => offset + bytes.length));
+    const fit = { generation: Number(generation), before, after };
+    return writes.map((write) => ({ kind: "write", path, ...write, fit }));
+  }
+
+  #print(): Uint8Array {
     const all = new Map([...this.#load(), ...this.#changed]);
     const entries = [...all.values()].flat().map(printMessageAnnotation);
     // The header, read and found good by now, has the generation at byte 24.
-    const before = this.#bytes ?? new Uint8Array(0);
+    const before = this.#wholeFile();
     const generation = before.length === 0 ? 0n : viewOf(before).getBigUint64(24);
-    const bytes = writeTwoskip(entries, { generation: generation + 1n });
-    return [{ kind: "replace", path, bytes }];
+    return writeTwoskip(entries, { generation: generation + 1n });
   }
+}
+
+/** Undefined where the file is not in a state to be changed in place. */
+function editOf(source: FileSource): TwoskipEdit | undefined {
+  try {
+    return new TwoskipEdit(source);
+  } catch (error) {
+    if (error instanceof FormatError) return undefined;
+    throw error;
+  }
+}
+
+/** The annotations of one message; undefined where something on the way to them is odd. */
+function lookUp(edit: TwoskipEdit, uid: number): readonly MessageAnnotation[] | undefined {
+  try {
+    const entries = [...edit.withPrefix(fromLatin1(`${uid}\0`))];
+    return entries.map(parseMessageAnnotation).filter(({ deleted }) => !deleted);
+  } catch (error) {
+    if (error instanceof FormatError) return undefined;
+    throw error;
+  }
+}
+
+/** Puts those of `after` in the place of `before`; false where the file had better be written anew. */
+function changeEntries(
+  edit: TwoskipEdit,
+  before: readonly MessageAnnotation[],
+  after: readonly MessageAnnotation[],
+): boolean {
+  const left = new Map(before.map(printMessageAnnotation).map((one) => [latin1(one.key), one]));
+  for (const one of after.map(printMessageAnnotation)) {
+    const key = latin1(one.key);
+    const old = left.get(key);
+    left.delete(key);
+    if (old !== undefined && equalBytes(old.value, one.value)) continue;
+    if (old !== undefined && edit.isWasteful) return false;
+    edit.put(one);
+  }
+  if (left.size > 0 && edit.isWasteful) return false;
+  return [...left.values()].every(({ key }) => edit.remove(key));
 }
 
 /** True for the same entries in the same order, modseqs included. */

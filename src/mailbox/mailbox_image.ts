@@ -35,10 +35,9 @@ export const IMAGE_FILES = ["cyrus.index", "cyrus.header", "cyrus.annotations"] 
 
 export type ImageFiles = Readonly<Record<(typeof IMAGE_FILES)[number], Uint8Array | undefined>>;
 
-/** The same, of whose index only the needed parts may be read. */
-export type ImageSource = Omit<ImageFiles, "cyrus.index"> & {
-  readonly "cyrus.index": FileSource | undefined;
-};
+/** The same, but of index and annotations only the needed parts may be read. */
+export type ImageSource = Pick<ImageFiles, "cyrus.header"> &
+  Readonly<Record<"cyrus.index" | "cyrus.annotations", FileSource | undefined>>;
 
 /** How the checksums of a mailbox are computed that does not say so itself. */
 export interface CrcForm {

@@ -19,9 +19,12 @@ const count = await whileBusy(() => {
   const row = folder.read((database) => mailboxByName(database, name));
   return row === undefined ? 0 : openImage(folder, row).index.count;
 });
-const records = Array.from({ length: count }, (_, at) => record(at + 1));
+/** The first messages are the test's; the others have what only cyrus.annotations can keep. */
+const recordOf = (uid: number) =>
+  record(uid, uid <= 3 ? {} : { internaldateNsec: uid, basecid: BigInt(uid) });
+const records = Array.from({ length: count }, (_, at) => recordOf(at + 1));
 for (;;) {
-  const next = record(records.length + 1);
+  const next = recordOf(records.length + 1);
   records.push(next);
   const state = stateOf(name, records);
   await whileBusy(() => apply(store, { state, records: [next] }, [message(next.uid)]));

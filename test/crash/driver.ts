@@ -9,6 +9,7 @@
 import { mkdirSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import type { Annotation } from "../../src/model/annotation.ts";
+import type { MailRecord } from "../../src/model/record.ts";
 import { allMailboxes, mailboxByName } from "../../src/places/store/catalogue/mailbox_rows.ts";
 import { renameMailboxesIn } from "../../src/places/store/commit/rename.ts";
 import { applyCommand } from "../../src/places/store/commit/store_commands.ts";
@@ -51,6 +52,11 @@ export function prepare(store: Store): void {
   const annotations = [note("of the folder")];
   const state = stateOf(GIVEN, given, { annotations });
   apply(store, { state, records: given }, [message(1), message(50), message(3)]);
+  apply(
+    store,
+    { state: stateOf(THREADS, threads), records: threads },
+    threads.map(({ uid }) => message(uid)),
+  );
 }
 
 function note(text: string): Annotation {
@@ -58,6 +64,15 @@ function note(text: string): Annotation {
 }
 
 const inbox = [record(1), record(2), record(3)];
+
+const THREADS = `${INBOX}.Threads`;
+
+/** A record with what only cyrus.annotations can keep. */
+function threaded(uid: number): MailRecord {
+  return record(uid, { modseq: 60n, internaldateNsec: uid, basecid: BigInt(uid) });
+}
+
+const threads = [1, 2, 3, 4, 5].map(threaded);
 
 export const SCENARIOS: Readonly<Record<string, (store: Store) => void>> = {
   append: (store) => {
@@ -95,6 +110,11 @@ export const SCENARIOS: Readonly<Record<string, (store: Store) => void>> = {
     ];
     const next = [record(2, { modseq: 90n, annotations })];
     apply(store, { state: stateOf(INBOX, [record(1), ...next, record(3)]), records: next });
+  },
+  "append annotated": (store) => {
+    const next = [threaded(6), threaded(7)];
+    const state = stateOf(THREADS, [...threads, ...next]);
+    apply(store, { state, records: next }, [message(6), message(7)]);
   },
   expunge: (store) => {
     const next = [record(2, { modseq: 90n, expunged: true, flags: ["\\Deleted"] })];

@@ -10,7 +10,10 @@ import {
   recordCrcs,
 } from "../../formats/cyrus/index/index_record.ts";
 import { RECORD_FIELDS } from "../../formats/cyrus/index/index_table.ts";
+
+import { annotationsIn } from "../../mailbox/annotation_image.ts";
 import type { RecordPiece } from "../../mailbox/index_image.ts";
+
 import { badRecordCrcs } from "../../mailbox/index_records.ts";
 import { type MessageTable, MessageTableBuilder } from "../../mailbox/message_table.ts";
 import { MailboxSums, userFlagCrcs } from "../../mailbox/sums.ts";
@@ -41,7 +44,7 @@ export function checkRecords(input: RecordsInput, collector: Collector): Records
   const sums = new MailboxSums({
     header: index.header,
     userFlags: userFlagCrcs(input.userFlags ?? []),
-    annotations: (uid) => input.annotations?.get(uid) ?? [],
+    annotations: annotationsIn(input.annotations),
     owner: input.owner,
   });
   const checks = new RecordCheck(input, collector);

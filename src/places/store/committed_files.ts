@@ -133,11 +133,15 @@ function pathNow(folder: OwnerFolder, uniqueid: string, steps: readonly MailboxS
 }
 
 /**
- * cyrus.index of a mailbox within a transaction: under the writer lock, with nothing left in the
- * journal, it stands still. Undefined where there is no such file. Throws bad_data where the files do
- * not take what is left.
+ * A file of a mailbox within a transaction: under the writer lock, with nothing left in the journal,
+ * it stands still. Undefined where there is no such file. Throws bad_data where the files do not take
+ * what is left.
  */
-export function lockedIndex(folder: OwnerFolder, uniqueid: string): FileParts | undefined {
+export function lockedFile(
+  folder: OwnerFolder,
+  uniqueid: string,
+  name: MailboxFile,
+): FileParts | undefined {
   const { database } = folder;
   assert(database.inTransaction, `${uniqueid} stands still`);
   if (pendingSteps(database, uniqueid).length > 0) {
@@ -145,7 +149,7 @@ export function lockedIndex(folder: OwnerFolder, uniqueid: string): FileParts | 
     assert(left !== undefined, `${uniqueid} was settled`);
     folder.requireFit(uniqueid, left.why);
   }
-  return indexFile(join(folder.folder, mailboxFolder(uniqueid), "cyrus.index"));
+  return fileParts(join(folder.folder, mailboxFolder(uniqueid), name));
 }
 
 /**
@@ -162,7 +166,7 @@ export function peekIndex<T>(
     steps: pendingSteps(database, uniqueid).length,
   }));
   if (before === undefined || steps > 0) return undefined;
-  const file = indexFile(join(folder.folder, mailboxFolder(uniqueid), "cyrus.index"));
+  const file = fileParts(join(folder.folder, mailboxFolder(uniqueid), "cyrus.index"));
   if (file === undefined) return undefined;
   let found: { value: T } | undefined;
   let trouble: unknown;
@@ -177,7 +181,7 @@ export function peekIndex<T>(
 }
 
 /** A file of which parts are read. It is opened for each of them, so that nobody has to close it. */
-function indexFile(path: string): FileParts | undefined {
+function fileParts(path: string): FileParts | undefined {
   const size = statOf(path)?.size;
   if (size === undefined) return undefined;
   return {

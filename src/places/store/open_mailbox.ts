@@ -13,7 +13,7 @@ import {
 import type { Owner } from "../../model/names.ts";
 import { ANNOT_VARIANTS } from "../../model/sync_crc.ts";
 import type { MailboxRow } from "./catalogue/mailbox_rows.ts";
-import { lockedIndex, peekIndex, readFiles } from "./committed_files.ts";
+import { lockedFile, peekIndex, readFiles } from "./committed_files.ts";
 import type { OwnerFolder } from "./owner_folder.ts";
 
 /** The form in which a folder keeps its CRCs: that of the releases of Cyrus that read its index version. */
@@ -31,14 +31,19 @@ export function openImage(folder: OwnerFolder, row: MailboxRow): MailboxImage {
 }
 
 /**
- * The mailbox of `row` within a transaction, where its files stand still: of its index only what is needed is read. Each record is
- * checked when it is, as always; the sums of the others are in the header, which has its own checksum.
+ * The mailbox of `row` within a transaction, where its files stand still: of index and annotations
+ * only what is needed is read. Each record is checked when it is, as always; the sums of the others
+ * are in the header, which has its own checksum.
  */
 export function openForChange(folder: OwnerFolder, row: MailboxRow): MailboxImage {
   const { uniqueid, name } = row;
-  const files = readFiles(folder, uniqueid, { names: ["cyrus.header", "cyrus.annotations"] });
+  const files = readFiles(folder, uniqueid, { names: ["cyrus.header"] });
   if (files === undefined) throw new AppError("not_found", `Mailbox ${name} was deleted meanwhile`);
-  const source = { ...files, "cyrus.index": lockedIndex(folder, uniqueid) };
+  const source = {
+    ...files,
+    "cyrus.index": lockedFile(folder, uniqueid, "cyrus.index"),
+    "cyrus.annotations": lockedFile(folder, uniqueid, "cyrus.annotations"),
+  };
   return imageOf(uniqueid, source, folder.owner);
 }
 

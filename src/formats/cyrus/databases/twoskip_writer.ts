@@ -32,13 +32,15 @@ export function writeTwoskip(
   const commitOffset = paddedOffset(last === undefined ? layout.FIRST_OFFSET : last.end, 24);
   const size = last === undefined ? layout.FIRST_OFFSET : commitOffset + 24;
   const bytes = new Uint8Array(size);
-  fillWithBlanks(bytes);
+  fillWithBlanks(bytes.subarray(layout.FIRST_OFFSET));
   writeRecords(bytes, places);
   if (last !== undefined) {
     const commit = { type: layout.TYPE_COMMIT, pointers: [layout.FIRST_OFFSET] };
     writeRecord(bytes, commitOffset, commit);
   }
-  writeHeader(bytes, { generation: options.generation ?? 1n, numRecords: sorted.length });
+  const generation = options.generation ?? 1n;
+  const sizes = { numRecords: sorted.length, repackSize: size, currentSize: size };
+  bytes.set(printHeader({ version: 1, generation, ...sizes, dirty: false }));
   return bytes;
 }
 
@@ -65,32 +67,35 @@ function placeRecords(sorted: readonly DatabaseEntry[], order: KeyOrder): Place[
   return places;
 }
 
-/** Level 1 for every second record, 2 for every fourth …: what a fair coin gives on average. */
-function levelOf(place: number): number {
+/** Level 1 for every second number, 2 for every fourth …: what a fair coin gives on average. */
+export function levelOf(place: number): number {
   const trailingZeros = 31 - Math.clz32((place + 1) & -(place + 1));
   return Math.min(1 + trailingZeros, layout.MAX_LEVEL);
 }
 
-function headSizeOf(entry: DatabaseEntry, level: number): number {
+/** Bytes of the head of a record: all before its key. */
+export function headSizeOf(entry: DatabaseEntry, level: number): number {
   const long = (entry.key.length >= 0xffff ? 8 : 0) + (entry.value.length >= 0xffff_ffff ? 8 : 0);
   return 8 + long + 8 * (level + 1) + 8;
 }
 
 /** Where a record goes so that, but for its first and last 8 bytes, its head crosses no block. */
-function paddedOffset(end: number, headSize: number): number {
+export function paddedOffset(end: number, headSize: number): number {
   if (headSize > BLOCK - 8) return end;
   let offset = end;
   while ((offset + 8) % BLOCK > (offset - 8 + headSize) % BLOCK) offset += 8;
   return offset;
 }
 
-function roundUp(length: number): number {
+/** Keys and values are filled up to eight bytes. */
+export function roundUp(length: number): number {
   return Math.ceil(length / 8) * 8;
 }
 
-function fillWithBlanks(bytes: Uint8Array): void {
+/** Fills `bytes`, a multiple of eight, with what stands between records. */
+export function fillWithBlanks(bytes: Uint8Array): void {
   const blank = fromLatin1(layout.BLANK);
-  for (let at = layout.FIRST_OFFSET; at < bytes.length; at += 8) bytes.set(blank, at);
+  for (let at = 0; at < bytes.length; at += 8) bytes.set(blank, at);
 }
 
 /** Writes from the last record to the first, since each points to what comes behind it. */
@@ -106,13 +111,15 @@ function writeRecords(bytes: Uint8Array, places: readonly Place[]): void {
   writeRecord(bytes, layout.DUMMY_OFFSET, { type: layout.TYPE_DUMMY, pointers });
 }
 
-interface NewRecord {
+/** A record that is to be written; its level follows from its pointers. */
+export interface NewRecord {
   readonly type: number;
   readonly pointers: readonly number[];
   readonly entry?: DatabaseEntry;
 }
 
-function writeRecord(bytes: Uint8Array, offset: number, record: NewRecord): void {
+/** Writes `record` at byte `offset` of `bytes`. */
+export function writeRecord(bytes: Uint8Array, offset: number, record: NewRecord): void {
   const view = viewOf(bytes);
   const key = record.entry?.key ?? new Uint8Array();
   const value = record.entry?.value ?? new Uint8Array();
@@ -136,17 +143,17 @@ function writeRecord(bytes: Uint8Array, offset: number, record: NewRecord): void
   view.setUint32(at + 4, crc32(tail));
 }
 
-function writeHeader(
-  bytes: Uint8Array,
-  header: { readonly generation: bigint; readonly numRecords: number },
-): void {
+/** The 64 bytes at the start of a file. */
+export function printHeader(header: layout.TwoskipHeader): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(layout.HEADER_SIZE);
   const view = viewOf(bytes);
   bytes.set(fromLatin1(layout.TWOSKIP_MAGIC));
-  view.setUint32(20, 1);
+  view.setUint32(20, header.version);
   view.setBigUint64(24, header.generation);
   view.setBigUint64(32, BigInt(header.numRecords));
-  view.setBigUint64(40, BigInt(bytes.length));
-  view.setBigUint64(48, BigInt(bytes.length));
-  view.setUint32(56, 0);
+  view.setBigUint64(40, BigInt(header.repackSize));
+  view.setBigUint64(48, BigInt(header.currentSize));
+  view.setUint32(56, header.dirty ? 1 : 0);
   view.setUint32(60, crc32(bytes.subarray(0, 60)));
+  return bytes;
 }

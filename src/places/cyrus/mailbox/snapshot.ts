@@ -11,7 +11,11 @@ import { type FileBytes, isSameFile } from "../../../core/files.ts";
 import type { HeaderFile } from "../../../formats/cyrus/header_file.ts";
 import { hasBit, INDEX_OPTION } from "../../../formats/cyrus/index/index_flags.ts";
 import { locateByteError } from "../../../hash/crc32_locate.ts";
-import { type MessageAnnotations, readAnnotations } from "../../../mailbox/annotation_image.ts";
+import {
+  annotationsIn,
+  type MessageAnnotations,
+  readAnnotations,
+} from "../../../mailbox/annotation_image.ts";
 import { HeaderImage } from "../../../mailbox/header_image.ts";
 import { IndexImage } from "../../../mailbox/index_image.ts";
 import { mailRecord, mailRecords, type RecordContext } from "../../../mailbox/mail_record.ts";
@@ -126,7 +130,7 @@ function seenIn(request: SnapshotRequest, reading: WholeReading): Seen {
     const sums = new MailboxSums({
       header: index.header,
       userFlags: header.flagCrcs,
-      annotations: (uid) => annotations.get(uid) ?? [],
+      annotations: annotationsIn(annotations),
       owner,
     });
     const disorder = addUp(index, sums);
@@ -244,7 +248,7 @@ function headerFlaw(
 /** All records of a snapshot, tombstones included. Each pass parses them again: nothing is kept. */
 export function recordsOfSnapshot(snapshot: MailboxSnapshot): RecordSource {
   const { index, annotations } = snapshot;
-  return mailRecords(index, (uid) => annotations.get(uid) ?? [], contextOf(snapshot));
+  return mailRecords(index, annotationsIn(annotations), contextOf(snapshot));
 }
 
 /** The record with this UID; undefined where the mailbox has none. */
