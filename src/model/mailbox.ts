@@ -6,7 +6,7 @@
  * (5.6).
  */
 import type { Annotation } from "./annotation.ts";
-import type { Guid } from "./guid.ts";
+import { type Guid, NULL_GUID } from "./guid.ts";
 import type { Refusal } from "./outcome.ts";
 import type { MailRecord } from "./record.ts";
 
@@ -108,6 +108,11 @@ export interface SieveFile {
   /** The GUID of the content; 2.4 does not send it, and for `x.bc` it is all zeros. */
   readonly guid?: Guid;
   readonly isActive: boolean;
+}
+
+/** What stands for `x.bc` in a list of files: the script `x` is the active one. */
+export function activeMark(filename: string): SieveFile {
+  return { filename, lastUpdate: 0, guid: NULL_GUID, isActive: true };
 }
 
 /** The resources that a quota can limit, by the names they have had since 3.10. */

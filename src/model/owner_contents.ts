@@ -7,6 +7,7 @@ import { sha1Of } from "../hash/sha1.ts";
 import { type Annotation, annotationKey } from "./annotation.ts";
 import type { ApplyAnnotation, ApplyCommand, ApplyUnannotation } from "./apply.ts";
 import {
+  activeMark,
   isIntermediate,
   type MailboxState,
   type Quota,
@@ -231,13 +232,10 @@ export function userStateOf(owner: OwnerContents): UserState {
   };
 }
 
-const NO_GUID = "0".repeat(40);
-
 /** The scripts, and the name of the bytecode as the bearer of the active mark. */
 function sieveFilesOf({ scripts, active }: OwnerContents): SieveFile[] {
   const files = scripts.entries().map(([filename, { lastUpdate, content }]) => {
     return { filename, lastUpdate, guid: sha1Of(content), isActive: false };
   });
-  if (active === undefined) return files;
-  return [...files, { filename: active, lastUpdate: 0, guid: NO_GUID, isActive: true }];
+  return active === undefined ? files : [...files, activeMark(active)];
 }

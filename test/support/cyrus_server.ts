@@ -1,4 +1,5 @@
 /** A real Cyrus server from the fixtures, to be changed and looked at as a whole. */
+
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fromLatin1, latin1 } from "../../src/core/bytes.ts";
@@ -9,7 +10,8 @@ import { checkServer, checkUser } from "../../src/fsck/server/check_server.ts";
 import { readAllFacts } from "../../src/places/cyrus/mailbox/mailbox_facts.ts";
 import { type ImapdConf, imapdConfOf } from "../../src/places/cyrus/server/imapd_conf.ts";
 import { readConfFile } from "../../src/places/cyrus/server/imapd_conf_file.ts";
-import { readServer, readUser } from "../../src/places/cyrus/server/server_reading.ts";
+import { readServer } from "../../src/places/cyrus/server/server_reading.ts";
+import { readUser } from "../../src/places/cyrus/server/user_files.ts";
 import { unpackFixture } from "./fixtures.ts";
 
 export interface TestServer {

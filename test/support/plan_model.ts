@@ -8,6 +8,7 @@ import { utf8 } from "../../src/core/bytes.ts";
 import { sha1Of } from "../../src/hash/sha1.ts";
 import type { ApplyCommand } from "../../src/model/apply.ts";
 import {
+  activeMark,
   type MailboxState,
   recordsOf,
   type SieveFile,
@@ -38,13 +39,6 @@ const SCRIPT_FILE: Omit<SieveFile, "filename"> = {
   lastUpdate: 1,
   guid: sha1Of(SCRIPT),
   isActive: false,
-};
-
-/** As a server lists the bytecode of the script that is active. */
-const ACTIVE_MARK: Omit<SieveFile, "filename"> = {
-  lastUpdate: 0,
-  guid: "0".repeat(40),
-  isActive: true,
 };
 
 const NAMES = [
@@ -81,10 +75,7 @@ export const user = fc
   })
   .map(({ quota, sieve, active, seen, ...rest }): UserState => {
     const files = sieve.map((name) => ({ ...SCRIPT_FILE, filename: `${name}.script` }));
-    const mark =
-      active !== undefined && sieve.includes(active)
-        ? [{ ...ACTIVE_MARK, filename: `${active}.bc` }]
-        : [];
+    const mark = active !== undefined && sieve.includes(active) ? [activeMark(`${active}.bc`)] : [];
     const state = { uniqueid: "u1", lastRead: 1, lastUid: 1, lastChange: 1, seenUids: seen };
     const quotas = quota === undefined ? [] : [{ root: "user.fred", limits: { STORAGE: quota } }];
     return { ...rest, quotas, sieve: [...files, ...mark], seen: seen === "" ? [] : [state] };

@@ -2,10 +2,11 @@
  * Quota roots against the mailboxes they count (rows QU01, QU02). A mailbox counts for the root
  * that its cyrus.header names; Cyrus sets it when a mailbox or a root is made.
  */
+
 import { QUOTA_RESOURCES, type QuotaResource, type QuotaRoot } from "../../formats/cyrus/quota.ts";
 import type { MailboxFacts } from "../../places/cyrus/mailbox/mailbox_facts.ts";
 import type { ImapdConf } from "../../places/cyrus/server/imapd_conf.ts";
-import type { QuotaReading } from "../../places/cyrus/server/server_reading.ts";
+import type { QuotaReading } from "../../places/cyrus/server/quota_roots.ts";
 import { type Finding, finding } from "../finding.ts";
 import type { ListedMailbox } from "./mailbox_directory.ts";
 

@@ -3,11 +3,13 @@
  * and user files say of each other and of the folders. Pure: what is to be checked has been read
  * before.
  */
+
 import type { MailboxEntry } from "../../formats/cyrus/mailbox_entry.ts";
 import { isInbox, parseName, useridOf } from "../../model/names.ts";
 import type { UserPlace } from "../../places/cyrus/layout/server_paths.ts";
 import type { MailboxFacts } from "../../places/cyrus/mailbox/mailbox_facts.ts";
-import type { ServerReading, UserReading } from "../../places/cyrus/server/server_reading.ts";
+import type { ServerReading } from "../../places/cyrus/server/server_reading.ts";
+import type { UserReading } from "../../places/cyrus/server/user_files.ts";
 import type { Finding } from "../finding.ts";
 import { checkMailboxAnnotations } from "./check_annotations_db.ts";
 import { checkDatabase, checkUnreadRecords } from "./check_databases.ts";

@@ -2,6 +2,7 @@
  * What a user has outside of mailboxes: seen state, subscriptions, counters and conversations (rows
  * SE01, SE02, SU01, CO01, DB11, CV01).
  */
+
 import { FormatError } from "../../core/errors.ts";
 import { type Counters, parseCounters } from "../../formats/cyrus/counters.ts";
 import type { DatabaseEntry } from "../../formats/cyrus/databases/database_contents.ts";
@@ -11,7 +12,7 @@ import { parseSubscriptions } from "../../formats/cyrus/sub.ts";
 import { parseName, useridOf } from "../../model/names.ts";
 import { parseSequenceSet, type UidRange } from "../../model/sequence_set.ts";
 import type { FileReading } from "../../places/cyrus/server/database_file.ts";
-import type { UserReading } from "../../places/cyrus/server/server_reading.ts";
+import type { UserReading } from "../../places/cyrus/server/user_files.ts";
 import { type Finding, finding, placed } from "../finding.ts";
 import { checkDatabase } from "./check_databases.ts";
 import {

@@ -4,6 +4,7 @@
  * with the files of the users concerned read anew, at every one of several looks (spool-format 8,
  * protocol B).
  */
+
 import { existsSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { QUOTA_RESOURCES, type QuotaResource } from "../../formats/cyrus/quota.ts";
@@ -13,13 +14,9 @@ import { nameOfRelative } from "../../places/cyrus/layout/spool_names.ts";
 import { type MailboxFacts, readMailboxFacts } from "../../places/cyrus/mailbox/mailbox_facts.ts";
 import { mailboxPaths } from "../../places/cyrus/mailbox/mailbox_files.ts";
 import type { ImapdConf } from "../../places/cyrus/server/imapd_conf.ts";
-import {
-  type QuotaReading,
-  readQuotaRoots,
-  readServer,
-  readUser,
-  type ServerReading,
-} from "../../places/cyrus/server/server_reading.ts";
+import { type QuotaReading, readQuotaRoots } from "../../places/cyrus/server/quota_roots.ts";
+import { readServer, type ServerReading } from "../../places/cyrus/server/server_reading.ts";
+import { readUser } from "../../places/cyrus/server/user_files.ts";
 import { type Finding, isDamage, sameObservation, tell } from "../finding.ts";
 import { checkServer, checkUser } from "./check_server.ts";
 

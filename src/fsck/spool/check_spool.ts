@@ -2,18 +2,15 @@
  * fsck over a whole spool: finds the mailboxes, has them checked by workers, and then compares what
  * no mailbox can know by itself: uniqueids and hard links.
  */
+
 import { lstatSync } from "node:fs";
 import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import type { EngineChoice } from "../../hash/engines.ts";
 import { sliceTable } from "../../mailbox/message_table.ts";
-import {
-  headerNameOf,
-  mailboxName,
-  oldStagedFiles,
-  readSpool,
-} from "../../places/cyrus/layout/spool.ts";
+import { mailboxName, oldStagedFiles, readSpool } from "../../places/cyrus/layout/spool.ts";
 import type { MailboxPaths, PartitionRoots } from "../../places/cyrus/mailbox/mailbox_files.ts";
+import { headerFileOf } from "../../places/cyrus/mailbox/mailbox_reading.ts";
 import type { LockPaths } from "../../storage/file_locks.ts";
 import { type JobPool, mapJobs } from "../../threads/pool.ts";
 import { type Finding, finding, placed } from "../finding.ts";
@@ -112,7 +109,9 @@ export function planSpool(request: SpoolRequest): SpoolPlan {
   const { mailboxes: found, staging, unreadable } = readSpool(roots);
   const mailboxes = request.asCommitted?.(found) ?? found;
   const chosen = wanted
-    ? mailboxes.filter((paths) => wanted(nameOf(paths, headerNameOf(paths), request)))
+    ? mailboxes.filter((paths) =>
+        wanted(nameOf(paths, headerFileOf(paths)?.name ?? undefined, request)),
+      )
     : mailboxes;
   const loose = unreadable.map(({ relative, errno }) => {
     const path = join(roots.data, relative);

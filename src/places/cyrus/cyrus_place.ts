@@ -1,9 +1,9 @@
 /**
- * A Cyrus spool or server on disk as a place: its GET half. Nothing is locked and nothing is written; each
- * mailbox is read as of one moment (snapshot.ts), and what fails a checksum is refused as damaged.
+ * A Cyrus spool or server on disk as a place: its GET half. Nothing is locked and nothing is
+ * written; each mailbox is read as of one moment (snapshot.ts), and what fails a checksum is
+ * refused as damaged.
  */
-import { closeSync } from "node:fs";
-import { classifyUuid } from "../../formats/cyrus/uuid.ts";
+
 import {
   type MailboxState,
   type OwnedMailboxes,
@@ -14,27 +14,16 @@ import {
 } from "../../model/mailbox.ts";
 import { externalName, type Owner } from "../../model/names.ts";
 import { isGone, type Outcome, ok, refused } from "../../model/outcome.ts";
-import type { MailRecord } from "../../model/record.ts";
-import type { MailboxReading, MessageAddress, MessageContent, Place } from "../place.ts";
-import { type Current, currentOf } from "./current.ts";
+import type { MailboxReading, Place } from "../place.ts";
 import type { CyrusSource } from "./cyrus_source.ts";
-import { type ListedMailbox, type MailboxDirectory, pathsOf } from "./listed_mailboxes.ts";
-import type { MailboxPaths } from "./mailbox/mailbox_files.ts";
+import { type ListedMailbox, type MailboxDirectory, snapshotOfListed } from "./listed_mailboxes.ts";
 import { intermediateState, stateOf } from "./mailbox/mailbox_state.ts";
-import { type HeldFiles, openMessage } from "./mailbox/message_content.ts";
-import { messagePaths } from "./mailbox/message_paths.ts";
-import {
-  findRecord,
-  type MailboxSnapshot,
-  recordsOfSnapshot,
-  takeSnapshot,
-} from "./mailbox/snapshot.ts";
+import { recordsOfSnapshot } from "./mailbox/snapshot.ts";
+import { messageReader } from "./message_reader.ts";
 
 /** The place over a spool (`spoolSource`) or a server (`serverSource`). */
 export function cyrusPlace(source: CyrusSource): Place {
-  const held: HeldFiles = new Set();
-  const record = recordFinder(source);
-  const where = folderFinder(source);
+  const messages = messageReader(source);
   return {
     locator: source.locator,
     holds: source.holds,
@@ -46,14 +35,11 @@ export function cyrusPlace(source: CyrusSource): Place {
       readStates(source, (directory) => uniqueids.map(directory.withUniqueid)),
     sharedMailboxes: async (toplevel) => ok(await readOwned(source, { kind: "shared", toplevel })),
     readMailbox: (name) => readOne(source, name),
-    message: (address) => readMessage(address, { held, record, where }),
+    message: messages.read,
     annotations: (name) => source.annotations(name),
     quota: (root) => source.quota(root),
     sieveScript: (userid, filename) => source.sieveScript(userid, filename),
-    close: async () => {
-      for (const fd of held) closeSync(fd);
-      held.clear();
-    },
+    close: async () => messages.close(),
   };
 }
 
@@ -61,7 +47,10 @@ async function* ownersOf(directory: MailboxDirectory): AsyncGenerator<Owner, voi
   yield* directory.owners;
 }
 
-/** Mailboxes that are renamed or deleted while they are read are looked for again, this often at most. */
+/**
+ * Mailboxes that are renamed or deleted while they are read are looked for again, this often at
+ * most.
+ */
 const LISTINGS = 5;
 
 /** What was read of some mailboxes. `outdated`: one is not where it was listed. */
@@ -74,7 +63,10 @@ interface Readings<Value> {
 type Choice = (directory: MailboxDirectory) => readonly (ListedMailbox | undefined)[];
 type Read<Value> = (mailbox: ListedMailbox) => Promise<Outcome<Value>>;
 
-/** Reads the mailboxes of a choice; where the list was outdated, those that a new one has otherwise once more. */
+/**
+ * Reads the mailboxes of a choice; where the list was outdated, those that a new one has otherwise
+ * once more.
+ */
 async function readChosen<Value>(
   source: CyrusSource,
   choose: Choice,
@@ -131,7 +123,7 @@ function readerOf(source: CyrusSource): Read<MailboxReading> {
     if (folder === undefined && flaw === undefined) {
       return ok({ state: intermediateState(name, mailbox.facts), records: recordsOf([]) });
     }
-    const outcome = await snapshotOf(mailbox);
+    const outcome = await snapshotOfListed(mailbox);
     if (outcome.kind === "refused") return outcome;
     const facts = await source.facts(mailbox);
     if (facts.kind === "refused") return facts;
@@ -148,23 +140,6 @@ function stateReaderOf(source: CyrusSource): Read<MailboxState> {
     const outcome = await read(mailbox);
     return outcome.kind === "refused" ? outcome : ok(outcome.value.state);
   };
-}
-
-/** `moved` where another mailbox lies there than the one that was listed. */
-async function snapshotOf(mailbox: ListedMailbox): Promise<Outcome<MailboxSnapshot>> {
-  const { name, facts, flaw } = mailbox;
-  const paths = pathsOf(mailbox);
-  if (paths === undefined || flaw !== undefined) {
-    return refused("damaged", `Cannot read ${externalName(name)}: ${flaw ?? "it has no folder"}`);
-  }
-  const outcome = await takeSnapshot({ name, paths });
-  if (outcome.kind === "refused") return outcome;
-  const { uniqueid } = outcome.value.header;
-  if (facts.uniqueid === undefined || uniqueid == null || uniqueid === facts.uniqueid) {
-    return outcome;
-  }
-  const text = `Cannot read ${externalName(name)}: uniqueid ${uniqueid} in ${paths.header}, not ${facts.uniqueid}`;
-  return refused("moved", text);
 }
 
 async function readStates(
@@ -201,103 +176,4 @@ async function readUser(source: CyrusSource, userid: string): Promise<Outcome<Us
     if (quota.value !== undefined) quotas.push(quota.value);
   }
   return ok({ ...meta.value, ...owned, quotas });
-}
-
-/** Finds a record where its GUID is a number that says nothing about the message. */
-type RecordFinder = (
-  mailbox: ListedMailbox,
-  uid: number,
-) => Promise<Outcome<MailRecord | undefined>>;
-
-/** Keeps the mailbox that was asked for last: messages are mostly asked for one after the other. */
-function recordFinder(source: CyrusSource): RecordFinder {
-  let last:
-    | { readonly name: string; readonly snapshot: Current<Outcome<MailboxSnapshot>> }
-    | undefined;
-  return async ({ name }, uid) => {
-    if (last?.name !== name) {
-      const snapshot = currentOf(async () => {
-        const mailbox = (await source.directory.get()).named(name);
-        if (mailbox === undefined)
-          return refused("nonexistent", `There is no ${externalName(name)}`);
-        return snapshotOf(mailbox);
-      });
-      last = { name, snapshot };
-    }
-    const outcome = await last.snapshot.get();
-    return outcome.kind === "refused" ? outcome : ok(findRecord(outcome.value, uid));
-  };
-}
-
-/** Where the messages of a mailbox lie. */
-interface MessageFolder {
-  readonly mailbox: ListedMailbox;
-  readonly paths: MailboxPaths;
-  /** Its name for people. */
-  readonly name: string;
-}
-
-interface FolderFinder {
-  /** By the list of mailboxes as it is now; undefined where there is none, or it has no folder. */
-  find(address: MessageAddress): Promise<MessageFolder | undefined>;
-  /** The folder that was found last, if it is that of this mailbox: it may have moved meanwhile. */
-  last(address: MessageAddress): MessageFolder | undefined;
-}
-
-/** Keeps the mailbox that was asked for last, as `recordFinder` does. */
-function folderFinder(source: CyrusSource): FolderFinder {
-  let last: { readonly address: MessageAddress; readonly folder: MessageFolder } | undefined;
-  return {
-    find: async (address) => {
-      const directory = await source.directory.get();
-      const named = directory.named(address.mailbox);
-      const isSame = named?.facts.uniqueid === address.uniqueid;
-      const mailbox = isSame ? named : (directory.withUniqueid(address.uniqueid) ?? named);
-      const paths = mailbox && pathsOf(mailbox);
-      if (mailbox === undefined || paths === undefined) return undefined;
-      const folder = { mailbox, paths, name: externalName(mailbox.name) };
-      last = { address, folder };
-      return folder;
-    },
-    last: ({ mailbox, uniqueid }) => {
-      const isSame = last?.address.mailbox === mailbox && last.address.uniqueid === uniqueid;
-      return isSame ? last?.folder : undefined;
-    },
-  };
-}
-
-interface MessageReading {
-  readonly held: HeldFiles;
-  readonly record: RecordFinder;
-  readonly where: FolderFinder;
-}
-
-async function readMessage(
-  address: MessageAddress,
-  { held, record, where }: MessageReading,
-): Promise<Outcome<MessageContent>> {
-  const { uid, guid } = address;
-  const isProven = classifyUuid(guid) === undefined;
-  // A file that has the SHA-1 is the message, wherever the mailbox is by now: the list need not be asked for each.
-  const recent = isProven ? where.last(address) : undefined;
-  if (recent !== undefined) {
-    const found = await openMessage(wantedFrom(recent, address), held);
-    if (found.kind === "ok") return found;
-  }
-  const folder = await where.find(address);
-  if (folder === undefined) {
-    return refused("nonexistent", `There is no ${externalName(address.mailbox)}`);
-  }
-  const wanted = wantedFrom(folder, address);
-  if (isProven) return openMessage(wanted, held);
-  const found = await record(folder.mailbox, uid);
-  if (found.kind === "refused") return found;
-  if (found.value?.guid !== guid) {
-    return refused("nonexistent", `There is no message with the GUID ${guid} at ${wanted.label}`);
-  }
-  return openMessage({ ...wanted, recordedSize: found.value.size }, held);
-}
-
-function wantedFrom({ name, paths }: MessageFolder, { uid, guid }: MessageAddress) {
-  return { label: `${name} uid ${uid}`, paths: messagePaths(paths, uid), guid };
 }

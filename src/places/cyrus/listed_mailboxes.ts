@@ -1,8 +1,11 @@
 /** Which mailboxes a Cyrus place has: by name, by uniqueid, by owner. */
-import { type Owner, ownerKey, parseName } from "../../model/names.ts";
+
+import { externalName, type Owner, ownerKey, parseName } from "../../model/names.ts";
+import { type Outcome, refused } from "../../model/outcome.ts";
 import type { MailboxPlace } from "./layout/server_paths.ts";
 import { type MailboxPaths, mailboxPaths, type PartitionRoots } from "./mailbox/mailbox_files.ts";
 import type { ListedFacts } from "./mailbox/mailbox_state.ts";
+import { type MailboxSnapshot, takeSnapshot } from "./mailbox/snapshot.ts";
 
 export interface ListedMailbox {
   /** Internal name. */
@@ -36,7 +39,9 @@ export interface MailboxDirectory {
   ownedBy(owner: Owner): readonly ListedMailbox[];
 }
 
-/** The directory of these mailboxes. Of several with one name only the last is found: see `flaw`. */
+/**
+ * The directory of these mailboxes. Of several with one name only the last is found: see `flaw`.
+ */
 export function directoryOf(mailboxes: readonly ListedMailbox[]): MailboxDirectory {
   const byName = new Map<string, ListedMailbox>();
   const byUniqueid = new Map<string, ListedMailbox>();
@@ -58,4 +63,24 @@ export function directoryOf(mailboxes: readonly ListedMailbox[]): MailboxDirecto
     withUniqueid: (uniqueid) => byUniqueid.get(uniqueid),
     ownedBy: (owner) => byOwner.get(ownerKey(owner))?.mailboxes ?? [],
   };
+}
+
+/**
+ * Reads a listed mailbox as of one moment. `moved` where another one lies there than was listed,
+ * else refused as `takeSnapshot` does.
+ */
+export async function snapshotOfListed(mailbox: ListedMailbox): Promise<Outcome<MailboxSnapshot>> {
+  const { name, facts, flaw } = mailbox;
+  const paths = pathsOf(mailbox);
+  if (paths === undefined || flaw !== undefined) {
+    return refused("damaged", `Cannot read ${externalName(name)}: ${flaw ?? "it has no folder"}`);
+  }
+  const outcome = await takeSnapshot({ name, paths });
+  if (outcome.kind === "refused") return outcome;
+  const { uniqueid } = outcome.value.header;
+  if (facts.uniqueid === undefined || uniqueid == null || uniqueid === facts.uniqueid) {
+    return outcome;
+  }
+  const found = `uniqueid ${uniqueid} in ${paths.header}, not ${facts.uniqueid}`;
+  return refused("moved", `Cannot read ${externalName(name)}: ${found}`);
 }

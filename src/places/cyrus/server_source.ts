@@ -1,4 +1,7 @@
-/** A whole Cyrus server as a place, by its imapd.conf: mailboxes and all that its databases hold. */
+/**
+ * A whole Cyrus server as a place, by its imapd.conf: mailboxes and all that its databases hold.
+ */
+
 import { AppError, type ErrorCode } from "../../core/errors.ts";
 import { isStill, watched } from "../../core/file_stamp.ts";
 import type { UserMeta } from "../../model/mailbox.ts";
@@ -15,20 +18,17 @@ import {
   pathsOf,
 } from "./listed_mailboxes.ts";
 import type { ListedFacts } from "./mailbox/mailbox_state.ts";
-import { openMessage } from "./mailbox/message_content.ts";
-import { messagePaths } from "./mailbox/message_paths.ts";
-import { recordsOfSnapshot, type SnapshotRequest, takeSnapshot } from "./mailbox/snapshot.ts";
 import type { ImapdConf } from "./server/imapd_conf.ts";
 import { readMailboxList } from "./server/mailbox_list.ts";
+import { readQuotaLimits } from "./server/quota_roots.ts";
 import {
   ownedBy,
   readServerAnnotations,
   type ServerAnnotations,
 } from "./server/server_annotations.ts";
-import { readServerQuota } from "./server/server_quota.ts";
 import {
-  parseScriptMessage,
   readScriptFolder,
+  readScriptMailbox,
   type SieveScript,
   sieveFilesOf,
 } from "./server/sieve_scripts.ts";
@@ -49,7 +49,7 @@ export function serverSource(conf: ImapdConf): CyrusSource {
     facts: (mailbox) => factsOf(server, mailbox),
     meta: (userid) => metaOf(server, userid),
     annotations: (name) => annotationsOf(server, name),
-    quota: (root) => readServerQuota(root, conf),
+    quota: (root) => readQuotaLimits(root, conf),
     sieveScript: async (userid, filename) => {
       const scripts = await scriptsOf(server, userid);
       if (scripts.kind === "refused") return scripts;
@@ -193,28 +193,7 @@ async function scriptsOf(server: Server, userid: string): Promise<Outcome<readon
   const inbox = inboxOf(userid, { virtualDomains: conf.virtdomains });
   const mailbox = (await server.directory.get()).named(`${inbox}.#sieve`);
   const paths = mailbox && pathsOf(mailbox);
-  if (paths !== undefined) return scriptsInMailbox({ name: `${inbox}.#sieve`, paths });
+  if (paths !== undefined) return readScriptMailbox({ name: `${inbox}.#sieve`, paths });
   const folder = sieveFolder(await userPlace(server, userid), conf);
   return folder === undefined ? ok([]) : readScriptFolder(folder);
-}
-
-async function scriptsInMailbox(mailbox: SnapshotRequest): Promise<Outcome<SieveScript[]>> {
-  const { name, paths } = mailbox;
-  const snapshot = await takeSnapshot(mailbox);
-  if (snapshot.kind === "refused") return snapshot;
-  const scripts: SieveScript[] = [];
-  for await (const batch of recordsOfSnapshot(snapshot.value).batches()) {
-    for (const { uid, guid, size, flags, internaldate, expunged } of batch) {
-      if (expunged) continue;
-      const label = `${externalName(name)} uid ${uid}`;
-      const wanted = { label, paths: messagePaths(paths, uid), guid, recordedSize: size };
-      const message = await openMessage(wanted, new Set());
-      if (message.kind === "refused") return message;
-      const script = await parseScriptMessage(message.value);
-      if (script === undefined) return refused("damaged", `Cannot read ${label}: no sieve script`);
-      const isActive = flags.includes("\\Flagged");
-      scripts.push({ ...script, lastUpdate: internaldate, isActive });
-    }
-  }
-  return ok(scripts);
 }

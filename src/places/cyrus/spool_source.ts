@@ -1,10 +1,9 @@
 /**
- * A bare spool as a place: the folder of a partition, or of one mailbox. What Cyrus keeps beside the
- * mailboxes (mailboxes.db, annotations.db, seen, subscriptions, quotas) is not here and not made up.
+ * A bare spool as a place: the folder of a partition, or of one mailbox. What Cyrus keeps beside
+ * the mailboxes (mailboxes.db, annotations.db, seen, subscriptions, quotas) is not here and not
+ * made up.
  */
 import { join } from "node:path";
-import { FormatError } from "../../core/errors.ts";
-import { type HeaderFile, parseHeaderFile } from "../../formats/cyrus/header_file.ts";
 import { externalName } from "../../model/names.ts";
 import { ok, refused } from "../../model/outcome.ts";
 import { ALL_HELD, type Holds } from "../place.ts";
@@ -13,8 +12,8 @@ import type { CyrusSource } from "./cyrus_source.ts";
 import { mailboxName, readSpool } from "./layout/spool.ts";
 import { nameOfRelative, uniqueidByPath } from "./layout/spool_names.ts";
 import { directoryOf, type ListedMailbox } from "./listed_mailboxes.ts";
-import type { MailboxPaths, PartitionRoots } from "./mailbox/mailbox_files.ts";
-import { readMailboxHeader } from "./mailbox/mailbox_reading.ts";
+import type { PartitionRoots } from "./mailbox/mailbox_files.ts";
+import { headerFileOf } from "./mailbox/mailbox_reading.ts";
 import { accessError } from "./refused_access.ts";
 
 /** What Cyrus keeps outside of the mailboxes' folders is not below a partition. */
@@ -45,8 +44,9 @@ export function spoolSource(roots: PartitionRoots): CyrusSource {
 }
 
 /**
- * Every mailbox below the roots. A folder that cannot be looked into counts as a mailbox that cannot be read;
- * throws AppError where its path does not tell whose it is, for then any user's may be missing.
+ * Every mailbox below the roots. A folder that cannot be looked into counts as a mailbox that
+ * cannot be read; throws AppError where its path does not tell whose it is, for then any user's may
+ * be missing.
  */
 function listSpool(roots: PartitionRoots): ListedMailbox[] {
   const byName = new Map<string, ListedMailbox>();
@@ -60,7 +60,7 @@ function listSpool(roots: PartitionRoots): ListedMailbox[] {
     byName.set(name, { name, folder: { roots, relative }, facts: {}, flaw });
   }
   for (const paths of mailboxes) {
-    const header = headerOf(paths);
+    const header = headerFileOf(paths);
     const name = mailboxName(paths, header?.name ?? undefined);
     const other = byName.get(name)?.folder;
     const uniqueid = header?.uniqueid ?? uniqueidByPath(paths.data);
@@ -75,16 +75,4 @@ function listSpool(roots: PartitionRoots): ListedMailbox[] {
     });
   }
   return [...byName.values()];
-}
-
-/** Undefined for a cyrus.header that cannot be read: whoever reads the mailbox is told. */
-function headerOf(paths: MailboxPaths): HeaderFile | undefined {
-  const file = readMailboxHeader(paths);
-  if (file.state !== "read") return undefined;
-  try {
-    return parseHeaderFile(file.bytes);
-  } catch (error) {
-    if (error instanceof FormatError) return undefined;
-    throw error;
-  }
 }

@@ -1,10 +1,8 @@
 /** A spool on disk as a whole: what the mailboxes below it are called, and what else lies there. */
 import { lstatSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import { errnoOf, FormatError } from "../../../core/errors.ts";
-import { parseHeaderFile } from "../../../formats/cyrus/header_file.ts";
+import { errnoOf } from "../../../core/errors.ts";
 import { type MailboxPaths, mailboxPaths, type PartitionRoots } from "../mailbox/mailbox_files.ts";
-import { readMailboxHeader } from "../mailbox/mailbox_reading.ts";
 import { nameOfMailbox } from "./spool_names.ts";
 import { walkMailboxes } from "./walk.ts";
 
@@ -37,18 +35,6 @@ export function readSpool(roots: PartitionRoots): SpoolContents {
 /** The internal name of the mailbox at `paths`, by its path and by the name in its cyrus.header. */
 export function mailboxName(paths: MailboxPaths, headerName: string | undefined): string {
   return nameOfMailbox({ relative: paths.relative, folder: paths.data, headerName });
-}
-
-/** The name by cyrus.header, read now; undefined where there is none in it. */
-export function headerNameOf(paths: MailboxPaths): string | undefined {
-  const file = readMailboxHeader(paths);
-  if (file.state !== "read") return undefined;
-  try {
-    return parseHeaderFile(file.bytes).name ?? undefined;
-  } catch (error) {
-    if (error instanceof FormatError) return undefined; // fsck reports it as HD01
-    throw error;
-  }
 }
 
 /** Files below a staging folder that were last written before `beforeSeconds`. */

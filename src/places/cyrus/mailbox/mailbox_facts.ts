@@ -3,7 +3,7 @@ import { closeSync, lstatSync } from "node:fs";
 import { FormatError } from "../../../core/errors.ts";
 import { stampAt } from "../../../core/file_stamp.ts";
 import { openRegular, readAt } from "../../../core/files.ts";
-import { type HeaderFile, parseHeaderFile } from "../../../formats/cyrus/header_file.ts";
+import type { HeaderFile } from "../../../formats/cyrus/header_file.ts";
 import {
   type IndexHeader,
   indexHeaderCrcs,
@@ -13,7 +13,7 @@ import {
 import { readSpool } from "../layout/spool.ts";
 import type { ImapdConf } from "../server/imapd_conf.ts";
 import type { MailboxPaths } from "./mailbox_files.ts";
-import { readMailboxHeader } from "./mailbox_reading.ts";
+import { headerFileOf } from "./mailbox_reading.ts";
 
 export type HeaderFacts = Pick<HeaderFile, "type" | "name" | "uniqueid" | "quotaroot" | "acl">;
 
@@ -80,7 +80,9 @@ export function readAllFacts(conf: Pick<ImapdConf, "partitions">): MailboxFacts[
   );
 }
 
-/** Reads cyrus.header and the header of cyrus.index; `before` is kept if neither has changed since. */
+/**
+ * Reads cyrus.header and the header of cyrus.index; `before` is kept if neither has changed since.
+ */
 export function readMailboxFacts(
   partition: string,
   paths: MailboxPaths,
@@ -91,12 +93,7 @@ export function readMailboxFacts(
   const stat = lstatSync(paths.data, { throwIfNoEntry: false });
   const changedAt = stat === undefined ? 0 : stat.mtimeMs / 1000;
   const place = { partition, folder: paths.relative, path: paths.data, changedAt, stamp };
-  return mailboxFacts(place, readHeader(paths), readIndexHeader(paths.index));
-}
-
-function readHeader(paths: MailboxPaths): HeaderFile | undefined {
-  const file = readMailboxHeader(paths);
-  return file.state === "read" ? orUndefined(() => parseHeaderFile(file.bytes)) : undefined;
+  return mailboxFacts(place, headerFileOf(paths), readIndexHeader(paths.index));
 }
 
 function readIndexHeader(path: string): IndexHeader | undefined {
@@ -109,20 +106,13 @@ function readIndexHeader(path: string): IndexHeader | undefined {
   } finally {
     closeSync(opened.fd);
   }
-  return orUndefined(() => {
-    const start = bytes.subarray(0, length);
+  const start = bytes.subarray(0, length);
+  try {
     const crcs = indexHeaderCrcs(start, indexTableOf(start));
     if (crcs !== undefined && crcs.stored !== crcs.computed) return undefined;
     return parseIndexHeader(start);
-  });
-}
-
-/** Damage in a mailbox is for its own checks to report. */
-function orUndefined<Value>(parse: () => Value): Value | undefined {
-  try {
-    return parse();
   } catch (error) {
-    if (error instanceof FormatError) return undefined;
+    if (error instanceof FormatError) return undefined; // the mailbox's own checks report it
     throw error;
   }
 }

@@ -42,3 +42,12 @@ export function mailboxPaths(roots: PartitionRoots, relative: string): MailboxPa
     annotations: at(meta?.annotations, "cyrus.annotations"),
   };
 }
+
+/**
+ * Where the file of a message may lie: in the spool, then in the archive. Between two steps of
+ * Cyrus it may lie in both.
+ */
+export function messagePaths({ data, archive }: MailboxPaths, uid: number): string[] {
+  const folders = archive === undefined ? [data] : [data, archive];
+  return folders.map((folder) => join(folder, `${uid}.`));
+}

@@ -1,15 +1,20 @@
 /**
- * One reading of a live mailbox without any lock (spool-format 8, protocol B): files are opened and read,
- * then looked at again by path. If none was replaced or written to meanwhile, what was read is one state
- * of the mailbox, or one that a crash could have left.
+ * One reading of a live mailbox without any lock (spool-format 8, protocol B): files are opened and
+ * read, then looked at again by path. If none was replaced or written to meanwhile, what was read
+ * is one state of the mailbox, or one that a crash could have left.
  */
+
 import { existsSync, lstatSync, type Stats } from "node:fs";
+import { FormatError } from "../../../core/errors.ts";
 import { type FileBytes, readRegular } from "../../../core/files.ts";
 import { DEFAULT_LIMITS } from "../../../core/limits.ts";
+import { type HeaderFile, parseHeaderFile } from "../../../formats/cyrus/header_file.ts";
 import { type FolderListing, listFolder } from "./listing.ts";
 import type { MailboxPaths } from "./mailbox_files.ts";
 
-/** The files of a mailbox that say what it holds. What cannot be opened is a state of the result. */
+/**
+ * The files of a mailbox that say what it holds. What cannot be opened is a state of the result.
+ */
 export interface MailboxReading<Index> {
   readonly paths: MailboxPaths;
   readonly index: Index;
@@ -44,6 +49,21 @@ export function readIndex(paths: MailboxPaths): FileBytes {
 /** Reads cyrus.header alone. */
 export function readMailboxHeader(paths: MailboxPaths): FileBytes {
   return readRegular(paths.header, DEFAULT_LIMITS.headerFileBytes);
+}
+
+/**
+ * What cyrus.header says, read now; undefined where it is missing, cannot be read, or is damaged:
+ * whoever reads the mailbox itself is told.
+ */
+export function headerFileOf(paths: MailboxPaths): HeaderFile | undefined {
+  const file = readMailboxHeader(paths);
+  if (file.state !== "read") return undefined;
+  try {
+    return parseHeaderFile(file.bytes);
+  } catch (error) {
+    if (error instanceof FormatError) return undefined;
+    throw error;
+  }
 }
 
 /** Lists the folders of a mailbox that hold messages. */

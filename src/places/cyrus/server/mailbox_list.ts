@@ -1,7 +1,4 @@
-/** The mailboxes of a server by its mailboxes.db, each with its folder (spool-format 6, 7.1). */
-import { FormatError } from "../../../core/errors.ts";
 import type { DatabaseEntry } from "../../../formats/cyrus/databases/database_contents.ts";
-import { type HeaderFile, parseHeaderFile } from "../../../formats/cyrus/header_file.ts";
 import type { MailboxEntry } from "../../../formats/cyrus/mailbox_entry.ts";
 import { type MailboxesDb, parseMailboxesDb } from "../../../formats/cyrus/mailboxes_db.ts";
 import { printAcl } from "../../../model/acl.ts";
@@ -9,8 +6,8 @@ import { externalName } from "../../../model/names.ts";
 import { type Outcome, ok, refused } from "../../../model/outcome.ts";
 import { type MailboxPlace, mailboxFolder } from "../layout/server_paths.ts";
 import type { ListedMailbox } from "../listed_mailboxes.ts";
-import { type MailboxPaths, mailboxPaths } from "../mailbox/mailbox_files.ts";
-import { readMailboxHeader } from "../mailbox/mailbox_reading.ts";
+import { mailboxPaths } from "../mailbox/mailbox_files.ts";
+import { headerFileOf } from "../mailbox/mailbox_reading.ts";
 import type { ListedFacts } from "../mailbox/mailbox_state.ts";
 import { entriesOf } from "./database_access.ts";
 import { readDatabaseFile } from "./database_file.ts";
@@ -37,7 +34,9 @@ export async function readMailboxList(conf: ImapdConf): Promise<Outcome<readonly
 const NAME_KEY = 0x4e;
 const LEVEL_SEPARATOR = 0x1f;
 
-/** Since 3.6 the same mailboxes are there by uniqueid too: twice the work for what is known already. */
+/**
+ * Since 3.6 the same mailboxes are there by uniqueid too: twice the work for what is known already.
+ */
 function nameRecords(entries: readonly DatabaseEntry[]): readonly DatabaseEntry[] {
   const isKeyed = entries.some(({ key }) => key.includes(LEVEL_SEPARATOR));
   return isKeyed ? entries.filter(({ key }) => key[0] === NAME_KEY) : entries;
@@ -101,8 +100,9 @@ function listedOf(entry: MailboxEntry, context: Context): ListedMailbox {
   }
   const folder = { roots, relative };
   if (entry.uniqueid !== undefined) return { ...base, folder };
-  const uniqueid = uniqueidOf(mailboxPaths(roots, relative));
-  return { ...base, folder, facts: { ...facts, ...(uniqueid !== undefined && { uniqueid }) } };
+  // mailboxes.db is too old to hold it.
+  const { uniqueid } = headerFileOf(mailboxPaths(roots, relative)) ?? {};
+  return { ...base, folder, facts: { ...facts, ...(uniqueid != null && { uniqueid }) } };
 }
 
 function factsOf(entry: MailboxEntry, { database, acls }: Context): ListedFacts {
@@ -118,18 +118,4 @@ function factsOf(entry: MailboxEntry, { database, acls }: Context): ListedFacts 
     // Text records hold no modseqs.
     ...(database.generation !== "text" && { createdmodseq, foldermodseq }),
   };
-}
-
-/** By cyrus.header, where mailboxes.db is too old to hold it. */
-function uniqueidOf(paths: MailboxPaths): string | undefined {
-  const file = readMailboxHeader(paths);
-  if (file.state !== "read") return undefined;
-  let header: HeaderFile;
-  try {
-    header = parseHeaderFile(file.bytes);
-  } catch (error) {
-    if (error instanceof FormatError) return undefined; // whoever reads the mailbox is told
-    throw error;
-  }
-  return header.uniqueid ?? undefined;
 }

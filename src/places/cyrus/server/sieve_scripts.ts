@@ -1,8 +1,10 @@
 /**
- * A user's sieve scripts. Until 3.4 they are files `x.script` of the sieve folder; since 3.6 each is a message
- * of the mailbox `#sieve`: its name in the Subject as that stands, its text in the body, \Flagged if it is
- * the active one (Cyrus imap/sieve_db.c). The active one is also marked in the folder, by its bytecode.
+ * A user's sieve scripts. Until 3.4 they are files `x.script` of the sieve folder; since 3.6 each
+ * is a message of the mailbox `#sieve`: its name in the Subject as that stands, its text in the
+ * body, \Flagged if it is the active one (Cyrus imap/sieve_db.c). The active one is also marked in
+ * the folder, by its bytecode.
  */
+
 import { readdirSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 import { concat, latin1, utf8 } from "../../../core/bytes.ts";
@@ -10,10 +12,13 @@ import { errnoOf } from "../../../core/errors.ts";
 import { readRegular } from "../../../core/files.ts";
 import { DEFAULT_LIMITS } from "../../../core/limits.ts";
 import { sha1Of } from "../../../hash/sha1.ts";
-import { NULL_GUID } from "../../../model/guid.ts";
-import type { SieveFile } from "../../../model/mailbox.ts";
+import { activeMark, type SieveFile } from "../../../model/mailbox.ts";
+import { externalName } from "../../../model/names.ts";
 import { type Outcome, ok, refused } from "../../../model/outcome.ts";
 import type { MessageContent } from "../../place.ts";
+import { messagePaths } from "../mailbox/mailbox_files.ts";
+import { openMessage } from "../mailbox/message_content.ts";
+import { recordsOfSnapshot, type SnapshotRequest, takeSnapshot } from "../mailbox/snapshot.ts";
 import { accessRefusal } from "../refused_access.ts";
 
 export interface SieveScript {
@@ -30,9 +35,30 @@ export function sieveFilesOf(scripts: readonly SieveScript[]): SieveFile[] {
   return scripts.flatMap(({ name, lastUpdate, content, isActive }) => {
     const guid = sha1Of(content);
     const script = { filename: `${name}.script`, lastUpdate, guid, isActive: false };
-    const mark = { filename: `${name}.bc`, lastUpdate: 0, guid: NULL_GUID, isActive: true };
-    return isActive ? [script, mark] : [script];
+    return isActive ? [script, activeMark(`${name}.bc`)] : [script];
   });
+}
+
+/** The scripts that are messages of the mailbox `#sieve`. */
+export async function readScriptMailbox(mailbox: SnapshotRequest): Promise<Outcome<SieveScript[]>> {
+  const { name, paths } = mailbox;
+  const snapshot = await takeSnapshot(mailbox);
+  if (snapshot.kind === "refused") return snapshot;
+  const scripts: SieveScript[] = [];
+  for await (const batch of recordsOfSnapshot(snapshot.value).batches()) {
+    for (const { uid, guid, size, flags, internaldate, expunged } of batch) {
+      if (expunged) continue;
+      const label = `${externalName(name)} uid ${uid}`;
+      const wanted = { label, paths: messagePaths(paths, uid), guid, recordedSize: size };
+      const message = await openMessage(wanted, new Set());
+      if (message.kind === "refused") return message;
+      const script = await parseScriptMessage(message.value);
+      if (script === undefined) return refused("damaged", `Cannot read ${label}: no sieve script`);
+      const isActive = flags.includes("\\Flagged");
+      scripts.push({ ...script, lastUpdate: internaldate, isActive });
+    }
+  }
+  return ok(scripts);
 }
 
 const BLANK_LINE = /\r?\n\r?\n/;

@@ -1,6 +1,8 @@
-/** What a user has outside of mailboxes: seen state, subscriptions, counters, conversations (6.6, 6.7). */
-
-import { NO_FILE, stampAt, type WatchedFile, watched } from "../../../core/file_stamp.ts";
+/**
+ * What a user has outside of mailboxes: seen state, subscriptions, counters, conversations (6.6,
+ * 6.7).
+ */
+import { type WatchedFile, watched } from "../../../core/file_stamp.ts";
 import { conversationModseqs } from "../../../formats/cyrus/conversations.ts";
 import { parseCounters } from "../../../formats/cyrus/counters.ts";
 import type { DatabaseFormat } from "../../../formats/cyrus/databases/database.ts";
@@ -12,17 +14,75 @@ import { type Outcome, ok, refused } from "../../../model/outcome.ts";
 import { sharedFile, type UserPlace, userFiles } from "../layout/server_paths.ts";
 import { accessRefusal } from "../refused_access.ts";
 import { entriesOf, parsed } from "./database_access.ts";
-import { readDatabaseFile, readWholeFile } from "./database_file.ts";
+import {
+  type DatabaseReading,
+  type FileReading,
+  readDatabaseFile,
+  readWholeFile,
+} from "./database_file.ts";
 import type { ImapdConf } from "./imapd_conf.ts";
+
+/** All of it as it lies there, with its faults, as fsck wants it. */
+export interface UserReading {
+  readonly user: UserPlace;
+  readonly seen: DatabaseReading;
+  readonly subscriptions: DatabaseReading;
+  readonly counters: FileReading;
+  readonly conversations: DatabaseReading;
+}
+
+/** Reads what one user has. */
+export async function readUser(user: UserPlace, conf: ImapdConf): Promise<UserReading> {
+  return {
+    user,
+    seen: await readSeenFile(user, conf),
+    subscriptions: await readSubscriptionFile(user, conf),
+    counters: await readCountersIn(userFiles(user, "counters", conf)),
+    conversations: await readConversationsIn(userFiles(user, "conversations", conf), conf),
+  };
+}
+
+function readSeenFile(user: UserPlace, conf: ImapdConf): Promise<DatabaseReading> {
+  return readDatabaseIn(userFiles(user, "seen", conf), conf.seenFormat);
+}
+
+function readSubscriptionFile(user: UserPlace, conf: ImapdConf): Promise<DatabaseReading> {
+  return readDatabaseIn(userFiles(user, "sub", conf), conf.subscriptionFormat);
+}
+
+function readConversationsIn(paths: readonly string[], conf: ImapdConf): Promise<DatabaseReading> {
+  return readDatabaseIn(paths, conf.conversationsFormat);
+}
+
+function readCountersIn(paths: readonly string[]): Promise<FileReading> {
+  return firstPresent(paths, async (path) => readWholeFile(path));
+}
+
+function readDatabaseIn(
+  paths: readonly string[],
+  expected: DatabaseFormat | undefined,
+): Promise<DatabaseReading> {
+  return firstPresent(paths, (path) => readDatabaseFile(path, { expected }));
+}
+
+/** The first of several places where something lies; if nothing does, the likeliest as missing. */
+async function firstPresent<Reading extends { readonly state: string }>(
+  paths: readonly string[],
+  read: (path: string) => Promise<Reading>,
+): Promise<Reading | { readonly state: "missing"; readonly path: string }> {
+  for (const path of paths) {
+    const reading = await read(path);
+    if (reading.state !== "missing") return reading;
+  }
+  return { state: "missing", path: paths[0] ?? "" };
+}
 
 /** Seen state of a user, mostly in the mailboxes of others, in the order of uniqueids. */
 export async function readSeen(
   user: UserPlace,
   conf: ImapdConf,
 ): Promise<Outcome<readonly SeenState[]>> {
-  const path = presentOf(userFiles(user, "seen", conf));
-  if (path === undefined) return ok([]);
-  return parsedEntries(path, conf.seenFormat, (entries) =>
+  return parsedEntries(await readSeenFile(user, conf), (entries) =>
     entries.map((entry) => {
       const { uniqueid, lastread, lastuid, lastchange, seenuids } = parseSeen(entry);
       const times = { lastRead: lastread, lastChange: lastchange };
@@ -36,12 +96,9 @@ export async function readSubscriptions(
   user: UserPlace,
   conf: ImapdConf,
 ): Promise<Outcome<readonly string[]>> {
-  const path = presentOf(userFiles(user, "sub", conf));
-  if (path === undefined) return ok([]);
   const inbox = inboxOf(user.userid, { virtualDomains: conf.virtdomains });
   return parsedEntries(
-    path,
-    conf.subscriptionFormat,
+    await readSubscriptionFile(user, conf),
     (entries) => parseSubscriptions(entries, { inbox }).names,
   );
 }
@@ -61,43 +118,32 @@ export async function readOwnerModseqs(
   user: UserPlace | undefined,
   conf: ImapdConf,
 ): Promise<Outcome<OwnerModseqs>> {
-  const files: WatchedFile[] = [];
-  const wanted = (file: "counters" | "conversations") => {
-    const paths = user === undefined ? [sharedFile(file, conf)] : userFiles(user, file, conf);
-    files.push(...paths.map(watched));
-    return presentOf(paths);
-  };
-  const countersPath = conf.reverseacls ? wanted("counters") : undefined;
-  const counters = countersPath === undefined ? ok(undefined) : readCounters(countersPath);
+  const pathsOf = (file: "counters" | "conversations") =>
+    user === undefined ? [sharedFile(file, conf)] : userFiles(user, file, conf);
+  const countersPaths = conf.reverseacls ? pathsOf("counters") : [];
+  const conversationsPaths = conf.conversations ? pathsOf("conversations") : [];
+  const files = [...countersPaths, ...conversationsPaths].map(watched);
+  const counters = raclmodseqOf(await readCountersIn(countersPaths));
   if (counters.kind === "refused") return counters;
-  const path = conf.conversations ? wanted("conversations") : undefined;
-  const conversations =
-    path === undefined
-      ? ok(new Map<string, bigint>())
-      : await parsedEntries(path, conf.conversationsFormat, conversationModseqs);
+  const reading = await readConversationsIn(conversationsPaths, conf);
+  const conversations = parsedEntries(reading, conversationModseqs);
   if (conversations.kind === "refused") return conversations;
   return ok({ raclmodseq: counters.value, conversations: conversations.value, files });
 }
 
-/** RACLMODSEQ; undefined where counters are too old to have one. */
-function readCounters(path: string): Outcome<bigint | undefined> {
-  const file = readWholeFile(path);
+/** RACLMODSEQ; undefined where there are no counters, or they are too old to have one. */
+function raclmodseqOf(file: FileReading): Outcome<bigint | undefined> {
+  const { path } = file;
   if (file.state === "missing") return ok(undefined);
   if (file.state === "unreadable") return accessRefusal("counters", { path, errno: file.errno });
   if (file.state !== "read") return refused("damaged", `Cannot read ${path}: no counters file`);
   return parsed(path, () => parseCounters(file.bytes).raclmodseq);
 }
 
-/** The first of the files that is there. */
-function presentOf(paths: readonly string[]): string | undefined {
-  return paths.find((path) => stampAt(path) !== NO_FILE);
-}
-
-async function parsedEntries<Value>(
-  path: string,
-  expected: DatabaseFormat | undefined,
+function parsedEntries<Value>(
+  reading: DatabaseReading,
   parse: (entries: Parameters<typeof conversationModseqs>[0]) => Value,
-): Promise<Outcome<Value>> {
-  const entries = entriesOf(await readDatabaseFile(path, { expected }));
-  return entries.kind === "refused" ? entries : parsed(path, () => parse(entries.value));
+): Outcome<Value> {
+  const entries = entriesOf(reading);
+  return entries.kind === "refused" ? entries : parsed(reading.path, () => parse(entries.value));
 }

@@ -1,9 +1,12 @@
-/** What belongs to a user beside mailboxes: subscriptions, seen state, sieve scripts, quotas. Rows only. */
+/**
+ * What belongs to a user beside mailboxes: subscriptions, seen state, sieve scripts, quotas. Rows
+ * only.
+ */
 import type { Database } from "bun:sqlite";
 import { sha1Of } from "../../../hash/sha1.ts";
 import type { ApplyCommand } from "../../../model/apply.ts";
-import { NULL_GUID } from "../../../model/guid.ts";
 import {
+  activeMark,
   QUOTA_RESOURCES,
   type Quota,
   type QuotaResource,
@@ -56,7 +59,7 @@ export function sieveFiles(database: Database): SieveFile[] {
     files.push({ filename, lastUpdate, guid, isActive: false });
     if (row.active === 0) continue;
     const bytecode = filename.replace(/\.script$/, ".bc");
-    files.push({ filename: bytecode, lastUpdate: 0, guid: NULL_GUID, isActive: true });
+    files.push(activeMark(bytecode));
   }
   return files;
 }

@@ -10,7 +10,8 @@ import {
 import { mailboxPaths } from "../../../../src/places/cyrus/mailbox/mailbox_files.ts";
 import { readDatabaseFile } from "../../../../src/places/cyrus/server/database_file.ts";
 import { imapdConfOf } from "../../../../src/places/cyrus/server/imapd_conf.ts";
-import { readServer, readUser } from "../../../../src/places/cyrus/server/server_reading.ts";
+import { readServer } from "../../../../src/places/cyrus/server/server_reading.ts";
+import { readUser } from "../../../../src/places/cyrus/server/user_files.ts";
 import { serverAt, testServer } from "../../../support/cyrus_server.ts";
 import { entriesOf, flipped } from "../../../support/databases.ts";
 import { readOnlyFixture } from "../../../support/fixtures.ts";

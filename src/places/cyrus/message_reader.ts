@@ -1,0 +1,135 @@
+/**
+ * Messages of a Cyrus place: found where their mailbox lies now, and given out once their bytes are
+ * proven to be what their GUID says.
+ */
+import { closeSync } from "node:fs";
+import { classifyUuid } from "../../formats/cyrus/uuid.ts";
+import { externalName } from "../../model/names.ts";
+import { type Outcome, ok, refused } from "../../model/outcome.ts";
+import type { MailRecord } from "../../model/record.ts";
+import type { MessageAddress, MessageContent } from "../place.ts";
+import { type Current, currentOf } from "./current.ts";
+import type { CyrusSource } from "./cyrus_source.ts";
+import { type ListedMailbox, pathsOf, snapshotOfListed } from "./listed_mailboxes.ts";
+import { type MailboxPaths, messagePaths } from "./mailbox/mailbox_files.ts";
+import { type HeldFiles, openMessage } from "./mailbox/message_content.ts";
+import { findRecord, type MailboxSnapshot } from "./mailbox/snapshot.ts";
+
+export interface MessageReader {
+  /** As `Place.message`. */
+  readonly read: (address: MessageAddress) => Promise<Outcome<MessageContent>>;
+  /** Closes the files of messages that nobody has read to the end. */
+  readonly close: () => void;
+}
+
+export function messageReader(source: CyrusSource): MessageReader {
+  const held: HeldFiles = new Set();
+  const finders = { held, record: recordFinder(source), where: folderFinder(source) };
+  return {
+    read: (address) => readMessage(address, finders),
+    close: () => {
+      for (const fd of held) closeSync(fd);
+      held.clear();
+    },
+  };
+}
+
+interface Finders {
+  readonly held: HeldFiles;
+  readonly record: RecordFinder;
+  readonly where: FolderFinder;
+}
+
+/** Finds a record where its GUID is a number that says nothing about the message. */
+type RecordFinder = (
+  mailbox: ListedMailbox,
+  uid: number,
+) => Promise<Outcome<MailRecord | undefined>>;
+
+/** Keeps the mailbox that was asked for last: messages are mostly asked for one after the other. */
+function recordFinder(source: CyrusSource): RecordFinder {
+  let last:
+    | { readonly name: string; readonly snapshot: Current<Outcome<MailboxSnapshot>> }
+    | undefined;
+  return async ({ name }, uid) => {
+    if (last?.name !== name) {
+      const snapshot = currentOf(async () => {
+        const mailbox = (await source.directory.get()).named(name);
+        if (mailbox === undefined)
+          return refused("nonexistent", `There is no ${externalName(name)}`);
+        return snapshotOfListed(mailbox);
+      });
+      last = { name, snapshot };
+    }
+    const outcome = await last.snapshot.get();
+    return outcome.kind === "refused" ? outcome : ok(findRecord(outcome.value, uid));
+  };
+}
+
+/** Where the messages of a mailbox lie. */
+interface MessageFolder {
+  readonly mailbox: ListedMailbox;
+  readonly paths: MailboxPaths;
+  /** Its name for people. */
+  readonly name: string;
+}
+
+interface FolderFinder {
+  /** By the list of mailboxes as it is now; undefined where there is none, or it has no folder. */
+  find(address: MessageAddress): Promise<MessageFolder | undefined>;
+  /** The folder that was found last, if it is that of this mailbox: it may have moved meanwhile. */
+  last(address: MessageAddress): MessageFolder | undefined;
+}
+
+/** Keeps the mailbox that was asked for last, as `recordFinder` does. */
+function folderFinder(source: CyrusSource): FolderFinder {
+  let last: { readonly address: MessageAddress; readonly folder: MessageFolder } | undefined;
+  return {
+    find: async (address) => {
+      const directory = await source.directory.get();
+      const named = directory.named(address.mailbox);
+      const isSame = named?.facts.uniqueid === address.uniqueid;
+      const mailbox = isSame ? named : (directory.withUniqueid(address.uniqueid) ?? named);
+      const paths = mailbox && pathsOf(mailbox);
+      if (mailbox === undefined || paths === undefined) return undefined;
+      const folder = { mailbox, paths, name: externalName(mailbox.name) };
+      last = { address, folder };
+      return folder;
+    },
+    last: ({ mailbox, uniqueid }) => {
+      const isSame = last?.address.mailbox === mailbox && last.address.uniqueid === uniqueid;
+      return isSame ? last?.folder : undefined;
+    },
+  };
+}
+
+async function readMessage(
+  address: MessageAddress,
+  { held, record, where }: Finders,
+): Promise<Outcome<MessageContent>> {
+  const { uid, guid } = address;
+  const isProven = classifyUuid(guid) === undefined;
+  // A file that has the SHA-1 is the message, wherever the mailbox is by now: the list of mailboxes
+  // need not be asked for each.
+  const recent = isProven ? where.last(address) : undefined;
+  if (recent !== undefined) {
+    const found = await openMessage(wantedFrom(recent, address), held);
+    if (found.kind === "ok") return found;
+  }
+  const folder = await where.find(address);
+  if (folder === undefined) {
+    return refused("nonexistent", `There is no ${externalName(address.mailbox)}`);
+  }
+  const wanted = wantedFrom(folder, address);
+  if (isProven) return openMessage(wanted, held);
+  const found = await record(folder.mailbox, uid);
+  if (found.kind === "refused") return found;
+  if (found.value?.guid !== guid) {
+    return refused("nonexistent", `There is no message with the GUID ${guid} at ${wanted.label}`);
+  }
+  return openMessage({ ...wanted, recordedSize: found.value.size }, held);
+}
+
+function wantedFrom({ name, paths }: MessageFolder, { uid, guid }: MessageAddress) {
+  return { label: `${name} uid ${uid}`, paths: messagePaths(paths, uid), guid };
+}
