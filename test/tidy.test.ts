@@ -101,7 +101,6 @@ const STILL_ROUND = ["src/replicate/plan/plan_meta.ts, src/replicate/plan/plan_o
 /** Names that two files may share, with the reason: the same job in sibling rooms. */
 const SHARED_NAMES: Readonly<Record<string, string>> = {
   "apply_command.ts": "the codec of a command, and what the server does with it",
-  "apply_mailbox.ts": "not yet: the command of the server, and its part in the store",
   "diff.ts": "a command and what it calls",
   "get_command.ts": "the codec of a command, and what the server does with it",
   "jobs.ts": "not yet: all jobs of the workers, and those of fsck",

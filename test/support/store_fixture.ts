@@ -10,7 +10,8 @@ import {
   basicRecordCrc,
   flagsCrc,
 } from "../../src/model/sync_crc.ts";
-import { applyMailbox, type MailboxUpdate } from "../../src/places/store/commit/apply_mailbox.ts";
+import { applyMailbox } from "../../src/places/store/commit/mailbox_update.ts";
+import type { MailboxUpdate } from "../../src/places/store/commit/update_rules.ts";
 
 import type { Staging } from "../../src/places/store/messages/staging.ts";
 import type { Store } from "../../src/places/store/store.ts";

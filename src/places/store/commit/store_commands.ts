@@ -31,10 +31,11 @@ import { openForChange } from "../open_mailbox.ts";
 import type { OwnerFolder, Transaction } from "../owner_folder.ts";
 import { refusal } from "../refusal.ts";
 import type { Store } from "../store.ts";
-import { type ApplyContext, applyMailbox } from "./apply_mailbox.ts";
 import { handOver } from "./handover.ts";
+import { applyMailbox } from "./mailbox_update.ts";
 import { renameMailboxesIn } from "./rename.ts";
 import { deleteMailboxes } from "./trash.ts";
+import type { ApplyContext } from "./update_rules.ts";
 
 export interface ApplySession {
   readonly store: Store;

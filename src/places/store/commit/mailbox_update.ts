@@ -5,12 +5,9 @@
  */
 import { AppError } from "../../../core/errors.ts";
 import { BLANK_HEADER_FILE } from "../../../formats/cyrus/header_file.ts";
-import { hasBit, INTERNAL_FLAG } from "../../../formats/cyrus/index/index_flags.ts";
 import { keptRecord, newRecord, optionBits, updatedRecord } from "../../../mailbox/mail_record.ts";
 import { MailboxImage } from "../../../mailbox/mailbox_image.ts";
-import { NULL_GUID } from "../../../model/guid.ts";
-import { isIntermediate, type MailboxState, type Since } from "../../../model/mailbox.ts";
-import type { MailRecord } from "../../../model/record.ts";
+import { isIntermediate, type MailboxState } from "../../../model/mailbox.ts";
 import type { AnnotVariant } from "../../../model/sync_crc.ts";
 import { removeFile, statOf } from "../../../storage/disk.ts";
 import {
@@ -26,33 +23,20 @@ import {
 import { mailboxFolder } from "../layout.ts";
 import type { KnownMessage } from "../messages/message_file.ts";
 import { type Arrival, admit, placeMessage } from "../messages/pool.ts";
-import type { Staging } from "../messages/staging.ts";
 import { openForChange, storedForm, useKeptCrc } from "../open_mailbox.ts";
-import type { OwnerFolder, Transaction } from "../owner_folder.ts";
+import type { Transaction } from "../owner_folder.ts";
 import { refusal } from "../refusal.ts";
 import { deleteMailboxes } from "./trash.ts";
-
-export interface MailboxUpdate {
-  readonly state: MailboxState;
-  /** Ascending by UID. */
-  readonly records: readonly MailRecord[];
-  readonly since?: Since;
-  /** Take it although ours is ahead in something, or is another mailbox. */
-  readonly force?: boolean;
-}
-
-export interface ApplyContext {
-  readonly folder: OwnerFolder;
-  readonly staging: Pick<Staging, "find">;
-  /** Claims a uniqueid; the other owner's name where it is taken. */
-  readonly claim: (uniqueid: string) => string | undefined;
-  /** The index version of a mailbox that is made. */
-  readonly indexVersion: number;
-  /** User flags that a mailbox has room for. */
-  readonly userFlags: number;
-  /** Seconds since 1970. */
-  readonly now: number;
-}
+import {
+  type ApplyContext,
+  agree,
+  type MailboxUpdate,
+  type PlannedRecord,
+  planRecords,
+  requireNotAhead,
+  requireSince,
+  requireTimes,
+} from "./update_rules.ts";
 
 /** Applies `update`; returns when it is durable. A refusal is thrown and has changed nothing. */
 export function applyMailbox(update: MailboxUpdate, context: ApplyContext): void {
@@ -107,28 +91,6 @@ function applyIntermediate(
     );
   }
   writeRow(transaction, update.state, { row, variant: undefined });
-}
-
-const TIME_LIMIT = 2 ** 32;
-
-/** Times must fit the 32 bits that cyrus.index has for them up to version 19. */
-function requireTimes({ state, records }: MailboxUpdate): void {
-  const { recentTime, lastAppenddate = 0, pop3LastLogin, pop3ShowAfter = 0 } = state;
-  const requireTime = (time: number, field: string, where: string) => {
-    if (time >= 0 && time < TIME_LIMIT) return;
-    throw refusal("failed", `${where}: ${field} ${time} is no time that cyrus.index can hold`);
-  };
-  const mailbox = `Mailbox ${state.name}`;
-  requireTime(recentTime, "RECENTTIME", mailbox);
-  requireTime(lastAppenddate, "LAST_APPENDDATE", mailbox);
-  requireTime(pop3LastLogin, "POP3_LAST_LOGIN", mailbox);
-  requireTime(pop3ShowAfter, "POP3_SHOW_AFTER", mailbox);
-  for (const { uid, lastUpdated, internaldate, savedate } of records) {
-    const where = `Mailbox ${state.name}, message ${uid}`;
-    requireTime(lastUpdated, "LAST_UPDATED", where);
-    requireTime(internaldate, "INTERNALDATE", where);
-    requireTime(savedate, "savedate", where);
-  }
 }
 
 /**
@@ -197,111 +159,6 @@ function makeImage(update: MailboxUpdate, context: ApplyContext): MailboxImage {
     { uniqueid, indexVersion, header, index: { uidvalidity, deletedmodseq } },
     form,
   );
-}
-
-/** Step 5: what the peer believes of ours must hold, under FORCE too. */
-function requireSince({ state, since }: MailboxUpdate, image: MailboxImage): void {
-  if (since === undefined || since.modseq === 0n) return;
-  const { header } = image.index;
-  const { modseq, crc = 0, crcAnnot = 0 } = since;
-  const holds =
-    modseq === header.highestmodseq &&
-    (crc === 0 || header.syncCrc === 0 || crc === header.syncCrc) &&
-    (crcAnnot === 0 || image.fittingVariant(crcAnnot) !== undefined);
-  if (!holds) throw refusal("changed", `Mailbox ${state.name} has changed since modseq ${modseq}`);
-}
-
-/** Step 7: ours must not be ahead. */
-function requireNotAhead({ state }: MailboxUpdate, image: MailboxImage, row: MailboxRow): void {
-  const { header } = image.index;
-  const { xconvmodseq } = state;
-  const ours = row.details.xconvmodseq ?? 0n;
-  const ahead = [
-    { what: "highestmodseq", here: header.highestmodseq, there: state.highestmodseq },
-    { what: "uidvalidity", here: header.uidvalidity, there: state.uidvalidity },
-    { what: "last uid", here: header.lastUid, there: state.lastUid },
-    { what: "xconvmodseq", here: ours, there: xconvmodseq ?? ours },
-  ].find(({ here, there }) => here > there);
-  if (ahead === undefined) return;
-  throw refusal(
-    "checksum",
-    `Mailbox ${state.name}: ${ahead.what} is ${ahead.here}, over ${ahead.there}`,
-  );
-}
-
-/** What is to be done for one record of the request. */
-type PlannedRecord =
-  | { readonly kind: "update"; readonly number: number; readonly record: MailRecord }
-  | {
-      readonly kind: "append";
-      readonly record: MailRecord;
-      readonly staged: KnownMessage | undefined;
-    };
-
-/** Step 8, the dry pass: nothing is changed until every record has been found possible. */
-function planRecords(
-  update: MailboxUpdate,
-  image: MailboxImage,
-  context: ApplyContext,
-): PlannedRecord[] {
-  const { index } = image;
-  const { lastUid } = index.header;
-  const planned: PlannedRecord[] = [];
-  let previous = 0;
-  for (const record of update.records) {
-    const { uid } = record;
-    if (uid <= previous) {
-      throw refusal("badParameters", `Mailbox ${update.state.name}: UID ${uid} after ${previous}`);
-    }
-    previous = uid;
-    const number = index.find(uid);
-    if (number !== undefined) {
-      if (mayUpdate(record, image, { number, update }))
-        planned.push({ kind: "update", number, record });
-    } else if (uid > lastUid) {
-      planned.push({ kind: "append", record, staged: stagedFor(record, update, context) });
-    } else if (!record.expunged) {
-      throw refusal(
-        "checksum",
-        `Mailbox ${update.state.name}: UID ${uid} is not here, ${lastUid} was`,
-      );
-    }
-  }
-  return planned;
-}
-
-/** False where there is nothing to do. */
-function mayUpdate(
-  record: MailRecord,
-  image: MailboxImage,
-  { number, update }: { readonly number: number; readonly update: MailboxUpdate },
-): boolean {
-  const ours = image.index.record(number);
-  const gone = hasBit(ours.systemFlags, INTERNAL_FLAG.expunged);
-  if (gone && record.expunged) return false;
-  const where = `Mailbox ${update.state.name}: UID ${record.uid}`;
-  if (ours.guid !== record.guid)
-    throw refusal("checksum", `${where} is ${ours.guid}, not ${record.guid}`);
-  // Under FORCE too, where Cyrus dies of it: no message's modseq may ever go back.
-  if (ours.modseq > record.modseq) {
-    throw refusal("checksum", `${where} has modseq ${ours.modseq}, over ${record.modseq}`);
-  }
-  if (gone) throw refusal("checksum", `${where} is expunged here`);
-  return true;
-}
-
-/** The staged message of a new record; none is needed for one that is expunged already. */
-function stagedFor(
-  record: MailRecord,
-  update: MailboxUpdate,
-  context: ApplyContext,
-): KnownMessage | undefined {
-  const where = `Mailbox ${update.state.name}: UID ${record.uid}`;
-  if (record.guid === NULL_GUID) throw refusal("badParameters", `${where} has no GUID`);
-  if (record.internaldate === 0) throw refusal("badParameters", `${where} has no internaldate`);
-  const staged = context.staging.find(record.guid);
-  if (staged !== undefined || record.expunged) return staged;
-  throw refusal("checksum", `${where}: message ${record.guid} was neither sent nor reserved`);
 }
 
 /** A message that has to come into the pool and the mailbox folder. */
@@ -377,25 +234,6 @@ function setMailbox(update: MailboxUpdate, image: MailboxImage): void {
   const changed =
     before.acl !== (acl ?? "") || before.quotaroot !== quotaroot || before.jmapid !== jmapid;
   if (changed) image.header.set({ acl: acl ?? "", quotaroot, jmapid });
-}
-
-/** Step 11: the sums must come out as the peer's; gives the form of its annotation CRC, if it is another. */
-function agree(update: MailboxUpdate, image: MailboxImage): AnnotVariant | undefined {
-  const { header } = image.index;
-  const { name, syncCrc = 0, syncCrcAnnot = 0 } = update.state;
-  if (syncCrc !== 0 && header.syncCrc !== 0 && syncCrc !== header.syncCrc) {
-    throw refusal(
-      "checksum",
-      `Mailbox ${name}: SYNC_CRC would be ${header.syncCrc}, not ${syncCrc}`,
-    );
-  }
-  if (syncCrcAnnot === 0 || syncCrcAnnot === header.syncCrcAnnot) return undefined;
-  const variant = image.fittingVariant(syncCrcAnnot);
-  if (variant !== undefined) return variant;
-  throw refusal(
-    "checksum",
-    `Mailbox ${name}: SYNC_CRC_ANNOT would be ${header.syncCrcAnnot}, not ${syncCrcAnnot}`,
-  );
 }
 
 /** Brings the messages in and makes them durable before the commit relies on them. */
