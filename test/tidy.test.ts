@@ -106,7 +106,6 @@ const SHARED_NAMES: Readonly<Record<string, string>> = {
   "jobs.ts": "not yet: all jobs of the workers, and those of fsck",
   "message_annotations.ts": "not yet: reading them, and checking them",
   "options.ts": "not yet: those of the sync protocol, and those of the command line",
-  "pool.ts": "not yet: the store's files by GUID, and the worker threads",
   "store.ts": "a command and what it calls",
 };
 

@@ -2,7 +2,7 @@
  * Jobs: the work that the main thread hands to worker threads. A job table names the kinds and
  * gives each its handler; request and result cross the thread boundary by structured clone, so they
  * are plain data. This file holds the worker's side and how errors travel; `job_thread.ts` and
- * `pool.ts` hold the main thread's side.
+ * `job_pool.ts` hold the main thread's side.
  */
 import { parentPort } from "node:worker_threads";
 import { assert, BugError } from "../core/assert.ts";

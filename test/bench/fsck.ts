@@ -7,7 +7,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node
 import { availableParallelism, cpus } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { defaultWorkers } from "../../src/threads/pool.ts";
+import { defaultWorkers } from "../../src/threads/job_pool.ts";
 import {
   type BuiltSpool,
   buildLinkedSpool,

@@ -4,7 +4,7 @@
  * NUL.
  */
 import { readFileSync } from "node:fs";
-import { mapJobs, WorkerPool } from "../../src/threads/pool.ts";
+import { mapJobs, WorkerPool } from "../../src/threads/job_pool.ts";
 import type { READ_JOBS } from "./read_worker.ts";
 
 const FILES_PER_JOB = 256;

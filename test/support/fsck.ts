@@ -13,7 +13,7 @@ import { engineOf } from "../../src/hash/engines.ts";
 import { pickFromTable } from "../../src/mailbox/message_table.ts";
 import { type MailboxPaths, mailboxPaths } from "../../src/places/cyrus/mailbox/mailbox_files.ts";
 import { closeMailbox, openMailbox } from "../../src/places/cyrus/mailbox/opened_mailbox.ts";
-import { inlinePool } from "../../src/threads/pool.ts";
+import { inlinePool } from "../../src/threads/job_pool.ts";
 
 /** A finding with the internal name of its mailbox; "" for what lies outside of any. */
 export interface Found extends ToldFinding {

@@ -29,7 +29,7 @@ import {
   type JobPool,
   pacedPool,
   WorkerPool,
-} from "../../threads/pool.ts";
+} from "../../threads/job_pool.ts";
 import type { CommandEnv, CommandResult, Handler, Register } from "../command.ts";
 import { EXIT, worstExit } from "../exit.ts";
 import { mailboxFilter } from "../mailbox_names.ts";

@@ -12,7 +12,7 @@ import { mailboxName, oldStagedFiles, readSpool } from "../../places/cyrus/layou
 import type { MailboxPaths, PartitionRoots } from "../../places/cyrus/mailbox/mailbox_files.ts";
 import { headerFileOf } from "../../places/cyrus/mailbox/mailbox_reading.ts";
 import type { LockPaths } from "../../storage/file_locks.ts";
-import { type JobPool, mapJobs } from "../../threads/pool.ts";
+import { type JobPool, mapJobs } from "../../threads/job_pool.ts";
 import { type Finding, finding, placed } from "../finding.ts";
 import type { FsckJobs } from "../jobs.ts";
 import type { MailboxReport, MessagesPart } from "../mailbox/check_mailbox.ts";

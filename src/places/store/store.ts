@@ -1,4 +1,29 @@
-/** A store, open: its settings and registry, and the folders of the owners in use. Synchronous. */
+/**
+ * A store, open: its settings, its registry, and the folders of the owners in use. Synchronous.
+ *
+ * The words of the store, which are explained here only (what lies where: layout.ts):
+ *
+ *     owner        a user, or the top level of a tree of shared mailboxes; each has one folder
+ *     catalogue    an owner's database: mailboxes by name, subscriptions, scripts, quotas, journal
+ *     pool         an owner's messages, one file for each GUID; mailboxes hold hard links to them
+ *     staging      messages that a session has sent and no mailbox names yet; nothing is promised
+ *     transaction  changes under the owner's writer lock, which hold from its commit on
+ *     redo row     a step that a committed transaction still has to do to a file; it says which
+ *                  bytes stand there afterwards, so that doing it twice is the same as once
+ *     journal      all redo rows of an owner
+ *     to settle    to do the steps of the journal to the files and to drop their rows
+ *     to lay over  to read a file as it will be once the journal is settled
+ *     unfit        said of a mailbox whose files were lost or replaced, so that its steps wait
+ *     trash        the folders of deleted mailboxes, until they are undeleted or gc removes them
+ *     tombstone    the row of a deleted mailbox; it says where in the trash its folder lies
+ *     leftover     files of a transaction that did not commit; gc removes them
+ *     stray        a file or folder in a store that is no part of it
+ *     registry     the store's database: which owner has which uniqueid
+ *     claim        its row for one uniqueid, made before the transaction commits that uses it
+ *     handover     a mailbox on its way to another owner; the registry notes it until it is over
+ *     arriving     a mailbox's files at the new owner's, until the journal there moves them in
+ *     image        the files of one mailbox in memory (src/mailbox), which yield a transaction's steps
+ */
 import { existsSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { AppError } from "../../core/errors.ts";

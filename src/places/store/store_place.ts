@@ -20,12 +20,9 @@ import { type Outcome, ok, refused } from "../../model/outcome.ts";
 import type { MailRecord } from "../../model/record.ts";
 import {
   ALL_HELD,
-  type ApplyOptions,
-  type IncomingMessage,
   type MailboxReading,
   type MessageAddress,
   type MessageContent,
-  type MessageWriter,
   type PlaceSession,
   type ReserveRequest,
   type WritablePlace,
@@ -48,12 +45,13 @@ import { isUniqueid, messageFile, poolPath } from "./layout.ts";
 import { type KnownMessage, readMessageFacts } from "./messages/message_file.ts";
 import { soundInPool } from "./messages/pool.ts";
 import type { Staging } from "./messages/staging.ts";
-import { StagingSession } from "./messages/staging_session.ts";
+
 import { hasRecord } from "./open_mailbox.ts";
 import { outcomeOf } from "./outcome_of.ts";
 import type { OwnerFolder } from "./owner_folder.ts";
 import { refusalOf } from "./refusal.ts";
 import { Store, type StoreOptions } from "./store.ts";
+import { StoreSession } from "./store_session.ts";
 import {
   type MailboxSnapshot,
   mailboxAnnotations,
@@ -314,61 +312,4 @@ function firstSound(
     if (found !== undefined) return found;
   }
   return undefined;
-}
-
-class StoreSession implements PlaceSession {
-  readonly #place: StorePlace;
-  readonly #staged: StagingSession;
-
-  constructor(place: StorePlace, staging: Staging) {
-    this.#place = place;
-    this.#staged = new StagingSession(staging);
-  }
-
-  async reserve(request: ReserveRequest): Promise<Outcome<readonly Guid[]>> {
-    const { staging } = this.#staged;
-    const guids = request.guids.filter((guid) => !staging.has(guid));
-    const found = await this.#place.findSound({ ...request, guids });
-    if (found.kind === "refused") return found;
-    return outcomeOf(() => {
-      this.#staged.reserve(found.value);
-      return guids.filter((guid) => !staging.has(guid));
-    });
-  }
-
-  stage(message: IncomingMessage): MessageWriter {
-    return this.#staged.stage(message);
-  }
-
-  flush(): Promise<Outcome> {
-    return outcomeOf(() => {
-      this.#staged.flush();
-      return undefined;
-    });
-  }
-
-  async apply(command: ApplyCommand, options: ApplyOptions = {}): Promise<Outcome> {
-    const records: MailRecord[] = [];
-    if (command.kind === "mailbox") {
-      for await (const batch of command.records.batches())
-        for (const record of batch) records.push(record);
-    }
-    const { staging } = this.#staged;
-    const outcome = await this.#place.apply(command, records, {
-      staging,
-      force: options.force ?? false,
-    });
-    if (outcome.kind === "ok") staging.applied(records.map(({ guid }) => guid));
-    return outcome;
-  }
-
-  restart(): Promise<void> {
-    this.#staged.restart();
-    return Promise.resolve();
-  }
-
-  close(): Promise<void> {
-    this.#staged.close();
-    return Promise.resolve();
-  }
 }

@@ -2,7 +2,7 @@
  * A program with a pool, to be compiled; prints what its workers answered, and leaves the pool
  * open.
  */
-import { mapJobs, WorkerPool } from "../../../src/threads/pool.ts";
+import { mapJobs, WorkerPool } from "../../../src/threads/job_pool.ts";
 import type { TEST_JOBS } from "./jobs.ts";
 
 const pool = new WorkerPool<typeof TEST_JOBS>(new URL("./worker.ts", import.meta.url), 2);

@@ -12,7 +12,7 @@ import {
   pacedPool,
   placeToTake,
   WorkerPool,
-} from "../../src/threads/pool.ts";
+} from "../../src/threads/job_pool.ts";
 import { TEST_JOBS } from "../support/pool/jobs.ts";
 
 type Pool = JobPool<typeof TEST_JOBS>;
