@@ -30,10 +30,6 @@ const ROOMS_OF_ROOMS = ["places", "formats"];
 /** Folders whose lines are not yet all within 100 columns; nothing is added here. */
 const STILL_WIDE = [
   "src/cli/commands",
-  "src/formats/cyrus",
-  "src/formats/cyrus/databases",
-  "src/formats/cyrus/index",
-  "src/mailbox",
   "src/places",
   "src/places/cyrus",
   "src/places/cyrus/layout",
@@ -194,6 +190,15 @@ describe("the house", () => {
       const lines = readFileSync(join(root, path), "utf8").split("\n");
       return lines.flatMap((line, at) => ([...line].length > 100 ? [`${path}:${at + 1}`] : []));
     });
+    expect(wrong).toEqual([]);
+  });
+
+  test("no list is pushed as the arguments of a call, which fails at some hundred thousand", () => {
+    const wrong = sources().filter(
+      (path) =>
+        path !== "src/core/lists.ts" &&
+        /\.push\(\.\.\.|Math\.(max|min)\(\.\.\./.test(readFileSync(join(root, path), "utf8")),
+    );
     expect(wrong).toEqual([]);
   });
 

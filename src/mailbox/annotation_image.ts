@@ -39,7 +39,9 @@ export type AnnotationsReading =
     }
   | { readonly kind: "unsupported"; readonly format: UnsupportedFormat };
 
-/** Reads a whole file, an empty one as one without entries. Never throws: damage is in `problems`. */
+/**
+ * Reads a whole file, an empty one as one without entries. Never throws: damage is in `problems`.
+ */
 export function readAnnotations(bytes: Uint8Array): AnnotationsReading {
   const contents = readDatabase(bytes, { expected: "twoskip" });
   if (contents.kind === "unsupported") return contents;
@@ -82,9 +84,9 @@ export function annotationsIn(
 }
 
 /**
- * Annotations are looked up in the file, and added in the form in which Cyrus appends to it, so that
- * a delivery costs the same in a mailbox of any size. The file is written anew where it is not there
- * or not sound enough for that, or where most of it may be what was replaced.
+ * Annotations are looked up in the file, and added in the form in which Cyrus appends to it, so
+ * that a delivery costs the same in a mailbox of any size. The file is written anew where it is not
+ * there or not sound enough for that, or where most of it may be what was replaced.
  */
 export class AnnotationImage {
   readonly #source: FileSource | undefined;
@@ -162,8 +164,7 @@ export class AnnotationImage {
     }
     const { generation, currentSize: before } = edit.header;
     const writes = edit.writes();
-    const after = Math.max(...writes.map(({ offset, bytes }) => offset + bytes.length));
-    const fit = { generation: Number(generation), before, after };
+    const fit = { generation: Number(generation), before, after: edit.sizeAfter };
     return writes.map((write) => ({ kind: "write", path, ...write, fit }));
   }
 
@@ -198,7 +199,9 @@ function lookUp(edit: TwoskipEdit, uid: number): readonly MessageAnnotation[] | 
   }
 }
 
-/** Puts those of `after` in the place of `before`; false where the file had better be written anew. */
+/**
+ * Puts those of `after` in the place of `before`; false where the file had better be written anew.
+ */
 function changeEntries(
   edit: TwoskipEdit,
   before: readonly MessageAnnotation[],

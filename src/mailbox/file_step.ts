@@ -10,7 +10,9 @@ export interface FileFit {
   readonly after: number;
 }
 
-/** One thing to do to a file. A step says what bytes stand where, so doing it twice does no harm. */
+/**
+ * One thing to do to a file. A step says what bytes stand where, so doing it twice does no harm.
+ */
 export type FileStep =
   /** Bytes overwritten or appended in place. */
   | {
@@ -26,7 +28,10 @@ export type FileStep =
 /** The bytes at the start of a file that `fitProblem` looks at. */
 export const FIT_BYTES = 64;
 
-/** Why a write planned on `fit` cannot be done to the file that begins with `head`; undefined if it can. */
+/**
+ * Why a write planned on `fit` cannot be done to the file that begins with `head`; undefined if it
+ * can.
+ */
 export function fitProblem(path: string, head: Uint8Array, fit: FileFit): string | undefined {
   const { generation, size, unit } = stateOf(path, head);
   if (generation === fit.generation && (size === fit.before || size === fit.after))
@@ -37,7 +42,10 @@ export function fitProblem(path: string, head: Uint8Array, fit: FileFit): string
   );
 }
 
-/** Of cyrus.annotations, a twoskip file (spool-format 7.3), or of a cyrus.index of any version (1.1). */
+/**
+ * Of cyrus.annotations, a twoskip file (spool-format 7.3), or of a cyrus.index of any version
+ * (1.1).
+ */
 function stateOf(
   path: string,
   head: Uint8Array,

@@ -2,8 +2,8 @@
 import { u32At } from "../core/bytes.ts";
 
 /**
- * Which GUIDs were seen: open addressing over their first 48 bits, which is enough for a remark (two
- * different messages of a million share them once in 500 mailboxes of that size).
+ * Which GUIDs were seen: open addressing over their first 48 bits, which is enough for a remark
+ * (two different messages of a million share them once in 500 mailboxes of that size).
  */
 export class GuidSet {
   readonly #slots: Float64Array;

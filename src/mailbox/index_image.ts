@@ -1,8 +1,8 @@
 /**
- * The cyrus.index of one mailbox: its header, its records by number, UID and modseq, and the changes
- * of one transaction. What changed comes out as steps on the file. Of a large index only the parts
- * that are asked for are read, and the number of records is never trusted: it is compared with the
- * length of the file first (spool-format 1 and 2).
+ * The cyrus.index of one mailbox: its header, its records by number, UID and modseq, and the
+ * changes of one transaction. What changed comes out as steps on the file. Of a large index only
+ * the parts that are asked for are read, and the number of records is never trusted: it is compared
+ * with the length of the file first (spool-format 1 and 2).
  */
 import { assert } from "../core/assert.ts";
 import { concat, viewOf } from "../core/bytes.ts";
@@ -39,7 +39,9 @@ const RUN_BYTES = 4 * 1024 * 1024;
 /** Records of one part of a file that is read in parts. */
 const PART_RECORDS = 256;
 
-/** Records of a piece, when all are read in turn: about a megabyte, more than most mailboxes have. */
+/**
+ * Records of a piece, when all are read in turn: about a megabyte, more than most mailboxes have.
+ */
 const PIECE_RECORDS = 8192;
 
 /** Header fields that are sums over the records, or say how many there are. */
@@ -51,7 +53,9 @@ type DerivedField =
 /** What a caller may set in the header. */
 export type HeaderChange = Partial<Omit<IndexHeader, DerivedField>>;
 
-/** Some records as they lie in the file, whole ones, one behind the other from byte 0 of `bytes` on. */
+/**
+ * Some records as they lie in the file, whole ones, one behind the other from byte 0 of `bytes` on.
+ */
 export interface RecordPiece {
   /** Number of the first of them, from 0. */
   readonly first: number;
@@ -100,8 +104,8 @@ export class IndexImage implements RecordSpan {
   }
 
   /**
-   * An index in whatever state; `path` names it in messages. A FormatError says that this is no index
-   * of a version that Bobbin knows, or one of more records than the limit.
+   * An index in whatever state; `path` names it in messages. A FormatError says that this is no
+   * index of a version that Bobbin knows, or one of more records than the limit.
    */
   static open(source: FileSource, path: string, limits: Limits = DEFAULT_LIMITS): IndexImage {
     return new IndexImage(source, path, limits);
@@ -214,8 +218,8 @@ export class IndexImage implements RecordSpan {
   }
 
   /**
-   * The numbers of the records that were changed since `modseq`, in order of UID. No record is parsed
-   * for it, and none looked at where the header says that nothing has.
+   * The numbers of the records that were changed since `modseq`, in order of UID. No record is
+   * parsed for it, and none looked at where the header says that nothing has.
    */
   *changedSince(modseq: bigint): Generator<number, void> {
     if (this.#header.highestmodseq <= modseq) return;
@@ -291,7 +295,9 @@ export class IndexImage implements RecordSpan {
     this.#header = { ...this.#header, ...sums };
   }
 
-  /** The changes as steps on the file at `path`: records first, the header last, as Cyrus writes. */
+  /**
+   * The changes as steps on the file at `path`: records first, the header last, as Cyrus writes.
+   */
   steps(path: string): FileStep[] {
     const header = printIndexHeader(this.#header);
     const isNew = Buffer.compare(header, this.headerBytes) !== 0;

@@ -1,8 +1,8 @@
 /**
  * A message's record in both of its forms, and the one place that says what a field means in the
- * other: `MailRecord` is what replication sees, cyrus.index and cyrus.annotations are what a mailbox
- * keeps (spool-format 2, sync-protocol.md 4.4). A fact for which the version of the index has no
- * field is kept as an annotation; the sync checksums do not see the difference.
+ * other: `MailRecord` is what replication sees, cyrus.index and cyrus.annotations are what a
+ * mailbox keeps (spool-format 2, sync-protocol.md 4.4). A fact for which the version of the index
+ * has no field is kept as an annotation; the sync checksums do not see the difference.
  */
 import { type MessageAnnotation, OWNER_TOKEN } from "../formats/cyrus/annotations_db.ts";
 import { hasBit, INTERNAL_FLAG, SYSTEM_FLAGS } from "../formats/cyrus/index/index_flags.ts";
@@ -94,7 +94,9 @@ function flagNames(record: IndexRecord, userFlags: readonly (string | undefined)
 
 const NO_ANNOTATIONS: readonly Annotation[] = [];
 
-/** Without those that an index of this version holds in its records: in the database they are stale. */
+/**
+ * Without those that an index of this version holds in its records: in the database they are stale.
+ */
 function annotationsOf(
   kept: readonly MessageAnnotation[],
   { header, owner }: RecordContext,
@@ -117,8 +119,8 @@ export interface Arrived {
 const DAY_SECONDS = 24 * 60 * 60;
 
 /**
- * The index record of a new message. Without `arrived` the message has no file, and the record is an
- * unlinked tombstone.
+ * The index record of a new message. Without `arrived` the message has no file, and the record is
+ * an unlinked tombstone.
  */
 export function newRecord(
   record: MailRecord,

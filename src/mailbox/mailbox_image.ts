@@ -1,7 +1,7 @@
 /**
  * One mailbox while a transaction is planned: index, header and annotations as one thing. Whoever
- * changes a record gives it whole with its annotations; counts, quota sums and sync checksums follow
- * by themselves, and `steps` says what becomes of the files.
+ * changes a record gives it whole with its annotations; counts, quota sums and sync checksums
+ * follow by themselves, and `steps` says what becomes of the files.
  */
 import { AppError, FormatError } from "../core/errors.ts";
 import type { FileSource } from "../core/file_source.ts";
@@ -172,8 +172,8 @@ export class MailboxImage {
   }
 
   /**
-   * SYNC_CRC_ANNOT as a peer of any release computes it. The folder's own form stands in the header;
-   * the others are added up from every record, unless they are known from before.
+   * SYNC_CRC_ANNOT as a peer of any release computes it. The folder's own form stands in the
+   * header; the others are added up from every record, unless they are known from before.
    */
   annotCrc(variant: AnnotVariant): number {
     if (variant.name === this.#form.variant.name) return this.index.header.syncCrcAnnot;

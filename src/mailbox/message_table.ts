@@ -1,6 +1,6 @@
 /**
- * What the index of a mailbox says of its messages, packed: a million of them take 40 MB, and a part of
- * them crosses to a worker thread in one copy.
+ * What the index of a mailbox says of its messages, packed: a million of them take 40 MB, and a
+ * part of them crosses to a worker thread in one copy.
  */
 import { hasBit, INTERNAL_FLAG } from "../formats/cyrus/index/index_flags.ts";
 import type { IndexRecord } from "../formats/cyrus/index/index_record.ts";

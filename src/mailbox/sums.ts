@@ -1,8 +1,8 @@
 /**
- * What the records of a mailbox add up to: the counts, the quota and the two sync checksums that the
- * header of cyrus.index holds (spool-format 1.2 and 5). fsck and the readers add up every record; the
- * store takes the old record out and puts the new one in, so that a change costs the same in a
- * mailbox of any size.
+ * What the records of a mailbox add up to: the counts, the quota and the two sync checksums that
+ * the header of cyrus.index holds (spool-format 1.2 and 5). fsck and the readers add up every
+ * record; the store takes the old record out and puts the new one in, so that a change costs the
+ * same in a mailbox of any size.
  */
 import { type MessageAnnotation, OWNER_TOKEN } from "../formats/cyrus/annotations_db.ts";
 import {
@@ -240,9 +240,9 @@ const ANNOT_SINCE = 13;
 const PADDED_SINCE = 20;
 
 /**
- * SYNC_CRC_ANNOT as the header means it: in the variant that the header fits; where it fits none, in
- * that of the index version. Versions below 13 hold none, and Cyrus answers 0 for what it does not
- * hold: that would compare as equal to anything, and this does not.
+ * SYNC_CRC_ANNOT as the header means it: in the variant that the header fits; where it fits none,
+ * in that of the index version. Versions below 13 hold none, and Cyrus answers 0 for what it does
+ * not hold: that would compare as equal to anything, and this does not.
  */
 export function annotCrcFor(header: IndexHeader, sums: MailboxSums): number {
   const hasAnnot = header.minorVersion >= ANNOT_SINCE;

@@ -143,7 +143,8 @@ function rank(finding: ToldFinding): number {
 
 /** A mailbox with one critical finding comes before one with a hundred errors. */
 function weight(findings: readonly ToldFinding[]): number {
-  return Math.max(...findings.map(rank)) * 1e9 + findings.length;
+  const worst = findings.reduce((most, one) => Math.max(most, rank(one)), -1);
+  return worst * 1e9 + findings.length;
 }
 
 function rowOf(finding: ToldFinding, output: Output): string[] {

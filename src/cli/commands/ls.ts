@@ -4,6 +4,7 @@
 
 import { AppError } from "../../core/errors.ts";
 import { escapeText } from "../../core/escape.ts";
+import { pushAll } from "../../core/lists.ts";
 import type { MailboxState } from "../../model/mailbox.ts";
 import { type Owner, parseName } from "../../model/names.ts";
 import { type Outcome, ok, type Refusal } from "../../model/outcome.ts";
@@ -94,7 +95,7 @@ async function listOwners({ place, env }: Listing): Promise<CommandResult> {
     const { counted, exits: own } = await countOwner(owner, { place, env });
     const live = counted.filter(({ state }) => !parseName(state.name).isDeleted);
     const counts = sumOf(live);
-    exits.push(...own);
+    pushAll(exits, own);
     if (owner.kind === "user") totals.users += 1;
     else totals.shared += 1;
     totals.mailboxes += live.length;

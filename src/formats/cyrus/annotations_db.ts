@@ -1,6 +1,7 @@
 /**
- * Annotations as Cyrus keeps them: cyrus.annotations of a mailbox, for its messages, and the server's
- * annotations.db, for mailboxes and the server itself (spool-format 7.2, Cyrus imap/annotate.c).
+ * Annotations as Cyrus keeps them: cyrus.annotations of a mailbox, for its messages, and the
+ * server's annotations.db, for mailboxes and the server itself (spool-format 7.2, Cyrus
+ * imap/annotate.c).
  *
  *   key, per mailbox:  uid in decimal, NUL, entry, NUL, userid, NUL
  *   key, global:       uniqueid of the mailbox (its name before 3.0, "" for the server), NUL,
@@ -8,8 +9,8 @@
  *   value:             length as a C `unsigned long`, value, NUL, content type, NUL, another long,
  *                      modseq 8, flags 1 (bit 0 = deleted)
  *
- * The length is in network order inside a long of the writing host, so its place and width differ by
- * host; old values end before the modseq or before the flags.
+ * The length is in network order inside a long of the writing host, so its place and width differ
+ * by host; old values end before the modseq or before the flags.
  */
 import { concat, latin1, utf8, viewOf } from "../../core/bytes.ts";
 import { FormatError } from "../../core/errors.ts";
@@ -58,13 +59,17 @@ export function parseMailboxAnnotation(record: DatabaseEntry): MailboxAnnotation
   return { mailbox: first, entry, userid, ...parseAnnotationValue(record.value) };
 }
 
-/** The entry that Cyrus 3.x would write for a message's annotation on a 64-bit little-endian host. */
+/**
+ * The entry that Cyrus 3.x would write for a message's annotation on a 64-bit little-endian host.
+ */
 export function printMessageAnnotation(annotation: MessageAnnotation): DatabaseEntry {
   const key = printKey(String(annotation.uid), annotation);
   return { key, value: printAnnotationValue(annotation) };
 }
 
-/** The entry that Cyrus 3.x would write for a mailbox's annotation on a 64-bit little-endian host. */
+/**
+ * The entry that Cyrus 3.x would write for a mailbox's annotation on a 64-bit little-endian host.
+ */
 export function printMailboxAnnotation(annotation: MailboxAnnotation): DatabaseEntry {
   const key = printKey(annotation.mailbox, annotation);
   return { key, value: printAnnotationValue(annotation) };
@@ -151,7 +156,8 @@ function parseKey(key: Uint8Array): KeyParts {
   if (end !== undefined && (end !== "" || more.length > 0)) {
     throw new FormatError(key.length - 1, "the end of the key after the userid");
   }
-  // Without the NUL behind it, the last part is what is left of a key cut short, or an empty string.
+  // Without the NUL behind it, the last part is what is left of a key cut short, or an empty
+  // string.
   return { first, entry, userid: end === undefined && userid === "" ? undefined : userid };
 }
 

@@ -1,12 +1,13 @@
 /**
- * cyrus.cache: for each message what a client asks for most, derived from the message and never the only
- * copy of anything (spool-format 3).
+ * cyrus.cache: for each message what a client asks for most, derived from the message and never the
+ * only copy of anything (spool-format 3).
  *
  *   generation 4, then records back to back; a record = ten items, each: length 4, data, zero bytes
  *   up to a multiple of 4
  *
- * Only the index knows where a record begins, and its checksum covers all ten items with lengths and
- * padding. Records that no index record points to are legal, as is anything behind the last one.
+ * Only the index knows where a record begins, and its checksum covers all ten items with lengths
+ * and padding. Records that no index record points to are legal, as is anything behind the last
+ * one.
  */
 import { assert } from "../../core/assert.ts";
 import { viewOf } from "../../core/bytes.ts";
@@ -14,7 +15,9 @@ import { FormatError } from "../../core/errors.ts";
 import { DEFAULT_LIMITS, type Limits } from "../../core/limits.ts";
 import { crc32Range } from "../../hash/crc32.ts";
 
-/** The items of a record in their order. `section` is binary, the others are text as IMAP writes it. */
+/**
+ * The items of a record in their order. `section` is binary, the others are text as IMAP writes it.
+ */
 export const CACHE_ITEMS = [
   ...(["envelope", "bodystructure", "body", "section", "headers"] as const),
   ...(["from", "to", "cc", "bcc", "subject"] as const),
@@ -48,8 +51,8 @@ export function openCacheFile(bytes: Uint8Array): CacheFile {
 }
 
 /**
- * The record at byte `offset`, without looking into its items. A FormatError says that there can be no
- * record: the offset is out of range, or an item runs over the end of the file or the limit.
+ * The record at byte `offset`, without looking into its items. A FormatError says that there can be
+ * no record: the offset is out of range, or an item runs over the end of the file or the limit.
  */
 export function cacheSpan(
   cache: CacheFile,

@@ -1,6 +1,6 @@
 /**
- * The one thing replication asks of a user's conversations database: how far conversations have changed
- * in each mailbox (spool-format 6.7, Cyrus imap/conversations.c).
+ * The one thing replication asks of a user's conversations database: how far conversations have
+ * changed in each mailbox (spool-format 6.7, Cyrus imap/conversations.c).
  *
  *   key: `F` and the uniqueid of the mailbox, until 3.4 its internal name
  *   value: version, blank, `(modseq exists unseen …)`

@@ -2,8 +2,8 @@
  * cyrus.header: what a mailbox is called, who may do what with it, and the names of its user flags
  * (spool-format 4). A text form was written up to Cyrus 3.4, a dlist form since 3.6.
  *
- * Names are latin1 text here: each character is one byte of the file. The file has no checksum of its
- * own; the index header holds the CRC-32 of all its bytes.
+ * Names are latin1 text here: each character is one byte of the file. The file has no checksum of
+ * its own; the index header holds the CRC-32 of all its bytes.
  */
 import { concat, fromLatin1, latin1 } from "../../core/bytes.ts";
 import { FormatError } from "../../core/errors.ts";
@@ -16,8 +16,8 @@ import { printValue } from "../dlist/print.ts";
 import { type DlistEntry, type DlistKvlist, type DlistValue, dlistLatin1 } from "../dlist/value.ts";
 
 /**
- * A value that the dlist form may hold as `NIL` (null here) or not at all (undefined). The text form
- * knows quotaroot and uniqueid only, and never null.
+ * A value that the dlist form may hold as `NIL` (null here) or not at all (undefined). The text
+ * form knows quotaroot and uniqueid only, and never null.
  */
 export type HeaderName = string | null | undefined;
 
@@ -174,8 +174,8 @@ function userFlagsOf(value: DlistValue | undefined): readonly (string | undefine
 
 /**
  * The bytes of a cyrus.header in the form it names, as Cyrus prints them. Throws FormatError for a
- * value that the form cannot hold: NUL and line ends in both, TABs and spaces in names of the text form,
- * in the dlist form an ACL that is none.
+ * value that the form cannot hold: NUL and line ends in both, TABs and spaces in names of the text
+ * form, in the dlist form an ACL that is none.
  */
 export function printHeaderFile(header: HeaderFile): Uint8Array<ArrayBuffer> {
   const text = header.form === "text" ? textForm(header) : `${dlistForm(header)}\n`;
@@ -220,8 +220,12 @@ function valueText(value: DlistValue): string {
   switch (value.kind) {
     case "list":
       return `(${value.items.map(valueText).join(" ")})`;
-    case "kvlist":
-      return `%(${value.entries.map((entry) => `${wordOf(entry.name)} ${valueText(entry.value)}`).join(" ")})`;
+    case "kvlist": {
+      const pairs = value.entries.map(
+        ({ name, value: own }) => `${wordOf(name)} ${valueText(own)}`,
+      );
+      return `%(${pairs.join(" ")})`;
+    }
     case "string":
       return wordOf(latin1(value.bytes));
     default:
@@ -230,9 +234,9 @@ function valueText(value: DlistValue): string {
 }
 
 /**
- * One string as Cyrus prints it, but for those that it prints as literals: it reads cyrus.header only up
- * to the first line end, which is in the head of the literal, and takes the mailbox for damaged. A
- * quoted string with backslashes is read by all versions.
+ * One string as Cyrus prints it, but for those that it prints as literals: it reads cyrus.header
+ * only up to the first line end, which is in the head of the literal, and takes the mailbox for
+ * damaged. A quoted string with backslashes is read by all versions.
  */
 function wordOf(text: string): string {
   const printed = latin1(printValue(dlistLatin1(checked(text, /[\r\n\0]/)), { from: "client" }));

@@ -1,8 +1,8 @@
 /**
- * The form of mailbox names inside mailboxes.db and subscriptions since Cyrus 3.6 (spool-format 7.1):
- * 0x1F between levels, 0x1D behind the domain, and dots that are just dots. Everywhere else Cyrus
- * uses internal names: `domain!user.fred.A^b`, where `^` stands for a dot inside a level. Both are
- * strings of one character a byte.
+ * The form of mailbox names inside mailboxes.db and subscriptions since Cyrus 3.6 (spool-format
+ * 7.1): 0x1F between levels, 0x1D behind the domain, and dots that are just dots. Everywhere else
+ * Cyrus uses internal names: `domain!user.fred.A^b`, where `^` stands for a dot inside a level.
+ * Both are strings of one character a byte.
  */
 
 /** `user\x1Ffred\x1FA.b` becomes `user.fred.A^b`. */

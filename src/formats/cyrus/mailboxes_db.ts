@@ -6,8 +6,8 @@
  *   N<name>                      the mailbox of that name, or the tombstone of one
  *   I<uniqueid>                  the same mailbox by uniqueid, with its former names
  *   J<userid>\x1E<jmapid>        the same by the id that JMAP shows (since 3.13)
- *   A{U|S}\x1E<user>\x1E<name>   who may see a mailbox of a user (U) or of the shared namespace (S);
- *                                `AS\x1E` alone says that these rows are kept
+ *   A{U|S}\x1E<user>\x1E<name>   who may see a mailbox of a user (U) or of the shared namespace
+ *                                (S); `AS\x1E` alone says that these rows are kept
  *   UG…                          members of groups
  */
 import { latin1 } from "../../core/bytes.ts";

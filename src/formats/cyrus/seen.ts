@@ -1,6 +1,6 @@
 /**
- * Seen state of one user in mailboxes of others, or of all in a mailbox of an index version below 12:
- * `<user>.seen` or `seen.db`, one record a mailbox (spool-format 6.7, Cyrus imap/seen_db.c).
+ * Seen state of one user in mailboxes of others, or of all in a mailbox of an index version below
+ * 12: `<user>.seen` or `seen.db`, one record a mailbox (spool-format 6.7, Cyrus imap/seen_db.c).
  *
  *   key: uniqueid of the mailbox      value: `1 lastread lastuid lastchange seenuids`
  */

@@ -57,8 +57,8 @@ export function classifyUuid(guid: Guid): MessageUuid | undefined {
 }
 
 /**
- * Whether a message with this MD5 (16 bytes) can be the one that `uuid` names; undefined where the UUID
- * says nothing about content.
+ * Whether a message with this MD5 (16 bytes) can be the one that `uuid` names; undefined where the
+ * UUID says nothing about content.
  */
 export function uuidMatchesMd5(uuid: MessageUuid, md5: Uint8Array): boolean | undefined {
   if (uuid.kind !== "md5") return undefined;

@@ -3,6 +3,7 @@
  * that its cyrus.header names; Cyrus sets it when a mailbox or a root is made.
  */
 
+import { pushAll } from "../../core/lists.ts";
 import { QUOTA_RESOURCES, type QuotaResource, type QuotaRoot } from "../../formats/cyrus/quota.ts";
 import type { MailboxFacts } from "../../places/cyrus/mailbox/mailbox_facts.ts";
 import type { ImapdConf } from "../../places/cyrus/server/imapd_conf.ts";
@@ -41,7 +42,7 @@ export function checkQuota(input: QuotaInput): Finding[] {
   for (const { root, path, quota } of input.roots) {
     const sum = sums.get(root);
     if (quota !== undefined && !quota.scanning && sum?.incomplete !== true) {
-      findings.push(...compareSum({ root, path }, quota, { sum: sum ?? newSum(), input }));
+      pushAll(findings, compareSum({ root, path }, quota, { sum: sum ?? newSum(), input }));
     }
     if (sum !== undefined || names.has(root)) continue;
     findings.push(finding("QU02", { path }, { what: "no_mailbox", root }));

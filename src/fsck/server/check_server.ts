@@ -4,6 +4,7 @@
  * before.
  */
 
+import { pushAll } from "../../core/lists.ts";
 import type { MailboxEntry } from "../../formats/cyrus/mailbox_entry.ts";
 import { isInbox, parseName, useridOf } from "../../model/names.ts";
 import type { UserPlace } from "../../places/cyrus/layout/server_paths.ts";
@@ -53,12 +54,12 @@ export function checkServer({ server, folders, nowSeconds }: ServerCheckInput): 
     const annotations = checkMailboxAnnotations(server.annotationsFile, directory, {
       complete: false,
     });
-    findings.push(...annotations);
+    pushAll(findings, annotations);
     return { findings, listed: [], users: [], directory, complete: false };
   }
   const unread = checkUnreadRecords(mailboxes, mailboxesFile.path);
   const complete = file.complete && unread.length === 0;
-  findings.push(...unread);
+  pushAll(findings, unread);
   const list = checkMailboxList({ mailboxes, complete, conf, folders, nowSeconds });
   const { listed } = list;
   const { deletedprefix, admins } = conf;

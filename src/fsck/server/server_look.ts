@@ -7,6 +7,7 @@
 
 import { existsSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
+import { pushAll } from "../../core/lists.ts";
 import { QUOTA_RESOURCES, type QuotaResource } from "../../formats/cyrus/quota.ts";
 import { useridOf } from "../../model/names.ts";
 import { mailboxFolder } from "../../places/cyrus/layout/server_paths.ts";
@@ -129,7 +130,7 @@ async function lookAtServer(
   const findings = [...check.findings];
   for (const user of check.users) {
     if (onlyUsers !== undefined && !onlyUsers.has(user.userid)) continue;
-    findings.push(...checkUser(await readUser(user, server.conf), server, check));
+    pushAll(findings, checkUser(await readUser(user, server.conf), server, check));
   }
   return findings;
 }

@@ -6,6 +6,7 @@
 import { lstatSync } from "node:fs";
 import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
+import { pushAll } from "../../core/lists.ts";
 import type { EngineChoice } from "../../hash/engines.ts";
 import { sliceTable } from "../../mailbox/message_table.ts";
 import { mailboxName, oldStagedFiles, readSpool } from "../../places/cyrus/layout/spool.ts";
@@ -196,7 +197,7 @@ export async function checkSpool(
     links.add(name, result.links);
     let unstable = result.unstable;
     for (const part of parts) {
-      found.push(...part.findings);
+      pushAll(found, part.findings);
       links.add(name, part.links);
       unstable ||= part.unstable;
     }

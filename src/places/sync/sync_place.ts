@@ -2,7 +2,9 @@
  * A sync server as a place: real Cyrus (2.4 to master) or `bobbin serve`, over csync or inside IMAP. Reads
  * share one connection (read_link.ts). Sessions have connections of their own.
  */
+
 import { AppError } from "../../core/errors.ts";
+import { pushAll } from "../../core/lists.ts";
 import type { GetCommand } from "../../formats/sync/get_command.ts";
 import type { Annotation } from "../../model/annotation.ts";
 import {
@@ -157,7 +159,7 @@ class SyncPlace implements WritablePlace {
         return got;
       }
       answersOf(got.value, "mailbox");
-      states.push(...this.#statesIn(got.value));
+      pushAll(states, this.#statesIn(got.value));
     }
     return ok(states);
   }

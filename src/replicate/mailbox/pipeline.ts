@@ -4,6 +4,7 @@
  * has then. Between the stages are queues of bounded length. The target answers in the order in which it was asked. One
  * mailbox that fails stops no other.
  */
+import { pushAll } from "../../core/lists.ts";
 import { DONE, type Outcome, ok, refused } from "../../model/outcome.ts";
 import type { Leftover, MailboxStep } from "../plan/steps.ts";
 import { alone } from "./alone.ts";
@@ -70,7 +71,7 @@ export class MailboxPipeline {
   /** Brings mailboxes; all but the last proof is done then. `moved`: uniqueids of those that were renamed. */
   async run(steps: readonly MailboxStep[], moved: ReadonlySet<string>): Promise<void> {
     this.#moved = moved;
-    this.#todo.push(...steps);
+    pushAll(this.#todo, steps);
     for (;;) {
       this.#read();
       if (this.#reading.length > 0) await this.#send();

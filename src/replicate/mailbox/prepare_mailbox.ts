@@ -2,7 +2,9 @@
  * One mailbox looked at from both sides: its content planned, and the messages named that may have to be sent. Nothing
  * is written.
  */
+
 import type { AppError } from "../../core/errors.ts";
+import { pushAll } from "../../core/lists.ts";
 import { type Guid, isLegacyUuid, NULL_GUID } from "../../model/guid.ts";
 import { isIntermediate, type MailboxState, recordsOf } from "../../model/mailbox.ts";
 import { isGone, type Outcome, ok, refused } from "../../model/outcome.ts";
@@ -92,7 +94,7 @@ export async function withMessages(
   let seen = 0;
   for await (const batch of reading.records.batches()) {
     seen += batch.length;
-    if (seen <= KEPT_RECORDS) kept.push(...batch);
+    if (seen <= KEPT_RECORDS) pushAll(kept, batch);
     for (const record of batch) {
       if (!content.isSent(record)) continue;
       counts.records += 1;

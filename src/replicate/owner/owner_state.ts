@@ -1,4 +1,5 @@
 /** Everything about an owner but records: a user, or a shared toplevel, which has mailboxes and quotas only. */
+import { pushAll } from "../../core/lists.ts";
 import type {
   MailboxState,
   OwnedMailboxes,
@@ -66,7 +67,7 @@ async function findHidden(
     return [{ name: first.name, uniqueid: first.uniqueid, refusal: found }];
   }
   const hidden: UnreadableMailbox[] = [];
-  for (const one of missing) hidden.push(...(await findHidden([one], at)));
+  for (const one of missing) pushAll(hidden, await findHidden([one], at));
   return hidden;
 }
 

@@ -4,6 +4,7 @@
  * has, and names it; *mirror* makes the target equal. What goes on inside a mailbox is planned from its
  * records, in content.ts.
  */
+import { pushAll } from "../../core/lists.ts";
 import {
   isIntermediate,
   isSieveMailbox,
@@ -79,12 +80,19 @@ function planMailboxes(request: PlanRequest): Plan {
     if (step !== undefined) steps.push(step);
   }
   if (deletes) {
-    steps.push(...childrenFirst(others).map((state): Step => ({ kind: "delete", state })));
+    pushAll(
+      steps,
+      childrenFirst(others).map((state): Step => ({ kind: "delete", state })),
+    );
   }
   const leftovers = [...held].map((name) =>
     leftoverMailbox(name, "the target has another mailbox of this name, with another uniqueid"),
   );
-  if (!deletes) leftovers.push(...others.map(({ name }) => leftoverMailbox(name)));
+  if (!deletes)
+    pushAll(
+      leftovers,
+      others.map(({ name }) => leftoverMailbox(name)),
+    );
   return { steps, leftovers };
 }
 

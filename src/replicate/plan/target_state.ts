@@ -1,4 +1,5 @@
 /** What a mailbox's state is to be at the target, and in what two states differ (sync-protocol.md 5.6). */
+import { pushAll } from "../../core/lists.ts";
 import { sameAnnotations } from "../../model/annotation.ts";
 import { isIntermediate, type MailboxState } from "../../model/mailbox.ts";
 import type { Holds } from "../../places/place.ts";
@@ -94,7 +95,11 @@ export function differingFields(
 ): (keyof MailboxState)[] {
   const names: (keyof MailboxState)[] = [];
   const compare = (held: boolean, fields: readonly (keyof MailboxState)[]): void => {
-    if (held) names.push(...fields.filter((field) => (ours[field] ?? 0) !== (theirs[field] ?? 0)));
+    if (held)
+      pushAll(
+        names,
+        fields.filter((field) => (ours[field] ?? 0) !== (theirs[field] ?? 0)),
+      );
   };
   const said = (...fields: (keyof MailboxState)[]): (keyof MailboxState)[] =>
     fields.filter((field) => ours[field] !== undefined);

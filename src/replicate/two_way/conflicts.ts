@@ -3,6 +3,7 @@
  * own rules (sync-protocol.md 5.7), A being the master, but that nothing is ever deleted for being absent: a
  * tombstone deletes. Two readings in, an agreement out; nothing is touched.
  */
+import { pushAll } from "../../core/lists.ts";
 import type { MailboxState, RecordSource } from "../../model/mailbox.ts";
 import type { MailRecord } from "../../model/record.ts";
 import { basicRecordCrc, flagsCrc } from "../../model/sync_crc.ts";
@@ -150,7 +151,10 @@ function judgeCollision(a: MailRecord, b: MailRecord, walk: Walk): void {
   const living = sides.filter(({ record }) => !record.expunged);
   const why = "A and B have different messages under this UID";
   const ordered = a.guid < b.guid ? living : living.toReversed();
-  walk.moves.push(...ordered.map((one) => ({ ...one, why })));
+  pushAll(
+    walk.moves,
+    ordered.map((one) => ({ ...one, why })),
+  );
 }
 
 /** What one side has expunged goes, whatever has become of it at the other. */

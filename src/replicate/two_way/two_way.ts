@@ -2,6 +2,7 @@
  * Two sides that are both written: what both are to hold is agreed upon (agree_user.ts, conflicts.ts), and the one planner
  * gives the steps that bring each of them there. In the end both are read and planned again: nothing may be left.
  */
+import { pushAll } from "../../core/lists.ts";
 import type { MailboxState, UserState } from "../../model/mailbox.ts";
 import { type Owner, ownerName } from "../../model/names.ts";
 import { DONE, type Outcome, ok, type Refusal, refused } from "../../model/outcome.ts";
@@ -108,7 +109,10 @@ async function surveyBoth(
   const { tally } = work;
   const surveyed = { a: [] as SurveyedStep[], b: [] as SurveyedStep[] };
   for (const side of SIDES)
-    surveyed[side].push(...plan.steps[side].map((step) => ({ step, side })));
+    pushAll(
+      surveyed[side],
+      plan.steps[side].map((step) => ({ step, side })),
+    );
   for (const one of plan.mailboxes) {
     if (one.kind === "bring") {
       const { to, step, sourceName } = one;

@@ -1,4 +1,6 @@
-/** One door to Cyrus' databases: the format is told by what the file begins with (spool-format 7). */
+/**
+ * One door to Cyrus' databases: the format is told by what the file begins with (spool-format 7).
+ */
 import { latin1, viewOf } from "../../../core/bytes.ts";
 import type { DatabaseContents } from "./database_contents.ts";
 import { readFlat } from "./flat.ts";
@@ -40,7 +42,9 @@ const BERKELEY_MAGICS: ReadonlySet<number> = new Set([
   0x00053162, 0x62310500, 0x00061561, 0x61150600,
 ]);
 
-/** Reads a database of any format. An empty file is an empty database, just created. Never throws. */
+/**
+ * Reads a database of any format. An empty file is an empty database, just created. Never throws.
+ */
 export function readDatabase(bytes: Uint8Array, options: ReadDatabaseOptions = {}): Database {
   const detected = detectFormat(bytes);
   const format = detected ?? options.expected ?? "flat";

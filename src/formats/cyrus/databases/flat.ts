@@ -1,7 +1,8 @@
 /**
  * Cyrus' flat databases: text files of `key TAB value LF`, such as subscriptions (Cyrus
- * lib/cyrusdb_flat.c). NUL, TAB, CR and LF inside are written as 0xFF and the byte with its high bit
- * set, 0xFF as two of them. The file is always replaced as a whole, so that a cut line is damage.
+ * lib/cyrusdb_flat.c). NUL, TAB, CR and LF inside are written as 0xFF and the byte with its high
+ * bit set, 0xFF as two of them. The file is always replaced as a whole, so that a cut line is
+ * damage.
  */
 
 import type { DatabaseProblem } from "./database_contents.ts";

@@ -34,7 +34,9 @@ interface SkiplistRecord {
   readonly victim?: number;
 }
 
-/** All live entries of a skiplist file, sorted by raw bytes, with what is wrong in it. Never throws. */
+/**
+ * All live entries of a skiplist file, sorted by raw bytes, with what is wrong in it. Never throws.
+ */
 export function readSkiplist(bytes: Uint8Array): DatabaseContents {
   const headProblem = checkHead(bytes);
   if (headProblem !== undefined) return { entries: [], problems: [headProblem], unfinished: false };

@@ -1,12 +1,12 @@
 /**
  * Changing a twoskip file in place, in the form in which Cyrus itself appends to one (spool-format
- * 7.3, lib/cyrusdb_twoskip.c). New records go behind the last, the heads that come before them in the
- * order of keys are led to them, a commit record ends the transaction, and the header says how far
- * the file goes now. What is read and written grows with the change and with the logarithm of the
- * file, not with the file.
+ * 7.3, lib/cyrusdb_twoskip.c). New records go behind the last, the heads that come before them in
+ * the order of keys are led to them, a commit record ends the transaction, and the header says how
+ * far the file goes now. What is read and written grows with the change and with the logarithm of
+ * the file, not with the file.
  *
- * Keys must lie in the order of their raw bytes, as those of cyrus.annotations do. Whatever is odd in
- * the file is a FormatError: then it is for `readTwoskip` to say what can be read of it.
+ * Keys must lie in the order of their raw bytes, as those of cyrus.annotations do. Whatever is odd
+ * in the file is a FormatError: then it is for `readTwoskip` to say what can be read of it.
  */
 import { assert } from "../../../core/assert.ts";
 import { concat, viewOf } from "../../../core/bytes.ts";
@@ -85,6 +85,11 @@ export class TwoskipEdit {
     return this.header.currentSize > 2 * this.header.repackSize + 16_384;
   }
 
+  /** Bytes of the file with the changes. */
+  get sizeAfter(): number {
+    return paddedOffset(this.#end, COMMIT_BYTES) + COMMIT_BYTES;
+  }
+
   /** The entries whose keys begin with `prefix`, in their order. */
   *withPrefix(prefix: Uint8Array): Generator<DatabaseEntry, void> {
     const before = this.#seek(prefix).before[1];
@@ -124,14 +129,14 @@ export class TwoskipEdit {
   }
 
   /**
-   * What makes the file hold the changes, in the order in which it is to be written. Before the last
-   * write, readers see the file as it was before, with a transaction under way.
+   * What makes the file hold the changes, in the order in which it is to be written. Before the
+   * last write, readers see the file as it was before, with a transaction under way.
    */
   writes(): FileWrite[] {
     const { header } = this;
     const from = header.currentSize;
-    const commitAt = paddedOffset(this.#end, COMMIT_BYTES);
-    const currentSize = commitAt + COMMIT_BYTES;
+    const currentSize = this.sizeAfter;
+    const commitAt = currentSize - COMMIT_BYTES;
     const bytes = new Uint8Array(currentSize - from);
     fillWithBlanks(bytes);
     for (const { type, offset, entry, ahead } of this.#appended) {
@@ -252,8 +257,8 @@ function readNode(source: FileSource, offset: number): Node {
 }
 
 /**
- * The head of a record of the file with its new pointers. Of the two along level 1, the one that was
- * written last, which lies higher, stays: whoever reads the file as it was before follows that.
+ * The head of a record of the file with its new pointers. Of the two along level 1, the one that
+ * was written last, which lies higher, stays: whoever reads the file as it was before follows that.
  */
 function changedHead({ head, level, ahead }: Node): Uint8Array {
   assert(head !== undefined, "a record of the file has a head");

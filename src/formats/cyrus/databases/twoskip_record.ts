@@ -91,7 +91,9 @@ export function uint64At(view: DataView, offset: number): number {
   return view.getUint32(offset) * 0x1_0000_0000 + view.getUint32(offset + 4);
 }
 
-/** The header of a file of at least 64 bytes that begins with the magic, and whether its CRC fits. */
+/**
+ * The header of a file of at least 64 bytes that begins with the magic, and whether its CRC fits.
+ */
 export function readHeader(file: TwoskipFile): {
   header: TwoskipHeader;
   problem: DatabaseProblem | undefined;

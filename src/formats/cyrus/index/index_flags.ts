@@ -6,7 +6,10 @@ export interface NamedBit {
   readonly name: string;
 }
 
-/** Bits 0 to 15 of a record's `systemFlags`: what IMAP shows. \Seen is the owner's, since version 12. */
+/**
+ * Bits 0 to 15 of a record's `systemFlags`: what IMAP shows. \Seen is the owner's, since version
+ * 12.
+ */
 export const SYSTEM_FLAG = {
   answered: 0x0000_0001,
   flagged: 0x0000_0002,
@@ -16,8 +19,9 @@ export const SYSTEM_FLAG = {
 } as const;
 
 /**
- * Bits 16 to 31 of a record's `systemFlags`: Cyrus' own notes. An expunged record is gone for clients
- * while its file stays; an unlinked one, always expunged too, has lost its file or may lose it any time.
+ * Bits 16 to 31 of a record's `systemFlags`: Cyrus' own notes. An expunged record is gone for
+ * clients while its file stays; an unlinked one, always expunged too, has lost its file or may lose
+ * it any time.
  */
 export const INTERNAL_FLAG = {
   snoozed: 0x0400_0000,
@@ -72,7 +76,9 @@ export const INDEX_OPTIONS: readonly NamedBit[] = [
   { mask: INDEX_OPTION.mailboxDeleted, name: "MAILBOX_DELETED" },
 ];
 
-/** True if any bit of `mask` is set in `word`; bit 31 included, which JavaScript takes for a sign. */
+/**
+ * True if any bit of `mask` is set in `word`; bit 31 included, which JavaScript takes for a sign.
+ */
 export function hasBit(word: number, mask: number): boolean {
   return (word & mask) !== 0;
 }

@@ -1,6 +1,6 @@
 /**
- * The header of cyrus.index, versions 6 to 20 (spool-format 1). Parsing checks that the header is one,
- * not that it is right: counts, checksums and spare bytes are the business of fsck.
+ * The header of cyrus.index, versions 6 to 20 (spool-format 1). Parsing checks that the header is
+ * one, not that it is right: counts, checksums and spare bytes are the business of fsck.
  */
 import { assert } from "../../../core/assert.ts";
 import { viewOf } from "../../../core/bytes.ts";
@@ -61,8 +61,8 @@ export interface IndexHeader {
   /** As stored; `printIndexHeader` computes its own. */
   readonly headerCrc: number;
   /**
-   * Nanoseconds beside the seconds of version 20's times, where there are any. Cyrus writes none, so
-   * the property is almost always missing.
+   * Nanoseconds beside the seconds of version 20's times, where there are any. Cyrus writes none,
+   * so the property is almost always missing.
    */
   readonly subseconds?: Readonly<Partial<Record<HeaderField, number>>>;
 }
@@ -146,8 +146,8 @@ export function indexTableOf(bytes: Uint8Array): IndexTable {
 }
 
 /**
- * The bytes of a header, spare bytes zero. Nothing is derived from other fields but the checksum at its
- * end. The version and sizes must belong together, and the numbers fit their fields.
+ * The bytes of a header, spare bytes zero. Nothing is derived from other fields but the checksum at
+ * its end. The version and sizes must belong together, and the numbers fit their fields.
  */
 export function printIndexHeader(header: IndexHeader): Uint8Array<ArrayBuffer> {
   const table = tableOf(header.minorVersion, header.recordSize);
@@ -178,8 +178,8 @@ export interface CrcPair {
 }
 
 /**
- * The checksum at the end of the header in `bytes`, over everything before it, spare bytes included.
- * Undefined for versions below 12, which have none.
+ * The checksum at the end of the header in `bytes`, over everything before it, spare bytes
+ * included. Undefined for versions below 12, which have none.
  */
 export function indexHeaderCrcs(bytes: Uint8Array, table: IndexTable): CrcPair | undefined {
   const slot = table.header.headerCrc;

@@ -1,7 +1,7 @@
 /**
  * The numbers of cyrus.index, both ways. Since version 20 times are nanoseconds in 64 bits; Bobbin
- * counts in seconds, with the nanoseconds beside them, and neither is a bigint: a million records have
- * six million times.
+ * counts in seconds, with the nanoseconds beside them, and neither is a bigint: a million records
+ * have six million times.
  */
 import { assert, BugError } from "../../../core/assert.ts";
 

@@ -30,11 +30,15 @@ export interface IndexRecord {
   readonly size: number;
   /** Bytes of the message up to and including its blank line. */
   readonly headerSize: number;
-  /** Versions 6 to 10: equal to headerSize, or what a later Cyrus put there. Not to be relied on. */
+  /**
+   * Versions 6 to 10: equal to headerSize, or what a later Cyrus put there. Not to be relied on.
+   */
   readonly contentOffset: number;
   /** The Date header. */
   readonly gmtime: number;
-  /** Byte of the record in cyrus.cache, 0 for none; of 48 bits, its upper 16 kept with cacheVersion. */
+  /**
+   * Byte of the record in cyrus.cache, 0 for none; of 48 bits, its upper 16 kept with cacheVersion.
+   */
   readonly cacheOffset: number;
   /** When the record was changed last. */
   readonly lastUpdated: number;
@@ -58,8 +62,8 @@ export interface IndexRecord {
   /** As stored; `printIndexRecord` computes its own. */
   readonly recordCrc: number;
   /**
-   * Nanoseconds beside the other times of version 20, where there are any. Cyrus writes none, so the
-   * property is almost always missing.
+   * Nanoseconds beside the other times of version 20, where there are any. Cyrus writes none, so
+   * the property is almost always missing.
    */
   readonly subseconds?: Readonly<Partial<Record<WideTime, number>>>;
 }
@@ -80,8 +84,8 @@ const PLAIN_BIGINTS = ["modseq", "cid", "createdmodseq", "basecid"] as const;
 const OFFSET_WORD = 0x1_0000_0000;
 
 /**
- * Reads the record at byte `offset` of `view`. A FormatError says that `view` ends too soon, or that a
- * message size of version 20 is above 2^53 - 1.
+ * Reads the record at byte `offset` of `view`. A FormatError says that `view` ends too soon, or
+ * that a message size of version 20 is above 2^53 - 1.
  */
 export function parseIndexRecord(view: DataView, offset: number, table: IndexTable): IndexRecord {
   if (offset + table.recordSize > view.byteLength) {
@@ -164,9 +168,9 @@ function withSubseconds(record: IndexRecord, place: Place): IndexRecord {
 }
 
 /**
- * Writes a record with a fresh checksum at `at` of `into`, or into new memory, and returns the bytes
- * written to. Fields that the version lacks are left out; a number that does not fit its field is a
- * bug of the caller.
+ * Writes a record with a fresh checksum at `at` of `into`, or into new memory, and returns the
+ * bytes written to. Fields that the version lacks are left out; a number that does not fit its
+ * field is a bug of the caller.
  */
 export function printIndexRecord(
   record: IndexRecord,
@@ -230,8 +234,8 @@ function digitAt(hex: string, at: number): number {
 }
 
 /**
- * The checksum at the end of the record at byte `offset` of `bytes`. Undefined for versions below 12,
- * which have none. For whole files `badRecordCrcs` is faster.
+ * The checksum at the end of the record at byte `offset` of `bytes`. Undefined for versions below
+ * 12, which have none. For whole files `badRecordCrcs` is faster.
  */
 export function recordCrcs(
   bytes: Uint8Array,
@@ -245,8 +249,8 @@ export function recordCrcs(
 }
 
 /**
- * The modseq that a record means. Cyrus 2.5 to 3.0 wrote those of version 8 and 9 as 32 bits into the
- * upper half of the field when they downgraded a mailbox (spool-format 2.1 note 5).
+ * The modseq that a record means. Cyrus 2.5 to 3.0 wrote those of version 8 and 9 as 32 bits into
+ * the upper half of the field when they downgraded a mailbox (spool-format 2.1 note 5).
  */
 export function effectiveModseq(
   record: Pick<IndexRecord, "modseq">,

@@ -1,7 +1,7 @@
 /**
- * The layouts of cyrus.index, versions 6 to 10 and 12 to 20, as data: where each field of the header
- * and of a record lies in each version (spool-format 1.2 and 2.1). Version 11 was never public, and
- * nobody reads 5 and older. A new version is one more row of `INDEX_TABLES`.
+ * The layouts of cyrus.index, versions 6 to 10 and 12 to 20, as data: where each field of the
+ * header and of a record lies in each version (spool-format 1.2 and 2.1). Version 11 was never
+ * public, and nobody reads 5 and older. A new version is one more row of `INDEX_TABLES`.
  *
  * Integers are big-endian and unsigned. The 8-byte fields of versions 8 to 18 are not 8-aligned.
  */
@@ -273,7 +273,10 @@ export const INDEX_TABLES: readonly IndexTable[] = [
 ];
 
 /** Bytes of the longest header there is. */
-export const INDEX_HEADER_BYTES = Math.max(...INDEX_TABLES.map(({ headerSize }) => headerSize));
+export const INDEX_HEADER_BYTES = INDEX_TABLES.reduce(
+  (most, { headerSize }) => Math.max(most, headerSize),
+  0,
+);
 
 /**
  * The layout of a version, undefined for one that does not exist or that nobody reads. With
@@ -286,8 +289,8 @@ export function tableOf(version: number, recordSize?: number): IndexTable | unde
 }
 
 /**
- * The field at `slot` of the structure that starts at byte `base`, as it lies there: of 4 or 8 bytes,
- * unsigned. Times are not scaled.
+ * The field at `slot` of the structure that starts at byte `base`, as it lies there: of 4 or 8
+ * bytes, unsigned. Times are not scaled.
  */
 export function readField(view: DataView, base: number, slot: Slot): bigint {
   assert(slot.size === 4 || slot.size === 8, `a field of ${slot.size} bytes is no number`);
@@ -305,7 +308,10 @@ export function writeField(view: DataView, base: number, slot: Slot, value: bigi
   else view.setUint32(base + offset, Number(value));
 }
 
-/** The byte ranges `[start, end)` of a version's header that belong to no field: zero in sound files. */
+/**
+ * The byte ranges `[start, end)` of a version's header that belong to no field: zero in sound
+ * files.
+ */
 export function spareRanges(table: IndexTable): readonly (readonly [number, number])[] {
   const slots = Object.values(table.header).sort((a, b) => a.offset - b.offset);
   const ranges: [number, number][] = [];

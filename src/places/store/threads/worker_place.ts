@@ -3,10 +3,12 @@
  * large request stalls nobody else. What it answers is what `StorePlace` answers, for that is what the
  * threads run; only what must not cross as a whole is put together here: records and large messages.
  */
+
 import { closeSync, constants, openSync } from "node:fs";
 import { resolve } from "node:path";
 import { AppError } from "../../../core/errors.ts";
 import { DEFAULT_LIMITS, type Limits } from "../../../core/limits.ts";
+import { pushAll } from "../../../core/lists.ts";
 import type { Annotation } from "../../../model/annotation.ts";
 import type {
   MailboxState,
@@ -183,7 +185,7 @@ class WorkerPlace implements WritablePlace {
     const states: MailboxState[] = [];
     for (const answer of answers) {
       if (answer.kind === "refused") return answer;
-      states.push(...answer.value);
+      pushAll(states, answer.value);
     }
     return ok(states);
   }

@@ -4,9 +4,11 @@
  * folder does (subscriptions, seen state, scripts, quotas, mailbox annotations) is kept where the
  * old catalogue can still be read, and gone where not.
  */
+
 import { existsSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import { AppError, FormatError } from "../../../core/errors.ts";
+import { pushAll } from "../../../core/lists.ts";
 import { type HeaderFile, parseHeaderFile } from "../../../formats/cyrus/header_file.ts";
 import { isOwnedBy, isValidName, type Owner, ownerKey, parseName } from "../../../model/names.ts";
 import { foldersIn, readWhole, statOf } from "../../../storage/disk.ts";
@@ -51,12 +53,12 @@ export function reconstructStore(store: Store): ReconstructNote[] {
   const claims: Claim[] = [];
   for (const path of ownerPaths(store)) {
     try {
-      claims.push(...reconstructOwner(path, store, notes));
+      pushAll(claims, reconstructOwner(path, store, notes));
     } catch (error) {
       if (!(error instanceof AppError) || error.code === "busy") throw error;
       const reason = error.message;
       notes.push({ owner: path.name, what: "folder left out", name: path.folder, reason });
-      claims.push(...claimsBefore(path, store));
+      pushAll(claims, claimsBefore(path, store));
     }
   }
   store.registry.rebuild(withoutDoubles(claims, notes));

@@ -3,8 +3,10 @@
  * belongs, a link, a name that the store gives to nothing. Nothing reads or removes it; fsck names it.
  * The insides of mailbox folders are Cyrus' own form and are not looked at here.
  */
+
 import { statSync } from "node:fs";
 import { basename, join } from "node:path";
+import { pushAll } from "../../../core/lists.ts";
 import { entriesIn, statOf } from "../../../storage/disk.ts";
 import {
   ARRIVING_FOLDER,
@@ -96,7 +98,7 @@ function straysIn(folder: string, shape: Shape): string[] {
     const row = shape.find(({ fits }) => fits(entry.name, basename(folder)));
     const isRight = row?.kind === "file" ? entry.isFile() : entry.isDirectory();
     if (row === undefined || !(isRight || isKind(path, row))) strays.push(path);
-    else if (row.inside !== undefined) strays.push(...straysIn(path, row.inside));
+    else if (row.inside !== undefined) pushAll(strays, straysIn(path, row.inside));
   }
   return strays;
 }
