@@ -46,7 +46,7 @@ export class StoreSession implements PlaceSession {
   }
 
   stage(message: IncomingMessage): MessageWriter {
-    return this.#staged.stage(message);
+    return this.#staged.begin(message.guid);
   }
 
   flush(): Promise<Outcome> {

@@ -25,7 +25,7 @@ serveJobs({
   },
   "staging.write": (batch: StagedBatch) => {
     const isFatal = batch.pieces.some(
-      (piece) => piece.kind === "begin" && piece.message.guid === "dead".repeat(10),
+      (piece) => piece.kind === "begin" && piece.guid === "dead".repeat(10),
     );
     if (isFatal) process.exit(7); // the thread alone
     return jobs["staging.write"](batch);

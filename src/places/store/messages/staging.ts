@@ -1,6 +1,6 @@
 /**
- * `.staging/<session>/`: message files that a session has sent or reserved and no mailbox names yet.
- * Staging promises nothing: it is not synced, and gc removes what a killed session left.
+ * `.staging/<session>/`: message files that a session has sent or reserved and no mailbox names
+ * yet. Staging promises nothing: it is not synced, and gc removes what a killed session left.
  */
 import { closeSync, constants, copyFileSync, linkSync, openSync, rmSync } from "node:fs";
 import { join } from "node:path";
@@ -17,8 +17,12 @@ import { makeSessionFolder } from "./staging_lock.ts";
 /** Bytes of one message, in as many pieces as it came. */
 export type MessageBytes = Iterable<Uint8Array>;
 
+/**
+ * What is sent here is counted by the server, which knows all sessions of an account; what is
+ * copied here for a session that has sent nothing only this place can count.
+ */
 export interface StagingLimits {
-  /** Bytes one session may hold here. */
+  /** Bytes of reserved messages that one session may have as copies. */
   readonly stagingBytes: number;
   /** Bytes of one message. */
   readonly messageBytes: number;
@@ -31,10 +35,10 @@ interface StagingFile {
   readonly fd: number | undefined;
 }
 
-interface StagingEvents {
-  /** Refuses a message that has come to this size. */
-  readonly require: (size: number) => void;
-  readonly done: (facts: MessageFacts) => void;
+interface StagingWriterOptions {
+  /** Bytes that a message may have. */
+  readonly limitBytes: number;
+  readonly done: (facts: MessageFacts) => KnownMessage;
 }
 
 function openNew(path: string): number {
@@ -45,23 +49,28 @@ function openNew(path: string): number {
   }
 }
 
-/** One message on its way into staging. Ends by `end` or `abort`; `abort` after either does nothing. */
+/**
+ * One message on its way into staging. Ends by `end` or `abort`; `abort` after either does nothing.
+ */
 export class StagingWriter {
   readonly #file: StagingFile;
-  readonly #events: StagingEvents;
+  readonly #options: StagingWriterOptions;
   readonly #hash = beginSha1();
   readonly #header = new HeaderEnd();
   #size = 0;
   #isOpen = true;
 
-  constructor(file: StagingFile, events: StagingEvents) {
+  constructor(file: StagingFile, options: StagingWriterOptions) {
     this.#file = file;
-    this.#events = events;
+    this.#options = options;
   }
 
   write(bytes: Uint8Array): void {
     const { fd, guid, path } = this.#file;
-    this.#events.require(this.#size + bytes.length);
+    const { limitBytes } = this.#options;
+    if (this.#size + bytes.length > limitBytes) {
+      throw new AppError("refused", `Cannot stage message ${guid}: over ${limitBytes} bytes`);
+    }
     this.#hash.update(bytes);
     this.#header.feed(bytes);
     try {
@@ -72,8 +81,10 @@ export class StagingWriter {
     this.#size += bytes.length;
   }
 
-  /** Throws bad_data if the bytes were none or not those that the GUID says. */
-  end(): void {
+  /**
+   * The message, staged. Throws bad_data if its bytes were none or not those that the GUID says.
+   */
+  end(): KnownMessage {
     const { fd, guid } = this.#file;
     const found = this.#hash.digest();
     const wrong = this.#size === 0 ? "it is empty" : `its bytes have the SHA-1 ${found}`;
@@ -88,7 +99,8 @@ export class StagingWriter {
       beginWriteback(fd);
       closeSync(fd);
     }
-    this.#events.done({ guid, size: this.#size, headerSize: this.#header.found ?? this.#size });
+    const headerSize = this.#header.found ?? this.#size;
+    return this.#options.done({ guid, size: this.#size, headerSize });
   }
 
   abort(): void {
@@ -112,8 +124,8 @@ export class Staging {
   readonly #release: () => void;
   readonly #limits: StagingLimits;
   readonly #facts = new Map<string, MessageFacts>();
-  /** What counts against the limit: sent, and in no mailbox yet. */
-  readonly #sent = new Set<string>();
+  /** What counts against the limit: copied for this session, and in no mailbox yet. */
+  readonly #copies = new Set<string>();
   #bytes = 0;
 
   constructor(root: string, limits: StagingLimits) {
@@ -123,7 +135,7 @@ export class Staging {
     this.#limits = limits;
   }
 
-  /** Bytes held now. */
+  /** Bytes that the copies take. */
   get bytes(): number {
     return this.#bytes;
   }
@@ -151,40 +163,19 @@ export class Staging {
     }
   }
 
-  /** Begins to stage a message that comes in pieces. The bytes of a repeat are checked and let go. */
+  /**
+   * Begins to stage a message that comes in pieces. The bytes of a repeat are checked and let go.
+   */
   begin(guid: string): StagingWriter {
     if (!isGuid(guid)) throw new AppError("refused", `Cannot stage "${guid}": no GUID`);
     const path = stagedPath(this.folder, guid);
     const isRepeat = this.#facts.has(guid);
     const fd = isRepeat ? undefined : openNew(path);
-    return new StagingWriter(
-      { guid, path, fd },
-      {
-        require: (size) => this.#require(guid, isRepeat ? 0 : size),
-        done: (facts) => {
-          if (!isRepeat) this.#note(facts);
-        },
-      },
-    );
-  }
-
-  #require(guid: string, size: number): void {
-    if (size > this.#limits.messageBytes) {
-      throw new AppError(
-        "refused",
-        `Cannot stage message ${guid}: over ${this.#limits.messageBytes} bytes`,
-      );
-    }
-    if (this.#bytes + size > this.#limits.stagingBytes) {
-      throw new AppError(
-        "refused",
-        `Cannot stage message ${guid}: the session holds ${this.#bytes} bytes`,
-        {
-          context: { guid, limit: this.#limits.stagingBytes },
-          hint: "Apply what is staged, then send more; or raise the limit of staged bytes.",
-        },
-      );
-    }
+    const done = (facts: MessageFacts): KnownMessage => {
+      this.#facts.set(guid, facts);
+      return { path, facts };
+    };
+    return new StagingWriter({ guid, path, fd }, { limitBytes: this.#limits.messageBytes, done });
   }
 
   /** Stages a message that lies in a pool, by a link where that can be; what is staged then. */
@@ -206,27 +197,32 @@ export class Staging {
   }
 
   #copy({ path, facts }: KnownMessage, staged: string): KnownMessage {
-    this.#require(facts.guid, facts.size);
+    const { guid, size } = facts;
+    const limit = this.#limits.stagingBytes;
+    if (this.#bytes + size > limit) {
+      const text = `Cannot stage message ${guid}: the session holds ${this.#bytes} bytes`;
+      throw new AppError("refused", text, {
+        context: { guid, limit },
+        hint: "Apply what is staged, then send more; or raise the limit of staged bytes.",
+      });
+    }
     try {
       copyFileSync(path, staged, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
     } catch (error) {
-      throw diskError(error, `reserve message ${facts.guid}`, staged);
+      throw diskError(error, `reserve message ${guid}`, staged);
     }
-    this.#note(facts);
+    this.#facts.set(guid, facts);
+    this.#copies.add(guid);
+    this.#bytes += size;
     return { path: staged, facts };
   }
 
-  /** Counts a message whose bytes take room here. */
-  #note(facts: MessageFacts): void {
-    this.#facts.set(facts.guid, facts);
-    this.#sent.add(facts.guid);
-    this.#bytes += facts.size;
-  }
-
-  /** A mailbox has these messages now: they stay staged for others, and take no room of their own. */
+  /**
+   * A mailbox has these messages now: they stay staged for others, and take no room of their own.
+   */
   applied(guids: Iterable<string>): void {
     for (const guid of guids) {
-      if (this.#sent.delete(guid)) this.#bytes -= this.#facts.get(guid)?.size ?? 0;
+      if (this.#copies.delete(guid)) this.#bytes -= this.#facts.get(guid)?.size ?? 0;
     }
   }
 
@@ -234,14 +230,14 @@ export class Staging {
   clear(): void {
     for (const guid of this.#facts.keys()) removeFile(stagedPath(this.folder, guid));
     this.#facts.clear();
-    this.#sent.clear();
+    this.#copies.clear();
     this.#bytes = 0;
   }
 
   /** Ends the session's staging. */
   close(): void {
     this.#facts.clear();
-    this.#sent.clear();
+    this.#copies.clear();
     try {
       if (statOf(this.folder) !== undefined) rmSync(this.folder, { recursive: true });
     } finally {

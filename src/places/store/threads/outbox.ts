@@ -1,6 +1,7 @@
 /**
- * What a session sends on its way to the thread that stages it: gathered in buffers, which are handed over and come back, so
- * that whoever sends faster than the thread writes has to wait, and memory stays bounded.
+ * What a session sends on its way to the thread that stages it: gathered in buffers, which are
+ * handed over and come back, so that whoever sends faster than the thread writes has to wait, and
+ * memory stays bounded.
  */
 import type { StagedBatch, StagedPiece } from "./store_jobs.ts";
 
@@ -45,7 +46,9 @@ export class Outbox {
     this.#pieces.push(piece);
   }
 
-  /** Takes a copy of `bytes`; the promise, if there is one, must be waited for before the next call. */
+  /**
+   * Takes a copy of `bytes`; the promise, if there is one, must be waited for before the next call.
+   */
   write(bytes: Uint8Array): Promise<void> | undefined {
     for (let at = 0; at < bytes.length; ) {
       this.#buffer ??= this.#stock.take();

@@ -1,6 +1,7 @@
 /**
- * What the threads of a store do, each with a store of its own open: `worker_place.ts` asks, and this answers.
- * Refusals are values, errors are carried. A thread does one step at a time, as each is synchronous.
+ * What the threads of a store do, each with a store of its own open: `worker_place.ts` asks, and
+ * this answers. Refusals are values, errors are carried. A thread does one step at a time, as each
+ * is synchronous.
  */
 import { rmSync } from "node:fs";
 import { assert } from "../../../core/assert.ts";
@@ -15,12 +16,7 @@ import type { MailRecord } from "../../../model/record.ts";
 import { readFully, readWhole } from "../../../storage/disk.ts";
 import { type Moved, moved, noteToOwner } from "../../../threads/jobs.ts";
 import { firstDamage } from "../../first_damage.ts";
-import type {
-  IncomingMessage,
-  MessageAddress,
-  MessageWriter,
-  ReserveRequest,
-} from "../../place.ts";
+import type { MessageAddress, ReserveRequest } from "../../place.ts";
 import type { KnownMessage } from "../messages/message_file.ts";
 import { Staging } from "../messages/staging.ts";
 import { StagingSession } from "../messages/staging_session.ts";
@@ -38,7 +34,7 @@ export interface StoreThreadData {
 
 /** A part of what a session sends, in the order in which it came. */
 export type StagedPiece =
-  | { readonly kind: "begin"; readonly message: Pick<IncomingMessage, "guid"> }
+  | { readonly kind: "begin"; readonly guid: Guid }
   /** The next `length` bytes of the buffer. */
   | { readonly kind: "bytes"; readonly length: number }
   | { readonly kind: "end" | "abort" };
@@ -50,7 +46,10 @@ export interface StagedBatch {
   readonly pieces: readonly StagedPiece[];
 }
 
-/** Some records of an APPLY MAILBOX that is on its way, with those of their messages that are staged. */
+/**
+ * Some records of an APPLY MAILBOX that is on its way, with those of their messages that are
+ * staged.
+ */
 export interface RecordBatch {
   readonly request: number;
   readonly records: readonly MailRecord[];
@@ -154,99 +153,86 @@ function applyJobs(place: () => StorePlace) {
 }
 
 function stagingJobs(told: StoreThreadData) {
-  const sessions = new Map<number, RunningStaging>();
-  const find = (session: number): RunningStaging => {
+  const sessions = new Map<number, OpenSession>();
+  const find = (session: number): OpenSession => {
     const found = sessions.get(session);
     assert(found !== undefined, `session ${session} has been opened in this thread`);
     return found;
   };
   return {
-    /** Opens the staging of a session; its folder. `abandoned` is the one it had in a thread that was lost. */
+    /**
+     * Opens the staging of a session; its folder. `abandoned` is the one it had in a thread that
+     * was lost.
+     */
     "staging.open": ({ session, abandoned }: { session: number; abandoned: string }): string => {
       if (abandoned !== "") rmSync(abandoned, { recursive: true, force: true });
       const staging = new Staging(told.root, told.limits);
-      sessions.set(session, new RunningStaging(new StagingSession(staging)));
+      const staged: KnownMessage[] = [];
+      const running = new StagingSession(staging, (message) => staged.push(message));
+      sessions.set(session, { running, staged });
       return staging.folder;
     },
     "staging.write": ({ session, buffer, pieces }: StagedBatch) => {
-      find(session).take(pieces, buffer);
+      takePieces(find(session).running, pieces, buffer);
       return moved(buffer, buffer === undefined ? [] : [buffer]);
     },
-    /** What was staged since this was last asked, in one way or the other. */
-    "staging.staged": (session: number) => find(session).takeStaged(),
+    /** What was staged since this was last asked; `applied` are those that a mailbox has since. */
+    "staging.staged": ({ session, applied }: { session: number; applied: readonly Guid[] }) => {
+      const { running, staged } = find(session);
+      running.staging.applied(applied);
+      return staged.splice(0);
+    },
     "staging.flush": async (session: number) => {
-      const found = find(session);
+      const { running, staged } = find(session);
       const outcome = await outcomeOf((): undefined => {
-        found.session.flush();
+        running.flush();
       });
-      return { outcome, staged: found.takeStaged() };
+      return { outcome, staged: staged.splice(0) };
     },
     "staging.reserve": ({ session, found }: { session: number; found: readonly KnownMessage[] }) =>
-      outcomeOf(() => find(session).session.reserve(found)),
-    "staging.applied": ({ session, guids }: { session: number; guids: readonly Guid[] }): void =>
-      find(session).session.staging.applied(guids),
-    "staging.restart": (session: number) => find(session).restart(),
+      outcomeOf(() => find(session).running.reserve(found)),
+    "staging.restart": (session: number): void => {
+      const { running, staged } = find(session);
+      running.restart();
+      staged.length = 0;
+    },
     "staging.close": (session: number): void => {
-      find(session).session.close();
+      find(session).running.close();
       sessions.delete(session);
     },
   };
 }
 
-/** A session's staging, fed with pieces. */
-class RunningStaging {
-  readonly session: StagingSession;
-  #writer: MessageWriter | undefined;
-  #guid: Guid | undefined;
-  #staged: KnownMessage[] = [];
+interface OpenSession {
+  readonly running: StagingSession;
+  /** What it has staged since this was last asked. */
+  readonly staged: KnownMessage[];
+}
 
-  constructor(session: StagingSession) {
-    this.session = session;
-  }
-
-  /** Writers of a staging are synchronous: nothing is to be waited for. */
-  take(pieces: readonly StagedPiece[], buffer: ArrayBuffer | undefined): void {
-    let at = 0;
-    for (const piece of pieces) {
-      switch (piece.kind) {
-        case "begin":
-          this.#writer = this.session.stage(piece.message);
-          this.#guid = piece.message.guid;
-          break;
-        case "bytes":
-          assert(buffer !== undefined, "bytes come in a buffer");
-          this.#writer?.write(new Uint8Array(buffer, at, piece.length));
-          at += piece.length;
-          break;
-        case "end":
-          this.#writer?.end();
-          this.#noteStaged();
-          this.#writer = undefined;
-          break;
-        case "abort":
-          this.#writer?.abort();
-          this.#writer = undefined;
-          break;
-      }
+/** Stages what has come, in its order. */
+function takePieces(
+  session: StagingSession,
+  pieces: readonly StagedPiece[],
+  buffer: ArrayBuffer | undefined,
+): void {
+  let at = 0;
+  for (const piece of pieces) {
+    switch (piece.kind) {
+      case "begin":
+        session.begin(piece.guid);
+        break;
+      case "bytes":
+        assert(buffer !== undefined, "bytes come in a buffer");
+        session.write(new Uint8Array(buffer, at, piece.length));
+        at += piece.length;
+        break;
+      case "end":
+        session.end();
+        break;
+      case "abort":
+        session.abort();
+        break;
     }
-  }
-
-  #noteStaged(): void {
-    const staged = this.#guid === undefined ? undefined : this.session.staging.find(this.#guid);
-    if (staged !== undefined) this.#staged.push(staged);
-  }
-
-  takeStaged(): readonly KnownMessage[] {
-    const staged = this.#staged;
-    this.#staged = [];
-    return staged;
-  }
-
-  restart(): void {
-    this.#writer?.abort();
-    this.#writer = undefined;
-    this.#staged = [];
-    this.session.restart();
   }
 }
 
@@ -254,7 +240,10 @@ async function gathered<T>(found: Outcome<AsyncIterable<T>>): Promise<Outcome<re
   return found.kind === "refused" ? found : ok(await Array.fromAsync(found.value));
 }
 
-/** The snapshot, once its records were gone through: that takes long for many, and here it stalls nobody else. */
+/**
+ * The snapshot, once its records were gone through: that takes long for many, and here it stalls
+ * nobody else.
+ */
 async function soundSnapshot(found: Outcome<MailboxSnapshot>): Promise<Outcome<MailboxSnapshot>> {
   if (found.kind === "refused") return found;
   return (await firstDamage(readingOf(found.value).records)) ?? found;

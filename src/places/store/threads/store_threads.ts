@@ -1,8 +1,9 @@
 /**
- * The threads of a store. One takes what sessions send, as that is short work which must never queue behind a long one. The others have
- * the owners: each has a home by its name, and while it has anything under way it stays where that runs, so
- * that one owner never waits for the lock of another thread. An owner whose home is busy with others
- * goes to a thread that is idle, if there is one.
+ * The threads of a store. One takes what sessions send, as that is short work which must never
+ * queue behind a long one. The others have the owners: each has a home by its name, and while it
+ * has anything under way it stays where that runs, so that one owner never waits for the lock of
+ * another thread. An owner whose home is busy with others goes to a thread that is idle, if there
+ * is one.
  */
 
 import { fromLatin1 } from "../../../core/bytes.ts";
@@ -32,7 +33,9 @@ export interface StoreThreadsOptions {
 /** As many as `openOwners` need be. */
 export const OPEN_OWNERS = 64;
 
-/** A thread that is there when it is wanted: begun by its first work, and anew after it was lost. */
+/**
+ * A thread that is there when it is wanted: begun by its first work, and anew after it was lost.
+ */
 interface Seat {
   thread: StoreThread | undefined;
   /** Works under way. */
@@ -93,7 +96,10 @@ export class StoreThreads {
     }
   }
 
-  /** Lets what is under way end, closes the store in every thread and ends them. It is not used afterwards. */
+  /**
+   * Lets what is under way end, closes the store in every thread and ends them. It is not used
+   * afterwards.
+   */
   async close(): Promise<void> {
     this.#isClosed = true;
     while (this.#works.size > 0) await Promise.allSettled(this.#works);

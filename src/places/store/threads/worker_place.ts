@@ -1,7 +1,8 @@
 /**
- * The store as a place whose disk, SHA-1 and SQLite are left to threads (design.md, section 3: concurrency), so that one owner's
- * large request stalls nobody else. What it answers is what `StorePlace` answers, for that is what the
- * threads run; only what must not cross as a whole is put together here: records and large messages.
+ * The store as a place whose disk, SHA-1 and SQLite are left to threads (design.md, section 3:
+ * concurrency), so that one owner's large request stalls nobody else. What it answers is what
+ * `StorePlace` answers, for that is what the threads run; only what must not cross as a whole is
+ * put together here: records and large messages.
  */
 
 import { closeSync, constants, openSync } from "node:fs";
@@ -50,7 +51,10 @@ export interface StoreThreadsChoice {
 /** Each costs memory, and owners that are idle share them well. */
 const OWNER_THREADS = 2;
 
-/** Opens the store in the folder `root`, to be written, with threads. Throws AppError where that cannot be. */
+/**
+ * Opens the store in the folder `root`, to be written, with threads. Throws AppError where that
+ * cannot be.
+ */
 export function openWorkerPlace(root: string, choice: StoreThreadsChoice): WritablePlace {
   const path = resolve(root);
   readSettings(path);
@@ -190,7 +194,10 @@ class WorkerPlace implements WritablePlace {
     return ok(states);
   }
 
-  /** The bytes of a large message: opened here, for it must stay open while nobody asks, and read by a thread. */
+  /**
+   * The bytes of a large message: opened here, for it must stay open while nobody asks, and read by
+   * a thread.
+   */
   async *#chunks(mailbox: string, { path, size }: GivenMessage): AsyncGenerator<Uint8Array> {
     const fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
     try {

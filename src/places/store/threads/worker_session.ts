@@ -1,4 +1,7 @@
-/** A session of a store whose work is done by threads: what it sends goes to one of them, what it applies to the owner's. */
+/**
+ * A session of a store whose work is done by threads: what it sends goes to one of them, what it
+ * applies to the owner's.
+ */
 import { BugError } from "../../../core/assert.ts";
 import { type ApplyCommand, ownerOfCommand } from "../../../model/apply.ts";
 import type { Guid } from "../../../model/guid.ts";
@@ -38,6 +41,8 @@ export class WorkerSession implements PlaceSession {
   #folder = "";
   /** What the thread has staged for this session. */
   readonly #staged = new Map<Guid, KnownMessage>();
+  /** Staged messages that a mailbox has, which the thread is still to be told. */
+  #applied: Guid[] = [];
   /** Something sent since the last flush was lost with its thread. */
   #lost: unknown;
 
@@ -73,7 +78,7 @@ export class WorkerSession implements PlaceSession {
 
   stage({ guid }: IncomingMessage): MessageWriter {
     const outbox = this.#outbox;
-    outbox.add({ kind: "begin", message: { guid } });
+    outbox.add({ kind: "begin", guid });
     let isOver = false;
     const finish = (kind: "end" | "abort"): undefined => {
       if (!isOver) outbox.add({ kind });
@@ -111,15 +116,14 @@ export class WorkerSession implements PlaceSession {
         force: options.force ?? false,
       };
       const owner = ownerOfCommand(command) ?? OF_THE_SERVER;
-      let used: readonly Guid[] = [];
+      let used: Guid[] = [];
       const outcome = await this.#threads.forOwner(owner, async (thread) => {
         if ("records" in command) used = await this.#sendRecords(command.records, request, thread);
         const applying = thread.submit("store.apply", rest);
         options.sent?.();
         return applying;
       });
-      // Not waited for: what is sent next comes to the same thread behind it.
-      if (outcome.kind === "ok" && used.length > 0) void this.#tellApplied(used);
+      if (outcome.kind === "ok") this.#applied = this.#applied.concat(used);
       return outcome;
     });
   }
@@ -140,11 +144,7 @@ export class WorkerSession implements PlaceSession {
   }
 
   /** Gives those of their messages that are staged. */
-  async #sendRecords(
-    source: RecordSource,
-    request: number,
-    thread: StoreThread,
-  ): Promise<readonly Guid[]> {
+  async #sendRecords(source: RecordSource, request: number, thread: StoreThread): Promise<Guid[]> {
     const used: Guid[] = [];
     try {
       for await (const batch of source.batches()) {
@@ -168,20 +168,12 @@ export class WorkerSession implements PlaceSession {
     for (const message of staged) this.#staged.set(message.facts.guid, message);
   }
 
-  async #tellApplied(guids: readonly Guid[]): Promise<void> {
-    try {
-      await this.#withStaging((thread) =>
-        thread.submit("staging.applied", { session: this.#id, guids }),
-      );
-    } catch (error) {
-      this.#lost ??= error; // what was applied is safe; the next flush says that the thread was lost
-    }
-  }
-
-  /** Learns what has been staged since the last flush. */
+  /** Learns what has been staged since the last flush, and tells what has been applied. */
   async #takeStaged(): Promise<void> {
     this.#outbox.send();
-    const staged = await this.#withStaging((thread) => thread.submit("staging.staged", this.#id));
+    const request = { session: this.#id, applied: this.#applied };
+    this.#applied = [];
+    const staged = await this.#withStaging((thread) => thread.submit("staging.staged", request));
     this.#note(staged);
   }
 

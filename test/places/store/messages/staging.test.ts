@@ -45,3 +45,21 @@ describe("Staging.reserve()", () => {
     store.close();
   });
 });
+
+describe("Staging.put()", () => {
+  test("refuses a message over its limit; what is sent the server counts", () => {
+    const { root, store } = newStore();
+    const small = new Staging(root, { stagingBytes: 1, messageBytes: facts.size - 1 });
+    expect(() => small.put(facts.guid, [bytes])).toThrow(`over ${facts.size - 1} bytes`);
+    expect([small.has(facts.guid), existsSync(join(small.folder, facts.guid))]).toEqual([
+      false,
+      false,
+    ]);
+    small.close();
+    const fits = new Staging(root, { stagingBytes: 1, messageBytes: facts.size });
+    fits.put(facts.guid, [bytes]);
+    expect([fits.has(facts.guid), fits.bytes]).toEqual([true, 0]);
+    fits.close();
+    store.close();
+  });
+});

@@ -61,7 +61,7 @@ describe("Outbox", () => {
   test("send() keeps the order of bytes and of what is said between them", () => {
     const { outbox, batches } = heldOutbox();
     const bytes = Uint8Array.from({ length: 300_000 }, (_, at) => at % 251);
-    outbox.add({ kind: "begin", message: { guid: "a" } });
+    outbox.add({ kind: "begin", guid: "a" });
     for (let at = 0; at < bytes.length; at += 5000)
       void outbox.write(bytes.subarray(at, at + 5000));
     outbox.add({ kind: "end" });
