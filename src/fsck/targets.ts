@@ -13,8 +13,9 @@ import { readServer, type ServerReading } from "../places/cyrus/server/server_re
 import { Store } from "../places/store/store.ts";
 import type { Finding } from "./finding.ts";
 import { checkServerUntilSure } from "./server/server_look.ts";
-import type { FolderIdentity, SpoolRequest } from "./spool/check_spool.ts";
+import type { FolderIdentity, ReadContext, SpoolRequest } from "./spool/check_spool.ts";
 import { checkWholeStore } from "./store/check_store.ts";
+import { poolSweep } from "./store/pool_sweep.ts";
 import { mailboxesInStore } from "./store/unsettled.ts";
 
 export interface TargetOptions {
@@ -35,7 +36,7 @@ export interface FsckTarget {
   /** What a person should know of how it is read. */
   readonly caveat?: string;
   /** What the mailbox folders do not show. */
-  afterwards(): Promise<readonly Finding[]>;
+  afterwards(context: ReadContext): Promise<readonly Finding[]>;
 }
 
 /** The folder of a partition, or of one mailbox. */
@@ -74,16 +75,19 @@ export function storeTarget(path: string, options: TargetOptions): FsckTarget {
   const { names, asCommitted, laidOver } = mailboxesInStore(store);
   const spool = requestOf({ data: store.root }, options);
   const identify = (relative: string) => names.get(basename(relative));
+  // Of a few mailboxes the messages are read where they lie.
+  const isWhole = options.wanted === undefined && !options.quick;
+  const sweep = isWhole ? poolSweep(store, options.engine) : undefined;
   return {
     mayBeEmpty: true,
-    spools: [{ ...spool, identify, asCommitted, laidOver }],
+    spools: [{ ...spool, identify, asCommitted, laidOver, ...(sweep && { lookup: sweep.lookup }) }],
     countsLinks: false, // every message has a name in the pool
     ...(store.caveat !== undefined && { caveat: store.caveat }),
-    afterwards: async () => {
+    afterwards: async (context) => {
       try {
         if (options.wanted !== undefined) return [];
-        const hashPool = !options.quick;
-        return [...checkWholeStore(store, { hashPool })];
+        const inPools = (await sweep?.finish(context)) ?? [];
+        return [...checkWholeStore(store), ...inPools];
       } finally {
         store.close();
       }

@@ -132,7 +132,7 @@ describe("what stands where a file should be", () => {
     });
   }
 
-  test("fsckSpool() does not follow a link to a folder, and reports names it cannot read", async () => {
+  test("a link to a folder is not followed, and names that cannot be read are told", async () => {
     const spool = tempDir("links");
     mkdirSync(join(spool, "user"));
     symlinkSync(CLEAN, join(spool, "user", "link"));

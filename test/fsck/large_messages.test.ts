@@ -20,7 +20,7 @@ function largeMail(number: number, size: number): SampleMail {
 }
 
 describe("fsck of large messages", () => {
-  test("fsckSpool() judges a header by the start of its message, not by what was read last", async () => {
+  test("judges a header by the start of its message, not by what was read last", async () => {
     const folder = tempDir("large");
     const sizes = [1, 2, 3, 4].map((parts) => parts * BUFFER_BYTES + 5000);
     const mails = sizes.map((size, number) => largeMail(number, size));

@@ -7,12 +7,12 @@ import { CLEAN_SPOOLS } from "../support/golden_mailboxes.ts";
 
 describe("fsck of sound spools", () => {
   for (const name of CLEAN_SPOOLS) {
-    test(`fsckSpool() finds nothing of severity warning in ${name}`, async () => {
+    test(`finds nothing of severity warning in ${name}`, async () => {
       const found = await fsckSpool(join(unpackFixture(`cyrus-spools/${name}`), "spool"));
       expect(codesOf(found, "warning")).toEqual([]);
     });
 
-    test(`fsckSpool() agrees on ${name} with the wasm engine, and without reading messages`, async () => {
+    test(`agrees on ${name} with the wasm engine, and without messages`, async () => {
       const spool = join(unpackFixture(`cyrus-spools/${name}`), "spool");
       expect(codesOf(await fsckSpool(spool, { engine: "wasm" }), "warning")).toEqual([]);
       expect(codesOf(await fsckSpool(spool, { quick: true }), "warning")).toEqual([]);

@@ -9,10 +9,13 @@ import { atLeast, type Severity } from "../../src/fsck/severity.ts";
 import { checkSpool, planSpool, type SpoolRequest } from "../../src/fsck/spool/check_spool.ts";
 import { LinkCensus } from "../../src/fsck/spool/link_census.ts";
 import { UniqueidCensus } from "../../src/fsck/spool/uniqueid_census.ts";
+import { checkWholeStore } from "../../src/fsck/store/check_store.ts";
+import { poolSweep } from "../../src/fsck/store/pool_sweep.ts";
 import { engineOf } from "../../src/hash/engines.ts";
 import { pickFromTable } from "../../src/mailbox/message_table.ts";
 import { type MailboxPaths, mailboxPaths } from "../../src/places/cyrus/mailbox/mailbox_files.ts";
 import { closeMailbox, openMailbox } from "../../src/places/cyrus/mailbox/opened_mailbox.ts";
+import type { Store } from "../../src/places/store/store.ts";
 import { inlinePool } from "../../src/threads/job_pool.ts";
 
 /** A finding with the internal name of its mailbox; "" for what lies outside of any. */
@@ -41,6 +44,13 @@ export async function fsckSpool(
   });
   found.push(...censuses.uniqueids.findings(), ...censuses.links.findings(), ...plan.loose);
   return found.map((one) => ({ mailbox: "", ...tell(one) }));
+}
+
+/** Everything that a full fsck of a store finds beside its mailboxes. */
+export async function fsckStore(store: Store): Promise<Finding[]> {
+  const pool = inlinePool(FSCK_JOBS);
+  const inPools = await poolSweep(store, "auto").finish({ pool, onRead: () => undefined });
+  return [...checkWholeStore(store), ...inPools];
 }
 
 /**

@@ -136,7 +136,10 @@ const runFsck: Handler = async (args, given, env) => {
         totals.bytesRead += done.bytesRead;
         totals.unstable += done.unstable;
       }
-      (await target.afterwards()).forEach(report);
+      const onRead = (_files: number, bytes: number) => {
+        totals.bytesRead += bytes;
+      };
+      (await target.afterwards({ pool, onRead })).forEach(report);
       const isWhole = options.user.length + options.mailbox.length === 0;
       if (target.countsLinks && isWhole) links.findings().forEach(report);
     }

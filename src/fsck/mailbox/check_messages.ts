@@ -4,9 +4,9 @@
  * says is looked at again, with both hash engines and the record as it stands by then, before it is
  * reported.
  */
-import { isAscii } from "node:buffer";
-import type { Stats } from "node:fs";
+import { lstatSync, type Stats } from "node:fs";
 import { hexOf } from "../../core/bytes.ts";
+import { errnoOf } from "../../core/errors.ts";
 import { readRegular } from "../../core/files.ts";
 import { DEFAULT_LIMITS } from "../../core/limits.ts";
 import { classifyUuid, uuidMatchesMd5 } from "../../formats/cyrus/uuid.ts";
@@ -17,6 +17,7 @@ import { SHA1_BYTES } from "../../hash/sha1.ts";
 import { guidOf, MESSAGE, type MessageTable } from "../../mailbox/message_table.ts";
 import { type Finding, finding } from "../finding.ts";
 import type { Collector } from "./collector.ts";
+import { isKnown, type KnownFiles, octetsOf, tallyOctets } from "./known_files.ts";
 
 export interface MessageCheck {
   /** The folder that holds the files. */
@@ -25,6 +26,8 @@ export interface MessageCheck {
   /** Owner that files must have: that of the mailbox folder. */
   readonly ownerUid: number;
   readonly collector: Collector;
+  /** Files of which all is known from another name of theirs: they are not read again. */
+  readonly known?: KnownFiles | undefined;
   /** Is told what seems wrong with a message, which deserves a second look. */
   suspect(row: number, what: Finding): void;
   /** Called for a file with more than one link. */
@@ -64,6 +67,7 @@ function checkMessage(sweep: Sweep, row: number): number {
   const at = { uid, path };
   const state = messages.states[row] ?? 0;
   const expunged = (state & MESSAGE.expunged) !== 0;
+  if (checkKnown(sweep, row, at)) return 0;
   const result = hashFile(path, sweep.digest, sweep);
   switch (result.kind) {
     case "hashed": {
@@ -92,6 +96,37 @@ function checkMessage(sweep: Sweep, row: number): number {
   }
 }
 
+/**
+ * Checks a message by what was seen in its file under another name. False where that is not this
+ * file, or does not fit the record: then it has to be read.
+ */
+function checkKnown(
+  sweep: Sweep,
+  row: number,
+  at: { readonly uid: number; readonly path: string },
+): boolean {
+  const { known, messages, collector } = sweep;
+  if (known === undefined || known.inodes[row] === 0) return false;
+  const fits =
+    known.sizes[row] === messages.sizes[row] &&
+    known.headerSizes[row] === messages.headerSizes[row];
+  const stat = fits ? statOrNothing(at.path) : undefined;
+  if (stat === undefined || !isKnown(known, row, stat)) return false;
+  checkStat(sweep, { row, at, stat });
+  tallyOctets(known.octets[row] ?? 0, at, collector);
+  return true;
+}
+
+/** Undefined for whatever cannot be looked at: opening it will tell why. */
+function statOrNothing(path: string): Stats | undefined {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false });
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error;
+    return undefined;
+  }
+}
+
 function checkContent(sweep: Sweep, message: ReadMessage): void {
   const { messages, digest } = sweep;
   const { row, at, expunged, size, head } = message;
@@ -111,8 +146,7 @@ function checkContent(sweep: Sweep, message: ReadMessage): void {
     return; // what its header holds says nothing about the record any more
   }
   if (size === expected) checkHeaderSize(sweep, message);
-  checkOctets(sweep, message);
-  if (head.includes(0)) sweep.collector.tally("MS12", at, { what: "nul" });
+  tallyOctets(octetsOf(head, messages.headerSizes[row] ?? 0), at, sweep.collector);
 }
 
 function checkHeaderSize(sweep: Sweep, message: ReadMessage): void {
@@ -176,19 +210,10 @@ function endsHeader(head: Uint8Array, at: number): boolean {
   return head[at - 2] === LF || (head[at - 2] === CR && head[at - 3] === LF);
 }
 
-function checkOctets(sweep: Sweep, message: ReadMessage): void {
-  const { row, at: place, head } = message;
-  const { collector } = sweep;
-  const header = head.subarray(0, sweep.messages.headerSizes[row] ?? 0);
-  if (!isAscii(header)) collector.tally("MS12", place, { what: "eight_bit" });
-  for (let at = header.indexOf(LF); at !== -1; at = header.indexOf(LF, at + 1)) {
-    if (header[at - 1] === CR) continue;
-    collector.tally("MS12", place, { what: "bare_lf" });
-    return;
-  }
-}
-
-function checkStat(sweep: Sweep, { row, at, stat }: ReadMessage): void {
+function checkStat(
+  sweep: Sweep,
+  { row, at, stat }: Pick<ReadMessage, "row" | "at" | "stat">,
+): void {
   const { collector, ownerUid } = sweep;
   if (stat.nlink > 1) sweep.linked(row, stat);
   if (stat.uid !== ownerUid) {

@@ -17,6 +17,7 @@ import { openIndex } from "../../places/cyrus/mailbox/opened_mailbox.ts";
 import type { Finding } from "../finding.ts";
 import { checkMessages } from "./check_messages.ts";
 import { Collector } from "./collector.ts";
+import type { KnownFiles } from "./known_files.ts";
 
 export interface MessagesRequest {
   readonly paths: MailboxPaths;
@@ -24,6 +25,8 @@ export interface MessagesRequest {
   readonly ownerUid: number;
   readonly messages: MessageTable;
   readonly engine: EngineChoice;
+  /** Row by row, what is known of their files already. */
+  readonly known?: KnownFiles;
 }
 
 /** A message file that has more than one name. */
@@ -55,6 +58,7 @@ export async function sweepMessages(request: MessagesRequest): Promise<MessagesR
   const engine = await engineOf(request.engine);
   const bytesRead = checkMessages(messages, {
     ...common(request, engine, collector),
+    known: request.known,
     suspect: (row) => suspects.add(row),
     linked: (row, stat) => links.push(linkedFile(messages, row, stat)),
   });

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import { pushAll } from "../../core/lists.ts";
 import type { EngineChoice } from "../../hash/engines.ts";
-import { sliceTable } from "../../mailbox/message_table.ts";
+import { type MessageTable, sliceTable } from "../../mailbox/message_table.ts";
 import { mailboxName, oldStagedFiles, readSpool } from "../../places/cyrus/layout/spool.ts";
 import type { MailboxPaths, PartitionRoots } from "../../places/cyrus/mailbox/mailbox_files.ts";
 import { headerFileOf } from "../../places/cyrus/mailbox/mailbox_reading.ts";
@@ -18,6 +18,7 @@ import { type Finding, finding, placed } from "../finding.ts";
 import type { FsckJobs } from "../jobs.ts";
 import type { MailboxReport, MessagesPart } from "../mailbox/check_mailbox.ts";
 import type { PartitionOwner } from "../mailbox/check_permissions.ts";
+import type { KnownFiles } from "../mailbox/known_files.ts";
 import type { MessagesRequest } from "../mailbox/sweep_messages.ts";
 import type { LinkCensus } from "./link_census.ts";
 import type { UniqueidCensus } from "./uniqueid_census.ts";
@@ -44,7 +45,18 @@ export interface SpoolRequest {
   readonly asCommitted?: (found: readonly MailboxPaths[]) => readonly MailboxPaths[];
   /** Asked before each check: files to be checked in place of those that lie there. */
   readonly laidOver?: (paths: MailboxPaths) => LaidOver | undefined;
+  /** Asked before the messages of a mailbox are read: those that need not be. */
+  readonly lookup?: (paths: MailboxPaths, context: ReadContext) => Promise<Lookup | undefined>;
 }
+
+/** Who reads files, and who is told of those that were read and of their bytes. */
+export interface ReadContext {
+  readonly pool: JobPool<FsckJobs>;
+  readonly onRead: (files: number, bytes: number) => void;
+}
+
+/** What is known of the files of messages, row by row. */
+export type Lookup = (messages: MessageTable) => KnownFiles;
 
 /** A mailbox some of whose files are read elsewhere: with the journal of a store laid over them. */
 export interface LaidOver {
@@ -148,8 +160,9 @@ export async function checkSpool(
   const { engine, quick, roots } = request;
   const partition = partitionOf(roots);
   const totals = { mailboxes: 0, records: 0, messagesRead: 0, bytesRead: 0, unstable: 0 };
+  let filesRead = 0;
   const progress = () => {
-    const done = quick ? totals.mailboxes : totals.messagesRead;
+    const done = quick ? totals.mailboxes : Math.max(filesRead, totals.messagesRead);
     events.progress(done, quick ? plan.mailboxes.length : plan.recordsGuessed, totals.bytesRead);
   };
   const sweep = async (slice: MessagesRequest) => {
@@ -159,13 +172,23 @@ export async function checkSpool(
     progress();
     return part;
   };
+  const onRead = (files: number, bytes: number) => {
+    filesRead += files;
+    totals.bytesRead += bytes;
+    progress();
+  };
   const checkAt = async (paths: MailboxPaths) => {
+    const lookup = quick ? undefined : await request.lookup?.(paths, { pool, onRead });
     const locks = request.identify?.(paths.relative)?.locks;
     const result = await pool.submit("fsck.mailbox", {
-      ...{ paths, engine, quick, readLimit: READ_WITH_MAILBOX, partition },
+      ...{ paths, engine, quick, partition },
+      readLimit: lookup === undefined ? READ_WITH_MAILBOX : 0,
       ...(locks !== undefined && { locks }),
     });
-    const parts = await Promise.all(Array.from(slices(result.parts, engine), sweep));
+    const requests = Array.from(slices(result.parts, engine), (slice) =>
+      lookup === undefined ? slice : { ...slice, known: lookup(slice.messages) },
+    );
+    const parts = await Promise.all(requests.map(sweep));
     return { paths, result, parts };
   };
   const check = async (paths: MailboxPaths) => {

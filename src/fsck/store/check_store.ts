@@ -7,7 +7,6 @@ import { existsSync } from "node:fs";
 import { join, relative } from "node:path";
 import { AppError } from "../../core/errors.ts";
 import type { MailboxImage } from "../../mailbox/mailbox_image.ts";
-import { isGuid } from "../../model/guid.ts";
 import { type Owner, ownerKey } from "../../model/names.ts";
 import {
   allMailboxes,
@@ -15,34 +14,24 @@ import {
   tombstones,
 } from "../../places/store/catalogue/mailbox_rows.ts";
 import { strayGraves } from "../../places/store/commit/trash.ts";
-import {
-  ARRIVING_FOLDER,
-  POOL_FOLDER,
-  poolPath,
-  STAGING_FOLDER,
-} from "../../places/store/layout.ts";
+import { ARRIVING_FOLDER, poolPath, STAGING_FOLDER } from "../../places/store/layout.ts";
 import { uidOfFile } from "../../places/store/messages/leftovers.ts";
-import { readMessageFacts } from "../../places/store/messages/message_file.ts";
 import { openImage } from "../../places/store/open_mailbox.ts";
 import type { OwnerFolder } from "../../places/store/owner_folder.ts";
 import { ownerPaths } from "../../places/store/owner_paths.ts";
 import type { Store } from "../../places/store/store.ts";
 import { straysOfOwner, straysOfStore } from "../../places/store/upkeep/strays.ts";
-import { entriesIn, foldersIn, namesIn, statOf } from "../../storage/disk.ts";
+import { foldersIn, namesIn, statOf } from "../../storage/disk.ts";
 import { type Finding, finding, placed } from "../finding.ts";
 import { Collector } from "../mailbox/collector.ts";
-
-export interface StoreCheckOptions {
-  /** Hash every file of the pool. */
-  readonly hashPool: boolean;
-}
+import { poolEntries } from "./pool_entries.ts";
 
 /**
  * Checks a store but for the insides of its mailboxes: registry, staging, and every owner's folder.
  * Paths in findings are below the store. A folder that cannot be opened is a finding, and the rest
  * goes on.
  */
-export function* checkWholeStore(store: Store, options: StoreCheckOptions): Generator<Finding> {
+export function* checkWholeStore(store: Store): Generator<Finding, void> {
   for (const { folder, owner: ownerAt } of ownerPaths(store)) {
     for (const path of straysOfOwner(folder)) yield finding("ST15", { path });
     const below = relative(store.root, folder);
@@ -51,7 +40,7 @@ export function* checkWholeStore(store: Store, options: StoreCheckOptions): Gene
       const opened = owner === undefined ? undefined : store.find(owner);
       if (opened === undefined) yield finding("ST01", { path: below });
       else
-        for (const one of checkOwner(opened, options))
+        for (const one of checkOwner(opened))
           yield placed(one, { path: join(below, one.at.path ?? "") });
     } catch (error) {
       if (!(error instanceof AppError) || error.code === "busy") throw error;
@@ -122,7 +111,7 @@ function rowsOf(store: Store, owner: Owner): readonly MailboxRow[] {
 }
 
 /** Checks one owner's folder but for the insides of mailboxes. */
-export function checkOwner(folder: OwnerFolder, options: StoreCheckOptions): readonly Finding[] {
+export function checkOwner(folder: OwnerFolder): readonly Finding[] {
   const collector = new Collector();
   const rows = folder.read(allMailboxes);
   const guids = new Set<string>();
@@ -138,7 +127,7 @@ export function checkOwner(folder: OwnerFolder, options: StoreCheckOptions): rea
   }
   for (const row of rows) if (!row.intermediate) checkMailbox(folder, row, { collector, guids });
   checkFolders(folder, rows, collector);
-  checkPool(folder, guids, { ...options, collector });
+  checkPool(folder, guids, collector);
   return collector.findings();
 }
 
@@ -202,29 +191,23 @@ function checkFolders(
 }
 
 function checkPool(
-  folder: OwnerFolder,
+  { folder }: OwnerFolder,
   guids: ReadonlySet<string>,
-  { collector, hashPool }: StoreCheckOptions & { readonly collector: Collector },
+  collector: Collector,
 ): void {
-  const pool = join(folder.folder, POOL_FOLDER);
-  for (const prefix of foldersIn(pool)) {
-    for (const entry of entriesIn(join(pool, prefix))) {
-      if (entry.isDirectory() || entry.isSymbolicLink()) continue; // ST15
-      const { name } = entry;
-      const path = `${POOL_FOLDER}/${prefix}/${name}`;
-      if (!isGuid(name) || path !== poolPath(name)) {
-        if (name.endsWith(".NEW")) collector.add("TM01", { path });
-        else collector.add("ST07", { path }, { what: "other" });
-        continue;
-      }
-      if (!guids.has(name)) collector.tally("ST07", { path }, { what: "message" });
-      const found = hashPool ? readMessageFacts(join(folder.folder, path))?.guid : name;
-      if (found !== undefined && found !== name)
-        collector.add("ST05", { path }, { guid: name, found });
+  const held = new Set<string>();
+  for (const { path, guid } of poolEntries(folder)) {
+    if (guid !== undefined) held.add(guid);
+    else if (path.endsWith(".NEW")) collector.add("TM01", { path }, {});
+    else collector.add("ST07", { path }, { what: "other" });
+    if (guid !== undefined && !guids.has(guid)) {
+      collector.tally("ST07", { path }, { what: "message" });
     }
   }
   for (const guid of guids) {
-    if (statOf(join(folder.folder, poolPath(guid))) !== undefined) continue;
-    collector.tally("ST06", { path: poolPath(guid) });
+    const path = poolPath(guid);
+    // It may have come since the pool was listed.
+    if (held.has(guid) || statOf(join(folder, path)) !== undefined) continue;
+    collector.tally("ST06", { path });
   }
 }

@@ -178,7 +178,7 @@ describe("entries and folders", () => {
     expect(found).toEqual(["user.ann.Drafts DB06 error uidvalidity 1795347103 -> 7"]);
   });
 
-  test("DB07: the letter for folders by name, where the folder lies by uniqueid, and the reverse", async () => {
+  test("DB07: the letter for the other layout than that of the folder, both ways", async () => {
     const byName = await afterChange((server) =>
       changeMailboxes(server, (records) => records.edit("user/ann/Drafts", "T e ", "T el ")),
     );
@@ -393,7 +393,7 @@ describe("quota roots", () => {
     ]);
   });
 
-  test("QU01: the older form says nothing of what it does not list; a scan says nothing at all", async () => {
+  test("QU01: the older form says nothing of what it does not list, a scan nothing at all", async () => {
     const old = await afterChange((server) => writeFileSync(quotaPath(server), "61802 1000\n"));
     expect(old).toEqual([]);
     const scan = "%(S (1) M (2) AS (3) NF (4) SCAN %(MBOX user.ann S 1) MODSEQ 18)\n";
@@ -430,7 +430,7 @@ describe("files of users", () => {
   const bobsSeen = (server: TestServer) => join(userFolder(server, "bob"), "seen.db");
   const annsInbox = "34ab8e35-a110-4f17-bcc9-0f6bf88bb7d7";
 
-  test("SE01: seen state that cannot be parsed or goes too far; of a lost mailbox it is a remark", async () => {
+  test("SE01: seen state that cannot be parsed or goes too far, or of a lost mailbox", async () => {
     const cases: [value: string, expected: RegExp][] = [
       ["2 1 17 1 1:4", /^bob SE01 warning 34ab8e35/],
       ["1 1 17 1 1:x", /^bob SE01 warning 34ab8e35/],

@@ -1,11 +1,11 @@
 import { describe, expect, spyOn, test } from "bun:test";
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { checkWholeStore } from "../../../src/fsck/store/check_store.ts";
 import { mailboxByName } from "../../../src/places/store/catalogue/mailbox_rows.ts";
 import { deleteMailboxes } from "../../../src/places/store/commit/trash.ts";
 import { poolPath } from "../../../src/places/store/layout.ts";
 import type { Store } from "../../../src/places/store/store.ts";
+import { fsckStore } from "../../support/fsck.ts";
 import { newStore, storeAt } from "../../support/new_store.ts";
 import { fill, NOW, record, stateOf } from "../../support/store_fixture.ts";
 
@@ -14,10 +14,9 @@ const ID = stateOf("user.fred.A", []).uniqueid;
 const GUID = record(1).guid;
 
 /** Codes above info, and of info those asked for. */
-function codesOf(store: Store): string[] {
-  return [
-    ...new Set([...checkWholeStore(store, { hashPool: true })].map(({ code }) => code)),
-  ].sort();
+async function codesOf(store: Store): Promise<string[]> {
+  const found = await fsckStore(store);
+  return [...new Set(found.map(({ code }) => code))].sort();
 }
 
 /**
@@ -79,7 +78,8 @@ const DAMAGE: readonly (readonly [
     ["ST14"],
     (_, store) =>
       store.make(owner).database.run(
-        `INSERT INTO redo (uniqueid, kind, path, offset, bytes, generation, records_before, records_after)
+        `INSERT INTO redo
+           (uniqueid, kind, path, offset, bytes, generation, records_before, records_after)
          VALUES ('x', 'write', '${ID}/cyrus.index', 0, x'00', 77, 1, 1)`,
       ),
   ],
@@ -111,27 +111,27 @@ const DAMAGE: readonly (readonly [
 ];
 
 describe("checkWholeStore()", () => {
-  test("checkWholeStore() finds nothing in a sound store", () => {
+  test("finds nothing in a sound store", async () => {
     const { store } = newStore();
     for (const name of ["user.fred", "user.fred.A", "lists.dev"]) fill(store, name, 2);
-    expect(codesOf(store)).toEqual([]);
+    expect(await codesOf(store)).toEqual([]);
   });
 
-  test("checkWholeStore() finds a change that is not yet in its files as ST10", () => {
+  test("finds a change that is not yet in its files as ST10", async () => {
     const { store } = newStore();
     spyOn(store.make(owner), "settleIfFree").mockReturnValue(false);
     fill(store, "user.fred.A", 2);
-    expect(codesOf(store)).toEqual(["ST10"]);
+    expect(await codesOf(store)).toEqual(["ST10"]);
   });
 
   for (const [what, codes, damage] of DAMAGE) {
-    test(`checkWholeStore() finds ${what} as ${codes}`, () => {
+    test(`finds ${what} as ${codes}`, async () => {
       const { root, store } = newStore();
       for (const name of ["user.fred", "user.fred.A"]) fill(store, name, 2);
       damage(join(root, "user/f/fred"), store);
       store.close();
       const again = storeAt(root);
-      expect(codesOf(again)).toEqual([...codes]);
+      expect(await codesOf(again)).toEqual([...codes]);
       again.close();
     });
   }

@@ -43,7 +43,7 @@ function killed(): { root: string; folder: string } {
 }
 
 function codes(store: Store): string[] {
-  return [...checkWholeStore(store, { hashPool: false })]
+  return [...checkWholeStore(store)]
     .map(tell)
     .filter(({ severity }) => severity !== "info")
     .map(({ code, other }) => `${code} ${other}`);

@@ -1,12 +1,11 @@
 import { describe, expect, test } from "bun:test";
 import { existsSync, lstatSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { checkWholeStore } from "../../../../src/fsck/store/check_store.ts";
 import { allMailboxes } from "../../../../src/places/store/catalogue/mailbox_rows.ts";
 import { poolPath } from "../../../../src/places/store/layout.ts";
-import type { Store } from "../../../../src/places/store/store.ts";
 import { collectOwner, collectStaging } from "../../../../src/places/store/upkeep/gc.ts";
 import { reconstructStore } from "../../../../src/places/store/upkeep/reconstruct.ts";
+import { fsckStore } from "../../../support/fsck.ts";
 import { newStore } from "../../../support/new_store.ts";
 import { fill, NOW } from "../../../support/store_fixture.ts";
 
@@ -46,35 +45,31 @@ const STRAYS: readonly (readonly [string, Make])[] = [
 /** A year on, so that gc takes whatever it takes by age. */
 const LATER = { now: NOW * 2, retentionSeconds: 0 };
 
-function findingsOf(store: Store) {
-  return [...checkWholeStore(store, { hashPool: true })];
-}
-
 describe("strays in a store", () => {
-  test("a sound store has none", () => {
+  test("a sound store has none", async () => {
     const { store } = newStore();
     for (const name of ["user.fred", "user.fred.A", "lists.dev"]) fill(store, name, 2);
-    expect(findingsOf(store)).toEqual([]);
+    expect(await fsckStore(store)).toEqual([]);
     store.close();
   });
 
   for (const hash of [true, false]) {
-    test(`the folders of owners are none in a store with hash ${hash}`, () => {
+    test(`the folders of owners are none in a store with hash ${hash}`, async () => {
       const { store } = newStore({}, { hash });
       for (const name of ["user.fred", "user.Zoë", "lists.dev"]) fill(store, name, 1);
-      expect(findingsOf(store)).toEqual([]);
+      expect(await fsckStore(store)).toEqual([]);
       expect(store.owners()).toHaveLength(3);
       store.close();
     });
   }
 
   for (const [path, make] of STRAYS) {
-    test(`${path} is found as ST15, stops nothing, and stays`, () => {
+    test(`${path} is found as ST15, stops nothing, and stays`, async () => {
       const { root, store } = newStore();
       for (const name of ["user.fred", "user.fred.A", "lists.dev"]) fill(store, name, 2);
       mkdirSync(dirname(join(root, path)), { recursive: true });
       make(join(root, path));
-      expect(findingsOf(store).filter(({ code }) => code === "ST15")).toMatchObject([
+      expect((await fsckStore(store)).filter(({ code }) => code === "ST15")).toMatchObject([
         { at: { path: join(root, path) } },
       ]);
       const names = store.owners().flatMap((owner) => {
@@ -91,14 +86,14 @@ describe("strays in a store", () => {
     });
   }
 
-  test("a file in the place of a folder of the store is found, and the other owners go on", () => {
+  test("a file in the place of a folder of the store is found, and the others go on", async () => {
     for (const taken of ["shared", "user/f/fred/.trash", "user/f/fred/.pool", ".staging"]) {
       const { root, store } = newStore();
       fill(store, "user.fred", 1);
       const path = join(root, taken);
       if (existsSync(path)) Bun.spawnSync(["rm", "-r", path]);
       file(path);
-      expect(findingsOf(store).map(({ at }) => at.path)).toContain(path);
+      expect((await fsckStore(store)).map(({ at }) => at.path)).toContain(path);
       expect(store.owners()).toEqual([{ kind: "user", userid: "fred" }]);
       expect(reconstructStore(store)).toEqual([]);
       expect(readdirSync(root)).toContain("bobbin.json");
