@@ -14,7 +14,8 @@ const GUID = new Bun.CryptoHasher("sha1").update(MESSAGE).digest("hex");
 function mailbox(name: string, uniqueid: string, records: string): string {
   return (
     `MAILBOX %(UNIQUEID ${uniqueid} MBOXNAME ${name} SYNC_CRC 0 SYNC_CRC_ANNOT 0 LAST_UID 1 ` +
-    "HIGHESTMODSEQ 4 RECENTUID 0 RECENTTIME 0 LAST_APPENDDATE 0 POP3_LAST_LOGIN 0 POP3_SHOW_AFTER 0 " +
+    "HIGHESTMODSEQ 4 RECENTUID 0 RECENTTIME 0 LAST_APPENDDATE 0 POP3_LAST_LOGIN 0 " +
+    "POP3_SHOW_AFTER 0 " +
     `UIDVALIDITY 1700000000 PARTITION default ACL "" OPTIONS P CREATEDMODSEQ 1 RECORD (${records}))`
   );
 }
@@ -127,7 +128,7 @@ describe("an account for one user", () => {
     },
   );
 
-  test("what it reads, moves or removes of bob answers as what is not there does to anybody", async () => {
+  test("what it reads, moves or removes of bob answers as what is not there", async () => {
     await admin.command("RESTART"); // nothing is staged
     for (const make of COMMANDS) {
       const line = make("bob", "bobs-inbox");

@@ -20,7 +20,7 @@ describe("SignInGate", () => {
   const wrong = () => Promise.resolve(false);
   const right = () => Promise.resolve(true);
 
-  test("makes an address wait twice as long after each failure, up to a bound, and forgets", async () => {
+  test("makes an address wait twice as long after each failure, up to a bound", async () => {
     const { gate: one, waits, wait } = gate();
     for (let count = 0; count < 9; count++) await one.pass("10.0.0.1", wrong);
     expect(waits).toEqual([0, 500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000]);
@@ -58,7 +58,7 @@ describe("SignInGate", () => {
     expect(answers.filter((answer) => answer === true)).toHaveLength(66);
   });
 
-  test("guesses that an address sends all at once are checked one after another's wait", async () => {
+  test("guesses that an address sends all at once are checked one by one", async () => {
     let now = 0;
     const checked: number[] = [];
     const one = new SignInGate({

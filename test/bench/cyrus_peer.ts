@@ -43,7 +43,8 @@ export function writeCyrusConfig(
 function databaseEntries(mailbox: MailboxIdentity) {
   const { user, uniqueid, uidvalidity } = mailbox;
   const name = mailbox.name.replaceAll(".", "\x1f");
-  const rest = `T e V ${uidvalidity} P default A %(${user} ${OWNER_RIGHTS}) C 1 F 1 M ${uidvalidity}`;
+  const rest =
+    `T e V ${uidvalidity} P default A %(${user} ${OWNER_RIGHTS}) C 1 F 1 M ` + `${uidvalidity}`;
   return [
     { key: utf8(`N${name}`), value: utf8(`%(I ${uniqueid} ${rest})`) },
     { key: utf8(`I${uniqueid}`), value: utf8(`%(N ${name} ${rest})`) },

@@ -189,7 +189,8 @@ async function manySessions(): Promise<void> {
   const peak = server.peakBytes() / 1024 / 1024;
   const rate = (BUSY * MESSAGES) / seconds;
   console.log(
-    `${IDLE} idle and ${BUSY} busy sessions: ${rate.toFixed(0)} messages/s, at most ${peak.toFixed(0)} MiB`,
+    `${IDLE} idle and ${BUSY} busy sessions: ${rate.toFixed(0)} messages/s, at most ` +
+      `${peak.toFixed(0)} MiB`,
   );
   for (const client of [...idle, ...busy]) client.close();
   await server.stop();
@@ -212,7 +213,8 @@ async function fill(client: Csync, user: string): Promise<void> {
   expectOk(await client.command(")"));
   const line =
     `APPLY MAILBOX %(UNIQUEID id-${user} MBOXNAME user.${user} SYNC_CRC 0 SYNC_CRC_ANNOT 0 ` +
-    `LAST_UID ${MESSAGES} HIGHESTMODSEQ 2 RECENTUID 0 RECENTTIME 0 LAST_APPENDDATE 0 POP3_LAST_LOGIN 0 ` +
+    `LAST_UID ${MESSAGES} HIGHESTMODSEQ 2 RECENTUID 0 RECENTTIME 0 LAST_APPENDDATE 0 ` +
+    "POP3_LAST_LOGIN 0 " +
     `UIDVALIDITY 1 PARTITION default ACL "" OPTIONS "" RECORD (${records.join(" ")}))`;
   expectOk(await client.command(line));
 }

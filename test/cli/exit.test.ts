@@ -8,7 +8,7 @@ import { accessRefusal } from "../../src/places/cyrus/refused_access.ts";
 const NONE = { steps: 0, differences: 0, messages: 0, bytes: 0 };
 
 describe("exitFor()", () => {
-  test("exitFor() gives the worst of what was told of many users, and one user's own code", () => {
+  test("gives the worst of what was told of many users, and one user's own code", () => {
     const error = (code: ErrorCode): AppError => new AppError(code, "no");
     const eio = accessRefusal("user.ann", { path: "cyrus.index", errno: "EIO" });
     const table = [

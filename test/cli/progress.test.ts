@@ -17,7 +17,7 @@ beforeAll(async () => {
 describe("progress", () => {
   afterEach(() => void jest.useRealTimers());
 
-  test("replicate and diff have a bar on a terminal, with rate and time left, and no step is lost in it", async () => {
+  test("replicate and diff have a bar on a terminal, and no step is lost in it", async () => {
     const run = ["replicate", "ann", "--from", SPOOL, "--to", store];
     const first = await bobbinOnTerminal(run);
     expect(first.exit).toBe(0);

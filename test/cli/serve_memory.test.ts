@@ -148,7 +148,8 @@ async function fill(client: Csync, user: string): Promise<void> {
   }
   const line =
     `APPLY MAILBOX %(UNIQUEID id-${user} MBOXNAME user.${user} SYNC_CRC 0 SYNC_CRC_ANNOT 0 ` +
-    `LAST_UID ${MESSAGES} HIGHESTMODSEQ 2 RECENTUID 0 RECENTTIME 0 LAST_APPENDDATE 0 POP3_LAST_LOGIN 0 ` +
+    `LAST_UID ${MESSAGES} HIGHESTMODSEQ 2 RECENTUID 0 RECENTTIME 0 LAST_APPENDDATE 0 ` +
+    "POP3_LAST_LOGIN 0 " +
     `UIDVALIDITY 1 PARTITION default ACL "" OPTIONS "" RECORD (${records.join(" ")}))`;
   expect((await client.command(line)).status).toBe("OK success");
 }

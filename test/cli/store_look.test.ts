@@ -20,7 +20,9 @@ const SAYS = /Reading .* without the right to write to it/;
 
 /** Every byte below `root`, and who has what rights there. */
 function fingerprint(root: string): string {
-  const script = `cd "$0" && find . -printf '%p %m %u %s\\n' | sort && find . -type f -not -name '*-shm' -exec sha1sum {} + | sort`;
+  const script =
+    `cd "$0" && find . -printf '%p %m %u %s\\n' | sort && find . -type f -not ` +
+    "-name '*-shm' -exec sha1sum {} + | sort";
   return Bun.spawnSync(["sh", "-c", script, root]).stdout.toString();
 }
 

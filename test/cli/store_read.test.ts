@@ -91,7 +91,7 @@ describe("a store that its owner reads", () => {
     expect([exit, stdout]).toEqual([1, expect.stringContaining(index)]);
   });
 
-  test("store verbs and replicate raise a schema and say so once, for any number of users", async () => {
+  test("store verbs and replicate raise a schema and say so once for all users", async () => {
     for (const args of [
       ["store", "gc", "@"],
       ["replicate", "--all", "--from", "@source", "--to", "@"],

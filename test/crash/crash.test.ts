@@ -72,7 +72,9 @@ describe.if(has("strace"))("a change of the store", () => {
             expectOneOf(verifyStore(found), stage, acknowledged);
           } catch (error) {
             throw new Error(
-              `${error instanceof Error ? error.message : error}: after event ${at} of ${stage.events.length} (${describeEvent(event)}), forgetting ${JSON.stringify(forgets)}`,
+              `${error instanceof Error ? error.message : error}: after event ${at} of ` +
+                `${stage.events.length} (${describeEvent(event)}), ` +
+                `forgetting ${JSON.stringify(forgets)}`,
               { cause: error },
             );
           }
@@ -81,7 +83,7 @@ describe.if(has("strace"))("a change of the store", () => {
       expect(acknowledged).toBe(true);
     }, 600_000);
 
-    test(`${scenario}: kill -9 at a call leaves it undone or done, and it can be done again`, () => {
+    test(`${scenario}: kill -9 at a call leaves it done or undone, to be done again`, () => {
       const stage = stageOf(scenario);
       let kills = 0;
       for (const call of CALLS) {

@@ -8,18 +8,18 @@ import { property } from "../support/property.ts";
 const CHECK = utf8("123456789");
 
 describe("crc32()", () => {
-  test("crc32() gives the check value of the CRC catalogue and 0 for nothing", () => {
+  test("gives the check value of the CRC catalogue and 0 for nothing", () => {
     expect(crc32(CHECK)).toBe(0xcbf43926);
     expect(crc32(new Uint8Array(0))).toBe(0);
   });
 
-  test("crc32() goes on from a seed", () => {
+  test("goes on from a seed", () => {
     expect(crc32(CHECK.subarray(4), crc32(CHECK.subarray(0, 4)))).toBe(0xcbf43926);
   });
 });
 
 describe("crc32Range()", () => {
-  test("crc32Range() gives what zlib gives for every range of every length up to 40", () => {
+  test("gives what zlib gives for every range of every length up to 40", () => {
     const bytes = Uint8Array.from({ length: 48 }, (_, at) => (at * 197 + 13) & 0xff);
     for (let start = 0; start < 8; start++) {
       for (let end = start; end <= start + 40; end++) {
@@ -28,7 +28,7 @@ describe("crc32Range()", () => {
     }
   });
 
-  test("crc32Range() gives what zlib gives on both sides of the switch to native code", () => {
+  test("gives what zlib gives on both sides of the switch to native code", () => {
     property(
       fc.uint8Array({ minLength: 200, maxLength: 600 }),
       fc.nat(100),
@@ -42,7 +42,7 @@ describe("crc32Range()", () => {
 });
 
 describe("crc32Words()", () => {
-  test("crc32Words() gives what zlib gives for the same bytes", () => {
+  test("gives what zlib gives for the same bytes", () => {
     property(fc.uint8Array({ minLength: 64, maxLength: 400 }), fc.nat(7), (bytes, start) => {
       const length = bytes.length >>> 2;
       const words = new Int32Array(bytes.slice(0, length * 4).buffer);

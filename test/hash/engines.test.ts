@@ -27,13 +27,13 @@ function sha1Of(engine: Engine, bytes: Uint8Array): string {
 }
 
 describe("selfTest()", () => {
-  test("selfTest() passes with both engines as they are", async () => {
+  test("passes with both engines as they are", async () => {
     await selfTest();
   });
 });
 
 describe("engineOf()", () => {
-  test("engineOf() takes native for auto, and gives the same engine every time", async () => {
+  test("takes native for auto, and gives the same engine every time", async () => {
     expect((await engineOf("auto")).name).toBe("native");
     expect(await engineOf("auto")).toBe(await engineOf("native"));
     expect(await engineOf("wasm")).toBe(await engineOf("wasm"));
@@ -69,7 +69,7 @@ describe.each(engines.map((engine) => [engine.name, engine] as const))("engine %
 });
 
 describe("sha1Stream()", () => {
-  test("sha1Stream() of wasm refuses a stream after a later one has begun", async () => {
+  test("of wasm refuses a stream after a later one has begun", async () => {
     const wasm = await engineOf("wasm");
     const first = wasm.sha1Stream();
     wasm.sha1Stream();
@@ -93,7 +93,7 @@ function brokenEngine(sound: Engine): Engine {
 }
 
 describe("bothOf()", () => {
-  test("bothOf() throws where the two engines disagree, and only there", async () => {
+  test("throws where the two engines disagree, and only there", async () => {
     const sound = await engineOf("native");
     const out = new Uint8Array(20);
     const both = bothOf(sound, brokenEngine(sound));
@@ -104,7 +104,7 @@ describe("bothOf()", () => {
 });
 
 describe("checkVectors()", () => {
-  test("checkVectors() throws for an engine that does not know them", async () => {
+  test("throws for an engine that does not know them", async () => {
     const sound = await engineOf("wasm");
     expect(checkVectors(sound)).toBe(sound);
     expect(() => checkVectors({ ...sound, crc32: () => 0 })).toThrow("CRC-32");
@@ -115,7 +115,7 @@ describe("checkVectors()", () => {
 });
 
 describe("md5()", () => {
-  test("md5() gives the digest of RFC 1321", () => {
+  test("gives the digest of RFC 1321", () => {
     expect(hexOf(md5(utf8("abc")))).toBe("900150983cd24fb0d6963f7d28e17f72");
   });
 });

@@ -59,7 +59,7 @@ describe("hashFile()", () => {
     expect(hash(Buffer.from(path)).sha1).toBe(sha1);
   });
 
-  test("hashFile() gives the first part of the file, also when it has read on", () => {
+  test("gives the first part of the file, also when it has read on", () => {
     const path = join(folder, "with head");
     for (const size of [0, 10, BUFFER_BYTES, 2 * BUFFER_BYTES + 10]) {
       const bytes = Buffer.alloc(size, "y").fill("x", 0, Math.min(size, BUFFER_BYTES));
@@ -70,12 +70,12 @@ describe("hashFile()", () => {
     }
   });
 
-  test("hashFile() gives missing for a name that is not there", () => {
+  test("gives missing for a name that is not there", () => {
     expect(hash(join(folder, "absent")).result).toEqual({ kind: "missing" });
     expect(hash(join(folder, "no/such/folder/1.")).result).toEqual({ kind: "missing" });
   });
 
-  test("hashFile() follows no link, whether it leads somewhere or not", () => {
+  test("follows no link, whether it leads somewhere or not", () => {
     writeFileSync(join(folder, "target"), "secret");
     symlinkSync("target", join(folder, "link"));
     symlinkSync("nowhere", join(folder, "dangling"));
@@ -84,7 +84,7 @@ describe("hashFile()", () => {
     expect(hash(join(folder, "link")).sha1).toBe("00".repeat(20));
   });
 
-  test("hashFile() gives not_regular for folders, devices, and fifos nobody writes to", () => {
+  test("gives not_regular for folders, devices, and fifos nobody writes to", () => {
     mkdirSync(join(folder, "folder"));
     expect(Bun.spawnSync(["mkfifo", join(folder, "fifo")]).exitCode).toBe(0);
     expect(hash(join(folder, "folder")).result).toEqual({ kind: "not_regular" });
@@ -92,7 +92,7 @@ describe("hashFile()", () => {
     expect(hash("/dev/zero").result).toEqual({ kind: "not_regular" });
   });
 
-  test("hashFile() gives not_regular for a socket", async () => {
+  test("gives not_regular for a socket", async () => {
     const path = join(folder, "socket");
     const server = createServer();
     await new Promise<void>((resolve) => server.listen(path, resolve));
@@ -100,7 +100,7 @@ describe("hashFile()", () => {
     await new Promise((resolve) => server.close(resolve));
   });
 
-  test("hashFile() names the errno of what it may not or cannot read", () => {
+  test("names the errno of what it may not or cannot read", () => {
     const path = join(folder, "regular");
     writeFileSync(path, "x");
     expect(hash(`${path}/1.`).result).toEqual({ kind: "missing" });
@@ -110,24 +110,26 @@ describe("hashFile()", () => {
     expect(hash("/proc/self/mem").result).toMatchObject({ kind: "unreadable" });
   });
 
-  test("hashFile() gives EACCES for a file that this user may not read", () => {
+  test("gives EACCES for a file that this user may not read", () => {
     const path = join(folder, "closed");
     writeFileSync(path, "x");
     chmodSync(folder, 0o755);
     chmodSync(path, 0);
+    const quoted = (name: string) => JSON.stringify(join(import.meta.dir, "../../src/hash", name));
     const program = `
-      import { hashFile } from ${JSON.stringify(join(import.meta.dir, "../../src/hash/hash_file.ts"))};
-      import { engineOf } from ${JSON.stringify(join(import.meta.dir, "../../src/hash/engines.ts"))};
+      import { hashFile } from ${quoted("hash_file.ts")};
+      import { engineOf } from ${quoted("engines.ts")};
       if (process.getuid() === 0) { process.setgid(65534); process.setuid(65534); }
       const engine = await engineOf("native");
-      console.log(JSON.stringify(hashFile(${JSON.stringify(path)}, new Uint8Array(20), { engine })));
+      const found = hashFile(${JSON.stringify(path)}, new Uint8Array(20), { engine });
+      console.log(JSON.stringify(found));
     `;
     const run = Bun.spawnSync({ cmd: [process.execPath, "-e", program] });
     expect(run.stderr.toString()).toBe("");
     expect(JSON.parse(run.stdout.toString())).toEqual({ kind: "unreadable", errno: "EACCES" });
   });
 
-  test("hashFile() reads a file that grows meanwhile to its new end", () => {
+  test("reads a file that grows meanwhile to its new end", () => {
     const path = join(folder, "growing");
     writeFileSync(path, new Uint8Array(BUFFER_BYTES));
     let grown = false;
@@ -155,7 +157,7 @@ describe("hashFile()", () => {
     expect(sha1).toBe(createHash("sha1").update(whole).digest("hex"));
   });
 
-  test("hashFile() does not read a file larger than any message, and no sparse one", () => {
+  test("does not read a file larger than any message, and no sparse one", () => {
     const path = join(folder, "sparse");
     writeFileSync(path, "x");
     truncateSync(path, 2 ** 40);
@@ -167,7 +169,7 @@ describe("hashFile()", () => {
     expect(hashFile(path, out, { engine, maxBytes: 5 })).toMatchObject({ kind: "hashed", size: 5 });
   });
 
-  test("hashFile() stops at the limit in a file that is longer than it says", () => {
+  test("stops at the limit in a file that is longer than it says", () => {
     // Files of /proc say that they have size 0.
     const out = new Uint8Array(20);
     const found = hashFile("/proc/self/maps", out, { engine: native, maxBytes: 100 });
@@ -175,7 +177,7 @@ describe("hashFile()", () => {
     expect(hash("/proc/self/maps").result).toMatchObject({ kind: "hashed", stat: { size: 0 } });
   });
 
-  test("hashFile() leaves no descriptor open, whatever it met", () => {
+  test("leaves no descriptor open, whatever it met", () => {
     const fd = openSync("/dev/null", "r");
     closeSync(fd);
     for (const name of ["1.", "absent", "link", "folder", "fifo", "sparse", "4096."]) {

@@ -106,7 +106,7 @@ for (const { name, options, users } of VARIANTS) {
       expect(found.sort()).toEqual(["bob", "shared", ...users].sort());
     });
 
-    test("MAILBOX lines, with both checksums, are those of GET USER and GET MAILBOXES", async () => {
+    test("MAILBOX lines and checksums are those of GET USER and GET MAILBOXES", async () => {
       let compared = 0;
       for (const owner of await ownersIn(place)) {
         const ours =

@@ -52,7 +52,8 @@ function askMbpath({ settings, legacy, mailboxes }: RecordedServer) {
 
 describe("mbpath", () => {
   for (const server of recordedPaths()) {
-    const title = `${JSON.stringify(server.settings)}, ${server.legacy ? "by name" : "by uniqueid"}`;
+    const title =
+      `${JSON.stringify(server.settings)}, ` + `${server.legacy ? "by name" : "by uniqueid"}`;
     test.skipIf(!installed)(`still says what was recorded with ${title}`, () => {
       const recorded = server.mailboxes.map(({ name, data, seen, sieve }) => ({
         name,

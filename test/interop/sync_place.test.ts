@@ -130,7 +130,7 @@ describe.if(isThere)("openSyncPlace() and a real Cyrus", () => {
     await source.close();
   }, 120_000);
 
-  test("every refusal that Cyrus can be brought to has its reason, and the session goes on", async () => {
+  test("every refusal of Cyrus has its reason, and the session goes on", async () => {
     const place = await openLab(empty, "csync");
     const session = await place.openSession();
     const reasonOf = async (command: ApplyCommand) => {

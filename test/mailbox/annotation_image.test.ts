@@ -12,7 +12,9 @@ import { type FileStep, fitProblem } from "../../src/mailbox/file_step.ts";
 
 const PATH = "id/cyrus.annotations";
 
-/** What a peer sends that knows the nanoseconds of a message and the thread that it was split from. */
+/**
+ * What a peer sends that knows the nanoseconds of a message and the thread that it was split from.
+ */
 function annotations(uid: number, nsec = uid): MessageAnnotation[] {
   const prefix = "/vendor/cmu/cyrus-imapd/";
   const one = { uid, userid: "", modseq: 0n, deleted: false };
@@ -124,7 +126,7 @@ describe("AnnotationImage", () => {
     expect(bytes.length).toBeLessThan(3 * first + 20_000);
   });
 
-  test("makes a file where there is none, and a sound one of one with a transaction under way", () => {
+  test("makes a file where there is none, and ends a transaction under way", () => {
     const none = new AnnotationImage(undefined, PATH);
     none.set(3, annotations(3));
     const made = after(new Uint8Array(), none.steps(PATH));
@@ -149,7 +151,7 @@ describe("AnnotationImage", () => {
     }
   });
 
-  test("gives all of the file to whoever asks for many messages, having read it little more than once", () => {
+  test("gives all messages after reading the file little more than once", () => {
     const bytes = fileOf(5_000);
     const { source, bytesRead } = partsOf(bytes);
     const image = new AnnotationImage(source, PATH);

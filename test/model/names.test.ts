@@ -38,7 +38,7 @@ const NAMES: readonly [internal: string, external: string, owner: string][] = [
   ["lists", "lists", "shared lists"],
   ["example.com!lists.dev", "example.com!lists/dev", "shared example.com!lists"],
   ["DELETED.user.anne.Sub.5F3A2B1C", "DELETED/user/anne/Sub/5F3A2B1C", "anne"],
-  ["example.com!DELETED.user.anne.5F3A2B1C", "example.com!DELETED/user/anne/5F3A2B1C", "anne@example.com"],
+  ["ex.com!DELETED.user.anne.5F3A2B1C", "ex.com!DELETED/user/anne/5F3A2B1C", "anne@ex.com"],
   ["DELETED.lists.dev.5F3A2B1C", "DELETED/lists/dev/5F3A2B1C", "shared lists"],
   ["user", "user", "shared user"],
 ]; // biome-ignore format: a table

@@ -18,17 +18,18 @@ const WHOSE = { userid: "fred" } as const;
 /** One command of each kind that changes a little of a lot, by number. */
 function commandsOf(number: number): ApplyCommand[] {
   const uniqueid = `id${number}`;
+  const name = `user.fred.${number}`;
   const filename = `${number}.script`;
   const seen = { uniqueid, lastRead: 1, lastUid: 1, lastChange: 1, seenUids: "" };
   return [
-    { kind: "mailbox", state: stateOf(`user.fred.${number}`, []), records: recordsOf([]) },
-    { kind: "sub", ...WHOSE, name: `user.fred.${number}` },
+    { kind: "mailbox", state: stateOf(name, []), records: recordsOf([]) },
+    { kind: "sub", ...WHOSE, name },
     { kind: "seen", ...WHOSE, seen },
-    { kind: "quota", quota: { root: `user.fred.${number}`, limits: {} } },
+    { kind: "quota", quota: { root: name, limits: {} } },
     { kind: "sieve", ...WHOSE, filename, lastUpdate: 1, content: utf8("keep;") },
     { kind: "annotation", name: INBOX, entry: `/e${number}`, userid: "", value: utf8("x") },
     { kind: "expunge", name: INBOX, uniqueid: "1", uids: [number] },
-    { kind: "rename", oldName: `user.fred.${number}`, newName: `user.fred.x${number}`, partition: "" },
+    { kind: "rename", oldName: name, newName: `user.fred.x${number}`, partition: "" },
     { kind: "unsub", ...WHOSE, name: `user.fred.${number >>> 1}` },
   ]; // biome-ignore format: a table
 }

@@ -29,7 +29,7 @@ describe("annotations of a record", () => {
     internaldateNsec: 470822503,
   };
 
-  test("foldAnnotations() takes the virtual ones into fields, and virtualAnnotations() back", () => {
+  test("foldAnnotations() makes virtual ones fields, virtualAnnotations() reverses it", () => {
     const real = shared("/comment", "hello", 5n);
     expect(foldAnnotations([real, ...virtual])).toEqual({ ...fields, annotations: [real] });
     expect(virtualAnnotations(fields)).toEqual(virtual);

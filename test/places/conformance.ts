@@ -118,7 +118,7 @@ export function conforms(name: string, options: Conforming): void {
       });
     });
 
-    test("a session that says that a mailbox was sent takes the messages of the next one", async () => {
+    test("a session that has sent a mailbox takes the messages of the next one", async () => {
       const [first, second] = [record(1), record(2)];
       await stage(session, message(1));
       mustBeOk(await session.flush());
@@ -238,7 +238,7 @@ export function conforms(name: string, options: Conforming): void {
       expect([mustBeOk(await place.user("fred")), await allRecords(place, INBOX)]).toEqual(before);
     });
 
-    test("a message with another SHA-1 is the answer of flush, and the session goes on", async () => {
+    test("a message with another SHA-1 is told by flush, and the session goes on", async () => {
       await stage(session, message(1), guidOf(message(2)));
       expect(reasonOf(await session.flush())).not.toBe("ok");
       const second = record(2);
@@ -327,7 +327,7 @@ export function conforms(name: string, options: Conforming): void {
       expect((await allRecords(place, SUB)).length).toBe(1);
     });
 
-    test("subscriptions, seen state, quotas, annotations and scripts come back and go", async () => {
+    test("subscriptions, seen state, quotas, annotations, scripts come and go", async () => {
       const state = await fill(INBOX, [record(1)]);
       const seen = {
         uniqueid: "somebody-elses",

@@ -3,7 +3,7 @@ import { parsePlace } from "../../src/places/locator.ts";
 import { parseSyncAddress, printSyncAddress } from "../../src/places/sync_address.ts";
 
 describe("parseSyncAddress()", () => {
-  test("parseSyncAddress() reads scheme, user, host and port, and the port of the scheme without one", () => {
+  test("reads scheme, user, host and port, and the port of the scheme without one", () => {
     const table: [string, string][] = [
       ["sync://admin@mail.example.com", "sync://admin@mail.example.com:2005"],
       ["syncs://admin@mail:9", "syncs://admin@mail:9"],
@@ -17,7 +17,7 @@ describe("parseSyncAddress()", () => {
     expect(parseSyncAddress("sync://a%40b@[::1]")).toMatchObject({ user: "a@b", host: "::1" });
   });
 
-  test("parseSyncAddress() refuses passwords without showing them, and what is no address", () => {
+  test("refuses passwords without showing them, and what is no address", () => {
     expect(() => parseSyncAddress("sync://admin:hunter2@mail")).toThrow(/password must not stand/);
     for (const place of [
       ...[

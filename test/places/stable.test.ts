@@ -28,7 +28,7 @@ describe("lookUntilSame()", () => {
     expect(await looking("a~", "b~", "c")).toBe("3 c");
   });
 
-  test("believes what is wrong once the next look finds the same, and nobody wrote in between", async () => {
+  test("believes a fault that the next look finds again, with no write in between", async () => {
     expect(await looking("a!", "a!")).toBe("2 a");
     expect(await looking("a!", "b!", "b!")).toBe("3 b");
     expect(await looking("a!", "a!~", "a!")).toBe("3 a");

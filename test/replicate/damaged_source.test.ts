@@ -46,7 +46,7 @@ function damageHeader(data: string, name: string): void {
 }
 
 describe("replicateOwner()", () => {
-  test("replicateOwner() keeps a mailbox whose cyrus.header is damaged where nothing else tells its name", async () => {
+  test("keeps a mailbox whose damaged cyrus.header alone tells its name", async () => {
     const { data, source, target } = await mirrored("uuid-paths");
     damageHeader(data, "user.ann.Archive.2026.Q1");
     const told = await replicate(ANN, { source, target }, { mode: "mirror" });
@@ -68,7 +68,7 @@ describe("replicateOwner()", () => {
     for (const place of [source, target]) await place.close();
   });
 
-  test("replicateOwner() keeps it under another user's name too", async () => {
+  test("keeps it under another user's name too", async () => {
     const data = join(unpackFixture("cyrus-spools/uuid-paths"), "spool");
     const target = newStorePlace();
     const rename = { from: "ann", to: "eve" };
@@ -83,7 +83,7 @@ describe("replicateOwner()", () => {
     for (const place of [before, after, target]) await place.close();
   });
 
-  test("replicateOwner() deletes nobody whose mailboxes have all lost their names", async () => {
+  test("deletes nobody whose mailboxes have all lost their names", async () => {
     const { data, source, target } = await mirrored("uuid-paths");
     for (const path of globSync(`${data}/**/cyrus.header`)) writeFileSync(path, "");
     const told = await replicate(ANN, { source, target }, { mode: "mirror", allowDelete: 100 });
@@ -92,7 +92,7 @@ describe("replicateOwner()", () => {
     for (const place of [source, target]) await place.close();
   });
 
-  test("replicateOwner() deletes nothing beside a mailbox that has neither a header nor a uniqueid", async () => {
+  test("deletes nothing beside a mailbox that has neither a header nor a uniqueid", async () => {
     const { data, source, target } = await mirrored("legacy-paths");
     const [oldName, newName] = ["user.ann.Archive.2026.Q1", "user.ann.Elsewhere"];
     await applyTo(target, { kind: "rename", oldName, newName, partition: "default" });
@@ -105,7 +105,7 @@ describe("replicateOwner()", () => {
     for (const place of [source, target]) await place.close();
   });
 
-  test("replicateOwner() deletes neither of two mailboxes that have one name at the source", async () => {
+  test("deletes neither of two mailboxes that have one name at the source", async () => {
     const { data, source, target } = await mirrored("legacy-paths");
     const [oldName, newName] = ["user.ann.Archive.2026.Q1", "user.ann.aside"];
     const [{ uniqueid } = { uniqueid: "" }] = granted(await target.mailboxes([oldName]));
@@ -123,7 +123,7 @@ describe("replicateOwner()", () => {
     for (const place of [source, target]) await place.close();
   });
 
-  test("replicateOwner() takes nothing for deleted that a dump could not be given", async () => {
+  test("takes nothing for deleted that a dump could not be given", async () => {
     const { data, source, target } = await mirrored("legacy-paths");
     const name = "user.ann.Archive.2026.Q1";
     const [path = ""] = globSync(`${data}/**/Archive/2026/Q1/1.`);
@@ -140,7 +140,7 @@ describe("replicateOwner()", () => {
     for (const place of [source, target, read]) await place.close();
   });
 
-  test("replicateOwner() deletes nothing where a script could not be had, for a dump does not tell what is missing", async () => {
+  test("deletes nothing where a script could not be read for a dump", async () => {
     const source = newStorePlace();
     const target = newStorePlace();
     const [userid, filename] = ["ann", "a.script"];

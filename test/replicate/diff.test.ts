@@ -45,13 +45,13 @@ describe("diffOwner()", () => {
     return found;
   }
 
-  test("diffOwner() finds nothing between two that are alike, deep or not", async () => {
+  test("finds nothing between two that are alike, deep or not", async () => {
     for (const place of [source, target]) await put(place, INBOX, [record(1), record(2)]);
     expect(await diff()).toEqual([]);
     expect(await diff(true)).toEqual([]);
   });
 
-  test("diffOwner() names mailboxes, state, records and settings that differ", async () => {
+  test("names mailboxes, state, records and settings that differ", async () => {
     for (const [at, place] of [source, target].entries()) {
       const flags = at === 0 ? [] : ["\\Seen"];
       await put(place, INBOX, [record(1, { flags }), record(2 + at)], {
@@ -72,7 +72,7 @@ describe("diffOwner()", () => {
     ]);
   });
 
-  test("diffOwner() tells of a mailbox that cannot be compared, and compares the others", async () => {
+  test("tells of a mailbox that cannot be compared, and compares the others", async () => {
     for (const name of [INBOX, `${INBOX}.a`]) {
       await put(source, name, [record(1, { flags: ["\\Seen"] })]);
       await put(target, name, [record(1)]);
@@ -90,7 +90,7 @@ describe("diffOwner()", () => {
     ]);
   });
 
-  test("diffOwner() finds a rotten message in deep mode only", async () => {
+  test("finds a rotten message in deep mode only", async () => {
     for (const place of [source, target]) await put(place, INBOX, [record(1), record(2)]);
     const root = target.locator.slice("store:".length);
     const rotten = readdirSync(root, { recursive: true, encoding: "utf8" }).filter((path) =>
@@ -102,7 +102,7 @@ describe("diffOwner()", () => {
     expect(await diff(true)).toEqual([expect.stringMatching(/^message user\.fred 2 at B: /)]);
   });
 
-  test("diffOwner() refuses a user who is at neither", async () => {
+  test("refuses a user who is at neither", async () => {
     const options = { deep: false, difference: () => undefined, failed: () => undefined };
     expect(await diffOwner(FRED, { source, target }, options)).toMatchObject({
       reason: "nonexistent",
@@ -111,7 +111,7 @@ describe("diffOwner()", () => {
 });
 
 describe("compareRecords()", () => {
-  test("compareRecords() finds the UIDs that a comparison by tables finds, in whatever batches", async () => {
+  test("finds the UIDs that a comparison by tables finds, in whatever batches", async () => {
     const some = fc.uniqueArray(
       fc.record({
         uid: fc.integer({ min: 1, max: 30 }),
@@ -145,7 +145,7 @@ describe("compareRecords()", () => {
     );
   });
 
-  test("compareRecords() refuses UIDs that do not ascend", async () => {
+  test("refuses UIDs that do not ascend", async () => {
     const wrong = recordsOf([record(2), record(1)]);
     const walk = async (): Promise<void> => {
       for await (const _ of compareRecords(wrong, recordsOf([]), holdsOfStore()));

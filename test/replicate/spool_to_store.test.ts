@@ -68,7 +68,7 @@ async function bringAll(source: Place, target: WritablePlace): Promise<void> {
 
 describe("replicateOwner()", () => {
   for (const { name, indexVersion, goesOn } of SPOOLS) {
-    test(`replicateOwner() brings ${name} into a store of version ${indexVersion}`, async () => {
+    test(`brings ${name} into a store of version ${indexVersion}`, async () => {
       const data = join(readOnlyFixture(`cyrus-spools/${name}`), "spool");
       const source = cyrusPlace(spoolSource({ data }));
       const target = newStorePlace({ indexVersion });

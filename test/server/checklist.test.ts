@@ -121,9 +121,12 @@ describe("checklist, GET", () => {
   test("8, 9, 11: a MAILBOX line has every key, decimals, and the ACL as it came", async () => {
     const line = await filled("user.p8", { OPTIONS: '""', SYNC_CRC: 19524074, HIGHESTMODSEQ: 9 });
     expect(line).toBe(
-      "MAILBOX %(UNIQUEID id-user-p8 MBOXNAME user.p8 SYNC_CRC 19524074 SYNC_CRC_ANNOT 12345678 LAST_UID 1 " +
-        "HIGHESTMODSEQ 9 RECENTUID 1 RECENTTIME 1700000000 LAST_APPENDDATE 1700000000 POP3_LAST_LOGIN 0 " +
-        'POP3_SHOW_AFTER 0 UIDVALIDITY 1699999999 PARTITION default ACL "anne\tlrswipkxtecdan\t" OPTIONS "" ' +
+      "MAILBOX %(UNIQUEID id-user-p8 MBOXNAME user.p8 SYNC_CRC 19524074 SYNC_CRC_ANNOT " +
+        "12345678 LAST_UID 1 " +
+        "HIGHESTMODSEQ 9 RECENTUID 1 RECENTTIME 1700000000 LAST_APPENDDATE 1700000000 " +
+        "POP3_LAST_LOGIN 0 " +
+        "POP3_SHOW_AFTER 0 UIDVALIDITY 1699999999 PARTITION default ACL " +
+        '"anne\tlrswipkxtecdan\t" OPTIONS "" ' +
         "CREATEDMODSEQ 1 FOLDERMODSEQ 1 USERFLAGS ($Label1))",
     );
     expect(await data("GET USER p8")).toEqual([line]);
@@ -142,7 +145,7 @@ describe("checklist, GET", () => {
 });
 
 describe("checklist, RESERVE and MESSAGE", () => {
-  test("12, 13: MISSING has what is not staged, in the order asked, and no line if nothing is", async () => {
+  test("12, 13: MISSING has what is not staged, in the order asked, or is left out", async () => {
     await filled("user.p12");
     await stage(C);
     const reserve = (guids: string) =>
@@ -205,7 +208,8 @@ describe("checklist, MAILBOX", () => {
     }
     const [line = ""] = await data("GET FULLMAILBOX user.p15.v0");
     expect(line).toContain(
-      `%(UID 3 MODSEQ 9 LAST_UPDATED 1700000300 FLAGS () INTERNALDATE 1700000060 SIZE 25 GUID ${C.guid})`,
+      "%(UID 3 MODSEQ 9 LAST_UPDATED 1700000300 FLAGS () INTERNALDATE 1700000060 SIZE 25 GUID " +
+        `${C.guid})`,
     );
     expect(line).toMatch(/UID 2 MODSEQ 7 LAST_UPDATED 1700000100 FLAGS \(\\Expunged \\Seen\)/);
   });
@@ -298,7 +302,7 @@ describe("checklist, MAILBOX", () => {
     expect(await data("GET FULLMAILBOX user.p22")).toEqual(before);
   });
 
-  test("23: annotations that are not sent again are removed, of the mailbox and of a record", async () => {
+  test("23: annotations not sent again are removed, of mailbox and record", async () => {
     const name = "user.p23";
     const comment = { ENTRY: "/comment", USERID: "fred", MODSEQ: 4, VALUE: "hello" };
     await stage(A);
@@ -325,19 +329,19 @@ describe("checklist, MAILBOX", () => {
     };
     await ok(apply(name, { ...fields, PARTITION: "elsewhere" }));
     const [line = ""] = await data(`GET MAILBOXES (${name})`);
-    expect(line).toMatch(
-      /RECENTUID 0 .*POP3_LAST_LOGIN 5 POP3_SHOW_AFTER 6 .*PARTITION default ACL "bob\tlrs\t" OPTIONS PSD /,
-    );
+    const after = /RECENTUID 0 .*POP3_LAST_LOGIN 5 POP3_SHOW_AFTER 6 (.*)/.exec(line)?.[1];
+    expect(after).toMatch(/PARTITION default ACL "bob\tlrs\t" OPTIONS PSD /);
   });
 });
 
 describe("checklist, the other APPLYs", () => {
-  test("24: RENAME keeps uniqueid and messages; under the same name it is the way to a partition", async () => {
+  test("24: RENAME keeps uniqueid and messages; to the same name it moves", async () => {
     await filled("user.p24");
     await filled("user.p24.Old");
     const rename = (from: string, to: string, partition: string) =>
       say(
-        `APPLY RENAME %(OLDMBOXNAME ${from} NEWMBOXNAME ${to} PARTITION ${partition} UIDVALIDITY 1700000001)`,
+        `APPLY RENAME %(OLDMBOXNAME ${from} NEWMBOXNAME ${to} PARTITION ${partition} ` +
+          "UIDVALIDITY 1700000001)",
       );
     const before = (await data("GET FULLMAILBOX user.p24.Old"))[0] ?? "";
     expect(await rename("user.p24.Old", "user.p24.New", "default")).toBe("OK success");
@@ -380,9 +384,8 @@ describe("checklist, the other APPLYs", () => {
     await refuses(name, expunge("other"), MOVED);
     await ok(expunge("id-user-p26"));
     const [line = ""] = await data(`GET FULLMAILBOX ${name}`);
-    expect(line).toMatch(
-      /HIGHESTMODSEQ 4 .*UID 1 MODSEQ 4 LAST_UPDATED 1700000100 FLAGS \(\\Expunged \\Seen \$Label1\)/,
-    );
+    const record = /HIGHESTMODSEQ 4 .*UID 1 MODSEQ 4 LAST_UPDATED 1700000100 (.*)/.exec(line)?.[1];
+    expect(record).toMatch(/^FLAGS \(\\Expunged \\Seen \$Label1\)/);
   });
 
   test("27: unknown keys are nothing; every command that lacks a key says which", async () => {
@@ -440,7 +443,7 @@ describe("checklist, the other APPLYs", () => {
     next.close();
   });
 
-  test("29: under FORCE a mailbox may be ahead here or be another one; nothing else is let pass", async () => {
+  test("29: under FORCE a mailbox may be ahead or another one, nothing else", async () => {
     const forcing = await Csync.signedIn(server.port);
     await forcing.command("APPLY FORCE %()");
     const given = async (name: string, fields: Fields, records: readonly string[] = []) => {

@@ -3,7 +3,7 @@ import { roomIn, roomOf } from "../../src/server/free_space.ts";
 import { tempDir } from "../support/temp_dir.ts";
 
 describe("roomIn()", () => {
-  test("asks the disk now and then, counts what it grants, and asks again before it refuses", () => {
+  test("asks the disk now and then, and always before it refuses", () => {
     let [looks, nowMs, free] = [0, 0, 1000];
     const look = () => {
       looks++;

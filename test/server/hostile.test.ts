@@ -127,9 +127,11 @@ function record(pick: Pick): string {
     `(${"k ".repeat(200)})`,
   ]);
   return (
-    `%(UID ${of(pick, NUMBERS)} MODSEQ ${of(pick, NUMBERS)} LAST_UPDATED 1700000000 FLAGS ${flags} ` +
+    `%(UID ${of(pick, NUMBERS)} MODSEQ ${of(pick, NUMBERS)} LAST_UPDATED 1700000000 FLAGS ` +
+    `${flags} ` +
     `INTERNALDATE ${of(pick, NUMBERS)} SIZE ${of(pick, ["3", "0", "5"])} GUID ${of(pick, GUIDS)} ` +
-    `ANNOTATIONS (%(ENTRY ${of(pick, ["/comment", "../x", '""'])} USERID ${of(pick, USERS)} MODSEQ 1 VALUE v)))`
+    `ANNOTATIONS (%(ENTRY ${of(pick, ["/comment", "../x", '""'])} USERID ${of(pick, USERS)} ` +
+    "MODSEQ 1 VALUE v)))"
   );
 }
 
@@ -138,9 +140,12 @@ function mailbox(pick: Pick): string {
   return (
     `MAILBOX %(UNIQUEID ${of(pick, IDS)} MBOXNAME ${of(pick, NAMES)} ` +
     `${pick(4) === 0 ? `MBOXTYPE ${of(pick, ["ei", "q", "f", "c", '""'])} ` : ""}` +
-    `SYNC_CRC ${pick(2)} SYNC_CRC_ANNOT ${pick(2)} LAST_UID ${of(pick, NUMBERS)} HIGHESTMODSEQ ${of(pick, NUMBERS)} ` +
-    `RECENTUID 0 RECENTTIME ${of(pick, ["0", "0", "18446744073709551615"])} LAST_APPENDDATE 0 POP3_LAST_LOGIN 0 UIDVALIDITY ${of(pick, NUMBERS)} ` +
-    `PARTITION ${of(pick, ["default", "../p", "NIL"])} ACL ${of(pick, ['""', "NIL", '"a\tlrs\t"'])} ` +
+    `SYNC_CRC ${pick(2)} SYNC_CRC_ANNOT ${pick(2)} LAST_UID ${of(pick, NUMBERS)} ` +
+    `HIGHESTMODSEQ ${of(pick, NUMBERS)} ` +
+    `RECENTUID 0 RECENTTIME ${of(pick, ["0", "0", "18446744073709551615"])} LAST_APPENDDATE 0 ` +
+    `POP3_LAST_LOGIN 0 UIDVALIDITY ${of(pick, NUMBERS)} ` +
+    `PARTITION ${of(pick, ["default", "../p", "NIL"])} ACL ` +
+    `${of(pick, ['""', "NIL", '"a\tlrs\t"'])} ` +
     `OPTIONS ${of(pick, ["P", '""', "XYZ"])} RECORD (${records}))`
   );
 }
@@ -169,18 +174,22 @@ function command(pick: Pick): string {
     () =>
       `APPLY RENAME %(OLDMBOXNAME ${of(pick, NAMES)} NEWMBOXNAME ${of(pick, NAMES)} PARTITION p)`,
     () =>
-      `APPLY EXPUNGE %(MBOXNAME ${of(pick, NAMES)} UNIQUEID ${of(pick, IDS)} UID (${of(pick, NUMBERS)}))`,
+      `APPLY EXPUNGE %(MBOXNAME ${of(pick, NAMES)} UNIQUEID ${of(pick, IDS)} UID ` +
+      `(${of(pick, NUMBERS)}))`,
     () =>
-      `APPLY SEEN %(USERID ${of(pick, USERS)} UNIQUEID ${of(pick, IDS)} LASTREAD 1 LASTUID 1 LASTCHANGE 1 SEENUIDS ${of(pick, ["1:*", "1", '""'])})`,
+      `APPLY SEEN %(USERID ${of(pick, USERS)} UNIQUEID ${of(pick, IDS)} LASTREAD 1 LASTUID 1 ` +
+      `LASTCHANGE 1 SEENUIDS ${of(pick, ["1:*", "1", '""'])})`,
     () => `APPLY SUB %(USERID ${of(pick, USERS)} MBOXNAME ${of(pick, NAMES)})`,
     () => `APPLY UNSUB %(USERID ${of(pick, USERS)} MBOXNAME ${of(pick, NAMES)})`,
     () =>
       `APPLY ANNOTATION %(MBOXNAME ${of(pick, NAMES)} ENTRY /x USERID ${of(pick, USERS)} VALUE y)`,
     () =>
-      `APPLY SIEVE %(USERID ${of(pick, USERS)} FILENAME ${of(pick, FILES)} LAST_UPDATE 1 CONTENT x)`,
+      `APPLY SIEVE %(USERID ${of(pick, USERS)} FILENAME ${of(pick, FILES)} LAST_UPDATE 1 ` +
+      "CONTENT x)",
     () => `APPLY ACTIVATE_SIEVE %(USERID ${of(pick, USERS)} FILENAME ${of(pick, FILES)})`,
     () =>
-      `APPLY QUOTA %(ROOT ${of(pick, NAMES)} LIMIT ${of(pick, NUMBERS)} STORAGE ${of(pick, NUMBERS)})`,
+      `APPLY QUOTA %(ROOT ${of(pick, NAMES)} LIMIT ${of(pick, NUMBERS)} STORAGE ` +
+      `${of(pick, NUMBERS)})`,
     () => `APPLY UNQUOTA ${of(pick, NAMES)}`,
     () => `APPLY RESERVE %(PARTITION x MBOXNAME (${of(pick, NAMES)}) GUID (${of(pick, GUIDS)}))`,
     () => `APPLY UNUSER ${of(pick, USERS)}`,
@@ -261,10 +270,11 @@ describe("a hostile client", () => {
    * nonsense.
    */
   const OWN =
-    "APPLY MAILBOX %(UNIQUEID own-id MBOXNAME user.bystander LAST_UID 0 HIGHESTMODSEQ 1 RECENTUID 0 RECENTTIME 0 " +
+    "APPLY MAILBOX %(UNIQUEID own-id MBOXNAME user.bystander LAST_UID 0 HIGHESTMODSEQ 1 " +
+    "RECENTUID 0 RECENTTIME 0 " +
     'LAST_APPENDDATE 0 POP3_LAST_LOGIN 0 UIDVALIDITY 1 PARTITION p ACL "" OPTIONS "" RECORD ())';
 
-  test(`cannot break the server with seeded nonsense${isLong ? " for five minutes" : ""}`, async () => {
+  test(`cannot break it with seeded nonsense${isLong ? " for five minutes" : ""}`, async () => {
     const bystander = await Csync.signedIn(server.port);
     expect((await bystander.command(OWN)).status).toBe("OK success");
     const own = await bystander.command("GET USER bystander");
@@ -292,7 +302,8 @@ describe("a hostile client", () => {
     if (isLong) {
       const mib = Math.round(more / 1024 / 1024);
       console.log(
-        `nonsense: seeds 1 to ${seed}, ${sent} commands, ${mib} MiB more memory, a bystander waited ` +
+        `nonsense: seeds 1 to ${seed}, ${sent} commands, ${mib} MiB more memory, a bystander ` +
+          "waited " +
           `${slowestMs.toFixed(0)} ms at most`,
       );
     }
@@ -305,7 +316,7 @@ describe("a hostile client", () => {
     verifyStore(server.root);
   });
 
-  test("a message of announced 4 GB is taken as it comes and dropped when the client goes", async () => {
+  test("a message of 4 GB is taken as it comes and dropped when the client goes", async () => {
     const client = await Csync.signedIn(server.port);
     const staging = `${server.root}/.staging`;
     const before = process.memoryUsage().rss;

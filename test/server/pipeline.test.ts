@@ -64,9 +64,12 @@ function sendMessage(number: 0 | 1): void {
 function mailboxLine(name: string, number: 0 | 1): string {
   const size = BYTES[number]?.length;
   return (
-    `APPLY MAILBOX %(UNIQUEID id-${number} MBOXNAME ${name} SYNC_CRC 0 SYNC_CRC_ANNOT 0 LAST_UID 1 HIGHESTMODSEQ 2 ` +
-    "RECENTUID 0 RECENTTIME 0 LAST_APPENDDATE 0 POP3_LAST_LOGIN 0 UIDVALIDITY 1 PARTITION default " +
-    `ACL "" OPTIONS "" RECORD (%(UID 1 MODSEQ 2 LAST_UPDATED 1700000000 FLAGS () INTERNALDATE 1700000000 ` +
+    `APPLY MAILBOX %(UNIQUEID id-${number} MBOXNAME ${name} SYNC_CRC 0 SYNC_CRC_ANNOT 0 ` +
+    "LAST_UID 1 HIGHESTMODSEQ 2 " +
+    "RECENTUID 0 RECENTTIME 0 LAST_APPENDDATE 0 POP3_LAST_LOGIN 0 UIDVALIDITY 1 PARTITION " +
+    "default " +
+    `ACL "" OPTIONS "" RECORD (%(UID 1 MODSEQ 2 LAST_UPDATED 1700000000 FLAGS () INTERNALDATE ` +
+    "1700000000 " +
     `SIZE ${size} GUID ${GUIDS[number]})))`
   );
 }
@@ -94,7 +97,7 @@ test("its next messages are staged meanwhile, and every answer comes in its turn
   expect(asked.slice(3)).toEqual(["applied", "apply user.fred.two", "applied"]);
 });
 
-test("a mailbox that is refused leaves the next one as it is, and the session in step", async () => {
+test("a refused mailbox leaves the next one as it is, and the session in step", async () => {
   mayApply.resolve();
   client.send(`${mailboxLine("user.fred", 0)}\r\n`); // its message was never sent
   sendMessage(1);
@@ -105,7 +108,7 @@ test("a mailbox that is refused leaves the next one as it is, and the session in
   }
 });
 
-test("a client that goes meanwhile has its mailbox applied, and only then is the session ended", async () => {
+test("a client that goes meanwhile has its mailbox applied before the end", async () => {
   sendMessage(0);
   expect((await client.reply()).status).toBe("OK success");
   client.send(`${mailboxLine("user.fred", 0)}\r\n`);

@@ -27,15 +27,17 @@ const DIFFERENT: readonly Difference[] = [
     capture: /\/(27-variant-A|41-)/,
     command: /u3|#sieve|META u1|FETCH_SIEVE/,
     count: 14,
-    why: "Cyrus makes scripts into messages of #sieve, and back; for us files and messages are two things",
+    why:
+      "Cyrus makes scripts into messages of #sieve, and back; for us files and messages " +
+      "are two things",
   },
   {
     capture: /\/(3[45]|39|41|4[567])-/,
     command: /GET (USER|MAILBOXES) |get user|MBOXNAME user.u1.twice/,
     count: 35,
     why:
-      "user.u1.twice and .extra were made on the replica itself, and 44 left empty mailboxes behind " +
-      "where Cyrus died: neither is here",
+      "user.u1.twice and .extra were made on the replica itself, and 44 left empty mailboxes " +
+      "behind where Cyrus died: neither is here",
   },
   {
     capture: /\/(37|51)-/,
@@ -47,7 +49,9 @@ const DIFFERENT: readonly Difference[] = [
     capture: /\/(40|43|44)-/,
     command: /APPLY MESSAGE/,
     count: 12,
-    why: "the SHA-1 of a message is checked as it comes; Cyrus checks it, and aborts, when it is used",
+    why:
+      "the SHA-1 of a message is checked as it comes; Cyrus checks it, and aborts, when it " +
+      "is used",
   },
   {
     capture: /\/(40|44)-/,
@@ -66,16 +70,16 @@ const DIFFERENT: readonly Difference[] = [
     command: /GET (MAILBOXES|USER|QUOTA)/,
     count: 5,
     why:
-      "RENAME raises FOLDERMODSEQ in Cyrus, ours is what the master said last; 3.6.1 knows two of the " +
-      "quota resources by other names only; a mailbox annotation without MODSEQ is kept",
+      "RENAME raises FOLDERMODSEQ in Cyrus, ours is what the master said last; 3.6.1 knows two " +
+      "of the quota resources by other names only; a mailbox annotation without MODSEQ is kept",
   },
   {
     capture: /\/50-/,
     command: /MBOXNAME user\.v7\.sub|user\.v1\.part|EXPUNGE|RENAME %\(OLDMBOXNAME user\.u2/,
     count: 10,
     why:
-      "a folder may come before its INBOX, partitions are names and no places, to expunge what is " +
-      "not there is done already, and there was no user.u2 to rename",
+      "a folder may come before its INBOX, partitions are names and no places, to expunge what " +
+      "is not there is done already, and there was no user.u2 to rename",
   },
   {
     capture: /\/50-/,
@@ -93,7 +97,9 @@ const DIFFERENT: readonly Difference[] = [
     capture: /\/50-/,
     command: /GET ANNOTATION|bad\.script|GET META/,
     count: 13,
-    why: "annotations are answered where 3.6.1 forgets to; scripts are kept as they are, not compiled",
+    why:
+      "annotations are answered where 3.6.1 forgets to; scripts are kept as they are, not " +
+      "compiled",
   },
   {
     capture: /\/51-/,
@@ -122,8 +128,8 @@ const DIFFERENT: readonly Difference[] = [
     capture: /(36-to-master|master-to-36)-08-/,
     count: 42,
     why:
-      "the two Cyrus cannot agree on a thread id that begins with 0 and give up; the store has both " +
-      "forms of the checksum",
+      "the two Cyrus cannot agree on a thread id that begins with 0 and give up; the store has " +
+      "both forms of the checksum",
   },
 ];
 
@@ -190,5 +196,8 @@ function describeDifference({ where, command, expected, got }: Exchange): string
   const missing = expected.data.filter((line) => !got.data.includes(line));
   const extra = got.data.filter((line) => !expected.data.includes(line));
   const lines = [...missing.map((line) => `- ${line}`), ...extra.map((line) => `+ ${line}`)];
-  return `${where} ${command.slice(0, 120)}: ${expected.status} | ${got.status}\n${lines.join("\n")}`;
+  return (
+    `${where} ${command.slice(0, 120)}: ${expected.status} | ` +
+    `${got.status}\n${lines.join("\n")}`
+  );
 }

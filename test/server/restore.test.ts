@@ -34,7 +34,8 @@ async function stage(number: number): Promise<void> {
 }
 
 async function restore(fields: string, ...records: string[]): Promise<string> {
-  const line = `RESTORE LOCAL_MAILBOX %(MBOXNAME user.fred ${fields} RECORD (${records.join(" ")}))`;
+  const line =
+    `RESTORE LOCAL_MAILBOX %(MBOXNAME user.fred ${fields} RECORD ` + `(${records.join(" ")}))`;
   return (await client.command(line)).status;
 }
 

@@ -111,7 +111,7 @@ test("a user is answered while another one is sent a large FULLMAILBOX", async (
   await server.stop();
 });
 
-test("mailboxes on their way to clients count as held: where there is no room the answer is busy", async () => {
+test("mailboxes on their way to clients count as held; without room it is busy", async () => {
   const root = storeWithLarge(2000);
   const place = openWorkerPlace(root, { url: await storeThreadUrl() });
   const server = await testServer({ place, limits: { heldBytes: 100_000 } });

@@ -29,14 +29,15 @@ except OSError: sys.exit(1)`;
 /** A process that holds an exclusive lock on `path` until its stdin ends. */
 async function holdExclusive(path: string) {
   const code = `import fcntl,sys
-f=open(sys.argv[1],'r+'); fcntl.lockf(f, fcntl.LOCK_EX); print('held', flush=True); sys.stdin.read()`;
+f=open(sys.argv[1],'r+'); fcntl.lockf(f, fcntl.LOCK_EX)
+print('held', flush=True); sys.stdin.read()`;
   const child = Bun.spawn(["python3", "-c", code, path], { stdin: "pipe", stdout: "pipe" });
   await child.stdout.getReader().read();
   return child;
 }
 
 describe("lockMailbox()", () => {
-  test("keeps writers out of every file until it is released, whoever closes the file", async () => {
+  test("keeps writers out of every file until it is released", async () => {
     const paths = lockFiles();
     const all = [...paths.user, paths.mailbox, paths.index];
     const held = await lockMailbox(paths);

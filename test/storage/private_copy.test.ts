@@ -37,7 +37,7 @@ const SCHEMA = [
    INSERT INTO total VALUES (0);`,
 ];
 
-test("PrivateCopy.take() gets a sound moment of a database that is written and checkpointed all the time", async () => {
+test("PrivateCopy.take() gets a sound moment of a database that is written to", async () => {
   const path = join(tempDir("copy"), "bank.sqlite");
   const bank = openDatabase(path, SCHEMA, { create: true });
   const insert = bank.query("INSERT INTO account VALUES (?, 100, ?)");

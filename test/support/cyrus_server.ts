@@ -62,7 +62,10 @@ export async function shownFindings(server: Pick<TestServer, "conf">): Promise<s
 export function shownFinding(finding: ToldFinding): string {
   const { mailbox, userid, code, severity, field, expected, found } = finding;
   const values = expected === undefined && found === undefined ? "" : ` ${expected} -> ${found}`;
-  return `${mailbox ?? userid ?? "-"} ${code} ${severity}${field === undefined ? "" : ` ${field}`}${values}`;
+  return (
+    `${mailbox ?? userid ?? "-"} ${code} ` +
+    `${severity}${field === undefined ? "" : ` ${field}`}${values}`
+  );
 }
 
 /**

@@ -16,8 +16,9 @@ export interface DiskCall {
 }
 
 const CHANGES =
-  "pwrite64,pwritev,pwritev2,fsync,fdatasync,sync_file_range,syncfs,link,linkat,symlink,symlinkat,rename,renameat," +
-  "renameat2,unlink,unlinkat,rmdir,mkdir,mkdirat,ftruncate,truncate,fallocate,copy_file_range,openat,open";
+  "pwrite64,pwritev,pwritev2,fsync,fdatasync,sync_file_range,syncfs,link,linkat,symlink," +
+  "symlinkat,rename,renameat,renameat2,unlink,unlinkat,rmdir,mkdir,mkdirat,ftruncate," +
+  "truncate,fallocate,copy_file_range,openat,open";
 /**
  * They may go to a disk, and those of a server go to its sockets, its log and to waking its
  * threads.

@@ -20,7 +20,8 @@ export function applyManyLine(user: string, count: number): string {
   const records = Array.from({ length: count }, (_, at) => recordText(at + 1));
   return (
     `APPLY MAILBOX %(UNIQUEID id-${user} MBOXNAME user.${user} SYNC_CRC 0 SYNC_CRC_ANNOT 0 ` +
-    `LAST_UID ${count} HIGHESTMODSEQ 2 RECENTUID 0 RECENTTIME 0 LAST_APPENDDATE 0 POP3_LAST_LOGIN 0 ` +
+    `LAST_UID ${count} HIGHESTMODSEQ 2 RECENTUID 0 RECENTTIME 0 LAST_APPENDDATE 0 ` +
+    "POP3_LAST_LOGIN 0 " +
     `UIDVALIDITY 1 PARTITION default ACL "" OPTIONS "" RECORD (${records.join(" ")}))`
   );
 }

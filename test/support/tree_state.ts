@@ -18,5 +18,8 @@ function stateOf(root: string, path: string): string {
   const about = `${relative(root, path)} ${mode.toString(8)}`;
   const isFile = (Number(mode) & 0o170000) === 0o100000;
   if (!isFile) return about;
-  return `${about} ${size} ${mtimeNs} ${createHash("sha1").update(readFileSync(path)).digest("hex")}`;
+  return (
+    `${about} ${size} ${mtimeNs} ` +
+    `${createHash("sha1").update(readFileSync(path)).digest("hex")}`
+  );
 }

@@ -1,4 +1,6 @@
-/** Stores as a kill leaves them: with a journal that is not yet done to files, or half a handover. */
+/**
+ * Stores as a kill leaves them: with a journal that is not yet done to files, or half a handover.
+ */
 
 import { Database } from "bun:sqlite";
 import { expect, spyOn } from "bun:test";
@@ -12,7 +14,9 @@ import { tempDir } from "./temp_dir.ts";
 const fred = { kind: "user", userid: "fred" } as const;
 const anne = { kind: "user", userid: "anne" } as const;
 
-/** A store whose last change, message 4 of fred's INBOX, is in the journal and not yet in the files. */
+/**
+ * A store whose last change, message 4 of fred's INBOX, is in the journal and not yet in the files.
+ */
 export function storeWithJournal(): string {
   const { root, store } = newStore();
   fill(store, "user.fred", 3);
@@ -29,8 +33,8 @@ export function storeWithJournal(): string {
 }
 
 /**
- * A store that was killed while fred's mailbox A went to anne, right before the source's commit. It is
- * hers by the commit at the target, where its folder is still to be moved in.
+ * A store that was killed while fred's mailbox A went to anne, right before the source's commit. It
+ * is hers by the commit at the target, where its folder is still to be moved in.
  */
 export function storeWithHandover(): string {
   const { root, store } = newStore();

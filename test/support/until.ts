@@ -1,4 +1,6 @@
-/** Waiting for what another process, thread or socket does: a condition and a deadline, no pauses. */
+/**
+ * Waiting for what another process, thread or socket does: a condition and a deadline, no pauses.
+ */
 
 interface UntilOptions {
   readonly withinMs?: number;

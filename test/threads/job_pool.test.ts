@@ -163,14 +163,14 @@ describe("placeToTake()", () => {
     expect(placeToTake(queued, ["look", "read"], thread)).toBe(place);
   });
 
-  test("placeToTake() gives any job to a thread that would be idle", () => {
+  test("gives any job to a thread that would be idle", () => {
     expect(placeToTake([{ message: { kind: "look" } }], ["look", "read"], 1)).toBe(0);
     expect(placeToTake([{ message: { kind: "look" } }], ["look"], 1)).toBe(0);
   });
 });
 
 describe("mapJobs()", () => {
-  test("mapJobs() draws requests only as fast as the pool takes them", async () => {
+  test("draws requests only as fast as the pool takes them", async () => {
     const pool = workerPool(2);
     let drawn = 0;
     function* requests(): Generator<number> {
@@ -192,7 +192,7 @@ describe("mapJobs()", () => {
     );
   });
 
-  test("mapJobs() throws the first failure", async () => {
+  test("throws the first failure", async () => {
     const pool = workerPool(1);
     const refused = mapJobs(["ann", "fred"], (user) => pool.submit("refuse", user), {
       atOnce: pool.capacity,
@@ -202,14 +202,14 @@ describe("mapJobs()", () => {
 });
 
 describe("defaultWorkers()", () => {
-  test("defaultWorkers() is at least 4 and at most 16", () => {
+  test("is at least 4 and at most 16", () => {
     expect(defaultWorkers()).toBeGreaterThanOrEqual(4);
     expect(defaultWorkers()).toBeLessThanOrEqual(16);
   });
 });
 
 describe("a compiled program", () => {
-  test("has its workers and wasm inside, in a folder without any file, and ends by itself", async () => {
+  test("has its workers and wasm inside, needs no other file, and ends by itself", async () => {
     const folder = mkdtempSync(join(tmpdir(), "bobbin-pool-"));
     try {
       const binary = join(folder, "program");

@@ -7,12 +7,12 @@ import {
 import { until } from "../support/until.ts";
 
 describe("parseProcessorTimes()", () => {
-  test("parseProcessorTimes() adds what Linux counts, guests not twice", () => {
+  test("adds what Linux counts, guests not twice", () => {
     const text = "cpu  10 20 30 400 50 6 7 8 1000 2000\ncpu0 1 2 3 4 5 6 7 8 9 10\nintr 5\n";
     expect(parseProcessorTimes(text)).toEqual({ idle: 450, total: 531 });
   });
 
-  test("parseProcessorTimes() gives undefined for what it does not know", () => {
+  test("gives undefined for what it does not know", () => {
     expect(parseProcessorTimes("")).toBeUndefined();
     expect(parseProcessorTimes("cpu0 1 2 3 4 5\n")).toBeUndefined();
     expect(parseProcessorTimes("cpu  1 2\n")).toBeUndefined();
@@ -20,7 +20,7 @@ describe("parseProcessorTimes()", () => {
 });
 
 describe("idleShareSince()", () => {
-  test("idleShareSince() is between 0 and 1 here, and 1 where nobody knows", async () => {
+  test("is between 0 and 1 here, and 1 where nobody knows", async () => {
     const before = processorTimes();
     expect(before).toBeDefined();
     await until("a tick of the clock", () => processorTimes()?.total !== before?.total);

@@ -54,7 +54,7 @@ describe("bobbin dlist FILE", () => {
     expect((await bobbin(["ls", `dump:${path}`, "bob"])).exit).toBe(65);
   }, 60_000);
 
-  test("a cut dump brings who was complete before the cut, and says so with exit code 2", async () => {
+  test("a cut dump brings the users complete before the cut, with exit code 2", async () => {
     const path = await dumpOfTwo();
     const whole = readFileSync(path);
     writeFileSync(path, whole.subarray(0, whole.indexOf("MBOXNAME user.bob")));
@@ -90,7 +90,8 @@ describe("bobbin dlist FILE", () => {
     const path = `${tempDir("log")}/csync-1`;
     writeFileSync(
       path,
-      "---------- admin\n\n<1795385626<GET META anne\n>1795385627>* LSUB (user.anne)\nOK success\n" +
+      "---------- admin\n\n" +
+        "<1795385626<GET META anne\n>1795385627>* LSUB (user.anne)\nOK success\n" +
         "<1795385628<APPLY SUB %[\n<1795385629<AUTHENTICATE PLAIN c2VjcmV0\n",
     );
     const { exit, stdout } = await bobbin(["dlist", path]);

@@ -27,7 +27,7 @@ describe("exit codes of bobbin fsck", () => {
     expect(stdout).toMatch(/critical {2}IX03 {2}uid 2 {2}CRC of record 2 .*\(internaldate\)/);
   });
 
-  test("--min-severity says what counts: 1 for a remark, 0 when only worse things count", async () => {
+  test("--min-severity says what counts: 1 for a remark, 0 when only worse counts", async () => {
     const orphan = join(damaged, "uuid/b/p/bpk137e5cyoavf6mj6vnb0lz");
     expect((await bobbin(["fsck", orphan])).exit).toBe(0);
     expect((await bobbin(["fsck", orphan, "--min-severity", "info"])).exit).toBe(1);
@@ -112,7 +112,8 @@ describe("exit codes of bobbin fsck", () => {
     const fifo = join(tempDir("stop"), "spool");
     mkdirSync(fifo);
     for (const name of ["a", "b"]) cpSync(damaged, join(fifo, name), { recursive: true });
-    const command = `"$0" fsck "$1" --jobs 1 >/dev/null & sleep 0.3; kill -TERM $!; wait $!; echo $?`;
+    const command =
+      `"$0" fsck "$1" --jobs 1 >/dev/null & sleep 0.3; kill -TERM $!; wait $!; ` + "echo $?";
     const child = Bun.spawnSync(["bash", "-c", command, bobbinPath(), fifo]);
     expect(child.stdout.toString().trim()).toBe("143");
   });
@@ -158,7 +159,7 @@ describe("output of bobbin fsck", () => {
     expect(await lines("--mailbox", "user/ann/Lists/renamed", "--user", "bob")).toStartWith("2 m");
   });
 
-  test("--quick opens no message, so it finds what the index says and not what a message says", async () => {
+  test("--quick opens no message and finds what the index alone says", async () => {
     const { stdout } = await bobbin(["fsck", damaged, "--quick", "--json"]);
     const codes = new Set(jsonLines(stdout).map(({ code }) => code));
     expect(codes.has("IX03")).toBe(true);

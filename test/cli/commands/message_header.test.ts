@@ -10,7 +10,8 @@ const HEADERS: readonly [header: string, from: string, subject: string][] = [
     "x",
   ],
   [
-    "Subject: =?UTF-8?B?R3LDvMOfZQ==?=\r\n =?utf-8?Q?_an_alle?=\r\nFrom: =?iso-8859-1?Q?J=F6rg?= <j@x.de>\r\n\r\n",
+    "Subject: =?UTF-8?B?R3LDvMOfZQ==?=\r\n =?utf-8?Q?_an_alle?=\r\nFrom: =?iso-8859-1?Q?J=F6rg?= " +
+      "<j@x.de>\r\n\r\n",
     "Jörg <j@x.de>",
     "Grüße an alle",
   ],

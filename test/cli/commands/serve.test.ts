@@ -60,7 +60,8 @@ const HERE = ["--listen", "127.0.0.1:0"];
 /** An APPLY MAILBOX that makes an empty one. */
 function mailbox(name: string): string {
   return (
-    `APPLY MAILBOX %(UNIQUEID id-${name.replaceAll(".", "-")} MBOXNAME ${name} LAST_UID 0 HIGHESTMODSEQ 1 ` +
+    `APPLY MAILBOX %(UNIQUEID id-${name.replaceAll(".", "-")} MBOXNAME ${name} LAST_UID 0 ` +
+    "HIGHESTMODSEQ 1 " +
     "RECENTUID 0 RECENTTIME 0 LAST_APPENDDATE 0 POP3_LAST_LOGIN 0 UIDVALIDITY 1 PARTITION p " +
     'ACL "" OPTIONS "" RECORD ())'
   );
@@ -176,7 +177,7 @@ describe("bobbin serve", () => {
     second.client.close();
   });
 
-  test("finishes what is in flight at SIGTERM: what it has acknowledged is there, and nothing half", async () => {
+  test("finishes commands in flight at SIGTERM, and leaves nothing half done", async () => {
     const { child, ports } = await serve(HERE);
     const slow = await Csync.signedIn(ports[0] ?? 0);
     const [begun, rest] = [mailbox("user.slow").slice(0, 40), mailbox("user.slow").slice(40)];
@@ -304,7 +305,8 @@ for _ in range(3):
     expect(said.split("\n")).toEqual([
       "ready",
       expect.stringMatching(new RegExp(`^<22>bobbin\\[${pid}\\]: Serving store=`)),
-      `<20>bobbin[${pid}]: Sign-in refused peer=127.0.0.1 account=admin why="no such account or password"`,
+      `<20>bobbin[${pid}]: Sign-in refused peer=127.0.0.1 account=admin why="no such account ` +
+        `or password"`,
       expect.stringMatching(new RegExp(`^<22>bobbin\\[${pid}\\]: Stopping signal=SIGTERM`)),
       "",
     ]);

@@ -13,7 +13,7 @@ function lastLine(stdout: string): Record<string, unknown> {
 }
 
 describe("bobbin store", () => {
-  test("a store is made, filled by replicate, checked, and has nothing to do the second time", async () => {
+  test("a store is made, filled and checked; a second run has nothing to do", async () => {
     const root = join(tempDir("cli"), "store");
     expect((await bobbin(["store", "init", root])).exit).toBe(0);
     expect((await bobbin(["store", "init", root])).exit).toBe(73);
@@ -33,7 +33,7 @@ describe("bobbin store", () => {
     expect(lastLine(info.stdout)).toMatchObject({ format: 1, pending: 0, exit: 0 });
   }, 60_000);
 
-  test("folders are renamed, swapped, deleted and brought back by the names people write", async () => {
+  test("folders are renamed, swapped, deleted and undeleted by external names", async () => {
     const { root, store } = newStore();
     for (const name of ["", ".A", ".A.X", ".B"]) fill(store, `user.fred${name}`, 1);
     store.close();

@@ -68,7 +68,7 @@ describe("parseValue()", () => {
     ["(a)\r\n", ["a"]],
     ["a\n", "a"],
   ];
-  test.each(accepted)("parseValue() reads %j", (input, value) => {
+  test.each(accepted)("reads %j", (input, value) => {
     expect(plain(parseValue(fromLatin1(input)))).toEqual(value);
   });
 
@@ -97,7 +97,7 @@ describe("parseValue()", () => {
     [`%{default ${GUID}}\r\n`, 53],
     [`%{default ${GUID} 5}\r\nabcd`, 59],
   ];
-  test.each(refused)("parseValue() refuses %j and says where", (input, offset) => {
+  test.each(refused)("refuses %j and says where", (input, offset) => {
     let error: unknown;
     try {
       parseValue(fromLatin1(input));
@@ -123,12 +123,12 @@ describe("parseValue()", () => {
     ["a whole line", "(() () ())", { ...limits, lineBytes: 130 }],
     ["literals of a whole line", "({5}\r\naaaaa {5}\r\naaaaa)", { ...limits, lineBytes: 73 }],
   ];
-  test.each(overLimit)("parseValue() refuses %s past the limit", (_, input, tight) => {
+  test.each(overLimit)("refuses %s past the limit", (_, input, tight) => {
     expect(() => parseValue(fromLatin1(input), { limits: tight })).toThrow(FormatError);
     expect(() => parseValue(fromLatin1(input))).not.toThrow();
   });
 
-  test("parseValue() gives back what printValue() printed, whatever the value", () => {
+  test("gives back what printValue() printed, whatever the value", () => {
     property(anyValue, fc.constantFrom("client" as const, "server" as const), (value, from) => {
       const printed = printValue(value, { from });
       const again = parseValue(printed);
@@ -137,7 +137,7 @@ describe("parseValue()", () => {
     });
   });
 
-  test("parseValue() throws nothing but FormatError, whatever the bytes", () => {
+  test("throws nothing but FormatError, whatever the bytes", () => {
     const piece = fc.constantFrom(
       ...["(", ")", "%(", "%{", "{", "}", "+", " ", "\r\n", '"', "\\", "NIL", "a", "3", "0", GUID],
     );
@@ -153,18 +153,23 @@ describe("parseValue()", () => {
 });
 
 describe("parseLine()", () => {
-  test("parseLine() reads a name and a value", () => {
+  test("reads a name and a value", () => {
     const line = parseLine(utf8('MAILBOX %(UNIQUEID abc ACL "anne\tlrs\t")\r\n'));
     expect(line.name).toBe("MAILBOX");
-    expect(plain(line.value)).toEqual({ pairs: [["UNIQUEID", "abc"], ["ACL", "anne\tlrs\t"]] }); // biome-ignore format: one case
+    expect(plain(line.value)).toEqual({
+      pairs: [
+        ["UNIQUEID", "abc"],
+        ["ACL", "anne\tlrs\t"],
+      ],
+    });
   });
 
-  test("parseLine() takes any white space after the name, but none before it", () => {
+  test("takes any white space after the name, but none before it", () => {
     expect(plain(parseLine(utf8("FORCE\r\n ()")).value)).toEqual([]);
     expect(() => parseLine(utf8(" FORCE ()"))).toThrow(FormatError);
   });
 
-  test("parseLine() reads a quoted name", () => {
+  test("reads a quoted name", () => {
     expect(parseLine(utf8('"TWO WORDS" x')).name).toBe("TWO WORDS");
   });
 });

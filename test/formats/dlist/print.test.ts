@@ -24,7 +24,7 @@ function printed(value: DlistValue, from: "client" | "server" = "server"): strin
 const TYPED_BY_HAND = [/^FORCE\r\n/, /^SIEVE .*(\{5\+\}\r\nkeep;|\{9\+\}\r\nnot sieve)\)/s];
 
 describe("printLine()", () => {
-  test.each([...CAPTURE_SETS])("printLine() gives the bytes of every dlist line of %s", (set) => {
+  test.each([...CAPTURE_SETS])("gives the bytes of every dlist line of %s", (set) => {
     let lines = 0;
     const wrong: string[] = [];
     for (const { name, connections } of capturesOf(set)) {
@@ -75,11 +75,11 @@ describe("printValue()", () => {
     ["x".repeat(1024), `{1024}\r\n${"x".repeat(1024)}`],
     [` ${"x".repeat(1022)}`, `" ${"x".repeat(1022)}"`],
   ];
-  test.each(cases)("printValue() prints the string %j by the astring rule", (content, text) => {
+  test.each(cases)("prints the string %j by the astring rule", (content, text) => {
     expect(printed(dlistString(content))).toBe(text);
   });
 
-  test("printValue() prints text as it prints the bytes of that text", () => {
+  test("prints text as it prints the bytes of that text", () => {
     const texts = Array.from({ length: 256 }, (_, byte) => String.fromCharCode(byte));
     for (const text of [...texts, "", "NIL", "a b", "x".repeat(1023), "x".repeat(1024)]) {
       const bytes = fromLatin1(text);
@@ -87,11 +87,11 @@ describe("printValue()", () => {
     }
   });
 
-  test("printValue() marks a client's literals with a plus", () => {
+  test("marks a client's literals with a plus", () => {
     expect(printed(dlistString("100%"), "client")).toBe("{4+}\r\n100%");
   });
 
-  test("printValue() prints numbers, dates, hex, flags, lists and NIL", () => {
+  test("prints numbers, dates, hex, flags, lists and NIL", () => {
     expect(printed(dlistNumber(0))).toBe("0");
     expect(printed(dlistNumber(18446744073709551615n))).toBe("18446744073709551615");
     expect(printed(dlistNumber(-1))).toBe("18446744073709551615");
@@ -109,7 +109,7 @@ describe("printValue()", () => {
     expect(printed(pairs)).toBe('%(A 1 "C D" ())');
   });
 
-  test("printValue() prints a file with its bytes and refuses one without", () => {
+  test("prints a file with its bytes and refuses one without", () => {
     const file = { kind: "file", partition: "default", guid: "0".repeat(39).concat("a") } as const;
     const content = fromLatin1("a)b");
     const head = `%{default ${file.guid} 3}\r\n`;

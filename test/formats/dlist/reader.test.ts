@@ -35,7 +35,10 @@ function short(event: ReaderEvent): string {
     case "text":
       return `text ${[...event.words, latin1(event.text)].join("|")}`;
     case "dlist":
-      return `dlist ${event.words.join("|")} ${latin1(printLine(event.name, fileless(event.value), { from: "server" }))}`;
+      return (
+        `dlist ${event.words.join("|")} ` +
+        `${latin1(printLine(event.name, fileless(event.value), { from: "server" }))}`
+      );
     case "malformed":
       return `malformed ${event.words.join("|")}`;
     case "item":
@@ -240,7 +243,9 @@ describe("DlistReader", () => {
   });
 
   test("giveUp() leaves the reader in step, wherever in a line it comes", () => {
-    const line = `APPLY SOME (%{p ${GUID} 7}\r\nab)\r\n{3 {4+}\r\na)\r\n b "q (" \\Flag %(A {2}\r\n\r\nB ()))\r\n`;
+    const line =
+      `APPLY SOME (%{p ${GUID} 7}\r\nab)\r\n{3 {4+}\r\na)\r\n b "q (" \\Flag %(A ` +
+      "{2}\r\n\r\nB ()))\r\n";
     const bytes = fromLatin1(`${line}NOOP\r\n`);
     let given = 0;
     for (let at = 1; at < bytes.length; at++) {

@@ -15,7 +15,8 @@ import type { RefusalReason } from "../../../src/model/outcome.ts";
 
 const BASE =
   "UNIQUEID abc MBOXNAME user.anne LAST_UID 1 HIGHESTMODSEQ 4 RECENTUID 1 RECENTTIME 17 " +
-  'LAST_APPENDDATE 18 POP3_LAST_LOGIN 0 UIDVALIDITY 16 PARTITION default ACL "anne\tlrs\t" OPTIONS P';
+  'LAST_APPENDDATE 18 POP3_LAST_LOGIN 0 UIDVALIDITY 16 PARTITION default ACL "anne\tlrs\t" ' +
+  "OPTIONS P";
 const RECORD =
   "UID 1 MODSEQ 4 LAST_UPDATED 17 FLAGS () INTERNALDATE 17 SIZE 23 " +
   "GUID 92d3b70197cb37afc4a8c9dcbcf685c9596d8abc";
@@ -36,11 +37,13 @@ const printed = (entry: { name: string; value: Parameters<typeof printLine>[1] }
   latin1(printLine(entry.name, entry.value, { from: "server" }));
 
 describe("parseApply()", () => {
-  test("parseApply() keeps every key that later versions know", () => {
+  test("keeps every key that later versions know", () => {
     const line =
-      "LOCAL_MAILBOX %(JMAPID NIL UNIQUEID abc MBOXNAME user.anne MBOXTYPE e SYNC_CRC 1 SYNC_CRC_ANNOT 2 " +
+      "LOCAL_MAILBOX %(JMAPID NIL UNIQUEID abc MBOXNAME user.anne MBOXTYPE e SYNC_CRC 1 " +
+      "SYNC_CRC_ANNOT 2 " +
       "LAST_UID 1 HIGHESTMODSEQ 4 RECENTUID 1 RECENTTIME 17 LAST_APPENDDATE 18 POP3_LAST_LOGIN 0 " +
-      'POP3_SHOW_AFTER 3 XCONVMODSEQ 5 COMPACT_EMAILIDS 1 RACLMODSEQ 6 USERGROUPS "a\tb" VERSION 20 ' +
+      'POP3_SHOW_AFTER 3 XCONVMODSEQ 5 COMPACT_EMAILIDS 1 RACLMODSEQ 6 USERGROUPS "a\tb" ' +
+      "VERSION 20 " +
       'UIDVALIDITY 16 PARTITION default ACL "anne\tlrs\t" OPTIONS PSDA QUOTAROOT user.anne ' +
       "CREATEDMODSEQ 2 FOLDERMODSEQ 3 DELETEDMODSEQ 1 USERFLAGS ($A $B) " +
       "SINCE_MODSEQ 3 SINCE_CRC 7 SINCE_CRC_ANNOT 8 RECORD ())";
@@ -61,7 +64,7 @@ describe("parseApply()", () => {
     expect(printed(printApply(request))).toBe(line);
   });
 
-  test("parseApply() ignores unknown keys and sub-command case", () => {
+  test("ignores unknown keys and sub-command case", () => {
     const request = apply(`mailbox %(NEWKEY (a) ${BASE} RECORD (%(X y ${RECORD})))`);
     expect(request).toMatchObject({ kind: "mailbox", state: { name: "user.anne" } });
   });
@@ -75,10 +78,11 @@ describe("parseApply()", () => {
     expect(() => apply(line)).toThrow(new RegExp(`\\b(${key}|MBOXNAME)\\b`));
   });
 
-  test("parseApply() demands RECORD, but not of an intermediate", () => {
+  test("demands RECORD, but not of an intermediate", () => {
     expect(() => apply(`MAILBOX %(${BASE})`)).toThrow(/RECORD/);
     const line =
-      "MAILBOX %(UNIQUEID a MBOXNAME user.x MBOXTYPE ei HIGHESTMODSEQ 3 CREATEDMODSEQ 2 FOLDERMODSEQ 3)";
+      "MAILBOX %(UNIQUEID a MBOXNAME user.x MBOXTYPE ei HIGHESTMODSEQ 3 CREATEDMODSEQ 2 " +
+      "FOLDERMODSEQ 3)";
     const request = apply(line);
     expect(request).toMatchObject({ kind: "mailbox", state: { type: "ei", partition: null } });
     if (request === undefined) throw new Error("not read");
@@ -86,16 +90,18 @@ describe("parseApply()", () => {
   });
 
   test.each(["UID", "MODSEQ", "LAST_UPDATED", "FLAGS", "INTERNALDATE", "SIZE", "GUID"])(
-    "parseApply() names %s if a RECORD lacks it",
+    "names %s if a RECORD lacks it",
     (key) => {
       const record = RECORD.replace(new RegExp(`\\b${key}\\b`), `X${key}`);
       expect(() => apply(`MAILBOX %(${BASE} RECORD (%(${record})))`)).toThrow(new RegExp(key));
     },
   );
 
-  test("parseApply() takes annotations without MODSEQ, as 2.5 sends them, and NIL for a user", () => {
+  test("takes annotations without MODSEQ, as 2.5 sends them, and NIL for a user", () => {
     const thrid = "%(ENTRY /vendor/cmu/cyrus-imapd/thrid USERID NIL VALUE 0123456789abcdef)";
-    const line = `MAILBOX %(${BASE} RECORD (%(${RECORD} ANNOTATIONS (%(ENTRY /c USERID a VALUE x) ${thrid}))))`;
+    const line =
+      `MAILBOX %(${BASE} RECORD (%(${RECORD} ANNOTATIONS (%(ENTRY /c USERID a ` +
+      `VALUE x) ${thrid}))))`;
     const request = apply(line);
     if (request?.kind !== "mailbox") throw new Error("not a mailbox");
     const [batch] = [...(request.records.batches() as Iterable<unknown[]>)];
@@ -119,7 +125,7 @@ describe("parseApply()", () => {
     expect(() => apply(line)).toThrow(new RegExp(`^expected ${key} as`));
   });
 
-  test("parseApply() knows no other names", () => {
+  test("knows no other names", () => {
     for (const name of ["NONSENSE", "toString", "__proto__", "LOCAL_SUB"]) {
       expect(apply(`${name} %(A B)`)).toBeUndefined();
     }
@@ -127,7 +133,7 @@ describe("parseApply()", () => {
 });
 
 describe("parseRestore()", () => {
-  test("parseRestore() needs a name and records, nothing else", () => {
+  test("needs a name and records, nothing else", () => {
     const read = (line: string) => {
       const { name, value } = parseLine(utf8(line));
       return parseRestore(name, value);
@@ -145,19 +151,19 @@ describe("parseRestore()", () => {
 });
 
 describe("parseGet()", () => {
-  test("parseGet() takes a FETCH without UNIQUEID, as 2.4 sends it", () => {
+  test("takes a FETCH without UNIQUEID, as 2.4 sends it", () => {
     const line = `FETCH %(MBOXNAME a PARTITION b GUID ${"0".repeat(40)} UID 1)`;
     expect(get(line)).toMatchObject({ kind: "fetch", uniqueid: "" });
   });
 
   test.each(["USER (a)", "USER NIL", "MAILBOXES a", "FETCH a", "FETCH_SIEVE %(USERID a)"])(
-    "parseGet() refuses %s",
+    "refuses %s",
     (line) => {
       expect(() => get(line)).toThrow(FieldError);
     },
   );
 
-  test("parseGet() knows no other names", () => {
+  test("knows no other names", () => {
     for (const name of ["SEEN", "SIEVE", "toString"]) expect(get(`${name} x`)).toBeUndefined();
   });
 });

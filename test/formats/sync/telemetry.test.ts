@@ -5,7 +5,7 @@ import { maskSecrets } from "../../../src/formats/sync/masking.ts";
 import { parseTelemetry } from "../../../src/formats/sync/telemetry.ts";
 
 describe("parseTelemetry()", () => {
-  test("parseTelemetry() tells who said what and when, and knows what is no log", () => {
+  test("tells who said what and when, and knows what is no log", () => {
     const log =
       "---------- admin Sun Nov 22 22:13:46 2026\n\n" +
       "<1795385626<GET USER anne\n>1795385627>* LSUB (user.\xe9)\nOK success\n<1795385628<EXIT\n";
@@ -20,7 +20,7 @@ describe("parseTelemetry()", () => {
 });
 
 describe("maskSecrets()", () => {
-  test("maskSecrets() leaves nothing of what one signs in with", () => {
+  test("leaves nothing of what one signs in with", () => {
     expect(maskSecrets("AUTHENTICATE PLAIN AGFkbWluAHM=")).toBe("AUTHENTICATE PLAIN …");
     expect(maskSecrets("A01 authenticate plain AGFkbWluAHM=")).toBe("A01 authenticate plain …");
     expect(maskSecrets("a1 LOGIN admin hunter2")).toBe("a1 LOGIN admin …");

@@ -393,7 +393,7 @@ describe("quota roots", () => {
     ]);
   });
 
-  test("QU01: the older form says nothing of what it does not list, a scan nothing at all", async () => {
+  test("QU01: the older form says nothing of what it does not list, nor a scan", async () => {
     const old = await afterChange((server) => writeFileSync(quotaPath(server), "61802 1000\n"));
     expect(old).toEqual([]);
     const scan = "%(S (1) M (2) AS (3) NF (4) SCAN %(MBOX user.ann S 1) MODSEQ 18)\n";
@@ -535,7 +535,7 @@ describe("files of users", () => {
       expect(one).toMatch(/^cat CO01 error uidvalidity 17\d+ -> 1700000000$/);
   });
 
-  test("AN01: annotations.db damaged, unreadable records, and mailboxes that are gone", async () => {
+  test("AN01: annotations.db damaged, with bad records, or of lost mailboxes", async () => {
     const flippedBit = await afterChange(({ root }) => {
       const path = join(root, "conf/annotations.db");
       const bytes = readFileSync(path);

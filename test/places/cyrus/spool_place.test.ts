@@ -103,7 +103,7 @@ describe("spoolSource()", () => {
     });
   }
 
-  test("computes the sync checksums that every real index of version 12 and later holds", async () => {
+  test("computes the sync checksums of every real index of version 12 and later", async () => {
     let compared = 0;
     for (const { path } of goldenMailboxes()) {
       const bytes = new Uint8Array(readFileSync(join(path, "cyrus.index")));
@@ -267,7 +267,7 @@ describe("readMailbox()", () => {
     expect(granted(await place.readMailbox("user.dan")).state).toEqual(before);
   });
 
-  test("a mailbox that is being removed is not there, and one without a folder neither", async () => {
+  test("a mailbox that is being removed or has no folder does not exist", async () => {
     const { place, folder } = copyOfMailbox();
     rmSync(folder, { recursive: true });
     expect((await refusalOf(place, "user.dan"))?.reason).toBe("nonexistent");
@@ -301,7 +301,7 @@ describe("message()", () => {
     "04-empty",
     "05-grown",
   ]) {
-    test(`refuses the message of ${mailbox} as damaged, and gives out those beside it`, async () => {
+    test(`refuses the message of ${mailbox} as damaged and gives out the others`, async () => {
       const place = placeOf(spoolOf("damaged"));
       const address = await addressOf(place, `user.dan.${mailbox}`, 2);
       const outcome = await place.message(address);
@@ -312,7 +312,7 @@ describe("message()", () => {
     });
   }
 
-  test("says nonexistent where there is no file, no such mailbox, or something else in its place", async () => {
+  test("says nonexistent without a file or mailbox, or for something else there", async () => {
     const place = placeOf(spoolOf("damaged"));
     const address = await addressOf(place, "user.dan.06-missing", 2);
     expect(await place.message(address)).toMatchObject({ reason: "nonexistent" });

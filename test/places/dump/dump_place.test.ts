@@ -185,7 +185,7 @@ describe("createDumpPlace() and openDumpPlace()", () => {
     for (const place of [source, target, read]) await place.close();
   });
 
-  test("a dump cut at any byte holds whoever was complete before the cut, and says so", async () => {
+  test("a dump cut at any byte holds the owners complete before the cut", async () => {
     const whole = readFileSync(await smallDump());
     const text = whole.toString("latin1");
     const [anneDone, bobDone] = ["anne", "bob"].map(
@@ -202,7 +202,7 @@ describe("createDumpPlace() and openDumpPlace()", () => {
     }
   });
 
-  test("a dump with any byte altered holds whoever was complete before it, and says so", async () => {
+  test("a dump with any byte altered holds the owners complete before it", async () => {
     const whole = readFileSync(await smallDump());
     const text = whole.toString("latin1");
     const [anneDone, bobDone] = ["anne", "bob"].map(
@@ -313,7 +313,7 @@ describe("createDumpPlace() and openDumpPlace()", () => {
     await read.close();
   });
 
-  test("what could not be had of a user is unreadable in the dump, also where nothing else is there", async () => {
+  test("what could not be read of a user is unreadable in the dump", async () => {
     const path = `${tempDir("dump")}/missing.dlist`;
     const dump = createDumpPlace(path);
     const refusal = refused("damaged", "rotten");
@@ -336,7 +336,7 @@ describe("createDumpPlace() and openDumpPlace()", () => {
     await read.close();
   });
 
-  test("createDumpPlace() writes over no file, and openDumpPlace() reads nothing else", async () => {
+  test("createDumpPlace() overwrites no file, openDumpPlace() reads only dumps", async () => {
     const path = await smallDump();
     expect(() => createDumpPlace(path)).toThrow(/there is such a file already/);
     expect(() => openDumpPlace(`${path}.none`)).toThrow(/ENOENT/);

@@ -28,13 +28,13 @@ describe("folderName()", () => {
     ["a^b", "a%5Eb"],
   ];
   for (const [name, folder] of table) {
-    test(`folderName() makes ${folder} of ${name}`, () => {
+    test(`makes ${folder} of ${name}`, () => {
       expect(folderName(name)).toBe(folder);
       expect(nameOfFolder(folder)).toBe(name);
     });
   }
 
-  test("folderName() keeps 255 plain bytes and shortens what would be longer", () => {
+  test("keeps 255 plain bytes and shortens what would be longer", () => {
     expect(folderName("a".repeat(255))).toBe("a".repeat(255));
     const long = folderName("\xc3\xa9".repeat(120)); // 240 bytes, 720 once escaped
     expect(long.length).toBeLessThanOrEqual(255);
@@ -42,17 +42,17 @@ describe("folderName()", () => {
     expect(nameOfFolder(long)).toBeUndefined();
   });
 
-  test("folderName() tells long names apart by every byte", () => {
+  test("tells long names apart by every byte", () => {
     const start = "\xc3\xa9".repeat(119);
     expect(folderName(`${start}ab`)).not.toBe(folderName(`${start}ac`));
   });
 
-  test("folderName() refuses an empty name, NUL, 491 bytes and what is not latin1", () => {
+  test("refuses an empty name, NUL, 491 bytes and what is not latin1", () => {
     for (const name of ["", "a\0b", "a".repeat(491), "\u20ac"])
       expect(() => folderName(name)).toThrow(AppError);
   });
 
-  test("folderName() gives one safe path component, another for each name", () => {
+  test("gives one safe path component, another for each name", () => {
     const bytes = fc.integer({ min: 1, max: 255 }).map((byte) => String.fromCharCode(byte));
     const names = fc.string({ minLength: 1, maxLength: 80, unit: bytes });
     fc.assert(
@@ -67,7 +67,7 @@ describe("folderName()", () => {
 });
 
 describe("ownerFolder()", () => {
-  test("ownerFolder() puts a first letter between, q for what is none", () => {
+  test("puts a first letter between, q for what is none", () => {
     expect(ownerFolder({ kind: "user", userid: "fred@example.com" }, true)).toBe(
       "user/f/fred@example.com",
     );
@@ -78,7 +78,7 @@ describe("ownerFolder()", () => {
 });
 
 describe("mailboxFolder()", () => {
-  test("mailboxFolder() takes Cyrus' uniqueids and nothing that could be another path", () => {
+  test("takes Cyrus' uniqueids and nothing that could be another path", () => {
     const good = [
       "0123456789abcdef",
       "44b8a0ce-9d8c-4c6a-b5b4-4e7ba4e02dbb",

@@ -1,4 +1,7 @@
-/** What `access` promises of an opened store: who reads changes nothing, who writes raises no schema. */
+/**
+ * What `access` promises of an opened store: who reads changes nothing, who writes raises no
+ * schema.
+ */
 import { Database } from "bun:sqlite";
 import { describe, expect, spyOn, test } from "bun:test";
 import { join } from "node:path";
@@ -156,7 +159,8 @@ describe("a store of an older schema", () => {
     fill(store, "user.anne.A", 1);
     store.close();
     expect(told).toEqual([
-      `Raising the schema of .catalogue.sqlite in ${root} from 1 to 3: older releases of Bobbin refuse it from now on`,
+      `Raising the schema of .catalogue.sqlite in ${root} from 1 to 3: older releases of ` +
+        "Bobbin refuse it from now on",
     ]);
     expect(versionOf(root)).toBe(3);
   });

@@ -23,7 +23,7 @@ for (const indexVersion of [17, 20] as const) {
 }
 
 describe("initStore()", () => {
-  test("initStore() refuses a folder that holds something, and readSettings() one that is no store", () => {
+  test("refuses a folder that holds something, and readSettings() one that is no store", () => {
     const root = tempDir("init");
     initStore(`${root}/a`);
     expect(() => initStore(`${root}/a`)).toThrow(/it holds/);
@@ -85,7 +85,7 @@ describe("openStorePlace()", () => {
     },
   );
 
-  test("a reader in another process sees the old state or the new one while a writer is at work", async () => {
+  test("a reader in another process sees the old state or the new one", async () => {
     const { root, store } = newStore();
     const records = fill(store, "user.fred", 50);
     const reader = openStorePlace(root);

@@ -50,7 +50,7 @@ async function openScripted(
 const UNSUB: ApplyCommand = { kind: "unsub", userid: "anne", name: "user.anne" };
 
 describe("the sync place and transcripts of real Cyrus", () => {
-  test("every FULLMAILBOX, USER and FETCH in them is understood to its last record and byte", async () => {
+  test("every FULLMAILBOX, USER and FETCH in them is understood to the last byte", async () => {
     let asked = 0;
     for (const capture of [...capturesOf("captures"), ...capturesOf("captures-master")]) {
       for (const connection of capture.connections) {
@@ -85,7 +85,7 @@ describe("the sync place and transcripts of real Cyrus", () => {
     expect(asked).toBeGreaterThan(30);
   });
 
-  test("2.4 answers in lists over several lines with {n+} literals; it is sent what it can take", async () => {
+  test("2.4 answers in lists over several lines, and is sent what it can take", async () => {
     const full =
       "* MAILBOX %(UNIQUEID 0a MBOXNAME {9+}\r\nuser.anne LAST_UID 1 HIGHESTMODSEQ 2 RECENTUID 0" +
       ' RECENTTIME 0 POP3_LAST_LOGIN 0 UIDVALIDITY 7 PARTITION fast ACL NIL OPTIONS "" SYNC_CRC 0' +
@@ -171,7 +171,7 @@ describe("what a server says when it will not", () => {
     expect(await place.readMailbox("user.anne")).toMatchObject({ field: "UID" });
   });
 
-  test("a session that is ended, cut, silent or senseless throws, and nothing is sent twice", async () => {
+  test("a session that is ended, cut, silent or senseless throws; nothing goes twice", async () => {
     const table: [string, string, RegExp][] = [
       ["BYE shutting down\r\n", "unreachable", /has ended the session: BYE/],
       ["* Fatal error: Internal error\r\n", "unreachable", /Fatal error: Internal error/],
@@ -228,7 +228,7 @@ describe("what a server says when it will not", () => {
 });
 
 describe("uploads", () => {
-  test("batches end at 1024 files, a GUID goes once, and a large wrong message takes back what is staged", async () => {
+  test("batches end at 1024 files, a GUID goes once, a wrong large message aborts", async () => {
     const place = await openScripted((line) => {
       const isCommand = /^(APPLY MAILBOX|RESTART|GET)/.test(line) || line === ")";
       return isCommand ? "OK success\r\n" : undefined;

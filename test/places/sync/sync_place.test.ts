@@ -48,7 +48,7 @@ conforms("a sync server", {
 afterAll(() => conforming?.stop());
 
 describe("openSyncPlace()", () => {
-  test("openSyncPlace() begins TLS at once, or with STARTTLS, and checks the certificate", async () => {
+  test("begins TLS at once, or with STARTTLS, and checks the certificate", async () => {
     const server = await serve({ settings: { tls: TEST_TLS } });
     const trust = { ca: TEST_TLS.cert };
     const address = { ...optionsFor(server).address, host: "localhost" };
@@ -76,7 +76,7 @@ describe("openSyncPlace()", () => {
     ).rejects.toThrow(/altname|certificate/i);
   });
 
-  test("openSyncPlace() says why it cannot sign in", async () => {
+  test("says why it cannot sign in", async () => {
     const server = await serve();
     const wrong = optionsFor(server, { password: () => Promise.resolve("wrong") });
     expect(openSyncPlace(wrong)).rejects.toThrow(/Cannot sign in to .* as admin: NO/);
@@ -119,7 +119,7 @@ describe("openSyncPlace()", () => {
     await proxy.stop();
   });
 
-  test("a message too large to hold goes and comes in pieces; one broken off takes back what is staged", async () => {
+  test("a message too large to hold goes and comes in pieces, or is taken back", async () => {
     const server = await serve();
     const place = await openSyncPlace(optionsFor(server));
     const session = await place.openSession();

@@ -51,7 +51,7 @@ describe("replicateOwner()", () => {
     return records;
   }
 
-  test("replicateOwner() sends what is new, what changed and what was expunged, and nothing else", async () => {
+  test("sends what is new, what changed and what was expunged, and nothing else", async () => {
     const records = await alike();
     const next = [
       { ...record(2), modseq: 20n, flags: ["\\Seen", "work"] },
@@ -71,7 +71,7 @@ describe("replicateOwner()", () => {
     expect(toldOf(await run())).toEqual(NOTHING_DONE);
   });
 
-  test("replicateOwner() sends the messages of the next mailbox while one is applied", async () => {
+  test("sends the messages of the next mailbox while one is applied", async () => {
     await put(source, INBOX, [record(1)]);
     await put(source, "user.fred.two", [record(2)]);
     const nextIsStaged = Promise.withResolvers<void>();
@@ -95,7 +95,7 @@ describe("replicateOwner()", () => {
     expect(toldOf(await run())).toEqual(NOTHING_DONE);
   });
 
-  test("replicateOwner() sends the messages of all that follow while one is applied", async () => {
+  test("sends the messages of all that follow while one is applied", async () => {
     const names = [INBOX, ...["a", "b", "c", "d"].map((name) => `${INBOX}.${name}`)];
     for (const [at, name] of names.entries()) await put(source, name, [record(at + 1)]);
     const allAreStaged = Promise.withResolvers<void>();
@@ -116,7 +116,7 @@ describe("replicateOwner()", () => {
     expect(toldOf(await run())).toEqual(NOTHING_DONE);
   });
 
-  test("replicateOwner() has two mailboxes in flight, never more, and in order", async () => {
+  test("has two mailboxes in flight, never more, and in order", async () => {
     const names = [INBOX, ...["a", "b", "c", "d"].map((name) => `${INBOX}.${name}`)];
     for (const name of names) await put(source, name, [record(1)]);
     const log: string[] = [];
@@ -142,7 +142,7 @@ describe("replicateOwner()", () => {
     expect(toldOf(await run())).toEqual(NOTHING_DONE);
   });
 
-  test("replicateOwner() sends again what was sent with messages that the target has not taken", async () => {
+  test("sends again what was sent with messages that the target has not taken", async () => {
     await put(source, INBOX, [record(1)]);
     await put(source, "user.fred.two", [record(2)]);
     let flushes = 0;
@@ -166,7 +166,7 @@ describe("replicateOwner()", () => {
     expect(toldOf(await run())).toEqual(NOTHING_DONE);
   });
 
-  test("replicateOwner() tells of a mailbox that is refused while the next is on its way, and brings that", async () => {
+  test("tells of a refused mailbox and brings the next, already on its way", async () => {
     await put(source, INBOX, [record(1)]);
     await put(source, "user.fred.two", [record(2)]);
     const overlapping = withSessions(target, (session) => ({
@@ -183,7 +183,7 @@ describe("replicateOwner()", () => {
     ]);
   });
 
-  test("replicateOwner() sends anew what was on its way when one mailbox has ended the session", async () => {
+  test("sends anew what was on its way when one mailbox has ended the session", async () => {
     const names = ["a", "b", "c", "d", "e"].map((one) => `${INBOX}.${one}`);
     for (const [at, name] of names.entries()) await put(source, name, [record(at + 1)]);
     let lost: AppError | undefined;
@@ -218,7 +218,7 @@ describe("replicateOwner()", () => {
     expect(there.sort()).toEqual(names.filter((name) => !name.endsWith("b")));
   });
 
-  test("replicateOwner() waits a little for a mailbox that somebody has locked, and not for ever", async () => {
+  test("waits a little for a mailbox that somebody has locked, and not for ever", async () => {
     await put(source, INBOX, [record(1)]);
     await put(source, "user.fred.two", [record(2)]);
     let [asked, free] = [0, 2];
@@ -239,7 +239,7 @@ describe("replicateOwner()", () => {
     expect([never.failures, asked]).toEqual([["user.fred.two: locked"], 4]);
   });
 
-  test("replicateOwner() brings subscriptions, quotas, scripts and what was seen", async () => {
+  test("brings subscriptions, quotas, scripts and what was seen", async () => {
     const { uniqueid } = await put(source, INBOX, [record(1)]);
     const [userid, filename] = ["fred", "a.script"];
     const seen = { uniqueid, lastRead: 5, lastUid: 1, lastChange: 6, seenUids: "1" };
@@ -265,7 +265,7 @@ describe("replicateOwner()", () => {
     expect(granted(await target.meta("fred")).subscriptions).toEqual(ours.subscriptions);
   });
 
-  test("replicateOwner() leaves a script and what was seen where the target's are newer", async () => {
+  test("leaves a script and what was seen where the target's are newer", async () => {
     const uniqueid = (await put(source, INBOX, [record(1), record(2)])).uniqueid;
     await run();
     const [userid, filename] = ["fred", "a.script"];
@@ -295,7 +295,7 @@ describe("replicateOwner()", () => {
     expect(granted(await target.sieveScript("fred", filename))).toEqual(utf8("# 7"));
   });
 
-  test("replicateOwner() leaves what only the target has, and says so each time", async () => {
+  test("leaves what only the target has, and says so each time", async () => {
     const records = await alike();
     await put(target, INBOX, [...records, record(6, { modseq: 30n })]);
     await put(target, "user.fred.mine", [record(1)]);
@@ -310,7 +310,7 @@ describe("replicateOwner()", () => {
     expect(toldOf(await run())).toEqual({ ...NOTHING_DONE, leftovers });
   });
 
-  test("replicateOwner() leaves another message under the same UID, newer flags and what was deleted there", async () => {
+  test("leaves another message under the same UID, newer flags, and deletions", async () => {
     await alike();
     const other = record(6, { modseq: 8n }, 66);
     const theirs = [
@@ -331,7 +331,7 @@ describe("replicateOwner()", () => {
     expect((await recordsAt(target))[0]?.flags).toEqual(["\\Answered"]);
   });
 
-  test("replicateOwner() keeps a message that the source may have purged or never had, and counts it", async () => {
+  test("keeps a message that the source may have purged or never had, and counts it", async () => {
     const [one, two, three] = [record(1), record(2, { modseq: 8n }, 22), record(3)];
     const gone = record(4, { modseq: 9n, expunged: true });
     await put(target, INBOX, [one, two, three, gone], { numbers: [1, 22, 3, 4] });
@@ -350,7 +350,7 @@ describe("replicateOwner()", () => {
     expect(await livingUids(target, INBOX)).toEqual([1, 3]);
   });
 
-  test("replicateOwner() in mirror mode makes a mailbox anew from what the target has", async () => {
+  test("in mirror mode makes a mailbox anew from what the target has", async () => {
     const records = await alike();
     await put(target, INBOX, [...records, record(6, { modseq: 30n })]);
     expect(granted((await run({ mode: "mirror" })).outcome)).toMatchObject({
@@ -370,7 +370,7 @@ describe("replicateOwner()", () => {
     expect(toldOf(await run({ mode: "mirror" }))).toEqual(NOTHING_DONE);
   });
 
-  test("replicateOwner() stops a mirror that would delete over a fifth, and goes on when allowed", async () => {
+  test("stops a mirror that would delete over a fifth, and goes on when allowed", async () => {
     const records = await alike();
     await put(target, INBOX, [...records, record(6, { modseq: 30n }), record(7, { modseq: 31n })]);
     const { outcome } = await run({ mode: "mirror" });
@@ -384,7 +384,7 @@ describe("replicateOwner()", () => {
     expect(boxes.outcome).toMatchObject({ text: "1 of 2 mailboxes of fred would be deleted" });
   });
 
-  test("replicateOwner() counts what a mirror deletes also where the target is behind", async () => {
+  test("counts what a mirror deletes also where the target is behind", async () => {
     const [one, two] = [record(1), record(2)];
     await put(source, INBOX, [one, two, record(4, { modseq: 9n })]);
     await put(target, INBOX, [one, two, record(3)]);
@@ -396,7 +396,7 @@ describe("replicateOwner()", () => {
     expect((await run({ mode: "mirror" })).steps).toEqual([]);
   });
 
-  test("replicateOwner() deletes a whole user in mirror mode with leave for all of it only", async () => {
+  test("deletes a whole user in mirror mode with leave for all of it only", async () => {
     await put(target, INBOX, [record(1)]);
     const { outcome } = await run({ mode: "mirror", allowDelete: 99 });
     expect(outcome).toMatchObject({ reason: "permissionDenied" });
@@ -405,7 +405,7 @@ describe("replicateOwner()", () => {
     expect((await run({ mode: "mirror" })).outcome).toMatchObject({ reason: "nonexistent" });
   });
 
-  test("replicateOwner() follows renames, a swap and a chain, without sending a message", async () => {
+  test("follows renames, a swap and a chain, without sending a message", async () => {
     for (const place of [source, target]) {
       for (const [at, box] of ["", ".a", ".b", ".c"].entries()) {
         await put(place, INBOX + box, [record(1, {}, at + 1)], { numbers: [at + 1] });
@@ -432,7 +432,7 @@ describe("replicateOwner()", () => {
     expect((await run()).steps).toEqual([]);
   });
 
-  test("replicateOwner() writes nothing in a dry run, and plans what the run then does", async () => {
+  test("writes nothing in a dry run, and plans what the run then does", async () => {
     await put(source, INBOX, [record(1), record(2)]);
     await put(source, `${INBOX}.a`, [record(1)]);
     const plan = await run({ dryRun: true });
@@ -440,7 +440,7 @@ describe("replicateOwner()", () => {
     expect((await run()).steps).toEqual(plan.steps);
   });
 
-  test("replicateOwner() looks again when the target changes under it, and brings what is right", async () => {
+  test("looks again when the target changes under it, and brings what is right", async () => {
     const records = await alike();
     await put(source, INBOX, [...records, record(6, { modseq: 9n })]);
     const changed = [{ ...record(1), modseq: 8n, flags: ["\\Draft"] }, ...records.slice(1)];
@@ -459,7 +459,7 @@ describe("replicateOwner()", () => {
     expect((await recordsAt(target))[0]?.flags).toEqual(["\\Draft"]);
   });
 
-  test("replicateOwner() deletes no mailbox that gets mail between the plan and its turn", async () => {
+  test("deletes no mailbox that gets mail between the plan and its turn", async () => {
     const name = `${INBOX}.a`;
     const change = { uniqueid: "made-by-a-client", highestmodseq: 1n };
     await put(source, INBOX, [record(1)]);
@@ -485,7 +485,7 @@ describe("replicateOwner()", () => {
     }
   });
 
-  test("replicateOwner() tells of a mailbox it cannot bring, and brings the others", async () => {
+  test("tells of a mailbox it cannot bring, and brings the others", async () => {
     await put(source, INBOX, [record(1)]);
     await put(source, `${INBOX}.a`, [record(1, {}, 9)], { numbers: [9] });
     const broken: WritablePlace = Object.assign(Object.create(source) as WritablePlace, {

@@ -9,7 +9,7 @@ import { message, record } from "../../support/store_fixture.ts";
 const BERT = { kind: "user", userid: "bert.x" } as const;
 
 describe("asUser()", () => {
-  test("asUser() renames mailboxes, ACLs, annotations, quotas, subscriptions and what was seen", async () => {
+  test("renames mailboxes, ACLs, annotations, quotas, subscriptions, seen state", async () => {
     const place = newStorePlace();
     const note = { entry: "/comment", userid: "fred", modseq: 2n, value: utf8("mine") };
     const { uniqueid } = await put(place, "user.fred", [record(1)], {
@@ -59,7 +59,7 @@ describe("asUser()", () => {
     await place.close();
   });
 
-  test("asUser() keeps a name in a virtual domain in one, and gives it another", async () => {
+  test("keeps a name in a virtual domain in one, and gives it another", async () => {
     const place = newStorePlace();
     await put(place, "example.com!user.fred.a", [record(1)]);
     const source = asUser(place, { from: "fred@example.com", to: "bert@example.org" });

@@ -5,7 +5,7 @@ import { differingFields } from "../../../src/replicate/plan/compare_records.ts"
 import { record } from "../../support/store_fixture.ts";
 
 describe("differingFields()", () => {
-  test("differingFields() asks a server for nothing that its version does not keep", () => {
+  test("asks a server for nothing that its version does not keep", () => {
     const ours = record(1, { savedate: 5, cid: 0xa1n, createdmodseq: 2n });
     const theirs = { ...ours, savedate: 0, cid: 0n, createdmodseq: 0n };
     const differingAt = (version: string): readonly string[] => {

@@ -31,7 +31,7 @@ function planFor(source: UserState, target: UserState, mode: Mode): Plan {
 }
 
 describe("planOwner()", () => {
-  test("planOwner() in mirror mode makes the target equal, and then plans nothing", () => {
+  test("in mirror mode makes the target equal, and then plans nothing", () => {
     property(user, user, (source, target) => {
       const result = perform(target, planFor(source, target, "mirror"));
       if (source.mailboxes.length === 0) expect(result.mailboxes).toEqual([]);
@@ -40,7 +40,7 @@ describe("planOwner()", () => {
     });
   });
 
-  test("planOwner() in merge mode brings all of the source that has room and deletes no mail", () => {
+  test("in merge mode brings all of the source that has room and deletes no mail", () => {
     property(user, user, (source, target) => {
       const plan = planFor(source, target, "merge");
       const result = perform(target, plan);
@@ -60,7 +60,7 @@ describe("planOwner()", () => {
     });
   });
 
-  test("planOwner() does not make a mailbox under the name that another one cannot leave", () => {
+  test("does not make a mailbox under the name that another one cannot leave", () => {
     const at = (uniqueid: string, name: string, lastUid = 0): MailboxState =>
       stateOf(name, [], { uniqueid, lastUid });
     const source = { ...NOBODY, mailboxes: [at("new", "user.fred.a"), at("old", "user.fred.b")] };
@@ -73,7 +73,7 @@ describe("planOwner()", () => {
     expect(leftovers.map(({ name }) => name).sort()).toEqual(["user.fred.a", "user.fred.b"]);
   });
 
-  test("planOwner() makes the INBOX first and parents before children, and deletes in reverse", () => {
+  test("makes the INBOX first and parents before children, and deletes in reverse", () => {
     property(mailboxes, (states) => {
       const full = { ...NOBODY, mailboxes: states };
       const made = planFor(full, NOBODY, "mirror").steps.map(
@@ -93,7 +93,7 @@ describe("planOwner()", () => {
     });
   });
 
-  test("planOwner() leaves places in the tree to a target that makes them itself, while mail lies below them", () => {
+  test("leaves intermediate mailboxes to a target that makes them itself", () => {
     const [inbox, below] = [
       stateOf("user.fred", []),
       stateOf("user.fred.p.q.r", [], { lastUid: 1 }),
@@ -114,7 +114,7 @@ describe("planOwner()", () => {
     expect(plan([made], "mirror", true).steps).toEqual([{ kind: "delete", state: made }]);
   });
 
-  test("planOwner() deletes a user who is gone at the source in mirror mode only", () => {
+  test("deletes a user who is gone at the source in mirror mode only", () => {
     const target = { ...NOBODY, mailboxes: [stateOf("user.fred", [])] };
     expect(planFor(NOBODY, target, "mirror").steps).toEqual([
       { kind: "deleteUser", userid: "fred" },
@@ -125,7 +125,7 @@ describe("planOwner()", () => {
     });
   });
 
-  test("planOwner() never takes a mailbox that cannot be read for one that was deleted", () => {
+  test("never takes a mailbox that cannot be read for one that was deleted", () => {
     const target = { ...NOBODY, mailboxes: [stateOf("user.fred", []), stateOf("user.fred.a", [])] };
     const refusal = { kind: "refused", reason: "damaged", text: "" } as const;
     const unreadable = target.mailboxes.map(({ name, uniqueid }) => ({ name, uniqueid, refusal }));
@@ -134,7 +134,7 @@ describe("planOwner()", () => {
 });
 
 describe("orderRenames()", () => {
-  test("orderRenames() does chains, rings and swaps so that each name is free when it is taken", () => {
+  test("does chains, rings and swaps so that each name is free when it is taken", () => {
     property(
       fc.shuffledSubarray(["a", "b", "c", "d", "e"]),
       fc.shuffledSubarray(["a", "b", "c", "d", "e", "f"]),
@@ -164,7 +164,7 @@ describe("orderRenames()", () => {
     );
   });
 
-  test("orderRenames() blocks a chain that ends at a name that stays taken", () => {
+  test("blocks a chain that ends at a name that stays taken", () => {
     const wanted = [
       { uniqueid: "1", oldName: "user.fred.a", newName: "user.fred.b" },
       { uniqueid: "2", oldName: "user.fred.b", newName: "user.fred.c" },
@@ -175,7 +175,7 @@ describe("orderRenames()", () => {
 });
 
 describe("commonHolds()", () => {
-  test("commonHolds() keeps what both hold, and notCompared() names the rest", () => {
+  test("keeps what both hold, and notCompared() names the rest", () => {
     const less = { ...HOLDS, seen: false, keywords: 0, quotas: ["STORAGE"] } as const;
     expect(commonHolds(HOLDS, less)).toEqual(less);
     expect(notCompared(HOLDS, HOLDS)).toEqual([]);

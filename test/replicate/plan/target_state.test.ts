@@ -41,7 +41,7 @@ function plan({ ours = [INBOX], theirs = [INBOX], holds, mode, scripts = [] }: S
 }
 
 describe("planOwner()", () => {
-  test("wants XCONVMODSEQ only of a target that keeps it whether it has conversations or not", () => {
+  test("wants XCONVMODSEQ only of a target that always keeps it", () => {
     const theirs = [withoutConversations()];
     expect(plan({ theirs }).steps).toHaveLength(1);
     expect(plan({ theirs, holds: { conversationModseqs: false } }).steps).toEqual([]);
@@ -68,7 +68,7 @@ describe("planOwner()", () => {
     expect(plan({ ours: [full], theirs: [{ ...full, options: "PS" }] }).steps).toHaveLength(1);
   });
 
-  test("leaves the mailbox of the scripts to places that both have one, and drops no script unsaid", () => {
+  test("leaves #sieve to places that both have one, and drops no script unsaid", () => {
     const scripts = stateOf("user.fred.#sieve", [], { type: "f" });
     const holds = { sieveMailboxes: false };
     expect(plan({ ours: [INBOX, scripts], holds }).steps).toEqual([]);

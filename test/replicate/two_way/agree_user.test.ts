@@ -64,7 +64,7 @@ function scriptsOf({ sieve }: UserState): string[] {
 }
 
 describe("agreeUser()", () => {
-  test("agreeUser() leads both sides to the same by steps that can be done, and then to none", () => {
+  test("leads both sides to the same by steps that can be done, and then to none", () => {
     property(user, user, (one, two) => {
       const { a, b, agreed } = bring(one, two);
       if (agreed.state.mailboxes.length === 0) return;
@@ -76,7 +76,7 @@ describe("agreeUser()", () => {
     });
   });
 
-  test("agreeUser() keeps every mailbox that has had mail, and every subscription and script", () => {
+  test("keeps every mailbox that has had mail, and every subscription and script", () => {
     property(user, user, (one, two) => {
       const { a, agreed } = bring(one, two);
       const kept = new Set(a.mailboxes.map(({ uniqueid }) => uniqueid));
@@ -92,7 +92,7 @@ describe("agreeUser()", () => {
     });
   });
 
-  test("agreeUser() has the sides swapped agree on the same where one changed a mailbox last", () => {
+  test("has the sides swapped agree on the same where one changed a mailbox last", () => {
     const later = { foldermodseq: 9n };
     const [one, two] = [having(box(NAME, "u")), having(box(`${NAME}.b`, "u", later))];
     for (const { state } of [agree(one, two), agree(two, one)]) {
@@ -100,13 +100,13 @@ describe("agreeUser()", () => {
     }
   });
 
-  test("agreeUser() takes A's name where modseqs do not say who came later", () => {
+  test("takes A's name where modseqs do not say who came later", () => {
     const [one, two] = [having(box(NAME, "u")), having(box(`${NAME}.b`, "u"))];
     expect(agree(one, two).state.mailboxes[0]?.name).toBe(NAME);
     expect(agree(two, one).state.mailboxes[0]?.name).toBe(`${NAME}.b`);
   });
 
-  test("agreeUser() deletes what was deleted last, but not with messages that nobody there saw", () => {
+  test("deletes what was deleted last, but not with messages that nobody there saw", () => {
     const deleted = having(box(`DELETED.${NAME}.5F3A2B1C`, "u", { foldermodseq: 9n }));
     const living = having(box(NAME, "u"));
     expect(agree(living, deleted).state.mailboxes[0]?.name).toStartWith("DELETED.");
@@ -114,7 +114,7 @@ describe("agreeUser()", () => {
     expect(agree(deleted, living, ["u"]).state.mailboxes[0]?.name).toBe(NAME);
   });
 
-  test("agreeUser() takes no part of a mailbox that one side cannot read for missing", () => {
+  test("takes no part of a mailbox that one side cannot read for missing", () => {
     const refusal = { kind: "refused", reason: "damaged", text: "" } as const;
     const unreadable = [{ name: NAME, uniqueid: "u", refusal }];
     const { state } = agree({ ...NOBODY, unreadable }, having(box(NAME, "u")));
@@ -122,13 +122,13 @@ describe("agreeUser()", () => {
     expect(stepsFor(having(box(NAME, "u")), agree({ ...NOBODY, unreadable }, NOBODY))).toEqual([]);
   });
 
-  test("agreeUser() finds another time for two mailboxes deleted under one name at one time", () => {
+  test("finds another time for two mailboxes deleted under one name at one time", () => {
     const name = `DELETED.${NAME}.5F3A2B1C`;
     const { state } = agree(having(box(name, "u")), having(box(name, "v")));
     expect(state.mailboxes.map((one) => one.name)).toEqual([name, `DELETED.${NAME}.5F3A2B1D`]);
   });
 
-  test("agreeUser() lets a placeholder give way to a mailbox of its name or uniqueid", () => {
+  test("lets a placeholder give way to a mailbox of its name or uniqueid", () => {
     const placeholder = (uniqueid: string) => box(NAME, uniqueid, { type: "ei", lastUid: 0 });
     for (const other of ["u", "v"]) {
       const { state } = agree(having(placeholder(other)), having(box(NAME, "u")));

@@ -57,7 +57,7 @@ async function agree(
 const COMMON = [record(1), record(2)];
 
 describe("agreeMailbox()", () => {
-  test("agreeMailbox() passes on what one side alone has done, and writes nothing there", async () => {
+  test("passes on what one side alone has done, and writes nothing there", async () => {
     const flagged = { ...record(1), modseq: 9n, flags: ["\\Seen"] };
     const gone = { ...record(2), modseq: 10n, expunged: true };
     const { agreement, b, decisions } = await agree(
@@ -70,7 +70,7 @@ describe("agreeMailbox()", () => {
     expect(agreement.state).toMatchObject({ highestmodseq: 11n, lastUid: 3 });
   });
 
-  test("agreeMailbox() gives two messages under one UID new ones, the lower GUID first", async () => {
+  test("gives two messages under one UID new ones, the lower GUID first", async () => {
     const [ours, theirs] = [record(3, {}, 33), record(3, {}, 44)];
     const { agreement, living, a, b, decisions } = await agree(
       [...COMMON, ours],
@@ -92,14 +92,14 @@ describe("agreeMailbox()", () => {
     expect(agreement.a.expunged + agreement.b.expunged).toBe(0);
   });
 
-  test("agreeMailbox() appends the living one anew where the other under its UID is expunged", async () => {
+  test("appends the living one anew where the other under its UID is expunged", async () => {
     const theirs = record(3, {}, 44);
     const gone = { ...record(3, {}, 33), expunged: true, modseq: 8n };
     const { living } = await agree([...COMMON, gone], [...COMMON, theirs]);
     expect(living.map(({ uid, guid }) => [uid, guid]).at(-1)).toEqual([4, theirs.guid]);
   });
 
-  test("agreeMailbox() appends what one side alone has below the other's last UID, never expunges it", async () => {
+  test("appends what one side alone has below the other's last UID", async () => {
     for (const change of [{}, { deletedmodseq: 100n }]) {
       const { living, b } = await agree([record(1), record(4)], COMMON, { a: change });
       expect(living.map(({ uid, guid }) => [uid, guid])).toEqual([
@@ -111,7 +111,7 @@ describe("agreeMailbox()", () => {
     }
   });
 
-  test("agreeMailbox() lets a tombstone win, and says so if the message was changed since", async () => {
+  test("lets a tombstone win, and says so if the message was changed since", async () => {
     const gone = { ...record(2), modseq: 5n, expunged: true };
     const changed = { ...record(2), modseq: 7n, flags: ["\\Flagged"] };
     for (const isSwapped of [false, true]) {
@@ -123,7 +123,7 @@ describe("agreeMailbox()", () => {
     }
   });
 
-  test("agreeMailbox() keeps B's flags if its modseq is higher and it was changed no earlier, else A's", async () => {
+  test("keeps B's flags if its modseq is higher and its change no earlier, else A's", async () => {
     const cases = [
       { ours: 5n, theirs: 9n, later: 10, kept: "\\Answered" },
       { ours: 5n, theirs: 9n, later: -10, kept: "\\Flagged" },
@@ -141,7 +141,7 @@ describe("agreeMailbox()", () => {
     }
   });
 
-  test("agreeMailbox() tells whose flags are kept if both sides were changed, and nothing if one was", async () => {
+  test("tells whose flags are kept only if both sides were changed", async () => {
     const ours = { ...record(1), modseq: 7n, flags: ["\\Flagged"] };
     const theirs = { ...record(1), modseq: 9n, flags: ["\\Answered"], lastUpdated: NOW + 60 };
     const both = await agree([ours, record(2)], [theirs, record(2)]);
@@ -154,7 +154,7 @@ describe("agreeMailbox()", () => {
     expect(unsure.decisions).toEqual(["2 flags: B's are kept, modseq 9 against 8"]);
   });
 
-  test("agreeMailbox() keeps A's settings and the higher numbers, and names what differed", async () => {
+  test("keeps A's settings and the higher numbers, and names what differed", async () => {
     const { agreement, decisions } = await agree(COMMON, COMMON, {
       a: { acl: "fred\tlr\t", options: "P", uidvalidity: 5, foldermodseq: 9n, lastUid: 8 },
       b: { acl: "fred\tlrs\t", options: "", uidvalidity: 6, foldermodseq: 7n, lastUid: 3 },
@@ -165,7 +165,7 @@ describe("agreeMailbox()", () => {
     expect(decisions).toHaveLength(3);
   });
 
-  test("agreeMailbox() after a run that was killed between the sides appends nothing twice", async () => {
+  test("after a run that was killed between the sides appends nothing twice", async () => {
     const before = {
       a: reading([...COMMON, record(3, {}, 33)]),
       b: reading([...COMMON, record(3, {}, 44)]),
@@ -216,7 +216,7 @@ function keptOf(records: readonly MailRecord[], other: readonly MailRecord[]): s
 }
 
 describe("agreeMailbox() of any two sides", () => {
-  test("agreeMailbox() makes both the same, loses nothing, and has nothing to do the second time", async () => {
+  test("agreeMailbox() makes both the same, loses nothing, and is then done", async () => {
     await asyncProperty(side, side, async (one, two) => {
       const [ours, theirs] = [recordsFrom(one), recordsFrom(two)];
       const [a, b] = [reading(ours), reading(theirs)];
@@ -252,7 +252,7 @@ describe("agreeMailbox() of any two sides", () => {
     });
   });
 
-  test("agreeMailbox() lets clients of each side hear of every change: its modseq is above all they know", async () => {
+  test("agreeMailbox() gives every change a modseq above all that clients know", async () => {
     await asyncProperty(side, side, async (one, two) => {
       const before = { a: recordsFrom(one), b: recordsFrom(two) };
       const [a, b] = [reading(before.a), reading(before.b)];
@@ -273,7 +273,7 @@ describe("agreeMailbox() of any two sides", () => {
     });
   });
 
-  test("agreeMailbox() of the sides swapped is the mirror image, where the rules know no master", async () => {
+  test("agreeMailbox() of swapped sides is the mirror image, without a master", async () => {
     await asyncProperty(side, side, async (one, two) => {
       const [ours, theirs] = [recordsFrom(one), recordsFrom(two)];
       // The later change is the one with the higher modseq, and dates do not differ.
@@ -298,7 +298,7 @@ describe("agreeMailbox() of any two sides", () => {
 });
 
 describe("hasUnheardOf()", () => {
-  test("hasUnheardOf() is true only for a living message that the other side has no record of", async () => {
+  test("is true only for a living message that the other side has no record of", async () => {
     const holds = OPTIONS.holds;
     const gone = { ...record(2), expunged: true };
     const ask = (living: MailRecord[], deleted: MailRecord[]): Promise<boolean> =>

@@ -68,7 +68,7 @@ describe("reconcileOwner()", () => {
   const deeds = (place: WritablePlace, ...list: Parameters<typeof doDeeds>[1]): Promise<void> =>
     doDeeds(place, list, { userid: "fred", now: NOW + 100, random: randomFrom(1) });
 
-  test("reconcileOwner() brings each side what the other alone has, once", async () => {
+  test("brings each side what the other alone has, once", async () => {
     await put(a, INBOX, [record(1)]);
     await put(b, `${INBOX}.only`, [record(1, {}, 5)], { numbers: [5] });
     const told = await settle();
@@ -77,7 +77,7 @@ describe("reconcileOwner()", () => {
     expect(told.decisions).toEqual([]);
   });
 
-  test("reconcileOwner() gives messages delivered to both sides under one UID new ones at both", async () => {
+  test("gives messages delivered to both sides under one UID new ones at both", async () => {
     await alike();
     await deeds(a, { kind: "deliver", name: INBOX, number: 21 });
     await deeds(b, { kind: "deliver", name: INBOX, number: 22 });
@@ -96,7 +96,7 @@ describe("reconcileOwner()", () => {
     }
   });
 
-  test("reconcileOwner() takes flags, expunges, renames and deletions from whichever side did them", async () => {
+  test("takes flags, expunges, renames and deletions from whichever side did them", async () => {
     await alike();
     await put(a, `${INBOX}.b`, [record(1, {}, 12)], { numbers: [12] });
     await settle();
@@ -120,7 +120,7 @@ describe("reconcileOwner()", () => {
     expect(told.decisions.some((text) => text.includes("moved"))).toBe(true);
   });
 
-  test("reconcileOwner() looks at the records where the sum of one side says nothing", async () => {
+  test("looks at the records where the sum of one side says nothing", async () => {
     await alike();
     const name = `${INBOX}.a`;
     await deeds(a, { kind: "expunge", name, uid: 1 });
@@ -130,7 +130,7 @@ describe("reconcileOwner()", () => {
     expect(await livingUids(b, name)).toEqual([]);
   });
 
-  test("reconcileOwner() deletes no mailbox that got a message which the side that deletes never saw", async () => {
+  test("deletes no mailbox that got a message which the side that deletes never saw", async () => {
     await alike();
     await deeds(a, { kind: "delete", name: `${INBOX}.a` });
     await deeds(b, { kind: "deliver", name: `${INBOX}.a`, number: 30 });
@@ -139,7 +139,7 @@ describe("reconcileOwner()", () => {
     expect(told.decisions[0]).toContain("not deleted, for it got messages that A never saw");
   });
 
-  test("reconcileOwner() keeps two mailboxes made under one name, and drops one that never had mail", async () => {
+  test("keeps two mailboxes made under one name, and drops one that never had mail", async () => {
     await alike();
     for (const [place, number] of [[a, 41] as const, [b, 42] as const]) {
       const uniqueid = `made-${number}-12345678`;
@@ -158,7 +158,7 @@ describe("reconcileOwner()", () => {
     expect(await livingUids(a, `${INBOX}.new-conflict-12345678`)).toEqual([1]);
   });
 
-  test("reconcileOwner() brings together INBOXes of different uniqueids and deletes neither", async () => {
+  test("brings together INBOXes of different uniqueids and deletes neither", async () => {
     await put(a, INBOX, [record(1, {}, 51)], { numbers: [51], change: { uniqueid: "one" } });
     await put(b, INBOX, [record(1, {}, 52)], { numbers: [52], change: { uniqueid: "two" } });
     const told = await settle();
@@ -169,7 +169,7 @@ describe("reconcileOwner()", () => {
     expect(granted(ours)[0]?.syncCrc).toBe(granted(theirs)[0]?.syncCrc ?? -1);
   });
 
-  test("reconcileOwner() renames what both sides have given one name, and undoes one of the two", async () => {
+  test("renames what both sides have given one name, and undoes one of the two", async () => {
     await alike();
     for (const place of [a, b])
       await put(place, `${INBOX}.b`, [record(1, {}, 12)], { numbers: [12] });
@@ -182,7 +182,7 @@ describe("reconcileOwner()", () => {
   });
 
   for (const moment of ["before", "after"] as const) {
-    test(`reconcileOwner() keeps a folder deleted at A that gets mail at B right ${moment} the last look`, async () => {
+    test(`keeps a folder deleted at A that gets mail at B ${moment} the last look`, async () => {
       await alike();
       const name = `${INBOX}.a`;
       await deeds(a, { kind: "delete", name });
@@ -210,7 +210,7 @@ describe("reconcileOwner()", () => {
     });
   }
 
-  test("reconcileOwner() brings together subscriptions, scripts, quotas and what was seen", async () => {
+  test("brings together subscriptions, scripts, quotas and what was seen", async () => {
     await alike();
     const userid = "fred";
     const { uniqueid } = granted(await a.mailboxes([INBOX]))[0] ?? { uniqueid: "" };
@@ -244,7 +244,7 @@ describe("reconcileOwner()", () => {
     expect(ours.seen[0]?.seenUids).toBe("1:2");
   });
 
-  test("reconcileOwner() brakes at either side before anything is written, and a dry run says so too", async () => {
+  test("brakes at either side before anything is written, and a dry run says so too", async () => {
     await alike();
     await deeds(a, { kind: "deliver", name: INBOX, number: 61 });
     await deeds(b, { kind: "expunge", name: INBOX, uid: 1 });
@@ -266,7 +266,7 @@ describe("reconcileOwner()", () => {
     await settle();
   });
 
-  test("reconcileOwner() plans in a dry run what the run then does, and writes nothing", async () => {
+  test("plans in a dry run what the run then does, and writes nothing", async () => {
     await alike();
     await deeds(a, { kind: "deliver", name: INBOX, number: 71 });
     await deeds(b, { kind: "deliver", name: INBOX, number: 72 });
@@ -280,7 +280,7 @@ describe("reconcileOwner()", () => {
     expect([...done.decisions].sort()).toEqual([...planned.decisions].sort());
   });
 
-  test("reconcileOwner() keeps the names that `bobbin store rename` gave at B", async () => {
+  test("keeps the names that `bobbin store rename` gave at B", async () => {
     const { root, store } = newStore();
     await b.close();
     b = openStorePlace(root);
@@ -300,7 +300,7 @@ describe("reconcileOwner()", () => {
     verifyStore(root);
   });
 
-  test("reconcileOwner() begins a mailbox again that is written to between reading and writing", async () => {
+  test("begins a mailbox again that is written to between reading and writing", async () => {
     await alike();
     await deeds(b, { kind: "deliver", name: INBOX, number: 81 });
     let isFirst = true;
@@ -322,7 +322,7 @@ describe("reconcileOwner()", () => {
     await settle();
   });
 
-  test("reconcileOwner() keeps mail that comes to an empty mailbox while it is about to give way", async () => {
+  test("keeps mail that comes to an empty mailbox while it is about to give way", async () => {
     await put(a, INBOX, [record(1)], { change: { uniqueid: "one" } });
     await put(b, INBOX, [], { change: { uniqueid: "two" } });
     let isFirst = true;
@@ -338,7 +338,7 @@ describe("reconcileOwner()", () => {
     expect(await livingUids(a, INBOX)).toHaveLength(2);
   });
 
-  test("reconcileOwner() brings both sides' shared mailboxes together", async () => {
+  test("brings both sides' shared mailboxes together", async () => {
     await put(a, "lists.one", [record(1)]);
     await put(b, "lists.two", [record(1)]);
     const lists = { kind: "shared", toplevel: "lists" } as const;
@@ -348,7 +348,7 @@ describe("reconcileOwner()", () => {
     expect(await differencesOf(lists, { a, b })).toEqual([]);
   });
 
-  test("reconcileOwner() refuses places that do not keep what the rules need", async () => {
+  test("refuses places that do not keep what the rules need", async () => {
     await put(a, INBOX, [record(1)]);
     const poor = standIn(b, { holds: { ...b.holds, tombstones: false } });
     const { outcome } = await reconcile(FRED, { a, b: poor });
@@ -356,7 +356,7 @@ describe("reconcileOwner()", () => {
     expect(granted(await b.user("fred")).mailboxes).toEqual([]);
   });
 
-  test("reconcileOwner() leaves a mailbox alone that one side cannot read, and brings the others", async () => {
+  test("leaves a mailbox alone that one side cannot read, and brings the others", async () => {
     await alike();
     await deeds(a, { kind: "deliver", name: INBOX, number: 91 });
     await deeds(b, { kind: "create", name: `${INBOX}.b` });
@@ -370,7 +370,7 @@ describe("reconcileOwner()", () => {
     expect(await livingUids(b, INBOX)).toEqual([1, 2, 3]);
   });
 
-  test("reconcileOwner() settles seeded histories of two stores, broken runs among them, losing and doubling no message", async () => {
+  test("settles seeded histories of two stores with broken runs", async () => {
     await put(a, INBOX, [record(1), record(2)]);
     const rounds = isLong ? 200 : 8;
     const breaks = true;

@@ -118,8 +118,10 @@ function cacheItemsOf(fields: Fields, facts: BodyFacts): CacheItems {
   const from = `(("Ann Spinner" NIL "${fields.local}" "example.com"))`;
   const to = '(("Fred Weaver" NIL "fred" "example.org"))';
   const people = `${from} ${from} ${from} ${to}`;
-  const envelope = `("${fields.date}" "${fields.subject}" ${people} NIL NIL NIL "${fields.messageId}")`;
-  const part = `"TEXT" "PLAIN" ("CHARSET" "us-ascii") NIL NIL "7BIT" ${facts.body.length} ${facts.lines}`;
+  const envelope =
+    `("${fields.date}" "${fields.subject}" ${people} NIL NIL NIL ` + `"${fields.messageId}")`;
+  const part =
+    `"TEXT" "PLAIN" ("CHARSET" "us-ascii") NIL NIL "7BIT" ${facts.body.length} ` + `${facts.lines}`;
   return {
     envelope: utf8(envelope),
     bodystructure: utf8(`(${part} NIL NIL NIL NIL)`),

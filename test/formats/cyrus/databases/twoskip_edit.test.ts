@@ -76,7 +76,7 @@ describe("TwoskipEdit", () => {
     });
   });
 
-  test("shows readers the old file until its last write, and may be done again from anywhere", () => {
+  test("shows readers the old file until its last write, and may be done again", () => {
     const before = fileOf(50);
     const edit = new TwoskipEdit(before);
     edit.put({ key: utf8("7\0/comment\0\0"), value: utf8("another") });

@@ -41,7 +41,7 @@ describe("nameOfMailbox()", () => {
     ["a/user/ann", "user.ann", "user.ann", "/home/user/spool"],
   ];
   for (const [relative, headerName, name, root = spool] of cases) {
-    test(`is ${name} for ${relative || root} with ${headerName ?? "no name"} in cyrus.header`, () => {
+    test(`is ${name} for ${relative || root}, ${headerName ?? "no name"} in cyrus.header`, () => {
       const folder = relative === "" ? root : `${root}/${relative}`;
       expect(nameOfMailbox({ relative, folder, headerName })).toBe(name);
     });

@@ -81,7 +81,7 @@ describe("readDatabaseFile()", () => {
 describe("readServer()", () => {
   const quota = "%(S (5 100) M (2) AS (0) NF (1) MODSEQ 1)\n";
 
-  test("finds the quota roots of all letters, and those of domains where there are any", async () => {
+  test("finds the quota roots of all letters, and those of domains", async () => {
     const folder = tempDir("quota");
     for (const name of [
       "quota/f/user.fred",

@@ -52,7 +52,8 @@ describe("parseScriptMessage()", () => {
 
   test("takes the Subject as it stands, unfolded, and the body", async () => {
     const text =
-      "From: <ann@a>\r\nSubject: =?UTF-8?Q?Gr=C3?=\r\n =?UTF-8?Q?x?=\r\nX: y\r\n\r\nkeep;\r\n\r\nstop;";
+      "From: <ann@a>\r\nSubject: =?UTF-8?Q?Gr=C3?=\r\n =?UTF-8?Q?x?=\r\nX: y\r\n\r\nkeep;\r\n\r\n" +
+      "stop;";
     const script = await parse(text);
     expect(script?.name).toBe("=?UTF-8?Q?Gr=C3?= =?UTF-8?Q?x?=");
     expect(latin1(script?.content ?? expect.unreachable())).toBe("keep;\r\n\r\nstop;");

@@ -54,7 +54,7 @@ function filled(): { root: string; store: Store } {
 }
 
 describe("APPLY RENAME to another owner", () => {
-  test("applyCommand() hands the mailbox over with its mail, its history and its annotations", async () => {
+  test("applyCommand() hands a mailbox over with mail, history and annotations", async () => {
     const { root, store } = filled();
     const before = verifyStore(root);
     const { uniqueid } = stateOf(SUB, []);
@@ -140,7 +140,7 @@ describe("APPLY RENAME to another owner", () => {
     store.close();
   });
 
-  test("a mailbox that cannot move in stays where it arrived until it can, whatever gc does", () => {
+  test("a mailbox that cannot move in stays where it arrived, whatever gc does", () => {
     const { root, store } = filled();
     const before = verifyStore(root);
     const { uniqueid } = stateOf(SUB, []);

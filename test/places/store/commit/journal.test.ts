@@ -33,7 +33,7 @@ function indexHead(generation: number, records: number): Uint8Array {
 }
 
 describe("replay()", () => {
-  test("replay() does every kind of step, and doing all of them again changes nothing", () => {
+  test("does every kind of step, and doing all of them again changes nothing", () => {
     const folder = tempDir("journal");
     mkdirSync(join(folder, "a1"));
     mkdirSync(join(folder, "b2"));
@@ -59,7 +59,7 @@ describe("replay()", () => {
     }
   });
 
-  test("replay() refuses to write into an index of another generation or length", () => {
+  test("refuses to write into an index of another generation or length", () => {
     const folder = tempDir("journal");
     mkdirSync(join(folder, "a1"));
     const fit = { generation: 3, before: 5, after: 6 };
@@ -91,13 +91,13 @@ describe("replay()", () => {
     }
   });
 
-  test("replay() reports a folder that is neither at its place nor at its target", () => {
+  test("reports a folder that is neither at its place nor at its target", () => {
     const folder = tempDir("journal");
     const list = steps({ kind: "move", path: "b2", target: ".trash/1/b2" });
     expect(doSteps(folder, list).unfit.get("a1")).toMatch(/Cannot move to/);
   });
 
-  test("replay() does the steps of others where a mailbox does not take its own, and none after that", () => {
+  test("does the steps of others where a mailbox does not take its own", () => {
     const folder = tempDir("journal");
     mkdirSync(join(folder, "b2"));
     const at = (path: string): RedoStep => ({ kind: "replace", path, bytes: Buffer.from("x") });

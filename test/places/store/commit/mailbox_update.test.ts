@@ -20,7 +20,7 @@ function reasonOf(work: () => void): string {
 }
 
 describe("applyMailbox()", () => {
-  test("applyMailbox() makes a mailbox with its messages, one inode for folder and pool", () => {
+  test("makes a mailbox with its messages, one inode for folder and pool", () => {
     const { root, store } = newStore();
     const records = fill(store, INBOX, 3);
     const contents = verifyStore(root);
@@ -41,7 +41,7 @@ describe("applyMailbox()", () => {
     );
   });
 
-  test("applyMailbox() changes flags, expunges and appends in one request, sums kept", () => {
+  test("changes flags, expunges and appends in one request, sums kept", () => {
     const { root, store } = newStore();
     const [one, two, three] = fill(store, INBOX, 3);
     if (one === undefined || two === undefined || three === undefined)
@@ -64,7 +64,7 @@ describe("applyMailbox()", () => {
     expect(verifyStore(root)[INBOX]?.split("\n").length).toBe(3);
   });
 
-  test("applyMailbox() refuses what Cyrus refuses, and then nothing has changed", () => {
+  test("refuses what Cyrus refuses, and then nothing has changed", () => {
     const { root, store } = newStore();
     const records = fill(store, INBOX, 2);
     const before = verifyStore(root);
@@ -106,7 +106,7 @@ describe("applyMailbox()", () => {
     expect(verifyStore(root)).toEqual(before);
   });
 
-  test("applyMailbox() takes the same request twice", () => {
+  test("takes the same request twice", () => {
     const { root, store } = newStore();
     const records = fill(store, INBOX, 3);
     const before = verifyStore(root);
@@ -118,7 +118,7 @@ describe("applyMailbox()", () => {
     expect(verifyStore(root)).toEqual(before);
   });
 
-  test("applyMailbox() finds out which annotation checksum the peer computes", () => {
+  test("finds out which annotation checksum the peer computes", () => {
     const { store } = newStore();
     const records = [record(1, { cid: 0x0fn })];
     for (const variant of ANNOT_VARIANTS) {
@@ -127,7 +127,7 @@ describe("applyMailbox()", () => {
     }
   });
 
-  test("applyMailbox() refuses a uniqueid that would be another path", () => {
+  test("refuses a uniqueid that would be another path", () => {
     const { store } = newStore();
     for (const uniqueid of ["..", "../x", ".pool", "a/b", ""]) {
       expect(() =>
@@ -136,7 +136,7 @@ describe("applyMailbox()", () => {
     }
   });
 
-  test("applyMailbox() keeps fields that version 17 lacks as annotations", () => {
+  test("keeps fields that version 17 lacks as annotations", () => {
     for (const indexVersion of [17, 20] as const) {
       const { root, store } = newStore({}, { indexVersion });
       const records = [record(1, { basecid: 5n, internaldateNsec: 123456789, cid: 7n })];
@@ -152,7 +152,7 @@ describe("applyMailbox()", () => {
     }
   });
 
-  test("applyMailbox() holds users of every name apart", () => {
+  test("holds users of every name apart", () => {
     const { root, store } = newStore();
     const names = ["a^b", "x/y", "100%", "J\xc3\xb6rg", "..", "a".repeat(255)].map(
       (user) => `user.${user}`,

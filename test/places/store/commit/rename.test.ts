@@ -49,7 +49,7 @@ function removeMailbox(store: Store, name: string): void {
 }
 
 describe("renameMailboxesIn()", () => {
-  test("renameMailboxesIn() renames a tree, swaps two and turns a ring of three", () => {
+  test("renames a tree, swaps two and turns a ring of three", () => {
     const { root, store } = newStore();
     for (const name of ["", ".A", ".A.X", ".B", ".C"]) fill(store, `user.fred${name}`, 1);
     rename(store, tree("A", "D"));
@@ -67,7 +67,7 @@ describe("renameMailboxesIn()", () => {
     expect([header.name, historyIn(header.others)]).toEqual(["user.fred.C", history]);
   });
 
-  test("renameMailboxesIn() raises FOLDERMODSEQ above all that is known, unless a peer asked for it", () => {
+  test("raises FOLDERMODSEQ above all that is known, unless a peer asked for it", () => {
     const { root, store } = newStore();
     const folder = store.make(owner);
     const read = (name: string): readonly unknown[] => {
@@ -94,7 +94,7 @@ describe("renameMailboxesIn()", () => {
     verifyStore(root);
   });
 
-  test("renameMailboxesIn() says why it refuses, and changes nothing", () => {
+  test("says why it refuses, and changes nothing", () => {
     const { store } = newStore();
     for (const name of ["", ".A", ".A.X", ".B"]) fill(store, `user.fred${name}`, 1);
     const before = names(store);
@@ -112,7 +112,7 @@ describe("renameMailboxesIn()", () => {
     expect(names(store)).toEqual(before);
   });
 
-  test("renameMailboxesIn() leaves a reader who began before with what he read", () => {
+  test("leaves a reader who began before with what he read", () => {
     const { root, store } = newStore();
     fill(store, "user.fred.A", 2);
     const other = new Store(root, { now: () => NOW });
@@ -201,7 +201,7 @@ describe("undeleteMailbox() under another name", () => {
 });
 
 describe("collectOwner()", () => {
-  test("collectOwner() removes expunged messages past their time, and only what nothing names", () => {
+  test("removes expunged messages past their time, and only what nothing names", () => {
     const { root, store } = newStore();
     fill(store, "user.fred", 3);
     const gone = [record(2, { modseq: 50n, expunged: true, lastUpdated: 1000 })];
@@ -217,7 +217,7 @@ describe("collectOwner()", () => {
     expect([again.unlinked, again.poolFiles]).toEqual([0, 0]);
   });
 
-  test("collectOwner() leaves the pool alone when one index cannot be read", () => {
+  test("leaves the pool alone when one index cannot be read", () => {
     const { root, store } = newStore();
     fill(store, "user.fred", 1);
     const { uniqueid } = stateOf("user.fred", []);
@@ -233,7 +233,7 @@ describe("collectOwner()", () => {
 });
 
 describe("reconstructStore()", () => {
-  test("reconstructStore() rebuilds a lost catalogue and registry from the headers", () => {
+  test("rebuilds a lost catalogue and registry from the headers", () => {
     const { root, store } = newStore();
     for (const name of ["user.fred", "user.fred.A", "user.anne", "lists.dev"]) fill(store, name, 2);
     rename(store, tree("A", "B"));
@@ -259,7 +259,7 @@ describe("reconstructStore()", () => {
     expect(verifyStore(root)).toEqual(before);
   });
 
-  test("reconstructStore() sets a damaged catalogue aside and says what it leaves out", () => {
+  test("sets a damaged catalogue aside and says what it leaves out", () => {
     const { root, store } = newStore();
     fill(store, "user.fred", 1);
     fill(store, "user.fred.A", 1);

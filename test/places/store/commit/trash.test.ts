@@ -36,7 +36,7 @@ function undelete(store: Store): void {
 }
 
 describe("undeleteMailbox()", () => {
-  test("undeleteMailbox() brings a mailbox back over what a creation that did not commit left", () => {
+  test("brings a mailbox back over what a creation that did not commit left", () => {
     const { root, store } = newStore();
     for (const name of ["user.fred", SUB]) fill(store, name, 2);
     const before = verifyStore(root);
@@ -54,7 +54,7 @@ describe("undeleteMailbox()", () => {
     fill(store, "user.fred", 3);
   });
 
-  test("undeleteMailbox() refuses where a lost mailbox is in the way, or its folder is gone", () => {
+  test("refuses where a lost mailbox is in the way, or its folder is gone", () => {
     const { root, store } = newStore();
     fill(store, SUB, 1);
     removeMailbox(store);
@@ -136,7 +136,9 @@ function countStatements(database: Database): () => number {
   return () => count;
 }
 
-/** How often SQL is run to delete `count` folders and to let gc take them, and the registry told. */
+/**
+ * How often SQL is run to delete `count` folders and to let gc take them, and the registry told.
+ */
 function costsOf(count: number): { readonly statements: number; readonly releases: number } {
   const { root, store } = newStore();
   for (let at = 0; at < count; at++) fill(store, `user.fred.f${at}`, 0);
@@ -161,7 +163,7 @@ describe("deleteMailboxes() of many", () => {
     expect([few.releases, some.releases, many.releases]).toEqual([1, 1, 1]);
   });
 
-  test("gives each folder of one second a place of its own in the trash, after an undelete too", () => {
+  test("gives each folder of one second its own place in the trash", () => {
     const { root, store } = newStore();
     const names = ["A", "B", "C", "D"].map((name) => `user.fred.${name}`);
     for (const name of names) fill(store, name, 1);

@@ -8,7 +8,7 @@ import { guidOf, message } from "../../../support/store_fixture.ts";
 const STORE = join(import.meta.dir, "../../../../src/places/store/store.ts");
 
 describe("collectStaging()", () => {
-  test("collectStaging() removes what a session left, by whatever number its process went", () => {
+  test("removes what a session left, by whatever number its process went", () => {
     const { root, store } = newStore();
     for (const name of ["1-deadbeef", `${process.pid}-deadbeef`]) {
       mkdirSync(join(root, ".staging", name));
@@ -24,7 +24,7 @@ describe("collectStaging()", () => {
     store.close();
   });
 
-  test("collectStaging() waits for the end of another process that stages", async () => {
+  test("waits for the end of another process that stages", async () => {
     const { root, store } = newStore();
     store.close();
     const script = `

@@ -36,7 +36,7 @@ function bytesIn(batches: readonly Batch[]): Uint8Array {
 const lengthOf = (piece: StagedPiece): number => (piece.kind === "bytes" ? piece.length : 0);
 
 describe("Outbox", () => {
-  test("write() makes a sender wait whose bytes are not taken, so that little is held", async () => {
+  test("write() makes a sender wait while its bytes are not taken", async () => {
     const { outbox, batches, answers } = heldOutbox();
     const piece = new Uint8Array(50_000).fill(7);
     let sent = 0;

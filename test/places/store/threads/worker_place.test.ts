@@ -79,11 +79,11 @@ async function failureOf(work: Promise<unknown>): Promise<unknown> {
 const stagingFolders = (): string[] => readdirSync(join(root, ".staging"));
 
 describe("openWorkerPlace()", () => {
-  test("openWorkerPlace() throws at once where there is no store", () => {
+  test("throws at once where there is no store", () => {
     expect(() => openWorkerPlace(tempDir("none"), { url })).toThrow(/there is no bobbin.json/);
   });
 
-  test("a user stays on one thread while work is under way, and on the same one again later", async () => {
+  test("a user stays on one thread while work is under way, and later too", async () => {
     const store = openEmpty();
     const together = await Promise.all([1, 2, 3, 4].map(() => threadOf(store, "fred")));
     expect(new Set(together).size).toBe(1);
@@ -217,7 +217,7 @@ describe("a thread that is lost", () => {
 });
 
 describe("close()", () => {
-  test("close() lets what is under way end, and refuses what comes later", async () => {
+  test("lets what is under way end, and refuses what comes later", async () => {
     const store = openEmpty();
     const session = await store.openSession();
     const many = records(300);
