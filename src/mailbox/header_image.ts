@@ -33,7 +33,7 @@ export class HeaderImage {
     return recorded === 0 || recorded === this.fileCrc;
   }
 
-  /** Changes fields. */
+  /** Changes what the file is to say. */
   set(change: Partial<HeaderFile>): void {
     this.#file = { ...this.#file, ...change };
     this.#isChanged = true;

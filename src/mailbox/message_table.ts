@@ -65,7 +65,7 @@ export class MessageTableBuilder {
     return seen.add(this.#table.guids, (this.#length - 1) * 20);
   }
 
-  /** The messages so far. */
+  /** The table of the messages added so far. */
   table(): MessageTable {
     return { ...this.#table, length: this.#length };
   }

@@ -19,7 +19,7 @@ import type { DatabaseEntry } from "./databases/database_contents.ts";
 /** Stands for the owner of the mailbox in the userid of a key. */
 export const OWNER_TOKEN = "[.OwNeR.]";
 
-/** What lies behind an annotation's key. */
+/** What a database holds under the key of an annotation. */
 export interface AnnotationValue {
   /** Empty for a tombstone. */
   readonly value: Uint8Array;

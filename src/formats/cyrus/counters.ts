@@ -11,7 +11,7 @@ import { crc32 } from "../../hash/crc32.ts";
 
 export interface Counters {
   readonly generation: number;
-  /** 0 to 9. */
+  /** The version of the file, 0 to 9: it says how many modseqs follow. */
   readonly version: number;
   readonly highestmodseq: bigint;
   /** What a version does not have is absent. */

@@ -23,9 +23,9 @@ export interface MailboxType {
   readonly content: string;
   /** A tombstone: the name is gone, its uniqueid may live on under another. */
   readonly deleted: boolean;
-  /** Being moved to another server. */
+  /** The mailbox is being moved to another server. */
   readonly moving: boolean;
-  /** On another server. */
+  /** The mailbox lies on another server. */
   readonly remote: boolean;
   /** A name that is taken and has no mailbox yet. */
   readonly reserved: boolean;
@@ -50,7 +50,7 @@ export interface MailboxEntry {
   /** Internal name. */
   readonly name: string;
   readonly uniqueid: string | undefined;
-  /** Since 3.13. */
+  /** The id that JMAP shows; written since Cyrus 3.13. */
   readonly jmapid: string | undefined;
   readonly type: MailboxType;
   readonly partition: string | undefined;
@@ -62,7 +62,7 @@ export interface MailboxEntry {
   /** Seconds: when this record was written. */
   readonly mtime: number;
   readonly acl: readonly AclEntry[];
-  /** Newest first; only I records have it. */
+  /** The names that the mailbox had before, newest first; only I records hold them. */
   readonly history: readonly FormerName[];
 }
 

@@ -16,7 +16,7 @@ export interface Subscriptions {
   readonly version: number;
   /** Internal names, one character a byte. */
   readonly names: readonly string[];
-  /** Keys that are no names. */
+  /** Keys of the database that are no names of mailboxes. */
   readonly unknown: readonly string[];
 }
 

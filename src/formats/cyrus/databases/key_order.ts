@@ -5,7 +5,7 @@
 
 export type KeyOrder = (left: Uint8Array, right: Uint8Array) => number;
 
-/** By unsigned bytes. */
+/** The order of keys by their bytes, unsigned. */
 export const rawOrder: KeyOrder = (left, right) => Buffer.compare(left, right);
 
 /** Rank of each byte in mailbox order: ends of lines and fields first, then the separator. */

@@ -1,19 +1,13 @@
 /** What the files of one mailbox say that the server's databases say too. */
-import { closeSync, lstatSync } from "node:fs";
-import { FormatError } from "../../../core/errors.ts";
+import { lstatSync } from "node:fs";
 import { stampAt } from "../../../core/file_stamp.ts";
-import { openRegular, readAt } from "../../../core/files.ts";
 import type { HeaderFile } from "../../../formats/cyrus/header_file.ts";
-import {
-  type IndexHeader,
-  indexHeaderCrcs,
-  indexTableOf,
-  parseIndexHeader,
-} from "../../../formats/cyrus/index/index_header.ts";
+import type { IndexHeader } from "../../../formats/cyrus/index/index_header.ts";
 import { readSpool } from "../layout/spool.ts";
 import type { ImapdConf } from "../server/imapd_conf.ts";
 import type { MailboxPaths } from "./mailbox_files.ts";
 import { headerFileOf } from "./mailbox_reading.ts";
+import { openIndex } from "./opened_mailbox.ts";
 
 export type HeaderFacts = Pick<HeaderFile, "type" | "name" | "uniqueid" | "quotaroot" | "acl">;
 
@@ -40,9 +34,6 @@ export interface MailboxFacts {
   /** Tells one state of cyrus.header and cyrus.index from another. */
   readonly stamp: string;
 }
-
-/** Bytes of the longest index header. */
-const INDEX_HEADER_BYTES = 192;
 
 /** Joins what fsck already knows of a mailbox; see `readMailboxFacts` for reading it from disk. */
 export function mailboxFacts(
@@ -96,23 +87,11 @@ export function readMailboxFacts(
   return mailboxFacts(place, headerFileOf(paths), readIndexHeader(paths.index));
 }
 
+/** Undefined where there is no index to read, or its checksum is wrong: its own checks report it. */
 function readIndexHeader(path: string): IndexHeader | undefined {
-  const opened = openRegular(path);
+  const opened = openIndex(path);
   if (opened.state !== "open") return undefined;
-  const bytes = new Uint8Array(INDEX_HEADER_BYTES);
-  let length: number;
-  try {
-    length = readAt(opened.fd, bytes, 0);
-  } finally {
-    closeSync(opened.fd);
-  }
-  const start = bytes.subarray(0, length);
-  try {
-    const crcs = indexHeaderCrcs(start, indexTableOf(start));
-    if (crcs !== undefined && crcs.stored !== crcs.computed) return undefined;
-    return parseIndexHeader(start);
-  } catch (error) {
-    if (error instanceof FormatError) return undefined; // the mailbox's own checks report it
-    throw error;
-  }
+  opened.close();
+  const { header, storedCrcs: crcs } = opened.image;
+  return crcs?.stored === crcs?.computed ? header : undefined;
 }
