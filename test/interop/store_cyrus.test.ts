@@ -54,10 +54,15 @@ describe.if(tools !== undefined)("a mailbox folder of the store", () => {
     );
     const gone = record(3, { expunged: true, modseq: 50n });
     const flagged = record(2, { flags: ["\\Flagged"], modseq: 51n, annotations: [note] });
-    apply(store, {
-      state: stateOf(name, [one, flagged], { ...change, lastUid: 9 }),
-      records: [flagged, gone],
+    // Both what is removed from cyrus.annotations here and what is added is done in place.
+    const late = record(10, {
+      modseq: 52n,
+      basecid: 6n,
+      internaldateNsec: 77,
+      annotations: [note],
     });
+    const state = stateOf(name, [one, flagged, late], { ...change, lastUid: 10 });
+    apply(store, { state, records: [flagged, gone, late] }, [message(10)]);
     const owner = store.make({ kind: "user", userid: "fred" });
     const requests = [{ from: name, to: "user.fred.New", tree: false }];
     renameMailboxesIn(owner, { requests, isOwn: () => true, now: NOW });
@@ -70,9 +75,9 @@ describe.if(tools !== undefined)("a mailbox folder of the store", () => {
         `Unique ID: ${UNIQUEID}`,
         "User Flags: $Label1 work",
         "Minor Version: 17",
-        "Number of Messages: 2",
+        "Number of Messages: 3",
       ],
-      ...["Flagged: 1", "Last UID: 9", `GUID:${one.guid} MODSEQ:2  THRID: 123456789abcdef`],
+      ...["Flagged: 1", "Last UID: 10", `GUID:${one.guid} MODSEQ:2  THRID: 123456789abcdef`],
       ...["FLAG_SEEN", "FLAG_FLAGGED", "USERFLAGS: 00000000 00000000 00000000 00000003"],
     ]) {
       expect(shown).toContain(text);
