@@ -6,13 +6,12 @@ import { dirname } from "node:path";
 import { utf8 } from "../core/bytes.ts";
 import { AppError, errnoOf } from "../core/errors.ts";
 import type { ScramVerifier } from "../formats/sasl/scram.ts";
-import { replaceFile } from "../storage/atomic_file.ts";
+import { replaceFile } from "../storage/durable.ts";
 import { lockAlone } from "../storage/libc.ts";
 import { whileBusy } from "../storage/retry.ts";
 import { type Account, type Accounts, isAccountName, noAccounts, SECRET_BYTES } from "./account.ts";
 
 const VERSION = 1;
-const MODE = 0o600;
 
 /**
  * The accounts in the file at `path`. Throws AppError (config) if it is none, or others may read
@@ -68,14 +67,15 @@ function openFolderOf(path: string): number {
 /** Writes the file at `path` anew, mode 0600. Throws AppError (cannot_create). */
 export function writeAccounts(path: string, accounts: Accounts): void {
   try {
-    replaceFile(path, utf8(printAccounts(accounts)), MODE);
+    replaceFile(path, utf8(printAccounts(accounts)));
   } catch (error) {
     throw notWritten(path, error);
   }
 }
 
 function notWritten(path: string, error: unknown): AppError {
-  const reason = errnoOf(error) ?? String(error);
+  const errno = error instanceof AppError ? error.context["errno"] : errnoOf(error);
+  const reason = errno ?? String(error);
   return new AppError("cannot_create", `Cannot write users file ${path}: ${reason}`, {
     cause: error,
   });

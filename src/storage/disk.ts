@@ -7,29 +7,26 @@ import {
   constants,
   type Dirent,
   existsSync,
-  fdatasyncSync,
   fstatSync,
-  fsyncSync,
   ftruncateSync,
   lstatSync,
   mkdirSync,
   openSync,
   readdirSync,
   readSync,
-  renameSync,
   type Stats,
   unlinkSync,
   writeSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
 import { AppError, errnoOf } from "../core/errors.ts";
-import { syncFileSystem } from "./libc.ts";
 
 /** Mail is for its owner alone. */
 export const FILE_MODE = 0o600;
 export const FOLDER_MODE = 0o700;
 
-const READ = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+/** Opens nothing but what lies at the path itself, and waits for no other process. */
+export const READ_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
 /** What to tell an administrator about an errno that has a remedy. */
 function hintOf(errno: string | undefined): string | undefined {
@@ -84,7 +81,7 @@ export function readWhole(path: string, limit: number): Uint8Array<ArrayBuffer> 
   if (!existsSync(path)) return undefined; // an exception costs more than a look
   let fd: number;
   try {
-    fd = openSync(path, READ);
+    fd = openSync(path, READ_FLAGS);
   } catch (error) {
     if (isAbsence(error)) return undefined;
     throw diskError(error, "open", path);
@@ -113,7 +110,7 @@ export function readPart(
 ): Uint8Array<ArrayBuffer> | undefined {
   let fd: number | undefined;
   try {
-    fd = openSync(path, READ);
+    fd = openSync(path, READ_FLAGS);
     return readFully(fd, length, offset);
   } catch (error) {
     if (isAbsence(error)) return undefined;
@@ -123,17 +120,11 @@ export function readPart(
   }
 }
 
-/** Creates `path` with `bytes`; unless it may, it must not exist. Not durable yet. */
-export function createFile(
-  path: string,
-  bytes: Uint8Array,
-  options: { readonly mayExist?: boolean } = {},
-): void {
-  const { O_CREAT, O_EXCL, O_NOFOLLOW, O_TRUNC, O_WRONLY } = constants;
-  const how = O_WRONLY | O_CREAT | O_NOFOLLOW | (options.mayExist === true ? O_TRUNC : O_EXCL);
+/** Creates `path`, which must not exist, with `bytes`. Not durable yet. */
+export function createFile(path: string, bytes: Uint8Array): void {
   let fd: number | undefined;
   try {
-    fd = openSync(path, how, FILE_MODE);
+    fd = openSync(path, "wx", FILE_MODE);
     writeFully(fd, bytes, 0);
   } catch (error) {
     // A file cut short by a full disk must not stay under the name of a whole one.
@@ -141,17 +132,6 @@ export function createFile(
     throw diskError(error, "write", path);
   } finally {
     if (fd !== undefined) closeSync(fd);
-  }
-}
-
-/** Puts `bytes` in the place of `path` by way of `path.NEW`. Not durable yet. */
-export function replaceFile(path: string, bytes: Uint8Array): void {
-  const next = `${path}.NEW`;
-  createFile(next, bytes, { mayExist: true });
-  try {
-    renameSync(next, path);
-  } catch (error) {
-    throw diskError(error, "replace", path);
   }
 }
 
@@ -229,57 +209,5 @@ export function statOf(path: string): Stats | undefined {
   } catch (error) {
     if (isAbsence(error)) return undefined;
     throw diskError(error, "look", path);
-  }
-}
-
-/** Makes the bytes of a file durable, or the names in a folder. */
-export function syncPath(path: string, what: "file" | "folder"): void {
-  let fd: number | undefined;
-  try {
-    fd = openSync(path, READ);
-    if (what === "file") fdatasyncSync(fd);
-    else fsyncSync(fd);
-  } catch (error) {
-    throw diskError(error, "make durable", path);
-  } finally {
-    if (fd !== undefined) closeSync(fd);
-  }
-}
-
-/** Above this many files and folders one syncfs is cheaper than a sync of each (performance.md, 4). */
-const FEW = 12;
-
-/** Files and folders that must reach the disk together before the next step may rely on them. */
-export class DurableBatch {
-  readonly #files = new Set<string>();
-  readonly #folders = new Set<string>();
-
-  file(path: string): void {
-    this.#files.add(path);
-  }
-
-  folder(path: string): void {
-    this.#folders.add(path);
-  }
-
-  /** Makes all of it durable: a few one by one, many by one syncfs of `root`'s file system. */
-  flush(root: string): void {
-    const count = this.#files.size + this.#folders.size;
-    if (count > FEW) syncAll(root);
-    else {
-      for (const path of this.#files) syncPath(path, "file");
-      for (const path of this.#folders) syncPath(path, "folder");
-    }
-    this.#files.clear();
-    this.#folders.clear();
-  }
-}
-
-function syncAll(root: string): void {
-  const fd = openSync(root, READ);
-  try {
-    syncFileSystem(fd, root);
-  } finally {
-    closeSync(fd);
   }
 }

@@ -4,6 +4,7 @@
  */
 import { dlopen, type FFIFunction } from "bun:ffi";
 import { statfsSync } from "node:fs";
+import { release } from "node:os";
 import { AppError } from "../core/errors.ts";
 
 /** glibc, then musl. */
@@ -49,6 +50,18 @@ export function syncFileSystem(fd: number, folder: string): void {
     context: { path: folder },
     hint: "Neither syncfs nor coreutils' sync could be used on this machine.",
   });
+}
+
+/** The first release of Linux in which syncfs tells of a write that failed in the background. */
+const TELLS_SINCE = [5, 8] as const;
+
+/** False where a file that was not written, though syncfs has run, is only told of by its own fsync. */
+export function syncfsTellsLosses(): boolean {
+  const [major = 0, minor = 0] = release()
+    .split(".")
+    .map((part) => Number.parseInt(part, 10));
+  const isNew = major > TELLS_SINCE[0] || (major === TELLS_SINCE[0] && minor >= TELLS_SINCE[1]);
+  return isNew && syncfsMeans() === "ffi";
 }
 
 type WriteRange = (fd: number, offset: number, bytes: number, flags: number) => number;

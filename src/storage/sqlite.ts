@@ -1,10 +1,10 @@
 /**
  * SQLite as the store uses it: write-ahead log, every commit synced, and never waiting for a lock
- * inside a call. Whoever may wait retries outside (`places/store/retry.ts`).
+ * inside a call. Whoever may wait retries outside (`retry.ts`).
  */
 import { Database, SQLiteError } from "bun:sqlite";
 import { closeSync, existsSync, openSync } from "node:fs";
-import { AppError, type ErrorCode } from "../core/errors.ts";
+import { AppError, type ErrorCode, errnoOf } from "../core/errors.ts";
 import { diskError, FILE_MODE } from "./disk.ts";
 
 /** SQLite's primary result codes (the low byte of errno) that mean something to an administrator. */
@@ -93,8 +93,9 @@ export function openDatabase(path: string, schema: Schema, options: OpenOptions)
 function makePrivate(path: string): void {
   if (existsSync(path)) return;
   try {
-    closeSync(openSync(path, "a", FILE_MODE));
+    closeSync(openSync(path, "wx", FILE_MODE));
   } catch (error) {
+    if (errnoOf(error) === "EEXIST") return; // another process was first
     throw diskError(error, "make the database", path);
   }
 }

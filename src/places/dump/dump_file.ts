@@ -8,17 +8,14 @@ import {
   closeSync,
   existsSync,
   fdatasyncSync,
-  fstatSync,
   ftruncateSync,
   mkdtempSync,
   openSync,
-  renameSync,
   rmSync,
-  statSync,
   writeSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { concat, utf8 } from "../../core/bytes.ts";
 import { AppError, errnoOf } from "../../core/errors.ts";
 import {
@@ -28,7 +25,7 @@ import {
 } from "../../formats/sync/dump_line.ts";
 import type { RecordSource } from "../../model/mailbox.ts";
 import type { Owner } from "../../model/names.ts";
-import { syncFolder } from "../../storage/atomic_file.ts";
+import { keepBeside, openBeside } from "../../storage/durable.ts";
 import { recordsAt } from "./dump_records.ts";
 import type { Range } from "./scan.ts";
 
@@ -53,8 +50,7 @@ export function requireNoDump(path: string): void {
 export function createDumpFile(path: string): number {
   requireNoDump(path);
   try {
-    rmSync(partOf(path), { force: true });
-    return openSync(partOf(path), "wx+", 0o600);
+    return openBeside(partOf(path));
   } catch (error) {
     const text = `Cannot write dump ${path}: ${errnoOf(error)}`;
     throw new AppError("cannot_create", text, { cause: error });
@@ -67,11 +63,7 @@ export function createDumpFile(path: string): number {
 export function keepDumpFile(fd: number, path: string): void {
   requireNoDump(path);
   try {
-    if (statSync(partOf(path)).ino === fstatSync(fd).ino) {
-      renameSync(partOf(path), path);
-      syncFolder(dirname(path));
-      return;
-    }
+    if (keepBeside(fd, partOf(path), path)) return;
   } catch (error) {
     const text = `Cannot write dump ${path}: ${errnoOf(error)}`;
     throw new AppError("cannot_create", text, { cause: error });

@@ -8,7 +8,8 @@ import { dirname, join } from "node:path";
 import { AppError } from "../../core/errors.ts";
 import type { Limits } from "../../core/limits.ts";
 import { type Owner, ownerKey } from "../../model/names.ts";
-import { DurableBatch, makeFolder } from "../../storage/disk.ts";
+import { makeFolder } from "../../storage/disk.ts";
+import { DurableBatch, type SyncDescriptors } from "../../storage/durable.ts";
 import { reading, writing } from "../../storage/sqlite.ts";
 import type { StoreDatabase, StoreDatabaseOptions } from "../../storage/store_database.ts";
 import { openCatalogue } from "./catalogue/catalogue.ts";
@@ -38,6 +39,7 @@ export interface StoreContext {
   /** Seconds since 1970. */
   readonly now: () => number;
   readonly limits: Limits;
+  readonly syncs: SyncDescriptors;
   /** What the store was opened for, and so its databases are. */
   readonly opening: Pick<StoreDatabaseOptions, "access" | "raised">;
   /** Ends what a killed process left of handovers that `folder` has a part in (handover.ts). */
@@ -120,10 +122,10 @@ export class OwnerFolder {
       writing(this.database, this.#path, () => {
         this.database.query("INSERT OR IGNORE INTO about VALUES ('owner', ?)").run(word);
       });
-      const batch = new DurableBatch();
+      const batch = new DurableBatch(this.#context.syncs);
       for (const folder of made) batch.folder(dirname(folder));
       batch.folder(this.folder);
-      batch.flush(this.folder);
+      batch.flush();
     }
     const found = find.get()?.value;
     if (found === word) return;
@@ -162,7 +164,7 @@ export class OwnerFolder {
     const result = writing(this.database, this.#path, () => {
       const unfit = this.#settleLocked();
       const requireFit = (uniqueid: string) => this.requireFit(uniqueid, unfit.get(uniqueid));
-      const batch = new DurableBatch();
+      const batch = new DurableBatch(this.#context.syncs);
       const steps: MailboxStep[] = [];
       const pool = { folder: this.folder, mode: this.#context.settings.pool, batch };
       const value = work({
@@ -180,7 +182,7 @@ export class OwnerFolder {
         unfit,
         requireFit,
       });
-      batch.flush(this.folder);
+      batch.flush();
       recordSteps(this.database, steps);
       const touch = this.database.query(
         "UPDATE mailbox SET committed = committed + 1 WHERE uniqueid = ?",
@@ -215,11 +217,11 @@ export class OwnerFolder {
   #settleLocked(): Unfit {
     const steps = this.pending();
     if (steps.length === 0 || this.isRead) return new Map();
-    const batch = new DurableBatch();
+    const batch = new DurableBatch(this.#context.syncs);
     const release = (uniqueids: readonly string[]) =>
       this.#context.registry.release(uniqueids, this.owner);
     const unfit = replay(steps, { folder: this.folder, release, batch });
-    batch.flush(this.folder);
+    batch.flush();
     dropSteps(this.database, unfit);
     return unfit;
   }

@@ -29,6 +29,7 @@ import { basename, join, resolve } from "node:path";
 import { AppError } from "../../core/errors.ts";
 import { DEFAULT_LIMITS, type Limits } from "../../core/limits.ts";
 import { type Owner, ownerKey } from "../../model/names.ts";
+import { SyncDescriptors } from "../../storage/durable.ts";
 import type { SchemaChange } from "../../storage/sqlite.ts";
 import type { Access } from "../../storage/store_database.ts";
 import { Registry } from "./catalogue/registry.ts";
@@ -68,6 +69,7 @@ export class Store {
   /** How its databases are opened. */
   readonly opening: StoreContext["opening"];
   readonly #context: StoreContext;
+  readonly #syncs: SyncDescriptors;
   /** The least recently used first. */
   readonly #open = new Map<string, OwnerFolder>();
   readonly #openMax: number;
@@ -84,6 +86,7 @@ export class Store {
     this.opening = { access, raised: onceEach(this.root, tell) };
     this.registry = new Registry(this.root, { ...this.opening, create: true });
     this.#leave = noteOpen(this.root, access);
+    this.#syncs = new SyncDescriptors(access === "read" ? [] : [this.root]);
     this.now = options.now ?? (() => Math.floor(Date.now() / 1000));
     this.limits = options.limits ?? DEFAULT_LIMITS;
     // Two at least: a claim looks into another owner while one is being written.
@@ -91,7 +94,7 @@ export class Store {
     const settle = (folder: OwnerFolder): void => settleHandovers(folder, this.#context);
     const { settings, registry, now, limits, opening } = this;
     const context = { root: this.root, settings, registry, now, limits, opening };
-    this.#context = { ...context, settleHandovers: settle };
+    this.#context = { ...context, syncs: this.#syncs, settleHandovers: settle };
   }
 
   /** The folder of `owner`, or undefined where the store has none. */
@@ -180,6 +183,7 @@ export class Store {
     this.#open.clear();
     this.registry.close();
     this.#leave();
+    this.#syncs.close();
   }
 }
 

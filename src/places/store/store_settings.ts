@@ -10,10 +10,9 @@ import {
   namesIn,
   readWhole,
   removeFile,
-  replaceFile,
   statOf,
-  syncPath,
 } from "../../storage/disk.ts";
+import { replaceFile } from "../../storage/durable.ts";
 import { networkFileSystem } from "../../storage/libc.ts";
 import { SETTINGS_FILE, STAGING_FOLDER } from "./layout.ts";
 
@@ -91,10 +90,7 @@ function parseSettings(text: string, path: string): StoreSettings {
 
 /** Writes the settings durably. */
 export function writeSettings(root: string, settings: StoreSettings): void {
-  const path = join(root, SETTINGS_FILE);
-  replaceFile(path, utf8(`${JSON.stringify(settings, null, 2)}\n`));
-  syncPath(path, "file");
-  syncPath(root, "folder");
+  replaceFile(join(root, SETTINGS_FILE), utf8(`${JSON.stringify(settings, null, 2)}\n`));
 }
 
 /**

@@ -15,18 +15,16 @@ import { assert } from "../../../core/assert.ts";
 import { AppError, errnoOf } from "../../../core/errors.ts";
 import { FIT_BYTES, type FileFit, fitProblem } from "../../../mailbox/file_step.ts";
 import {
-  type DurableBatch,
   diskError,
   FILE_MODE,
   makeFolder,
   overwriteFile,
   readFully,
   removeFile,
-  replaceFile,
   statOf,
-  syncPath,
   writeFully,
 } from "../../../storage/disk.ts";
+import { type DurableBatch, replaceFile, syncPath } from "../../../storage/durable.ts";
 import type { MailboxStep, RedoStep, Unfit } from "../catalogue/redo_rows.ts";
 import { isUniqueid, TRASH_FOLDER } from "../layout.ts";
 import { holdsOnlyMessages } from "../messages/leftovers.ts";
@@ -125,7 +123,7 @@ function makeTargets(steps: readonly MailboxStep[], { folder, batch }: ReplayCon
   } catch (error) {
     if (!isUnfit(error)) throw error; // the move itself will meet it again, and be told of
   }
-  batch.flush(folder);
+  batch.flush();
 }
 
 /** What is at a path is not what was planned on. Of other errors, such as a full disk, all steps wait. */
@@ -185,8 +183,7 @@ function replayOne(step: RedoStep, context: Run): void {
     if (step.bytes.length <= PAGE_BYTES && existsSync(path)) overwriteFile(path, step.bytes);
     else {
       for (const made of makeFolder(parent)) context.batch.folder(dirname(made));
-      replaceFile(path, step.bytes);
-      context.batch.folder(parent);
+      replaceFile(path, step.bytes, context);
     }
     context.batch.file(path);
   } else if (step.kind === "move")
@@ -197,7 +194,7 @@ function replayOne(step: RedoStep, context: Run): void {
     const mayGo = step.path.startsWith(`${TRASH_FOLDER}/`) || isUniqueid(step.path);
     assert(mayGo, `${step.path} is neither in the trash nor a mailbox`);
     // What was moved out of the folder must be safe at its new place before the old one goes.
-    context.batch.flush(context.folder);
+    context.batch.flush();
     rmSync(path, { recursive: true, force: true });
     context.erasedFrom.add(parent);
   }

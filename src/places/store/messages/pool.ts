@@ -6,14 +6,8 @@
 import { constants, copyFileSync, linkSync, lstatSync, renameSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { errnoOf } from "../../../core/errors.ts";
-import {
-  DurableBatch,
-  diskError,
-  makeFolder,
-  removeFile,
-  statOf,
-  syncPath,
-} from "../../../storage/disk.ts";
+import { diskError, makeFolder, removeFile, statOf } from "../../../storage/disk.ts";
+import { type DurableBatch, syncPath } from "../../../storage/durable.ts";
 import { messageFile, poolPath } from "../layout.ts";
 import { LINK_REFUSED } from "../store_settings.ts";
 import { type KnownMessage, readMessageFacts } from "./message_file.ts";
@@ -60,7 +54,7 @@ export function admit(arrivals: readonly Arrival[], context: PoolContext & Admit
     for (const made of makeFolder(folder)) context.batch.folder(dirname(made));
     context.batch.folder(folder);
   }
-  const [staged, copies] = [new DurableBatch(), new DurableBatch()];
+  const [staged, copies] = [context.batch.another(), context.batch.another()];
   const coming: Coming[] = [];
   for (const { arrival, found } of missing) {
     const { guid } = arrival;
@@ -75,7 +69,7 @@ export function admit(arrivals: readonly Arrival[], context: PoolContext & Admit
     missing.map(({ arrival }) => arrival.staged),
     context,
   );
-  copies.flush(context.folder);
+  copies.flush();
   for (const one of coming) enter(one);
 }
 
@@ -84,10 +78,8 @@ function makeSafe(
   staged: readonly string[],
   { distrust }: AdmitOptions,
 ): void {
-  const [first] = staged;
-  if (first === undefined) return;
   try {
-    batch.flush(dirname(first));
+    batch.flush();
   } catch (error) {
     for (const path of staged) distrust?.(path);
     throw error;

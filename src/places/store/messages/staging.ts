@@ -2,12 +2,13 @@
  * `.staging/<session>/`: message files that a session has sent or reserved and no mailbox names
  * yet. Staging promises nothing: it is not synced, and gc removes what a killed session left.
  */
-import { closeSync, constants, copyFileSync, linkSync, openSync, rmSync } from "node:fs";
+import { closeSync, constants, copyFileSync, linkSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { AppError, errnoOf } from "../../../core/errors.ts";
 import { beginSha1 } from "../../../hash/sha1.ts";
 import { isGuid } from "../../../model/guid.ts";
-import { diskError, FILE_MODE, removeFile, statOf, writeFully } from "../../../storage/disk.ts";
+import { diskError, removeFile, statOf, writeFully } from "../../../storage/disk.ts";
+import { openBeside } from "../../../storage/durable.ts";
 import { beginWriteback } from "../../../storage/libc.ts";
 import { STAGING_FOLDER } from "../layout.ts";
 import { LINK_REFUSED } from "../store_settings.ts";
@@ -41,9 +42,10 @@ interface StagingWriterOptions {
   readonly done: (facts: MessageFacts) => KnownMessage;
 }
 
+/** A new file: what lies at `path` may be a link to a message of a pool, and is not written to. */
 function openNew(path: string): number {
   try {
-    return openSync(path, "w", FILE_MODE);
+    return openBeside(path);
   } catch (error) {
     throw diskError(error, "stage a message", path);
   }

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import fc from "fast-check";
 import type { MailboxStep, RedoStep } from "../../../../src/places/store/catalogue/redo_rows.ts";
 import { overlay, replay } from "../../../../src/places/store/commit/journal.ts";
-import { DurableBatch } from "../../../../src/storage/disk.ts";
+import { DurableBatch, SyncDescriptors } from "../../../../src/storage/durable.ts";
 import { property } from "../../../support/property.ts";
 import { tempDir } from "../../../support/temp_dir.ts";
 
@@ -14,13 +14,13 @@ function steps(...list: RedoStep[]): MailboxStep[] {
 
 function doSteps(folder: string, list: readonly MailboxStep[]) {
   const released: string[] = [];
-  const batch = new DurableBatch();
+  const batch = new DurableBatch(new SyncDescriptors([]));
   const unfit = replay(list, {
     folder,
     release: (uniqueids) => released.push(...uniqueids),
     batch,
   });
-  batch.flush(folder);
+  batch.flush();
   return { released, unfit };
 }
 

@@ -6,7 +6,7 @@ import { messageFile, poolPath } from "../../../../src/places/store/layout.ts";
 import { admit, soundInPool } from "../../../../src/places/store/messages/pool.ts";
 import type { Store } from "../../../../src/places/store/store.ts";
 import { collectOwner } from "../../../../src/places/store/upkeep/gc.ts";
-import { DurableBatch } from "../../../../src/storage/disk.ts";
+import { DurableBatch, SyncDescriptors } from "../../../../src/storage/durable.ts";
 import { newStore } from "../../../support/new_store.ts";
 import { apply, applyStaged, message, record, stateOf } from "../../../support/store_fixture.ts";
 import { verifyStore } from "../../../support/store_verify.ts";
@@ -115,7 +115,11 @@ describe("admit()", () => {
     const folder = tempDir("admit");
     const staged = join(folder, guid);
     symlinkSync("nowhere", staged); // no link is followed, so this cannot be synced
-    const context = { folder, mode: "link", batch: new DurableBatch() } as const;
+    const context = {
+      folder,
+      mode: "link",
+      batch: new DurableBatch(new SyncDescriptors([])),
+    } as const;
     const arrivals = [{ guid, staged, isShared: false }];
     expect(() => admit(arrivals, context)).toThrow(/ELOOP/);
     expect(lstatSync(staged).isSymbolicLink()).toBe(true);

@@ -1,6 +1,6 @@
 /** What a session holds in its staging, and what of it counts. */
 import { describe, expect, test } from "bun:test";
-import { existsSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, linkSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Staging } from "../../../../src/places/store/messages/staging.ts";
 import { newStore } from "../../../support/new_store.ts";
@@ -60,6 +60,23 @@ describe("Staging.put()", () => {
     fits.put(facts.guid, [bytes]);
     expect([fits.has(facts.guid), fits.bytes]).toEqual([true, 0]);
     fits.close();
+    store.close();
+  });
+});
+
+describe("Staging.begin()", () => {
+  test("writes into no file that lies under the name already: it may be mail of a pool", () => {
+    const { root, store } = newStore();
+    const staging = new Staging(root, { stagingBytes: 10_000, messageBytes: 10_000 });
+    const pooled = pooledIn();
+    linkSync(pooled, join(staging.folder, facts.guid)); // as a reservation leaves it whose answer was lost
+    const writer = staging.begin(facts.guid);
+    writer.write(bytes.subarray(0, 5));
+    expect(readFileSync(pooled).equals(bytes)).toBe(true);
+    writer.write(bytes.subarray(5));
+    writer.end();
+    expect(statSync(join(staging.folder, facts.guid)).nlink).toBe(1);
+    staging.close();
     store.close();
   });
 });
