@@ -114,7 +114,7 @@ describe("DurableBatch", () => {
     syncs.close();
   });
 
-  test("syncs what lies on another file system than the root of the store by that one's own", () => {
+  test("syncs what lies on another file system than the store's root by that one's own", () => {
     const other = "/dev/shm";
     const folder = tempDir("batch");
     expect(statSync(other).dev).not.toBe(statSync(folder).dev);

@@ -69,7 +69,7 @@ describe("Staging.begin()", () => {
     const { root, store } = newStore();
     const staging = new Staging(root, { stagingBytes: 10_000, messageBytes: 10_000 });
     const pooled = pooledIn();
-    linkSync(pooled, join(staging.folder, facts.guid)); // as a reservation leaves it whose answer was lost
+    linkSync(pooled, join(staging.folder, facts.guid)); // what a broken reservation leaves
     const writer = staging.begin(facts.guid);
     writer.write(bytes.subarray(0, 5));
     expect(readFileSync(pooled).equals(bytes)).toBe(true);
