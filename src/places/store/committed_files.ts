@@ -18,14 +18,16 @@ import type { OwnerFolder } from "./owner_folder.ts";
 
 /** Rereads of a mailbox that keeps changing under its reader before busy is reported. */
 const READ_ATTEMPTS = 20;
-/** A reader that copies the catalogue for each of them is slower than most writers. */
+/**
+ * Rereads where each needs a new copy of the catalogue: such a reader is slower than most writers.
+ */
 const COPY_ATTEMPTS = 400;
 
 export type FilesNamed<Name extends MailboxFile> = Readonly<Record<Name, Uint8Array | undefined>>;
 
 /**
- * The named files of a mailbox. Undefined where the catalogue has no such mailbox. Throws busy where
- * it never holds still. `indexBytes` reads only the start of the index: its header.
+ * The named files of a mailbox. Undefined where the catalogue has no such mailbox. Throws busy
+ * where it never holds still. `indexBytes` reads only the start of the index: its header.
  */
 export function readFiles<Name extends MailboxFile>(
   folder: OwnerFolder,
@@ -105,7 +107,8 @@ function asCommitted<T>(
     try {
       found = { value: look(before.steps) };
     } catch (error) {
-      trouble = error; // a journal does not fit files that are ahead of it
+      // The files may be ahead of the journal that was read, which then does not fit them.
+      trouble = error;
     }
     if (folder.read(() => folder.committed(uniqueid)) !== before.committed) continue;
     if (found === undefined) throw trouble;
@@ -120,22 +123,22 @@ function asCommitted<T>(
 
 /**
  * Where the mailbox's files are now. A folder on its way in from the trash or from another owner is
- * first brought where it will be, if that may be done.
+ * first moved to its place, if this process may do so.
  */
 function pathNow(folder: OwnerFolder, uniqueid: string, steps: readonly MailboxStep[]): string {
   const usual = join(folder.folder, mailboxFolder(uniqueid));
   const move = steps.map(({ step }) => step).find((step) => step.kind === "move");
   if (move === undefined) return usual;
-  // Within a transaction it has been tried.
+  // The transaction itself has tried to settle the journal.
   if (!folder.database.inTransaction && folder.settleIfFree()) return usual;
   const now = join(folder.folder, move.path);
   return existsSync(now) ? now : usual;
 }
 
 /**
- * A file of a mailbox within a transaction: under the writer lock, with nothing left in the journal,
- * it stands still. Undefined where there is no such file. Throws bad_data where the files do not take
- * what is left.
+ * A file of a mailbox within a transaction: under the writer lock, with nothing left in the
+ * journal, it stands still. Undefined where there is no such file. Throws bad_data where the files
+ * do not take what is left.
  */
 export function lockedFile(
   folder: OwnerFolder,
@@ -153,8 +156,8 @@ export function lockedFile(
 }
 
 /**
- * What `look` finds in cyrus.index as the last commit left it. Undefined where the file cannot say:
- * something of the journal is not done to it yet, or a commit fell in between.
+ * What `look` finds in cyrus.index as the last commit left it. Undefined where the file does not
+ * tell, because the journal has steps for it or a commit fell in between.
  */
 export function peekIndex<T>(
   folder: OwnerFolder,
@@ -180,7 +183,9 @@ export function peekIndex<T>(
   return found;
 }
 
-/** A file of which parts are read. It is opened for each of them, so that nobody has to close it. */
+/**
+ * A file of which parts are read. It is opened for each of them, so that nobody has to close it.
+ */
 function fileParts(path: string): FileParts | undefined {
   const size = statOf(path)?.size;
   if (size === undefined) return undefined;

@@ -1,11 +1,11 @@
 /**
  * Where things lie in a store, and how names become paths (design.md, section 3).
  *
- *     STORE/user/f/fred@example.com/     a user's folder; shared/l/lists likewise for a shared top level
+ *     STORE/user/f/fred@example.com/     a user's folder; shared/l/lists for a shared top level
  *         .catalogue.sqlite  .pool/3f/3fa9…  .trash/<time>/…  <uniqueid>/cyrus.index …
  *
- * Only user ids, shared top levels, uniqueids and GUIDs ever take part in a path, and each only in the
- * form this file gives it. Mailbox names never do.
+ * Only user ids, shared top levels, uniqueids and GUIDs ever take part in a path, and each only in
+ * the form this file gives it. Mailbox names never do.
  */
 import { fromLatin1, latin1 } from "../../core/bytes.ts";
 import { AppError } from "../../core/errors.ts";
@@ -15,7 +15,7 @@ import { type Owner, ownerName } from "../../model/names.ts";
 export const CATALOGUE_FILE = ".catalogue.sqlite";
 export const POOL_FOLDER = ".pool";
 export const TRASH_FOLDER = ".trash";
-/** Mailboxes that another owner is handing over, until their transaction commits. */
+/** Where the files of mailboxes from other owners lie until the journal moves them in. */
 export const ARRIVING_FOLDER = ".arriving";
 export const STAGING_FOLDER = ".staging";
 export const REGISTRY_FILE = "uniqueids.sqlite";
@@ -30,9 +30,10 @@ const GUID = /^[0-9a-f]{40}$/;
 const PLAIN = /[a-z0-9@+_.-]/;
 
 /**
- * The folder name of a user id or shared top level, given in latin1 as everywhere: bytes outside `[a-z0-9@+_.-]` and a leading dot
- * as %XX. A name that would pass 255 bytes keeps its beginning and ends in `%~` and its SHA-1; `%~`
- * is no escape, so a shortened name equals no other. The result depends on every byte of `name`.
+ * The folder name of a user id or shared top level, given in latin1 as everywhere: bytes outside
+ * `[a-z0-9@+_.-]` and a leading dot as %XX. A name that would pass 255 bytes keeps its beginning
+ * and ends in `%~` and its SHA-1; `%~` is no escape, so a shortened name equals no other. The
+ * result depends on every byte of `name`.
  */
 export function folderName(name: string): string {
   const bytes = fromLatin1(name);
@@ -62,7 +63,9 @@ export function folderName(name: string): string {
   return kept + ending;
 }
 
-/** The name a folder was made from, or undefined if it is shortened or is no folder name of ours. */
+/**
+ * The name a folder was made from, or undefined if it is shortened or is no folder name of ours.
+ */
 export function nameOfFolder(folder: string): string | undefined {
   if (folder.includes("%~")) return undefined;
   const bytes: number[] = [];

@@ -1,9 +1,12 @@
-/** The edge of the synchronous store: busy is waited for, what it refuses becomes a value, what breaks is thrown. */
+/**
+ * Where the synchronous store meets its asynchronous callers: a busy store is waited for, a refusal
+ * becomes a value, any other error is thrown.
+ */
 import { type Outcome, ok } from "../../model/outcome.ts";
 import { whileBusy } from "../../storage/retry.ts";
 import { refusalOf } from "./refusal.ts";
 
-/** Runs `work`, waiting while it is busy; what it refuses is a value. */
+/** Runs `work`, retrying for a while where it is busy. What it refuses is its value. */
 export async function outcomeOf<T>(work: () => T | Outcome<T>): Promise<Outcome<T>> {
   try {
     const result = await whileBusy(work);

@@ -1,6 +1,6 @@
 /**
- * One owner's folder, open: its catalogue, the writer lock, the one commit point and the reading that
- * goes on beside it. Everything here is synchronous; a store worker or a test calls it directly.
+ * One owner's folder, open: its catalogue, the writer lock, and the one commit point, after which
+ * the journal is settled. What readers see of it meanwhile: committed_files.ts.
  */
 import type { Database } from "bun:sqlite";
 import { existsSync } from "node:fs";
@@ -39,8 +39,9 @@ export interface StoreContext {
   /** Seconds since 1970. */
   readonly now: () => number;
   readonly limits: Limits;
+  /** Keeps what makes files durable open for the life of the store (storage/durable.ts). */
   readonly syncs: SyncDescriptors;
-  /** What the store was opened for, and so its databases are. */
+  /** What the store was opened for; its databases are opened for the same. */
   readonly opening: Pick<StoreDatabaseOptions, "access" | "raised">;
   /** Ends what a killed process left of handovers that `folder` has a part in (handover.ts). */
   readonly settleHandovers: (folder: OwnerFolder) => void;
@@ -50,11 +51,11 @@ export interface StoreContext {
 export interface Transaction {
   readonly database: Database;
   readonly pool: PoolContext;
-  /** Adds what is to be done to files after the commit. */
+  /** Adds a redo row: a step to be done to a file after the commit. */
   readonly step: (uniqueid: string, step: RedoStep) => void;
-  /** Makes a mailbox's folder where there is none, so that messages can be put there before the commit. */
+  /** Makes a mailbox's folder where there is none: messages are put there before the commit. */
   readonly makeMailboxFolder: (uniqueid: string) => void;
-  /** Mailboxes whose files do not take what was committed before: nothing can be planned for them. */
+  /** Mailboxes whose files do not take what was committed before: no step can be added for them. */
   readonly unfit: Unfit;
   /** Throws bad_data for a mailbox of `unfit`. */
   readonly requireFit: (uniqueid: string) => void;
@@ -88,8 +89,8 @@ export class OwnerFolder {
   }
 
   /**
-   * Opens `owner`'s folder and does what a killed writer left to do. Without `create`, undefined where
-   * the store has no such owner.
+   * Opens `owner`'s folder, and settles the journal if a killed writer left one and the store was
+   * opened to be written. Without `create`, undefined where the store has no such owner.
    */
   static open(
     owner: Owner,
@@ -112,7 +113,7 @@ export class OwnerFolder {
     }
   }
 
-  /** Writes the owner's name into a new catalogue, and holds an old one to it. */
+  /** Writes the owner's name into a new catalogue; refuses an old one that has another name. */
   #introduce(made: readonly string[]): void {
     const word = ownerKey(this.owner);
     const find = this.database.query<{ value: string }, []>(
@@ -140,9 +141,9 @@ export class OwnerFolder {
   }
 
   /**
-   * Runs `work` under the writer lock and commits what it planned: catalogue rows as they are written,
-   * steps on files by way of the journal. Returns when the commit is durable. A refusal is an error
-   * that `work` throws: then nothing has happened.
+   * Runs `work` under the writer lock and commits what it planned: catalogue rows as they are
+   * written, steps on files by way of the journal. Returns when the commit is durable. A refusal is
+   * an error that `work` throws: then nothing has happened.
    */
   write<T>(work: (transaction: Transaction) => T): T {
     if (this.isRead) throw notToBeWritten(this.#context.root);
@@ -154,12 +155,14 @@ export class OwnerFolder {
     });
   }
 
-  /** True where a mailbox is on its way from or to this owner, or was when its process was killed. */
+  /**
+   * True where a mailbox is on its way from or to this owner, or was when its process was killed.
+   */
   hasHandovers(): boolean {
     return this.#context.registry.handovers(this.owner).length > 0;
   }
 
-  /** `write` without looking for handovers: what ends them uses it. */
+  /** Like `write`, but also during a handover: for the code that ends handovers. */
   commit<T>(work: (transaction: Transaction) => T): T {
     const result = writing(this.database, this.#path, () => {
       const unfit = this.#settleLocked();
@@ -195,13 +198,13 @@ export class OwnerFolder {
   }
 
   /**
-   * Does the steps that are left, unless another writer holds the lock (it will) or the disk cannot
-   * take them now (readers lay them over, and the next writer meets the same error). False where steps
-   * are left, be it of one mailbox that its files do not take.
+   * Settles the journal, unless another writer holds the lock (which settles it then) or the disk
+   * refuses (readers lay the steps over, and the next writer meets the same error). False where any
+   * step is left, also where it is that of one unfit mailbox.
    */
   settleIfFree(): boolean {
     if (this.isRead) return false;
-    // Losing the drop of rows in a power cut only means that the same bytes are written once more.
+    // If a power cut brings the dropped rows back, the same bytes are written once more.
     this.database.run("PRAGMA synchronous = NORMAL");
     try {
       return writing(this.database, this.#path, () => this.#settleLocked()).size === 0;
@@ -213,7 +216,7 @@ export class OwnerFolder {
     }
   }
 
-  /** Returns the mailboxes whose steps are left because their files do not take them. */
+  /** Settles the journal under the lock. Returns the unfit mailboxes, whose steps are left. */
   #settleLocked(): Unfit {
     const steps = this.pending();
     if (steps.length === 0 || this.isRead) return new Map();
@@ -226,13 +229,15 @@ export class OwnerFolder {
     return unfit;
   }
 
-  /** Throws bad_data where `why` says that the files of a mailbox do not take its steps. */
+  /** Throws bad_data where `why` is given: the reason for which the mailbox is unfit. */
   requireFit(uniqueid: string, why: string | undefined): void {
     if (why === undefined) return;
     const name = mailboxById(this.database, uniqueid)?.name ?? uniqueid;
     throw new AppError("bad_data", `Cannot change mailbox ${name}: ${why}`, {
       context: { uniqueid },
-      hint: "Put its folder back as it was, or let `bobbin store reconstruct` drop the changes that wait for it.",
+      hint:
+        "Put its folder back as it was, or let `bobbin store reconstruct` drop the changes that " +
+        "wait for it.",
     });
   }
 
@@ -241,7 +246,7 @@ export class OwnerFolder {
     return reading(this.database, this.#path, () => pendingSteps(this.database));
   }
 
-  /** Those of `pending` that wait because the files of their mailbox do not take them. */
+  /** Those of `pending` that are of unfit mailboxes. */
   unfit(): LeftSteps[] {
     return reading(this.database, this.#path, () => leftSteps(this.database));
   }

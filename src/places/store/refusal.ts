@@ -1,4 +1,7 @@
-/** Refusals inside the store: thrown through a transaction, so that it undoes itself, and caught at its edge. */
+/**
+ * Refusals inside the store. They are thrown, so that a transaction undoes itself, and become
+ * values in outcome_of.ts.
+ */
 import { AppError, errnoOf } from "../../core/errors.ts";
 import { type Refusal, type RefusalReason, refused } from "../../model/outcome.ts";
 
@@ -10,8 +13,8 @@ export function refusal(reason: RefusalReason, text: string): AppError {
 }
 
 /**
- * The refusal that an error of the store means; undefined where the place itself has failed. Busy and a
- * full disk are refusals: the peer may try again.
+ * The refusal that an error of the store means; undefined where the place itself has failed. Busy
+ * and a full disk are refusals: the peer may try again.
  */
 export function refusalOf(error: unknown): Refusal | undefined {
   if (!(error instanceof AppError)) return undefined;

@@ -22,7 +22,7 @@
  *     claim        its row for one uniqueid, made before the transaction commits that uses it
  *     handover     a mailbox on its way to another owner; the registry notes it until it is over
  *     arriving     a mailbox's files at the new owner's, until the journal there moves them in
- *     image        the files of one mailbox in memory (src/mailbox), which yield a transaction's steps
+ *     image        the files of one mailbox in memory (src/mailbox); its changes become steps
  */
 import { existsSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
@@ -152,9 +152,9 @@ export class Store {
   }
 
   /**
-   * Claims `uniqueid` for `owner` before the transaction commits that will hold it. Returns the owner
-   * that has it already, if another. A claim whose holder has no such mailbox is stale; only the
-   * holder's writer lock can tell, so this may throw busy.
+   * Claims `uniqueid` for `owner` before the transaction commits that will hold it. Returns the
+   * owner that has it already, if another. A claim whose holder has no such mailbox is stale; only
+   * the holder's writer lock can tell, so this may throw busy.
    */
   claim(uniqueid: string, owner: Owner): Owner | undefined {
     return this.registry.claim(uniqueid, owner, (holder) => {

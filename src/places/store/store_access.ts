@@ -14,7 +14,8 @@ export function mayWriteStore(root: string): boolean {
 
 /** What a person should know who reads the store at `root` without the right to write to it. */
 export function readWithoutRight(root: string): string {
-  return `Reading ${root} without the right to write to it: by way of private copies of its catalogues`;
+  const how = "by way of private copies of its catalogues";
+  return `Reading ${root} without the right to write to it: ${how}`;
 }
 
 /** The refusal to write to a store that was opened to be read, or must not be written to. */
@@ -30,8 +31,9 @@ export function notToBeWritten(root: string): AppError {
 const open = new Map<string, { read: number; write: number }>();
 
 /**
- * Notes that the store at `root` is open; what it returns takes that back. One that is written must not be
- * read by private copies in the same process, as that would drop SQLite's locks (private_copy.ts).
+ * Notes that the store at `root` is open; what it returns takes that back. One that is written must
+ * not be read by private copies in the same process, as that would drop SQLite's locks
+ * (private_copy.ts).
  */
 export function noteOpen(root: string, access: Access): () => void {
   const [path, kind, other] = [

@@ -1,4 +1,6 @@
-/** `bobbin.json`: the format of a store and its settings, and the probing that fixes them at `init`. */
+/**
+ * `bobbin.json`: the format of a store and its settings, and the probing that fixes them at `init`.
+ */
 import { linkSync } from "node:fs";
 import { join } from "node:path";
 import { textOf, utf8 } from "../../core/bytes.ts";

@@ -17,7 +17,10 @@ import { readFiles } from "./committed_files.ts";
 import { imageOf, openImage, readImageFiles, storedForm, useKeptCrc } from "./open_mailbox.ts";
 import type { OwnerFolder } from "./owner_folder.ts";
 
-/** The state of a mailbox; undefined if it was deleted meanwhile. Damage is an error and is not served. */
+/**
+ * The state of a mailbox; undefined if it was deleted meanwhile. Throws bad_data where its files
+ * are damaged: no state is made of them.
+ */
 export function readState(folder: OwnerFolder, row: MailboxRow): MailboxState | undefined {
   if (row.intermediate) return intermediateState(row);
   const files = readFiles(folder, row.uniqueid, {
@@ -50,7 +53,7 @@ function damaged(row: MailboxRow, what: string): AppError {
   });
 }
 
-/** The state of a mailbox that is at hand as a whole. */
+/** The state of a mailbox whose image is in memory. */
 export function stateOfImage(
   folder: OwnerFolder,
   row: MailboxRow,
@@ -98,7 +101,7 @@ function intermediateState(row: MailboxRow): MailboxState {
   };
 }
 
-/** The annotations of a mailbox itself. */
+/** The annotations of a mailbox itself, not of its messages. */
 export function mailboxAnnotations(folder: OwnerFolder, uniqueid: string): Annotation[] {
   interface Row {
     readonly entry: string;
@@ -109,7 +112,8 @@ export function mailboxAnnotations(folder: OwnerFolder, uniqueid: string): Annot
   return folder.read((database) =>
     database
       .query<Row, [string]>(
-        "SELECT entry, userid, modseq, value FROM annotation WHERE uniqueid = ? ORDER BY entry, userid",
+        `SELECT entry, userid, modseq, value FROM annotation
+         WHERE uniqueid = ? ORDER BY entry, userid`,
       )
       .all(uniqueid)
       .map((row) => ({ ...row, modseq: BigInt(row.modseq) })),
@@ -126,7 +130,7 @@ export interface MailboxSnapshot {
   };
 }
 
-/** The mailbox of `row` with its files; undefined if it was deleted meanwhile. Damage is an error. */
+/** The mailbox of `row` with its files; undefined if it was deleted. Throws bad_data for damage. */
 export function snapshotOf(folder: OwnerFolder, row: MailboxRow): MailboxSnapshot | undefined {
   if (row.intermediate) return { state: intermediateState(row) };
   const files = readImageFiles(folder, row);

@@ -1,18 +1,20 @@
 /**
- * `.catalogue.sqlite`: what a user's folders are called and what belongs to the user rather than to a
- * message. Names lead to uniqueids here and nowhere else. 64-bit numbers are kept as decimal text:
- * SQLite's integers are signed. Everything of a message lives in the mailbox folder.
+ * `.catalogue.sqlite`: what a user's folders are called and what belongs to the user rather than to
+ * a message. Names lead to uniqueids here and nowhere else. 64-bit numbers are kept as decimal
+ * text: SQLite's integers are signed. Everything of a message lives in the mailbox folder.
  */
 
 import { StoreDatabase, type StoreDatabaseOptions } from "../../../storage/store_database.ts";
 import { REDO_SCHEMA, REDO_UNFIT } from "./redo_rows.ts";
 
 /**
- * `committed` grows with each transaction that touches the mailbox: readers take it before and after.
- * `name` is the internal name (`user.fred.Sub`), `state` what the peer said that no file of the folder
- * keeps (mailbox_rows.ts). `intermediate` mailboxes have no folder. `annot_variant` is the form of
- * SYNC_CRC_ANNOT that the mailbox's peer computes, where it is not that of the folder; `annot_crc` is what that came to when the
- * checksum of the index' header was `annot_crc_of`.
+ * What brings a catalogue from one version of the schema to the next; the first makes it. In
+ * `mailbox`: `committed` grows with each transaction that touches the mailbox, and readers compare
+ * it before and after they read its files. `name` is the internal name (`user.fred.Sub`), `state`
+ * what the peer said that no file of the folder keeps (mailbox_rows.ts). `intermediate` mailboxes
+ * have no folder. `annot_variant` is the form of SYNC_CRC_ANNOT that the mailbox's peer computes,
+ * where that is not the form of the folder; `annot_crc` was its value when the checksum of the
+ * index' header was `annot_crc_of`.
  */
 export const CATALOGUE_SCHEMA = [
   `

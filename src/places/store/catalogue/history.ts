@@ -1,7 +1,7 @@
 /**
- * The names a mailbox had, in its cyrus.header: `XHISTORY (name time name time …)`, so that reconstruct
- * can tell them without the catalogue. A flat list, for a nested map there makes Cyrus take the wrong
- * name when it rewrites the header.
+ * The names a mailbox had, in its cyrus.header: `XHISTORY (name time name time …)`, so that
+ * reconstruct can tell them without the catalogue. A flat list, for a nested map there makes Cyrus
+ * take the wrong name when it rewrites the header.
  */
 import { latin1 } from "../../../core/bytes.ts";
 import {
@@ -25,7 +25,7 @@ export function withHistory(
   return [...kept, { name: KEY, value: dlistList(words) }];
 }
 
-/** The history in a header's further entries; what is no name and time is left out. */
+/** The history in a header's further entries; pairs that are no name and time are left out. */
 export function historyIn(others: readonly DlistEntry[]): FormerName[] {
   const value = others.find((entry) => entry.name === KEY)?.value;
   if (value?.kind !== "list") return [];

@@ -1,8 +1,8 @@
-/** The rows of a catalogue that say what a mailbox is called and what was: read and written, typed. */
+/** The rows of a catalogue about mailboxes, their former names and the deleted ones. */
 import type { Database } from "bun:sqlite";
 import type { MailboxState } from "../../../model/mailbox.ts";
 
-/** What a peer says of a mailbox that no file of the folder keeps, or not as it was said. */
+/** What a peer says of a mailbox that no file of its folder can keep just as it was said. */
 export type MailboxDetails = Pick<
   MailboxState,
   | ("jmapid" | "type" | "partition" | "acl" | "quotaroot" | "xconvmodseq" | "compactEmailids")
@@ -15,18 +15,20 @@ export interface MailboxRow {
   /** Internal: `user.fred.Sub`. */
   readonly name: string;
   readonly details: MailboxDetails;
-  /** Name of the form of SYNC_CRC_ANNOT that the peer computes; undefined for that of the folder. */
+  /**
+   * Name of the form of SYNC_CRC_ANNOT that the peer computes; undefined for that of the folder.
+   */
   readonly annotVariant: string | undefined;
-  /** That sum, where it is known. */
+  /** SYNC_CRC_ANNOT in the form `annotVariant`, where it is known. */
   readonly annotCrc: KeptAnnotCrc | undefined;
   /** A placeholder in the tree: it has no folder and no messages. */
   readonly intermediate: boolean;
 }
 
 /**
- * SYNC_CRC_ANNOT in the form of the peer, kept beside the index. It stands for the records of the index whose header
- * has the checksum `indexCrc`: whoever changes a record changes that too, so a sum that was not kept along is
- * known by it and is added up anew.
+ * SYNC_CRC_ANNOT in the form of the peer, kept beside the index. It holds for the index whose
+ * header has the checksum `indexCrc`. Any change of a record changes that checksum too, so a sum
+ * that was not updated is recognised by it and is computed anew.
  */
 export interface KeptAnnotCrc {
   readonly crc: number;
@@ -69,7 +71,7 @@ function rowOf(stored: StoredRow): MailboxRow {
   const { uniqueid, name } = stored;
   const { partition = null, acl = null, ...details } = JSON.parse(stored.state);
   for (const field of MODSEQS) if (field in details) details[field] = BigInt(details[field]);
-  // Tombstones written before there were such columns lack them.
+  // Tombstones that were written before schema version 2 lack both.
   const { annot_crc: crc = null, annot_crc_of: indexCrc = null } = stored;
   return {
     ...{ uniqueid, name, details: { partition, acl, ...details } },
@@ -136,7 +138,7 @@ export function updateMailbox(database: Database, row: MailboxRow): void {
     .run(state, annot_variant, annot_crc, annot_crc_of, intermediate, uniqueid);
 }
 
-/** Notes what SYNC_CRC_ANNOT comes to in the form of the mailbox's peer. */
+/** Keeps the value of SYNC_CRC_ANNOT in the form of the mailbox's peer. */
 export function keepAnnotCrc(database: Database, uniqueid: string, kept: KeptAnnotCrc): void {
   database
     .query("UPDATE mailbox SET annot_crc = ?, annot_crc_of = ? WHERE uniqueid = ?")
@@ -156,17 +158,18 @@ export function formerNames(database: Database, uniqueid: string): FormerName[] 
 export function addFormerName(database: Database, uniqueid: string, former: FormerName): void {
   database
     .query(
-      "INSERT INTO history SELECT ?1, coalesce(max(number), 0) + 1, ?2, ?3 FROM history WHERE uniqueid = ?1",
+      `INSERT INTO history
+       SELECT ?1, coalesce(max(number), 0) + 1, ?2, ?3 FROM history WHERE uniqueid = ?1`,
     )
     .run(uniqueid, former.name, former.until);
 }
 
 /**
- * Gives mailboxes other names, all at once: names may be swapped or go round. Whoever plans the renames
- * has seen to it that no two end up with one name.
+ * Gives mailboxes other names, all at once: names may be swapped or go round. The
+ * caller sees to it that no two mailboxes end up with one name.
  */
 export function renameMailboxes(database: Database, names: ReadonlyMap<string, string>): void {
-  // No internal name begins with NUL, so these stand for "between two names".
+  // No internal name begins with NUL, so these names clash with none while all are changed.
   const part = database.query("UPDATE mailbox SET name = char(0) || uniqueid WHERE uniqueid = ?");
   for (const uniqueid of names.keys()) part.run(uniqueid);
   const set = database.query(

@@ -6,19 +6,21 @@ import type { Database } from "bun:sqlite";
 import { AppError } from "../../../core/errors.ts";
 import type { FileStep } from "../../../mailbox/file_step.ts";
 
-/** One thing to do to a file. Paths are relative to the owner's folder and made by layout.ts alone. */
+/**
+ * One thing to do to a file. Paths are relative to the owner's folder and made by layout.ts alone.
+ */
 export type RedoStep =
   | FileStep
-  /** A folder moved; done already where only the target exists. */
+  /** A folder moved. It has been done where only the target exists. */
   | { readonly kind: "move"; readonly path: string; readonly target: string }
-  /** A message removed; done already where it is absent. */
+  /** A message file removed. It has been done where there is none. */
   | { readonly kind: "unlink"; readonly path: string }
-  /** A folder of the trash, or of a mailbox that went to another owner, removed with all in it. */
+  /** A folder removed with all in it: of the trash, or of a mailbox that went to another owner. */
   | { readonly kind: "erase"; readonly path: string }
   /** A uniqueid given back to the store's registry. */
   | { readonly kind: "release"; readonly uniqueid: string };
 
-/** A step with the mailbox it belongs to, whose reader must see it. */
+/** A step with the mailbox it belongs to, whose readers lay it over. */
 export interface MailboxStep {
   readonly uniqueid: string;
   readonly step: RedoStep;
@@ -39,7 +41,7 @@ export const REDO_SCHEMA = `
   );
   CREATE INDEX redo_of_mailbox ON redo (uniqueid);`;
 
-/** Why the step could not be done, where the files of its mailbox are not those it was planned on. */
+/** The second version of the table: why the step could not be done, where its mailbox is unfit. */
 export const REDO_UNFIT = "ALTER TABLE redo ADD COLUMN unfit TEXT";
 
 interface RedoRow {
@@ -107,10 +109,10 @@ function stepOfRow(row: RedoRow): RedoStep {
   });
 }
 
-/** Mailboxes whose files do not take their steps, by uniqueid, and why. */
+/** Unfit mailboxes by uniqueid, and why they are. */
 export type Unfit = ReadonlyMap<string, string>;
 
-/** Drops the rows of steps that are done and durable, and notes why those of `unfit` are not. */
+/** Drops the rows of steps that are done and durable; keeps those of `unfit`, with the reason. */
 export function dropSteps(database: Database, unfit: Unfit): void {
   if (unfit.size === 0) database.run("DELETE FROM redo");
   else {
@@ -121,17 +123,17 @@ export function dropSteps(database: Database, unfit: Unfit): void {
   for (const [uniqueid, why] of unfit) note.run(why, uniqueid);
 }
 
-/** A mailbox of `Unfit`, with the number of steps that it was left with. */
+/** An unfit mailbox, with the number of steps that wait for it. */
 export interface LeftSteps {
   readonly uniqueid: string;
   readonly why: string;
   readonly steps: number;
 }
 
-/** The mailboxes whose files did not take their steps when this was last tried. */
+/** The mailboxes that were unfit when the journal was last settled. */
 export function leftSteps(database: Database): LeftSteps[] {
-  const sql =
-    "SELECT uniqueid, unfit AS why, count(*) AS steps FROM redo WHERE unfit IS NOT NULL GROUP BY uniqueid";
+  const sql = `SELECT uniqueid, unfit AS why, count(*) AS steps FROM redo
+    WHERE unfit IS NOT NULL GROUP BY uniqueid`;
   return database.query<LeftSteps, []>(sql).all();
 }
 

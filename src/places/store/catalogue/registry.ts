@@ -1,9 +1,9 @@
 /**
  * `uniqueids.sqlite`: which owner holds a uniqueid, for the whole store. A uniqueid is claimed here
- * before the owner's transaction commits, so two owners can never both hold it; a claim that was left
- * by a killed process is found stale by looking into the owner's catalogue under its writer lock.
- * What belongs to no owner is kept here too: the annotations of the server as a whole, and which
- * mailboxes are on their way from one owner to another.
+ * before the owner's transaction commits, so two owners can never both hold it; a claim that was
+ * left by a killed process is found stale by looking into the owner's catalogue under its writer
+ * lock. What belongs to no owner is kept here too: the annotations of the server as a whole, and
+ * which mailboxes are on their way from one owner to another.
  */
 import type { Database } from "bun:sqlite";
 import { join } from "node:path";
@@ -37,7 +37,7 @@ export interface Claim {
   readonly owner: Owner;
 }
 
-/** A mailbox on its way from one owner to another: begun, and not known to be over (handover.ts). */
+/** A handover that was begun and is not known to be over (commit/handover.ts). */
 export interface Handover {
   readonly number: number;
   readonly uniqueid: string;
@@ -81,7 +81,8 @@ export class Registry {
     if (before !== undefined && !isStale(before)) return before;
     return writing(this.#database, this.path, () => {
       const now = this.holder(uniqueid);
-      if (now !== undefined && sameOwner(now, owner)) return undefined; // a handover has just ended
+      // A handover that has just ended may have given it to `owner`.
+      if (now !== undefined && sameOwner(now, owner)) return undefined;
       const isNew = now !== undefined && (before === undefined || !sameOwner(now, before));
       if (isNew) return now;
       this.#database
@@ -99,7 +100,7 @@ export class Registry {
     });
   }
 
-  /** Makes `uniqueid` that of `owner`, whoever has it: both owners' writer locks are held. */
+  /** Gives `uniqueid` to `owner`, whoever has it; the caller holds both owners' writer locks. */
   transfer(uniqueid: string, owner: Owner): void {
     writing(this.#database, this.path, () => {
       this.#database

@@ -44,7 +44,10 @@ export function seenStates(database: Database): SeenState[] {
     }));
 }
 
-/** Scripts, and for the active one its `.bc` as the bearer of the mark (sync-protocol.md 4.1). */
+/**
+ * The scripts, and for the active one its bytecode `.bc` too: in the protocol it is the bytecode
+ * that is marked as active (sync-protocol.md 4.1).
+ */
 export function sieveFiles(database: Database): SieveFile[] {
   interface Row {
     readonly filename: string;
@@ -79,7 +82,7 @@ interface QuotaRow {
   readonly value: string;
 }
 
-/** Says that a root is there, also when it limits nothing. */
+/** The resource of a row that says that a root exists, even if it limits nothing. */
 const ROOT = "";
 const MODSEQ = "MODSEQ";
 
@@ -142,7 +145,7 @@ export function applyRows(database: Database, command: RowCommand): void {
       database.query("DELETE FROM subscription WHERE name = ?").run(command.name);
       return;
     case "sieve":
-      // Other names are bytecode, which every server makes for itself.
+      // Files of other names are bytecode, which every server makes for itself.
       if (!command.filename.endsWith(".script")) return;
       database
         .query(

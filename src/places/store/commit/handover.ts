@@ -1,15 +1,18 @@
 /**
- * A mailbox renamed to another owner: the one change that two catalogues have a part in. No transaction
- * spans two databases with write-ahead logs, so it is done in an order in which one commit decides:
+ * A mailbox renamed to another owner: the one change that two catalogues have a part in. No
+ * transaction spans two databases with write-ahead logs, so it is done in an order in which one
+ * commit decides:
  *
  *     both writer locks -> handover noted in the registry (synced)
  *     -> files whole and durable in the target's `.arriving` and pool
- *     -> target's COMMIT: its row, and the step that moves the folder in       <- from here on it is the target's
+ *     -> target's COMMIT: its row, and the step that moves the folder in
+ *     -> from here on the mailbox is the target's
  *     -> claim to the target -> source's COMMIT: no row, and the steps that remove the files
  *     -> handover forgotten
  *
- * Whoever finds a handover that its process left takes the source's lock and looks whether the target has the
- * mailbox: if so the rest is done, else the handover is forgotten. Nobody writes to either owner before that.
+ * A process that finds a handover which another one left takes the source's lock and looks whether
+ * the target has the mailbox: if so the rest is done, else the handover is forgotten. Nobody writes
+ * to either owner before that.
  */
 import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
@@ -62,7 +65,7 @@ export interface HandoverSides {
   readonly registry: Registry;
 }
 
-/** Renames one mailbox of the source to a name of the target's. A refusal is thrown and has changed nothing. */
+/** Renames one mailbox of the source to a name of the target's. A refusal changes nothing. */
 export function handOver(request: HandoverRequest, sides: HandoverSides): void {
   const { source, target, registry } = sides;
   let number: number | undefined;
@@ -71,7 +74,7 @@ export function handOver(request: HandoverRequest, sides: HandoverSides): void {
     source.write((leaving) => {
       const row = mailboxByName(leaving.database, request.oldName);
       if (row === undefined) throw refusal("nonexistent", `There is no mailbox ${request.oldName}`);
-      leaving.requireFit(row.uniqueid); // or it could not leave once the target has it
+      leaving.requireFit(row.uniqueid); // else its files could not be removed afterwards
       const shared = guidsOutside(source, row.uniqueid);
       target.write((arriving) => {
         requireFree(request, row, arriving);
@@ -87,7 +90,7 @@ export function handOver(request: HandoverRequest, sides: HandoverSides): void {
     });
     if (number !== undefined) registry.endHandover(number);
   } catch (error) {
-    // The target has promised it; the next who opens either of the two does the rest.
+    // The target has committed: the next writer of either owner does the rest.
     if (!isCommitted || !mayWait(error)) throw error;
   }
 }
@@ -113,11 +116,11 @@ function requireFree({ newName }: HandoverRequest, row: MailboxRow, arriving: Tr
 interface Leaving {
   readonly request: HandoverRequest;
   readonly row: MailboxRow;
-  /** GUIDs that other mailboxes of the source name too; undefined where that cannot be told. */
+  /** GUIDs that other mailboxes of the source name too; undefined where one cannot be read. */
   readonly shared: ReadonlySet<string> | undefined;
 }
 
-/** Makes the mailbox's folder beside the target's others, with all that it holds, and sees to its move. */
+/** Makes a copy of the mailbox's folder in `.arriving`, and adds the step that moves it in. */
 function bring(
   { request, row, shared }: Leaving,
   { source, target }: HandoverSides,
@@ -127,7 +130,7 @@ function bring(
   const { pool } = arriving;
   const folder = `${ARRIVING_FOLDER}/${mailboxFolder(uniqueid)}`;
   const path = join(target.folder, folder);
-  rmSync(path, { recursive: true, force: true }); // of an attempt that did not commit
+  rmSync(path, { recursive: true, force: true }); // left by an attempt that did not commit
   for (const made of makeFolder(path)) pool.batch.folder(join(made, ".."));
   for (const [name, bytes] of filesFor(request, row, { source, target })) {
     createFile(join(path, name), bytes);
@@ -140,8 +143,9 @@ function bring(
     const found = [`${uniqueid}/${messageFile(uid)}`, poolPath(guid)]
       .map((relative) => join(source.folder, relative))
       .find((candidate) => statOf(candidate) !== undefined);
-    if (found === undefined) continue; // it is missing there as well: fsck's
-    // An inode in two pools could be removed from neither: what stays at the source too is copied.
+    if (found === undefined) continue; // it is missing at the source too, which fsck reports
+    // gc could remove an inode of two pools from neither, so what also stays at the source is
+    // copied.
     const isShared = shared === undefined || shared.has(guid);
     admit([{ guid, staged: found, isShared }], pool);
     placeMessage(guid, { folder, uid }, pool);
@@ -149,7 +153,10 @@ function bring(
   arriving.step(uniqueid, { kind: "move", path: folder, target: uniqueid });
 }
 
-/** The files of the mailbox as they are to be at the target: another name, and sums under another owner. */
+/**
+ * The files of the mailbox as they are to be at the target: with the new name, and with sums in the
+ * form of the new owner.
+ */
 function* filesFor(
   { newName, now }: HandoverRequest,
   row: MailboxRow,
@@ -173,7 +180,7 @@ function* filesFor(
   }
 }
 
-/** A quota root counts what lies below it. */
+/** True where the quota root `root` counts a mailbox of this name: what lies at or below it. */
 function holdsStill(root: string | null | undefined, name: string): boolean {
   return typeof root === "string" && (root === name || isBelow(name, root));
 }
@@ -186,7 +193,7 @@ function insertRows(
   const { uniqueid } = row;
   const { quotaroot, ...rest } = row.details;
   const kept = holdsStill(quotaroot, newName) && quotaroot !== undefined ? { quotaroot } : {};
-  // A grave of the same mailbox may have left some.
+  // A tombstone of the same mailbox may have left some.
   for (const table of ["history", "annotation"])
     arriving.database.query(`DELETE FROM ${table} WHERE uniqueid = ?`).run(uniqueid);
   insertMailbox(arriving.database, {
@@ -225,14 +232,15 @@ function leave(
 }
 
 /**
- * Ends the handovers that `folder`'s owner has a part in and whose process was killed. Throws busy. In a store
- * that is only read they end in the copies of its databases: that shows what their commit decided.
+ * Ends the handovers of which `folder`'s owner is a side and whose process was killed. Throws busy.
+ * In a store that is only read they end in the copies of its databases: a reader so sees what the
+ * target's commit decided.
  */
 export function settleHandovers(folder: OwnerFolder, context: StoreContext): void {
   const isRead = context.opening.access === "read";
   for (const handover of context.registry.handovers(folder.owner)) {
     const isSource = sameOwner(handover.source, folder.owner);
-    if (isRead && !isSource) continue; // the copy of the source's is put right when it is opened
+    if (isRead && !isSource) continue; // the source's copy is changed when the source is opened
     const source = isSource
       ? folder
       : OwnerFolder.open(handover.source, context, { create: false });
@@ -248,7 +256,7 @@ export function settleHandovers(folder: OwnerFolder, context: StoreContext): voi
 function settle(handover: Handover, source: OwnerFolder, context: StoreContext): void {
   const { uniqueid, target } = handover;
   source.commit((leaving) => {
-    // The lock is ours, so the process that began it is gone or has done its part.
+    // This process has the lock, so the one that began the handover is gone or has done its part.
     if (!hasArrived(uniqueid, target, context)) return;
     const row = mailboxById(leaving.database, uniqueid);
     if (row !== undefined) leave(row, guidsOutside(source, uniqueid), { source, leaving });
@@ -256,7 +264,7 @@ function settle(handover: Handover, source: OwnerFolder, context: StoreContext):
   });
 }
 
-/** Nobody else can change this at the target while the handover stands. */
+/** True where the target has committed. Nobody changes that while the handover stands. */
 function hasArrived(uniqueid: string, target: Owner, context: StoreContext): boolean {
   const { root, settings, opening } = context;
   const path = join(root, ownerFolder(target, settings.hash), CATALOGUE_FILE);

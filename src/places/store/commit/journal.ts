@@ -1,13 +1,14 @@
 /**
- * The redo journal: what a committed transaction still has to do to files. A step says what bytes
- * stand where afterwards, never how they change, so doing it twice, or half and then whole, ends the
- * same. The order of a commit (design.md, section 3):
+ * What is done with the steps of the redo journal: to files under the lock (`replay`), or in memory
+ * for readers (`overlay`). A step says what bytes stand where afterwards, never how they change, so
+ * doing it twice, or half and then whole, ends the same. The order of a commit (design.md, section
+ * 3):
  *
  *     messages durable in pool and folder -> redo rows and catalogue rows -> COMMIT (synced)
  *     -> the steps are done to the files -> files synced -> rows dropped (needs no sync of its own)
  *
- * Steps are only ever done under the writer lock, by whoever holds it: the writer itself, the next
- * writer after a kill, or whoever opens the user. Readers lay the rows over the files instead.
+ * Steps are only ever done to files under the writer lock: by the writer itself, or after a kill by
+ * the next process that opens the owner to write.
  */
 import { closeSync, constants, existsSync, openSync, renameSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -41,7 +42,7 @@ export function overlay(
   steps: readonly MailboxStep[],
 ): Uint8Array | undefined {
   let result = bytes;
-  let isOwn = false; // memory that nobody else looks at
+  let isOwn = false; // `result` is memory of this function, which it may change
   for (const { step } of steps) {
     if (step.kind === "release" || step.path !== path) continue;
     if (step.kind === "replace") {
@@ -74,8 +75,9 @@ export interface ReplayContext {
 }
 
 /**
- * Does `steps` to the files under the writer lock. What they wrote goes into the context's batch. A mailbox whose files
- * do not take a step is left with it and with all that follow; the others are done. Returns those that were left.
+ * Does `steps` to the files under the writer lock. What is written goes into the context's batch.
+ * Where the files of a mailbox do not take a step, that step and all later ones of the mailbox are
+ * left; those of other mailboxes are done. Returns the mailboxes that were left.
  */
 export function replay(steps: readonly MailboxStep[], context: ReplayContext): Unfit {
   const unfit = new Map<string, string>();
@@ -101,7 +103,7 @@ export function replay(steps: readonly MailboxStep[], context: ReplayContext): U
   return unfit;
 }
 
-/** A replay, with what it does at its end for all steps together. */
+/** A replay under way, with what it does at its end for all steps together. */
 interface Run extends ReplayContext {
   /** Uniqueids to be given back. */
   readonly released: string[];
@@ -110,8 +112,9 @@ interface Run extends ReplayContext {
 }
 
 /**
- * Makes the folders into which mailboxes will be moved, and makes them durable together: a mailbox must
- * not go into a folder that a power cut could take back, and a sync for each of thousands takes long.
+ * Makes the folders into which mailboxes will be moved, and makes them durable together: a mailbox
+ * must not go into a folder that a power cut could take back, and a sync for each of thousands
+ * takes long.
  */
 function makeTargets(steps: readonly MailboxStep[], { folder, batch }: ReplayContext): void {
   try {
@@ -121,12 +124,15 @@ function makeTargets(steps: readonly MailboxStep[], { folder, batch }: ReplayCon
         batch.folder(dirname(made));
     }
   } catch (error) {
-    if (!isUnfit(error)) throw error; // the move itself will meet it again, and be told of
+    if (!isUnfit(error)) throw error; // the move itself meets the error again, and is left for it
   }
   batch.flush();
 }
 
-/** What is at a path is not what was planned on. Of other errors, such as a full disk, all steps wait. */
+/**
+ * What these say of a path is that the files are not those on which the step was planned. With any
+ * other error, such as a full disk, the whole replay fails and all steps wait.
+ */
 const UNFIT_ERRNOS: ReadonlySet<unknown> = new Set([
   ...["ENOENT", "ENOTDIR", "EISDIR", "ENOTEMPTY", "EEXIST", "ELOOP"],
 ]);
@@ -136,7 +142,7 @@ function isUnfit(error: unknown): error is AppError {
   return error.code === "bad_data" || UNFIT_ERRNOS.has(error.context["errno"]);
 }
 
-/** Does the run of writes into one file that begins at `start`, with the file opened once. */
+/** Does all writes into one file that follow each other from `start` on, with it opened once. */
 function writeRun(steps: readonly MailboxStep[], start: number, context: ReplayContext): number {
   const first = steps[start]?.step;
   if (first?.kind !== "write") return 1;
@@ -179,7 +185,7 @@ function replayOne(step: RedoStep, context: Run): void {
   const path = join(context.folder, step.path);
   const parent = dirname(path);
   if (step.kind === "replace") {
-    // One page is written at once for whoever looks at the file beside the journal.
+    // A reader never sees half of what is written into one page.
     if (step.bytes.length <= PAGE_BYTES && existsSync(path)) overwriteFile(path, step.bytes);
     else {
       for (const made of makeFolder(parent)) context.batch.folder(dirname(made));
@@ -203,17 +209,18 @@ function replayOne(step: RedoStep, context: Run): void {
 function moveFolder(path: string, target: string, batch: DurableBatch): void {
   // A folder must not go into one that a power cut could take back.
   for (const made of makeFolder(dirname(target))) syncPath(dirname(made), "folder");
-  // A creation of the same mailbox that did not commit may have left messages there.
+  // A transaction that was to make the same mailbox, and did not commit, may have left messages
+  // there.
   if (statOf(path) !== undefined && holdsOnlyMessages(target))
     rmSync(target, { recursive: true, force: true });
   try {
     renameSync(path, target);
   } catch (error) {
-    // Done already before a kill: the folder is at its target, and nothing is left here.
+    // It was done before a kill where the folder is at its target and no longer here.
     const done = errnoOf(error) === "ENOENT" && statOf(target) !== undefined;
     if (!done) throw diskError(error, `move to ${target} what lies`, path);
   }
-  // Done again after a kill, the folder it came from may have been erased too.
+  // When this is done again after a kill, the folder it came from may have been erased too.
   if (statOf(dirname(path)) !== undefined) batch.folder(dirname(path));
   batch.folder(dirname(target));
 }

@@ -1,7 +1,7 @@
 /**
- * APPLY MAILBOX into the store (sync-protocol.md 5.5), as one transaction: a dry pass in which every
- * refusal happens, then messages into the pool and the folder, then the commit. Unlike Cyrus, a
- * mailbox whose sync CRC comes out wrong is not half written but left as it was.
+ * APPLY MAILBOX into the store (sync-protocol.md 5.5), as one transaction: a dry pass in which
+ * every refusal happens, then messages into the pool and the folder, then the commit. Unlike Cyrus,
+ * a mailbox whose sync CRC comes out wrong is not half written but left as it was.
  */
 import { AppError } from "../../../core/errors.ts";
 import { BLANK_HEADER_FILE } from "../../../formats/cyrus/header_file.ts";
@@ -62,7 +62,8 @@ function applyFull(update: MailboxUpdate, context: ApplyContext, transaction: Tr
   setMailbox(update, image);
   const variant = agree(update, image);
   const { database } = transaction;
-  // A new index counts from nothing, whatever a deleted mailbox of this uniqueid has left.
+  // A new index counts from 0, although a deleted mailbox of this uniqueid may have left
+  // annotations.
   const before = row === undefined ? 0 : annotationBytes(database, uniqueid);
   writeRow(transaction, update.state, { row, variant });
   const { quotaAnnotUsed } = image.index.header;
@@ -71,7 +72,7 @@ function applyFull(update: MailboxUpdate, context: ApplyContext, transaction: Tr
   arrive(messages, transaction, uniqueid);
   for (const step of image.steps()) transaction.step(uniqueid, step);
   if (variant === undefined) return;
-  // In the same commit as the records that it is the sum of.
+  // It is kept by the same commit as the records whose sum it is.
   const kept = { crc: image.annotCrc(variant), indexCrc: image.index.headerCrcs.after };
   keepAnnotCrc(database, uniqueid, kept);
 }
@@ -94,8 +95,8 @@ function applyIntermediate(
 }
 
 /**
- * A mailbox of another uniqueid that has never had mail gives its name up, as in Cyrus since 3.6; under
- * FORCE any does. It goes into the trash like whatever else is deleted.
+ * A mailbox of another uniqueid that has never had mail gives its name up, as in Cyrus since 3.6;
+ * under FORCE any does. It goes into the trash like whatever else is deleted.
  */
 function makeRoom(update: MailboxUpdate, context: ApplyContext, transaction: Transaction): void {
   const { uniqueid, name } = update.state;
@@ -107,7 +108,10 @@ function makeRoom(update: MailboxUpdate, context: ApplyContext, transaction: Tra
   if (!hadMail || update.force === true) deleteMailboxes(transaction, [named], context.now);
 }
 
-/** The row of the mailbox, undefined for one that is not there; name and uniqueid must not contradict. */
+/**
+ * The row of the mailbox, undefined for one that is not there. Refuses a request whose name and
+ * uniqueid are those of two mailboxes.
+ */
 function findRow(state: MailboxState, transaction: Transaction): MailboxRow | undefined {
   const { uniqueid, name } = state;
   mailboxFolder(uniqueid);
@@ -166,7 +170,7 @@ interface Message extends Arrival {
   readonly uid: number;
 }
 
-/** Step 9 in memory; the messages that must be there before the commit. */
+/** Step 9, in memory. Returns the messages that must be in place before the commit. */
 function writeRecords(
   update: MailboxUpdate,
   planned: readonly PlannedRecord[],
@@ -188,15 +192,16 @@ function writeRecords(
     image.put(newRecord(record, staged?.facts, slotOf), annotations);
     if (staged === undefined) continue;
     const { uid, guid } = record;
-    // More than one: some pool has it, whether it was applied there before or reserved from there.
+    // A second link is that of a pool, into which the message came before or from which it was
+    // reserved.
     messages.push({ uid, guid, staged: staged.path, isShared: links > 1 });
   }
   return messages;
 }
 
 /**
- * The links of a staged file. It is read by nobody until a reader of the mailbox asks for it: it must be there still,
- * and whole.
+ * The number of links of a staged file. Refuses one that is gone or has another size: nobody would
+ * read the file, and so notice, before a reader of the mailbox asks for the message.
  */
 function linksOf({ path, facts }: KnownMessage): number {
   const stat = statOf(path);
@@ -261,7 +266,7 @@ function writeRow(
   };
   if (before.row !== undefined) updateMailbox(database, row);
   else {
-    // A placeholder may become a mailbox.
+    // A placeholder of the same uniqueid becomes this mailbox.
     database.query("DELETE FROM mailbox WHERE uniqueid = ? AND intermediate = 1").run(uniqueid);
     insertMailbox(database, row);
   }

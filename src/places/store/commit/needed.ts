@@ -1,4 +1,4 @@
-/** What an owner's mailboxes still need of the pool and of the catalogue, those in the trash included. */
+/** What an owner's mailboxes, also the deleted ones, still need of the pool and the catalogue. */
 import type { Database } from "bun:sqlite";
 import { join } from "node:path";
 import { AppError } from "../../../core/errors.ts";
@@ -10,8 +10,8 @@ import { openImage } from "../open_mailbox.ts";
 import type { OwnerFolder } from "../owner_folder.ts";
 
 /**
- * The GUIDs that mailboxes of `folder` other than `uniqueid` name, deleted ones included; undefined where one
- * of them cannot be read.
+ * The GUIDs that mailboxes of `folder` other than `uniqueid` name, also the deleted ones; undefined
+ * where one of them cannot be read.
  */
 export function guidsOutside(folder: OwnerFolder, uniqueid: string): Set<string> | undefined {
   const guids = new Set<string>();

@@ -1,6 +1,6 @@
 /**
- * Renaming in the store: names are rows, so one transaction renames a folder, a tree or a ring of swaps,
- * whatever they hold, and no message moves. `planRenames` decides, `renameMailboxesIn` does.
+ * Renaming in the store: names are rows, so one transaction renames a folder, a tree or a ring of
+ * swaps, whatever they hold, and no message moves. `planRenames` decides, `renameMailboxesIn` does.
  */
 import { AppError } from "../../../core/errors.ts";
 import { externalName, isInbox, isValidName } from "../../../model/names.ts";
@@ -41,8 +41,9 @@ function refuse(text: string, hint: string): AppError {
 }
 
 /**
- * Which mailboxes get which names, all requests taken at once. Refused: a source that is not there, a
- * name that stays taken, two mailboxes under one name, an INBOX, a name of another owner or too long.
+ * Which mailboxes get which names, all requests taken at once. Refused: a source that is not there,
+ * a name that stays taken, two mailboxes under one name, an INBOX, a name of another owner or too
+ * long.
  */
 export function planRenames(
   rows: readonly MailboxRow[],
@@ -114,11 +115,14 @@ export interface RenameContext extends RenameRules {
   readonly partition?: string;
   /** Seconds since 1970: until when the old names held. */
   readonly now: number;
-  /** It is decided here, so the mailboxes are changed last here: a peer says that of its own. */
+  /**
+   * The rename is decided in this store, so its modseqs rise here; with a rename that a peer sends,
+   * the peer says what they become.
+   */
   readonly isLocal?: boolean;
 }
 
-/** Renames in one transaction of `folder`; what was renamed. */
+/** Renames in one transaction of `folder`; returns what was renamed. */
 export function renameMailboxesIn(folder: OwnerFolder, context: RenameContext): PlannedRename[] {
   return folder.write((transaction) => {
     const rows = allMailboxes(transaction.database);
@@ -144,7 +148,7 @@ function renameOne(
   const image = row.intermediate ? undefined : openForChange(folder, row);
   let { foldermodseq = 0n } = row.details;
   if (isLocal) {
-    // As in Cyrus, above all that is known of the mailbox, so that whoever compares finds it changed here.
+    // As in Cyrus it rises above every modseq of the mailbox, so that a peer finds it changed here.
     const { highestmodseq } = image?.index.header ?? { highestmodseq: 0n };
     foldermodseq = (foldermodseq > highestmodseq ? foldermodseq : highestmodseq) + 1n;
     image?.index.setHeader({ highestmodseq: foldermodseq });

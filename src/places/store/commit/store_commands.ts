@@ -1,4 +1,6 @@
-/** Every APPLY command into the store, each as one transaction. Refusals are thrown and change nothing. */
+/**
+ * Does every APPLY command to the store, as one transaction. Refusals are thrown, change nothing.
+ */
 import { unreachable } from "../../../core/assert.ts";
 import { hasBit, INTERNAL_FLAG } from "../../../formats/cyrus/index/index_flags.ts";
 import type {
@@ -43,7 +45,9 @@ export interface ApplySession {
   readonly force: boolean;
 }
 
-/** Does `command`; `records` are those of a `mailbox` command, gathered. Returns when it is durable. */
+/**
+ * Does `command`; `records` are those of a `mailbox` command, gathered. Returns when it is durable.
+ */
 export function applyCommand(
   command: ApplyCommand,
   records: readonly MailRecord[],
@@ -102,7 +106,9 @@ export function applyCommand(
   }
 }
 
-/** Does `command` to the rows of `owner`, who is made for it only where something is to be kept. */
+/**
+ * Does `command` to the rows of `owner`; `makes` says whether it makes an owner who is not there.
+ */
 function applyToRows(
   store: Store,
   command: RowCommand,
@@ -189,7 +195,7 @@ function rename(store: Store, command: ApplyRename): void {
   renameMailboxesIn(folder, { requests, isOwn, mayInbox: true, now: store.now(), partition });
 }
 
-/** Under both owners' locks; the target is made where there is none, as a user that was renamed. */
+/** Hands the mailbox over. The target is made where there is none: a user may be renamed so. */
 function renameToOther(store: Store, { oldName, newName, partition }: ApplyRename): void {
   const source = store.find(parseName(oldName).owner);
   const row = source?.read((database) => mailboxByName(database, oldName));
@@ -202,7 +208,9 @@ function renameToOther(store: Store, { oldName, newName, partition }: ApplyRenam
   handOver(request, { source, target, registry: store.registry });
 }
 
-/** Marks records as expunged and leaves their modseq and times alone; unknown UIDs are passed over. */
+/**
+ * Marks records as expunged and leaves their modseq and times alone; unknown UIDs are passed over.
+ */
 function expunge(store: Store, command: ApplyExpunge): void {
   withMailbox(store, command.name, (folder, transaction, row) => {
     if (row.uniqueid !== command.uniqueid) {

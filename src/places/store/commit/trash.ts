@@ -1,6 +1,6 @@
 /**
- * Deleting and undeleting: a deleted mailbox is gone for every reader at the commit, and its folder lies
- * in `.trash` until gc takes it. Its rows of annotations and history stay as long.
+ * Deleting and undeleting: a deleted mailbox is gone for every reader at the commit, and its folder
+ * lies in `.trash` until gc takes it. Its rows of annotations and history stay as long.
  */
 import type { Database } from "bun:sqlite";
 import { existsSync } from "node:fs";
@@ -42,7 +42,7 @@ export function deleteMailboxes(
     const { uniqueid } = row;
     requireFit(uniqueid);
     const folder = mailboxFolder(uniqueid);
-    // A mailbox whose folder is lost leaves nothing in the trash.
+    // A mailbox whose folder was lost leaves nothing in the trash.
     const isThere = !row.intermediate && existsSync(join(transaction.pool.folder, folder));
     const trash = isThere ? `${names.next().value}/${folder}` : "";
     buryMailbox(database, row, { deleted: now, trash });
@@ -52,8 +52,8 @@ export function deleteMailboxes(
 }
 
 /**
- * Folders of the trash that are free: the time, then the time with a number. Tombstones of one second
- * get these numbers in their own order, so what comes after the last one is taken by none.
+ * Folders of the trash that are free: the time, then the time with a number. Tombstones of one
+ * second get these numbers in their own order, so what comes after the last one is taken by none.
  */
 function* freeNames({ database, pool }: Transaction, now: number): Generator<string, never> {
   const last = database
@@ -72,12 +72,12 @@ function numberOf(name: string): number {
   return Number(/-(\d+)$/.exec(name)?.[1] ?? 0);
 }
 
-/** A folder in the trash that no tombstone names, as where the catalogue was lost. */
+/** A folder in the trash that no tombstone names, for instance after the catalogue was lost. */
 export interface StrayGrave {
   /** Below the owner's folder. */
   readonly trash: string;
   readonly uniqueid: string;
-  /** Seconds since 1970; undefined where it does not lie as `deleteMailboxes` lays it. */
+  /** Seconds since 1970, by its path; undefined where that is none of `deleteMailboxes`. */
   readonly deleted: number | undefined;
 }
 
@@ -163,7 +163,7 @@ function requireFolders({ folder }: OwnerFolder, grave: Tombstone): void {
     `Cannot undelete ${externalName(name)}: there is a folder ${uniqueid}`,
     {
       context: { uniqueid },
-      hint: "No mailbox is in it by the catalogue: see `bobbin fsck` and `bobbin store reconstruct`.",
+      hint: "The catalogue names no mailbox there: `bobbin fsck` or `store reconstruct` tell more.",
     },
   );
 }
@@ -179,7 +179,7 @@ function buried(database: Database, which: string): Tombstone {
   );
 }
 
-/** What gives the files of a mailbox, which lie in the trash yet, another name once they are back. */
+/** The steps that write another name into the files of a mailbox, once they are back in place. */
 function renamed(folder: OwnerFolder, { uniqueid, trash }: Tombstone, name: string): RedoStep[] {
   const read = (file: string) =>
     readWhole(join(folder.folder, trash, file), folder.limits.mailboxFileBytes);

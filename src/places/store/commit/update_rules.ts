@@ -1,6 +1,6 @@
 /**
- * The dry pass of APPLY MAILBOX (sync-protocol.md 5.5): what the store refuses of a request, and what
- * is to be done for each of its records. Nothing is changed here.
+ * The dry pass of APPLY MAILBOX (sync-protocol.md 5.5): what the store refuses of a request, and
+ * what is to be done for each of its records. Nothing is changed here.
  */
 import { hasBit, INTERNAL_FLAG } from "../../../formats/cyrus/index/index_flags.ts";
 import type { MailboxImage } from "../../../mailbox/mailbox_image.ts";
@@ -19,7 +19,7 @@ export interface MailboxUpdate {
   /** Ascending by UID. */
   readonly records: readonly MailRecord[];
   readonly since?: Since;
-  /** Take it although ours is ahead in something, or is another mailbox. */
+  /** Take it although the store's mailbox is ahead in something, or is another one of that name. */
   readonly force?: boolean;
 }
 
@@ -58,7 +58,7 @@ export function requireTimes({ state, records }: MailboxUpdate): void {
   }
 }
 
-/** Step 5: what the peer believes of ours must hold, under FORCE too. */
+/** Step 5: what the peer takes for the state of the store's mailbox must hold, with FORCE too. */
 export function requireSince({ state, since }: MailboxUpdate, image: MailboxImage): void {
   if (since === undefined || since.modseq === 0n) return;
   const { header } = image.index;
@@ -70,7 +70,7 @@ export function requireSince({ state, since }: MailboxUpdate, image: MailboxImag
   if (!holds) throw refusal("changed", `Mailbox ${state.name} has changed since modseq ${modseq}`);
 }
 
-/** Step 7: ours must not be ahead. */
+/** Step 7: the store's mailbox must not be ahead of the peer's. */
 export function requireNotAhead(
   { state }: MailboxUpdate,
   image: MailboxImage,
@@ -101,7 +101,7 @@ export type PlannedRecord =
       readonly staged: KnownMessage | undefined;
     };
 
-/** Step 8, the dry pass: nothing is changed until every record has been found possible. */
+/** Step 8: each record must be possible before anything is changed. */
 export function planRecords(
   update: MailboxUpdate,
   image: MailboxImage,
@@ -133,7 +133,7 @@ export function planRecords(
   return planned;
 }
 
-/** False where there is nothing to do. */
+/** False for a record that is expunged at both sides: there is nothing to do. */
 function mayUpdate(
   record: MailRecord,
   image: MailboxImage,
@@ -145,7 +145,7 @@ function mayUpdate(
   const where = `Mailbox ${update.state.name}: UID ${record.uid}`;
   if (ours.guid !== record.guid)
     throw refusal("checksum", `${where} is ${ours.guid}, not ${record.guid}`);
-  // Under FORCE too, where Cyrus dies of it: no message's modseq may ever go back.
+  // Also with FORCE, of which Cyrus dies here: no message's modseq may ever go back.
   if (ours.modseq > record.modseq) {
     throw refusal("checksum", `${where} has modseq ${ours.modseq}, over ${record.modseq}`);
   }
@@ -167,7 +167,10 @@ function stagedFor(
   throw refusal("checksum", `${where}: message ${record.guid} was neither sent nor reserved`);
 }
 
-/** Step 11: the sums must come out as the peer's; gives the form of its annotation CRC, if it is another. */
+/**
+ * Step 11: the sums must come out as the peer's. Returns the form of the peer's SYNC_CRC_ANNOT
+ * where it is not that of the folder.
+ */
 export function agree(update: MailboxUpdate, image: MailboxImage): AnnotVariant | undefined {
   const { header } = image.index;
   const { name, syncCrc = 0, syncCrcAnnot = 0 } = update.state;

@@ -1,14 +1,14 @@
 /**
- * What a session sends on its way to the thread that stages it: gathered in buffers, which are
- * handed over and come back, so that whoever sends faster than the thread writes has to wait, and
- * memory stays bounded.
+ * What a session sends, on its way to the thread that stages it. It is gathered in buffers, which
+ * are handed over and come back, so that a session that sends faster than the thread writes has to
+ * wait and memory stays bounded.
  */
 import type { StagedBatch, StagedPiece } from "./store_jobs.ts";
 
 const BUFFER_BYTES = 128 * 1024;
-/** Buffers of one session that the thread has; the next one is filled meanwhile. */
+/** Buffers of one session that the thread may have at a time, while the next one is filled. */
 const UNDER_WAY = 2;
-/** Buffers kept for whoever needs one next. */
+/** Buffers that nobody uses and that are kept for the next session. */
 const SPARE = 16;
 
 /** Buffers of one size, used again: a new one for each would keep the collector busy. */
@@ -24,7 +24,7 @@ export class BufferStock {
   }
 }
 
-/** Hands a batch over; gives its buffer back, if it comes back. Never rejects. */
+/** Hands a batch over. Resolves to its buffer, or undefined if that is lost. Never rejects. */
 export type SendBatch = (batch: Omit<StagedBatch, "session">) => Promise<ArrayBuffer | undefined>;
 
 export class Outbox {
@@ -41,14 +41,12 @@ export class Outbox {
     this.#send = send;
   }
 
-  /** Anything but bytes. */
+  /** Adds a piece that carries no bytes. */
   add(piece: Exclude<StagedPiece, { readonly kind: "bytes" }>): void {
     this.#pieces.push(piece);
   }
 
-  /**
-   * Takes a copy of `bytes`; the promise, if there is one, must be waited for before the next call.
-   */
+  /** Takes a copy of `bytes`. If it returns a promise, that is waited for before the next call. */
   write(bytes: Uint8Array): Promise<void> | undefined {
     for (let at = 0; at < bytes.length; ) {
       this.#buffer ??= this.#stock.take();
@@ -62,7 +60,7 @@ export class Outbox {
     return this.#underWay > UNDER_WAY ? this.#atMost(UNDER_WAY) : undefined;
   }
 
-  /** When all that was sent has been answered. */
+  /** Resolves when all that was sent has been answered. */
   settled(): Promise<void> {
     return this.#atMost(0);
   }
@@ -85,7 +83,7 @@ export class Outbox {
     this.#forget();
   }
 
-  /** Bytes that follow bytes are one piece: a client that compresses sends in crumbs. */
+  /** Joins bytes that follow bytes into one piece: with compression they come a few at a time. */
   #addBytes(length: number): void {
     const last = this.#pieces.at(-1);
     if (last?.kind !== "bytes") this.#pieces.push({ kind: "bytes", length });

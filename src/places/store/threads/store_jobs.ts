@@ -1,6 +1,6 @@
 /**
- * What the threads of a store do, each with a store of its own open: `worker_place.ts` asks, and
- * this answers. Refusals are values, errors are carried. A thread does one step at a time, as each
+ * The jobs of a store's threads, each of which has the store open for itself; `worker_place.ts`
+ * submits them. Refusals are values, errors are carried. A thread does one job at a time, as each
  * is synchronous.
  */
 import { rmSync } from "node:fs";
@@ -41,22 +41,19 @@ export type StagedPiece =
 
 export interface StagedBatch {
   readonly session: number;
-  /** Comes back with the answer. */
+  /** Is handed back with the answer. */
   readonly buffer: ArrayBuffer | undefined;
   readonly pieces: readonly StagedPiece[];
 }
 
-/**
- * Some records of an APPLY MAILBOX that is on its way, with those of their messages that are
- * staged.
- */
+/** A part of the records of an APPLY MAILBOX, with those of their messages that are staged. */
 export interface RecordBatch {
   readonly request: number;
   readonly records: readonly MailRecord[];
   readonly staged: readonly KnownMessage[];
 }
 
-/** A command that can cross to a thread. */
+/** A command as it can be sent to a thread: without its source of records. */
 export type PlainCommand = ApplyCommand extends infer One
   ? One extends { readonly records: unknown }
     ? Omit<One, "records">
@@ -64,14 +61,14 @@ export type PlainCommand = ApplyCommand extends infer One
   : never;
 
 export interface ApplyRequest {
-  /** Of the record batches that came before. */
+  /** The number in the record batches that were sent before. */
   readonly request: number;
-  /** Without its records and the function that gives them. */
+  /** Without its records, which were sent before. */
   readonly command: PlainCommand;
   readonly force: boolean;
 }
 
-/** A message that was found right: small ones with their bytes. */
+/** A message that was found right; a small one comes with its bytes. */
 export interface GivenMessage extends FoundMessage {
   readonly bytes?: Uint8Array;
 }
@@ -81,7 +78,8 @@ const WHOLE_BYTES = 512 * 1024;
 
 /** The handlers of one thread; `data` is a `StoreThreadData` where the thread is one of a store. */
 export function storeJobs(data: unknown) {
-  const told = data as StoreThreadData; // from `StoreThreads`, whenever these jobs come
+  // `StoreThreads` gives just that to the threads to which it submits these jobs.
+  const told = data as StoreThreadData;
   let opened: StorePlace | undefined;
   const place = (): StorePlace => {
     const { root, limits, openOwners } = told;
@@ -120,7 +118,7 @@ export function storeJobs(data: unknown) {
 
 export type StoreJobs = ReturnType<typeof storeJobs>;
 
-/** The records of an APPLY MAILBOX that have come, and their messages. */
+/** The records of an APPLY MAILBOX that have come so far, and their messages. */
 interface RecordsOnTheWay {
   readonly records: MailRecord[];
   readonly staged: Map<Guid, KnownMessage>;
@@ -161,8 +159,8 @@ function stagingJobs(told: StoreThreadData) {
   };
   return {
     /**
-     * Opens the staging of a session; its folder. `abandoned` is the one it had in a thread that
-     * was lost.
+     * Opens the staging of a session; returns its folder. `abandoned` is the folder that it had in
+     * a thread that was lost, or "".
      */
     "staging.open": ({ session, abandoned }: { session: number; abandoned: string }): string => {
       if (abandoned !== "") rmSync(abandoned, { recursive: true, force: true });
@@ -241,15 +239,15 @@ async function gathered<T>(found: Outcome<AsyncIterable<T>>): Promise<Outcome<re
 }
 
 /**
- * The snapshot, once its records were gone through: that takes long for many, and here it stalls
- * nobody else.
+ * The snapshot, once all its records have been checked: with many records that takes long, and in
+ * this thread it stalls no session.
  */
 async function soundSnapshot(found: Outcome<MailboxSnapshot>): Promise<Outcome<MailboxSnapshot>> {
   if (found.kind === "refused") return found;
   return (await firstDamage(readingOf(found.value).records)) ?? found;
 }
 
-/** The files are handed over: this thread has no use for them. */
+/** The snapshot with its files handed over instead of copied. */
 function movedSnapshot(
   found: Outcome<MailboxSnapshot>,
 ): Outcome<MailboxSnapshot> | Moved<Outcome<MailboxSnapshot>> {

@@ -1,9 +1,9 @@
 /**
- * The threads of a store. One takes what sessions send, as that is short work which must never
- * queue behind a long one. The others have the owners: each has a home by its name, and while it
- * has anything under way it stays where that runs, so that one owner never waits for the lock of
- * another thread. An owner whose home is busy with others goes to a thread that is idle, if there
- * is one.
+ * The threads of a store. One stages what sessions send, as that is short work which must never
+ * queue behind a long one. The others work for the owners. An owner's name says which of them is
+ * his home, and while he has any work under way, all of his goes to the thread that does it: so no
+ * thread waits for the lock that another one holds. An owner whose home is busy with others goes to
+ * an idle thread, if there is one.
  */
 
 import { fromLatin1 } from "../../../core/bytes.ts";
@@ -30,15 +30,13 @@ export interface StoreThreadsOptions {
   readonly tell: ((text: string) => void) | undefined;
 }
 
-/** As many as `openOwners` need be. */
+/** Owners whose folders stay open if nobody says otherwise. */
 export const OPEN_OWNERS = 64;
 
-/**
- * A thread that is there when it is wanted: begun by its first work, and anew after it was lost.
- */
+/** The place of a thread, which is begun by its first work, and anew after it was lost. */
 interface Seat {
   thread: StoreThread | undefined;
-  /** Works under way. */
+  /** How many works are under way. */
   works: number;
 }
 
@@ -83,7 +81,7 @@ export class StoreThreads {
 
   /** Runs `work`, which takes several steps, to its end even if `close` is called meanwhile. */
   async during<T>(work: () => Promise<T>): Promise<T> {
-    // While works end that were there before, a step of theirs cannot be told from a new one.
+    // While earlier works are ending, a step of theirs cannot be told from a new work.
     if (this.#isClosed && this.#works.size === 0) {
       throw new AppError("io", `Cannot use ${this.#options.root}: it is closed`);
     }
@@ -96,10 +94,7 @@ export class StoreThreads {
     }
   }
 
-  /**
-   * Lets what is under way end, closes the store in every thread and ends them. It is not used
-   * afterwards.
-   */
+  /** Waits for the works under way, closes the store in every thread and ends the threads. */
   async close(): Promise<void> {
     this.#isClosed = true;
     while (this.#works.size > 0) await Promise.allSettled(this.#works);

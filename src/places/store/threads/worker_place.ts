@@ -1,8 +1,8 @@
 /**
- * The store as a place whose disk, SHA-1 and SQLite are left to threads (design.md, section 3:
- * concurrency), so that one owner's large request stalls nobody else. What it answers is what
- * `StorePlace` answers, for that is what the threads run; only what must not cross as a whole is
- * put together here: records and large messages.
+ * The store as a place that leaves disk, SHA-1 and SQLite to threads (design.md, section 3:
+ * concurrency), so that one owner's large request stalls nobody else. The threads run `StorePlace`,
+ * whose answers are passed on; only records and large messages are put together here, as they are
+ * too large to be sent as a whole.
  */
 
 import { closeSync, constants, openSync } from "node:fs";
@@ -48,13 +48,10 @@ export interface StoreThreadsChoice {
   readonly tell?: (text: string) => void;
 }
 
-/** Each costs memory, and owners that are idle share them well. */
+/** Few are enough, as most owners are idle; each costs memory. */
 const OWNER_THREADS = 2;
 
-/**
- * Opens the store in the folder `root`, to be written, with threads. Throws AppError where that
- * cannot be.
- */
+/** Opens the store in `root` with threads, to be written and upgraded. Throws AppError. */
 export function openWorkerPlace(root: string, choice: StoreThreadsChoice): WritablePlace {
   const path = resolve(root);
   readSettings(path);
@@ -169,7 +166,7 @@ class WorkerPlace implements WritablePlace {
     return this.#threads.forOwner(parseName(name).owner, work);
   }
 
-  /** Asks each owner's thread for what is that owner's. */
+  /** Asks the thread of each owner for that owner's part of the keys. */
   async #byOwner(
     owned: readonly Owned[],
     ask: (keys: string[], thread: StoreThread) => Promise<Outcome<readonly MailboxState[]>>,
@@ -195,8 +192,8 @@ class WorkerPlace implements WritablePlace {
   }
 
   /**
-   * The bytes of a large message: opened here, for it must stay open while nobody asks, and read by
-   * a thread.
+   * The bytes of a large message. The file is opened here, as it stays open from one request to the
+   * next, and read by a thread.
    */
   async *#chunks(mailbox: string, { path, size }: GivenMessage): AsyncGenerator<Uint8Array> {
     const fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
@@ -220,7 +217,7 @@ class WorkerPlace implements WritablePlace {
 
 const CHUNK_BYTES = 256 * 1024;
 
-/** A name or uniqueid, and whose it is. */
+/** The name or uniqueid of a mailbox, and its owner. */
 interface Owned {
   readonly key: string;
   readonly owner: Owner;

@@ -1,6 +1,6 @@
 /**
- * A session of a store whose work is done by threads: what it sends goes to one of them, what it
- * applies to the owner's.
+ * A session of a store whose work is done by threads: one of them stages what it sends, the owner's
+ * applies it.
  */
 import { BugError } from "../../../core/assert.ts";
 import { type ApplyCommand, ownerOfCommand } from "../../../model/apply.ts";
@@ -20,10 +20,10 @@ import { type BufferStock, Outbox, type SendBatch } from "./outbox.ts";
 import type { ApplyRequest, PlainCommand } from "./store_jobs.ts";
 import type { StoreThread, StoreThreads } from "./store_threads.ts";
 
-/** Records that cross to a thread at a time: other sessions get their turn in between. */
+/** Records sent to a thread at a time: other sessions get their turn in between. */
 const BATCH_RECORDS = 250;
 
-/** The staging of a session, open in a thread or about to be. */
+/** The staging of a session, which is open in a thread or being opened there. */
 interface OpenStaging {
   readonly thread: StoreThread;
   readonly folder: Promise<string>;
@@ -43,7 +43,7 @@ export class WorkerSession implements PlaceSession {
   readonly #staged = new Map<Guid, KnownMessage>();
   /** Staged messages that a mailbox has, which the thread is still to be told. */
   #applied: Guid[] = [];
-  /** Something sent since the last flush was lost with its thread. */
+  /** What went wrong with something sent since the last flush, such as the loss of its thread. */
   #lost: unknown;
 
   constructor(threads: StoreThreads, stock: BufferStock) {
@@ -143,7 +143,7 @@ export class WorkerSession implements PlaceSession {
     this.#open = undefined;
   }
 
-  /** Gives those of their messages that are staged. */
+  /** Sends the records to the thread; returns the GUIDs of their messages that are staged. */
   async #sendRecords(source: RecordSource, request: number, thread: StoreThread): Promise<Guid[]> {
     const used: Guid[] = [];
     try {
@@ -179,7 +179,7 @@ export class WorkerSession implements PlaceSession {
 
   #withStaging<T>(work: Submit<T>): Promise<T> {
     return this.#threads.forStaging(async (thread) => {
-      // What is asked first is submitted first: all wait for the same promise.
+      // All wait for the same promise, so they are submitted in the order in which they were asked.
       await this.#openIn(thread).folder;
       return work(thread);
     });
@@ -196,7 +196,7 @@ export class WorkerSession implements PlaceSession {
     }
   }
 
-  /** What was staged in a thread that is lost is staged no more. */
+  /** Forgets what was staged if the thread was lost that had it. */
   #noticeLoss(): void {
     if (this.#open?.thread.isLost !== true) return;
     this.#open = undefined;
@@ -234,5 +234,5 @@ function withoutRecords(command: ApplyCommand): PlainCommand {
   return rest;
 }
 
-/** What is the server's own has one thread too. */
+/** Commands about the server itself go to the thread of this owner, whom nobody is. */
 const OF_THE_SERVER: Owner = { kind: "shared", toplevel: "" };
