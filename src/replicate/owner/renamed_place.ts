@@ -61,7 +61,12 @@ function renamedMembers(place: Place, { rename, originals }: Renaming): RenamedM
     locator: `${place.locator} (${from} as ${to})`,
     owners: async () => ok(only({ kind: "user", userid: to })),
     user,
-    meta: user,
+    meta: async (userid) => {
+      const found = await user(userid);
+      if (found.kind === "refused") return found;
+      const { seen, subscriptions, sieve } = found.value;
+      return ok({ seen, subscriptions, sieve });
+    },
     mailboxes: async (names) => mapped(await place.mailboxes(names.map(nameThere)), stateOf),
     mailboxesByUniqueid: async (uniqueids) => {
       const unknown = new Set(uniqueids.filter((one) => !originals.has(one)));

@@ -1,4 +1,5 @@
 /** Whole servers of the fixtures as places: what their databases add to their mailboxes. */
+
 import { describe, expect, test } from "bun:test";
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -15,6 +16,7 @@ import {
 } from "../../support/cyrus_server.ts";
 import { fixturePath } from "../../support/fixtures.ts";
 import { allMailboxes, bytesOf, granted, ownersIn, recordsIn } from "../../support/places.ts";
+import { readsConform } from "../reading_conformance.ts";
 
 const SERVERS = [
   "uuid-paths",
@@ -42,6 +44,19 @@ function listed(fixture: string) {
   const path = fixturePath(`cyrus-spools/${fixture}.mailboxes.json`);
   const all = JSON.parse(readFileSync(path, "utf8")) as Record<string, Record<string, string>>;
   return new Map(Object.entries(all).filter(([, { mbtype = "" }]) => !mbtype.includes("d")));
+}
+
+for (const [fixture, third] of [
+  ["legacy-paths", "dan"],
+  ["conversations-3.6", "cat"],
+  ["uuid-paths-3.12", "cat"],
+  ["uuid-paths-master", "cat"],
+] as const) {
+  const users = ["ann", "bob", third].map((userid) => ({ kind: "user", userid }) as const);
+  readsConform(`a Cyrus server (${fixture})`, {
+    open: () => placeOf(soundServer(fixture)),
+    owners: [...users, { kind: "shared", toplevel: "shared" }],
+  });
 }
 
 describe("serverSource()", () => {

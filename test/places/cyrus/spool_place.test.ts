@@ -1,4 +1,5 @@
 /** A bare spool as a place, against what Cyrus' own tools say of the fixtures. */
+
 import { describe, expect, test } from "bun:test";
 import { cpSync, readFileSync, rmSync, truncateSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -14,6 +15,7 @@ import { goldenMailboxes } from "../../support/golden_mailboxes.ts";
 import { examinedMailboxes } from "../../support/mbexamine.ts";
 import { allMailboxes, bytesOf, granted, ownersIn, recordsIn } from "../../support/places.ts";
 import { tempDir } from "../../support/temp_dir.ts";
+import { readsConform } from "../reading_conformance.ts";
 
 const SPOOLS = [
   "uuid-paths",
@@ -41,6 +43,19 @@ function listed(fixture: string): Map<string, Record<string, string>> {
   const path = fixturePath(`cyrus-spools/${fixture}.mailboxes.json`);
   const all = JSON.parse(readFileSync(path, "utf8")) as Record<string, Record<string, string>>;
   return new Map(Object.entries(all).filter(([, { mbtype = "" }]) => !mbtype.includes("d")));
+}
+
+for (const [fixture, third] of [
+  ["legacy-paths", "dan"],
+  ["conversations-3.6", "cat"],
+  ["uuid-paths-3.12", "cat"],
+  ["uuid-paths-master", "cat"],
+] as const) {
+  const users = ["ann", "bob", third].map((userid) => ({ kind: "user", userid }) as const);
+  readsConform(`a Cyrus spool (${fixture})`, {
+    open: () => placeOf(spoolOf(fixture)),
+    owners: [...users, { kind: "shared", toplevel: "shared" }],
+  });
 }
 
 describe("spoolSource()", () => {

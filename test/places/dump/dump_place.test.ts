@@ -17,6 +17,9 @@ import { newStore } from "../../support/new_store.ts";
 import { bytesOf, granted, ownersIn, recordsIn } from "../../support/places.ts";
 import { fill, guidOf, message, record, stateOf } from "../../support/store_fixture.ts";
 import { tempDir } from "../../support/temp_dir.ts";
+import { conforms } from "../conformance.ts";
+import { EXAMPLE_OWNERS, putExampleMail } from "../example_mail.ts";
+import { readsConform } from "../reading_conformance.ts";
 
 const isLong = process.env["BOBBIN_TEST_SIZE"] === "long";
 
@@ -135,6 +138,22 @@ async function writeMany(path: string, commands: number): Promise<number> {
   await place.close();
   return work;
 }
+
+readsConform("a dump", {
+  open: async () => {
+    const path = `${tempDir("dump")}/example.dlist`;
+    const written = createDumpPlace(path);
+    await putExampleMail(written);
+    await written.close();
+    return openDumpPlace(path);
+  },
+  owners: EXAMPLE_OWNERS,
+});
+
+conforms("a dump that is being written", {
+  open: async () => createDumpPlace(`${tempDir("dump")}/written.dlist`),
+  isLog: true,
+});
 
 describe("createDumpPlace() and openDumpPlace()", () => {
   test("a user of a store comes through a dump as he was, down to the bytes", async () => {

@@ -11,11 +11,11 @@ import { Store } from "../../../src/places/store/store.ts";
 import { openStorePlace } from "../../../src/places/store/store_place.ts";
 import { prepare, SCENARIOS } from "../../crash/driver.ts";
 import { newStore, storeAt } from "../../support/new_store.ts";
+import { granted } from "../../support/places.ts";
 import { fill } from "../../support/store_fixture.ts";
 import { tempDir } from "../../support/temp_dir.ts";
 import { treeState } from "../../support/tree_state.ts";
 import { lowerSchema } from "../../support/unsettled_store.ts";
-import { mustBeOk } from "../conformance.ts";
 
 const CATALOGUE = "user/f/fred/.catalogue.sqlite";
 
@@ -31,22 +31,22 @@ async function shown(root: string, access: "read" | "write"): Promise<unknown> {
   const users: unknown[] = [];
   const uniqueids: string[] = [];
   for (const userid of ["fred", "anne"]) {
-    const user = mustBeOk(await place.user(userid));
+    const user = granted(await place.user(userid));
     const mailboxes: unknown[] = [];
     for (const { name, uniqueid, partition } of user.mailboxes) {
       uniqueids.push(uniqueid);
-      const { state, records } = mustBeOk(await place.readMailbox(name));
+      const { state, records } = granted(await place.readMailbox(name));
       const all = (await Array.fromAsync(records.batches())).flat();
       const messages: string[] = [];
       for (const { uid, guid } of all.filter((record) => !record.expunged)) {
         const address = { mailbox: name, uniqueid, partition: partition ?? "", uid, guid };
-        messages.push(`${uid} ${mustBeOk(await place.message(address)).size}`);
+        messages.push(`${uid} ${granted(await place.message(address)).size}`);
       }
       mailboxes.push({ state, all, messages });
     }
     users.push({ ...user, mailboxes });
   }
-  const byUniqueid = mustBeOk(await place.mailboxesByUniqueid(uniqueids));
+  const byUniqueid = granted(await place.mailboxesByUniqueid(uniqueids));
   await place.close();
   return { users, byUniqueid };
 }
@@ -96,7 +96,7 @@ describe("a store opened to be read", () => {
     try {
       for (let round = 0; round < 3; round++) {
         const newer = openStorePlace(root, { access: "read" });
-        const [inbox] = mustBeOk(await newer.user("fred")).mailboxes;
+        const [inbox] = granted(await newer.user("fred")).mailboxes;
         expect(inbox?.lastUid).toBeGreaterThan(2);
         await newer.close();
         expect((await said.read()).done).toBe(false);

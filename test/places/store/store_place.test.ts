@@ -6,9 +6,10 @@ import type { MailRecord } from "../../../src/model/record.ts";
 import { openStorePlace, type StorePlace } from "../../../src/places/store/store_place.ts";
 import { initStore } from "../../../src/places/store/store_settings.ts";
 import { newStore } from "../../support/new_store.ts";
+import { granted } from "../../support/places.ts";
 import { apply, fill, peerCrcs, stateOf } from "../../support/store_fixture.ts";
 import { tempDir } from "../../support/temp_dir.ts";
-import { conforms, mustBeOk } from "../conformance.ts";
+import { conforms } from "../conformance.ts";
 
 for (const indexVersion of [17, 20] as const) {
   let root = "";
@@ -67,7 +68,7 @@ describe("openStorePlace()", () => {
         const bytes = Buffer.from(whole);
         bytes[at] = 1 ^ (bytes[at] ?? 0);
         writeFileSync(index, bytes);
-        const owned = mustBeOk(await read(place));
+        const owned = granted(await read(place));
         expect(owned.mailboxes.map(({ name }) => name)).toEqual([top]);
         expect(owned.unreadable?.map(({ name, refusal }) => [name, refusal.reason])).toEqual([
           [`${top}.A`, "damaged"],
@@ -76,7 +77,7 @@ describe("openStorePlace()", () => {
       const bytes = Buffer.from(whole);
       bytes[170] = 1 ^ (bytes[170] ?? 0); // in the first record
       writeFileSync(index, bytes);
-      const { records } = mustBeOk(await place.readMailbox(`${top}.A`));
+      const { records } = granted(await place.readMailbox(`${top}.A`));
       const readAll = async () => {
         for await (const _ of records.batches());
       };
@@ -97,7 +98,7 @@ describe("openStorePlace()", () => {
         flags: round % 2 === 0 ? ["\\Seen"] : [],
       }));
       apply(store, { state: stateOf("user.fred", changed), records: changed });
-      const { state, records: found } = mustBeOk(await reader.readMailbox("user.fred"));
+      const { state, records: found } = granted(await reader.readMailbox("user.fred"));
       const all: MailRecord[] = [];
       for await (const batch of found.batches()) all.push(...batch);
       expect(new Set(all.map((one) => one.modseq))).toEqual(new Set([state.highestmodseq]));

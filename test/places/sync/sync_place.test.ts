@@ -2,11 +2,12 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { recordsOf } from "../../../src/model/mailbox.ts";
 import type { SyncOptions } from "../../../src/places/sync/sync_options.ts";
 import { openSyncPlace } from "../../../src/places/sync/sync_place.ts";
+import { granted } from "../../support/places.ts";
 import { type TestServer, type TestServerOptions, testServer } from "../../support/serve.ts";
 import { guidOf, message, record, stateOf } from "../../support/store_fixture.ts";
 import { tcpProxy } from "../../support/tcp_proxy.ts";
 import { TEST_TLS } from "../../support/tls_identity.ts";
-import { conforms, mustBeOk } from "../conformance.ts";
+import { conforms } from "../conformance.ts";
 
 const servers: TestServer[] = [];
 
@@ -60,7 +61,7 @@ describe("openSyncPlace()", () => {
       optionsFor(server, { address, trust: { insecure: true }, startTls: "always" }),
     ]) {
       const place = await openSyncPlace(one);
-      expect(mustBeOk(await place.user("fred")).mailboxes).toEqual([]);
+      expect(granted(await place.user("fred")).mailboxes).toEqual([]);
       await place.close();
     }
     for (const one of [
@@ -101,9 +102,9 @@ describe("openSyncPlace()", () => {
     });
     await writer.write(message(1));
     await writer.end();
-    mustBeOk(await session.flush());
+    granted(await session.flush());
     proxy.drop();
-    expect(mustBeOk(await place.user("fred")).mailboxes).toEqual([]);
+    expect(granted(await place.user("fred")).mailboxes).toEqual([]);
     const command = {
       kind: "mailbox",
       state: stateOf("user.fred", records),
@@ -140,11 +141,11 @@ describe("openSyncPlace()", () => {
     expect(await session.flush()).toMatchObject({ kind: "refused", reason: "failed" });
     expect(await session.apply(command)).toMatchObject({ kind: "refused", reason: "checksum" });
     await send("end");
-    mustBeOk(await session.flush());
-    mustBeOk(await session.apply(command));
+    granted(await session.flush());
+    granted(await session.apply(command));
     const { uniqueid, partition } = state;
     const address = { mailbox: "user.fred", uniqueid, partition, uid: 1, guid };
-    const content = mustBeOk(await place.message(address));
+    const content = granted(await place.message(address));
     const parts: Uint8Array[] = [];
     for await (const part of content.chunks()) parts.push(part);
     expect([content.size, parts.length > 1, guidOf(Buffer.concat(parts))]).toEqual([

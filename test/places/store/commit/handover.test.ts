@@ -13,9 +13,9 @@ import type { Store } from "../../../../src/places/store/store.ts";
 import { openStorePlace } from "../../../../src/places/store/store_place.ts";
 import { collectOwner } from "../../../../src/places/store/upkeep/gc.ts";
 import { newStore, storeAt } from "../../../support/new_store.ts";
+import { granted } from "../../../support/places.ts";
 import { apply, fill, message, NOW, record, stateOf } from "../../../support/store_fixture.ts";
 import { verifyStore } from "../../../support/store_verify.ts";
-import { mustBeOk } from "../../conformance.ts";
 
 const SUB = "user.fred.Sub";
 const HERS = "user.anne.Sub";
@@ -62,13 +62,13 @@ describe("APPLY RENAME to another owner", () => {
     const { [SUB]: moved = "", ...others } = before;
     expect(verifyStore(root)).toEqual({ ...others, [HERS]: moved });
     const place = openStorePlace(root);
-    const [state] = mustBeOk(await place.mailboxesByUniqueid([uniqueid]));
+    const [state] = granted(await place.mailboxesByUniqueid([uniqueid]));
     expect(state).toMatchObject({ name: HERS, partition: "p", lastUid: 3 });
     expect([state?.quotaroot, state?.annotations.map(({ entry }) => entry)]).toEqual([
       undefined,
       ["/comment"],
     ]);
-    expect(mustBeOk(await place.user("fred")).mailboxes.map(({ name }) => name)).toEqual([
+    expect(granted(await place.user("fred")).mailboxes.map(({ name }) => name)).toEqual([
       "user.fred",
     ]);
     await place.close();

@@ -29,7 +29,11 @@ function openEmpty(threads = 2): WritablePlace {
 }
 
 conforms("a store with threads", {
-  open: () => Promise.resolve(openEmpty()),
+  open: async () => {
+    root = `${tempDir("threads")}/store`;
+    initStore(root);
+    return openWorkerPlace(root, { url, threads: 2 });
+  },
   reopen: () => Promise.resolve(openWorkerPlace(root, { url })),
 });
 
