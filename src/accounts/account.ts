@@ -18,8 +18,8 @@ export interface Account {
 /** The accounts of a server, as its users file has them. */
 export interface Accounts {
   /**
-   * From this come the salts for names that are no account: always the same for a name, so that
-   * asking twice tells nobody which names there are.
+   * The salts for names that are no account are derived from this secret. A name always gets the
+   * same salt, so that asking twice tells nobody which names are accounts.
    */
   readonly secret: Uint8Array;
   readonly byName: ReadonlyMap<string, Account>;
@@ -35,7 +35,7 @@ export function noAccounts(): Accounts {
   return { secret: new Uint8Array(randomBytes(SECRET_BYTES)), byName: new Map() };
 }
 
-/** The verifier of a name that is no account; no password fits it. */
+/** A verifier for a name that is no account; no password fits it. */
 export function fakeVerifier(name: string, accounts: Accounts): ScramVerifier {
   const derive = (what: string) =>
     createHmac("sha256", accounts.secret).update(`${what}\0${name}`).digest();

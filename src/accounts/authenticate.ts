@@ -12,17 +12,20 @@ import type { SignInGate } from "./sign_in_gate.ts";
 
 export type Mechanism = "PLAIN" | "SCRAM-SHA-256";
 
-/** The mechanisms that a client is offered; PLAIN where nobody can listen, or nobody minds. */
+/**
+ * The mechanisms that a client is offered. PLAIN is among them only if nobody can read the password
+ * on its way, or the administrator has allowed that.
+ */
 export function offeredMechanisms(options: { readonly mayBePlain: boolean }): Mechanism[] {
   return options.mayBePlain ? ["SCRAM-SHA-256", "PLAIN"] : ["SCRAM-SHA-256"];
 }
 
-/** What came of it; `name` is whom the client claimed to be, for the log. */
+/** How a sign-in has ended; `name` is the account that the client claimed, for the log. */
 export type SignIn =
   | { readonly kind: "signedIn"; readonly account: Account }
   | { readonly kind: "failed"; readonly name: string; readonly why: string }
   | { readonly kind: "cancelled" }
-  /** The client has not followed the mechanism. */
+  /** The client has not kept to the mechanism. */
   | { readonly kind: "malformed"; readonly why: string }
   /** Too many sign-ins at a time. */
   | { readonly kind: "busy" };
@@ -30,7 +33,7 @@ export type SignIn =
 export interface SignInDialog {
   readonly accounts: Accounts;
   readonly gate: SignInGate;
-  /** Of the client. */
+  /** The IP address of the client. */
   readonly address: string;
   /**
    * The initial response in base64, `=` for an empty one; undefined if the client has sent none.
@@ -41,8 +44,8 @@ export interface SignInDialog {
 }
 
 /**
- * No password's hash, of `ARGON2ID`'s cost: checked where the name is no account, so that it takes
- * as long.
+ * A hash that no password fits, of the cost `ARGON2ID`. It is checked where the name is no account,
+ * so that the check takes as long as for one.
  */
 export const NOBODYS_HASH = [
   "$argon2id$v=19$m=19456,t=2,p=1",
@@ -95,7 +98,7 @@ async function scram(dialog: SignInDialog): Promise<SignIn> {
     name: first.user,
     authzid: first.authzid,
   });
-  // The client must see the server's proof too; it answers with an empty line.
+  // The client must get the server's proof too; it answers it with an empty line.
   if (result.kind === "signedIn" && proof !== undefined) await answerTo(proof, dialog);
   return result;
 }
@@ -108,7 +111,7 @@ interface Claim {
 function verdict(account: Account | undefined, claim: Claim): SignIn {
   const { name, authzid } = claim;
   if (account === undefined) return { kind: "failed", name, why: "no such account or password" };
-  // Nobody acts for somebody else here.
+  // An account cannot act for another one.
   if (authzid !== "" && authzid !== name) {
     return { kind: "failed", name, why: `asked to act as ${authzid}` };
   }

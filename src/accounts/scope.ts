@@ -1,8 +1,8 @@
 /**
- * What an account may touch. Everything a command names is asked here first: user ids, mailbox
- * names, quota roots. What is out of bounds is answered as if it were not there, so that an account
- * cannot learn of other users' mail; what would have to be made there is refused, whether it is
- * there or not.
+ * What an account may touch. Each user id, mailbox name and quota root in a command is checked here
+ * first. What the account may not touch is answered as if it were not there, so that an account
+ * cannot learn of other users' mail. A command that would make or change such a thing is refused,
+ * whether it is there or not.
  */
 import { latin1, utf8 } from "../core/bytes.ts";
 import { NAME_BYTES, parseName } from "../model/names.ts";
@@ -29,15 +29,15 @@ function isUser(word: string): boolean {
   return word !== "*" && word !== "shared";
 }
 
-/** False too for what can be nobody's id: there is no such user. */
+/** False also for text that cannot be a user id: there is no such user. */
 export function mayTouchUser(scope: Scope, userid: string): boolean {
   if (userid === "" || userid.length > NAME_BYTES) return false;
   return scope.everything || scope.users.has(userid);
 }
 
 /**
- * `name` is internal; that of a deleted mailbox belongs to whom it belonged. False too for what can
- * be no mailbox's name.
+ * `name` is internal. A deleted mailbox belongs to the user whose it was. False also for text that
+ * cannot be the name of a mailbox.
  */
 export function mayTouchMailbox(scope: Scope, name: string): boolean {
   if (name === "" || name.length > NAME_BYTES) return false;
@@ -47,16 +47,16 @@ export function mayTouchMailbox(scope: Scope, name: string): boolean {
 }
 
 /**
- * How a command is answered that names what the account may not touch: as if it were not there,
- * with nothing where that is no error (`nothing`) and with a refusal where it is (`absent`); or
- * `denied` where the command would make or change it.
+ * The answer to a command that names what the account may not touch. `nothing`: OK without data,
+ * where Cyrus answers so for what is not there. `absent`: the refusal for what is not there.
+ * `denied`: the refusal of a command that would make or change it.
  */
 export type OutOfScope = "nothing" | "absent" | "denied";
 
-/** One thing that a command names. */
+/** One thing that a command names, with the test for it. */
 export interface Touch {
   readonly may: (scope: Scope) => boolean;
-  /** For the log. */
+  /** Its name, for the log. */
   readonly what: string;
   readonly orElse: OutOfScope;
 }
@@ -76,9 +76,7 @@ export function touchesServer(orElse: OutOfScope): Touch {
   return { may: (scope) => scope.everything, what: "what is the server's", orElse };
 }
 
-/**
- * The answer to a command that touches what `scope` does not allow; undefined if it may all of it.
- */
+/** The answer to a command one of whose `touches` is out of `scope`; undefined if none is. */
 export function outOfScope(scope: Scope, touches: readonly Touch[]): Outcome | undefined {
   const wrong = touches.find(({ may }) => !may(scope));
   if (wrong === undefined) return undefined;

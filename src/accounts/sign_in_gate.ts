@@ -1,7 +1,7 @@
 /**
- * Slows down whoever guesses passwords. Two checks run at a time (argon2id takes 19 MiB each);
- * after a failure an address waits, twice as long after each further one. IPv6 addresses count by
- * their /64.
+ * Slows down guessing of passwords. Two checks run at a time, as argon2id takes 19 MiB for each.
+ * After a failure the next check of the same address waits, and twice as long after each further
+ * failure. Of an IPv6 address its first 64 bits count.
  */
 import { networkOf } from "../core/address.ts";
 
@@ -45,8 +45,8 @@ export class SignInGate {
       const known = this.#failures.get(key);
       await this.#options.sleep(this.#waitOf(known));
       if (!(await this.#enter())) return undefined;
-      // Who of this address failed meanwhile makes us wait again: guesses sent all at once gain
-      // nothing.
+      // A failure of the same address meanwhile makes this check wait again: sending many guesses
+      // at once gains nothing.
       if (this.#failures.get(key) === known) break;
       this.#leave();
     }
@@ -71,7 +71,7 @@ export class SignInGate {
     return true;
   }
 
-  /** Gives the turn to who waits longest, so that nobody new can come between. */
+  /** Gives the turn to the check that has waited longest, so that no new one can come between. */
   #leave(): void {
     const next = this.#waiting.shift();
     if (next === undefined) this.#running--;

@@ -19,7 +19,10 @@ export class WatchedUsersFile {
     this.#accounts = readAccounts(path);
   }
 
-  /** The accounts as of now; those of before if the file has become unusable. */
+  /**
+   * The accounts that the file has now. If it can no longer be used, the accounts that it had
+   * before.
+   */
   current(): Accounts {
     const now = stampAt(this.#path, { followsLinks: true });
     if (now === this.#seen) return this.#accounts;

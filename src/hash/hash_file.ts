@@ -1,8 +1,8 @@
 /**
- * Hashing one message file. What stands in its place is a result, never an exception.
+ * Hashing one message file. Whatever else lies in its place is a result, never an exception.
  *
  * Reads are synchronous, into one buffer per thread: for files of some 30 KB that is twice as fast
- * as any asynchronous way, and workers give the concurrency.
+ * as any asynchronous way, and several workers read at the same time.
  */
 import { closeSync, readSync, type Stats } from "node:fs";
 import { errnoOf } from "../core/errors.ts";
@@ -97,7 +97,7 @@ function hashOpen(opened: Opened, out: Uint8Array, options: HashFileOptions): Fi
     const part = fill(fd, partBuffer, 0);
     if (part === 0) break;
     size += part;
-    // It may grow while it is read, and faster than it is read.
+    // The file may grow while it is read, and faster than it is read.
     if (size > maxBytes) return { kind: "too_large", size };
     stream.update(partBuffer.subarray(0, part));
   }
@@ -106,9 +106,9 @@ function hashOpen(opened: Opened, out: Uint8Array, options: HashFileOptions): Fi
 }
 
 /**
- * Reads until `buffer` is full or the file ends. That is where a read returns nothing, or where as
- * much has been read as the file held when it was opened: a read that could have given more gave no
- * more.
+ * Reads until `buffer` is full or the file ends. A file ends where a read returns nothing. It is
+ * also taken to end where as many bytes have been read as it had when it was opened, because that
+ * read asked for more and got no more.
  */
 function fill(fd: number, buffer: Uint8Array, sizeAtOpen: number): number {
   let filled = 0;

@@ -1,7 +1,7 @@
 /**
- * SHA-1 by the runtime's own code: a message's GUID is the SHA-1 of its bytes. This is the one way
- * to it, and what the native engine of `engines.ts` is made of, which has the second engine for
- * what is to be called damaged.
+ * SHA-1 by the runtime's own code, for everything that needs one: the GUID of a message is the
+ * SHA-1 of its bytes. The native engine of `engines.ts` is made of these functions. A message is
+ * called damaged only after the second engine there has found the same.
  */
 
 /** Bytes of a digest. */
@@ -31,7 +31,7 @@ export function sha1Of(bytes: Uint8Array): string {
   return Bun.SHA1.hash(bytes, "hex");
 }
 
-/** Writes the SHA-1 of `bytes` to `out` (20 bytes): makes no object. */
+/** Writes the SHA-1 of `bytes` to `out` (20 bytes), without making an object. */
 export function sha1Into(bytes: Uint8Array, out: Uint8Array): void {
   Bun.SHA1.hash(bytes, out);
 }

@@ -1,5 +1,5 @@
 /**
- * So many bytes that those who share a budget may have together: staged on the disk, or held in
+ * A number of bytes that several users of it may have together, staged on the disk or held in
  * memory.
  */
 import { assert } from "../core/assert.ts";
@@ -16,7 +16,9 @@ export class ByteBudget {
     return this.#usedBytes;
   }
 
-  /** False, and nothing taken, if it would be too much. */
+  /**
+   * Takes `bytes` out of the budget. False, and nothing is taken, if there are not so many left.
+   */
   take(bytes: number): boolean {
     if (this.#usedBytes + bytes > this.#limitBytes) return false;
     this.#usedBytes += bytes;

@@ -1,6 +1,6 @@
 /**
- * Datagrams to a unix socket, which is how systemd and syslog want to be told things: node:dgram
- * knows no such sockets, so libc is called for them.
+ * Datagrams to a unix socket: systemd and syslog are told things so. node:dgram does not support
+ * such sockets, so this calls libc.
  */
 import { ptr } from "bun:ffi";
 import { utf8 } from "../core/bytes.ts";
@@ -16,12 +16,12 @@ interface Sender {
   readonly sendto: NonNullable<ReturnType<typeof openCalls>>["sendto"];
 }
 
-/** Opened when it is first wanted; null where it cannot be. */
+/** Opened when it is first needed; null where the system does not let us. */
 let sender: Sender | null | undefined;
 
 /**
- * Sends `text` to the socket at `path`, `@name` for an abstract one. False if nobody takes it
- * there, now: this never waits.
+ * Sends `text` to the socket at `path`; `@name` is an abstract socket. False if nothing there takes
+ * the datagram at once: this never waits.
  */
 export function sendDatagram(path: string, text: string): boolean {
   const address = socketAddress(path);

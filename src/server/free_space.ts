@@ -1,6 +1,6 @@
 /**
- * How much may still be written. A disk that is filled to the last byte stops everybody on the
- * machine, and the store could not even take note of a deletion: the server stops taking mail
+ * How much may still be written to a disk. A disk that is full to the last byte stops everything on
+ * the machine, and the store could not even record a deletion. So the server stops taking mail
  * before that.
  */
 import { statfsSync } from "node:fs";
@@ -14,15 +14,15 @@ export interface FreeSpace {
   readonly files: number;
 }
 
-/** Files that must still be possible. */
+/** Inodes that must stay free. */
 const FREE_FILES = 1000;
 /**
- * Asking for every message would cost as much as taking it. What others write in this time, the
- * reserve is for.
+ * Milliseconds between two questions to the system: asking for every message would cost as much as
+ * taking it. What other programs write meanwhile comes out of the reserve.
  */
 const ASK_EVERY_MS = 50;
 
-/** Leaves `reserveBytes` of the file system of `folder` free. */
+/** A test that keeps `reserveBytes` of the file system of `folder` free. */
 export function roomOf(folder: string, reserveBytes: number): HasRoom {
   return roomIn(() => freeSpaceOf(folder), { reserveBytes, now: () => performance.now() });
 }
@@ -33,7 +33,7 @@ export interface RoomOptions {
   readonly now: () => number;
 }
 
-/** Asks `look` every now and then, and counts what it has granted since. */
+/** A test that asks `look` now and then, and counts down what it has granted since. */
 export function roomIn(look: () => FreeSpace, { reserveBytes, now }: RoomOptions): HasRoom {
   let lookedAt = -Infinity;
   let left: FreeSpace = { bytes: 0, files: 0 };

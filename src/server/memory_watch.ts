@@ -1,12 +1,12 @@
 /**
- * Keeps the server small while many clients send. What came off the network is garbage at once; the
- * runtime's collector goes by the memory of the whole machine and would let it pile up. One client
- * alone does not come near the bound.
+ * Keeps the memory of the server small while many clients send. What has come off the network is
+ * soon garbage, but the runtime's collector goes by the memory of the whole machine and would let
+ * it pile up. One client alone does not reach the bound.
  */
 
-/** Below this the collector is left to itself. */
+/** Resident bytes up to which nothing is done. */
 const CALM_BYTES = 144 * 1024 * 1024;
-/** After a collection that freed little, it takes this much more for the next. */
+/** By how much the process must grow after a collection before the next one. */
 const STEP_BYTES = 16 * 1024 * 1024;
 /** Bytes that are received between two looks. */
 const LOOK_EVERY_BYTES = 4 * 1024 * 1024;
@@ -43,7 +43,7 @@ export class MemoryWatch {
       return;
     }
     this.#probe.collect();
-    // What is left is in use: collecting again and again would not help.
+    // What is left now is in use, and collecting again at once would not free it.
     this.#boundBytes = Math.max(CALM_BYTES, this.#probe.resident() + STEP_BYTES);
   }
 }

@@ -22,17 +22,20 @@ export interface ServerSettings {
   /** The name in the banner. */
   readonly serverName: string;
   readonly version: string;
-  /** Offer COMPRESS DEFLATE. */
+  /** Whether COMPRESS DEFLATE is offered. */
   readonly compress: boolean;
-  /** Take PLAIN without TLS from anywhere; else from this machine only. */
+  /** Whether PLAIN without TLS is taken from any machine; otherwise only from this one. */
   readonly allowPlaintext: boolean;
   /** Present: STARTTLS is offered. */
   readonly tls?: TlsIdentity | undefined;
-  /** A signed-in client that says nothing for so long is sent away. */
+  /** Milliseconds after which a signed-in client that says nothing is disconnected. */
   readonly idleMs: number;
   readonly patience: Patience;
   readonly limits: Limits;
-  /** Mail is refused where it says no; deleting goes on. */
+  /**
+   * Whether so many bytes more fit on the disk: mail is refused where they do not, and deleting
+   * goes on.
+   */
   readonly hasRoom: HasRoom;
 }
 
@@ -43,8 +46,8 @@ export interface SharedState {
   readonly gate: SignInGate;
   readonly log: Log;
   readonly memory: MemoryWatch;
-  /** What all sessions may hold in memory together. */
+  /** The bytes that all sessions together may hold in memory. */
   readonly held: ByteBudget;
-  /** What all sessions of an account may have staged together. */
+  /** The bytes that all sessions of an account together may have staged. */
   readonly budgetOf: (account: string) => ByteBudget;
 }

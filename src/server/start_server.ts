@@ -15,7 +15,7 @@ export interface ServerOptions {
   readonly settings: ServerSettings;
   readonly log: Log;
   readonly listen: readonly ListenAt[];
-  /** How the answers to wrong passwords are held back; the clock, if not given. */
+  /** Waits before a wrong password is answered; by the clock, if not given. */
   readonly sleep?: (ms: number) => Promise<void>;
 }
 
@@ -27,8 +27,8 @@ export interface RunningServer {
   /** Bytes that unfinished commands of all sessions hold in memory now, roughly. */
   heldBytes(): number;
   /**
-   * Ends when every session has; those that take longer than `graceMs` are cut off, and soon not
-   * waited for.
+   * Resolves when every session has ended. Sessions that take longer than `graceMs` are cut off;
+   * those that do not end even then are given up after a while.
    */
   stop(graceMs: number): Promise<void>;
 }

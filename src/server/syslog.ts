@@ -7,7 +7,7 @@ import { sendDatagram } from "./datagram.ts";
 
 const FACILITY_MAIL = 2 << 3;
 
-/** A line that the daemon does not take is lost here, and stands in the server's other log. */
+/** A line that the daemon does not take is missing there; the server's other log has it. */
 export function syslogLog(socket: string, level: LogLevel, pid: number): Log {
   const sink = (line: string) => {
     const priority = Number(line.charAt(1)) | FACILITY_MAIL;

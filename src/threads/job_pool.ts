@@ -1,6 +1,6 @@
 /**
- * The main thread's side of jobs: a pool of worker threads, or the calling thread itself behind the
- * same interface when the work is too little for threads (below some 500 files).
+ * The main thread's side of jobs: a pool of worker threads. Where the work is too little for
+ * threads (below some 500 files) the calling thread itself does it, behind the same interface.
  */
 import { availableParallelism } from "node:os";
 import { setImmediate, setTimeout as sleep } from "node:timers/promises";
@@ -20,28 +20,28 @@ import { idleShareSince, processorTimes } from "./processors.ts";
 export interface JobPool<Table extends JobTable> {
   /** Worker threads at most; 0 when jobs run on the calling thread. */
   readonly workers: number;
-  /** Jobs that can be in the pool before another one only waits. */
+  /** How many jobs the pool works on or holds ready; one more would only wait. */
   readonly capacity: number;
   /**
-   * Does a job. A submitter who does not wait for `room` first is queued without bound. Rejects
-   * with what the handler threw: an `AppError`, or a `BugError` with the stack from the worker.
+   * Does a job. The queue has no bound of its own: a submitter waits for `room` first. Rejects with
+   * what the handler threw: an `AppError`, or a `BugError` with the stack from the worker.
    */
   submit<K extends Kind<Table>>(kind: K, request: Request<Table, K>): Promise<Result<Table, K>>;
-  /** Resolves when a job could be begun or lined up behind a running one. */
+  /** Resolves when the pool can begin a job, or hold it ready behind one that runs. */
   room(): Promise<void>;
   /** Ends the threads. Jobs that have not been answered are rejected. */
   close(): Promise<void>;
 }
 
 /**
- * Two jobs a worker: the next one is there when one ends, so no worker waits for the main thread.
+ * Each worker has one job running and the next one ready, so that none waits for the main thread.
  */
 const JOBS_PER_WORKER = 2;
 
 /**
- * More threads than processors only help while those wait for disks; else each costs the time of
- * some thousand files, in which its code is compiled anew. So the first ones come at once, and the
- * others while processors are idle.
+ * More threads than processors help only while they wait for disks. Otherwise each costs the time
+ * of some thousand files, because it compiles the code anew. So as many threads as there are
+ * processors begin at once, and the others while processors are idle.
  */
 const CHECK_EVERY_MS = 100;
 const IDLE_SHARE = 0.25;
@@ -59,7 +59,8 @@ export function inlinePool<Table extends JobTable>(table: Table): JobPool<Table>
     capacity: 1,
     submit: (kind, request) => {
       const job = last.then(async () => {
-        // Handlers are mostly synchronous: signals, timers and progress get their turn here.
+        // Handlers are mostly synchronous: between two of them signals, timers and progress get a
+        // turn.
         await setImmediate();
         return unmoved(await handlerOf(table, kind)(request));
       });
@@ -79,8 +80,8 @@ export function inlinePool<Table extends JobTable>(table: Table): JobPool<Table>
 const REST_PER_WORK = 4;
 
 /**
- * A pool that does one job at a time and rests after each four times as long as it worked: for work
- * beside a server that comes first. A low priority alone does not do, as cores share caches and
+ * A pool that does one job at a time and then rests four times as long as the job took: for work
+ * beside a server, which comes first. A low priority alone is not enough, as cores share caches and
  * execution units.
  */
 export function pacedPool<Table extends JobTable>(pool: JobPool<Table>): JobPool<Table> {
@@ -92,7 +93,7 @@ export function pacedPool<Table extends JobTable>(pool: JobPool<Table>): JobPool
       const job = last.then(async () => {
         const before = process.cpuUsage();
         const result = await pool.submit(kind, request);
-        // Time in which a job only waited has cost nobody anything.
+        // The time in which a job only waited for the disk has slowed nobody down.
         const { user, system } = process.cpuUsage(before);
         await sleep((REST_PER_WORK * (user + system)) / 1000);
         return result;
@@ -115,21 +116,21 @@ interface Job {
 
 interface Thread {
   readonly jobs: JobThread<JobTable>;
-  /** Counted from 0 in the order of spawning: says what kind of job it does rather than others. */
+  /** Counted from 0 in the order of spawning; decides which kind of job the thread prefers. */
   readonly number: number;
 }
 
 export interface PoolOptions {
-  /** How much of the time since then the processors were idle: by /proc/stat if not given. */
+  /** Tells how idle the processors were since a moment; reads /proc/stat if not given. */
   readonly idleShareSince?: typeof idleShareSince;
 }
 
 /**
  * Worker threads that run the module at `url`, which calls `serveJobs` with a table of the type
- * given here. They are spawned when there is work for them that processors have time for.
+ * given here. They are spawned when there is work and the processors have time for it.
  *
- * Each thread compiles the code it runs, hot code for tens of milliseconds: so threads prefer
- * different kinds of jobs, and do others only when they would be idle.
+ * Each thread compiles the code that it runs, which takes tens of milliseconds for hot code. So
+ * each thread prefers another kind of job, and does other kinds only when it would be idle.
  */
 export class WorkerPool<Table extends JobTable> implements JobPool<Table> {
   readonly workers: number;
@@ -137,7 +138,7 @@ export class WorkerPool<Table extends JobTable> implements JobPool<Table> {
   readonly #url: URL;
   readonly #threads = new Set<Thread>();
   readonly #queue: Job[] = [];
-  /** In the order of their first jobs. */
+  /** The kinds of jobs so far, in the order in which they first came. */
   readonly #kinds: string[] = [];
   readonly #atOnce: number;
   readonly #idleShareSince: typeof idleShareSince;
@@ -183,7 +184,7 @@ export class WorkerPool<Table extends JobTable> implements JobPool<Table> {
     await Promise.all(ended);
   }
 
-  /** Hands queued jobs to the threads with the least to do. */
+  /** Gives queued jobs to the threads with the fewest jobs. */
   #dispatch(): void {
     while (this.#queue.length > 0) {
       let thread = this.#leastBusy();
@@ -213,7 +214,7 @@ export class WorkerPool<Table extends JobTable> implements JobPool<Table> {
     return this.#queue.splice(placeToTake(this.#queue, this.#kinds, thread.number), 1)[0];
   }
 
-  /** While jobs queue, doubles the threads whenever the processors had time left. */
+  /** Doubles the number of threads as long as jobs are queued and processors were idle. */
   #growSoon(): void {
     if (this.#growing !== undefined || this.#threads.size >= this.workers) return;
     const before = processorTimes();
@@ -255,8 +256,8 @@ export class WorkerPool<Table extends JobTable> implements JobPool<Table> {
 }
 
 /**
- * Which of the queued jobs the thread of this number takes: the first one of the kind that it
- * prefers, or else the first of all. `kinds` are all that there are.
+ * The position of the queued job that the thread of this number takes: the first job of the kind
+ * that the thread prefers, else the first of all. `kinds` are all kinds so far.
  */
 export function placeToTake(
   queued: readonly { readonly message: { readonly kind: string } }[],

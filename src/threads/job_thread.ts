@@ -1,6 +1,6 @@
 /**
- * The main thread's side of one worker thread: jobs go in, answers come out, and none is waited for
- * in vain.
+ * The main thread's side of one worker thread: jobs go in and answers come out. If the thread is
+ * lost, every job that it had is rejected.
  */
 import { Worker } from "node:worker_threads";
 import { BugError } from "../core/assert.ts";
@@ -24,7 +24,7 @@ interface Running {
 export interface JobThreadOptions {
   /** Called once when the thread has ended, however it did. Its jobs have been rejected by then. */
   readonly onLost?: () => void;
-  /** Called with what the thread says beside its answers. */
+  /** Called with the notes that the thread sends beside its answers (`noteToOwner`). */
   readonly onNote?: ((note: string) => void) | undefined;
   /** What the thread finds as `workerData`. */
   readonly data?: unknown;
@@ -82,7 +82,7 @@ export class JobThread<Table extends JobTable> {
     return promise as Promise<Result<Table, K>>; // the worker serves the same table
   }
 
-  /** Ends the thread. What it has not answered is rejected with `why`. */
+  /** Ends the thread. Jobs that it has not answered are rejected with `why`. */
   async close(why: string): Promise<void> {
     this.#lose(why);
     await this.#worker.terminate();

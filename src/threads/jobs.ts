@@ -40,7 +40,7 @@ function isMoved(result: unknown): result is Moved<unknown> {
   return typeof result === "object" && result !== null && MOVED in result;
 }
 
-/** A handler's result as its submitter gets it. */
+/** The result of a handler as its submitter gets it. */
 export function unmoved(result: unknown): unknown {
   return isMoved(result) ? result.value : result;
 }
@@ -57,7 +57,7 @@ export type JobReply =
   | { readonly id: number; readonly ok: true; readonly result: unknown }
   | { readonly id: number; readonly ok: false; readonly error: CarriedError };
 
-/** What a worker says that is no answer: a line for people. */
+/** What a worker sends beside its answers: a line for people. */
 export interface JobNote {
   readonly note: string;
 }
@@ -75,9 +75,9 @@ export interface CarriedError {
 }
 
 /**
- * Answers the jobs of the pool that spawned this thread, with `table`, for as long as the thread
- * lives. While a handler waits, the next one begins: what they share is theirs only from one wait
- * to the next.
+ * Answers the jobs of the pool that spawned this thread, by `table`, for as long as the thread
+ * lives. While one handler awaits something the next one begins, so a handler has what they share
+ * for itself only from one await to the next.
  */
 export function serveJobs(table: JobTable): void {
   const port = parentPort;
@@ -88,8 +88,8 @@ export function serveJobs(table: JobTable): void {
 }
 
 /**
- * From a job: tells `note` to whoever began this thread, for its log. Outside a thread nobody is
- * told.
+ * Called within a job: sends `note` to whoever began this thread, for the log. Outside a worker
+ * thread nothing is sent.
  */
 export function noteToOwner(note: string): void {
   parentPort?.postMessage({ note } satisfies JobNote);
