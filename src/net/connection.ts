@@ -1,9 +1,9 @@
 /**
- * One connection as bytes in and bytes out, at either end and whatever lies between: plain TCP, TLS
- * at once or after STARTTLS, raw deflate after COMPRESS. Reading is by pull, and for a peer that
- * does not read nothing more is written: nothing grows without bound.
+ * One connection as bytes in and bytes out, the same at either end, over plain TCP, over TLS (at
+ * once or after STARTTLS) and with raw deflate (after COMPRESS). A reader asks for bytes, and while
+ * a peer does not read, writers wait: so nothing grows without bound.
  *
- * A peer that has gone is no error here: reading gives "end", what is written is dropped, and
+ * A peer that has gone is no error here. Reading gives "end", what is written is dropped, and
  * `loss` says why. What that means is for the protocol to say.
  */
 import type { Socket } from "node:net";
@@ -28,15 +28,13 @@ export type ReadResult = Uint8Array | "end" | "timeout";
 /** Why a peer can be sent nothing more. */
 export type Loss = "stalled" | Error | "closed";
 
-/** Bytes that are read ahead of who asks for them, at first and once the peer is known. */
+/** Bytes that are read ahead of the reader: of an unknown peer, and of one that has signed in. */
 const STRANGERS_AHEAD_BYTES = 16 * 1024;
 const READ_AHEAD_BYTES = 1024 * 1024;
-/**
- * Pieces from here on are written as they are: to gather them would cost a copy and save little.
- */
+/** Larger pieces are written without a copy: gathering them would save little. */
 const WRITTEN_ALONE_BYTES = 64 * 1024;
 const LAST_BYTES_MS = 2_000;
-/** Speed counts for more than the last percent: compressing is what zlib is slow at. */
+/** The fastest level: what little more the others save costs far more time. */
 const DEFLATE_LEVEL = 1;
 
 /** A connection that is there; it must be closed in the end. */
@@ -59,7 +57,7 @@ export class Connection {
   #isStuck = false;
   #wake: (() => void) | undefined;
   readonly #gathering = new Gathering((bytes, taken) => this.#send(bytes, taken));
-  /** Ends when the peer has taken enough of what was handed over, or is gone. */
+  /** Resolves when the peer has taken enough of what was handed over, or has gone. */
   #draining: Promise<void> | undefined;
 
   constructor(socket: Socket, patience: ConnectionPatience) {
@@ -94,7 +92,7 @@ export class Connection {
     return this.#hasEnded;
   }
 
-  /** Why nothing that is written reaches the peer any more; undefined while it does. */
+  /** Why what is written cannot reach the peer any more; undefined while it can. */
   get loss(): Loss | undefined {
     if (this.#isStuck) return "stalled";
     if (this.#failure !== undefined) return this.#failure;
@@ -111,17 +109,17 @@ export class Connection {
     return chunk;
   }
 
-  /** The peer is known: from now on its bytes may pile up a little. */
+  /** Says that the peer has signed in: from now on a larger number of its bytes may wait here. */
   readFarAhead(): void {
     this.#aheadBytes = READ_AHEAD_BYTES;
   }
 
-  /** Ends a read that waits, with "timeout": there is something else to do. */
+  /** Ends a waiting read with "timeout", because there is something else to do. */
   interrupt(): void {
     this.#wake?.();
   }
 
-  /** True while the peer takes nothing: whoever has more for it should wait for `flush`. */
+  /** True while the peer takes nothing. Whoever has more to send should await `flush`. */
   get isStalled(): boolean {
     return this.#draining !== undefined;
   }
@@ -211,7 +209,7 @@ export class Connection {
       await new Promise<void>((resolve) => {
         socket.once("close", () => resolve());
         this.#output.end();
-        // What still comes is dropped: behind it comes the peer's own end.
+        // Bytes that still come are dropped; behind them comes the end of the stream.
         this.#input.off("data", this.#onData);
         this.#input.resume();
         if (socket.destroyed) resolve();
@@ -279,8 +277,8 @@ export class Connection {
   }
 
   /**
-   * Ends when the peer has taken what `begin` waits for, or is gone; it is cut off if that takes
-   * too long.
+   * Resolves when `settle` is called, as the peer has taken what `begin` waits for, or when the
+   * peer has gone. A peer that takes too long is cut off.
    */
   #taken(begin: (settle: () => void) => void): Promise<void> {
     const socket = this.#socket;

@@ -1,13 +1,13 @@
 /**
- * The compressed side of a connection, inflated. Each write to zlib is a trip to another thread,
- * and clients flush after some 2 KB: what arrives while one trip lasts goes along with the next.
+ * Inflates what a compressed connection sends. Each write to zlib is a trip to another thread, and
+ * clients flush after some 2 KB: what arrives during one trip is sent along with the next.
  */
 import type { Duplex } from "node:stream";
 import { constants, createInflateRaw, type InflateRaw } from "node:zlib";
 import { concat } from "../core/bytes.ts";
 
 const OUTPUT_BYTES = 64 * 1024;
-/** Compressed bytes that wait, before the socket is told to wait. */
+/** Compressed bytes that may wait; then the socket is paused. */
 const WAITING_BYTES = 256 * 1024;
 
 /** Inflates all that `socket` sends from here on; `early` is what was read of it already. */

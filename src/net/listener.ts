@@ -1,6 +1,6 @@
 /**
- * Takes connections and hands each to the protocol that is spoken here. A stop lets the protocol
- * end each where it can; what has not ended after a while is cut off.
+ * Takes connections and gives each to the protocol that is spoken here. On a stop the protocol ends
+ * its sessions where it can; those that have not ended after a while are cut off.
  */
 import { createServer, type Server, type Socket } from "node:net";
 import { networkOf } from "../core/address.ts";
@@ -23,8 +23,9 @@ export interface Protocol {
   /** The one line, without its end, for a client that cannot have a session; `why` is in words. */
   refusal(why: string): string;
   /**
-   * Serves a client as long as both like, and closes the connection. Once `stopping` is aborted it
-   * ends between two commands; reads that wait are interrupted then. Does not reject.
+   * Serves a client until either side has had enough, and closes the connection. After `stopping`
+   * is aborted the session ends between two commands; reads that wait are interrupted for that.
+   * Never rejects.
    */
   serve(connection: Connection, stopping: AbortSignal): Promise<void>;
 }
@@ -45,8 +46,8 @@ export interface Listener {
   /** Connections open now. */
   connectionCount(): number;
   /**
-   * Ends when every session has; those that take longer than `graceMs` are cut off, and soon not
-   * waited for.
+   * Resolves when every session has ended. Sessions that take longer than `graceMs` are cut off;
+   * those that do not end even then are given up after a while.
    */
   stop(graceMs: number): Promise<void>;
 }
@@ -75,8 +76,8 @@ function listen(at: ListenAt, connections: Connections, options: ListenerOptions
   const tls = at.tls ? options.tls : undefined;
   if (at.tls && tls === undefined)
     throw new AppError("config", "TLS needs a certificate and a key");
-  // A client may close its side and still wait for answers. The connection is counted before TLS
-  // begins, so that a client that never shakes hands is limited and sent away like any other.
+  // A client may close its side and still wait for answers. It is counted before TLS begins, so
+  // that a client that never finishes the handshake is limited like any other.
   const server = createServer({ allowHalfOpen: true }, (socket) => connections.take(socket, tls));
   return new Promise((resolve, reject) => {
     server.once("error", (error) => {
@@ -99,9 +100,9 @@ function addressOf(server: Server): string {
   return `${host}:${address.port}`;
 }
 
-/** Clients told at a time why they are refused: each costs an open file until it has taken it. */
+/** How many clients at a time are told why they are refused: each costs an open file meanwhile. */
 const REFUSED_AT_A_TIME = 16;
-/** How long a session that was cut off may take for the command that it is in the middle of. */
+/** How long a session that was cut off may take to finish the command that it is doing. */
 const LAST_COMMANDS_MS = 10_000;
 
 /** All connections of a listener. */
@@ -110,7 +111,7 @@ class Connections {
   readonly #running = new Map<Connection, Promise<void>>();
   readonly #ofNetwork = new Map<string, number>();
   readonly #stopping = new AbortController();
-  /** Clients that are being told why they are refused. */
+  /** How many clients are being told why they are refused. */
   #refused = 0;
 
   constructor(options: ListenerOptions) {
@@ -123,7 +124,7 @@ class Connections {
 
   /** `tls`: it begins before anything is said. */
   take(socket: Socket, tls?: TlsIdentity): void {
-    // Whatever goes wrong with a socket between two owners of it ends that connection alone.
+    // An error of a socket that nobody listens to at that moment must not end the process.
     socket.on("error", () => socket.destroy());
     const { patience, limits, log, protocol } = this.#options;
     const connection = new Connection(socket, patience);

@@ -54,7 +54,7 @@ async function sendMeta(meta: UserMeta, context: CommandContext): Promise<void> 
   for (const file of meta.sieve) await context.send({ kind: "sieve", file });
 }
 
-/** Those that are there, in any order. */
+/** The mailboxes of these names that are there, in any order. */
 export async function getMailboxes(
   command: Get<"mailboxes">,
   context: CommandContext,
@@ -108,12 +108,12 @@ export async function getFullmailbox(
   const found = await context.place.readMailbox(name);
   if (found.kind === "refused") return found;
   const reading = found.value;
-  // An answer that has begun cannot become a NO: the client would be cut off, and come again and
-  // again.
+  // A NO cannot follow an answer that has begun. The client would have to be cut off, and would
+  // come again and again.
   const damage = reading.isSound ? undefined : await firstDamage(reading.records);
   if (damage !== undefined) return damage;
   const { keptBytes = 0 } = reading;
-  // However slowly the client takes it, the mailbox as it was stays in memory until then.
+  // The mailbox as it was is kept in memory until the client has taken all of it, however slowly.
   if (!context.held.take(keptBytes)) return refused("busy", "room in memory");
   try {
     await context.sendPieces((put) => putMailbox(reading, put));
@@ -141,7 +141,7 @@ async function putMailbox({ state, records }: MailboxReading, put: PutBytes): Pr
   await put(utf8(RECORDS_END));
 }
 
-/** One message, as a file literal; `NIL` if it is there and damaged. */
+/** One message as a file literal; `NIL` if it is there and damaged. */
 export async function getFetch(command: GetFetch, context: CommandContext): Promise<Outcome> {
   const { mailbox, uniqueid, partition, uid, guid } = command;
   const found = await context.place.message({ mailbox, uniqueid, partition, uid, guid });

@@ -1,7 +1,7 @@
 /**
- * `RESTORE MAILBOX %(…)`: the append of the first backup system (sync-protocol.md 4.2), done with
+ * `RESTORE MAILBOX %(…)`: the append of the first backup system (sync-protocol.md 4.2), made of
  * what every place can do. In a mailbox that is there the records come behind all others, under new
- * UIDs; a new one takes the identity it is given only if all of it is given.
+ * UIDs. A new mailbox takes the identity that it is given only if all of it is given.
  */
 import { randomUUID } from "node:crypto";
 import { OWNER_RIGHTS } from "../../model/acl.ts";
@@ -13,7 +13,10 @@ import type { MailRecord } from "../../model/record.ts";
 import type { CommandContext } from "../session/context.ts";
 import { mailboxRefusal } from "./writing.ts";
 
-/** Somebody else may write between our look and our append; then we look again. */
+/**
+ * How often the mailbox is looked at and appended to before we give up: somebody else may write in
+ * between.
+ */
 const ATTEMPTS = 5;
 
 export async function restoreMailbox(
@@ -61,8 +64,8 @@ function newMailbox(command: RestoreMailbox, context: CommandContext): MailboxSt
 }
 
 /**
- * The command that puts the records behind all that `state` has. Checksums are left open: we know
- * no whole.
+ * The command that puts the records behind all that `state` has. Its checksums are left open, since
+ * the contents of the whole mailbox are not known here.
  */
 async function appendOf(
   command: RestoreMailbox,

@@ -1,7 +1,7 @@
 /**
- * The commands that read and write mail, as a table: how each verb is read, and for every command
- * of it what it touches, what does it, and what it costs. Syntax is the business of `formats/sync`
- * alone.
+ * All commands that read and write mail, as one table. For each verb it says how its commands are
+ * read, and for each command what it touches, which function does it, and what it costs. Syntax is
+ * the business of `formats/sync` alone.
  */
 import {
   type OutOfScope,
@@ -43,17 +43,20 @@ import {
 } from "./writing.ts";
 
 /**
- * `reads`: only what is there. `changes`: a little on the disk, or nothing. `grows`: brings mail,
- * and is refused on a disk that is nearly full.
+ * `reads`: the command only reads. `changes`: it changes little on the disk, or nothing. `grows`:
+ * it brings mail, and is refused on a disk that is nearly full.
  */
 export type Cost = "reads" | "changes" | "grows";
 
 interface Row<Command> {
-  /** All that the command names; what an account may touch some of is narrowed down in `run`. */
+  /**
+   * What the command names and the account must be allowed. A command that names many mailboxes is
+   * narrowed down in `run` to those that the account may touch.
+   */
   readonly scope: (command: Command) => readonly Touch[];
   readonly run: (command: Command, context: CommandContext) => Promise<Outcome>;
   readonly cost: Cost;
-  /** The next command's messages are staged while this one runs. */
+  /** The messages of the next command may be staged while this one runs. */
   readonly overlaps?: true;
 }
 
@@ -82,7 +85,7 @@ const ofMailboxOrServer =
     name === "" ? touchesServer(orElse.server) : touchesMailbox(name, orElse.mailbox),
   ];
 
-/** What is not there is no error to most of them: OK with no data, as from Cyrus. */
+/** Most GET commands answer OK without data for what is not there, as Cyrus does. */
 const GETS: Rows<GetCommand> = {
   user: { scope: ofUser("nothing"), run: getUser, cost: "reads" },
   meta: { scope: ofUser("nothing"), run: getMeta, cost: "reads" },
@@ -105,7 +108,7 @@ const GETS: Rows<GetCommand> = {
 
 const APPLIES: Rows<ApplyRequest> = {
   reserve: { scope: nothingNamed, run: reserve, cost: "changes" },
-  // Its files have been staged while its line was read, and were refused there if they had to be.
+  // Files are staged while the line is read, and are refused there if need be.
   message: { scope: nothingNamed, run: (_, { files }) => files.finish(), cost: "changes" },
   mailbox: {
     scope: ({ state }) => [touchesMailbox(state.name, "denied")],
@@ -152,7 +155,7 @@ const APPLIES: Rows<ApplyRequest> = {
   capabilities: { scope: nothingNamed, run: enableCapabilities, cost: "changes" },
 };
 
-/** A command that has been read, and all that its row says of it. */
+/** A command that has been read, with what its row in the table says. */
 export interface ReadCommand {
   readonly command: GetCommand | ApplyRequest;
   readonly touches: readonly Touch[];
@@ -175,7 +178,7 @@ function verb<Command extends GetCommand | ApplyRequest>(
   return (name, value, options) => {
     const command = parse(name, value, options);
     if (command === undefined) return undefined;
-    // The row that is found under a command's kind is for commands of that kind.
+    // The row under the kind of a command is a row for commands of that kind.
     const row = rows[command.kind as Command["kind"]] as unknown as Row<Command>;
     const { scope, run, cost, overlaps = false } = row;
     return {
@@ -188,7 +191,7 @@ function verb<Command extends GetCommand | ApplyRequest>(
   };
 }
 
-/** By the words that clients send, in capitals. */
+/** The verbs in capitals, each with what reads its commands. */
 export const VERBS: ReadonlyMap<string, ReadVerb> = new Map([
   ["GET", verb(parseGet, GETS)],
   ["APPLY", verb(parseApply, APPLIES)],

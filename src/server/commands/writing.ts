@@ -15,7 +15,7 @@ export function passOn(command: ApplyCommand, { session }: CommandContext): Prom
   return session.apply(command);
 }
 
-/** Stages what mailboxes hold already; answers with what they do not. */
+/** Stages those of the messages that the mailboxes hold; answers with the others. */
 export async function reserve(
   { partition, mailboxes, guids }: Apply<"reserve">,
   context: CommandContext,
@@ -70,7 +70,10 @@ export async function applyRename(command: ApplyRename, context: CommandContext)
   return context.session.apply(command);
 }
 
-/** Like 3.6 and later: anything but a script is taken and ignored. Older ones send bytecode too. */
+/**
+ * As in Cyrus 3.6 and later, a file that is no script is taken and ignored. Older clients send
+ * bytecode too.
+ */
 export async function applyScript(
   command: Apply<"sieve" | "unsieve">,
   context: CommandContext,
@@ -79,10 +82,10 @@ export async function applyScript(
 }
 
 /**
- * FORCE: from now on a mailbox may be ahead here of what is sent, or be another one with mail; what
- * SINCE and the checksums say, and what records say of each other, must still hold. Unlike Cyrus,
- * where it lasts as long as the process and leaks into other clients' sessions, it ends with the
- * connection.
+ * FORCE: from now on a mailbox here may be ahead of what is sent, or may be another mailbox with
+ * mail. What SINCE and the checksums say must still hold, and what records say of each other. In
+ * Cyrus the mode lasts as long as the process and leaks into sessions of other clients; here it
+ * ends with the connection.
  */
 export async function forceFromNowOn(_: unknown, { modes }: CommandContext): Promise<Outcome> {
   modes.force = true;

@@ -10,7 +10,10 @@ import type { Answers, PutBytes } from "./context.ts";
 const STAR = utf8("* ");
 const CRLF = utf8("\r\n");
 
-/** A connection that has to end, for its client cannot know where the broken answer ends. */
+/**
+ * Thrown when an answer broke off: the connection must end, as the client cannot know where the
+ * answer ends.
+ */
 export class BrokenAnswer extends Error {
   override readonly name = "BrokenAnswer";
 }
@@ -18,7 +21,7 @@ export class BrokenAnswer extends Error {
 export class Client {
   readonly connection: Connection;
   readonly reader: DlistReader;
-  /** Says which client, and once it has signed in which account. */
+  /** Names the client and, once it has signed in, its account. */
   log: Log;
   /** True when nothing more is to be read from it. */
   isOver = false;
@@ -45,9 +48,9 @@ export class Client {
   }
 
   /**
-   * Bytes sent together with a command that changes who can have written them prove nothing (an
-   * attacker in the middle can put them there): they are dropped and the session ends. True if
-   * there are any.
+   * Ends the session if more bytes have come together with `command`, which changes who can have
+   * written what follows. An attacker in the middle can add such bytes, so they are dropped. True
+   * if there were any.
    */
   dropsPipelined(command: string): boolean {
     const rest = this.reader.rest();

@@ -1,5 +1,5 @@
 /**
- * How a stranger gets in (sync-protocol.md 1.2 to 1.5): the banner, STARTTLS, COMPRESS and
+ * How a client gets in (sync-protocol.md 1.2 to 1.5): the banner, STARTTLS, COMPRESS and
  * AUTHENTICATE. Nothing here reads or writes mail.
  */
 import type { Account } from "../../accounts/account.ts";
@@ -10,7 +10,7 @@ import type { SharedState } from "../server_settings.ts";
 import type { Client } from "./client.ts";
 import { SIEVE_MAILBOX } from "./context.ts";
 
-/** Who has signed in, and how. */
+/** The account that has signed in, and by which mechanism. */
 export interface SignedIn {
   readonly account: Account;
   readonly mechanism: Mechanism;
@@ -29,12 +29,12 @@ export class Entry {
     this.#signInUntilMs = performance.now() + shared.settings.patience.signInMs;
   }
 
-  /** True while the client's lines are answers to challenges. */
+  /** True while the lines of the client are answers to challenges. */
   get inDialog(): boolean {
     return this.#inDialog;
   }
 
-  /** Milliseconds that are left to sign in. */
+  /** Milliseconds that the client has left to sign in. */
   get leftMs(): number {
     return Math.max(0, this.#signInUntilMs - performance.now());
   }
@@ -59,7 +59,7 @@ export class Entry {
     return offeredMechanisms({ mayBePlain: isEncrypted || isLoopback || allowPlaintext });
   }
 
-  /** False if there is no such command here, for there is no certificate. */
+  /** STARTTLS. False if the server has no certificate, and so no such command. */
   async startTls(options: { readonly isSignedIn: boolean }): Promise<boolean> {
     const { connection, log } = this.#client;
     const { tls } = this.#shared.settings;
@@ -92,7 +92,8 @@ export class Entry {
   }
 
   /**
-   * Gives the account that has signed in, whose status is still to be told; undefined if none has.
+   * Gives the account that has signed in, undefined if none has. The status of a success is left to
+   * the caller, that of a failure has been sent.
    */
   async authenticate(args: string): Promise<SignedIn | undefined> {
     const client = this.#client;

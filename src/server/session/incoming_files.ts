@@ -1,6 +1,6 @@
 /**
- * The files of `APPLY MESSAGE`, from the wire into the staging of a place as they come. Whatever
- * goes wrong, every byte that was announced is taken, and the answer comes with the end of the
+ * The files of `APPLY MESSAGE`, on their way from the wire into the staging of a place. Whatever
+ * goes wrong, all announced bytes are taken off the wire, and the answer comes with the end of the
  * command.
  */
 import type { FileStartEvent } from "../../formats/dlist/parser.ts";
@@ -15,7 +15,10 @@ import type { HasRoom } from "../free_space.ts";
 export type FileEvent = Extract<ReaderEvent, { kind: "fileStart" | "fileData" | "fileEnd" }>;
 
 export interface StagingBounds {
-  /** Of the session, of its account; each message counts in all of them until a mailbox has it. */
+  /**
+   * Those of the session and of its account. Each message counts in all of them until a mailbox has
+   * it.
+   */
   readonly budgets: readonly ByteBudget[];
   readonly hasRoom: HasRoom;
 }
@@ -25,7 +28,7 @@ export class IncomingFiles {
   readonly #bounds: StagingBounds;
   /** Bytes paid for each message that no mailbox has yet, by GUID. */
   readonly #paid = new Map<Guid, number>();
-  /** Of the file that is coming; undefined while what comes is passed over. */
+  /** Takes the file that is coming; undefined while bytes are not wanted. */
   #writer: MessageWriter | undefined;
   #refusal: Refusal | undefined;
 
@@ -39,7 +42,7 @@ export class IncomingFiles {
     switch (event.kind) {
       case "fileStart":
         this.#writer = undefined;
-        // A file in any other command is read past.
+        // Files in other commands are read and dropped.
         if (verb === "APPLY" && event.name.toUpperCase() === "MESSAGE") this.#start(event);
         return undefined;
       case "fileData":
@@ -60,16 +63,16 @@ export class IncomingFiles {
     return refusal ?? flushed;
   }
 
-  /** The command was broken: what was being written is dropped, what was whole stays staged. */
+  /**
+   * The command was broken off: a file that was being written is dropped, whole ones stay staged.
+   */
   abort(): void {
     this.#writer?.abort();
     this.#writer = undefined;
     this.#refusal = undefined;
   }
 
-  /**
-   * A mailbox has the messages of these records now: they lie in the store, and no more in the way.
-   */
+  /** Says that a mailbox has the messages of these records now: they count no longer. */
   async applied(records: RecordSource): Promise<void> {
     if (this.#paid.size === 0) return;
     for await (const batch of records.batches()) {
@@ -77,7 +80,7 @@ export class IncomingFiles {
     }
   }
 
-  /** Everything staged has been forgotten: RESTART, or the end of the session. */
+  /** Says that nothing is staged any more, after RESTART or at the end of the session. */
   release(): void {
     this.abort();
     for (const guid of [...this.#paid.keys()]) this.#giveBack(guid);

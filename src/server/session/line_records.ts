@@ -1,13 +1,13 @@
 /**
- * The records of a MAILBOX line, taken out of it while it is being read: as text they would be ten
- * times as large.
+ * The records of a MAILBOX line, taken out of it while it is being read: their text would take ten
+ * times the memory.
  */
 import { FieldError } from "../../formats/dlist/access.ts";
 import type { ReaderEvent } from "../../formats/dlist/reader.ts";
 import { parseRecord } from "../../formats/sync/record_line.ts";
 import type { MailRecord } from "../../model/record.ts";
 
-/** What a record takes without flags and annotations, and a string beside its characters. */
+/** Memory of a record without flags and annotations, and of a string beside its characters. */
 const RECORD_BYTES = 400;
 const STRING_BYTES = 40;
 
@@ -27,7 +27,9 @@ export class LineRecords {
     return this.#heldBytes;
   }
 
-  /** Why the records cannot be read; all that come after the first such one are passed over. */
+  /**
+   * Why the records of this line cannot be taken; undefined if they can. Further ones are ignored.
+   */
   get error(): FieldError | undefined {
     return this.#error;
   }
@@ -59,7 +61,9 @@ export class LineRecords {
   }
 }
 
-/** The record with annotations that do not keep the chunk in which they came. */
+/**
+ * The record with copies of its annotations: views would keep the whole chunk in which they came.
+ */
 function ownBytes(record: MailRecord): MailRecord {
   const { annotations } = record;
   if (annotations.length === 0) return record;

@@ -1,5 +1,5 @@
 /**
- * A session from sign-in to its end: the commands that read and write mail. Files and records are
+ * The part of a session after sign-in: the commands that read and write mail. Files and records are
  * taken out of a command while its line is still being read; the answer comes when the line has
  * ended.
  */
@@ -44,7 +44,7 @@ export class MailCommands {
   readonly #shared: SharedState;
   readonly #context: CommandContext;
   readonly #records: LineRecords;
-  /** A client of 2.4: it sends the one checksum and none of what came later. */
+  /** The client is a Cyrus 2.4, which knows other status texts. */
   #is24 = false;
 
   constructor(client: Client, { account, session, shared }: MailCommandsOptions) {
@@ -94,13 +94,14 @@ export class MailCommands {
       if (!(failure instanceof FieldError)) throw failure;
       const { message: why, key: field } = failure;
       this.#client.log.write("warning", "Command is malformed", { command: line.name, why });
-      // A record that cannot be read is told apart from a field of the command itself, as by Cyrus.
+      // As Cyrus does, a record that cannot be read is answered otherwise than a field of the
+      // command.
       if (failure === error) return told(PROTOCOL_ERROR);
       return told(this.#status({ ...refused("badParameters", why), field }));
     }
   }
 
-  /** The line could not be read: what had come of it is dropped. */
+  /** Says that the line could not be read: what had come of it is dropped. */
   dropLine(): void {
     this.#records.drop();
     this.#context.files.abort();
@@ -148,7 +149,7 @@ export class MailCommands {
     return run(this.#context);
   }
 
-  /** The place has failed, or Bobbin has: the client gets a NO, the administrator the reason. */
+  /** The place has failed, or this is a bug: the client gets a NO, and the log the reason. */
   #failure(error: unknown, facts: ReturnType<typeof factsOf>): Refusal {
     logFailure(this.#client.log, error, facts);
     const isBusy = error instanceof AppError && error.code === "busy";
@@ -161,7 +162,10 @@ export class MailCommands {
   }
 }
 
-/** 2.4 sends the one checksum and none of the keys that 2.5 brought (sync-protocol.md 6). */
+/**
+ * Cyrus 2.4 sends the first of the two checksums and none of the keys that 2.5 brought
+ * (sync-protocol.md 6).
+ */
 function isFrom24(state: MailboxState): boolean {
   const later = [state.syncCrcAnnot, state.pop3ShowAfter, state.createdmodseq];
   return state.syncCrc !== undefined && later.every((one) => one === undefined);

@@ -1,10 +1,10 @@
 /**
- * What a session holds in memory for its unfinished command, paid for out of what all sessions may
- * hold together.
+ * The memory that one session holds for its unfinished command, paid for out of what all sessions
+ * together may hold.
  */
 import type { ByteBudget } from "../byte_budget.ts";
 
-/** What a session holds is counted in steps of this. */
+/** Smaller changes are not counted. */
 const STEP_BYTES = 64 * 1024;
 
 export class MemoryShare {
@@ -15,7 +15,10 @@ export class MemoryShare {
     this.#held = held;
   }
 
-  /** The session holds `bytes` now. False, and nothing changed, if there is no room for so much. */
+  /**
+   * Says that the session holds `bytes` now. False, and nothing is changed, if there is no room for
+   * so much.
+   */
   pay(bytes: number): boolean {
     const more = bytes - this.#paidBytes;
     if (bytes > 0 && Math.abs(more) < STEP_BYTES) return true;
@@ -31,7 +34,10 @@ export class MemoryShare {
     this.#paidBytes = 0;
   }
 
-  /** Begins anew; what was paid stays so until the function that this gives is called. */
+  /**
+   * Begins anew with nothing held. What was paid stays so until the function that this gives is
+   * called.
+   */
   handOver(): () => void {
     const bytes = this.#paidBytes;
     this.#paidBytes = 0;

@@ -10,8 +10,8 @@ import { externalName } from "../../model/names.ts";
 import type { Outcome, Refusal } from "../../model/outcome.ts";
 
 /**
- * The status that an outcome is told as. `near KEY` stands behind a token with a space, for clients
- * do not know a token without one.
+ * The status line for an outcome. A token is followed by a space and `near KEY`, since clients do
+ * not know a token without one.
  */
 export function statusOf(outcome: Outcome, options: { readonly for24: boolean }): string {
   if (outcome.kind === "ok") return "OK success";
@@ -19,14 +19,12 @@ export function statusOf(outcome: Outcome, options: { readonly for24: boolean })
     return `NO IMAP_PROTOCOL_BAD_PARAMETERS near ${outcome.field}`;
   }
   const text = REFUSAL_TEXTS[outcome.reason];
-  // 2.4 knows a mismatch by another name, and repairs it only then.
+  // 2.4 knows a mismatch by another name, and repairs it only under that.
   const known = options.for24 ? text.replace("IMAP_SYNC_CHECKSUM", "IMAP_MAILBOX_CRC") : text;
   return `NO ${known}`;
 }
 
-/**
- * What a command is about, for the log: its kind with user, mailbox, root, as far as it names them.
- */
+/** What a command is about, for the log: its kind, and the user, mailbox or root that it names. */
 export function factsOf(command: GetCommand | ApplyRequest, verb: string): LogFacts {
   const named = command as Partial<Record<"userid" | "name" | "mailbox" | "root", string>>;
   const mailbox = mailboxOf(command) ?? named.mailbox ?? named.name;
@@ -49,7 +47,7 @@ function shown(latin1Text: string): string {
   return new TextDecoder().decode(fromLatin1(latin1Text));
 }
 
-/** How a refusal is logged: those that a peer can mend by itself are no news. */
+/** The level at which a refusal is logged: a peer mends some of them by itself. */
 export function levelOf(refusal: Refusal): "error" | "warning" | "info" {
   switch (refusal.reason) {
     case "damaged":
@@ -65,8 +63,8 @@ export function levelOf(refusal: Refusal): "error" | "warning" | "info" {
 }
 
 /**
- * Logs what an administrator can act on with its hint, and anything else, which is a bug, with its
- * stack.
+ * Logs an error: one that an administrator can act on with its hint, and any other, which is a bug,
+ * with its stack.
  */
 export function logFailure(log: Log, error: unknown, facts: LogFacts = {}): void {
   if (error instanceof AppError) {

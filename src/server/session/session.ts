@@ -1,12 +1,12 @@
 /**
- * One client's session of the csync protocol (sync-protocol.md 1): banner, sign-in, then commands,
- * strictly one after the other, each answered with data lines and exactly one status line. A
- * command that is refused or broken leaves the session in step. While a mailbox is applied the next
- * line is read already, so that the messages in it are staged meanwhile: a client that does not
- * wait for each answer is served sooner.
+ * One client's session of the csync protocol (sync-protocol.md 1): the banner, sign-in, then
+ * commands one after the other. Each command is answered with data lines and exactly one status
+ * line. A command that is refused or broken leaves client and server in step. While a mailbox is
+ * applied the next line is read already and the messages in it are staged, so that a client that
+ * does not wait for each answer is served sooner.
  *
- * Here is the loop: what comes is read, and each line goes where it belongs. How a stranger gets in
- * stands in `entry.ts`, the commands that read and write mail in `mail_commands.ts`.
+ * This file is the loop that reads and sends each line where it belongs. How a client gets in
+ * stands in `entry.ts`, and the commands that read and write mail in `mail_commands.ts`.
  */
 import { latin1 } from "../../core/bytes.ts";
 import {
@@ -26,10 +26,10 @@ import { MailCommands, type Running } from "./mail_commands.ts";
 import { MemoryShare } from "./memory_share.ts";
 import { logFailure, statusOf } from "./replies.ts";
 
-/** Before sign-in a client has few tries, and little of our memory. */
+/** What a client may do before it has signed in: so many commands, and lines of so many bytes. */
 const STRANGERS_COMMANDS = 20;
 const STRANGERS_BYTES = 64 * 1024;
-/** Senseless commands in a row, after which a client is beyond help. */
+/** Commands in a row that make no sense, after which the session ends. */
 const SENSELESS_COMMANDS = 100;
 
 const NO_ROOM = "room in memory";
@@ -50,9 +50,9 @@ export class Session {
   #mail: MailCommands | undefined;
   #commands = 0;
   #senseless = 0;
-  /** The line that is being read was given up, as there was no memory for it. */
+  /** The line that is being read has been given up, since there was no memory for it. */
   #hasNoRoom = false;
-  /** A mailbox that is being applied; its answer goes out when it is done, and before any other. */
+  /** The mailbox that is being applied. Its answer is sent when that is done, before any other. */
   #applying: Promise<void> | undefined;
 
   constructor(connection: Connection, shared: SharedState, stopping: AbortSignal) {
@@ -86,7 +86,7 @@ export class Session {
     }
     this.#share.release();
     await Promise.allSettled([this.#applying]);
-    // The client need not wait until what was staged is removed.
+    // The client is let go while what it had staged is still being removed.
     const ends = [client.connection.close(), this.#mail?.close()];
     for (const ended of await Promise.allSettled(ends)) {
       if (ended.status === "rejected") this.#logFailure(ended.reason);
@@ -111,24 +111,21 @@ export class Session {
       await this.#take(event);
       if (client.isOver) break;
       this.#payForLine();
-      // However many commands a client sends at once, it gets the next answer when it has taken
-      // this one.
+      // A client that sends many commands at once gets an answer when it has taken the one before.
       if (client.connection.isStalled) await client.connection.flush();
     }
     this.#payForLine();
     await client.connection.flush();
   }
 
-  /**
-   * Nothing has come in time, or a read was interrupted: a stop, or an answer that came meanwhile.
-   */
+  /** Nothing has come in time, or the read was interrupted by a stop. */
   #timedOut(): void {
     if (this.#stopping.aborted || this.#applying !== undefined) return;
     this.#client.log.write("info", "Client was silent for too long");
     this.#client.end("BYE idle for too long");
   }
 
-  /** The client sends no more. It may still read: what it has begun is answered. */
+  /** The client sends no more but may still read: what it has begun is answered. */
   async #ended(): Promise<void> {
     const left = this.#client.reader.end();
     if (left !== undefined) await this.#takeLine(left);
@@ -137,8 +134,8 @@ export class Session {
   }
 
   /**
-   * Pays for what the line that is being read holds. Where all memory is used up the line is given
-   * up: to wait for the others would be to wait for each other.
+   * Pays for the memory that the line that is being read holds. Where all memory is used up the
+   * line is given up: if sessions waited for each other's memory, all would wait for ever.
    */
   #payForLine(): void {
     const { reader } = this.#client;
@@ -192,9 +189,9 @@ export class Session {
     else client.reply(await running.status);
   }
 
-  /** Sends the answer to a command whenever it is there. */
+  /** Sends the answer to a command when it is done, while the next line is read. */
   #answerLater({ status }: Running): void {
-    // Paid until the mailbox is applied; the next line pays for itself.
+    // This memory stays paid for until the mailbox is applied; the next line pays for its own.
     const release = this.#share.handOver();
     const applying = status.finally(release).then(async (line) => {
       this.#client.reply(line);
@@ -202,7 +199,7 @@ export class Session {
       await this.#client.connection.flush();
     });
     this.#applying = applying;
-    // What it throws is thrown where it is waited for: the session always does so.
+    // An error is thrown where `#applying` is awaited, which always happens.
     applying.catch(() => undefined);
   }
 
@@ -245,7 +242,7 @@ export class Session {
     else this.#client.reply(reply);
   }
 
-  /** An IMAP client on this port waits ten seconds for a line with its tag, unless it gets one. */
+  /** An IMAP client on this port waits ten seconds for a line with its tag unless it gets one. */
   #unknown(word: string, rest: string): void {
     if (!IMAP_TAG.test(word)) {
       this.#nonsense("BAD IMAP_PROTOCOL_ERROR Unrecognized command");
