@@ -25,7 +25,7 @@ export interface MailboxName {
    * Unix seconds at which the mailbox was deleted. Undefined for one that was not, and where the
    * last part of the name is not such a time.
    */
-  readonly deletedAt: number | undefined;
+  readonly deletedAt: bigint | undefined;
   /** The internal name without domain, DELETED and time: `user.anne.Sub`. */
   readonly local: string;
   readonly owner: Owner;
@@ -46,7 +46,7 @@ export function parseName(internal: string): MailboxName {
   const whole = isDeleted ? rest.slice(DELETED.length) : rest;
   const time = isDeleted ? DELETED_AT.exec(whole)?.[1] : undefined;
   const local = time === undefined ? whole : whole.slice(0, -time.length - 1);
-  const deletedAt = time === undefined ? undefined : Number.parseInt(time, 16);
+  const deletedAt = time === undefined ? undefined : BigInt(`0x${time}`);
   return { domain, isDeleted, deletedAt, local, owner: ownerOf(domain, local) };
 }
 

@@ -60,11 +60,13 @@ describe("names of mailboxes", () => {
     expect(parseName("example.com!DELETED.user.anne.Sub.5F3A2B1C")).toEqual({
       domain: "example.com",
       isDeleted: true,
-      deletedAt: 0x5f3a2b1c,
+      deletedAt: 0x5f3a2b1cn,
       local: "user.anne.Sub",
       owner: { kind: "user", userid: "anne@example.com" },
     });
     expect(parseName("DELETED.user.anne.Sub").deletedAt).toBeUndefined();
+    // More than a double holds.
+    expect(parseName("DELETED.user.anne.20000000000001").deletedAt).toBe(0x20000000000001n);
   });
 
   test("deletedName() is what parseName() takes apart", () => {

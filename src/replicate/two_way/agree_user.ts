@@ -213,7 +213,8 @@ function nameAside({ name, uniqueid }: MailboxState, taken: ReadonlySet<string>)
   const { isDeleted, deletedAt } = parseName(name);
   if (isDeleted && deletedAt !== undefined) {
     const base = name.slice(0, name.lastIndexOf("."));
-    for (let at = deletedAt + 1; ; at++) {
+    for (let step = 1n; ; step++) {
+      const at = BigInt.asUintN(64, deletedAt + step); // the last of 16 digits is followed by 0
       const other = `${base}.${at.toString(16).toUpperCase().padStart(8, "0")}`;
       if (!taken.has(other)) return other;
     }

@@ -123,9 +123,12 @@ describe("agreeUser()", () => {
   });
 
   test("finds another time for two mailboxes deleted under one name at one time", () => {
-    const name = `DELETED.${NAME}.5F3A2B1C`;
-    const { state } = agree(having(box(name, "u")), having(box(name, "v")));
-    expect(state.mailboxes.map((one) => one.name)).toEqual([name, `DELETED.${NAME}.5F3A2B1D`]);
+    const next = { "5F3A2B1C": "5F3A2B1D", "20000000000000": "20000000000001" };
+    for (const [time, other] of [...Object.entries(next), ["FFFFFFFFFFFFFFFF", "00000000"]]) {
+      const [name, aside] = [`DELETED.${NAME}.${time}`, `DELETED.${NAME}.${other}`];
+      const { state } = agree(having(box(name, "u")), having(box(name, "v")));
+      expect(state.mailboxes.map((one) => one.name)).toEqual([name, aside]);
+    }
   });
 
   test("lets a placeholder give way to a mailbox of its name or uniqueid", () => {

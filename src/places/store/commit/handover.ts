@@ -43,7 +43,7 @@ import {
   poolPath,
 } from "../layout.ts";
 import { holdsOnlyMessages } from "../messages/leftovers.ts";
-import { admit, placeMessage } from "../messages/pool.ts";
+import { type Arrival, admit, placeMessage } from "../messages/pool.ts";
 import { openImage, storedForm } from "../open_mailbox.ts";
 import { OwnerFolder, type StoreContext, type Transaction } from "../owner_folder.ts";
 import { refusal } from "../refusal.ts";
@@ -138,6 +138,8 @@ function bring(
   }
   pool.batch.folder(path);
   const image = openImage(source, row);
+  const arrivals = new Map<string, Arrival>();
+  const places: { readonly uid: number; readonly guid: string }[] = [];
   for (const { uid, guid, systemFlags } of image.index.records()) {
     if (hasBit(systemFlags, INTERNAL_FLAG.unlinked)) continue;
     const found = [`${uniqueid}/${messageFile(uid)}`, poolPath(guid)]
@@ -147,9 +149,11 @@ function bring(
     // gc could remove an inode of two pools from neither, so what also stays at the source is
     // copied.
     const isShared = shared === undefined || shared.has(guid);
-    admit([{ guid, staged: found, isShared }], pool);
-    placeMessage(guid, { folder, uid }, pool);
+    arrivals.set(guid, { guid, staged: found, isShared });
+    places.push({ uid, guid });
   }
+  admit([...arrivals.values()], pool); // together, so that all are made durable at once
+  for (const { uid, guid } of places) placeMessage(guid, { folder, uid }, pool);
   arriving.step(uniqueid, { kind: "move", path: folder, target: uniqueid });
 }
 

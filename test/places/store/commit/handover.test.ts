@@ -12,6 +12,8 @@ import { openImage } from "../../../../src/places/store/open_mailbox.ts";
 import type { Store } from "../../../../src/places/store/store.ts";
 import { openStorePlace } from "../../../../src/places/store/store_place.ts";
 import { collectOwner } from "../../../../src/places/store/upkeep/gc.ts";
+import * as durable from "../../../../src/storage/durable.ts";
+import * as libc from "../../../../src/storage/libc.ts";
 import { newStore, storeAt } from "../../../support/new_store.ts";
 import { granted } from "../../../support/places.ts";
 import { apply, fill, message, NOW, record, stateOf } from "../../../support/store_fixture.ts";
@@ -96,6 +98,23 @@ describe("APPLY RENAME to another owner", () => {
     expect([existsSync(pool("anne", 2)), existsSync(pool("fred", 1))]).toEqual([false, true]);
     expect(Object.keys(verifyStore(root)).sort()).toEqual(["user.anne", "user.fred"]);
     store.close();
+  });
+
+  test("makes many messages durable together, not one by one", () => {
+    const { root, store } = newStore();
+    fill(store, "user.anne", 1);
+    fill(store, SUB, 40);
+    const single = spyOn(durable, "syncPath");
+    const together = spyOn(libc, "syncFileSystem");
+    rename(store, SUB, HERS);
+    const files = single.mock.calls.filter(([path]) => path.endsWith("."));
+    const syncs = together.mock.calls.length;
+    for (const spy of [single, together]) spy.mockRestore();
+    expect(files).toEqual([]);
+    expect(syncs).toBeGreaterThan(0);
+    expect(syncs).toBeLessThan(10);
+    store.close();
+    expect(Object.keys(verifyStore(root))).toContain(HERS);
   });
 
   test("applyCommand() renames a user, mailbox by mailbox, there and back", () => {
