@@ -1,6 +1,4 @@
-/**
- * The owners that a command works on: those named on the command line, or all that the places list.
- */
+/** The owners that a command works on: those named, or all that the places list. */
 import { AppError } from "../core/errors.ts";
 import { type Owner, ownerKey } from "../model/names.ts";
 import type { Place } from "../places/place.ts";
@@ -14,9 +12,7 @@ export interface OwnerChoice {
   readonly shared: boolean;
 }
 
-/**
- * Yields each owner once: those named, or all of the first place and of the others that can list.
- */
+/** Yields each owner once: those named, or all that the places can list. */
 export async function* chosenOwners(
   { users, shared }: OwnerChoice,
   places: readonly Place[],
@@ -49,10 +45,7 @@ export interface ListedOwners {
   readonly broken: AppError | undefined;
 }
 
-/**
- * Reads a list up to its end or to its first error. Throws AppError if not even one owner was
- * listed.
- */
+/** Reads a list up to its first error, which is thrown if nobody was listed before it. */
 export async function listOwners(list: AsyncIterable<Owner>): Promise<ListedOwners> {
   const owners: Owner[] = [];
   try {

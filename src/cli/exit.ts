@@ -42,10 +42,7 @@ export function exitOf(code: ErrorCode): ExitCode {
   return BY_ERROR[code];
 }
 
-/**
- * The code that wins where several apply, first to last. Codes that end a run at once never meet
- * others here.
- */
+/** Which code wins where several apply. */
 const WORST_FIRST: readonly ExitCode[] = [
   EXIT.bug,
   EXIT.io,

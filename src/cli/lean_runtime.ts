@@ -39,10 +39,7 @@ export function leanEnvironment({
   return { ...Object.fromEntries(kept), [SETTING]: "0" };
 }
 
-/**
- * Replaces this process by the same command in that environment; the pid and open files stay. It
- * does not return.
- */
+/** Runs the same command in that environment, in place of this process. Never returns. */
 export function startAgain(argv: readonly string[], env: Readonly<Record<string, string>>): never {
   assert(process.execve !== undefined, "a compiled program runs where execve(2) is");
   return process.execve(process.execPath, [process.execPath, ...argv], { ...env });

@@ -1,7 +1,4 @@
-/**
- * Converts mailbox names between their internal form (`user.ann.Sub`) and the form that people
- * write (`user/ann/Sub`).
- */
+/** Mailbox names in internal form (`user.ann.Sub`) and as people write them. */
 import { fromLatin1, latin1, textOf, utf8 } from "../core/bytes.ts";
 import { AppError } from "../core/errors.ts";
 import { externalName, type Owner, parseName, useridOf } from "../model/names.ts";
@@ -43,10 +40,7 @@ export function mailboxFilter(
   };
 }
 
-/**
- * A user id or name from the command line in the form of the model, where each character is one
- * byte.
- */
+/** A user id or name from the command line as latin1: each character is one byte. */
 export function bytesOfArgument(text: string): string {
   return latin1(utf8(text));
 }
@@ -85,9 +79,7 @@ export function ownerLabel(owner: Owner): string {
     : `${textOfName(owner.toplevel)} (shared)`;
 }
 
-/**
- * The fields of a mailbox name for `--json`: both forms, and the bytes of a name that is not UTF-8.
- */
+/** The fields of a mailbox name for `--json`: both forms, and its bytes if not UTF-8. */
 export function nameFacts(name: string): Readonly<Record<string, string>> {
   const bytes = fromLatin1(name);
   return {

@@ -6,10 +6,7 @@ import { readFileSync } from "node:fs";
 import { AppError } from "../core/errors.ts";
 import { OPEN_OWNERS } from "../places/store/threads/store_threads.ts";
 
-/**
- * Files of the program itself: threads, a file or two that each of them works on, and connections
- * that are about to be refused.
- */
+/** Files of the program, its threads, and connections that are about to be refused. */
 const OWN_FILES = 64;
 /** Files that SQLite opens for one catalogue. */
 const FILES_OF_OWNER = 3;
@@ -22,10 +19,7 @@ export interface OpenFiles {
   readonly owners: number;
 }
 
-/**
- * The limit of this process, which the runtime has raised as far as it may. Undefined if the system
- * does not tell.
- */
+/** The limit of this process, as far as the runtime could raise it; undefined if unknown. */
 export function openFilesLimit(): number | undefined {
   let text: string;
   try {
@@ -38,9 +32,7 @@ export function openFilesLimit(): number | undefined {
   return soft === undefined ? undefined : Number(soft);
 }
 
-/**
- * Shares `limit` among sessions and owners. Throws AppError (config) if it is too small for any.
- */
+/** Shares `limit` among sessions and owners. Throws AppError (config) if it is too small. */
 export function shareFiles(limit: number): OpenFiles {
   const free = limit - OWN_FILES;
   const owners = Math.max(2, Math.min(OPEN_OWNERS, Math.floor(free / 4 / FILES_OF_OWNER)));

@@ -1,6 +1,4 @@
-/**
- * Opens the place that a PLACE on the command line names; the only table of all kinds of places.
- */
+/** Opens the place that a PLACE on the command line names, of whatever kind. */
 import { readFileSync, realpathSync, statSync } from "node:fs";
 import type { Command } from "commander";
 import { AppError, errnoOf } from "../core/errors.ts";
@@ -135,10 +133,7 @@ function tellCaveat({ caveat }: Place, output: Output): void {
   if (caveat !== undefined) output.talk(caveat);
 }
 
-/**
- * Kinds that can be read and changed at the same time. A dump is only written from beginning to
- * end.
- */
+/** Kinds that can be read and changed at once; a dump is written from end to end. */
 const UPDATABLE: readonly Kind[] = ["store", "sync"];
 
 /** Throws AppError (usage) for a place that cannot be written to while it is read. */

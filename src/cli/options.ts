@@ -1,7 +1,4 @@
-/**
- * Parsers of option values. No option takes an optional or variadic value, for it would swallow the
- * PLACE.
- */
+/** Parsers of option values; none is optional or variadic, as that would swallow the PLACE. */
 import { InvalidArgumentError, Option } from "commander";
 
 /** Collects the values of a repeated option. */

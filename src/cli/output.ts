@@ -22,9 +22,7 @@ export class OutputClosed extends Error {
 export interface Output extends OutputOptions {
   /** True if stdout may have colours. */
   readonly color: boolean;
-  /**
-   * Prints a line of data for people; dropped with `--json`. The caller has escaped foreign text.
-   */
+  /** Prints a line of escaped data for people; dropped with `--json`. */
   line(text: string): void;
   /** Prints one JSON object; dropped without `--json`. */
   object(value: Readonly<Record<string, unknown>>): void;
@@ -36,10 +34,7 @@ export interface Output extends OutputOptions {
   error(text: string, facts?: Readonly<Record<string, unknown>>): void;
   /** Writes out what is buffered. */
   flush(): void;
-  /**
-   * Sets a function that is called before anything is written to the terminal, to hide a progress
-   * bar.
-   */
+  /** `hide` is called before anything is written to the terminal, to remove a progress bar. */
   overlay(hide: (() => void) | undefined): void;
 }
 
@@ -92,10 +87,7 @@ export function processOutput(options: OutputOptions): Output {
   };
 }
 
-/**
- * An output that prints its lines on stderr, where stdout belongs to something else, such as a
- * dump.
- */
+/** An output that prints its lines on stderr, where stdout belongs to a dump. */
 export function aside(output: Output): Output {
   return { ...output, line: (text) => output.talk(text) };
 }

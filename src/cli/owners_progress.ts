@@ -1,6 +1,4 @@
-/**
- * Progress of a run over many owners: the number of those done, and the done part of the others.
- */
+/** Progress of a run over many owners, with the done part of those under way. */
 import type { Owner } from "../model/names.ts";
 import type { Output } from "./output.ts";
 import { startProgress } from "./progress.ts";

@@ -1,16 +1,10 @@
-/**
- * Progress of a command: a bar on stderr where that is a terminal, and an object from time to time
- * with `--json`.
- */
+/** Progress of a command: a bar on a terminal, an object from time to time with `--json`. */
 import { Presets, SingleBar } from "cli-progress";
 import type { Output } from "./output.ts";
 import { formatBytes, formatDuration } from "./text.ts";
 
 export interface Progress {
-  /**
-   * Reports `done` of `total` units, fractions included, and the bytes read or sent so far (0 if
-   * they are not counted).
-   */
+  /** `done` (a fraction may be) of `total` units, and the bytes so far, 0 if not counted. */
   update(done: number, total: number, bytes: number): void;
   stop(): void;
 }

@@ -1,6 +1,4 @@
-/**
- * Runs a command line and gives its exit code. Only here do errors become messages and exit codes.
- */
+/** Runs a command line. Only here do errors become messages and exit codes. */
 import { Command, CommanderError } from "commander";
 import { AppError } from "../core/errors.ts";
 import { tellBug } from "./bug.ts";
@@ -64,10 +62,7 @@ function programOf(handle: Handle): Command {
   return program;
 }
 
-/**
- * Applies the settings of the program to its commands; without `exitOverride` each would end the
- * process itself.
- */
+/** Gives commands the program's settings; without them each would end the process. */
 function inheritSettings(parent: Command): void {
   for (const command of parent.commands) {
     command.copyInheritedSettings(parent);
@@ -75,9 +70,7 @@ function inheritSettings(parent: Command): void {
   }
 }
 
-/**
- * The output options, read before commander parses the arguments, as they apply to its errors too.
- */
+/** The output options, read before commander parses, as they apply to its errors too. */
 function outputOf(argv: readonly string[]): Output {
   const end = argv.indexOf("--");
   const options = new Set(end === -1 ? argv : argv.slice(0, end));

@@ -2,10 +2,7 @@
 
 const utf8Strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const utf8Encoder = new TextEncoder();
-/**
- * The `toString` of Buffer works on any bytes; wrapping them in a Buffer first costs five times as
- * much.
- */
+/** Buffer's `toString` takes any bytes; wrapping them first costs five times as much. */
 const toText: (this: Uint8Array, encoding: "latin1" | "hex") => string = Buffer.prototype.toString;
 
 /** A DataView over exactly the bytes of `bytes`. */
@@ -13,9 +10,7 @@ export function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
-/**
- * The unsigned 32-bit number at byte `at`, which must lie inside. Faster than a DataView in loops.
- */
+/** The unsigned 32-bit number at byte `at`; faster than a DataView in loops. */
 export function u32At(bytes: Uint8Array, at: number): number {
   const high = ((bytes[at] as number) << 24) | ((bytes[at + 1] as number) << 16);
   const low = ((bytes[at + 2] as number) << 8) | (bytes[at + 3] as number);
@@ -27,10 +22,7 @@ export function utf8(text: string): Uint8Array<ArrayBuffer> {
   return utf8Encoder.encode(text);
 }
 
-/**
- * The text of `bytes` if they are valid UTF-8, else undefined. Names are bytes until they are
- * decoded.
- */
+/** The text of `bytes` if they are valid UTF-8, else undefined. */
 export function textOf(bytes: Uint8Array): string | undefined {
   try {
     return utf8Strict.decode(bytes);
@@ -40,10 +32,7 @@ export function textOf(bytes: Uint8Array): string | undefined {
   }
 }
 
-/**
- * Decodes each byte to the character of the same number. It loses nothing, and suits text that is
- * mostly ASCII.
- */
+/** Decodes each byte to the character of the same number, which loses nothing. */
 export function latin1(bytes: Uint8Array): string {
   return toText.call(bytes, "latin1");
 }

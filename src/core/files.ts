@@ -77,10 +77,7 @@ export function isSameFile(
   return before === undefined || stampAt(path) === before;
 }
 
-/**
- * Fills `into` from `position` of the file until it is full or the file ends. Returns the number of
- * bytes read.
- */
+/** Fills `into` from `position` of the file until it is full or the file ends; the length. */
 export function readAt(fd: number, into: Uint8Array, position: number): number {
   let length = 0;
   while (length < into.length) {

@@ -11,15 +11,9 @@ export interface Limits {
   readonly messageBytes: number;
   /** Bytes at the start of a message in which its header fields are looked for. */
   readonly messageHeaderBytes: number;
-  /**
-   * Bytes of one dlist line that are held in memory at once; each value counts 64 more, and message
-   * files do not count.
-   */
+  /** Bytes of one dlist line held in memory, 64 more for each value; files do not count. */
   readonly lineBytes: number;
-  /**
-   * About how many bytes the unfinished commands of all sessions of a server may hold in memory
-   * together.
-   */
+  /** Bytes that the unfinished commands of all sessions of a server may hold, roughly. */
   readonly heldBytes: number;
   /** Nesting of dlist lists. */
   readonly nesting: number;

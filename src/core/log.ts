@@ -20,9 +20,7 @@ const PRIORITY: Readonly<Record<LogLevel, number>> = {
 export type LogFacts = Readonly<Record<string, string | number | bigint | boolean | undefined>>;
 
 export interface Log {
-  /**
-   * Writes one line, unless `level` is below the log's own. Facts that are undefined are left out.
-   */
+  /** Writes one line, unless `level` is below the log's own; undefined facts are left out. */
   write(level: LogLevel, text: string, facts?: LogFacts): void;
   /** A log like this one whose lines have these facts too. */
   with(facts: LogFacts): Log;

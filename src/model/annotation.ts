@@ -1,7 +1,4 @@
-/**
- * Annotations of mailboxes and messages, in the terms of the replication protocol (sync-protocol.md
- * 4.3).
- */
+/** Annotations of mailboxes and messages, as the protocol has them (sync-protocol.md 4.3). */
 import { equalBytes } from "../core/bytes.ts";
 
 export interface Annotation {

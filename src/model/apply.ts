@@ -28,10 +28,7 @@ export type ApplyCommand =
   | { readonly kind: "unactivateSieve"; readonly userid: string }
   | { readonly kind: "unuser"; readonly userid: string; readonly isLocal?: boolean };
 
-/**
- * The owner whom a command changes; a rename changes the owner of the old name. Undefined for
- * commands that change the server itself.
- */
+/** The owner whom a command changes (of a rename, the old one); undefined for the server. */
 export function ownerOfCommand(command: ApplyCommand): Owner | undefined {
   switch (command.kind) {
     case "mailbox":
@@ -61,10 +58,7 @@ export interface ApplyMailbox {
   readonly kind: "mailbox";
   readonly state: MailboxState;
   readonly records: RecordSource;
-  /**
-   * The mailbox as the sender saw it last; if it has changed since, the command is refused as
-   * `changed`.
-   */
+  /** The mailbox as the sender saw it last; a changed one is refused as `changed`. */
   readonly since?: Since;
   readonly isLocal?: boolean;
 }
@@ -82,10 +76,7 @@ export interface RestoreMailbox {
   readonly isLocal?: boolean;
 }
 
-/**
- * Renames one mailbox, without those below it. With the same name twice it only moves the mailbox
- * to another partition.
- */
+/** Renames one mailbox, not those below it; to its own name it moves it to a partition. */
 export interface ApplyRename {
   readonly kind: "rename";
   readonly oldName: string;

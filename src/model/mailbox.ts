@@ -56,9 +56,7 @@ export interface MailboxState {
   readonly userflags?: readonly string[];
 }
 
-/**
- * The state that an APPLY expects the mailbox to be in; any other state refuses it as `changed`.
- */
+/** The state that an APPLY expects the mailbox to be in; else it is refused as `changed`. */
 export interface Since {
   readonly modseq: bigint;
   readonly crc?: number;
@@ -97,10 +95,7 @@ export interface SeenState {
   readonly seenUids: string;
 }
 
-/**
- * A file of a user's sieve folder: a script `x.script`, or `x.bc`, which marks `x` as the active
- * one.
- */
+/** A sieve script `x.script`, or `x.bc`, which marks `x` as the active one. */
 export interface SieveFile {
   readonly filename: string;
   /** Unix seconds. */
@@ -137,9 +132,7 @@ export interface UserMeta {
   readonly sieve: readonly SieveFile[];
 }
 
-/**
- * A mailbox that exists and cannot be read at the moment: it is damaged, or changes all the time.
- */
+/** A mailbox that exists and cannot be read now: damaged, or changing all the time. */
 export interface UnreadableMailbox {
   readonly name: string;
   readonly uniqueid?: string;

@@ -21,10 +21,7 @@ export type Owner =
 export interface MailboxName {
   readonly domain: string | undefined;
   readonly isDeleted: boolean;
-  /**
-   * Unix seconds at which the mailbox was deleted. Undefined for one that was not, and where the
-   * last part of the name is not such a time.
-   */
+  /** Unix seconds of the deletion; undefined for others, and where the name has no time. */
   readonly deletedAt: bigint | undefined;
   /** The internal name without domain, DELETED and time: `user.anne.Sub`. */
   readonly local: string;
@@ -86,19 +83,14 @@ export function isOwnedBy(internal: string, owner: Owner): boolean {
   return sameOwner(parseName(internal).owner, owner);
 }
 
-/**
- * The user to whom the mailbox belongs, also if it is a deleted one; undefined for a shared one.
- */
+/** The user to whom a mailbox belongs, deleted or not; undefined for a shared one. */
 export function useridOf(internal: string): string | undefined {
   const { owner } = parseName(internal);
   return owner.kind === "user" ? owner.userid : undefined;
 }
 
 export interface InboxOptions {
-  /**
-   * With virtual domains the INBOX of `anne@example.com` is `example.com!user.anne`, without them
-   * `user.anne@example^com`.
-   */
+  /** `anne@example.com` is `example.com!user.anne` with them, else `user.anne@example^com`. */
   readonly virtualDomains: boolean;
 }
 
@@ -141,10 +133,7 @@ export function isValidName(internal: string): boolean {
     .every((part) => part !== "");
 }
 
-/**
- * Translates characters of a part between the two forms: an internal `.` is `/` outside, and an
- * internal `^` is `.`.
- */
+/** Between the forms of a part: `.` is `/` outside, and an internal `^` is `.`. */
 const OUTWARD: Readonly<Record<string, string>> = { ".": "/", "^": ".", "/": "^" };
 const INWARD: Readonly<Record<string, string>> = { "/": ".", ".": "^", "^": "/" };
 

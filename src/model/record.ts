@@ -14,9 +14,7 @@ export interface MailRecord {
   readonly lastUpdated: number;
   /** System flags first, then keywords in the order of the mailbox; never `\Expunged`. */
   readonly flags: readonly string[];
-  /**
-   * The message is expunged; its record is kept for replicas and clients that do not know it yet.
-   */
+  /** The message is expunged; its record is kept for those who do not know it yet. */
   readonly expunged: boolean;
   /** The message is expunged and its file removed. The index says so; the protocol does not. */
   readonly unlinked?: boolean;
@@ -83,10 +81,7 @@ const VIRTUAL: Readonly<Record<VirtualName, VirtualKind>> = {
 interface VirtualKind {
   /** The text of the value; empty for zero, which is not sent. */
   readonly text: (fields: VirtualFields) => string;
-  /**
-   * Parses the text. Undefined if Cyrus would not print it so; then it is kept as an annotation
-   * like any other.
-   */
+  /** Undefined for text that Cyrus would not print, which stays an annotation. */
   readonly parse: (text: string) => Partial<VirtualFields> | undefined;
 }
 

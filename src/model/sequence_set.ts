@@ -1,7 +1,4 @@
-/**
- * Sets of UIDs in the form of IMAP, `1:3,7` (the sequence-set of RFC 3501, without `*`), which say
- * what a user has seen.
- */
+/** Sets of UIDs as IMAP writes them, `1:3,7` (RFC 3501 sequence-set, without `*`). */
 import { FormatError } from "../core/errors.ts";
 
 /** A range of UIDs that includes both of its ends. */

@@ -1,7 +1,4 @@
-/**
- * The messages that a session has staged, by partition, for a server looks for a message in no
- * other partition (sync-protocol.md 5.2).
- */
+/** The messages that a session has staged, by partition (sync-protocol.md 5.2). */
 import type { Guid } from "./guid.ts";
 
 export type StagedGuids = Map<string, Set<Guid>>;

@@ -123,10 +123,7 @@ export const VIRTUAL_ANNOTATIONS: readonly VirtualAnnotation[] = [
   { field: "basecid", entry: "/vendor/cmu/cyrus-imapd/basethrid", sinceVersion: 20 },
 ];
 
-/**
- * True if a mailbox of this index version keeps `entry` in the record; an annotation of that name
- * does not count then.
- */
+/** True if a mailbox of this index version keeps `entry` in the record. */
 export function isVirtualAnnotation(entry: string, indexVersion: number): boolean {
   return VIRTUAL_ANNOTATIONS.some(
     (virtual) => virtual.entry === entry && indexVersion >= virtual.sinceVersion,
@@ -183,10 +180,7 @@ export function mailAnnotCrc(records: Iterable<MailRecord>, variant: AnnotVarian
 /** The index version that has a field for every virtual annotation. */
 const LATEST_VERSION = 20;
 
-/**
- * The text between uid and value: the entry, the empty user id of a shared annotation, and the
- * spaces around them.
- */
+/** The text between uid and value: entry, empty user id, and their spaces. */
 const SHARED_ENTRIES = VIRTUAL_ANNOTATIONS.map((virtual) => ({
   ...virtual,
   middle: fromLatin1(` ${virtual.entry}  `),

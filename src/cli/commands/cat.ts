@@ -1,7 +1,4 @@
-/**
- * `bobbin cat PLACE GUID|USER/MAILBOX/UID`: one message, byte for byte, after its SHA-1 has been
- * checked.
- */
+/** `bobbin cat PLACE GUID|USER/MAILBOX/UID` prints a message whose SHA-1 is right. */
 import { AppError } from "../../core/errors.ts";
 import { type Guid, isGuid } from "../../model/guid.ts";
 import { isIntermediate } from "../../model/mailbox.ts";
@@ -45,9 +42,7 @@ const runCat: Handler = async (args, options, env) => {
   }
 };
 
-/**
- * A message may hold any bytes, so it goes to a terminal only with `--raw`, and never into JSON.
- */
+/** A message may hold any bytes: it goes to a terminal only with `--raw`, never into JSON. */
 function refuseOutput(raw: boolean, { output }: CommandEnv): void {
   if (output.json) {
     throw new AppError("usage", "Cannot print a message as JSON lines: cat gives it byte for byte");
@@ -63,9 +58,7 @@ async function print(content: MessageContent, { output }: CommandEnv): Promise<C
   return { exit: EXIT.ok };
 }
 
-/**
- * The first sound copy in any mailbox. A damaged copy is an error only if there is no sound one.
- */
+/** The first sound copy in any mailbox; a damaged one counts only if there is no other. */
 async function findByGuid(place: Place, guid: Guid): Promise<MessageContent> {
   let wrong: Refusal | undefined;
   let unread: Refusal | undefined;
@@ -149,10 +142,7 @@ async function findByUid(
   throw new AppError("not_found", `Cannot find uid ${uid} in mailbox ${mailbox}`);
 }
 
-/**
- * The internal names that are tried, in this order: the name itself, then a name below the user's
- * INBOX.
- */
+/** The internal names that are tried: as it stands, then below the user's INBOX. */
 function namesMeant(mailbox: string, { internalNames }: CommandEnv): [string, ...string[]] {
   if (internalNames) return [bytesOfArgument(mailbox)];
   const [user = "", ...folders] = mailbox.split("/");

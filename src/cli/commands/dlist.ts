@@ -1,7 +1,4 @@
-/**
- * `bobbin dlist FILE` prints and checks a dump or a telemetry log; `bobbin dlist talk PLACE` sends
- * commands that are typed.
- */
+/** `bobbin dlist FILE` prints and checks a dump or a telemetry log. */
 import { closeSync } from "node:fs";
 import { latin1 } from "../../core/bytes.ts";
 import { AppError } from "../../core/errors.ts";

@@ -12,10 +12,7 @@ import { type PlaceOptions, syncOptionsOf } from "../open_place.ts";
 import type { Output } from "../output.ts";
 import { dlistJson, dlistLines } from "./dlist_text.ts";
 
-/**
- * Sends each line of stdin as a command and prints what comes back, until stdin or the session
- * ends.
- */
+/** Sends each line of stdin as a command and prints the answers, until either end. */
 export const runTalk: Handler = async ([text = ""], options, env) => {
   const locator = parsePlace(String(text));
   if (locator.kind !== "sync") {

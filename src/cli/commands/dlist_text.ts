@@ -9,10 +9,7 @@ const LINE_WIDTH = 100;
 const SHOWN_BYTES = 200;
 const CLIENT = { from: "client" } as const;
 
-/**
- * `head` and `value` as escaped lines; lists and kvlists that are too long for one line are
- * indented.
- */
+/** `head` and `value` as escaped lines; what is too long for one is indented. */
 export function dlistLines(head: string, value: DlistValue, indent = ""): string[] {
   const flat = flatText(value);
   const one = `${indent}${head}${head === "" ? "" : " "}${flat}`;
@@ -60,10 +57,7 @@ function shown(bytes: Uint8Array): string {
   return escapeText(textOf(bytes) ?? latin1(bytes));
 }
 
-/**
- * `value` as JSON. Of several equal names in a kvlist the first counts, and strings that are not
- * UTF-8 are in base64.
- */
+/** `value` as JSON: the first of equal names counts, and other than UTF-8 is base64. */
 export function dlistJson(value: DlistValue): unknown {
   switch (value.kind) {
     case "nil":

@@ -1,6 +1,4 @@
-/**
- * `bobbin ls PLACE [USER [MAILBOX]]` lists users, their mailboxes, or the messages of a mailbox.
- */
+/** `bobbin ls PLACE [USER [MAILBOX]]` lists users, their mailboxes, or messages. */
 
 import { AppError } from "../../core/errors.ts";
 import { escapeText } from "../../core/escape.ts";
@@ -68,9 +66,7 @@ interface CountedMailbox {
   readonly counts: Counts;
 }
 
-/**
- * Counts the mailboxes of an owner. Those that cannot be read are reported and set the exit code.
- */
+/** Counts the mailboxes of an owner, and reports those that cannot be read. */
 async function countOwner(
   owner: Owner,
   { place, env }: Listing,

@@ -41,10 +41,7 @@ function fieldOf(head: string, name: string): string {
   return (field?.[1] ?? "").replace(/\r?\n[ \t]+/g, " ").trim();
 }
 
-/**
- * Formats a list of addresses as `Ann <ann@example.com>, bob@example.com`; any other text is
- * returned unchanged.
- */
+/** Formats addresses as `Ann <ann@example.com>, bob@example.com`; other text stays. */
 function addresses(field: string): string {
   const shown = addressParser(field, { flatten: true })
     .map(({ name, address }) => {

@@ -1,6 +1,4 @@
-/**
- * What `ls` and `cat` read of a place: the mailboxes of an owner, their records, and their counts.
- */
+/** What `ls` and `cat` read of a place: mailboxes, records, and their counts. */
 import {
   isIntermediate,
   type MailboxState,
@@ -19,9 +17,7 @@ export interface OwnerContents {
   readonly unreadable: readonly UnreadableMailbox[];
 }
 
-/**
- * The mailboxes of a user or a shared top level. Throws AppError if the place refuses all of them.
- */
+/** The mailboxes of an owner. Throws AppError if the place refuses all of them. */
 export async function readOwner(owner: Owner, place: Place): Promise<OwnerContents> {
   const owned =
     owner.kind === "shared" ? place.sharedMailboxes(owner.toplevel) : place.user(owner.userid);

@@ -137,10 +137,7 @@ function beside({ to, dryRun, check }: ReplicateFlags, env: CommandEnv): Command
   throw new AppError("usage", "Cannot write both a dump and JSON lines to stdout");
 }
 
-/**
- * With `--two-way` both sides are written; options and places that do not allow that are refused
- * before anything is opened.
- */
+/** Refuses what `--two-way`, which writes both sides, cannot be combined with. */
 function requireTwoWay({ from, to, mirror, as }: ReplicateFlags): void {
   if (mirror === true) {
     throw new AppError(
@@ -297,10 +294,7 @@ export interface Ended {
   readonly flags: Pick<ReplicateFlags, "dryRun" | "check">;
 }
 
-/**
- * The exit code of a run. If only one user was asked for and was refused, it is that of the reason;
- * otherwise failures give «done in part».
- */
+/** The exit code of a run: that of the only user's refusal, else «done in part». */
 export function exitFor(totals: Totals, { refusals, failed, isCut, flags }: Ended): ExitCode {
   const codes = new Set(refusals.map(({ code }) => exitOf(code)));
   const [first] = codes;

@@ -1,7 +1,4 @@
-/**
- * Reports of `replicate` on its steps, on the differences that remain and on failures, as text and
- * as JSON objects.
- */
+/** Reports steps, remaining differences and failures, as text and as JSON objects. */
 import type { ErrorCode } from "../../core/errors.ts";
 import { escapeText } from "../../core/escape.ts";
 import type { ApplyCommand } from "../../model/apply.ts";

@@ -172,10 +172,7 @@ function readPem(path: string): string {
   }
 }
 
-/**
- * The sockets to listen on, those from systemd first. One with `tls` in its name speaks TLS at
- * once.
- */
+/** The sockets to listen on; one from systemd with `tls` in its name speaks TLS at once. */
 function listenersOf(options: ServeOptions): ListenAt[] {
   const inherited = inheritedSockets(process.env, process.pid);
   const found: ListenAt[] = [

@@ -95,10 +95,7 @@ interface StoreChoice {
   readonly access?: Access;
 }
 
-/**
- * Opens the store that an argument names, for changes unless `access` says otherwise, and closes it
- * in any case.
- */
+/** Opens the store that an argument names, does `work` with it, and closes it. */
 async function withStore<T>(
   { place, env, access = "upgrade" }: StoreChoice,
   work: (store: Store) => T | Promise<T>,
@@ -119,9 +116,7 @@ async function withStore<T>(
   }
 }
 
-/**
- * How names are read and shown: as people write them, or in Cyrus' internal form with `--internal`.
- */
+/** Reads and shows names as people write them, or in internal form with `--internal`. */
 function namesOf(env: CommandEnv): {
   read: (text: string) => string;
   show: (name: string) => string;

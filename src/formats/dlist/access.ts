@@ -9,10 +9,7 @@ import { FormatError } from "../../core/errors.ts";
 import { type Guid, isGuid } from "../../model/guid.ts";
 import type { DlistKvlist, DlistValue } from "./value.ts";
 
-/**
- * A field is missing or is not of its type. The offset is 0, for a value does not know where in the
- * input it stood.
- */
+/** A field is missing or not of its type. The offset is 0: a value does not know its own. */
 export class FieldError extends FormatError {
   readonly key: string;
 
@@ -78,10 +75,7 @@ export function u32Of(value: DlistValue | undefined, key: string): number {
   return Number(number);
 }
 
-/**
- * Seconds since 1970 as a safe integer; a number from the upper half of 64 bits is read as a
- * negative one. Throws FieldError.
- */
+/** Seconds since 1970; from the upper half of 64 bits on negative. Throws FieldError. */
 export function dateOf(value: DlistValue | undefined, key: string): number {
   const seconds = Number(BigInt.asIntN(64, u64Of(value, key)));
   if (!Number.isSafeInteger(seconds)) throw new FieldError(key, "a date");

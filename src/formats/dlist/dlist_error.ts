@@ -1,10 +1,7 @@
 /** The error of a dlist parser, with what a reader of a stream needs to go on after it. */
 import { FormatError } from "../../core/errors.ts";
 
-/**
- * A syntax error, or a limit that was passed. `skip` and `lineEnded` say how much of the input
- * still belongs to the broken line.
- */
+/** A syntax error or a passed limit, and what of the broken line is still to come. */
 export class DlistError extends FormatError {
   /** Bytes of a literal that the peer will still send and that are to be dropped. */
   readonly skip: number;

@@ -1,7 +1,4 @@
-/**
- * Parses dlist from bytes in memory: cyrus.header, mailboxes.db, one line of a dump or of a
- * captured session.
- */
+/** Parses dlist from memory: cyrus.header, mailboxes.db, one line of a dump or capture. */
 import { DEFAULT_LIMITS } from "../../core/limits.ts";
 import { DlistError } from "./dlist_error.ts";
 import { type DlistLimits, DlistParser, type ParserOptions } from "./parser.ts";

@@ -24,9 +24,7 @@ const SAFE = 0;
 const QUOTED_ONLY = 1;
 const LITERAL_ONLY = 2;
 
-/**
- * For each byte value, the simplest of the three forms (atom, quoted, literal) that can hold it.
- */
+/** For each byte value, the simplest form (atom, quoted, literal) that can hold it. */
 const FORM_OF_BYTE = new Uint8Array(256).map((_, byte) => {
   const char = String.fromCharCode(byte);
   if (byte >= 0x80 || byte === 0 || '\r\n"%\\'.includes(char)) return LITERAL_ONLY;
@@ -103,10 +101,7 @@ class Output {
     }
   }
 
-  /**
-   * Prints a string as an atom if it can be one, else quoted, else as a literal. Cyrus never writes
-   * escapes, so neither does this.
-   */
+  /** Prints an atom if it can be one, else quoted, else a literal; Cyrus writes no escapes. */
   string(bytes: Uint8Array): void {
     const form = formOf(bytes);
     if (form === LITERAL_ONLY) {

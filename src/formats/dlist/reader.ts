@@ -74,10 +74,7 @@ export class DlistReader {
   #lineBytes = 0;
   #parser: DlistParser | undefined;
   #result: LineEvent | undefined;
-  /**
-   * While a broken line is dropped: the end of the line so far, and how many bytes of a literal are
-   * still to be dropped.
-   */
+  /** While a broken line is dropped: its end so far, and how much of a literal is to drop. */
   #tail = "";
   #skip = 0;
 
@@ -146,10 +143,7 @@ export class DlistReader {
     return rest;
   }
 
-  /**
-   * Tells the reader that the peer sends no more. Returns the unfinished line, if there is one, as
-   * malformed.
-   */
+  /** The peer sends no more: the unfinished line, if there is one, as malformed. */
   end(): LineEvent | undefined {
     if (this.isBetweenLines) return undefined;
     if (this.#result?.kind === "malformed") return this.#result;
@@ -313,10 +307,7 @@ export class DlistReader {
     return end < 0 ? undefined : this.#finishLine(this.#result, this.#tail);
   }
 
-  /**
-   * At a line end: the command goes on if the line announced a literal, whose bytes are then
-   * dropped, else it is over.
-   */
+  /** Ends a line; the command goes on if it announced a literal, which is dropped. */
   #finishLine(event: LineEvent | undefined, tail: string): LineEvent | undefined {
     this.#result = event;
     this.#tail = "";

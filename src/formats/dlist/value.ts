@@ -14,9 +14,7 @@ export interface DlistNil {
   readonly kind: "nil";
 }
 
-/**
- * An atom, a quoted string or a literal. The three forms mean the same; the printer chooses one.
- */
+/** An atom, a quoted string or a literal, which mean the same; the printer chooses one. */
 export interface DlistString {
   readonly kind: "string";
   readonly bytes: Uint8Array;

@@ -16,9 +16,7 @@ export interface ScramVerifier {
 }
 
 const KEY_BYTES = 32;
-/**
- * RFC 7677 demands at least 4096; the upper bound keeps a hostile server from stalling a client.
- */
+/** RFC 7677 demands at least 4096; the upper bound keeps a server from stalling a client. */
 const ITERATIONS_MIN = 4096;
 const ITERATIONS_MAX = 1_000_000;
 
@@ -44,10 +42,7 @@ export interface ClientFirst {
   readonly bare: string;
 }
 
-/**
- * Parses `n,[a=authzid],n=user,r=nonce`. Throws FormatError, also where channel binding is
- * demanded.
- */
+/** Parses `n,[a=authzid],n=user,r=nonce` without channel binding. Throws FormatError. */
 export function parseClientFirst(text: string): ClientFirst {
   const [, gs2Header, authzid = "", bare, user, nonce] =
     /^([ny],(?:a=([^,]*))?,)(n=([^,]*),r=([\x21-\x2b\x2d-\x7e]+)(?:,.*)?)$/s.exec(text) ?? [];
@@ -57,9 +52,7 @@ export function parseClientFirst(text: string): ClientFirst {
   return { gs2Header, authzid: saslName(authzid), user: saslName(user), nonce, bare };
 }
 
-/**
- * Decodes a name, in which `=2C` is a comma and `=3D` an equals sign; no other `=` may stand in it.
- */
+/** Decodes a name, in which `=2C` is a comma and `=3D` an equals sign. */
 function saslName(text: string): string {
   if (/=(?!2C|3D)/.test(text)) throw new FormatError(0, "=2C or =3D after an equals sign");
   return text.replaceAll("=2C", ",").replaceAll("=3D", "=").normalize("NFKC");
@@ -78,9 +71,7 @@ export function printServerFirst(first: ServerFirst): string {
   return `r=${first.nonce},s=${salt},i=${first.iterations}`;
 }
 
-/**
- * The inverse of `printServerFirst`. Throws FormatError, also for too few or too many iterations.
- */
+/** The inverse of `printServerFirst`. Throws FormatError, also for a bad iteration count. */
 export function parseServerFirst(text: string): ServerFirst {
   const [, nonce, salt, digits] = /^r=([^,]+),s=([A-Za-z0-9+/=]+),i=(\d{1,9})$/.exec(text) ?? [];
   const iterations = Number(digits);

@@ -1,7 +1,4 @@
-/**
- * `ANNOTATIONS (%(ENTRY s USERID s MODSEQ n VALUE b) …)` of mailboxes and records (sync-protocol.md
- * 4.3).
- */
+/** `ANNOTATIONS (%(ENTRY s USERID s MODSEQ n VALUE b) …)` (sync-protocol.md 4.3). */
 import type { Annotation } from "../../model/annotation.ts";
 import { bytesOf, itemsOf, kvlistOf, latin1Of, lookUp, u64Of } from "../dlist/access.ts";
 import {
@@ -35,10 +32,7 @@ export function parseAnnotations(value: DlistValue | undefined): readonly Annota
   });
 }
 
-/**
- * The inverse of `parseAnnotations`; undefined for no annotations, whose key is left out. MODSEQ is
- * always printed.
- */
+/** The inverse, always with MODSEQ; undefined for none, whose key is left out. */
 export function printAnnotations(annotations: readonly Annotation[]): DlistValue | undefined {
   if (annotations.length === 0) return undefined;
   return dlistList(

@@ -65,10 +65,7 @@ export const ANSWER_NAMES: ReadonlySet<string> = new Set([
 ]);
 
 export interface ParseAnswerOptions {
-  /**
-   * The records that the reader gave out of a MAILBOX line. Absent: they stand in the line, if
-   * there are any.
-   */
+  /** The records that the reader gave out of the line; absent if they stand in it. */
   readonly records?: readonly MailRecord[];
 }
 

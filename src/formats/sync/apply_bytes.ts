@@ -1,7 +1,4 @@
-/**
- * APPLY commands as bytes, in the form that servers of every version accept (sync-protocol.md 2.3,
- * 4.2, 4.3).
- */
+/** APPLY commands as bytes that servers of every version accept (sync-protocol.md 2.3, 4). */
 import { concat, utf8 } from "../../core/bytes.ts";
 import type { ApplyMailbox, ApplySieve, RestoreMailbox } from "../../model/apply.ts";
 import { isIntermediate } from "../../model/mailbox.ts";
@@ -15,9 +12,7 @@ const CLIENT = { from: "client" } as const;
 const RECORDS_END = utf8("))");
 const SPACE = utf8(" ");
 
-/**
- * Prints `SIEVE %(…)` with its script as a literal, as Cyrus 2.4 stores an empty script otherwise.
- */
+/** `SIEVE %(…)` with its script as a literal, as 2.4 stores an empty script otherwise. */
 export function printSieve(command: ApplySieve): Uint8Array {
   const { name, value } = printApply({ ...command, content: new Uint8Array() });
   const entries = value.kind === "kvlist" ? value.entries : [];

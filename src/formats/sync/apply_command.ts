@@ -121,10 +121,7 @@ const READERS: Readonly<Record<string, Reader>> = {
   }),
 };
 
-/**
- * Parses the command in `name value`; undefined for an unknown name. Throws FieldError, which names
- * the key.
- */
+/** Parses `name value`; undefined for an unknown name. Throws FieldError. */
 export function parseApply(
   name: string,
   value: DlistValue,

@@ -1,7 +1,4 @@
-/**
- * What stands on a line of the protocol after its first words, in either direction and flavour
- * (sync-protocol.md 1.3).
- */
+/** What follows the first words of a line of the protocol (sync-protocol.md 1.3). */
 import { ANSWER_NAMES } from "./answer.ts";
 
 /** What follows on a line of a server: a dlist value after a star and a known name, else text. */
@@ -13,10 +10,7 @@ export function expectAnswer(words: readonly string[]): "word" | "value" | "text
   return ANSWER_NAMES.has(second) ? "value" : "text";
 }
 
-/**
- * What follows on a line of a client: a dlist line after GET, APPLY and RESTORE, which in IMAP
- * stand behind a tag and SYNC; else text.
- */
+/** On a line of a client: dlist after GET, APPLY and RESTORE, in IMAP behind tag and SYNC. */
 export function expectCommand(words: readonly string[]): "word" | "line" | "text" {
   const isTagged = /^[A-Za-z]{1,4}\d{1,9}$/.test(words[0] ?? "");
   const verb = words[isTagged ? 1 : 0];

@@ -32,10 +32,7 @@ export interface GetFetch {
   readonly uid: number;
 }
 
-/**
- * Parses the command in `name value`; undefined for an unknown name. Throws FieldError for a wrong
- * argument.
- */
+/** Parses `name value`; undefined for an unknown name. Throws FieldError. */
 export function parseGet(name: string, value: DlistValue): GetCommand | undefined {
   const key = name.toUpperCase();
   switch (key) {

@@ -118,10 +118,7 @@ export function parsePartialMailbox(kvlist: DlistKvlist): Partial<MailboxState> 
   return readFields(kvlist, FIELDS, new Set());
 }
 
-/**
- * The state that an APPLY MAILBOX expects the mailbox to be in; undefined if it does not say, or
- * says 0. Throws FieldError.
- */
+/** The state that an APPLY MAILBOX expects, if it says one. Throws FieldError. */
 export function parseSince(kvlist: DlistKvlist): Since | undefined {
   const modseq = lookUp(kvlist, "SINCE_MODSEQ");
   const since = modseq === undefined ? 0n : u64Of(modseq, "SINCE_MODSEQ");
@@ -142,9 +139,7 @@ export interface PrintMailboxOptions {
   readonly records?: readonly DlistValue[];
 }
 
-/**
- * The inverse of `parseMailbox`. An APPLY of an intermediate mailbox has few keys and no records.
- */
+/** The inverse of `parseMailbox`; an intermediate mailbox to be applied has few keys. */
 export function printMailbox(
   state: Partial<MailboxState>,
   options: PrintMailboxOptions,

@@ -1,7 +1,4 @@
-/**
- * `RECORD %(UID n MODSEQ n LAST_UPDATED d FLAGS (…) INTERNALDATE d SIZE n GUID s …)`
- * (sync-protocol.md 4.4).
- */
+/** `RECORD %(UID n MODSEQ n LAST_UPDATED d FLAGS (…) …)` (sync-protocol.md 4.4). */
 import { orderFlags } from "../../model/flags.ts";
 import {
   allAnnotations,

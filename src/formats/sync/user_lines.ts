@@ -1,7 +1,4 @@
-/**
- * SEEN, SIEVE, QUOTA and ANNOTATION, as answers to GET and within APPLY (sync-protocol.md 4.1,
- * 4.2).
- */
+/** SEEN, SIEVE, QUOTA and ANNOTATION, in answers and in APPLY (sync-protocol.md 4.1, 4.2). */
 import type { Annotation } from "../../model/annotation.ts";
 import {
   QUOTA_RESOURCES,
@@ -122,10 +119,7 @@ export function printQuota(quota: Quota, names: "old" | "both" = "both"): DlistK
   return dlistKvlist(pairs);
 }
 
-/**
- * One annotation of a mailbox, or of the server where the name is empty, as in GET and APPLY
- * ANNOTATION.
- */
+/** One annotation of a mailbox, or of the server where the name is empty. */
 export interface NamedAnnotation {
   /** Internal name of the mailbox. */
   readonly name: string;
