@@ -7,7 +7,7 @@
  */
 import { writeSync } from "node:fs";
 import { mailboxByName } from "../../src/places/store/catalogue/mailbox_rows.ts";
-import { openImage } from "../../src/places/store/open_mailbox.ts";
+import { openImage } from "../../src/places/store/commit/open_mailbox.ts";
 import { Store } from "../../src/places/store/store.ts";
 import { whileBusy } from "../../src/storage/retry.ts";
 import { apply, message, NOW, record, stateOf } from "../support/store_fixture.ts";

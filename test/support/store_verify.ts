@@ -8,8 +8,8 @@ import { poolEntries } from "../../src/fsck/store/pool_entries.ts";
 import { crc32 } from "../../src/hash/crc32.ts";
 import { IndexImage } from "../../src/mailbox/index_image.ts";
 import { allMailboxes, annotationBytes } from "../../src/places/store/catalogue/mailbox_rows.ts";
-import { openImage } from "../../src/places/store/open_mailbox.ts";
-import type { OwnerFolder } from "../../src/places/store/owner_folder.ts";
+import { openImage } from "../../src/places/store/commit/open_mailbox.ts";
+import type { OwnerFolder } from "../../src/places/store/commit/owner_folder.ts";
 import { Store } from "../../src/places/store/store.ts";
 import { guidOf, NOW } from "./store_fixture.ts";
 

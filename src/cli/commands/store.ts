@@ -19,10 +19,10 @@ import {
   lastTombstone,
   tombstones,
 } from "../../places/store/catalogue/mailbox_rows.ts";
+import type { OwnerFolder } from "../../places/store/commit/owner_folder.ts";
 import { renameMailboxesIn } from "../../places/store/commit/rename.ts";
 import { deleteMailboxes, undeleteMailbox } from "../../places/store/commit/trash.ts";
 import { isUniqueid } from "../../places/store/layout.ts";
-import type { OwnerFolder } from "../../places/store/owner_folder.ts";
 import { Store } from "../../places/store/store.ts";
 import { initStore } from "../../places/store/store_settings.ts";
 import { collectOwner, collectStaging } from "../../places/store/upkeep/gc.ts";

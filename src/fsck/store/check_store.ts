@@ -13,11 +13,11 @@ import {
   type MailboxRow,
   tombstones,
 } from "../../places/store/catalogue/mailbox_rows.ts";
+import { openImage } from "../../places/store/commit/open_mailbox.ts";
+import type { OwnerFolder } from "../../places/store/commit/owner_folder.ts";
 import { strayGraves } from "../../places/store/commit/trash.ts";
 import { ARRIVING_FOLDER, poolPath, STAGING_FOLDER } from "../../places/store/layout.ts";
 import { uidOfFile } from "../../places/store/messages/leftovers.ts";
-import { openImage } from "../../places/store/open_mailbox.ts";
-import type { OwnerFolder } from "../../places/store/owner_folder.ts";
 import { ownerPaths } from "../../places/store/owner_paths.ts";
 import type { Store } from "../../places/store/store.ts";
 import { straysOfOwner, straysOfStore } from "../../places/store/upkeep/strays.ts";

@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { type Owner, ownerOfKey } from "../../model/names.ts";
 import { foldersIn, namesIn } from "../../storage/disk.ts";
 import { openCatalogue } from "./catalogue/catalogue.ts";
+import type { StoreContext } from "./commit/owner_folder.ts";
 import { CATALOGUE_FILE, firstLetter, nameOfFolder } from "./layout.ts";
-import type { StoreContext } from "./owner_folder.ts";
 
 /** What must be known of a store to find its owners. */
 type StoreToWalk = Pick<StoreContext, "root" | "settings" | "opening">;

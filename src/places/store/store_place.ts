@@ -40,15 +40,14 @@ import {
   sieveScript,
   subscriptions,
 } from "./catalogue/user_rows.ts";
+import { hasRecord } from "./commit/open_mailbox.ts";
+import type { OwnerFolder } from "./commit/owner_folder.ts";
 import { applyCommand } from "./commit/store_commands.ts";
 import { isUniqueid, messageFile, poolPath } from "./layout.ts";
 import { type KnownMessage, readMessageFacts } from "./messages/message_file.ts";
 import { soundInPool } from "./messages/pool.ts";
 import type { Staging } from "./messages/staging.ts";
-
-import { hasRecord } from "./open_mailbox.ts";
 import { outcomeOf } from "./outcome_of.ts";
-import type { OwnerFolder } from "./owner_folder.ts";
 import { refusalOf } from "./refusal.ts";
 import { Store, type StoreOptions } from "./store.ts";
 import { StoreSession } from "./store_session.ts";

@@ -13,9 +13,15 @@ import type { Owner } from "../../model/names.ts";
 import { ANNOT_VARIANTS } from "../../model/sync_crc.ts";
 import type { MailboxReading } from "../place.ts";
 import type { MailboxRow } from "./catalogue/mailbox_rows.ts";
-import { readFiles } from "./committed_files.ts";
-import { imageOf, openImage, readImageFiles, storedForm, useKeptCrc } from "./open_mailbox.ts";
-import type { OwnerFolder } from "./owner_folder.ts";
+import { readFiles } from "./commit/committed_files.ts";
+import {
+  imageOf,
+  openImage,
+  readImageFiles,
+  storedForm,
+  useKeptCrc,
+} from "./commit/open_mailbox.ts";
+import type { OwnerFolder } from "./commit/owner_folder.ts";
 
 /**
  * The state of a mailbox; undefined if it was deleted meanwhile. Throws bad_data where its files

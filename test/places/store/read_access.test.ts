@@ -6,7 +6,7 @@ import { Database } from "bun:sqlite";
 import { describe, expect, spyOn, test } from "bun:test";
 import { join } from "node:path";
 import { CATALOGUE_SCHEMA } from "../../../src/places/store/catalogue/catalogue.ts";
-import { OwnerFolder } from "../../../src/places/store/owner_folder.ts";
+import { OwnerFolder } from "../../../src/places/store/commit/owner_folder.ts";
 import { Store } from "../../../src/places/store/store.ts";
 import { openStorePlace } from "../../../src/places/store/store_place.ts";
 import { prepare, SCENARIOS } from "../../crash/driver.ts";

@@ -33,7 +33,6 @@ import {
   mailboxByName,
 } from "../catalogue/mailbox_rows.ts";
 import type { Handover, Registry } from "../catalogue/registry.ts";
-import { readFiles } from "../committed_files.ts";
 import {
   ARRIVING_FOLDER,
   CATALOGUE_FILE,
@@ -44,11 +43,12 @@ import {
 } from "../layout.ts";
 import { holdsOnlyMessages } from "../messages/leftovers.ts";
 import { type Arrival, admit, placeMessage } from "../messages/pool.ts";
-import { openImage, storedForm } from "../open_mailbox.ts";
-import { OwnerFolder, type StoreContext, type Transaction } from "../owner_folder.ts";
 import { refusal } from "../refusal.ts";
+import { readFiles } from "./committed_files.ts";
 import { overlay } from "./journal.ts";
 import { forgetMailboxes, guidsOutside } from "./needed.ts";
+import { openImage, storedForm } from "./open_mailbox.ts";
+import { OwnerFolder, type StoreContext, type Transaction } from "./owner_folder.ts";
 
 export interface HandoverRequest {
   /** Internal names, of two owners. */

@@ -23,9 +23,9 @@ import {
 import { mailboxFolder } from "../layout.ts";
 import type { KnownMessage } from "../messages/message_file.ts";
 import { type Arrival, admit, placeMessage } from "../messages/pool.ts";
-import { openForChange, storedForm, useKeptCrc } from "../open_mailbox.ts";
-import type { Transaction } from "../owner_folder.ts";
 import { refusal } from "../refusal.ts";
+import { openForChange, storedForm, useKeptCrc } from "./open_mailbox.ts";
+import type { Transaction } from "./owner_folder.ts";
 import { deleteMailboxes } from "./trash.ts";
 import {
   type ApplyContext,

@@ -6,8 +6,8 @@ import { hasBit, INTERNAL_FLAG } from "../../../formats/cyrus/index/index_flags.
 import { IndexImage } from "../../../mailbox/index_image.ts";
 import { readWhole } from "../../../storage/disk.ts";
 import { allMailboxes, tombstones } from "../catalogue/mailbox_rows.ts";
-import { openImage } from "../open_mailbox.ts";
-import type { OwnerFolder } from "../owner_folder.ts";
+import { openImage } from "./open_mailbox.ts";
+import type { OwnerFolder } from "./owner_folder.ts";
 
 /**
  * The GUIDs that mailboxes of `folder` other than `uniqueid` name, also the deleted ones; undefined

@@ -13,8 +13,8 @@ import {
   renameMailboxes,
   updateMailbox,
 } from "../catalogue/mailbox_rows.ts";
-import { openForChange } from "../open_mailbox.ts";
-import type { OwnerFolder, Transaction } from "../owner_folder.ts";
+import { openForChange } from "./open_mailbox.ts";
+import type { OwnerFolder, Transaction } from "./owner_folder.ts";
 
 export interface RenameRequest {
   /** Internal names. */

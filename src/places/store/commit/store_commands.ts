@@ -29,12 +29,12 @@ import {
 import { applyRows, dropUserRows, type RowCommand } from "../catalogue/user_rows.ts";
 
 import type { Staging } from "../messages/staging.ts";
-import { openForChange } from "../open_mailbox.ts";
-import type { OwnerFolder, Transaction } from "../owner_folder.ts";
 import { refusal } from "../refusal.ts";
 import type { Store } from "../store.ts";
 import { handOver } from "./handover.ts";
 import { applyMailbox } from "./mailbox_update.ts";
+import { openForChange } from "./open_mailbox.ts";
+import type { OwnerFolder, Transaction } from "./owner_folder.ts";
 import { renameMailboxesIn } from "./rename.ts";
 import { deleteMailboxes } from "./trash.ts";
 import type { ApplyContext } from "./update_rules.ts";

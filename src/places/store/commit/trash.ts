@@ -26,8 +26,8 @@ import {
 import type { RedoStep } from "../catalogue/redo_rows.ts";
 import { mailboxFolder, TRASH_FOLDER } from "../layout.ts";
 import { holdsOnlyMessages } from "../messages/leftovers.ts";
-import { imageOf } from "../open_mailbox.ts";
-import type { OwnerFolder, Transaction } from "../owner_folder.ts";
+import { imageOf } from "./open_mailbox.ts";
+import type { OwnerFolder, Transaction } from "./owner_folder.ts";
 import { requireName } from "./rename.ts";
 
 /** Deletes the mailboxes of `rows` within `transaction`. `now` is in seconds since 1970. */

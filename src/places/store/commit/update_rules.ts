@@ -11,8 +11,8 @@ import type { AnnotVariant } from "../../../model/sync_crc.ts";
 import type { MailboxRow } from "../catalogue/mailbox_rows.ts";
 import type { KnownMessage } from "../messages/message_file.ts";
 import type { Staging } from "../messages/staging.ts";
-import type { OwnerFolder } from "../owner_folder.ts";
 import { refusal } from "../refusal.ts";
+import type { OwnerFolder } from "./owner_folder.ts";
 
 export interface MailboxUpdate {
   readonly state: MailboxState;

@@ -18,12 +18,12 @@ import {
   tombstones,
 } from "../catalogue/mailbox_rows.ts";
 import { addGuids, buriedIndexes, forgetMailboxes } from "../commit/needed.ts";
+import { openImage } from "../commit/open_mailbox.ts";
+import type { OwnerFolder, Transaction } from "../commit/owner_folder.ts";
 import { type StrayGrave, strayGraves } from "../commit/trash.ts";
 import { ARRIVING_FOLDER, messageFile, POOL_FOLDER, STAGING_FOLDER } from "../layout.ts";
 import { holdsOnlyMessages, uidOfFile } from "../messages/leftovers.ts";
 import { removeUnlessHeld } from "../messages/staging_lock.ts";
-import { openImage } from "../open_mailbox.ts";
-import type { OwnerFolder, Transaction } from "../owner_folder.ts";
 
 /** A pool file younger than this stays: a transaction may be about to name it. */
 const YOUNG_SECONDS = 24 * 60 * 60;

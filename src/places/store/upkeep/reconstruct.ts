@@ -25,9 +25,9 @@ import {
 } from "../catalogue/mailbox_rows.ts";
 import { giveUpSteps, leftSteps } from "../catalogue/redo_rows.ts";
 import type { Claim } from "../catalogue/registry.ts";
+import type { OwnerFolder } from "../commit/owner_folder.ts";
 import { type StrayGrave, strayGraves } from "../commit/trash.ts";
 import { CATALOGUE_FILE, isUniqueid, ownerFolder } from "../layout.ts";
-import type { OwnerFolder } from "../owner_folder.ts";
 import { type OwnerPath, ownerPaths } from "../owner_paths.ts";
 import type { Store } from "../store.ts";
 

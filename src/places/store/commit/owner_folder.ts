@@ -5,15 +5,15 @@
 import type { Database } from "bun:sqlite";
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { AppError } from "../../core/errors.ts";
-import type { Limits } from "../../core/limits.ts";
-import { type Owner, ownerKey } from "../../model/names.ts";
-import { makeFolder } from "../../storage/disk.ts";
-import { DurableBatch, type SyncDescriptors } from "../../storage/durable.ts";
-import { reading, writing } from "../../storage/sqlite.ts";
-import type { StoreDatabase, StoreDatabaseOptions } from "../../storage/store_database.ts";
-import { openCatalogue } from "./catalogue/catalogue.ts";
-import { mailboxById } from "./catalogue/mailbox_rows.ts";
+import { AppError } from "../../../core/errors.ts";
+import type { Limits } from "../../../core/limits.ts";
+import { type Owner, ownerKey } from "../../../model/names.ts";
+import { makeFolder } from "../../../storage/disk.ts";
+import { DurableBatch, type SyncDescriptors } from "../../../storage/durable.ts";
+import { reading, writing } from "../../../storage/sqlite.ts";
+import type { StoreDatabase, StoreDatabaseOptions } from "../../../storage/store_database.ts";
+import { openCatalogue } from "../catalogue/catalogue.ts";
+import { mailboxById } from "../catalogue/mailbox_rows.ts";
 import {
   dropSteps,
   type LeftSteps,
@@ -23,13 +23,13 @@ import {
   type RedoStep,
   recordSteps,
   type Unfit,
-} from "./catalogue/redo_rows.ts";
-import type { Registry } from "./catalogue/registry.ts";
-import { replay } from "./commit/journal.ts";
-import { CATALOGUE_FILE, mailboxFolder, ownerFolder } from "./layout.ts";
-import type { PoolContext } from "./messages/pool.ts";
-import { notToBeWritten } from "./store_access.ts";
-import type { StoreSettings } from "./store_settings.ts";
+} from "../catalogue/redo_rows.ts";
+import type { Registry } from "../catalogue/registry.ts";
+import { CATALOGUE_FILE, mailboxFolder, ownerFolder } from "../layout.ts";
+import type { PoolContext } from "../messages/pool.ts";
+import { notToBeWritten } from "../store_access.ts";
+import type { StoreSettings } from "../store_settings.ts";
+import { replay } from "./journal.ts";
 
 /** What an owner's folder needs of the store that holds it. */
 export interface StoreContext {

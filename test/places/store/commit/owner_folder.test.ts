@@ -1,18 +1,21 @@
 import { describe, expect, spyOn, test } from "bun:test";
 import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { tell } from "../../../src/fsck/finding.ts";
-import { checkWholeStore } from "../../../src/fsck/store/check_store.ts";
-import { allMailboxes, mailboxByName } from "../../../src/places/store/catalogue/mailbox_rows.ts";
-import { deleteMailboxes, undeleteMailbox } from "../../../src/places/store/commit/trash.ts";
-import { openImage } from "../../../src/places/store/open_mailbox.ts";
-import type { Store } from "../../../src/places/store/store.ts";
-import { collectOwner } from "../../../src/places/store/upkeep/gc.ts";
-import { reconstructStore } from "../../../src/places/store/upkeep/reconstruct.ts";
-import { plantInHeader } from "../../support/index_bytes.ts";
-import { newStore, storeAt } from "../../support/new_store.ts";
-import { apply, fill, message, NOW, record, stateOf } from "../../support/store_fixture.ts";
-import { verifyStore } from "../../support/store_verify.ts";
+import { tell } from "../../../../src/fsck/finding.ts";
+import { checkWholeStore } from "../../../../src/fsck/store/check_store.ts";
+import {
+  allMailboxes,
+  mailboxByName,
+} from "../../../../src/places/store/catalogue/mailbox_rows.ts";
+import { openImage } from "../../../../src/places/store/commit/open_mailbox.ts";
+import { deleteMailboxes, undeleteMailbox } from "../../../../src/places/store/commit/trash.ts";
+import type { Store } from "../../../../src/places/store/store.ts";
+import { collectOwner } from "../../../../src/places/store/upkeep/gc.ts";
+import { reconstructStore } from "../../../../src/places/store/upkeep/reconstruct.ts";
+import { plantInHeader } from "../../../support/index_bytes.ts";
+import { newStore, storeAt } from "../../../support/new_store.ts";
+import { apply, fill, message, NOW, record, stateOf } from "../../../support/store_fixture.ts";
+import { verifyStore } from "../../../support/store_verify.ts";
 
 const SUB = "user.fred.Sub";
 const ID = stateOf(SUB, []).uniqueid;

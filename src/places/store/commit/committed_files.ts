@@ -4,16 +4,16 @@
  */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { assert } from "../../core/assert.ts";
-import { AppError } from "../../core/errors.ts";
-import type { FileParts } from "../../core/file_source.ts";
-import type { Limits } from "../../core/limits.ts";
-import type { MailboxFile } from "../../mailbox/mailbox_image.ts";
-import { ownerKey } from "../../model/names.ts";
-import { readPart, readWhole, statOf } from "../../storage/disk.ts";
-import { leftSteps, type MailboxStep, pendingSteps } from "./catalogue/redo_rows.ts";
-import { overlay } from "./commit/journal.ts";
-import { mailboxFolder } from "./layout.ts";
+import { assert } from "../../../core/assert.ts";
+import { AppError } from "../../../core/errors.ts";
+import type { FileParts } from "../../../core/file_source.ts";
+import type { Limits } from "../../../core/limits.ts";
+import type { MailboxFile } from "../../../mailbox/mailbox_image.ts";
+import { ownerKey } from "../../../model/names.ts";
+import { readPart, readWhole, statOf } from "../../../storage/disk.ts";
+import { leftSteps, type MailboxStep, pendingSteps } from "../catalogue/redo_rows.ts";
+import { mailboxFolder } from "../layout.ts";
+import { overlay } from "./journal.ts";
 import type { OwnerFolder } from "./owner_folder.ts";
 
 /** Rereads of a mailbox that keeps changing under its reader before busy is reported. */

@@ -1,18 +1,18 @@
 /** Opens a mailbox of the store for a transaction or a reader. */
-import { viewOf } from "../../core/bytes.ts";
-import { AppError } from "../../core/errors.ts";
-import { bytesAt } from "../../core/file_source.ts";
-import { IndexImage } from "../../mailbox/index_image.ts";
+import { viewOf } from "../../../core/bytes.ts";
+import { AppError } from "../../../core/errors.ts";
+import { bytesAt } from "../../../core/file_source.ts";
+import { IndexImage } from "../../../mailbox/index_image.ts";
 import {
   type CrcForm,
   IMAGE_FILES,
   type ImageFiles,
   type ImageSource,
   MailboxImage,
-} from "../../mailbox/mailbox_image.ts";
-import type { Owner } from "../../model/names.ts";
-import { ANNOT_VARIANTS } from "../../model/sync_crc.ts";
-import type { MailboxRow } from "./catalogue/mailbox_rows.ts";
+} from "../../../mailbox/mailbox_image.ts";
+import type { Owner } from "../../../model/names.ts";
+import { ANNOT_VARIANTS } from "../../../model/sync_crc.ts";
+import type { MailboxRow } from "../catalogue/mailbox_rows.ts";
 import { lockedFile, peekIndex, readFiles } from "./committed_files.ts";
 import type { OwnerFolder } from "./owner_folder.ts";
 
