@@ -18,6 +18,7 @@ import {
   parseRestore,
 } from "../../formats/sync/apply_command.ts";
 import { type GetCommand, parseGet } from "../../formats/sync/get_command.ts";
+import type { ApplyRename } from "../../model/apply.ts";
 import type { Outcome } from "../../model/outcome.ts";
 import type { CommandContext } from "../session/context.ts";
 import {
@@ -80,10 +81,15 @@ const ofRoot =
 
 /** Of a mailbox, or of the server where the name is empty. */
 const ofMailboxOrServer =
-  (orElse: { readonly mailbox: OutOfScope; readonly server: OutOfScope }) =>
+  (mailbox: OutOfScope, server: OutOfScope) =>
   ({ name }: { readonly name: string }) => [
-    name === "" ? touchesServer(orElse.server) : touchesMailbox(name, orElse.mailbox),
+    name === "" ? touchesServer(server) : touchesMailbox(name, mailbox),
   ];
+
+const ofBothNames = ({ oldName, newName }: ApplyRename): readonly Touch[] => [
+  touchesMailbox(oldName, "absent"),
+  touchesMailbox(newName, "denied"),
+];
 
 /** Most GET commands answer OK without data for what is not there, as Cyrus does. */
 const GETS: Rows<GetCommand> = {
@@ -92,11 +98,7 @@ const GETS: Rows<GetCommand> = {
   mailboxes: { scope: nothingNamed, run: getMailboxes, cost: "reads" },
   uniqueids: { scope: nothingNamed, run: getUniqueids, cost: "reads" },
   fullmailbox: { scope: ofMailbox("absent"), run: getFullmailbox, cost: "reads" },
-  annotation: {
-    scope: ofMailboxOrServer({ mailbox: "nothing", server: "nothing" }),
-    run: getAnnotation,
-    cost: "reads",
-  },
+  annotation: { scope: ofMailboxOrServer("nothing", "nothing"), run: getAnnotation, cost: "reads" },
   quota: { scope: ofRoot("nothing"), run: getQuota, cost: "reads" },
   fetch: {
     scope: ({ mailbox }) => [touchesMailbox(mailbox, "absent")],
@@ -111,41 +113,22 @@ const APPLIES: Rows<ApplyRequest> = {
   // Files are staged while the line is read, and are refused there if need be.
   message: { scope: nothingNamed, run: (_, { files }) => files.finish(), cost: "changes" },
   mailbox: {
-    scope: ({ state }) => [touchesMailbox(state.name, "denied")],
+    scope: ({ state }) => ofMailbox("denied")(state),
     run: applyMailbox,
     cost: "grows",
     overlaps: true,
   },
   restore: { scope: ofMailbox("denied"), run: restoreMailbox, cost: "grows" },
   unmailbox: { scope: ofMailbox("absent"), run: passOn, cost: "changes" },
-  rename: {
-    scope: ({ oldName, newName }) => [
-      touchesMailbox(oldName, "absent"),
-      touchesMailbox(newName, "denied"),
-    ],
-    run: applyRename,
-    cost: "changes",
-  },
+  rename: { scope: ofBothNames, run: applyRename, cost: "changes" },
   expunge: { scope: ofMailbox("absent"), run: passOn, cost: "changes" },
-  quota: {
-    scope: ({ quota }) => [touchesMailbox(quota.root, "denied")],
-    run: passOn,
-    cost: "changes",
-  },
+  quota: { scope: ({ quota }) => ofRoot("denied")(quota), run: passOn, cost: "changes" },
   unquota: { scope: ofRoot("nothing"), run: passOn, cost: "changes" },
   seen: { scope: ofUser("denied"), run: passOn, cost: "changes" },
   sub: { scope: ofUser("denied"), run: passOn, cost: "changes" },
   unsub: { scope: ofUser("nothing"), run: passOn, cost: "changes" },
-  annotation: {
-    scope: ofMailboxOrServer({ mailbox: "absent", server: "denied" }),
-    run: passOn,
-    cost: "changes",
-  },
-  unannotation: {
-    scope: ofMailboxOrServer({ mailbox: "absent", server: "denied" }),
-    run: passOn,
-    cost: "changes",
-  },
+  annotation: { scope: ofMailboxOrServer("absent", "denied"), run: passOn, cost: "changes" },
+  unannotation: { scope: ofMailboxOrServer("absent", "denied"), run: passOn, cost: "changes" },
   sieve: { scope: ofUser("denied"), run: applyScript, cost: "changes" },
   unsieve: { scope: ofUser("nothing"), run: applyScript, cost: "changes" },
   activateSieve: { scope: ofUser("absent"), run: passOn, cost: "changes" },
