@@ -3,12 +3,12 @@ import type { Accounts } from "../accounts/account.ts";
 import type { SignInGate } from "../accounts/sign_in_gate.ts";
 import type { Limits } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
+import type { ByteBudget } from "../net/byte_budget.ts";
 import type { ConnectionPatience } from "../net/connection.ts";
+import type { MemoryWatch } from "../net/memory_watch.ts";
 import type { TlsIdentity } from "../net/tls.ts";
 import type { WritablePlace } from "../places/place.ts";
-import type { ByteBudget } from "./byte_budget.ts";
-import type { HasRoom } from "./free_space.ts";
-import type { MemoryWatch } from "./memory_watch.ts";
+import type { HasRoom } from "../storage/free_space.ts";
 
 /** How long a client may keep the server waiting, in milliseconds. */
 export interface Patience extends ConnectionPatience {

@@ -2,10 +2,10 @@
 import type { Accounts } from "../accounts/account.ts";
 import { SignInGate } from "../accounts/sign_in_gate.ts";
 import type { Log } from "../core/log.ts";
+import { ByteBudget } from "../net/byte_budget.ts";
 import { type ListenAt, startListener } from "../net/listener.ts";
+import { MemoryWatch, OWN_MEMORY } from "../net/memory_watch.ts";
 import type { WritablePlace } from "../places/place.ts";
-import { ByteBudget } from "./byte_budget.ts";
-import { MemoryWatch, OWN_MEMORY } from "./memory_watch.ts";
 import type { ServerSettings, SharedState } from "./server_settings.ts";
 import { Session } from "./session/session.ts";
 

@@ -2,8 +2,8 @@
 import type { Scope } from "../../accounts/scope.ts";
 import type { Log } from "../../core/log.ts";
 import type { Answer } from "../../formats/sync/answer.ts";
+import type { ByteBudget } from "../../net/byte_budget.ts";
 import type { PlaceSession, WritablePlace } from "../../places/place.ts";
-import type { ByteBudget } from "../byte_budget.ts";
 import type { IncomingFiles } from "./incoming_files.ts";
 
 /** A session after sign-in, as its commands see it. */

@@ -8,9 +8,9 @@ import type { ReaderEvent } from "../../formats/dlist/reader.ts";
 import type { Guid } from "../../model/guid.ts";
 import type { RecordSource } from "../../model/mailbox.ts";
 import { type Outcome, type Refusal, refused } from "../../model/outcome.ts";
+import type { ByteBudget } from "../../net/byte_budget.ts";
 import type { MessageWriter, PlaceSession } from "../../places/place.ts";
-import type { ByteBudget } from "../byte_budget.ts";
-import type { HasRoom } from "../free_space.ts";
+import type { HasRoom } from "../../storage/free_space.ts";
 
 export type FileEvent = Extract<ReaderEvent, { kind: "fileStart" | "fileData" | "fileEnd" }>;
 

@@ -2,7 +2,7 @@
  * The memory that one session holds for its unfinished command, paid for out of what all sessions
  * together may hold.
  */
-import type { ByteBudget } from "../byte_budget.ts";
+import type { ByteBudget } from "../../net/byte_budget.ts";
 
 /** Smaller changes are not counted. */
 const STEP_BYTES = 64 * 1024;

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { ok } from "../../../src/model/outcome.ts";
+import { ByteBudget } from "../../../src/net/byte_budget.ts";
 import type { PlaceSession } from "../../../src/places/place.ts";
-import { ByteBudget } from "../../../src/server/byte_budget.ts";
 import { IncomingFiles } from "../../../src/server/session/incoming_files.ts";
 
 describe("IncomingFiles", () => {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { MemoryWatch } from "../../src/server/memory_watch.ts";
+import { MemoryWatch } from "../../src/net/memory_watch.ts";
 
 describe("MemoryWatch", () => {
   const MIB = 1024 * 1024;

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { roomIn, roomOf } from "../../src/server/free_space.ts";
+import { roomIn, roomOf } from "../../src/storage/free_space.ts";
 import { tempDir } from "../support/temp_dir.ts";
 
 describe("roomIn()", () => {
