@@ -3,7 +3,7 @@ import { AppError } from "../core/errors.ts";
 import type { RecordSource } from "../model/mailbox.ts";
 import { type Refusal, refused } from "../model/outcome.ts";
 
-/** Goes through the records once; the refusal that the first damaged one deserves, if there is one. */
+/** Reads the records once; the refusal for the first damaged one, if there is one. */
 export async function firstDamage(records: RecordSource): Promise<Refusal | undefined> {
   try {
     for await (const _ of records.batches());

@@ -1,6 +1,6 @@
 /**
- * Where a place is, as the command line names it: `cyrus:/var/spool/cyrus/mail`, `store:/srv/bobbin`,
- * or a bare path that is recognised by what lies there.
+ * Where a place is, as the command line names it: `cyrus:/var/spool/cyrus/mail`,
+ * `store:/srv/bobbin`, or a bare path that is recognised by what lies there.
  */
 import { existsSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
@@ -26,7 +26,7 @@ const SCHEME = /^([a-z]{2,}):(.*)$/s;
 
 const DUMP = /^dump:(.*)$/s;
 
-/** Parses any PLACE. Throws AppError (usage) for a kind that is not known, (not_found) for no path. */
+/** Parses a PLACE. Throws AppError (usage) for an unknown kind, (not_found) for no path. */
 export function parsePlace(text: string): PlaceLocator {
   if (isSyncAddress(text)) return { kind: "sync", address: parseSyncAddress(text) };
   const [, path] = DUMP.exec(text) ?? [];
@@ -35,7 +35,10 @@ export function parsePlace(text: string): PlaceLocator {
   return { kind: "dump", path: path === "-" ? path : resolve(path) };
 }
 
-/** Parses a PLACE on this machine. Throws AppError (usage) for a kind that is not known, (not_found) for no path. */
+/**
+ * Parses a PLACE on this machine. Throws AppError (usage) for a kind that is not known, (not_found)
+ * for no path.
+ */
 export function parseLocator(text: string): Locator {
   const [, scheme, rest = ""] = SCHEME.exec(text) ?? [];
   if (scheme === undefined || existsSync(text)) return recognise(resolve(text));
@@ -46,7 +49,9 @@ export function parseLocator(text: string): Locator {
       "usage",
       `Cannot read place ${masked}: no kind of place is called ${scheme}`,
       {
-        hint: `Known here: ${KINDS.map((known) => `${known}:PATH`).join(", ")}, sync://USER@HOST, or a bare path`,
+        hint:
+          `Known here: ${KINDS.map((known) => `${known}:PATH`).join(", ")}, ` +
+          "sync://USER@HOST, or a bare path",
       },
     );
   }

@@ -1,8 +1,8 @@
 /**
- * A place holds users' mail: Bobbin's store, a Cyrus spool, a sync server, a Maildir tree, a backup archive, a
- * dump. This is all that the rest of Bobbin knows of one. It is the replication protocol turned inward:
- * `Place` is its GET half, `PlaceSession` its APPLY half (sync-protocol.md 4), so that one planner, one
- * server and one conformance suite serve them all.
+ * A place holds users' mail: Bobbin's store, a Cyrus spool, a sync server, a Maildir tree, a backup
+ * archive, a dump. This is all that the rest of Bobbin knows of one. It is the replication protocol
+ * turned inward: `Place` is its GET half, `PlaceSession` its APPLY half (sync-protocol.md 4), so
+ * that one planner, one server and one conformance suite serve them all.
  *
  * Names are internal (`user.anne.Sub`), user ids external (`anne@example.com`), both latin1.
  * Refusals are values (`Outcome`); a thrown AppError means that the place itself has failed: it
@@ -26,13 +26,16 @@ import type { Owner } from "../model/names.ts";
 import type { Outcome } from "../model/outcome.ts";
 
 /**
- * What a place keeps. What two places do not both hold is neither compared nor demanded, and is named in
- * the result; so a place must not claim what it would have to make up.
+ * What a place keeps. What two places do not both hold is neither compared nor demanded, and is
+ * named in the result; so a place must not claim what it would have to make up.
  */
 export interface Holds {
   /** It can list its users; a sync server cannot. */
   readonly userList: boolean;
-  /** Mailboxes keep their uniqueid over a rename, so that a rename can be told from delete and create. */
+  /**
+   * Mailboxes keep their uniqueid over a rename, so that a rename can be told from delete and
+   * create.
+   */
   readonly uniqueids: boolean;
   readonly uidvalidity: boolean;
   /** UIDs stay what they were given as; otherwise messages are matched by GUID. */
@@ -50,7 +53,10 @@ export interface Holds {
   readonly internaldateNsec: boolean;
   readonly savedates: boolean;
   readonly threadIds: boolean;
-  /** XCONVMODSEQ of any mailbox, as given; a Cyrus has it where it has conversations, and never below DELETED. */
+  /**
+   * XCONVMODSEQ of any mailbox, as given; a Cyrus has it where it has conversations, and never
+   * below DELETED.
+   */
   readonly conversationModseqs: boolean;
   /** Keywords a mailbox can have; 0 = system flags only. */
   readonly keywords: number;
@@ -70,7 +76,10 @@ export interface Holds {
   readonly quotas: readonly QuotaResource[];
 }
 
-/** All that a mailbox of a current Cyrus and its user can have. Places that hold less name what they lack. */
+/**
+ * All that a mailbox of a current Cyrus and its user can have. Places that hold less name what they
+ * lack.
+ */
 export const ALL_HELD: Holds = {
   userList: true,
   uniqueids: true,
@@ -121,7 +130,7 @@ export async function releaseMessage(content: MessageContent): Promise<void> {
   for await (const _ of content.chunks()) break;
 }
 
-/** How many messages, and how many bytes of them, may be asked for before the first of them is used. */
+/** How many messages, and bytes of them, may be asked for before the first is used. */
 export interface ReadAhead {
   readonly messages: number;
   readonly bytes: number;
@@ -161,7 +170,10 @@ export interface Place {
   readMailbox(name: string): Promise<Outcome<MailboxReading>>;
   /** GET FETCH. `nonexistent` if there is no such file, `damaged` if its size or SHA-1 is wrong. */
   message(address: MessageAddress): Promise<Outcome<MessageContent>>;
-  /** How far `message` is to be called ahead where each answer takes a round trip; left out where none does. */
+  /**
+   * How far `message` is to be called ahead where each answer takes a round trip; left out where
+   * none does.
+   */
   readonly readAhead?: ReadAhead | undefined;
   /** GET ANNOTATION: those of a mailbox itself; of the server for the empty name. */
   annotations(name: string): Promise<Outcome<readonly Annotation[]>>;
@@ -171,8 +183,8 @@ export interface Place {
   sieveScript(userid: string, filename: string): Promise<Outcome<Uint8Array>>;
 
   /**
-   * The same place for a caller who stops waiting when the signal comes: whatever the caller waits for
-   * then throws. Absent where a place waits for nobody else.
+   * The same place for a caller who stops waiting when the signal comes: whatever the caller waits
+   * for then throws. Absent where a place waits for nobody else.
    */
   readonly until?: ((signal: AbortSignal) => Place) | undefined;
 
@@ -185,8 +197,9 @@ export interface WritablePlace extends Place {
   /** Begins a session with nothing staged. Many may be open at the same time. */
   openSession(): Promise<PlaceSession>;
   /**
-   * All that there is of `owner` has been sent, but for what is `missing`: without a uniqueid it may be anything of his.
-   * For a place that is read without its source beside it, where what is missing would look like what was deleted.
+   * All that there is of `owner` has been sent, but for what is `missing`: without a uniqueid it
+   * may be anything of his. For a place that is read without its source beside it, where what is
+   * missing would look like what was deleted.
    */
   finished?(owner: Owner, missing: readonly UnreadableMailbox[]): Promise<void>;
 }
@@ -198,11 +211,17 @@ export interface IncomingMessage {
   readonly guid: Guid;
   /** Bytes that will follow. */
   readonly size: number;
-  /** The sender has found that the bytes are what `guid` says: who only passes them on need not hash them again. */
+  /**
+   * The sender has found that the bytes are what `guid` says: who only passes them on need not hash
+   * them again.
+   */
   readonly isVerified?: boolean;
 }
 
-/** Takes the bytes of one message. Exactly `size` bytes are written before `end`, or `abort` is called. */
+/**
+ * Takes the bytes of one message. Exactly `size` bytes are written before `end`, or `abort` is
+ * called.
+ */
 export interface MessageWriter {
   /**
    * The promise, if there is one, must be waited for before the next call. Nobody writes to `bytes`
@@ -225,29 +244,30 @@ export interface ApplyOptions {
   /** FORCE: the mailbox that is there may be ahead of what is sent, or be another one with mail. */
   readonly force?: boolean;
   /**
-   * Called when all of the command has been sent: from then on messages may be staged and flushed although its answer
-   * is still to come. A place that can do one thing at a time does not call it.
+   * Called when all of the command has been sent: from then on messages may be staged and flushed
+   * although its answer is still to come. A place that can do one thing at a time does not call it.
    */
   readonly sent?: () => void;
 }
 
 /**
- * The APPLY half. Commands of one session are given one after the other, each after the answer to the
- * one before, but for what `ApplyOptions.sent` allows. What is staged belongs to the session and promises nothing: it lives until `restart` or `close`.
+ * The APPLY half. Commands of one session are given one after the other, each after the answer to
+ * the one before, but for what `ApplyOptions.sent` allows. What is staged belongs to the session
+ * and promises nothing: it lives until `restart` or `close`.
  */
 export interface PlaceSession {
-  /** APPLY RESERVE: stages what the mailboxes hold; gives the GUIDs still missing, in request order. */
+  /** APPLY RESERVE: stages what the mailboxes hold; returns the missing GUIDs in order. */
   reserve(request: ReserveRequest): Promise<Outcome<readonly Guid[]>>;
   /**
-   * APPLY MESSAGE, one file of it. Writers of one session follow each other. What goes wrong with the place (a
-   * full disk) is the answer of `flush`; the bytes are taken all the same.
+   * APPLY MESSAGE, one file of it. Writers of one session follow each other. What goes wrong with
+   * the place (a full disk) is the answer of `flush`; the bytes are taken all the same.
    */
   stage(message: IncomingMessage): MessageWriter;
   /** Whether everything staged since the last `flush` is there and has the SHA-1 its GUID says. */
   flush(): Promise<Outcome>;
   /**
-   * Any other APPLY. `mailbox` is all or nothing: a refusal has changed nothing, and `ok` means that it
-   * is on disk. Every record that is new, alive and not staged refuses it as `checksum`.
+   * Any other APPLY. `mailbox` is all or nothing: a refusal has changed nothing, and `ok` means
+   * that it is on disk. Every record that is new, alive and not staged refuses it as `checksum`.
    */
   apply(command: ApplyCommand, options?: ApplyOptions): Promise<Outcome>;
   /** RESTART: forgets what is staged. */

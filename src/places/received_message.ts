@@ -1,6 +1,7 @@
 /**
- * A message that comes in parts: checked against its GUID before anybody sees it, so it is kept until its last
- * byte has come. Small ones stay in memory, large ones go to a file that has no name any more.
+ * A message that comes in parts: checked against its GUID before anybody sees it, so it is kept
+ * until its last byte has come. Small ones stay in memory, large ones go to a file that has no name
+ * any more.
  */
 import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -1,6 +1,7 @@
 /**
- * Looking at files that others write to, without any lock (spool-format 8, protocol B). A writer may be
- * between two of its writes at one look; it is not there any more, at the same place, at the next.
+ * Looking at files that others write to, without any lock (spool-format 8, protocol B). A writer
+ * may be between two of its writes at one look; it is not there any more, at the same place, at the
+ * next.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 
@@ -8,9 +9,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 export interface Look<Value> {
   readonly value: Value;
   /**
-   * `proven`: it is right whoever writes meanwhile. `plausible`: nothing in it is wrong, so it is right
-   * if nobody wrote while it was read. `suspect`: something is wrong, which counts only if the next
-   * look finds the same.
+   * `proven`: it is right whoever writes meanwhile. `plausible`: nothing in it is wrong, so it is
+   * right if nobody wrote while it was read. `suspect`: something is wrong, which counts only if
+   * the next look finds the same.
    */
   readonly trust: "proven" | "plausible" | "suspect";
   /** Nobody had written for a while before the look: whether somebody has since shows at once. */
@@ -26,7 +27,10 @@ export interface LookOptions<Value> {
   readonly pausesMs?: readonly number[];
 }
 
-/** Times of files move with a tick of up to 10 ms, and a writer's transaction takes longer than that. */
+/**
+ * Times of files move with a tick of up to 10 ms, and a writer's transaction takes longer than
+ * that.
+ */
 const PAUSES_MS = [20, 40, 80, 160, 320];
 
 /**

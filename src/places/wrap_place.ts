@@ -5,8 +5,9 @@ import type { Place } from "./place.ts";
 export type PlaceChange = (place: Place) => Partial<Place>;
 
 /**
- * `place` with what `change` makes of it. All that `change` leaves out is asked of `place` itself, `until` is wrapped
- * likewise. `all` names every member, the optional ones too: a new one that is not passed on does not compile.
+ * `place` with what `change` makes of it. All that `change` leaves out is asked of `place` itself,
+ * `until` is wrapped likewise. `all` names every member, the optional ones too: a new one that is
+ * not passed on does not compile.
  */
 export function wrapPlace(place: Place, change: PlaceChange): Place {
   const { until } = place;

@@ -1,6 +1,7 @@
 /**
  * Small synchronous file operations of the store, each of which either did all it says or throws an
- * `AppError` that names the path. Nothing here follows a symbolic link out of a folder of the store.
+ * `AppError` that names the path. Nothing here follows a symbolic link out of a folder of the
+ * store.
  */
 import {
   closeSync,
@@ -50,7 +51,10 @@ export function diskError(error: unknown, doing: string, path: string): AppError
   });
 }
 
-/** True for the error of a call that found nothing at its path, be it that a file is where a folder was expected. */
+/**
+ * True for the error of a call that found nothing at its path, be it that a file is where a folder
+ * was expected.
+ */
 export function isAbsence(error: unknown): boolean {
   const errno = errnoOf(error);
   return errno === "ENOENT" || errno === "ENOTDIR";
@@ -103,7 +107,7 @@ export function readWhole(path: string, limit: number): Uint8Array<ArrayBuffer> 
   }
 }
 
-/** `length` bytes of a file from `offset` on, fewer where it ends; undefined where there is none. */
+/** `length` bytes from `offset` on, fewer where the file ends; undefined without a file. */
 export function readPart(
   path: string,
   { offset, length }: { readonly offset: number; readonly length: number },
@@ -136,8 +140,9 @@ export function createFile(path: string, bytes: Uint8Array): void {
 }
 
 /**
- * Puts `bytes` over a file that exists, in place. Not atomic, so only for what a journal would do again;
- * ext4 flushes each file that is renamed over another, which costs half a millisecond a mailbox.
+ * Puts `bytes` over a file that exists, in place. Not atomic, so only for what a journal would do
+ * again; ext4 flushes each file that is renamed over another, which costs half a millisecond a
+ * mailbox.
  */
 export function overwriteFile(path: string, bytes: Uint8Array): void {
   let fd: number | undefined;
@@ -163,7 +168,7 @@ export function removeFile(path: string): boolean {
   }
 }
 
-/** Makes a folder, and those above it; the folders that were made, so that they can be made durable. */
+/** Makes a folder and those above it; returns those made, which are to be made durable. */
 export function makeFolder(path: string): string[] {
   if (existsSync(path)) return []; // an exception costs more than a look
   try {

@@ -36,10 +36,10 @@ export function syncPath(path: string, what: "file" | "folder"): void {
 }
 
 /**
- * Puts `bytes` in the place of `path`, whole or not at all: written beside, synced, renamed over, the
- * folder synced. With a `batch`, its next flush makes the file durable instead, and a power cut before
- * may leave it empty: only for what a journal would write again. Only one process at a time may
- * replace a file.
+ * Puts `bytes` in the place of `path`, whole or not at all: written beside, synced, renamed over,
+ * the folder synced. With a `batch`, its next flush makes the file durable instead, and a power cut
+ * before may leave it empty: only for what a journal would write again. Only one process at a time
+ * may replace a file.
  */
 export function replaceFile(
   path: string,
@@ -85,7 +85,7 @@ export function keepBeside(fd: number, beside: string, path: string): boolean {
   return true;
 }
 
-/** The descriptors by which the file systems of a store are synced, open as long as the store is. */
+/** The descriptors by which a store's file systems are synced, open as long as it is. */
 export class SyncDescriptors {
   /** Where an owner's folder is a link or a mount, a store lies on more than one file system. */
   readonly #byDevice = new Map<number, { readonly fd: number; readonly folder: string }>();
@@ -122,7 +122,7 @@ export class SyncDescriptors {
   }
 }
 
-/** Above this many files and folders one syncfs is cheaper than a sync of each (performance.md, 4). */
+/** From this many files on, one syncfs is cheaper than a sync of each (performance.md, 4). */
 const FEW = 12;
 
 /** Files and folders that must reach the disk together before the next step may rely on them. */

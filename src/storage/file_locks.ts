@@ -1,11 +1,11 @@
 /**
- * Cyrus' own locks, taken as a reader of Cyrus takes them (spool-format 8, protocol A): shared, on whole
- * files, in the order user, mailbox name, cyrus.index.
+ * Cyrus' own locks, taken as a reader of Cyrus takes them (spool-format 8, protocol A): shared, on
+ * whole files, in the order user, mailbox name, cyrus.index.
  *
- * They are taken as *open file description* locks (fcntl F_OFD_SETLK). Those conflict with the POSIX
- * locks of Cyrus' processes like its own do, but belong to one opening of the file: a POSIX lock would be
- * gone as soon as any thread of this process closed the same file. Nothing is ever created or written,
- * and a lock is never waited for inside the kernel.
+ * They are taken as *open file description* locks (fcntl F_OFD_SETLK). Those conflict with the
+ * POSIX locks of Cyrus' processes like its own do, but belong to one opening of the file: a POSIX
+ * lock would be gone as soon as any thread of this process closed the same file. Nothing is ever
+ * created or written, and a lock is never waited for inside the kernel.
  */
 import { closeSync, constants, openSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -39,8 +39,8 @@ function openFcntl() {
 const PAUSES_MS = [5, 10, 20, 40, 80, 160, 320, 640, 1280];
 
 /**
- * Takes the locks of a mailbox; undefined when one of them stayed busy for about 2.5 s. A lock file that
- * is missing is held by nobody. Throws AppError where locks cannot be taken at all.
+ * Takes the locks of a mailbox; undefined when one of them stayed busy for about 2.5 s. A lock file
+ * that is missing is held by nobody. Throws AppError where locks cannot be taken at all.
  */
 export async function lockMailbox(paths: LockPaths): Promise<HeldLocks | undefined> {
   for (let round = 0; ; round++) {

@@ -1,6 +1,7 @@
 /**
- * The calls of libc that node:fs lacks, through bun:ffi: syncfs(2), which makes a whole file system durable at
- * once (where no libc can be opened, coreutils' `sync -f` does), sync_file_range(2), which only makes a start, and flock(2).
+ * The calls of libc that node:fs lacks, through bun:ffi: syncfs(2), which makes a whole file system
+ * durable at once (where no libc can be opened, coreutils' `sync -f` does), sync_file_range(2),
+ * which only makes a start, and flock(2).
  */
 import { dlopen, type FFIFunction } from "bun:ffi";
 import { statfsSync } from "node:fs";
@@ -55,7 +56,7 @@ export function syncFileSystem(fd: number, folder: string): void {
 /** The first release of Linux in which syncfs tells of a write that failed in the background. */
 const TELLS_SINCE = [5, 8] as const;
 
-/** False where a file that was not written, though syncfs has run, is only told of by its own fsync. */
+/** False where only the fsync of a file tells that syncfs could not write it. */
 export function syncfsTellsLosses(): boolean {
   const [major = 0, minor = 0] = release()
     .split(".")
@@ -70,8 +71,8 @@ let writeRange: { readonly call: WriteRange | undefined } | undefined;
 const SYNC_FILE_RANGE_WRITE = 2;
 
 /**
- * Has the disk begin with what was written to `fd`, so that less is left when it must be durable. Nothing depends on
- * it: where it cannot be done it is not.
+ * Has the disk begin with what was written to `fd`, so that less is left when it must be durable.
+ * Nothing depends on it: where it cannot be done it is not.
  */
 export function beginWriteback(fd: number): void {
   writeRange ??= {
@@ -86,8 +87,8 @@ let flock: { readonly call: ((fd: number, how: number) => number) | undefined } 
 const LOCK_EX_NB = 2 | 4;
 
 /**
- * Locks the file or folder that is open as `fd` until it is closed or the process is gone. False where another opening
- * has locked it; undefined where no libc can be opened.
+ * Locks the file or folder that is open as `fd` until it is closed or the process is gone. False
+ * where another opening has locked it; undefined where no libc can be opened.
  */
 export function lockAlone(fd: number): boolean | undefined {
   flock ??= { call: openLibc({ flock: { args: ["int", "int"], returns: "int" } })?.flock };

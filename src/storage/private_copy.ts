@@ -1,12 +1,14 @@
 /**
- * A database of the store that this process must not write to, read from a private copy of it and of its
- * write-ahead log. SQLite cannot read such a log without writing beside it, so no lock is taken; a copy is good
- * if the log was not begun anew meanwhile: then it holds every page that a checkpoint may just have been
- * moving (https://www.sqlite.org/walformat.html, sections 2.1 and 2.2).
+ * A database of the store that this process must not write to, read from a private copy of it and
+ * of its write-ahead log. SQLite cannot read such a log without writing beside it, so no lock is
+ * taken; a copy is good if the log was not begun anew meanwhile: then it holds every page that a
+ * checkpoint may just have been moving (https://www.sqlite.org/walformat.html, sections 2.1 and
+ * 2.2).
  *
- * A process that also writes to the database must not make such a copy of it: closing any descriptor of a
- * file drops the locks that SQLite holds on it for the whole process
- * (https://www.sqlite.org/howtocorrupt.html, section 2.2). The store sees to that (store_access.ts).
+ * A process that also writes to the database must not make such a copy of it: closing any
+ * descriptor of a file drops the locks that SQLite holds on it for the whole process
+ * (https://www.sqlite.org/howtocorrupt.html, section 2.2). The store sees to that
+ * (store_access.ts).
  */
 import {
   accessSync,
@@ -27,7 +29,7 @@ import { AppError, errnoOf } from "../core/errors.ts";
 import { type FileStamp, stampAt } from "../core/file_stamp.ts";
 import { diskError, readPart } from "./disk.ts";
 
-/** False where the file system or its modes forbid this process to write to `path`, which is there. */
+/** False where this process is not allowed to write to `path`, which exists. */
 export function mayWrite(path: string): boolean {
   try {
     accessSync(path, constants.W_OK);
@@ -89,7 +91,10 @@ export class PrivateCopy {
     return this.#watch?.hasChanged() ?? true;
   }
 
-  /** Copies again. The old copy must not be open any more. Throws busy where the database never holds still. */
+  /**
+   * Copies again. The old copy must not be open any more. Throws busy where the database never
+   * holds still.
+   */
   take(): void {
     const [log, copied] = [`${this.#source}-wal`, `${this.path}-wal`];
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
@@ -114,10 +119,16 @@ export class PrivateCopy {
   }
 }
 
-/** Tells whether a database has been written since the watch began. Asked for every read, so it is cheap. */
+/**
+ * Tells whether a database has been written since the watch began. Asked for every read, so it is
+ * cheap.
+ */
 class Watch {
   readonly #source: string;
-  /** The log's index, which every process that has the database open shares; undefined where there is none. */
+  /**
+   * The log's index, which every process that has the database open shares; undefined where there
+   * is none.
+   */
   readonly #index: number | undefined;
   readonly #before = Buffer.alloc(INDEX_HEADER_BYTES);
   readonly #now = Buffer.alloc(INDEX_HEADER_BYTES);
@@ -132,12 +143,16 @@ class Watch {
 
   hasChanged(): boolean {
     if (this.#index === undefined) return this.#timesNow() !== this.#times;
-    if (fstatSync(this.#index).nlink === 0) return true; // all have closed it, and others may have begun anew
+    // Without a link all have closed the old log, and others may have begun a new one.
+    if (fstatSync(this.#index).nlink === 0) return true;
     const got = readSync(this.#index, this.#now, 0, INDEX_HEADER_BYTES, 0);
     return got < INDEX_HEADER_BYTES || !this.#now.equals(this.#before);
   }
 
-  /** Without an index of its log nobody has the database open; the last to close it writes all into it. */
+  /**
+   * Without an index of its log nobody has the database open; the last to close it writes all into
+   * it.
+   */
   #timesNow(): string {
     const index = statSync(`${this.#source}-shm`, { throwIfNoEntry: false });
     const stat = statSync(this.#source, { throwIfNoEntry: false });

@@ -1,10 +1,10 @@
-/** Waiting for a lock that another process holds: outside of every transaction, and not for ever. */
+/** Waiting for a lock of another process, outside of a transaction, for a limited time. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { AppError } from "../core/errors.ts";
 
 /**
- * A writer that comes right back leaves the lock free for a millisecond between two commits, so whoever
- * waits must look often, and at moments that do not keep step with it.
+ * A writer that comes right back leaves the lock free for a millisecond between two commits, so
+ * whoever waits must look often, and at moments that do not keep step with it.
  */
 const DELAY_MS_MAX = 15;
 const PATIENCE_MS = 20_000;

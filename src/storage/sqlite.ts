@@ -7,7 +7,7 @@ import { closeSync, existsSync, openSync } from "node:fs";
 import { AppError, type ErrorCode, errnoOf } from "../core/errors.ts";
 import { diskError, FILE_MODE } from "./disk.ts";
 
-/** SQLite's primary result codes (the low byte of errno) that mean something to an administrator. */
+/** Primary result codes of SQLite (the low byte of errno) that an administrator can act on. */
 const CODES: ReadonlyMap<number, { readonly code: ErrorCode; readonly hint: string }> = new Map([
   [5, { code: "busy", hint: "Another process is writing; run it again." }],
   [6, { code: "busy", hint: "Another process is writing; run it again." }],
@@ -19,7 +19,7 @@ const CODES: ReadonlyMap<number, { readonly code: ErrorCode; readonly hint: stri
   [26, { code: "bad_data", hint: "Run `bobbin store reconstruct`." }],
 ]);
 
-/** Turns an error of SQLite about the database at `path` into an `AppError`; others pass unchanged. */
+/** Turns an error of SQLite about `path` into an AppError; others pass unchanged. */
 export function sqliteError(error: unknown, path: string): unknown {
   if (!(error instanceof SQLiteError)) return error;
   const known = CODES.get(error.errno & 0xff);
@@ -56,10 +56,10 @@ export interface SchemaChange {
   readonly to: number;
 }
 
-/** Statement n brings a database from version n (PRAGMA user_version) to n + 1; 0 is an empty one. */
+/** Statement n brings a database from version n (PRAGMA user_version; 0: empty) to n + 1. */
 export type Schema = readonly string[];
 
-/** Opens a database of the store at the last version of `schema`; one of a later version is refused. */
+/** Opens a database at the last version of `schema`; a later version is refused. */
 export function openDatabase(path: string, schema: Schema, options: OpenOptions): Database {
   const { name = path } = options;
   let database: Database | undefined;
@@ -68,8 +68,8 @@ export function openDatabase(path: string, schema: Schema, options: OpenOptions)
     database = new Database(path, { create: options.create, readwrite: true, strict: true });
     // Somebody may just be recovering the log of a killed process, or closing: both are short.
     database.run(`PRAGMA busy_timeout = ${OPENING_MS}`);
-    // So that gc can give back what large journals took. In a database that is there already it would
-    // change nothing but be written, and looking must leave every byte as it was.
+    // So that gc can give back what large journals took. In a database that is there already it
+    // would change nothing but be written, and looking must leave every byte as it was.
     if (versionOf(database) === 0) database.run("PRAGMA auto_vacuum = INCREMENTAL");
     const mode = database.query<{ journal_mode: string }, []>("PRAGMA journal_mode = WAL").get();
     if (mode?.journal_mode !== "wal") {

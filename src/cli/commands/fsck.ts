@@ -43,7 +43,8 @@ export const registerFsck: Register = (program, handle) => {
     .summary("is every byte what it was? (reads only)")
     .description(
       "Proves mailboxes sound, or says exactly what is not. A PLACE is the imapd.conf of a Cyrus " +
-        "server, the folder of a spool partition or of one mailbox, or a store. Nothing is written.",
+        "server, the folder of a spool partition or of one mailbox, or a store. Nothing is " +
+        "written.",
     )
     .argument("<place...>", "what to check")
     .option("--user <user>", "only this user's mailboxes (repeat for more)", collect, [])

@@ -1,6 +1,7 @@
 /**
- * Something costly to read that others change meanwhile: a walk over a spool, the list of all mailboxes of
- * a server. It is read again when it is asked for, but never for more than a twentieth of the time.
+ * Something costly to read that others change meanwhile: a walk over a spool, the list of all
+ * mailboxes of a server. It is read again when it is asked for, but never for more than a twentieth
+ * of the time.
  */
 
 export interface Current<Value> {
@@ -17,7 +18,10 @@ export interface CurrentOptions<Value> {
   readonly now?: () => number;
 }
 
-/** Reading may take this share of the time, and values are no older than its inverse times their cost. */
+/**
+ * Reading may take this share of the time, and values are no older than its inverse times their
+ * cost.
+ */
 const SHARE = 1 / 20;
 /** What takes less than this is read each time. */
 const CHEAP_MS = 20;

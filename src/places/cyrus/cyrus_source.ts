@@ -1,4 +1,7 @@
-/** What a bare spool and a whole server have in common: where mailboxes are, and what lies beside them. */
+/**
+ * What a bare spool and a whole server have in common: where mailboxes are, and what lies beside
+ * them.
+ */
 import type { Annotation } from "../../model/annotation.ts";
 import type { Quota, UserMeta } from "../../model/mailbox.ts";
 import type { Outcome } from "../../model/outcome.ts";

@@ -70,7 +70,9 @@ function listSpool(roots: PartitionRoots): ListedMailbox[] {
       // Of two mailboxes neither uniqueid is that of the name.
       facts: uniqueid === undefined || other !== undefined ? {} : { uniqueid },
       ...(other !== undefined && {
-        flaw: `both ${join(roots.data, other.relative)} and ${paths.data} are called ${externalName(name)}`,
+        flaw:
+          `both ${join(roots.data, other.relative)} and ${paths.data} are called ` +
+          `${externalName(name)}`,
       }),
     });
   }

@@ -1,4 +1,7 @@
-/** Reads a dump from its first byte on and believes it no further than its sums reach (formats/sync/dump_line.ts). */
+/**
+ * Reads a dump from its first byte on and believes it no further than its sums reach
+ * (formats/sync/dump_line.ts).
+ */
 import { createHash, type Hash } from "node:crypto";
 import { concat, equalBytes, utf8 } from "../../core/bytes.ts";
 import { FormatError } from "../../core/errors.ts";
@@ -30,7 +33,10 @@ export interface DumpedFile extends Range {
 }
 
 export type ScannedLine =
-  /** A command that can be read and whose CHECK has come and is right. Its records and messages stay in the file. */
+  /**
+   * A command that can be read and whose CHECK has come and is right. Its records and messages stay
+   * in the file.
+   */
   | ({
       readonly kind: "command";
       /** Without its records, each of which can be read. */

@@ -1,6 +1,6 @@
 /**
- * Where a Cyrus server keeps what it knows (spool-format 6; every rule tried with `mbpath`). Names and
- * user ids are strings of one character a byte; paths are text.
+ * Where a Cyrus server keeps what it knows (spool-format 6; every rule tried with `mbpath`). Names
+ * and user ids are strings of one character a byte; paths are text.
  */
 import { dirname, join } from "node:path";
 import { fromLatin1, textOf } from "../../../core/bytes.ts";
@@ -65,8 +65,8 @@ function splitDomain(
 }
 
 /**
- * One letter for a name: its first, or `q`; with `fulldirhash` one of 23 capitals from all its bytes up
- * to a dot (Cyrus lib/libconfig.c: dir_hash_c).
+ * One letter for a name: its first, or `q`; with `fulldirhash` one of 23 capitals from all its
+ * bytes up to a dot (Cyrus lib/libconfig.c: dir_hash_c).
  */
 export function hashLetter(name: string, settings: Pick<PathSettings, "fulldirhash">): string {
   if (!settings.fulldirhash) {
@@ -89,9 +89,9 @@ export interface UserPlace {
 }
 
 /**
- * Where a file of a user may lie, the likeliest first: by the uniqueid of the INBOX since 3.6, else by
- * the user id. Cyrus takes an `@` in a user id for a domain even without virtual domains; then the
- * INBOX is none it would find, and different files of the user lie in different places.
+ * Where a file of a user may lie, the likeliest first: by the uniqueid of the INBOX since 3.6, else
+ * by the user id. Cyrus takes an `@` in a user id for a domain even without virtual domains; then
+ * the INBOX is none it would find, and different files of the user lie in different places.
  */
 export function userFiles(user: UserPlace, file: UserFile, settings: PathSettings): string[] {
   const { userid, inbox } = user;
@@ -162,8 +162,9 @@ export function sieveFolder(user: UserPlace, settings: PathSettings): string | u
 }
 
 /**
- * The file of one quota root, as `quotalegacy` has it: below the folder that the path of the database
- * names, `domain!` alone for a whole domain. Undefined for a name that would lead out of it.
+ * The file of one quota root, as `quotalegacy` has it: below the folder that the path of the
+ * database names, `domain!` alone for a whole domain. Undefined for a name that would lead out of
+ * it.
  */
 export function quotaFile(root: string, settings: PathSettings): string | undefined {
   const base = dirname(settings.quotaDb.path);
@@ -180,7 +181,9 @@ export function quotaFile(root: string, settings: PathSettings): string | undefi
 
 /** The lock files that a reader of a mailbox takes, in this order (spool-format 8). */
 export interface LockFiles {
-  /** Of the mailbox's user, or of the shared namespace: as 3.6 to 3.10 spell it, and as 3.12 does. */
+  /**
+   * Of the mailbox's user, or of the shared namespace: as 3.6 to 3.10 spell it, and as 3.12 does.
+   */
   readonly user: readonly string[];
   /** Of the mailbox itself. */
   readonly mailbox: string | undefined;

@@ -1,8 +1,8 @@
 /**
- * What a mailbox is called when nothing but its folder is at hand (spool-format 6.2, 6.3). In the layout by
- * uniqueid the name stands in cyrus.header alone. In the layout by name the path is the truth:
- * `a/user/ann/Sent` is user.ann.Sent, `domain/e/example.com/a/user/ann` is example.com!user.ann; there
- * Cyrus leaves the old name in cyrus.header when it renames or deletes.
+ * What a mailbox is called when nothing but its folder is at hand (spool-format 6.2, 6.3). In the
+ * layout by uniqueid the name stands in cyrus.header alone. In the layout by name the path is the
+ * truth: `a/user/ann/Sent` is user.ann.Sent, `domain/e/example.com/a/user/ann` is
+ * example.com!user.ann; there Cyrus leaves the old name in cyrus.header when it renames or deletes.
  */
 import { latin1, utf8 } from "../../../core/bytes.ts";
 import { useridOf } from "../../../model/names.ts";
@@ -17,8 +17,8 @@ export interface MailboxFolder {
 }
 
 /**
- * The internal name of a mailbox. Where nothing tells, it is that of the folder; in the layout by uniqueid
- * the path, which no mailbox can be called.
+ * The internal name of a mailbox. Where nothing tells, it is that of the folder; in the layout by
+ * uniqueid the path, which no mailbox can be called.
  */
 export function nameOfMailbox({ relative, folder, headerName }: MailboxFolder): string {
   const parts = partsOf(folder);
@@ -35,7 +35,7 @@ export function nameOfMailbox({ relative, folder, headerName }: MailboxFolder): 
   return byPath ?? headerName;
 }
 
-/** The internal name of the mailbox at `relative`, or undefined for the uuid layout and the root. */
+/** The internal name by path; undefined for the layout by uniqueid and for the root. */
 export function nameOfRelative(relative: string): string | undefined {
   const parts = partsOf(relative);
   if (parts[0] === "uuid" || parts.length === 0) return undefined;
@@ -47,7 +47,7 @@ export function nameOfRelative(relative: string): string | undefined {
   return name === undefined ? undefined : `${domain}!${name}`;
 }
 
-/** The uniqueid by the path of a folder, which no damage can reach; undefined in the layout by name. */
+/** The uniqueid that the path of a folder gives; undefined in the layout by name. */
 export function uniqueidByPath(folder: string): string | undefined {
   const parts = partsOf(folder);
   return isByUniqueid(parts) ? parts.at(-1) : undefined;

@@ -20,9 +20,9 @@ const MAILBOX_FILE = /^(cyrus\.(header|index|cache|annotations|expunge)|[0-9]+\.
 
 /**
  * Every mailbox folder below the roots, parents before children, names in byte order. Roots for
- * meta files and archive are walked too, so that a mailbox whose messages are all archived, or whose
- * folder is gone from one partition, is not overlooked. Throws AppError when the data root itself
- * cannot be read.
+ * meta files and archive are walked too, so that a mailbox whose messages are all archived, or
+ * whose folder is gone from one partition, is not overlooked. Throws AppError when the data root
+ * itself cannot be read.
  */
 export function* walkMailboxes(roots: PartitionRoots): Generator<WalkStep> {
   const tops = [...new Set([roots.data, roots.archive, ...Object.values(roots.meta ?? {})])].filter(
@@ -72,7 +72,8 @@ function lookInto(folder: string, children: Set<string>): Look {
     if (stat.nlink === 2 && exists(join(folder, "cyrus.index"))) return { isMailbox: true };
     let isMailbox = false;
     for (const entry of readdirSync(folder, { withFileTypes: true })) {
-      // No mailbox begins with a dot: snapshots of filesystems do, and what a store keeps for itself.
+      // No mailbox begins with a dot: snapshots of filesystems do, and what a store keeps for
+      // itself.
       if (isFolder(folder, entry)) {
         if (!entry.name.startsWith(".")) children.add(entry.name);
         continue;

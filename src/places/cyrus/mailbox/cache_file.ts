@@ -1,7 +1,7 @@
 /**
  * Reading records of a cyrus.cache by offset, through one window: caches are many times the size of
- * their index, and their records mostly follow each other, so a window of a megabyte is filled few times
- * and the whole file is never in memory.
+ * their index, and their records mostly follow each other, so a window of a megabyte is filled few
+ * times and the whole file is never in memory.
  */
 import { closeSync } from "node:fs";
 import { u32At } from "../../../core/bytes.ts";
@@ -50,7 +50,7 @@ export class CacheFile {
     return this.#window;
   }
 
-  /** Where item `item` (0 to 9) of the record read last begins in the window: at its length word. */
+  /** Where item 0 to 9 of the last record begins in the window: at its length word. */
   itemStart(item: number): number {
     return this.#itemStarts[item] ?? 0;
   }

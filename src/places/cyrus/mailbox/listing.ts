@@ -32,7 +32,7 @@ export function uidOfName(name: string): number | undefined {
   return uid <= UID_MAX ? uid : undefined;
 }
 
-/** The listing of `folder`. Only entries with other names than a message's are looked at one by one. */
+/** Lists `folder`; only entries whose names are no message's are looked at one by one. */
 export function listFolder(folder: string): FolderListing {
   let names: string[];
   try {

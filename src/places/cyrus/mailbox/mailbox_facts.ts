@@ -71,9 +71,7 @@ export function readAllFacts(conf: Pick<ImapdConf, "partitions">): MailboxFacts[
   );
 }
 
-/**
- * Reads cyrus.header and the header of cyrus.index; `before` is kept if neither has changed since.
- */
+/** Reads cyrus.header and the index header; keeps `before` if neither has changed since. */
 export function readMailboxFacts(
   partition: string,
   paths: MailboxPaths,
@@ -87,7 +85,7 @@ export function readMailboxFacts(
   return mailboxFacts(place, headerFileOf(paths), readIndexHeader(paths.index));
 }
 
-/** Undefined where there is no index to read, or its checksum is wrong: its own checks report it. */
+/** Undefined without an index, or with a wrong checksum, which its own checks report. */
 function readIndexHeader(path: string): IndexHeader | undefined {
   const opened = openIndex(path);
   if (opened.state !== "open") return undefined;

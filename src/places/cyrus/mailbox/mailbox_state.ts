@@ -1,4 +1,4 @@
-/** A mailbox in the terms of replication: MAILBOX of GET without its records (sync-protocol 4.3). */
+/** The state of a mailbox as MAILBOX in GET has it, without records (sync-protocol 4.3). */
 import { INDEX_OPTION } from "../../../formats/cyrus/index/index_flags.ts";
 import type { IndexHeader } from "../../../formats/cyrus/index/index_header.ts";
 import { optionLetters } from "../../../mailbox/mail_record.ts";
@@ -23,7 +23,7 @@ export interface ListedFacts {
   readonly annotations?: readonly Annotation[];
 }
 
-/** The state of a mailbox that was read. Where `facts` and cyrus.header differ, `facts` are right. */
+/** The state of a mailbox. Where `facts` and cyrus.header differ, `facts` are right. */
 export function stateOf(name: string, snapshot: MailboxSnapshot, facts: ListedFacts): MailboxState {
   const { header, index, sums } = snapshot;
   const { header: numbers } = index;
@@ -62,7 +62,7 @@ export function stateOf(name: string, snapshot: MailboxSnapshot, facts: ListedFa
   };
 }
 
-/** The state of a name that only holds a place in the tree: zeros, for those who want numbers (4.3). */
+/** The state of an intermediate mailbox: zeros where a number is demanded (4.3). */
 export function intermediateState(name: string, facts: ListedFacts): MailboxState {
   const { createdmodseq, foldermodseq } = facts;
   return {

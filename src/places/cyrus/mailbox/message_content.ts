@@ -1,7 +1,7 @@
 /**
- * A message of a Cyrus spool, given out only after every byte of it has been hashed. Small messages are kept
- * from the first reading; large ones are read a second time through the same file descriptor, and
- * hashed again on the way.
+ * A message of a Cyrus spool, given out only after every byte of it has been hashed. Small messages
+ * are kept from the first reading; large ones are read a second time through the same file
+ * descriptor, and hashed again on the way.
  */
 import { closeSync } from "node:fs";
 import { hexOf } from "../../../core/bytes.ts";
@@ -35,9 +35,9 @@ export interface WantedMessage {
 export type HeldFiles = Set<number>;
 
 /**
- * Opens the first of the files that is what its GUID says. `nonexistent` where there is none at all,
- * `damaged` where there is one and it is not that, `permissionDenied` or `failed` where the system
- * does not let it be read.
+ * Opens the first of the files that is what its GUID says. `nonexistent` where there is none at
+ * all, `damaged` where there is one and it is not that, `permissionDenied` or `failed` where the
+ * system does not let it be read.
  */
 export async function openMessage(
   wanted: WantedMessage,
@@ -71,7 +71,10 @@ export async function openMessage(
 
 type MessageFile = Extract<OpenedFile, { state: "open" }> & { readonly path: string };
 
-/** The content of an open file, or what is wrong with it. The descriptor is closed unless it is held. */
+/**
+ * The content of an open file, or what is wrong with it. The descriptor is closed unless it is
+ * held.
+ */
 async function openFile(
   wanted: WantedMessage,
   file: MessageFile,
@@ -150,7 +153,10 @@ interface SecondReading {
   readonly release: () => void;
 }
 
-/** A message file is never written to in place: if it is another one now, the disk or somebody has lied. */
+/**
+ * A message file is never written to in place: if it is another one now, the disk or somebody has
+ * lied.
+ */
 function* readAgain(
   wanted: WantedMessage,
   file: MessageFile,

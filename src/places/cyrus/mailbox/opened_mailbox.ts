@@ -1,8 +1,9 @@
 /**
- * A mailbox opened to be looked at without any lock (spool-format 8, protocol B): small files are read,
- * the index is open to be read in parts, so that one of a million records takes no more memory than one
- * of ten thousand. Afterwards its files are looked at again by path: if none was replaced or written to,
- * what was seen is one state of the mailbox, or one that a crash could leave.
+ * A mailbox opened to be looked at without any lock (spool-format 8, protocol B): small files are
+ * read, the index is open to be read in parts, so that one of a million records takes no more
+ * memory than one of ten thousand. Afterwards its files are looked at again by path: if none was
+ * replaced or written to, what was seen is one state of the mailbox, or one that a crash could
+ * leave.
  */
 import { closeSync, type Stats } from "node:fs";
 import { FormatError } from "../../../core/errors.ts";

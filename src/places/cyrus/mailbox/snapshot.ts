@@ -1,7 +1,8 @@
 /**
- * A mailbox as of one moment, read from a live server without any lock (spool-format 8, protocol B).
- * Everything that carries a checksum is checked; what fails, and fails again when nobody has written in
- * between, is damaged and not given out. What a crash can leave (L5, L6, L7) is read as what it is.
+ * A mailbox as of one moment, read from a live server without any lock (spool-format 8, protocol
+ * B). Everything that carries a checksum is checked; what fails, and fails again when nobody has
+ * written in between, is damaged and not given out. What a crash can leave (L5, L6, L7) is read as
+ * what it is.
  */
 import { setImmediate } from "node:timers/promises";
 import { hex32 } from "../../../core/bytes.ts";
@@ -225,8 +226,8 @@ function flawOf(index: IndexImage): string | undefined {
 }
 
 /**
- * A cyrus.header that is not the one the index recorded. When it is younger than the index, a crash between
- * the two writes has left it (L7), unless one changed byte explains the difference.
+ * A cyrus.header that is not the one the index recorded. When it is younger than the index, a crash
+ * between the two writes has left it (L7), unless one changed byte explains the difference.
  */
 function headerFlaw(
   reading: WholeReading,

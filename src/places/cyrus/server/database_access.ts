@@ -1,6 +1,6 @@
 /**
- * A database of the server, all of it or nothing: what is missing from a damaged file would look as if
- * it had been deleted. (fsck reads the same files and tells what can still be read.)
+ * A database of the server, all of it or nothing: what is missing from a damaged file would look as
+ * if it had been deleted. (fsck reads the same files and tells what can still be read.)
  */
 import { FormatError } from "../../../core/errors.ts";
 import type { DatabaseEntry } from "../../../formats/cyrus/databases/database_contents.ts";

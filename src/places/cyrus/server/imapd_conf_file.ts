@@ -1,7 +1,7 @@
 /**
  * The syntax of imapd.conf, as Cyrus reads it (lib/libconfig.c; each point tried with `cyr_info`):
  *
- * - `name: value`; the name is letters, digits, `-`, `_`, in any case, with nothing before the colon;
+ * - `name: value`; the name is letters, digits, `-`, `_`, in any case, nothing before the colon;
  *   white space around the value goes, quotes and `#` inside it stay.
  * - A line that begins with `#` is a comment. A `\` at the end of any line, comments too, joins the
  *   next one as it is; at the end of the file it loses the line.
@@ -68,7 +68,8 @@ function* joinedLines(text: string): Generator<JoinedLine> {
       begun = "";
     }
   }
-  // Without a line end a `\` is just a character; with one, the line waits for a next that never comes.
+  // Without a line end a `\` is just a character; with one, the line waits for a next that never
+  // comes.
   if (last !== undefined && last !== "") yield { number: lines.length + 1, text: begun + last };
 }
 

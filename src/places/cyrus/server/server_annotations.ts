@@ -1,4 +1,4 @@
-/** The annotations of mailboxes and of the server itself, from annotations.db (spool-format 7.2). */
+/** Annotations of mailboxes and of the server, from annotations.db (spool-format 7.2). */
 import { OWNER_TOKEN, parseMailboxAnnotation } from "../../../formats/cyrus/annotations_db.ts";
 import type { Annotation } from "../../../model/annotation.ts";
 import type { Outcome } from "../../../model/outcome.ts";
@@ -9,7 +9,7 @@ import type { ImapdConf } from "./imapd_conf.ts";
 /** By uniqueid; in databases of old releases by internal name; "" = the server. */
 export type ServerAnnotations = ReadonlyMap<string, readonly Annotation[]>;
 
-/** Reads annotations.db. The owner's own annotations keep `OWNER_TOKEN` as userid: see `ownedBy`. */
+/** Reads annotations.db. An owner's own keep `OWNER_TOKEN` as user id: see `ownedBy`. */
 export async function readServerAnnotations(conf: ImapdConf): Promise<Outcome<ServerAnnotations>> {
   const { path, format } = conf.annotationsDb;
   const entries = entriesOf(await readDatabaseFile(path, { expected: format }));

@@ -1,4 +1,7 @@
-/** How what a transaction that did not commit leaves is told from a mailbox: it made message files, and nothing else. */
+/**
+ * How what a transaction that did not commit leaves is told from a mailbox: it made message files,
+ * and nothing else.
+ */
 import { namesIn, statOf } from "../../../storage/disk.ts";
 
 /** The UID of a message file by its name in the mailbox's folder; undefined for another file. */

@@ -1,4 +1,7 @@
-/** What a message file says of itself: its GUID (SHA-1 of every byte), its size, and where its header ends. */
+/**
+ * What a message file says of itself: its GUID (SHA-1 of every byte), its size, and where its
+ * header ends.
+ */
 import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
 import { AppError } from "../../../core/errors.ts";
 import { beginSha1 } from "../../../hash/sha1.ts";
@@ -47,7 +50,10 @@ export function readMessageFacts(path: string): MessageFacts | undefined {
   }
 }
 
-/** Finds the end of a header (`LF CR LF` or `LF LF`, or a blank first line) in bytes that come in pieces. */
+/**
+ * Finds the end of a header (`LF CR LF` or `LF LF`, or a blank first line) in bytes that come in
+ * pieces.
+ */
 export class HeaderEnd {
   found: number | undefined;
   #at = 0;

@@ -1,7 +1,8 @@
 /**
- * The pool of one user: one file per message GUID, and `N.` in the mailbox folders hard-linked to it.
- * A name in the pool is made only after the bytes under it are durable, so a power cut cannot leave a
- * whole name on half a message. Where a link cannot be (EXDEV, EPERM, a full inode) a copy is made.
+ * The pool of one user: one file per message GUID, and `N.` in the mailbox folders hard-linked to
+ * it. A name in the pool is made only after the bytes under it are durable, so a power cut cannot
+ * leave a whole name on half a message. Where a link cannot be (EXDEV, EPERM, a full inode) a copy
+ * is made.
  */
 import { constants, copyFileSync, linkSync, lstatSync, renameSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -26,7 +27,10 @@ export interface Arrival {
   readonly guid: string;
   /** The session's staged file. */
   readonly staged: string;
-  /** The same inode lies in another owner's pool, and stays: gc could free it in neither, so it is copied. */
+  /**
+   * The same inode lies in another owner's pool, and stays: gc could free it in neither, so it is
+   * copied.
+   */
   readonly isShared: boolean;
 }
 
@@ -40,8 +44,9 @@ interface Coming {
 
 export interface AdmitOptions {
   /**
-   * Drops a file that could not be made durable: the kernel takes for clean what it could not write, so a second attempt
-   * would say nothing. For what its sender can send anew; a file that is mail already must stay.
+   * Drops a file that could not be made durable: the kernel takes for clean what it could not
+   * write, so a second attempt would say nothing. For what its sender can send anew; a file that is
+   * mail already must stay.
    */
   readonly distrust?: (path: string) => void;
 }
@@ -147,9 +152,9 @@ function tryLink(from: string, to: string): boolean {
 }
 
 /**
- * Brings a message of the pool into a mailbox's `folder` (below the owner's) as `uid.`. A file that is there already belongs
- * to no record (the caller has looked): a killed transaction left it, and it stays only if it is the
- * very same inode.
+ * Brings a message of the pool into a mailbox's `folder` (below the owner's) as `uid.`. A file that
+ * is there already belongs to no record (the caller has looked): a killed transaction left it, and
+ * it stays only if it is the very same inode.
  */
 export function placeMessage(
   guid: string,
@@ -188,8 +193,8 @@ function sameInode(left: string, right: string): boolean {
 }
 
 /**
- * Links a message out of the pool. An inode that can take no more links (65,000 on ext4) is followed
- * by a fresh copy under the same pool name, which takes the next 65,000.
+ * Links a message out of the pool. An inode that can take no more links (65,000 on ext4) is
+ * followed by a fresh copy under the same pool name, which takes the next 65,000.
  */
 function linkFromPool(pooled: string, path: string, context: PoolContext): boolean {
   try {

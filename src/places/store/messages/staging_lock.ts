@@ -1,6 +1,6 @@
 /**
- * Which folders of `.staging` have a session: a session holds a lock on its folder, which the kernel frees when the
- * process is gone, whatever its number and whichever container it ran in.
+ * Which folders of `.staging` have a session: a session holds a lock on its folder, which the
+ * kernel frees when the process is gone, whatever its number and whichever container it ran in.
  */
 import { randomBytes } from "node:crypto";
 import { closeSync, constants, fstatSync, openSync, rmSync } from "node:fs";

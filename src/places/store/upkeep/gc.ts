@@ -1,7 +1,7 @@
 /**
- * Taking out what nothing needs any more: messages expunged long ago, pool files that no record names,
- * trash past its time, and what killed sessions and transactions left. Each step holds the owner's
- * writer lock, so that nothing can come to need a file while it goes.
+ * Taking out what nothing needs any more: messages expunged long ago, pool files that no record
+ * names, trash past its time, and what killed sessions and transactions left. Each step holds the
+ * owner's writer lock, so that nothing can come to need a file while it goes.
  */
 import { rmSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -100,13 +100,17 @@ function foldersOf(folder: OwnerFolder): MailboxRow[] {
   return folder.read(allMailboxes).filter((row) => !row.intermediate);
 }
 
-/** Removes deleted mailboxes past their time: the tombstone, where there is one, at the commit, the folder after it. */
+/**
+ * Removes deleted mailboxes past their time: the tombstone, where there is one, at the commit, the
+ * folder after it.
+ */
 function emptyTrash(folder: OwnerFolder, options: GcOptions): number {
   return folder.write(({ database, step, unfit }) => {
     let count = 0;
     const forgotten: string[] = [];
+    // An unfit mailbox is on its way in or out of the trash, which fsck reports.
     const stays = ({ uniqueid, deleted = Infinity }: Tombstone | StrayGrave): boolean =>
-      deleted > options.now - options.retentionSeconds || unfit.has(uniqueid); // on its way in or out, and that is for fsck to tell
+      deleted > options.now - options.retentionSeconds || unfit.has(uniqueid);
     for (const grave of strayGraves(folder)) {
       if (stays(grave)) continue;
       step(grave.uniqueid, { kind: "erase", path: grave.trash });
@@ -128,7 +132,7 @@ type CleanOptions = GcOptions & Pick<Transaction, "unfit">;
 
 type CleanResult = Omit<GcResult, "unlinked" | "trash">;
 
-/** Removes files that no committed record needs. One index that cannot be read keeps the whole pool. */
+/** Removes files that no record needs; an index that cannot be read keeps the whole pool. */
 function cleanFiles(folder: OwnerFolder, options: CleanOptions): CleanResult {
   const skipped: string[] = [];
   const guids = new Set<string>();
@@ -174,7 +178,10 @@ function removeOrphanFolders(folder: OwnerFolder, options: CleanOptions): number
   return count;
 }
 
-/** What another owner's mailbox left that was not handed over: one that was has been moved in by now. */
+/**
+ * What another owner's mailbox left that was not handed over: one that was has been moved in by
+ * now.
+ */
 function removeArriving(folder: OwnerFolder, { unfit }: CleanOptions): number {
   const arriving = join(folder.folder, ARRIVING_FOLDER);
   const names = foldersIn(arriving).filter((name) => !unfit.has(name));

@@ -1,8 +1,8 @@
 /**
  * Rebuilds catalogues and the registry from what the mailbox folders say of themselves: each
- * cyrus.header has the name, the uniqueid, the ACL and the former names. What a catalogue knew and no
- * folder does (subscriptions, seen state, scripts, quotas, mailbox annotations) is kept where the
- * old catalogue can still be read, and gone where not.
+ * cyrus.header has the name, the uniqueid, the ACL and the former names. What a catalogue knew and
+ * no folder does (subscriptions, seen state, scripts, quotas, mailbox annotations) is kept where
+ * the old catalogue can still be read, and gone where not.
  */
 
 import { existsSync, renameSync } from "node:fs";
@@ -47,7 +47,10 @@ export interface ReconstructNote {
   readonly reason?: string;
 }
 
-/** Rebuilds the whole store's catalogues and registry; says what it changed. What stops it at one owner stops no other. */
+/**
+ * Rebuilds the whole store's catalogues and registry; says what it changed. What stops it at one
+ * owner stops no other.
+ */
 export function reconstructStore(store: Store): ReconstructNote[] {
   const notes: ReconstructNote[] = [];
   const claims: Claim[] = [];
@@ -104,7 +107,7 @@ function setAsideDamaged(path: OwnerPath, store: Store, notes: ReconstructNote[]
   notes.push({ owner: path.name, what: "catalogue set aside", name: aside });
 }
 
-/** Whose folder it is: by its catalogue or its name, and where that is shortened, by its mailboxes. */
+/** The owner of a folder, by its catalogue, by its name or by its mailboxes. */
 function ownerAt(path: OwnerPath, store: Store, notes: ReconstructNote[]): Owner | undefined {
   const known = path.owner();
   if (known !== undefined) return known;
@@ -176,7 +179,7 @@ function addMailboxes(owner: Owner, store: Store, notes: ReconstructNote[]): voi
   });
 }
 
-/** Makes a tombstone for a mailbox in the trash, so that it can be undeleted until its time is over. */
+/** Makes a mailbox in the trash a deleted one again, so that it can be undeleted. */
 function addGrave(
   { owner, folder, database }: OwnerFolder,
   { trash, uniqueid, deleted }: StrayGrave,

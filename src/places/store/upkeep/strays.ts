@@ -1,7 +1,7 @@
 /**
  * What lies in a store and is no part of one: a file where a folder belongs, a folder where a file
- * belongs, a link, a name that the store gives to nothing. Nothing reads or removes it; fsck names it.
- * The insides of mailbox folders are Cyrus' own form and are not looked at here.
+ * belongs, a link, a name that the store gives to nothing. Nothing reads or removes it; fsck names
+ * it. The insides of mailbox folders are Cyrus' own form and are not looked at here.
  */
 
 import { statSync } from "node:fs";
