@@ -5,20 +5,27 @@
  */
 import { isDeepStrictEqual } from "node:util";
 import { DEFAULT_LIMITS } from "../core/limits.ts";
-import { INDEX_CODES } from "./codes/index_codes.ts";
-import { MAILBOX_CODES } from "./codes/mailbox_codes.ts";
-import type { Row, Telling } from "./codes/row.ts";
-import { SERVER_CODES } from "./codes/server_codes.ts";
-import { STORE_CODES } from "./codes/store_codes.ts";
+import { CODES, type Code } from "./codes.ts";
 import { atLeast, type Severity } from "./severity.ts";
+import { INDEX_WORDS } from "./words/index_words.ts";
+import { MAILBOX_WORDS } from "./words/mailbox_words.ts";
+import { SERVER_WORDS } from "./words/server_words.ts";
+import { STORE_WORDS } from "./words/store_words.ts";
+import type { Telling, Words } from "./words/telling.ts";
 
-/** The catalogue of what fsck looks for. */
-const CATALOGUE = { ...INDEX_CODES, ...MAILBOX_CODES, ...SERVER_CODES, ...STORE_CODES };
+const WORDS = { ...INDEX_WORDS, ...MAILBOX_WORDS, ...SERVER_WORDS, ...STORE_WORDS };
 
-export type Code = keyof typeof CATALOGUE;
+type WordyCode = keyof typeof WORDS;
 
-/** What a finding of this code knows; the type of the parameter in its row. */
-export type FactsOf<C extends Code> = Parameters<(typeof CATALOGUE)[C]["tell"]>[0];
+/** A code that says everything by its place carries no facts. */
+type NoFacts = Readonly<Record<string, never>>;
+
+/** What a finding of this code knows. */
+export type FactsOf<C extends Code> = C extends WordyCode
+  ? Parameters<(typeof WORDS)[C]> extends [infer Facts]
+    ? Readonly<Facts>
+    : NoFacts
+  : NoFacts;
 
 /** Where something was found. Without mailbox and user it concerns a whole server or store. */
 export interface Place {
@@ -53,12 +60,9 @@ export type FactsArgument<C extends Code> =
   Record<string, never> extends FactsOf<C> ? [facts?: FactsOf<C>] : [facts: FactsOf<C>];
 
 /** A finding of the catalogue's row `code`. */
-export function finding<C extends Code>(
-  code: C,
-  at: Place,
-  ...[facts = {}]: FactsArgument<C>
-): Finding {
-  return { code, at, facts } as Finding; // the parameters say that the facts are those of the code
+export function finding<C extends Code>(code: C, at: Place, ...[facts]: FactsArgument<C>): Finding {
+  // The parameters say that the facts are those of the code.
+  return { code, at, facts: facts ?? {} } as Finding;
 }
 
 /** The finding, with more of its place. */
@@ -76,14 +80,13 @@ export interface ToldFinding extends Place, Telling {
 
 /** Puts a finding into words. */
 export function tell({ code, at, count, facts }: Finding): ToldFinding {
-  const row = CATALOGUE[code] as Row<unknown>; // the facts are those of this code
-  const {
-    severity = row.severity,
-    text = row.title,
-    ...words
-  } = facts === undefined ? leftOut(count) : row.tell(facts);
+  const row = CODES[code];
+  const words: Partial<Record<Code, Words<never>>> = WORDS;
+  // The facts are those of the code.
+  const told = facts === undefined ? leftOut(count) : (words[code]?.(facts as never) ?? {});
+  const { severity = row.severity, text = row.title, ...values } = told;
   const counted = facts === undefined || count === undefined ? {} : ofMessages(count);
-  return { ...words, ...counted, code, severity, text, repair: row.repair, ...at };
+  return { ...values, ...counted, code, severity, text, repair: row.repair, ...at };
 }
 
 function leftOut(count = 0): Telling {
@@ -92,11 +95,6 @@ function leftOut(count = 0): Telling {
 
 function ofMessages(count: number): Telling {
   return { field: "messages", found: count };
-}
-
-/** The words of a code whatever its facts. */
-export function titleOf(code: Code): string {
-  return CATALOGUE[code].title;
 }
 
 export function severityOf(one: Finding): Severity {

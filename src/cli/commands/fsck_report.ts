@@ -3,14 +3,8 @@
  * end.
  */
 import { escapeText } from "../../core/escape.ts";
-import {
-  type Code,
-  type Finding,
-  severityOf,
-  type ToldFinding,
-  tell,
-  titleOf,
-} from "../../fsck/finding.ts";
+import { CODES, type Code } from "../../fsck/codes.ts";
+import { type Finding, severityOf, type ToldFinding, tell } from "../../fsck/finding.ts";
 import { atLeast, SEVERITIES, type Severity } from "../../fsck/severity.ts";
 import { useridOf } from "../../model/names.ts";
 import { displayName } from "../mailbox_names.ts";
@@ -103,7 +97,7 @@ export function printTotals(
     `  ${code}`,
     paint(severity, output),
     formatCount(count),
-    titleOf(code),
+    CODES[code].title,
   ]);
   for (const line of columns(rows)) output.line(line);
   if (counts.length === 0) output.line("nothing wrong");

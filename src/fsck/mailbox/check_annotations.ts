@@ -4,8 +4,8 @@
 import type { FileBytes } from "../../core/files.ts";
 import type { MessageAnnotation } from "../../formats/cyrus/annotations_db.ts";
 import { type MessageAnnotations, readAnnotations } from "../../mailbox/annotation_image.ts";
-import type { AnnotationsFileFacts } from "../codes/server_codes.ts";
 import { type Finding, finding } from "../finding.ts";
+import type { AnnotationsFileFacts } from "../words/server_words.ts";
 import type { Collector } from "./collector.ts";
 
 /**

@@ -35,8 +35,8 @@ export function checkIndexOpening(
 export function checkIndexHeader(index: IndexImage, path: string, collector: Collector): boolean {
   const isTrusted = checkHeaderCrc(index, path, collector);
   if (index.missingRecords > 0) {
-    const { numRecords: counted } = index.header;
-    collector.add("IX04", { path }, { counted, whole: index.recordCount });
+    const records = { expected: index.header.numRecords, found: index.recordCount };
+    collector.add("IX04", { path }, records);
   }
   if (index.tailBytes > 0) collector.add("IX05", { path }, { bytes: index.tailBytes });
   if (isTrusted) checkFields(index, path, collector);
@@ -63,11 +63,12 @@ function checkFields(index: IndexImage, path: string, collector: Collector): voi
   const { header, table, headerBytes } = index;
   if (header.uidvalidity === 0) collector.add("IX15", { path });
   if (table.header.highestmodseq !== undefined && header.highestmodseq === 0n) {
-    collector.add("IX16", { path }, { what: "highestmodseq_0" });
+    collector.add("IX16", { path }, { what: "no_highest" });
   }
   const { deletedmodseq, highestmodseq } = header;
   if (deletedmodseq > highestmodseq) {
-    collector.add("IX16", { path }, { what: "deletedmodseq", deletedmodseq, highestmodseq });
+    const modseqs = { expected: highestmodseq, found: deletedmodseq };
+    collector.add("IX16", { path }, { what: "deletedmodseq", ...modseqs });
   }
   const reserved = (header.options & ~OPTIONS_KNOWN) >>> 0;
   // Versions 6 and 7 know one option only, and other bits there come from what the field once was.
@@ -106,10 +107,12 @@ export function checkSums(
     if (table.header[field] === undefined || found === expected) return;
     collector.add(code, { path }, { field, expected, found, inCommit });
   };
-  if (maxUid > lastUid) collector.add("IX07", { uid: maxUid, path }, { maxUid, lastUid });
+  if (maxUid > lastUid) {
+    collector.add("IX07", { uid: maxUid, path }, { expected: maxUid, found: lastUid });
+  }
   if (surplus > 0n && table.header.highestmodseq !== undefined) {
-    const facts = { maxModseq, highestmodseq, inCommit };
-    collector.add("IX08", { uid: maxModseqUid, path }, facts);
+    const modseqs = { expected: maxModseq, found: highestmodseq };
+    collector.add("IX08", { uid: maxModseqUid, path }, { what: "header", ...modseqs, inCommit });
   }
   for (const field of ["exists", "answered", "flagged", "deleted"] as const) {
     compare("IX09", field, sums[field]);
@@ -128,15 +131,15 @@ function checkSyncCrcs(
   context: SumsContext & { readonly inCommit: boolean },
 ): void {
   const { path, collector, inCommit, known } = context;
-  const { syncCrc: recorded, syncCrcAnnot } = header;
+  const { syncCrc: found, syncCrcAnnot } = header;
   if (header.minorVersion < 12) return;
-  if (known.userFlags && recorded !== sums.syncCrc) {
-    collector.add("IX12", { path }, { recorded, computed: sums.syncCrc, inCommit });
+  if (known.userFlags && found !== sums.syncCrc) {
+    collector.add("IX12", { path }, { expected: sums.syncCrc, found, inCommit });
   }
   if (header.minorVersion < 13 || !known.annotations || syncCrcAnnot === 0) return;
-  const computed = sums.annotCrcs;
-  if (computed.includes(syncCrcAnnot)) return;
-  collector.add("IX13", { path }, { recorded: syncCrcAnnot, computed, inCommit });
+  const expected = sums.annotCrcs;
+  if (expected.includes(syncCrcAnnot)) return;
+  collector.add("IX13", { path }, { expected, found: syncCrcAnnot, inCommit });
 }
 
 function checkFirstExpunged(

@@ -174,7 +174,7 @@ function checkFolder(
       const isHidden = entry.name.startsWith(".");
       collector.add("MS08", { path }, { what: "entry", kind: entry.kind, isHidden });
     } else if (code !== undefined) {
-      collector.add(code, { path }, {});
+      collector.add(code, { path });
     }
   }
 }

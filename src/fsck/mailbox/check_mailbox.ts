@@ -5,7 +5,6 @@
  * and third.
  */
 import type { Stats } from "node:fs";
-import { setTimeout as sleep } from "node:timers/promises";
 import type { EngineChoice } from "../../hash/engines.ts";
 import { type MessageTable, pickFromTable } from "../../mailbox/message_table.ts";
 import type { MailboxPaths } from "../../places/cyrus/mailbox/mailbox_files.ts";
@@ -14,6 +13,7 @@ import {
   openMailbox,
   stillStands,
 } from "../../places/cyrus/mailbox/opened_mailbox.ts";
+import { lookUntilSame } from "../../places/stable.ts";
 import { type LockPaths, lockMailbox } from "../../storage/file_locks.ts";
 import { type Finding, isDamage, sameObservation } from "../finding.ts";
 import type { PartitionOwner } from "./check_permissions.ts";
@@ -57,10 +57,10 @@ export interface MailboxReport {
   readonly parts: readonly MessagesPart[];
 }
 
-/** Looks at most, and the pauses before the later ones: mtime moves with the kernel's tick. */
-const PAUSES_MS = [20, 40, 80, 160, 320];
-/** Times that a finding must be seen in a mailbox that does not stand still. */
-const SIGHTINGS = 3;
+/** Times that a finding must be seen in a mailbox that stands still after the last look. */
+const SIGHTINGS_STANDING = 2;
+/** The same in one that does not. */
+const SIGHTINGS_MOVING = 3;
 
 /** Checks one mailbox; reads its messages too unless `quick`. */
 export async function checkMailbox(request: MailboxRequest): Promise<MailboxReport> {
@@ -117,28 +117,34 @@ async function lookUnderLocks(request: MailboxRequest): Promise<SureLook | undef
   }
 }
 
+/** One look, with how often each of its findings has been seen by then. */
+interface Sighted extends ReturnType<typeof lookOnce> {
+  readonly suspicion: readonly { readonly finding: Finding; readonly sightings: number }[];
+}
+
 /** Looks until nothing is wrong, or until what is wrong has been seen often enough. */
 async function lookUntilSure({ paths, partition }: MailboxRequest): Promise<SureLook> {
-  let suspicion: { finding: Finding; sightings: number }[] = [];
-  for (let round = 0; ; round++) {
+  const seenOften = ({ suspicion }: Sighted, times: number) =>
+    suspicion.filter(({ sightings }) => sightings >= times);
+  const lookAgain = (before: Sighted | undefined) => {
     const { look, mailbox } = lookOnce(paths, partition);
-    const remarks = look.findings.filter((one) => !isDamage(one));
-    const damage = look.findings.filter(isDamage);
-    suspicion = damage.map((finding) => {
-      const before = suspicion.find((other) => sameObservation(other.finding, finding));
-      return { finding, sightings: (before?.sightings ?? 0) + 1 };
+    const suspicion = look.findings.filter(isDamage).map((finding) => {
+      const seen = before?.suspicion.find((other) => sameObservation(other.finding, finding));
+      return { finding, sightings: (seen?.sightings ?? 0) + 1 };
     });
-    const pauseMs = PAUSES_MS[round];
-    if (damage.length > 0 && pauseMs !== undefined) await sleep(pauseMs);
-    const still = stillStands(mailbox);
-    const enough = still && round > 0 ? 2 : SIGHTINGS;
-    const sure = suspicion.every(({ sightings }) => sightings >= enough);
-    if (sure || pauseMs === undefined) {
-      const seen = suspicion.filter(({ sightings }) => sightings >= enough);
-      const findings = [...remarks, ...seen.map(({ finding }) => finding)];
-      return { look, folder: mailbox.folder, findings, unstable: !sure };
-    }
-  }
+    const value = { look, mailbox, suspicion };
+    const isProven = seenOften(value, SIGHTINGS_MOVING).length === suspicion.length;
+    const trust = isProven ? "proven" : "suspect";
+    return { value, trust, stands: () => stillStands(mailbox) } as const;
+  };
+  const { value, isSure } = await lookUntilSame(lookAgain, {
+    isSame: (_, now) => seenOften(now, SIGHTINGS_STANDING).length === now.suspicion.length,
+  });
+  const { look, mailbox } = value;
+  const times = isSure || stillStands(mailbox) ? SIGHTINGS_STANDING : SIGHTINGS_MOVING;
+  const seen = seenOften(value, times).map(({ finding }) => finding);
+  const remarks = look.findings.filter((one) => !isDamage(one));
+  return { look, folder: mailbox.folder, findings: [...remarks, ...seen], unstable: !isSure };
 }
 
 function lookOnce(paths: MailboxPaths, partition: PartitionOwner) {

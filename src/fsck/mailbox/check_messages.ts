@@ -142,7 +142,7 @@ function checkContent(sweep: Sweep, message: ReadMessage): void {
     checkUuid(sweep, message);
   } else if (!hasGuid(messages, row, digest)) {
     const guids = { expected: hexOf(guidOf(messages, row)), found: hexOf(digest) };
-    sweep.suspect(row, finding("MS04", at, { by: "guid", ...guids, expunged }));
+    sweep.suspect(row, finding("MS04", at, { field: "guid", ...guids, expunged }));
     return; // what its header holds says nothing about the record any more
   }
   if (size === expected) checkHeaderSize(sweep, message);
@@ -187,7 +187,7 @@ function checkUuid(sweep: Sweep, { row, at, expunged }: ReadMessage): void {
   if (uuidMatchesMd5(uuid, digest) !== false) return;
   const found = hexOf(digest).slice(0, uuid.prefix.length);
   const uuids = { expected: uuid.prefix, found };
-  sweep.suspect(row, finding("MS04", at, { by: "uuid", ...uuids, expunged }));
+  sweep.suspect(row, finding("MS04", at, { field: "uuid", ...uuids, expunged }));
 }
 
 const CR = 13;

@@ -100,10 +100,10 @@ export class RecordCheck {
     for (const of of ["internaldate", "lastUpdated"] as const) {
       const value = record[of];
       if (value !== 0 && value <= this.#latest) continue;
-      this.#collector.tally("IX21", at, { what: value === 0 ? "zero" : "future", of });
+      this.#collector.tally("IX21", at, { what: value === 0 ? "0" : "in the future", of });
     }
     if (record.subseconds !== undefined) {
-      this.#collector.tally("IX21", at, { what: "subseconds", of: "internaldate" });
+      this.#collector.tally("IX21", at, { what: "subseconds" });
     }
   }
 }

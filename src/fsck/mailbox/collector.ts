@@ -3,7 +3,8 @@
  * lines.
  */
 import { DEFAULT_LIMITS } from "../../core/limits.ts";
-import { type Code, type FactsArgument, type Finding, finding, type Place } from "../finding.ts";
+import type { Code } from "../codes.ts";
+import { type FactsArgument, type Finding, finding, type Place } from "../finding.ts";
 
 export class Collector {
   readonly #findings: Finding[] = [];

@@ -3,7 +3,7 @@
  * known.
  */
 import { locateByteError } from "../../hash/crc32_locate.ts";
-import type { WrongCrc } from "../codes/row.ts";
+import type { WrongCrc } from "../words/telling.ts";
 
 /** What a checksum covers. */
 export interface Covered {

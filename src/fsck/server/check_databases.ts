@@ -8,8 +8,8 @@ import { DEFAULT_LIMITS } from "../../core/limits.ts";
 import type { DatabaseEntry } from "../../formats/cyrus/databases/database_contents.ts";
 import type { MailboxesDb } from "../../formats/cyrus/mailboxes_db.ts";
 import type { DatabaseReading } from "../../places/cyrus/server/database_file.ts";
-import type { DatabaseFacts } from "../codes/row.ts";
 import { type Finding, finding } from "../finding.ts";
+import type { DatabaseFacts } from "../words/telling.ts";
 
 export interface DatabaseCheck {
   readonly findings: readonly Finding[];

@@ -143,7 +143,7 @@ function findFolder(state: State, entry: MailboxEntry): MailboxFacts | undefined
   }
   if (roots === undefined) return undefined;
   const at = { mailbox: name, path: expected };
-  findings.push(finding("DB02", at, { elsewhere: elsewhere?.path }));
+  findings.push(finding("DB02", at, { other: elsewhere?.path }));
   return elsewhere === undefined ? undefined : claim(elsewhere);
 }
 

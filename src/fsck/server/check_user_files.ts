@@ -140,7 +140,7 @@ export function checkCounters(
     counters = parseCounters(reading.bytes);
   } catch (error) {
     if (!(error instanceof FormatError)) throw error;
-    return [finding("CO01", { path }, { expected: error.expected })];
+    return [finding("CO01", { path }, { malformed: error.expected })];
   }
   // Without conversations each mailbox counts for itself, and these stay behind.
   return context.conversations ? compareCounters(counters, context.owned, { path }) : [];
@@ -154,18 +154,18 @@ function compareCounters(
   const findings = [];
   const { highestmodseq, uidvalidity } = counters;
   for (const { entry, facts } of owned) {
-    const of = entry.name;
+    const other = entry.name;
     const index = facts?.index;
     if (index !== undefined && index.highestmodseq > highestmodseq) {
-      const values = { of, expected: index.highestmodseq, found: highestmodseq };
+      const values = { other, expected: index.highestmodseq, found: highestmodseq };
       findings.push(finding("CO01", { path }, { field: "highestmodseq", ...values }));
     }
     if (index !== undefined && index.uidvalidity > uidvalidity) {
-      const values = { of, expected: index.uidvalidity, found: uidvalidity };
+      const values = { other, expected: index.uidvalidity, found: uidvalidity };
       findings.push(finding("CO01", { path }, { field: "uidvalidity", ...values }));
     }
     if (entry.foldermodseq > highestmodseq) {
-      const values = { of, expected: entry.foldermodseq, found: highestmodseq };
+      const values = { other, expected: entry.foldermodseq, found: highestmodseq };
       findings.push(finding("DB11", { path }, values));
     }
   }

@@ -73,13 +73,13 @@ function checkRegistry(store: Store, collector: Collector): void {
     for (const { uniqueid, name } of rowsOf(store, owner)) {
       held.add(uniqueid);
       const claim = claims.get(uniqueid);
-      const holder = claim === undefined ? "no one" : ownerKey(claim);
-      if (holder === ownerKey(owner)) continue;
+      const found = claim === undefined ? "no one" : ownerKey(claim);
+      if (found === ownerKey(owner)) continue;
       // Made, renamed or deleted since the claims were read: it must still be so.
       const now = store.registry.holder(uniqueid);
       const isStill = rowsOf(store, owner).some((row) => row.uniqueid === uniqueid);
       if (!isStill || (now !== undefined && ownerKey(now) === ownerKey(owner))) continue;
-      collector.add("ST08", {}, { owner: ownerKey(owner), holder, mailbox: name });
+      collector.add("ST08", {}, { expected: ownerKey(owner), found, other: name });
     }
   }
   for (const [uniqueid, owner] of claims) {
@@ -118,8 +118,8 @@ export function checkOwner(folder: OwnerFolder): readonly Finding[] {
   const unfit = folder.unfit();
   for (const { uniqueid, steps, why } of unfit) {
     const known = [...rows, ...folder.read(tombstones)].find((row) => row.uniqueid === uniqueid);
-    const mailbox = known?.name ?? uniqueid;
-    collector.add("ST14", { path: uniqueid }, { steps, why, mailbox });
+    const other = known?.name ?? uniqueid;
+    collector.add("ST14", { path: uniqueid }, { steps, why, other });
   }
   for (const { uniqueid, step } of folder.pending()) {
     if (unfit.some((left) => left.uniqueid === uniqueid)) continue;
@@ -145,7 +145,7 @@ function checkMailbox(folder: OwnerFolder, row: MailboxRow, { collector, guids }
   } catch (error) {
     if (!(error instanceof AppError) || error.code === "busy") throw error;
     if (error.code === "not_found") return; // deleted while we looked
-    collector.add("ST01", { path: row.uniqueid }, { error: error.message, mailbox: row.name });
+    collector.add("ST01", { path: row.uniqueid }, { error: error.message, other: row.name });
     return;
   }
   const { name } = image.header.file;
@@ -185,7 +185,7 @@ function checkFolders(
     const isMoving = folder
       .pending()
       .some(({ step }) => step.kind === "move" && step.target === trash);
-    if (!isThere && !isMoving) collector.add("ST12", { path: trash }, { mailbox: name });
+    if (!isThere && !isMoving) collector.add("ST12", { path: trash }, { other: name });
   }
   for (const { trash: path } of strayGraves(folder)) collector.add("ST12", { path });
 }
@@ -198,7 +198,7 @@ function checkPool(
   const held = new Set<string>();
   for (const { path, guid } of poolEntries(folder)) {
     if (guid !== undefined) held.add(guid);
-    else if (path.endsWith(".NEW")) collector.add("TM01", { path }, {});
+    else if (path.endsWith(".NEW")) collector.add("TM01", { path });
     else collector.add("ST07", { path }, { what: "other" });
     if (guid !== undefined && !guids.has(guid)) {
       collector.tally("ST07", { path }, { what: "message" });

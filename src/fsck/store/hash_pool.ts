@@ -90,7 +90,7 @@ async function confirm(
     if (isSound || result.kind === "missing") continue;
     if (result.kind === "unreadable") {
       collector.add("PM01", at, { what: "message", errno: result.errno });
-    } else collector.add("ST05", at, { guid, found: foundIn(result) });
+    } else collector.add("ST05", at, { expected: guid, found: foundIn(result) });
   }
   return collector.findings();
 }
