@@ -17,17 +17,16 @@ import {
   constants,
   copyFileSync,
   fstatSync,
-  mkdtempSync,
   openSync,
   readSync,
   rmSync,
   statSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { AppError, errnoOf } from "../core/errors.ts";
 import { type FileStamp, stampAt } from "../core/file_stamp.ts";
 import { diskError, readPart } from "./disk.ts";
+import { makePrivateFolder, removePrivateFolder } from "./private_folder.ts";
 
 /** False where this process is not allowed to write to `path`, which exists. */
 export function mayWrite(path: string): boolean {
@@ -52,20 +51,6 @@ const PAUSE_MS = 5;
 /** The clock of a file system may stand still for so long. */
 const SETTLED_MS = 50;
 
-/** Folders to be removed when the process ends, whatever ends it in good order. */
-const folders = new Set<string>();
-
-function privateFolder(): string {
-  if (folders.size === 0) {
-    process.once("exit", () => {
-      for (const folder of folders) rmSync(folder, { recursive: true, force: true });
-    });
-  }
-  const folder = mkdtempSync(join(tmpdir(), "bobbin-look-"));
-  folders.add(folder);
-  return folder;
-}
-
 export class PrivateCopy {
   /** Of the copy. */
   readonly path: string;
@@ -76,7 +61,7 @@ export class PrivateCopy {
   /** Copies the database at `source`; one that is not there is an empty one. */
   constructor(source: string) {
     this.#source = source;
-    this.#folder = privateFolder();
+    this.#folder = makePrivateFolder();
     this.path = join(this.#folder, basename(source));
     try {
       this.take();
@@ -114,8 +99,7 @@ export class PrivateCopy {
 
   close(): void {
     this.#watch?.close();
-    rmSync(this.#folder, { recursive: true, force: true });
-    folders.delete(this.#folder);
+    removePrivateFolder(this.#folder);
   }
 }
 

@@ -3,7 +3,7 @@ import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { bobbin } from "../support/cli.ts";
 import { newStore, storeAt } from "../support/new_store.ts";
-import { fill, message } from "../support/store_fixture.ts";
+import { fill, message, stateOf } from "../support/store_fixture.ts";
 import { tempDir } from "../support/temp_dir.ts";
 import { treeState } from "../support/tree_state.ts";
 import { lowerSchema, storeWithHandover, storeWithJournal } from "../support/unsettled_store.ts";
@@ -116,5 +116,24 @@ describe("a store that its owner reads", () => {
     expect((await bobbin(["cat", root, "user/carl/4"])).stdout).toBe(
       Buffer.from(message(4)).toString(),
     );
+  });
+
+  test("a temporary folder that cannot be had is no bug", async () => {
+    const root = storeWithJournal();
+    for (const args of [["ls"], ["fsck"], ["store", "info"]]) {
+      const { exit, stderr } = await bobbin([...args, root], { env: { TMPDIR: "/nowhere" } });
+      expect([exit, stderr]).toEqual([74, expect.stringMatching(/\/nowhere: ENOENT[\s\S]*TMPDIR/)]);
+    }
+  });
+
+  test("fsck goes on where the files of a mailbox do not take its journal", async () => {
+    const root = storeWithJournal();
+    const [inbox, other] = ["user.fred", "user.fred.A"].map((name) =>
+      join(root, "user/f/fred", stateOf(name, []).uniqueid, "cyrus.index"),
+    );
+    expect(Bun.spawnSync(["cp", other ?? "", inbox ?? ""]).exitCode).toBe(0);
+    const { exit, stdout } = await bobbin(["fsck", "--json", root]);
+    expect([exit, stdout]).toEqual([1, expect.stringMatching(/"ST01".*Cannot replay the journal/)]);
+    expect(JSON.parse(stdout.trim().split("\n").at(-1) ?? "")).toMatchObject({ mailboxes: 3 });
   });
 });

@@ -2,16 +2,18 @@
  * Mailboxes of a store whose journal has something that is not yet done to their files, as a kill
  * leaves them. fsck does none of it; it checks such a mailbox with the journal laid over its files.
  */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { basename, join, relative } from "node:path";
 import { AppError } from "../../core/errors.ts";
 import { type MailboxPaths, mailboxPaths } from "../../places/cyrus/mailbox/mailbox_files.ts";
 import { allMailboxes } from "../../places/store/catalogue/mailbox_rows.ts";
-import { unsettledMailbox } from "../../places/store/commit/committed_files.ts";
+import {
+  type UnsettledMailbox,
+  unsettledMailbox,
+} from "../../places/store/commit/committed_files.ts";
 import type { OwnerFolder } from "../../places/store/commit/owner_folder.ts";
 import type { Store } from "../../places/store/store.ts";
-import { statOf } from "../../storage/disk.ts";
+import { createFile, makeFolder, statOf } from "../../storage/disk.ts";
+import { makePrivateFolder, removePrivateFolder } from "../../storage/private_folder.ts";
 import { type Finding, placed } from "../finding.ts";
 import type { FolderIdentity, LaidOver } from "../spool/check_spool.ts";
 
@@ -65,16 +67,29 @@ export function mailboxesInStore(store: Store): MailboxesInStore {
   };
 }
 
+/**
+ * Undefined also where its files cannot be read or do not take the journal: they are checked as
+ * they lie.
+ */
+function readUnsettled(folder: OwnerFolder, uniqueid: string): UnsettledMailbox | undefined {
+  try {
+    return unsettledMailbox(folder, uniqueid);
+  } catch (error) {
+    if (!(error instanceof AppError) || error.code === "busy") throw error;
+    return undefined;
+  }
+}
+
 /** Writes the files that the journal changes where only this process looks. */
 function layOver(folder: OwnerFolder, paths: MailboxPaths): LaidOver | undefined {
   const uniqueid = basename(paths.relative);
-  const mailbox = unsettledMailbox(folder, uniqueid);
+  const mailbox = readUnsettled(folder, uniqueid);
   if (mailbox === undefined) return undefined;
-  const top = mkdtempSync(join(tmpdir(), "bobbin-fsck-"));
+  const top = makePrivateFolder();
   const aside = join(top, uniqueid);
-  mkdirSync(aside);
+  makeFolder(aside);
   for (const [name, bytes] of mailbox.files) {
-    if (bytes !== undefined) writeFileSync(join(aside, name), bytes, { mode: 0o600 });
+    if (bytes !== undefined) createFile(join(aside, name), bytes);
   }
   const at = (name: "cyrus.index" | "cyrus.header" | "cyrus.cache" | "cyrus.annotations") =>
     join(mailbox.files.has(name) ? aside : mailbox.path, name);
@@ -88,7 +103,7 @@ function layOver(folder: OwnerFolder, paths: MailboxPaths): LaidOver | undefined
     },
     stands: mailbox.stands,
     findings: (found) => found.flatMap((one) => inStore(one, aside, paths.data)),
-    close: () => rmSync(top, { recursive: true, force: true }),
+    close: () => removePrivateFolder(top),
   };
 }
 
