@@ -1,6 +1,6 @@
 /** What worker threads run: a job in, its answer out. The second entry point of the build. */
 import { workerData } from "node:worker_threads";
-import { FSCK_JOBS } from "./fsck/jobs.ts";
+import { FSCK_JOBS } from "./fsck/fsck_jobs.ts";
 import { storeJobs } from "./places/store/threads/store_jobs.ts";
 import { serveJobs } from "./threads/jobs.ts";
 

@@ -1,7 +1,7 @@
 /** Runs fsck inside the test process. */
 
 import { type Finding, type ToldFinding, tell } from "../../src/fsck/finding.ts";
-import { FSCK_JOBS } from "../../src/fsck/jobs.ts";
+import { FSCK_JOBS } from "../../src/fsck/fsck_jobs.ts";
 import { checkMessages } from "../../src/fsck/mailbox/check_messages.ts";
 import { Collector } from "../../src/fsck/mailbox/collector.ts";
 import { lookAt } from "../../src/fsck/mailbox/look.ts";

@@ -3,7 +3,7 @@ import { statSync } from "node:fs";
 import { constants, setPriority } from "node:os";
 import { AppError } from "../../core/errors.ts";
 import { type Finding, severityOf } from "../../fsck/finding.ts";
-import { FSCK_JOBS, type FsckJobs } from "../../fsck/jobs.ts";
+import { FSCK_JOBS, type FsckJobs } from "../../fsck/fsck_jobs.ts";
 import { atLeast, type Severity } from "../../fsck/severity.ts";
 import {
   checkSpool,

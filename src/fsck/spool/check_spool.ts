@@ -15,7 +15,7 @@ import { headerFileOf } from "../../places/cyrus/mailbox/mailbox_reading.ts";
 import type { LockPaths } from "../../storage/file_locks.ts";
 import { type JobPool, mapJobs } from "../../threads/job_pool.ts";
 import { type Finding, finding, placed } from "../finding.ts";
-import type { FsckJobs } from "../jobs.ts";
+import type { FsckJobs } from "../fsck_jobs.ts";
 import type { MailboxReport, MessagesPart } from "../mailbox/check_mailbox.ts";
 import type { PartitionOwner } from "../mailbox/check_permissions.ts";
 import type { KnownFiles } from "../mailbox/known_files.ts";
