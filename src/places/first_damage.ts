@@ -1,9 +1,12 @@
-/** Looking at the records of a mailbox before anything is done with them. */
+/** Finds damage among the records of a mailbox before they are used. */
 import { AppError } from "../core/errors.ts";
 import type { RecordSource } from "../model/mailbox.ts";
 import { type Refusal, refused } from "../model/outcome.ts";
 
-/** Reads the records once; the refusal for the first damaged one, if there is one. */
+/**
+ * Reads all records once. Returns the refusal for the first damaged one; undefined if all are
+ * sound.
+ */
 export async function firstDamage(records: RecordSource): Promise<Refusal | undefined> {
   try {
     for await (const _ of records.batches());

@@ -1,6 +1,6 @@
 /**
- * Where a place is, as the command line names it: `cyrus:/var/spool/cyrus/mail`,
- * `store:/srv/bobbin`, or a bare path that is recognised by what lies there.
+ * The locator of a place, as the command line takes it: `cyrus:/var/spool/cyrus/mail`,
+ * `store:/srv/bobbin`, or a bare path, which is recognised by what lies there.
  */
 import { existsSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
@@ -12,21 +12,25 @@ export type Locator =
   | { readonly kind: "cyrus"; readonly path: string }
   | { readonly kind: "store"; readonly path: string };
 
-/** Any place: on this machine, a sync server, or a dump. */
+/** Any place: a folder or file on this machine, a sync server, or a dump. */
 export type PlaceLocator =
   | Locator
   | { readonly kind: "sync"; readonly address: SyncAddress }
-  /** A file that may be yet to be written; `-` = stdin or stdout. */
+  /** A file, which need not be there yet; `-` is stdin or stdout. */
   | { readonly kind: "dump"; readonly path: string };
 
 const KINDS: readonly Locator["kind"][] = ["cyrus", "store"];
 
-/** A scheme has two letters at least, so that nothing of Windows is one. */
+const KNOWN_PLACES = KINDS.map((kind) => `${kind}:PATH`).join(", ");
+
+/** A scheme has at least two letters, so that `c:\mail` is a path. */
 const SCHEME = /^([a-z]{2,}):(.*)$/s;
 
 const DUMP = /^dump:(.*)$/s;
 
-/** Parses a PLACE. Throws AppError (usage) for an unknown kind, (not_found) for no path. */
+/**
+ * Parses any PLACE. Throws AppError (usage) for a kind that is not known, (not_found) for no path.
+ */
 export function parsePlace(text: string): PlaceLocator {
   if (isSyncAddress(text)) return { kind: "sync", address: parseSyncAddress(text) };
   const [, path] = DUMP.exec(text) ?? [];
@@ -49,9 +53,7 @@ export function parseLocator(text: string): Locator {
       "usage",
       `Cannot read place ${masked}: no kind of place is called ${scheme}`,
       {
-        hint:
-          `Known here: ${KINDS.map((known) => `${known}:PATH`).join(", ")}, ` +
-          "sync://USER@HOST, or a bare path",
+        hint: `Known here: ${KNOWN_PLACES}, sync://USER@HOST, or a bare path`,
       },
     );
   }

@@ -26,59 +26,59 @@ import type { Owner } from "../model/names.ts";
 import type { Outcome } from "../model/outcome.ts";
 
 /**
- * What a place keeps. What two places do not both hold is neither compared nor demanded, and is
- * named in the result; so a place must not claim what it would have to make up.
+ * What a place can hold. What only one of two places holds is neither compared nor demanded, and is
+ * named in the result. So a place must not claim anything that it would have to make up.
  */
 export interface Holds {
-  /** It can list its users; a sync server cannot. */
+  /** The place can list its users. A sync server cannot. */
   readonly userList: boolean;
   /**
-   * Mailboxes keep their uniqueid over a rename, so that a rename can be told from delete and
-   * create.
+   * A mailbox keeps its uniqueid when it is renamed, so that a rename can be told from a deletion
+   * and a new mailbox.
    */
   readonly uniqueids: boolean;
   readonly uidvalidity: boolean;
-  /** UIDs stay what they were given as; otherwise messages are matched by GUID. */
+  /** A message keeps the UID that it was sent with. Otherwise messages are matched by GUID. */
   readonly uids: boolean;
-  /** Modseqs of records and highestmodseq. */
+  /** The modseqs of records, and highestmodseq. */
   readonly modseqs: boolean;
   readonly lastUpdated: boolean;
-  /** Records of expunged messages. */
+  /** Expunged records. */
   readonly tombstones: boolean;
   /** Deleted mailboxes below DELETED. */
   readonly deletedMailboxes: boolean;
-  /** A mailbox without the ones above it; a Cyrus makes those itself, and keeps them. */
+  /** A mailbox can be there without those above it in the tree. A Cyrus makes those by itself. */
   readonly gapsInTree: boolean;
   readonly internaldates: boolean;
   readonly internaldateNsec: boolean;
   readonly savedates: boolean;
   readonly threadIds: boolean;
   /**
-   * XCONVMODSEQ of any mailbox, as given; a Cyrus has it where it has conversations, and never
-   * below DELETED.
+   * XCONVMODSEQ of every mailbox, as it was sent. A Cyrus holds it only where it has conversations,
+   * and never for deleted mailboxes.
    */
   readonly conversationModseqs: boolean;
-  /** Keywords a mailbox can have; 0 = system flags only. */
+  /** How many keywords a mailbox can have; 0 = system flags only. */
   readonly keywords: number;
-  /** Of messages. */
+  /** Annotations of messages. */
   readonly annotations: boolean;
   readonly mailboxAnnotations: boolean;
   readonly acls: boolean;
   /** Options, POP3 times, RECENT*, type and partition of a mailbox. */
   readonly mailboxDetails: boolean;
-  /** What readers other than the owner have seen. */
+  /** What users have seen of mailboxes that are not their own. */
   readonly seen: boolean;
   readonly subscriptions: boolean;
-  /** Scripts as files beside the mailboxes. */
+  /** Sieve scripts as files beside the mailboxes. */
   readonly sieveFiles: boolean;
-  /** Scripts as messages of a mailbox of their own, of type `f` (SIEVE-MAILBOX, since 3.6). */
+  /** Sieve scripts as messages of a mailbox of type `f` (SIEVE-MAILBOX, since 3.6). */
   readonly sieveMailboxes: boolean;
   readonly quotas: readonly QuotaResource[];
 }
 
 /**
- * All that a mailbox of a current Cyrus and its user can have. Places that hold less name what they
- * lack.
+ * Everything that a current Cyrus holds of a mailbox and its user. A place that holds less names
+ * what it lacks.
  */
 export const ALL_HELD: Holds = {
   userList: true,
@@ -107,7 +107,10 @@ export const ALL_HELD: Holds = {
   quotas: QUOTA_RESOURCES,
 };
 
-/** Where a message lies: enough for GET FETCH, and for any place to find it. */
+/**
+ * Which message is wanted, and where it was listed: enough for GET FETCH, and for any place to find
+ * it.
+ */
 export interface MessageAddress {
   /** Internal name. */
   readonly mailbox: string;
@@ -117,54 +120,61 @@ export interface MessageAddress {
   readonly guid: Guid;
 }
 
-/** A message whose size and SHA-1 the place has found right before it gave this. */
+/** A message whose size and SHA-1 the place has checked just before it gave this out. */
 export interface MessageContent {
   /** Bytes. */
   readonly size: number;
-  /** May be gone through once. Leaving the loop early releases what it holds. */
+  /**
+   * Can be read once. A reader who leaves the loop early releases what it holds, such as a file.
+   */
   chunks(): AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
 }
 
-/** Lets go of what a message holds that nobody reads: an open file, perhaps. */
+/** Releases what a message holds, such as an open file, without reading it. */
 export async function releaseMessage(content: MessageContent): Promise<void> {
   for await (const _ of content.chunks()) break;
 }
 
-/** How many messages, and bytes of them, may be asked for before the first is used. */
+/**
+ * How many messages, and how many bytes of them, may be asked for before the first of them is used.
+ */
 export interface ReadAhead {
   readonly messages: number;
   readonly bytes: number;
 }
 
-/** A mailbox with its records, both as of one moment, whatever is written meanwhile. */
+/** A mailbox and its records, both as of one moment, whatever is written meanwhile. */
 export interface MailboxReading {
   readonly state: MailboxState;
   readonly records: RecordSource;
-  /** Present where all records have been gone through already, and none is damaged. */
+  /** Present where all records have been read already, and none is damaged. */
   readonly isSound?: true;
   /** Bytes that are kept in memory for the records, where they are many. */
   readonly keptBytes?: number;
 }
 
-/** The GET half. Methods may be called at the same time; a place that cannot do so queues them. */
+/**
+ * The GET half of a place. Methods may be called at the same time; a place that cannot do several
+ * things at once queues them.
+ */
 export interface Place {
-  /** As an administrator would write it, e.g. `store:/srv/bobbin`; without secrets. */
+  /** As an administrator would write the place, e.g. `store:/srv/bobbin`; without secrets. */
   readonly locator: string;
   readonly holds: Holds;
-  /** What a person should know of how the place is read, where that is out of the ordinary. */
+  /** What a person should know about how the place is read, if that is unusual. */
   readonly caveat?: string | undefined;
 
-  /** Users and shared toplevels; refused as notSupported where `holds.userList` is false. */
+  /** Users and shared toplevels. Refused as notSupported where `holds.userList` is false. */
   owners(): Promise<Outcome<AsyncIterable<Owner>>>;
-  /** GET USER. A user that is not there has no mailboxes; that is no refusal. */
+  /** GET USER. A user who is not there has no mailboxes; that is not a refusal. */
   user(userid: string): Promise<Outcome<UserState>>;
   /** GET META. */
   meta(userid: string): Promise<Outcome<UserMeta>>;
   /** GET MAILBOXES: the mailboxes of these names that are there, in any order. */
   mailboxes(names: readonly string[]): Promise<Outcome<readonly MailboxState[]>>;
-  /** GET UNIQUEIDS: likewise. */
+  /** GET UNIQUEIDS: the same by uniqueid. */
   mailboxesByUniqueid(uniqueids: readonly string[]): Promise<Outcome<readonly MailboxState[]>>;
-  /** All mailboxes of a shared toplevel with those below it; notSupported where owners() is. */
+  /** All mailboxes of a shared toplevel, itself and those below it. Refused as `owners` is. */
   sharedMailboxes(toplevel: string): Promise<Outcome<OwnedMailboxes>>;
   /** GET FULLMAILBOX. */
   readMailbox(name: string): Promise<Outcome<MailboxReading>>;
@@ -175,7 +185,7 @@ export interface Place {
    * none does.
    */
   readonly readAhead?: ReadAhead | undefined;
-  /** GET ANNOTATION: those of a mailbox itself; of the server for the empty name. */
+  /** GET ANNOTATION: the annotations of a mailbox, or of the server for the empty name. */
   annotations(name: string): Promise<Outcome<readonly Annotation[]>>;
   /** GET QUOTA; undefined if there is no such root. */
   quota(root: string): Promise<Outcome<Quota | undefined>>;
@@ -188,7 +198,7 @@ export interface Place {
    */
   readonly until?: ((signal: AbortSignal) => Place) | undefined;
 
-  /** Ends what the place has open; it is not used afterwards. */
+  /** Closes what the place has open. It is not used afterwards. */
   close(): Promise<void>;
 }
 
@@ -197,35 +207,34 @@ export interface WritablePlace extends Place {
   /** Begins a session with nothing staged. Many may be open at the same time. */
   openSession(): Promise<PlaceSession>;
   /**
-   * All that there is of `owner` has been sent, but for what is `missing`: without a uniqueid it
-   * may be anything of his. For a place that is read without its source beside it, where what is
-   * missing would look like what was deleted.
+   * All of `owner` has been sent, except for what is `missing`; an entry without a uniqueid stands
+   * for any of the mailboxes. Present in places that are read later without their source: there,
+   * what is missing would look as if it had been deleted.
    */
   finished?(owner: Owner, missing: readonly UnreadableMailbox[]): Promise<void>;
 }
 
 /** A message on its way in: APPLY MESSAGE. */
 export interface IncomingMessage {
-  /** The sender's name for it; a place without partitions ignores it. */
+  /** The sender's name of a partition; a place without partitions ignores it. */
   readonly partition: string;
   readonly guid: Guid;
-  /** Bytes that will follow. */
+  /** How many bytes will follow. */
   readonly size: number;
   /**
-   * The sender has found that the bytes are what `guid` says: who only passes them on need not hash
-   * them again.
+   * The sender has checked that the bytes have the SHA-1 `guid`: a place that only passes them on
+   * need not hash them again.
    */
   readonly isVerified?: boolean;
 }
 
 /**
- * Takes the bytes of one message. Exactly `size` bytes are written before `end`, or `abort` is
- * called.
+ * Takes the bytes of one message: exactly `size` of them before `end`, unless `abort` is called.
  */
 export interface MessageWriter {
   /**
-   * The promise, if there is one, must be waited for before the next call. Nobody writes to `bytes`
-   * afterwards, so they may be kept.
+   * The promise, if there is one, must be awaited before the next call. The caller does not change
+   * `bytes` afterwards, so the place may keep them.
    */
   write(bytes: Uint8Array): Promise<void> | undefined;
   end(): Promise<void> | undefined;
@@ -241,38 +250,49 @@ export interface ReserveRequest {
 }
 
 export interface ApplyOptions {
-  /** FORCE: the mailbox that is there may be ahead of what is sent, or be another one with mail. */
+  /**
+   * FORCE: apply it even where the mailbox at the place is ahead of what is sent, or is another
+   * mailbox with mail in it.
+   */
   readonly force?: boolean;
   /**
-   * Called when all of the command has been sent: from then on messages may be staged and flushed
-   * although its answer is still to come. A place that can do one thing at a time does not call it.
+   * Called when all of the command has been sent. From then on messages may be staged and flushed,
+   * although the answer is still to come. A place that does one thing at a time does not call it.
    */
   readonly sent?: () => void;
 }
 
 /**
- * The APPLY half. Commands of one session are given one after the other, each after the answer to
- * the one before, but for what `ApplyOptions.sent` allows. What is staged belongs to the session
- * and promises nothing: it lives until `restart` or `close`.
+ * The APPLY half of a place. Each command of a session is given after the answer to the one before,
+ * except for what `ApplyOptions.sent` allows. Staged messages belong to the session, and are kept
+ * only until `restart` or `close`.
  */
 export interface PlaceSession {
-  /** APPLY RESERVE: stages what the mailboxes hold; returns the missing GUIDs in order. */
+  /**
+   * APPLY RESERVE: stages the wanted messages that the mailboxes hold. Returns the GUIDs that are
+   * still missing, in the order of the request.
+   */
   reserve(request: ReserveRequest): Promise<Outcome<readonly Guid[]>>;
   /**
-   * APPLY MESSAGE, one file of it. Writers of one session follow each other. What goes wrong with
-   * the place (a full disk) is the answer of `flush`; the bytes are taken all the same.
+   * APPLY MESSAGE, one file of it. A session writes one message after the other. A fault of the
+   * place, such as a full disk, is the answer of `flush`; until then the bytes are taken all the
+   * same.
    */
   stage(message: IncomingMessage): MessageWriter;
-  /** Whether everything staged since the last `flush` is there and has the SHA-1 its GUID says. */
+  /**
+   * Tells whether everything staged since the last `flush` is there and has the SHA-1 that its GUID
+   * says.
+   */
   flush(): Promise<Outcome>;
   /**
-   * Any other APPLY. `mailbox` is all or nothing: a refusal has changed nothing, and `ok` means
-   * that it is on disk. Every record that is new, alive and not staged refuses it as `checksum`.
+   * Any other APPLY. `mailbox` is all or nothing: after a refusal nothing has changed, and after
+   * `ok` it is on disk. It is refused as `checksum` where a record is new and not expunged, and its
+   * message is not staged.
    */
   apply(command: ApplyCommand, options?: ApplyOptions): Promise<Outcome>;
-  /** RESTART: forgets what is staged. */
+  /** RESTART: forgets what has been staged. */
   restart(): Promise<void>;
-  /** Cuts the connection, if there is one: what is waited for throws. */
+  /** Cuts the connection, if there is one: calls that wait for an answer throw. */
   cut?(): void;
   close(): Promise<void>;
 }

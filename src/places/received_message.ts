@@ -1,7 +1,7 @@
 /**
- * A message that comes in parts: checked against its GUID before anybody sees it, so it is kept
- * until its last byte has come. Small ones stay in memory, large ones go to a file that has no name
- * any more.
+ * A message that arrives in parts. Nobody sees it before it has been checked against its GUID, so
+ * it is kept until its last byte has come: a small one in memory, a large one in an unnamed
+ * temporary file.
  */
 import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -13,11 +13,11 @@ import { beginSha1 } from "../hash/sha1.ts";
 import type { Guid } from "../model/guid.ts";
 import type { MessageContent } from "./place.ts";
 
-/** Larger messages are not held in memory. */
+/** Larger messages go to a file. */
 const HELD_BYTES = 8 * 1024 * 1024;
 const CHUNK_BYTES = 256 * 1024;
 
-/** Takes one file; `content` gives it once it is whole. */
+/** Takes one message at a time; `content` gives it once it is whole. */
 export class ReceivedMessage {
   #guid: Guid | undefined;
   #size = 0;
@@ -46,17 +46,17 @@ export class ReceivedMessage {
     else if (this.#size <= HELD_BYTES) this.#held.push(bytes);
   }
 
-  /** The GUID that the server has named; undefined if no file has come. */
+  /** The GUID that the sender has named; undefined if no message has come. */
   get guid(): Guid | undefined {
     return this.#guid;
   }
 
-  /** The SHA-1 of what has come. */
+  /** The SHA-1 of the bytes that have come. */
   digest(): Guid {
     return this.#hash.digest();
   }
 
-  /** The message. Throws AppError (io) if it could not be kept. */
+  /** The whole message. Throws AppError (io) if it could not be kept. */
   content(): MessageContent {
     const fd = this.#fd;
     this.#fd = undefined;
@@ -72,7 +72,7 @@ export class ReceivedMessage {
     return { size, chunks: () => (size === 0 ? [] : [whole]) };
   }
 
-  /** Gives the file back, if nobody wants the message. */
+  /** Releases the memory or the file of a message that is not wanted. */
   release(): void {
     if (this.#fd !== undefined) closeSync(this.#fd);
     this.#fd = undefined;
@@ -85,7 +85,10 @@ export class ReceivedMessage {
     rmSync(folder, { recursive: true });
   }
 
-  /** The bytes must be taken off the wire whatever the disk says. */
+  /**
+   * An error of the disk is kept for `content`: the rest of the bytes must be read off the wire all
+   * the same.
+   */
   #attempt(work: () => void): void {
     if (this.#trouble !== undefined) return;
     try {

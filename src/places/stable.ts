@@ -1,7 +1,7 @@
 /**
- * Looking at files that others write to, without any lock (spool-format 8, protocol B). A writer
- * may be between two of its writes at one look; it is not there any more, at the same place, at the
- * next.
+ * Reads files that others write to, without any lock (spool-format 8, protocol B). A writer may be
+ * between two of its writes at one look. At the next look it is not there any more, or not at the
+ * same place.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 
@@ -14,28 +14,31 @@ export interface Look<Value> {
    * the next look finds the same.
    */
   readonly trust: "proven" | "plausible" | "suspect";
-  /** Nobody had written for a while before the look: whether somebody has since shows at once. */
+  /**
+   * Nobody had written for a while before the look, so that a later write shows in the times of the
+   * files at once.
+   */
   readonly isSettled?: boolean;
-  /** True while the files are still as they were looked at. */
+  /** True while the files are still what they were at the look. */
   readonly stands: () => boolean;
 }
 
 export interface LookOptions<Value> {
-  /** True where two suspect looks find the same. */
+  /** True where two looks found the same fault. */
   readonly isSame: (before: Value, now: Value) => boolean;
-  /** Before each further look. */
+  /** Milliseconds to wait before each further look. */
   readonly pausesMs?: readonly number[];
 }
 
 /**
- * Times of files move with a tick of up to 10 ms, and a writer's transaction takes longer than
- * that.
+ * The times of files move with a tick of up to 10 ms, and a transaction of a writer takes longer
+ * than that.
  */
 const PAUSES_MS = [20, 40, 80, 160, 320];
 
 /**
- * Looks until what is found is sure, or there is no pause left: then the last value is given, and
- * `isSure` is false. `look` is given what the look before has found, where that was suspect.
+ * Looks until the value is sure, or until no pause is left: then the last value is returned with
+ * `isSure` false. `look` is given the value of the look before, if that was suspect.
  */
 export async function lookUntilSame<Value>(
   look: (before: Value | undefined) => Look<Value> | Promise<Look<Value>>,

@@ -1,13 +1,13 @@
-/** A place that changes some of what another one does and passes on everything else. */
+/** A place that changes some members of another place and passes on all the others. */
 import type { Place } from "./place.ts";
 
-/** The members that a wrapper puts in the place of those of `place`. */
+/** Gives the members that replace those of `place`. */
 export type PlaceChange = (place: Place) => Partial<Place>;
 
 /**
- * `place` with what `change` makes of it. All that `change` leaves out is asked of `place` itself,
- * `until` is wrapped likewise. `all` names every member, the optional ones too: a new one that is
- * not passed on does not compile.
+ * `place` with the members that `change` gives. All others are asked of `place` itself, and the
+ * place that `until` gives is wrapped in the same way. `all` names every member, the optional ones
+ * too, so that a new member of Place that is not passed on does not compile.
  */
 export function wrapPlace(place: Place, change: PlaceChange): Place {
   const { until } = place;

@@ -1,32 +1,35 @@
 /**
- * Something costly to read that others change meanwhile: a walk over a spool, the list of all
- * mailboxes of a server. It is read again when it is asked for, but never for more than a twentieth
- * of the time.
+ * Keeps a value that is costly to read and that others change, such as the list of all mailboxes of
+ * a server. The value is read again when it is asked for, but reading never takes more than a
+ * twentieth of the time.
  */
 
 export interface Current<Value> {
-  /** The value, at most some twenty times as old as it took to read it. */
+  /** The value, which is at most twenty times as old as reading it took. */
   get(): Promise<Value>;
-  /** The value as of now. */
+  /** The value, read now. */
   fresh(): Promise<Value>;
 }
 
 export interface CurrentOptions<Value> {
-  /** Says that a value is what would be read again, whatever its age; never, if not given. */
+  /**
+   * True for a value that reading again would only give once more, whatever its age. Never true if
+   * left out.
+   */
   readonly isStill?: (value: Value) => boolean;
   /** A clock in milliseconds; the machine's if not given. */
   readonly now?: () => number;
 }
 
 /**
- * Reading may take this share of the time, and values are no older than its inverse times their
- * cost.
+ * Reading takes at most this share of the time: a value is kept for as long as it took to read,
+ * divided by this.
  */
 const SHARE = 1 / 20;
-/** What takes less than this is read each time. */
+/** A value that takes less time than this to read is read each time. */
 const CHEAP_MS = 20;
 
-/** The value that `read` gives, read again when it may be outdated. */
+/** Keeps the value that `read` gives, and reads it again when it may be outdated. */
 export function currentOf<Value>(
   read: () => Value | Promise<Value>,
   { isStill = () => false, now = () => performance.now() }: CurrentOptions<Value> = {},

@@ -1,7 +1,7 @@
 /**
- * A Cyrus spool or server on disk as a place: its GET half. Nothing is locked and nothing is
- * written; each mailbox is read as of one moment (snapshot.ts), and what fails a checksum is
- * refused as damaged.
+ * A Cyrus spool or server on disk as a place, which can only be read. Nothing is locked and nothing
+ * is written. Each mailbox is read as of one moment (mailbox/snapshot.ts), and one that fails a
+ * checksum is refused as damaged.
  */
 
 import {
@@ -47,13 +47,10 @@ async function* ownersOf(directory: MailboxDirectory): AsyncGenerator<Owner, voi
   yield* directory.owners;
 }
 
-/**
- * Mailboxes that are renamed or deleted while they are read are looked for again, this often at
- * most.
- */
+/** A mailbox that is renamed or deleted while it is read is looked up again, at most this often. */
 const LISTINGS = 5;
 
-/** What was read of some mailboxes. `outdated`: one is not where it was listed. */
+/** What was read of some mailboxes. `outdated`: one of them no longer lies where it was listed. */
 interface Readings<Value> {
   readonly found: readonly Value[];
   readonly unreadable: readonly UnreadableMailbox[];
@@ -64,8 +61,8 @@ type Choice = (directory: MailboxDirectory) => readonly (ListedMailbox | undefin
 type Read<Value> = (mailbox: ListedMailbox) => Promise<Outcome<Value>>;
 
 /**
- * Reads the mailboxes of a choice; where the list was outdated, those that a new one has otherwise
- * once more.
+ * Reads the chosen mailboxes. Where the list of mailboxes was outdated, those that a new list has
+ * otherwise are read again.
  */
 async function readChosen<Value>(
   source: CyrusSource,
@@ -82,7 +79,10 @@ async function readChosen<Value>(
   }
 }
 
-/** Reads a mailbox that was read already only where it now has another name, uniqueid or folder. */
+/**
+ * Like `read`, but a mailbox that was read before is read again only where its name, uniqueid or
+ * folder has changed.
+ */
 function keepingReadings<Value>(read: Read<Value>): Read<Value> {
   const kept = new Map<string, Outcome<Value>>();
   return async (mailbox) => {
@@ -133,7 +133,7 @@ function readerOf(source: CyrusSource): Read<MailboxReading> {
   };
 }
 
-/** Reads its state alone: the bytes of the index, which the records need, are not kept. */
+/** Reads the state alone. The bytes of the index, which only the records need, are not kept. */
 function stateReaderOf(source: CyrusSource): Read<MailboxState> {
   const read = readerOf(source);
   return async (mailbox) => {

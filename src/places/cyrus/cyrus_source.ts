@@ -1,6 +1,6 @@
 /**
- * What a bare spool and a whole server have in common: where mailboxes are, and what lies beside
- * them.
+ * What `cyrusPlace` needs to know, whether it reads a bare spool or a whole server: where the
+ * mailboxes are, and what is kept outside of them.
  */
 import type { Annotation } from "../../model/annotation.ts";
 import type { Quota, UserMeta } from "../../model/mailbox.ts";
@@ -14,7 +14,7 @@ export interface CyrusSource {
   readonly locator: string;
   readonly holds: Holds;
   readonly directory: Current<MailboxDirectory>;
-  /** What else is known of a listed mailbox, as of now. */
+  /** What is known of a listed mailbox beside its own files, read now. */
   facts(mailbox: ListedMailbox): Promise<Outcome<ListedFacts>>;
   meta(userid: string): Promise<Outcome<UserMeta>>;
   annotations(name: string): Promise<Outcome<readonly Annotation[]>>;

@@ -1,4 +1,4 @@
-/** Which mailboxes a Cyrus place has: by name, by uniqueid, by owner. */
+/** The mailboxes of a Cyrus place: by name, by uniqueid, by owner. */
 
 import { externalName, type Owner, ownerKey, parseName } from "../../model/names.ts";
 import { type Outcome, refused } from "../../model/outcome.ts";
@@ -10,19 +10,25 @@ import { type MailboxSnapshot, takeSnapshot } from "./mailbox/snapshot.ts";
 export interface ListedMailbox {
   /** Internal name. */
   readonly name: string;
-  /** Where its files are; undefined for a name that has no folder: an intermediate one. */
+  /**
+   * Where its files lie. Undefined for a name without a folder, which only holds a place in the
+   * tree.
+   */
   readonly folder: MailboxFolder | undefined;
   readonly facts: ListedFacts;
-  /** How the folder is found on a server; undefined where only the folder is known. */
+  /** How a server finds the folder. Undefined where only the folder is known. */
   readonly place?: MailboxPlace;
-  /** Why it must not be read, although it is there: another one claims its name. */
+  /**
+   * Why the mailbox must not be read, although it is there: another one claims its name or its
+   * folder.
+   */
   readonly flaw?: string;
 }
 
-/** Enough for `pathsOf`, and small: a server has some hundred thousand. */
+/** The folder of a mailbox, as small as can be: a server has some hundred thousand. */
 export interface MailboxFolder {
   readonly roots: PartitionRoots;
-  /** Below each of the roots. */
+  /** The path below each of the roots. */
   readonly relative: string;
 }
 
@@ -35,13 +41,11 @@ export interface MailboxDirectory {
   readonly owners: readonly Owner[];
   named(name: string): ListedMailbox | undefined;
   withUniqueid(uniqueid: string): ListedMailbox | undefined;
-  /** With DELETED ones, in the order of their names. */
+  /** Deleted ones too, in the order of their names. */
   ownedBy(owner: Owner): readonly ListedMailbox[];
 }
 
-/**
- * The directory of these mailboxes. Of several with one name only the last is found: see `flaw`.
- */
+/** A directory of these mailboxes. Of several with one name only the last is found: see `flaw`. */
 export function directoryOf(mailboxes: readonly ListedMailbox[]): MailboxDirectory {
   const byName = new Map<string, ListedMailbox>();
   const byUniqueid = new Map<string, ListedMailbox>();
@@ -66,8 +70,8 @@ export function directoryOf(mailboxes: readonly ListedMailbox[]): MailboxDirecto
 }
 
 /**
- * Reads a listed mailbox as of one moment. `moved` where another one lies there than was listed,
- * else refused as `takeSnapshot` does.
+ * Reads a listed mailbox as of one moment. Refused as `moved` where another mailbox lies there than
+ * was listed, otherwise as `takeSnapshot` refuses.
  */
 export async function snapshotOfListed(mailbox: ListedMailbox): Promise<Outcome<MailboxSnapshot>> {
   const { name, facts, flaw } = mailbox;

@@ -1,6 +1,6 @@
 /**
- * Messages of a Cyrus place: found where their mailbox lies now, and given out once their bytes are
- * proven to be what their GUID says.
+ * Reads messages of a Cyrus place: finds where their mailbox lies now, and gives them out once
+ * their bytes are proven to be what their GUID says.
  */
 import { closeSync } from "node:fs";
 import { classifyUuid } from "../../formats/cyrus/uuid.ts";
@@ -16,7 +16,7 @@ import { type HeldFiles, openMessage } from "./mailbox/message_content.ts";
 import { findRecord, type MailboxSnapshot } from "./mailbox/snapshot.ts";
 
 export interface MessageReader {
-  /** As `Place.message`. */
+  /** See `Place.message`. */
   readonly read: (address: MessageAddress) => Promise<Outcome<MessageContent>>;
   /** Closes the files of messages that nobody has read to the end. */
   readonly close: () => void;
@@ -40,13 +40,16 @@ interface Finders {
   readonly where: FolderFinder;
 }
 
-/** Finds a record where its GUID is a number that says nothing about the message. */
+/** Finds the record of a message whose GUID is a number that says nothing about its content. */
 type RecordFinder = (
   mailbox: ListedMailbox,
   uid: number,
 ) => Promise<Outcome<MailRecord | undefined>>;
 
-/** Keeps the mailbox that was asked for last: messages are mostly asked for one after the other. */
+/**
+ * Finds records, and keeps the mailbox of the last one: messages are mostly asked for one after the
+ * other.
+ */
 function recordFinder(source: CyrusSource): RecordFinder {
   let last:
     | { readonly name: string; readonly snapshot: Current<Outcome<MailboxSnapshot>> }
@@ -70,18 +73,21 @@ function recordFinder(source: CyrusSource): RecordFinder {
 interface MessageFolder {
   readonly mailbox: ListedMailbox;
   readonly paths: MailboxPaths;
-  /** Its name for people. */
+  /** The external name. */
   readonly name: string;
 }
 
 interface FolderFinder {
-  /** By the list of mailboxes as it is now; undefined where there is none, or it has no folder. */
+  /**
+   * Finds the folder by the list of mailboxes as it is now. Undefined where the mailbox is not
+   * listed, or has no folder.
+   */
   find(address: MessageAddress): Promise<MessageFolder | undefined>;
-  /** The folder that was found last, if it is that of this mailbox: it may have moved meanwhile. */
+  /** The folder that was found last, if it was that of this mailbox. It may have moved since. */
   last(address: MessageAddress): MessageFolder | undefined;
 }
 
-/** Keeps the mailbox that was asked for last, as `recordFinder` does. */
+/** Finds folders, and keeps the last one as `recordFinder` does. */
 function folderFinder(source: CyrusSource): FolderFinder {
   let last: { readonly address: MessageAddress; readonly folder: MessageFolder } | undefined;
   return {

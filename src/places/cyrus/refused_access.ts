@@ -1,8 +1,8 @@
-/** What it means when the system does not let a file of a Cyrus place be read. */
+/** What Bobbin says where the system does not let it read a file of a Cyrus place. */
 import { AppError } from "../../core/errors.ts";
 import { type Refusal, refused } from "../../model/outcome.ts";
 
-/** A file, and the name of the error that reading it gave. */
+/** A file, and the errno that reading it gave. */
 export interface ClosedFile {
   readonly path: string;
   readonly errno: string;
@@ -10,14 +10,14 @@ export interface ClosedFile {
 
 const REFUSED: ReadonlySet<string> = new Set(["EACCES", "EPERM"]);
 
-/** For what belongs to one mailbox or one message: others may well be read. */
+/** The refusal where a file belongs to one mailbox or one message. Others may well be readable. */
 export function accessRefusal(what: string, { path, errno }: ClosedFile): Refusal {
   const text = `Cannot read ${what}: ${path}: ${errno}`;
   if (REFUSED.has(errno)) return refused("permissionDenied", text);
   return { ...refused("failed", text), cause: accessError(path, errno) };
 }
 
-/** For what the whole place rests on. */
+/** The error where the whole place depends on the file. */
 export function accessError(path: string, errno: string): AppError {
   const isRefused = REFUSED.has(errno);
   return new AppError(isRefused ? "refused" : "io", `Cannot read ${path}: ${errno}`, {

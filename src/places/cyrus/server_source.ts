@@ -1,5 +1,6 @@
 /**
- * A whole Cyrus server as a place, by its imapd.conf: mailboxes and all that its databases hold.
+ * A whole Cyrus server as the source of a place, found by its imapd.conf: the mailboxes, and
+ * everything that the databases of the server hold.
  */
 
 import { AppError, type ErrorCode } from "../../core/errors.ts";
@@ -91,7 +92,7 @@ const LIST_ERRORS: Readonly<Partial<Record<RefusalReason, ErrorCode>>> = {
   permissionDenied: "refused",
 };
 
-/** What one file says, read again when the file is no longer what it was. */
+/** Keeps what was read from one file until the file changes. */
 function currentFile<Value>(path: string, read: () => Promise<Value>): Current<Value> {
   const current = currentOf(
     async () => {
@@ -106,7 +107,9 @@ function currentFile<Value>(path: string, read: () => Promise<Value>): Current<V
   };
 }
 
-/** Keeps those of the owner that was asked for last: mailboxes are read owner by owner. */
+/**
+ * Keeps the modseqs of the owner who was asked for last: mailboxes are mostly read owner by owner.
+ */
 function modseqReader(conf: ImapdConf, directory: Current<MailboxDirectory>): Server["modseqs"] {
   let last:
     | {
@@ -139,7 +142,7 @@ async function userPlace(
   return { userid, inbox: inbox?.place };
 }
 
-/** What changes with the mailbox, beside what mailboxes.db says of it. */
+/** What the databases of the server say of a mailbox, in addition to mailboxes.db. */
 async function factsOf(server: Server, mailbox: ListedMailbox): Promise<Outcome<ListedFacts>> {
   const { name, facts } = mailbox;
   const { uniqueid = "" } = facts;
@@ -148,7 +151,7 @@ async function factsOf(server: Server, mailbox: ListedMailbox): Promise<Outcome<
   const modseqs = await server.modseqs(useridOf(name));
   if (modseqs.kind === "refused") return modseqs;
   const { raclmodseq, conversations } = modseqs.value;
-  // What is deleted belongs to no conversation any more, though the database still has it.
+  // A deleted mailbox belongs to no conversation any more, though the database still lists it.
   const { isDeleted } = parseName(name);
   const xconvmodseq = isDeleted
     ? undefined
@@ -187,7 +190,10 @@ async function metaOf(server: Server, userid: string): Promise<Outcome<UserMeta>
   return ok({ seen: seen.value, subscriptions: subscriptions.value, sieve });
 }
 
-/** From the mailbox `#sieve` where there is one, else from the sieve folder. */
+/**
+ * The scripts of a user: from the mailbox `#sieve` where there is one, otherwise from the sieve
+ * folder.
+ */
 async function scriptsOf(server: Server, userid: string): Promise<Outcome<readonly SieveScript[]>> {
   const { conf } = server;
   const inbox = inboxOf(userid, { virtualDomains: conf.virtdomains });

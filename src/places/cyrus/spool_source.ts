@@ -1,7 +1,7 @@
 /**
- * A bare spool as a place: the folder of a partition, or of one mailbox. What Cyrus keeps beside
- * the mailboxes (mailboxes.db, annotations.db, seen, subscriptions, quotas) is not here and not
- * made up.
+ * A bare spool as the source of a place: the folder of a partition, or of one mailbox. What Cyrus
+ * keeps elsewhere (mailboxes.db, annotations.db, seen state, subscriptions, quotas) is not read and
+ * not made up.
  */
 import { join } from "node:path";
 import { externalName } from "../../model/names.ts";
@@ -11,12 +11,12 @@ import { currentOf } from "./current.ts";
 import type { CyrusSource } from "./cyrus_source.ts";
 import { mailboxName, readSpool } from "./layout/spool.ts";
 import { nameOfRelative, uniqueidByPath } from "./layout/spool_names.ts";
-import { directoryOf, type ListedMailbox } from "./listed_mailboxes.ts";
+import { directoryOf, type ListedMailbox, type MailboxFolder } from "./listed_mailboxes.ts";
 import type { PartitionRoots } from "./mailbox/mailbox_files.ts";
 import { headerFileOf } from "./mailbox/mailbox_reading.ts";
 import { accessError } from "./refused_access.ts";
 
-/** What Cyrus keeps outside of the mailboxes' folders is not below a partition. */
+/** Below a partition there are only the files of mailboxes. */
 const HELD_BY_FOLDERS: Holds = {
   ...ALL_HELD,
   mailboxAnnotations: false,
@@ -26,7 +26,7 @@ const HELD_BY_FOLDERS: Holds = {
   quotas: [],
 };
 
-/** Made by the filesystem in its root, for itself. */
+/** The folder that a file system makes for itself in its root. */
 const LOST_AND_FOUND = "lost+found";
 
 /** The spool below `roots`. */
@@ -44,9 +44,9 @@ export function spoolSource(roots: PartitionRoots): CyrusSource {
 }
 
 /**
- * Every mailbox below the roots. A folder that cannot be looked into counts as a mailbox that
- * cannot be read; throws AppError where its path does not tell whose it is, for then any user's may
- * be missing.
+ * Every mailbox below the roots. A folder that cannot be read counts as a mailbox that cannot be
+ * read. Throws AppError where the path of such a folder does not tell whose it is: mailboxes of any
+ * user may be missing then.
  */
 function listSpool(roots: PartitionRoots): ListedMailbox[] {
   const byName = new Map<string, ListedMailbox>();
@@ -67,14 +67,18 @@ function listSpool(roots: PartitionRoots): ListedMailbox[] {
     byName.set(name, {
       name,
       folder: { roots, relative: paths.relative },
-      // Of two mailboxes neither uniqueid is that of the name.
+      // Where two mailboxes have one name, neither uniqueid can be said to belong to it.
       facts: uniqueid === undefined || other !== undefined ? {} : { uniqueid },
-      ...(other !== undefined && {
-        flaw:
-          `both ${join(roots.data, other.relative)} and ${paths.data} are called ` +
-          `${externalName(name)}`,
-      }),
+      ...(other !== undefined && { flaw: sharedName(name, [folderOf(other), paths.data]) }),
     });
   }
   return [...byName.values()];
+}
+
+function folderOf({ roots, relative }: MailboxFolder): string {
+  return join(roots.data, relative);
+}
+
+function sharedName(name: string, folders: readonly [string, string]): string {
+  return `both ${folders.join(" and ")} are called ${externalName(name)}`;
 }

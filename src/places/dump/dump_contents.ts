@@ -21,20 +21,22 @@ import type { Range } from "./scan.ts";
 export interface DumpedOwner {
   readonly owner: Owner;
   readonly contents: OwnerContents;
-  /** What of the owner could not be had when the dump was made. */
+  /** What of this owner could not be read at the source when the dump was made. */
   readonly missing: readonly MissingInDump[];
 }
 
-/** Owners as the commands so far have made them. */
+/** The owners and messages of a dump, as its commands up to now have made them. */
 export class DumpContents {
   readonly #owners = new Map<string, DumpedOwner>();
-  /** Owners who are not complete, as they were when they last were. */
+  /**
+   * By key of owners of whom commands have come since they were last complete: how they were then.
+   */
   readonly #before = new Map<string, DumpedOwner | undefined>();
   readonly #messages = new Map<Guid, Range>();
-  /** Name by uniqueid; the mailbox may be gone since. */
+  /** Name of a mailbox by its uniqueid. The mailbox may have been deleted since. */
   readonly #names = new Map<string, string>();
 
-  /** Those who are there, complete or not. */
+  /** Every owner of whom a command has come, complete or not. */
   owners(): readonly DumpedOwner[] {
     return [...this.#owners.values()];
   }
@@ -60,7 +62,7 @@ export class DumpContents {
     if (!this.#messages.has(guid)) this.#messages.set(guid, range);
   }
 
-  /** All commands of `owner` have come, but for what is `missing`. */
+  /** Notes that all commands of `owner` have come, and what of this owner is `missing`. */
   complete(owner: Owner, missing: readonly MissingInDump[]): void {
     const found = this.find(owner);
     if (found !== undefined || missing.length > 0) {
@@ -69,7 +71,7 @@ export class DumpContents {
     this.#before.delete(ownerKey(owner));
   }
 
-  /** Takes back what has come of owners who are not complete; gives them. */
+  /** Takes back the commands of all owners who are not complete. Returns those owners. */
   dropIncomplete(): readonly Owner[] {
     const dropped: Owner[] = [];
     for (const [key, before] of this.#before) {
@@ -82,7 +84,7 @@ export class DumpContents {
     return dropped;
   }
 
-  /** Why a command cannot be, in the light of those before it. */
+  /** Refuses a command that contradicts the commands before it. */
   objectionTo(command: ApplyCommand): Outcome {
     switch (command.kind) {
       case "mailbox": {
@@ -128,8 +130,8 @@ export class DumpContents {
   }
 
   /**
-   * Takes a command to which there is no objection; `records` are those of an APPLY MAILBOX in the
-   * file.
+   * Does a command to which there is no objection. `records` gives the records of an APPLY MAILBOX
+   * from the file.
    */
   apply(sent: ApplyCommand, records: RecordSource): void {
     const owner = ownerOfCommand(sent);
@@ -149,7 +151,7 @@ export class DumpContents {
     this.#set(changed(was, command));
   }
 
-  /** The new name may be another owner's. */
+  /** A rename can give the mailbox to another owner. */
   #rename(command: ApplyRename, was: DumpedOwner): void {
     const { oldName, newName } = command;
     const mailbox = was.contents.mailboxes.get(oldName);
@@ -186,8 +188,8 @@ function changed(owner: DumpedOwner, command: ApplyCommand): DumpedOwner {
 }
 
 /**
- * The command with memory of its own: bytes that are part of a chunk of the file would keep all of
- * it.
+ * The command with byte arrays of its own: the ones given are views of a chunk of the file, and
+ * would keep all of it in memory.
  */
 function kept(command: ApplyCommand, records: RecordSource): ApplyCommand {
   switch (command.kind) {

@@ -1,7 +1,7 @@
 /**
- * A dump while it is written: commands, each with its CHECK, one after the other whoever sends
- * them. What is written can be read back, also where the dump goes to stdout: then a copy lies in a
- * file without a name.
+ * A dump that is being written: commands from any number of sessions one after the other, each
+ * followed by its CHECK. What has been written can be read back; where the dump goes to stdout, a
+ * copy is kept in an unnamed file for that.
  */
 import { createHash, type Hash } from "node:crypto";
 import {
@@ -43,8 +43,8 @@ export function requireNoDump(path: string): void {
 }
 
 /**
- * Begins a dump as `path`.part, which only its owner can read; `keepDumpFile` gives it its name.
- * What a run that was killed has left there is no dump yet, and makes room. Throws AppError
+ * Begins a dump as `path`.part, which only its owner can read; `keepDumpFile` renames it to `path`.
+ * A `.part` file that a killed run has left is removed: it is no dump. Throws AppError
  * (cannot_create).
  */
 export function createDumpFile(path: string): number {
@@ -58,7 +58,7 @@ export function createDumpFile(path: string): number {
 }
 
 /**
- * Gives a dump that is complete and on the disk its name, durably. Throws AppError (cannot_create).
+ * Renames a dump that is complete and on disk to `path`, durably. Throws AppError (cannot_create).
  */
 export function keepDumpFile(fd: number, path: string): void {
   requireNoDump(path);
@@ -75,7 +75,7 @@ function partOf(path: string): string {
   return `${path}.part`;
 }
 
-/** Opens a file without a name, for what cannot be read twice. */
+/** Opens an unnamed temporary file, for data that comes or goes through a pipe. */
 export function createSpool(): number {
   const folder = mkdtempSync(join(tmpdir(), "bobbin-"));
   const fd = openSync(join(folder, "dump"), "wx+", 0o600);
@@ -85,11 +85,11 @@ export function createSpool(): number {
 
 export interface DumpFileOptions {
   readonly fd: number;
-  /** For messages. */
+  /** As error messages call the dump. */
   readonly locator: string;
-  /** What is written goes to stdout too, command by command. */
+  /** Everything is written to stdout too, command by command. */
   readonly toStdout: boolean;
-  /** Called when it is complete and durable. */
+  /** Called when the dump is complete and on disk. */
   readonly ended: () => void;
 }
 
@@ -107,8 +107,9 @@ export class DumpFile {
   }
 
   /**
-   * Writes `APPLY …` and its CHECK after what is under way; gives where the command stands. If
-   * `write` throws, the file is as it was, and the dump on stdout is over.
+   * Writes `APPLY …` and its CHECK, after the commands that are under way. Returns where the
+   * command stands in the file. If `write` throws, the file is as it was before; a dump on stdout
+   * cannot be taken back, and ends there.
    */
   command(write: (put: PutDumpBytes) => Promise<void>): Promise<Range> {
     return this.#exclusively(async () => {
@@ -128,12 +129,12 @@ export class DumpFile {
     });
   }
 
-  /** The records of a command that stands there, read back. */
+  /** Reads back the records of the command that stands at `range`. */
   recordsAt(range: Range): RecordSource {
     return recordsAt(this.#options.fd, range);
   }
 
-  /** Says that all commands of `owner` have been written, and what of him is `missing`. */
+  /** Writes that all commands of `owner` are there, and what of this owner is `missing`. */
   complete(owner: Owner, missing: readonly MissingInDump[]): Promise<void> {
     return this.#exclusively(async () => {
       this.#write(concat([printDumpCheck({ ...this.#sum(), owner, missing }), CRLF]));
@@ -149,7 +150,7 @@ export class DumpFile {
     });
   }
 
-  /** Closes the file; without `end` before it is a dump that was cut off. */
+  /** Closes the file. Without `end` before, it is a dump that was cut off. */
   async close(): Promise<void> {
     await this.#last;
     closeSync(this.#options.fd);
@@ -191,7 +192,7 @@ export class DumpFile {
   }
 }
 
-/** A pipe may be full for a while. */
+/** Writes to stdout, which may be a pipe whose reader is slower. */
 function writeToPipe(bytes: Uint8Array): void {
   for (let at = 0; at < bytes.length; ) {
     try {

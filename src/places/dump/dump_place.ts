@@ -1,12 +1,13 @@
 /**
- * A dump as a place: a file, or stdin and stdout. It is read once from end to end, and what its
- * sums do not vouch for is not there: owners who were not complete when it was cut or altered. Then
- * each answer comes from where it stands.
+ * A dump as a place: a file, or stdin and stdout. A dump is read once from end to end. Where it was
+ * cut off or altered, its checksums tell, and owners who were not complete before that point are
+ * left out. Records, messages and scripts are then read from where they stand in the file.
  *
- * As a place that is written it is a log of what was sent; `finished` says that an owner is
- * complete, and what of him could not be had: whoever reads the dump is told of that as of what
- * cannot be read. An owner of whom that was never said is not there. It checks identities, and that
- * every message was sent; sums of mailboxes and states are for whoever applies the dump.
+ * A dump that is written is a log of what was sent. `finished` writes that an owner is complete,
+ * and what of this owner could not be read at the source: a reader of the dump takes that for
+ * mailboxes that cannot be read. An owner for whom `finished` was never called is not in the dump.
+ * Commands must fit the ones before them, and every message must have been sent; sums and states
+ * are checked by the place to which the dump is brought.
  */
 
 import { closeSync } from "node:fs";
@@ -49,9 +50,10 @@ import type { Range } from "./scan.ts";
 const CHUNK_BYTES = 256 * 1024;
 
 /**
- * Opens a dump to be read; `-` is stdin. One that is damaged is a place with those who were
- * complete before it: asking for the list of owners tells of the damage, and so does asking for
- * anybody who is not there. Throws AppError (not_found, io), (bad_data) for what is no dump at all.
+ * Opens a dump to be read; `-` is stdin. A damaged dump holds the owners who were complete before
+ * the damage; `owners()` ends with an error that tells of it, and every owner who is not found is
+ * refused as damaged. Throws AppError (not_found, io), or (bad_data) for a file that is no dump at
+ * all.
  */
 export function openDumpPlace(path: string, limits: Limits = DEFAULT_LIMITS): Place {
   const fd = openDump(path);
@@ -67,8 +69,8 @@ export function openDumpPlace(path: string, limits: Limits = DEFAULT_LIMITS): Pl
 }
 
 /**
- * Begins a dump; `-` is stdout. The file must not be there yet, and is there once `close` has ended
- * it. Throws AppError (cannot_create).
+ * Begins a dump; `-` is stdout. There must be no file of that name yet; `close` completes the dump
+ * and gives it the name. Throws AppError (cannot_create).
  */
 export function createDumpPlace(path: string): WritablePlace {
   const toStdout = path === "-";
@@ -82,8 +84,7 @@ export function createDumpPlace(path: string): WritablePlace {
 }
 
 /**
- * A dump as it is before anything is written: nobody is in it. Throws AppError (cannot_create) as
- * `createDumpPlace`.
+ * The empty dump that a dry run writes to. Throws AppError (cannot_create) as `createDumpPlace`.
  */
 export function unwrittenDumpPlace(path: string): Place {
   if (path !== "-") requireNoDump(path);
@@ -143,7 +144,9 @@ class DumpPlace implements WritablePlace {
     return ok({ seen, subscriptions, sieve });
   }
 
-  /** Who is not there may be behind the damage: that is not the same as nobody. */
+  /**
+   * An owner who is not found may stand behind the damage, so the answer is not that there is none.
+   */
   #find(owner: Owner): Outcome<DumpedOwner | undefined> {
     const found = this.#contents.find(owner);
     const { damage } = this.#options;
@@ -248,7 +251,8 @@ class DumpPlace implements WritablePlace {
 }
 
 /**
- * A CHECK has only so much room: the last of a long list has no uniqueid, and stands for anything.
+ * A CHECK has room for a limited list. Of a longer one, the last entry has no uniqueid: it stands
+ * for any mailbox of the owner.
  */
 function listOfMissing(unread: readonly UnreadableMailbox[]): MissingInDump[] {
   const missing = unread

@@ -1,4 +1,4 @@
-/** The records that a line of a dump sends, read from the file. */
+/** Reads the records of one APPLY MAILBOX from its line in a dump. */
 import { AppError, FormatError } from "../../core/errors.ts";
 import { readAt } from "../../core/files.ts";
 import { DEFAULT_LIMITS, type Limits } from "../../core/limits.ts";
@@ -14,7 +14,7 @@ const CHUNK_BYTES = 256 * 1024;
 const BATCH = 512;
 const STREAMED: ReadonlySet<string> = new Set(["RECORD"]);
 
-/** The records that the command in this range of the dump sends, read anew each time. */
+/** The records of the command in this range of the dump. They are read anew each time. */
 export function recordsAt(fd: number, range: Range): RecordSource {
   return { batches: () => batchesOf(recordsIn(fd, range)) };
 }
@@ -30,7 +30,7 @@ function* batchesOf(records: Iterable<MailRecord>): Generator<readonly MailRecor
   if (batch.length > 0) yield batch;
 }
 
-/** The lines have been checked when the dump was opened; one that has changed since is an error. */
+/** The line was checked when the dump was opened. Throws AppError (io) if it has changed since. */
 function* recordsIn(
   fd: number,
   { start, end }: Range,

@@ -1,4 +1,4 @@
-/** The APPLY half of a dump: what is sent becomes lines of it. */
+/** The APPLY half of a dump: each command becomes a line of the file. */
 import { concat, utf8 } from "../../core/bytes.ts";
 import { printFileHead, printLine } from "../../formats/dlist/print.ts";
 import { printSieve, putMailbox } from "../../formats/sync/apply_bytes.ts";
@@ -29,7 +29,7 @@ export class DumpSession implements PlaceSession {
     this.#options = options;
   }
 
-  /** A message that is in the dump, whoever sent it, is not written twice. */
+  /** A message that is in the dump already, sent by any session, is not written twice. */
   async reserve({ guids }: ReserveRequest): Promise<Outcome<readonly Guid[]>> {
     const { contents } = this.#options;
     return ok(guids.filter((guid) => contents.message(guid) === undefined));
@@ -112,7 +112,7 @@ export class DumpSession implements PlaceSession {
     });
   }
 
-  /** Messages stay, for they are in the dump. */
+  /** Messages that were sent stay, since they are in the file. */
   restart(): Promise<void> {
     this.#trouble = undefined;
     return Promise.resolve();

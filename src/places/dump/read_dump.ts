@@ -1,4 +1,4 @@
-/** Reads a dump from end to end once, and keeps what its sums vouch for. */
+/** Reads a dump once from end to end, and keeps what its checksums prove. */
 import { closeSync, constants, fstatSync, openSync, readSync, writeSync } from "node:fs";
 import { AppError, errnoOf } from "../../core/errors.ts";
 import type { Limits } from "../../core/limits.ts";
@@ -12,10 +12,10 @@ import { scanDump } from "./scan.ts";
 const STDIN = 0;
 const CHUNK_BYTES = 256 * 1024;
 
-/** Why the rest of a dump is not believed. */
+/** Where a dump is damaged: nothing behind that is believed. */
 export interface DumpDamage {
   readonly text: string;
-  /** Owners of whom something had come, and not all. */
+  /** Owners who were not complete at that point. */
   readonly owners: readonly Owner[];
 }
 
@@ -36,9 +36,7 @@ function openDumpFile(path: string): number {
   throw new AppError("not_found", `Cannot read dump ${path}: it is no file`);
 }
 
-/**
- * A dump is gone through more than once: what comes from a pipe is kept in a file without a name.
- */
+/** A dump is read more than once, so what comes from a pipe is copied to an unnamed file. */
 function spoolOfStdin(): number {
   const fd = createSpool();
   const chunk = new Uint8Array(CHUNK_BYTES);
@@ -68,8 +66,8 @@ export interface DumpReading {
 }
 
 /**
- * Puts what the dump in `fd` holds into `contents`, and tells why the rest of it is not believed,
- * if it is not. Throws AppError (bad_data) for what is no dump at all.
+ * Puts the owners and messages of the dump in `fd` into `contents`. Returns the damage, if there is
+ * any. Throws AppError (bad_data) for a file that is no dump at all.
  */
 export function readDump(fd: number, reading: DumpReading): DumpDamage | undefined {
   const { contents, locator, limits } = reading;

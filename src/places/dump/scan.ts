@@ -1,5 +1,5 @@
 /**
- * Reads a dump from its first byte on and believes it no further than its sums reach
+ * Reads a dump line by line, and gives out a command only once the checksum behind it is right
  * (formats/sync/dump_line.ts).
  */
 import { createHash, type Hash } from "node:crypto";
@@ -21,7 +21,7 @@ import { parseRecord } from "../../formats/sync/record_line.ts";
 import type { Guid } from "../../model/guid.ts";
 import type { Owner } from "../../model/names.ts";
 
-/** A stretch of the file: from its first byte up to, without, its last. */
+/** Part of the file: from byte `start` up to, but without, byte `end`. */
 export interface Range {
   readonly start: number;
   readonly end: number;
@@ -34,35 +34,35 @@ export interface DumpedFile extends Range {
 
 export type ScannedLine =
   /**
-   * A command that can be read and whose CHECK has come and is right. Its records and messages stay
-   * in the file.
+   * A command that could be parsed and whose CHECK is right. Its records and messages are left in
+   * the file.
    */
   | ({
       readonly kind: "command";
-      /** Without its records, each of which can be read. */
+      /** Without its records; each of them could be parsed. */
       readonly command: ApplyRequest;
       readonly files: readonly DumpedFile[];
     } & Range)
-  /** All commands of this owner have come, but for what is missing. */
+  /** All commands of this owner have come, except for what is missing. */
   | {
       readonly kind: "complete";
       readonly owner: Owner;
       readonly missing: readonly MissingInDump[];
       readonly end: number;
     }
-  /** Nothing is missing. Always the last but for damage behind it. */
+  /** The dump is complete. Only damage behind it can follow. */
   | { readonly kind: "end"; readonly commands: number }
-  /** From here on nothing is believed. Always the last. */
+  /** Nothing from `offset` on is believed. Always the last. */
   | { readonly kind: "damage"; readonly offset: number; readonly why: string };
 
 const CHUNK_BYTES = 256 * 1024;
-/** No CHECK is longer: MOST_MISSING names, each with its uniqueid. */
+/** No CHECK is longer: it lists at most MOST_MISSING mailboxes, each with its uniqueid. */
 const CHECK_BYTES = 128 * 1024;
 const CRLF = utf8("\r\n");
 const EMPTY = new Uint8Array();
 const STREAMED: ReadonlySet<string> = new Set(["RECORD"]);
 
-/** Goes through the dump in `fd`, from the start. */
+/** Reads the dump in `fd` from its first byte on. */
 export function* scanDump(fd: number, limits: Limits): Generator<ScannedLine, void, void> {
   const scan = new Scan(limits);
   for (;;) {
@@ -80,14 +80,14 @@ export function* scanDump(fd: number, limits: Limits): Generator<ScannedLine, vo
 }
 
 class Scan {
-  /** Bytes read. */
+  /** Bytes read up to now. */
   offset = 0;
-  /** Of the line that is being read. */
+  /** Where the line begins that is being read. */
   lineStart = 0;
   isEnded = false;
   readonly #reader: DlistReader;
   #hash: Hash = createHash("sha256");
-  /** The hash as of the line's start. */
+  /** The hash of all bytes before the line that is being read. */
   #before: Hash = createHash("sha256");
   #raw: Uint8Array[] = [];
   #files: DumpedFile[] = [];
@@ -175,7 +175,7 @@ class Scan {
     return this.#check(words[0], value);
   }
 
-  /** A sum must be what this reader would print itself, byte for byte. */
+  /** A CHECK must be what this program would print itself, byte for byte. */
   #check(name: "CHECK" | "END", value: DlistValue): ScannedLine | undefined {
     const { owner, missing = [] } = parseDumpCheck(value);
     const sha256 = this.#before.digest("hex");

@@ -1,24 +1,24 @@
 /**
- * Where a Cyrus server keeps what it knows (spool-format 6; every rule tried with `mbpath`). Names
- * and user ids are strings of one character a byte; paths are text.
+ * The paths of everything that a Cyrus server keeps (spool-format 6; each rule was tried with
+ * `mbpath`). Names and user ids are strings of one character a byte; paths are text.
  */
 import { dirname, join } from "node:path";
 import { fromLatin1, textOf } from "../../../core/bytes.ts";
 import type { ImapdConf } from "../server/imapd_conf.ts";
 
-/** What the rules for paths need to know of the configuration. */
+/** The settings that decide where files lie. */
 export type PathSettings = Pick<
   ImapdConf,
   | ("configdirectory" | "hashimapspool" | "fulldirhash" | "virtdomains" | "defaultdomain")
   | ("deletedprefix" | "lockFolder" | "sievedir" | "userpath" | "quotaDb")
 >;
 
-/** The mailbox whose paths are asked for. */
+/** A mailbox, as the rules for its paths need it. */
 export interface MailboxPlace {
   /** Internal name. */
   readonly name: string;
   readonly uniqueid: string | undefined;
-  /** Its folder is found by name. */
+  /** Its folder is found by its name, not by its uniqueid. */
   readonly legacy: boolean;
 }
 
@@ -28,7 +28,10 @@ export function mailboxFolder(mailbox: MailboxPlace, settings: PathSettings): st
   return mailbox.uniqueid === undefined ? undefined : uniqueidFolder(mailbox.uniqueid);
 }
 
-/** Undefined for what cannot be a uniqueid, so that none in a damaged database becomes a path. */
+/**
+ * The folder of a uniqueid. Undefined for a text that cannot be one: nothing of a damaged database
+ * becomes a path.
+ */
 export function uniqueidFolder(uniqueid: string): string | undefined {
   if (!/^[A-Za-z0-9][A-Za-z0-9-]{1,63}$/.test(uniqueid)) return undefined;
   return `uuid/${uniqueid[0]}/${uniqueid[1]}/${uniqueid}`;
@@ -82,16 +85,17 @@ export function hashLetter(name: string, settings: Pick<PathSettings, "fulldirha
 
 export type UserFile = "seen" | "sub" | "counters" | "conversations" | "dav";
 
-/** A user, and the INBOX that mailboxes.db has for him. */
+/** A user, and this user's INBOX as mailboxes.db has it. */
 export interface UserPlace {
   readonly userid: string;
   readonly inbox: MailboxPlace | undefined;
 }
 
 /**
- * Where a file of a user may lie, the likeliest first: by the uniqueid of the INBOX since 3.6, else
- * by the user id. Cyrus takes an `@` in a user id for a domain even without virtual domains; then
- * the INBOX is none it would find, and different files of the user lie in different places.
+ * Where a file of a user may lie, the likeliest path first: by the uniqueid of the INBOX since 3.6,
+ * else by the user id. Cyrus takes an `@` in a user id for the beginning of a domain even without
+ * virtual domains. Then it looks for an INBOX that is not there, and some files of the user lie by
+ * user id, others by uniqueid.
  */
 export function userFiles(user: UserPlace, file: UserFile, settings: PathSettings): string[] {
   const { userid, inbox } = user;
@@ -118,12 +122,12 @@ function namedUserFile(
   return join(settings.configdirectory, ...[...folders, name].map(asText));
 }
 
-/** Outside of partitions a domain is always hashed. */
+/** The folders of a domain outside of partitions, where domains are always hashed. */
 function domainRoot(domain: string | undefined, settings: PathSettings): string[] {
   return domain === undefined ? [] : ["domain", hashLetter(domain, settings), domain];
 }
 
-/** Files of the shared namespace, or of that of a domain. */
+/** A file of the shared namespace, or of the shared namespace of a domain. */
 export function sharedFile(
   file: UserFile,
   settings: PathSettings,
@@ -144,7 +148,10 @@ function splitUserid(
   return { domain: isDefault ? undefined : domain, local: userid.slice(0, at) };
 }
 
-/** The folder of a user's sieve scripts; undefined without an INBOX, or where homes hold them. */
+/**
+ * The folder of a user's sieve scripts. Undefined where there is no INBOX, and where scripts lie in
+ * the users' homes.
+ */
 export function sieveFolder(user: UserPlace, settings: PathSettings): string | undefined {
   const { inbox, userid } = user;
   const { sievedir } = settings;
@@ -182,14 +189,15 @@ export function quotaFile(root: string, settings: PathSettings): string | undefi
 /** The lock files that a reader of a mailbox takes, in this order (spool-format 8). */
 export interface LockFiles {
   /**
-   * Of the mailbox's user, or of the shared namespace: as 3.6 to 3.10 spell it, and as 3.12 does.
+   * The lock of the user, or of the shared namespace, first as 3.6 to 3.10 spell it, then as 3.12
+   * does.
    */
   readonly user: readonly string[];
-  /** Of the mailbox itself. */
+  /** The lock of the mailbox itself. */
   readonly mailbox: string | undefined;
 }
 
-/** Lock files of a mailbox whose user is `userid`, "" for a shared one. */
+/** Lock files of a mailbox of the user `userid`; "" for a shared one. */
 export function lockFiles(
   mailbox: MailboxPlace,
   userid: string,
@@ -213,12 +221,14 @@ function withDots(part: string): string {
   return part.replaceAll("^", ".");
 }
 
-/** True for one part of a path that stays where it is put. */
+/** True for a name that is one part of a path and leads nowhere else. */
 function isSafe(part: string): boolean {
   return part !== "" && part !== "." && part !== ".." && !/[/\0]/.test(part);
 }
 
-/** Bytes that are UTF-8 as text; a path of other bytes cannot be given to the system as text. */
+/**
+ * The bytes as text if they are UTF-8. A path of other bytes cannot be given to the system as text.
+ */
 function asText(part: string): string {
   return textOf(fromLatin1(part)) ?? part;
 }

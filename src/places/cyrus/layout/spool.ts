@@ -1,4 +1,4 @@
-/** A spool on disk as a whole: what the mailboxes below it are called, and what else lies there. */
+/** A spool on disk as a whole: its mailboxes, and what else lies there. */
 import { lstatSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { errnoOf } from "../../../core/errors.ts";
@@ -6,7 +6,7 @@ import { type MailboxPaths, mailboxPaths, type PartitionRoots } from "../mailbox
 import { nameOfMailbox } from "./spool_names.ts";
 import { walkMailboxes } from "./walk.ts";
 
-/** A folder that could not be walked. */
+/** A folder that could not be read. */
 export interface UnreadableFolder {
   readonly relative: string;
   readonly errno: string;
@@ -14,12 +14,12 @@ export interface UnreadableFolder {
 
 export interface SpoolContents {
   readonly mailboxes: readonly MailboxPaths[];
-  /** Folders where deliveries and replication put files first, below the data root. */
+  /** Folders below the data root in which deliveries and replication put files first. */
   readonly staging: readonly string[];
   readonly unreadable: readonly UnreadableFolder[];
 }
 
-/** Everything a walk over the roots meets. Throws AppError when the data root cannot be read. */
+/** Everything that lies below the roots. Throws AppError when the data root cannot be read. */
 export function readSpool(roots: PartitionRoots): SpoolContents {
   const mailboxes: MailboxPaths[] = [];
   const staging: string[] = [];

@@ -1,8 +1,8 @@
 /**
- * What a mailbox is called when nothing but its folder is at hand (spool-format 6.2, 6.3). In the
- * layout by uniqueid the name stands in cyrus.header alone. In the layout by name the path is the
- * truth: `a/user/ann/Sent` is user.ann.Sent, `domain/e/example.com/a/user/ann` is
- * example.com!user.ann; there Cyrus leaves the old name in cyrus.header when it renames or deletes.
+ * The name of a mailbox, where only its folder is known (spool-format 6.2, 6.3). In the layout by
+ * uniqueid the name stands in cyrus.header alone. In the layout by name the path is right:
+ * `a/user/ann/Sent` is user.ann.Sent, `domain/e/example.com/a/user/ann` is example.com!user.ann.
+ * There Cyrus leaves the old name in cyrus.header when it renames or deletes a mailbox.
  */
 import { latin1, utf8 } from "../../../core/bytes.ts";
 import { useridOf } from "../../../model/names.ts";
@@ -12,13 +12,13 @@ export interface MailboxFolder {
   readonly relative: string;
   /** Absolute path. */
   readonly folder: string;
-  /** N of cyrus.header; undefined where there is none. */
+  /** The name in cyrus.header; undefined where there is none. */
   readonly headerName: string | undefined;
 }
 
 /**
- * The internal name of a mailbox. Where nothing tells, it is that of the folder; in the layout by
- * uniqueid the path, which no mailbox can be called.
+ * The internal name of a mailbox. Where nothing tells it, the name of the folder; in the layout by
+ * uniqueid the path, which cannot be the name of any mailbox.
  */
 export function nameOfMailbox({ relative, folder, headerName }: MailboxFolder): string {
   const parts = partsOf(folder);
@@ -35,7 +35,10 @@ export function nameOfMailbox({ relative, folder, headerName }: MailboxFolder): 
   return byPath ?? headerName;
 }
 
-/** The internal name by path; undefined for the layout by uniqueid and for the root. */
+/**
+ * The internal name of the mailbox at `relative`. Undefined in the layout by uniqueid, and for the
+ * root.
+ */
 export function nameOfRelative(relative: string): string | undefined {
   const parts = partsOf(relative);
   if (parts[0] === "uuid" || parts.length === 0) return undefined;
@@ -47,7 +50,10 @@ export function nameOfRelative(relative: string): string | undefined {
   return name === undefined ? undefined : `${domain}!${name}`;
 }
 
-/** The uniqueid that the path of a folder gives; undefined in the layout by name. */
+/**
+ * The uniqueid in the path of a folder, where no damage can reach it. Undefined in the layout by
+ * name.
+ */
 export function uniqueidByPath(folder: string): string | undefined {
   const parts = partsOf(folder);
   return isByUniqueid(parts) ? parts.at(-1) : undefined;
@@ -66,7 +72,10 @@ function isByUniqueid(parts: readonly string[]): boolean {
   return layout === "uuid" && uniqueid.startsWith(`${first}${second}`);
 }
 
-/** With hashimapspool the first folder is one letter: a name of one letter has it twice. */
+/**
+ * The parts without the folder that hashimapspool adds: one letter. A name of one letter has it
+ * twice.
+ */
 function withoutHash(parts: readonly string[]): readonly string[] {
   return parts.length > 1 && parts[0]?.length === 1 ? parts.slice(1) : parts;
 }
@@ -80,7 +89,10 @@ function endsWith(name: string, folders: readonly string[]): boolean {
   return `.${local}`.endsWith(`.${folders.join(".")}`);
 }
 
-/** What an absolute path may mean, `user` or `DELETED` being the first part of a name in it. */
+/**
+ * The names that an absolute path may stand for: each of its parts `user` or `DELETED` may be where
+ * a name begins.
+ */
 function namesOfAbsolute(parts: readonly string[]): string[] {
   const names: string[] = [];
   for (const [at, part] of parts.entries()) {
@@ -100,7 +112,7 @@ function withoutLastHash(parts: readonly string[]): readonly string[] {
   return parts.at(-1)?.length === 1 ? parts.slice(0, -1) : parts;
 }
 
-/** The name by `…/a/user/ann/Sent`, where the letter shows that `user` is no other folder. */
+/** The name in `…/a/user/ann/Sent`: the letter before it shows that `user` is no other folder. */
 function hashedUserName(parts: readonly string[]): string | undefined {
   const at = parts.findIndex(
     (part, index) =>

@@ -1,7 +1,7 @@
 /**
- * Finds the mailbox folders below a spool: by uuid, by name with or without hashing, DELETED ones,
- * domains. Nothing is assumed of the layout: a folder that holds cyrus.* files or messages is a
- * mailbox, wherever it lies. Links are never followed.
+ * Finds the folders of mailboxes below a spool: by uniqueid, by name with or without hashing,
+ * deleted ones, those of domains. Nothing is assumed of the layout: a folder that holds cyrus.*
+ * files or messages is a mailbox, wherever it lies. Links are never followed.
  */
 import { type Dirent, lstatSync, readdirSync } from "node:fs";
 import { join } from "node:path";
@@ -9,7 +9,7 @@ import { AppError, type ErrorCode, errnoOf } from "../../../core/errors.ts";
 import { DEFAULT_LIMITS } from "../../../core/limits.ts";
 import type { PartitionRoots } from "../mailbox/mailbox_files.ts";
 
-/** What a walk meets. */
+/** What is found below a spool. */
 export type WalkStep =
   | { readonly kind: "mailbox"; readonly relative: string }
   /** `stage./` and `sync./` of a partition, where deliveries and replication put files first. */
@@ -19,10 +19,10 @@ export type WalkStep =
 const MAILBOX_FILE = /^(cyrus\.(header|index|cache|annotations|expunge)|[0-9]+\.)$/;
 
 /**
- * Every mailbox folder below the roots, parents before children, names in byte order. Roots for
- * meta files and archive are walked too, so that a mailbox whose messages are all archived, or
- * whose folder is gone from one partition, is not overlooked. Throws AppError when the data root
- * itself cannot be read.
+ * Every folder of a mailbox below the roots, parents before children, names in byte order. The
+ * roots of meta files and of the archive are walked too: a mailbox may have all of its messages in
+ * the archive, or have lost its folder in one partition. Throws AppError when the data root itself
+ * cannot be read.
  */
 export function* walkMailboxes(roots: PartitionRoots): Generator<WalkStep> {
   const tops = [...new Set([roots.data, roots.archive, ...Object.values(roots.meta ?? {})])].filter(
@@ -62,8 +62,9 @@ interface Look {
 }
 
 /**
- * One folder: whether it is a mailbox, and its subfolders into `children`. A mailbox folder without
- * subfolders has link count 2 on most filesystems; then its long listing is not read a second time.
+ * Tells whether a folder is a mailbox, and adds its subfolders to `children`. A folder without
+ * subfolders has a link count of 2 on most file systems; then the long listing of a mailbox is not
+ * read.
  */
 function lookInto(folder: string, children: Set<string>): Look {
   try {
@@ -88,7 +89,7 @@ function lookInto(folder: string, children: Set<string>): Look {
   }
 }
 
-/** Some filesystems do not tell the type in the listing. */
+/** True for a folder. Some file systems do not tell the type of an entry in the listing. */
 function isFolder(folder: string, entry: Dirent): boolean {
   if (entry.isDirectory()) return true;
   const known = entry.isFile() || entry.isSymbolicLink() || entry.isFIFO() || entry.isSocket();

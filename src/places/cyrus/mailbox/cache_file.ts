@@ -1,7 +1,7 @@
 /**
- * Reading records of a cyrus.cache by offset, through one window: caches are many times the size of
- * their index, and their records mostly follow each other, so a window of a megabyte is filled few
- * times and the whole file is never in memory.
+ * Reads records of a cyrus.cache by their offset, through a window of a megabyte. A cache is many
+ * times as large as its index, and its records mostly follow each other: the window is filled few
+ * times, and the whole file is never in memory.
  */
 import { closeSync } from "node:fs";
 import { u32At } from "../../../core/bytes.ts";
@@ -14,21 +14,24 @@ const ITEMS = 10;
 export type CacheRecord =
   /** The record's bytes are `window[start, end)`, until the next read. */
   | { readonly state: "read"; readonly start: number; readonly end: number }
-  /** Offset or an item's length leads out of the file, or past the limit. */
+  /** The offset or the length of an item leads out of the file, or past the limit. */
   | { readonly state: "overrun"; readonly item: number };
 
 /** An open cyrus.cache. Its lifetime is that of the file descriptor: close it. */
 export class CacheFile {
   readonly sizeBytes: number;
-  /** Bytes 0–3: must be the index's (spool-format 3). Undefined in a file shorter than that. */
+  /**
+   * Bytes 0–3, which must be as in the index (spool-format 3). Undefined in a file shorter than
+   * that.
+   */
   readonly generation: number | undefined;
   readonly #fd: number;
   readonly #itemStarts = new Uint32Array(ITEMS);
   #window: Uint8Array<ArrayBuffer>;
-  /** Byte of the file where the window begins, and the bytes in it. */
+  /** Byte of the file at which the window begins. */
   #start = 0;
   #length = 0;
-  /** The item that the last scan came to. */
+  /** The number of the item that the last scan has come to. */
   #item = 0;
 
   private constructor(fd: number, sizeBytes: number) {
@@ -45,12 +48,15 @@ export class CacheFile {
     return opened.state === "open" ? new CacheFile(opened.fd, opened.stat.size) : opened;
   }
 
-  /** What is in memory of the file. */
+  /** The part of the file that is in memory. */
   get window(): Uint8Array {
     return this.#window;
   }
 
-  /** Where item 0 to 9 of the last record begins in the window: at its length word. */
+  /**
+   * Where item `item` (0 to 9) of the record that was read last begins in the window, at its length
+   * word.
+   */
   itemStart(item: number): number {
     return this.#itemStarts[item] ?? 0;
   }
@@ -79,7 +85,10 @@ export class CacheFile {
     closeSync(this.#fd);
   }
 
-  /** Goes over the items from byte `at` of the window on; undefined when they lead out of it. */
+  /**
+   * Reads the lengths of the items from byte `at` of the window on. Returns where they end;
+   * undefined when they lead out of the window.
+   */
   #scan(at: number): number | undefined {
     const window = this.#window;
     const starts = this.#itemStarts;

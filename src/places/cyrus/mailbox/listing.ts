@@ -1,9 +1,9 @@
-/** What lies in a mailbox folder, from one directory listing (spool-format 6.4). */
+/** Lists the folder of a mailbox (spool-format 6.4). */
 import { lstatSync, readdirSync, type Stats } from "node:fs";
 import { join } from "node:path";
 import { errnoOf } from "../../../core/errors.ts";
 
-/** An entry that is not a message by its name. */
+/** An entry whose name is not that of a message. */
 export interface OtherEntry {
   readonly name: string;
   readonly kind: "file" | "symlink" | "special";
@@ -15,7 +15,7 @@ export type FolderListing =
       readonly state: "listed";
       /** UIDs of the entries named `<uid>.`, ascending. */
       readonly uids: Uint32Array;
-      /** Everything else but subfolders, by name. */
+      /** All other entries except subfolders, by name. */
       readonly others: readonly OtherEntry[];
     }
   | { readonly state: "missing" }
@@ -32,7 +32,7 @@ export function uidOfName(name: string): number | undefined {
   return uid <= UID_MAX ? uid : undefined;
 }
 
-/** Lists `folder`; only entries whose names are no message's are looked at one by one. */
+/** Lists `folder`. Only entries whose names are not those of messages are looked at one by one. */
 export function listFolder(folder: string): FolderListing {
   let names: string[];
   try {

@@ -1,4 +1,4 @@
-/** What the files of one mailbox say that the server's databases say too. */
+/** What the files of a mailbox say that the databases of the server say too: fsck compares them. */
 import { lstatSync } from "node:fs";
 import { stampAt } from "../../../core/file_stamp.ts";
 import type { HeaderFile } from "../../../formats/cyrus/header_file.ts";
@@ -35,7 +35,10 @@ export interface MailboxFacts {
   readonly stamp: string;
 }
 
-/** Joins what fsck already knows of a mailbox; see `readMailboxFacts` for reading it from disk. */
+/**
+ * Makes the facts of a mailbox whose files fsck has read already. `readMailboxFacts` reads them
+ * from disk.
+ */
 export function mailboxFacts(
   place: Pick<MailboxFacts, "partition" | "folder" | "path" | "changedAt" | "stamp">,
   header: HeaderFile | undefined,
@@ -64,14 +67,19 @@ export function mailboxFacts(
   };
 }
 
-/** Reads the facts of every mailbox folder of every partition. Throws AppError as a walk does. */
+/**
+ * Reads the facts of every mailbox of every partition. Throws AppError when the root of one cannot
+ * be read.
+ */
 export function readAllFacts(conf: Pick<ImapdConf, "partitions">): MailboxFacts[] {
   return [...conf.partitions].flatMap(([partition, roots]) =>
     readSpool(roots).mailboxes.map((paths) => readMailboxFacts(partition, paths)),
   );
 }
 
-/** Reads cyrus.header and the index header; keeps `before` if neither has changed since. */
+/**
+ * Reads cyrus.header and the header of cyrus.index. Returns `before` if neither has changed since.
+ */
 export function readMailboxFacts(
   partition: string,
   paths: MailboxPaths,
@@ -85,7 +93,10 @@ export function readMailboxFacts(
   return mailboxFacts(place, headerFileOf(paths), readIndexHeader(paths.index));
 }
 
-/** Undefined without an index, or with a wrong checksum, which its own checks report. */
+/**
+ * Undefined where there is no index, or its checksum is wrong: the checks of the mailbox itself
+ * report that.
+ */
 function readIndexHeader(path: string): IndexHeader | undefined {
   const opened = openIndex(path);
   if (opened.state !== "open") return undefined;

@@ -1,7 +1,7 @@
-/** Where the files of one Cyrus mailbox lie (spool-format 6.4, 6.5). */
+/** The paths of the files of one Cyrus mailbox (spool-format 6.4, 6.5). */
 import { join } from "node:path";
 
-/** The roots under which a mailbox has its files; the same relative path under each. */
+/** The roots of a partition. A mailbox has the same relative path below each of them. */
 export interface PartitionRoots {
   readonly data: string;
   /** `archivepartition-*`: files of records with the ARCHIVED bit. */
@@ -26,7 +26,7 @@ export interface MailboxPaths {
   readonly annotations: string;
 }
 
-/** Where the mailbox at `relative` has its files under `roots`. */
+/** The paths of the mailbox at `relative` below `roots`. */
 export function mailboxPaths(roots: PartitionRoots, relative: string): MailboxPaths {
   const at = (root: string | undefined, file: string) => join(root ?? roots.data, relative, file);
   const { meta, archive } = roots;
@@ -44,8 +44,8 @@ export function mailboxPaths(roots: PartitionRoots, relative: string): MailboxPa
 }
 
 /**
- * Where the file of a message may lie: in the spool, then in the archive. Between two steps of
- * Cyrus it may lie in both.
+ * The paths at which the file of a message may lie: in the spool, then in the archive. Between two
+ * steps of Cyrus it may lie in both.
  */
 export function messagePaths({ data, archive }: MailboxPaths, uid: number): string[] {
   const folders = archive === undefined ? [data] : [data, archive];

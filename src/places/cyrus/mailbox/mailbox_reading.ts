@@ -1,7 +1,7 @@
 /**
- * One reading of a live mailbox without any lock (spool-format 8, protocol B): files are opened and
- * read, then looked at again by path. If none was replaced or written to meanwhile, what was read
- * is one state of the mailbox, or one that a crash could have left.
+ * Reads the files of a mailbox that say what it holds, without any lock (spool-format 8, protocol
+ * B). Afterwards the files are looked at again by path: if none of them was replaced or written to
+ * meanwhile, they are one state of the mailbox, or one that a crash could have left.
  */
 
 import { existsSync, lstatSync, type Stats } from "node:fs";
@@ -12,9 +12,7 @@ import { type HeaderFile, parseHeaderFile } from "../../../formats/cyrus/header_
 import { type FolderListing, listFolder } from "./listing.ts";
 import type { MailboxPaths } from "./mailbox_files.ts";
 
-/**
- * The files of a mailbox that say what it holds. What cannot be opened is a state of the result.
- */
+/** What was read of a mailbox. A file that could not be opened is a state of the result. */
 export interface MailboxReading<Index> {
   readonly paths: MailboxPaths;
   readonly index: Index;
@@ -28,7 +26,7 @@ export interface MailboxReading<Index> {
   readonly folder: Stats | undefined;
 }
 
-/** Reads them all but the index: `index` is what the caller has of that, read before. */
+/** Reads all of them but the index, which the caller has read before. */
 export function readMailbox<Index>(paths: MailboxPaths, index: Index): MailboxReading<Index> {
   return {
     paths,
@@ -52,8 +50,8 @@ export function readMailboxHeader(paths: MailboxPaths): FileBytes {
 }
 
 /**
- * What cyrus.header says, read now; undefined where it is missing, cannot be read, or is damaged:
- * whoever reads the mailbox itself is told.
+ * Reads cyrus.header. Undefined where it is missing, damaged, or cannot be read; whoever reads the
+ * mailbox itself is told of that.
  */
 export function headerFileOf(paths: MailboxPaths): HeaderFile | undefined {
   const file = readMailboxHeader(paths);
@@ -66,7 +64,7 @@ export function headerFileOf(paths: MailboxPaths): HeaderFile | undefined {
   }
 }
 
-/** Lists the folders of a mailbox that hold messages. */
+/** Lists the folders of a mailbox in which messages lie. */
 export function listMailbox(paths: MailboxPaths): {
   readonly spool: FolderListing;
   readonly archive: FolderListing | undefined;

@@ -1,4 +1,7 @@
-/** The state of a mailbox as MAILBOX in GET has it, without records (sync-protocol 4.3). */
+/**
+ * The state of a mailbox as replication tells it: MAILBOX of GET without its records (sync-protocol
+ * 4.3).
+ */
 import { INDEX_OPTION } from "../../../formats/cyrus/index/index_flags.ts";
 import type { IndexHeader } from "../../../formats/cyrus/index/index_header.ts";
 import { optionLetters } from "../../../mailbox/mail_record.ts";
@@ -7,14 +10,17 @@ import type { Annotation } from "../../../model/annotation.ts";
 import type { MailboxState } from "../../../model/mailbox.ts";
 import type { MailboxSnapshot } from "./snapshot.ts";
 
-/** What mailboxes.db and other databases say of a mailbox; absent where they are not at hand. */
+/**
+ * What mailboxes.db and other databases say of a mailbox. A field is absent where its database
+ * cannot be asked.
+ */
 export interface ListedFacts {
   readonly uniqueid?: string;
-  /** Letters of the type as mailboxes.db has them. */
+  /** Letters of the type, as in mailboxes.db. */
   readonly type?: string;
   readonly jmapid?: string;
   readonly partition?: string;
-  /** Tab form. */
+  /** Tab form, see model/acl.ts. */
   readonly acl?: string;
   readonly createdmodseq?: bigint;
   readonly foldermodseq?: bigint;
@@ -23,7 +29,7 @@ export interface ListedFacts {
   readonly annotations?: readonly Annotation[];
 }
 
-/** The state of a mailbox. Where `facts` and cyrus.header differ, `facts` are right. */
+/** The state of a mailbox that was read. Where `facts` and cyrus.header differ, `facts` count. */
 export function stateOf(name: string, snapshot: MailboxSnapshot, facts: ListedFacts): MailboxState {
   const { header, index, sums } = snapshot;
   const { header: numbers } = index;
@@ -37,7 +43,7 @@ export function stateOf(name: string, snapshot: MailboxSnapshot, facts: ListedFa
     ...(type !== undefined && { type }),
     syncCrc: sums.syncCrc,
     syncCrcAnnot: annotCrcFor(numbers, sums),
-    // After a crash within a commit the header is behind its records (spool-format 9, L6).
+    // A crash within a commit leaves the header behind its records (spool-format 9, L6).
     lastUid: Math.max(sums.maxUid, numbers.lastUid),
     highestmodseq: maxOf(sums.maxModseq, numbers.highestmodseq) || 1n,
     recentUid: numbers.recentuid,
@@ -53,7 +59,7 @@ export function stateOf(name: string, snapshot: MailboxSnapshot, facts: ListedFa
     acl: facts.acl ?? header.acl ?? "",
     options: optionLetters(effectiveOptions(numbers)),
     ...(quotaroot !== undefined && { quotaroot }),
-    // Below version 16 the index has no place for it, and mailboxes.db is not asked instead.
+    // The index has no field for it before version 16; mailboxes.db is not asked instead.
     ...(numbers.createdmodseq !== 0n && { createdmodseq: numbers.createdmodseq }),
     ...(facts.foldermodseq !== undefined && { foldermodseq: facts.foldermodseq }),
     deletedmodseq: numbers.deletedmodseq,
@@ -62,7 +68,10 @@ export function stateOf(name: string, snapshot: MailboxSnapshot, facts: ListedFa
   };
 }
 
-/** The state of an intermediate mailbox: zeros where a number is demanded (4.3). */
+/**
+ * The state of a name that only holds a place in the tree: zeros where the protocol wants numbers
+ * (4.3).
+ */
 export function intermediateState(name: string, facts: ListedFacts): MailboxState {
   const { createdmodseq, foldermodseq } = facts;
   return {
@@ -87,7 +96,10 @@ export function intermediateState(name: string, facts: ListedFacts): MailboxStat
   };
 }
 
-/** Without `l`, which says how the folder lies and is never sent; nothing is said of plain mail. */
+/**
+ * The letters without `l`, which says how the folder is found and is never sent. Undefined for
+ * plain mail.
+ */
 export function typeLetters(letters: string): string | undefined {
   const sent = letters.replaceAll("l", "");
   return sent === "" || sent === "e" ? undefined : sent;

@@ -1,6 +1,6 @@
 /**
- * A message of a Cyrus spool, given out only after every byte of it has been hashed. Small messages
- * are kept from the first reading; large ones are read a second time through the same file
+ * Gives out a message of a Cyrus spool once every byte of it has been hashed. A small message is
+ * kept in memory from that first reading. A large one is read a second time through the same file
  * descriptor, and hashed again on the way.
  */
 import { closeSync } from "node:fs";
@@ -17,27 +17,29 @@ import { type Outcome, ok, refused } from "../../../model/outcome.ts";
 import type { MessageContent } from "../../place.ts";
 import { accessRefusal } from "../refused_access.ts";
 
-/** Messages up to this size are held in memory between the check and the giving out. */
+/** Messages up to this size are kept in memory from the check until they are given out. */
 const KEPT_BYTES = 4 * 1024 * 1024;
 const BLOCK_BYTES = 256 * 1024;
 
 export interface WantedMessage {
-  /** For words: `user.ann uid 7`. */
+  /** The message as error messages call it: `user.ann uid 7`. */
   readonly label: string;
   /** Where the file may lie: in the spool, in the archive. */
   readonly paths: readonly string[];
   readonly guid: Guid;
-  /** What the index says; needed where the GUID is a number that says nothing about content. */
+  /**
+   * The size by the index. Needed where the GUID is a number that says nothing about the content.
+   */
   readonly recordedSize?: number;
 }
 
-/** File descriptors of large messages that somebody has yet to read. */
+/** Open files of large messages that have not been read to their end. */
 export type HeldFiles = Set<number>;
 
 /**
- * Opens the first of the files that is what its GUID says. `nonexistent` where there is none at
- * all, `damaged` where there is one and it is not that, `permissionDenied` or `failed` where the
- * system does not let it be read.
+ * Opens the first of the files that has the GUID. Refused as `nonexistent` where there is no file
+ * at all, as `damaged` where there are only files with another content, as `permissionDenied` or
+ * `failed` where the system does not let a file be read.
  */
 export async function openMessage(
   wanted: WantedMessage,
@@ -72,8 +74,8 @@ export async function openMessage(
 type MessageFile = Extract<OpenedFile, { state: "open" }> & { readonly path: string };
 
 /**
- * The content of an open file, or what is wrong with it. The descriptor is closed unless it is
- * held.
+ * The content of an open file, or a text that says what is wrong with it. The file is closed,
+ * unless `held` has it.
  */
 async function openFile(
   wanted: WantedMessage,
@@ -101,11 +103,14 @@ async function openFile(
 }
 
 function readKept({ fd, stat }: MessageFile): Uint8Array {
-  const bytes = Buffer.allocUnsafeSlow(stat.size); // what is not read over is not given out
+  const bytes = Buffer.allocUnsafeSlow(stat.size); // only the part that is read is given out
   return bytes.subarray(0, readAt(fd, bytes, 0));
 }
 
-/** What is wrong with a message; nothing is called wrong that only one of two hash engines says. */
+/**
+ * What is wrong with a message. A message is called damaged only when both hash engines find the
+ * wrong SHA-1.
+ */
 async function flawOf(
   wanted: WantedMessage,
   file: MessageFile,
@@ -138,7 +143,10 @@ function sha1Of(file: MessageFile, kept: Uint8Array | undefined, engine: Engine)
   return hexOf(digest);
 }
 
-/** The bytes that the file had when it was opened, all in the same block. */
+/**
+ * The bytes of the file up to the size it had when it was opened. Every part is given in the same
+ * block.
+ */
 function* partsOf({ fd, stat }: MessageFile, block: Uint8Array): Generator<Uint8Array, void> {
   for (let at = 0; at < stat.size; ) {
     const length = readAt(fd, block.subarray(0, Math.min(BLOCK_BYTES, stat.size - at)), at);
@@ -154,8 +162,8 @@ interface SecondReading {
 }
 
 /**
- * A message file is never written to in place: if it is another one now, the disk or somebody has
- * lied.
+ * Reads a message a second time, and throws AppError (io) if its bytes have changed: nobody ever
+ * writes to the file of a message.
  */
 function* readAgain(
   wanted: WantedMessage,

@@ -1,9 +1,7 @@
 /**
- * A mailbox opened to be looked at without any lock (spool-format 8, protocol B): small files are
- * read, the index is open to be read in parts, so that one of a million records takes no more
- * memory than one of ten thousand. Afterwards its files are looked at again by path: if none was
- * replaced or written to, what was seen is one state of the mailbox, or one that a crash could
- * leave.
+ * A mailbox that is opened to be checked, without any lock. Its small files are read as a whole.
+ * The index is read in parts, so that one of a million records takes no more memory than one of ten
+ * thousand.
  */
 import { closeSync, type Stats } from "node:fs";
 import { FormatError } from "../../../core/errors.ts";
@@ -13,10 +11,10 @@ import { IndexImage } from "../../../mailbox/index_image.ts";
 import type { MailboxPaths } from "./mailbox_files.ts";
 import { type MailboxReading, readMailbox } from "./mailbox_reading.ts";
 
-/** With its index open until `closeMailbox`. */
+/** A mailbox whose index is open until `closeMailbox`. */
 export type OpenMailbox = MailboxReading<IndexOpening>;
 
-/** Opens a mailbox; what cannot be opened is a state of the result. Close it. */
+/** Opens a mailbox. A file that cannot be opened is a state of the result. Close it. */
 export function openMailbox(paths: MailboxPaths): OpenMailbox {
   return readMailbox(paths, openIndex(paths.index));
 }
@@ -42,7 +40,7 @@ export type IndexOpening =
       readonly close: () => void;
     }
   | Unopened
-  /** Not an index that Bobbin knows: what should have stood there. */
+  /** Not an index that Bobbin knows. `expected` says what should have stood there. */
   | { readonly state: "malformed"; readonly expected: string; readonly stamp: FileStamp };
 
 /** Opens the index at `path` and reads its header. Close it. */

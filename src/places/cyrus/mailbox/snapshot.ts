@@ -1,8 +1,8 @@
 /**
- * A mailbox as of one moment, read from a live server without any lock (spool-format 8, protocol
- * B). Everything that carries a checksum is checked; what fails, and fails again when nobody has
- * written in between, is damaged and not given out. What a crash can leave (L5, L6, L7) is read as
- * what it is.
+ * Reads a mailbox as of one moment from a live server, without any lock (spool-format 8, protocol
+ * B). Everything that has a checksum is checked. What fails twice although nobody has written in
+ * between is damaged, and is not given out. States that a crash of Cyrus can leave (L5, L6, L7) are
+ * read as they are.
  */
 import { setImmediate } from "node:timers/promises";
 import { hex32 } from "../../../core/bytes.ts";
@@ -46,7 +46,7 @@ export interface MailboxSnapshot {
 
 type WholeReading = MailboxReading<FileBytes>;
 
-/** Which mailbox is read. */
+/** The mailbox to be read. */
 export interface SnapshotRequest {
   /** Internal name. */
   readonly name: string;
@@ -55,8 +55,9 @@ export interface SnapshotRequest {
 
 /**
  * Reads a mailbox until header and records agree, or until nobody has written while it was read.
- * `nonexistent` where it is being removed, `moved` where it has no folder, `busy` where it changed
- * under every look, `permissionDenied` or `failed` where the system does not let its files be read.
+ * Refused as `nonexistent` where the mailbox is being removed, as `moved` where it has no folder,
+ * as `busy` where it changed under every look, as `permissionDenied` or `failed` where the system
+ * does not let its files be read.
  */
 export async function takeSnapshot(request: SnapshotRequest): Promise<Outcome<MailboxSnapshot>> {
   // All reading is synchronous: signals, timers and sockets get their turn before each mailbox.
@@ -92,7 +93,7 @@ function lookAt(request: SnapshotRequest): Look<Seen> {
   };
 }
 
-/** Something that must not be given out. It may be a writer's half-done work. */
+/** A fault, for which the mailbox must not be given out. A writer may just be at work. */
 interface Trouble {
   readonly kind: "trouble";
   readonly reason: RefusalReason;
@@ -149,7 +150,7 @@ function seenIn(request: SnapshotRequest, reading: WholeReading): Seen {
   }
 }
 
-/** The first of the files that the system does not let be read. */
+/** The first file that the system does not let be read. */
 function closedFile({ paths, ...reading }: WholeReading): ClosedFile | undefined {
   for (const file of ["index", "header", "annotations"] as const) {
     const bytes = reading[file];
@@ -158,12 +159,12 @@ function closedFile({ paths, ...reading }: WholeReading): ClosedFile | undefined
   return undefined;
 }
 
-/** `name` is external, as in all words for people. */
+/** `name` is the external name, as everywhere in messages for people. */
 function trouble(name: string, text: string): Trouble {
   return { kind: "trouble", reason: "damaged", text: `Cannot read ${name}: ${text}` };
 }
 
-/** The bytes of a file that must be there; `unreadable` files have been sorted out before. */
+/** The bytes of a file that must be there. The caller has dealt with `unreadable` before. */
 function bytesOf(file: FileBytes): Uint8Array {
   switch (file.state) {
     case "read":
@@ -191,7 +192,10 @@ function addUp(index: IndexImage, sums: MailboxSums): number | undefined {
   return disorder;
 }
 
-/** A part of a damaged database would look as if the rest had been removed: it is refused. */
+/**
+ * Reads the annotations. A damaged database is refused: the rest of it would look as if it had been
+ * removed.
+ */
 function annotationsOf(reading: WholeReading): MessageAnnotations {
   if (reading.annotations.state === "missing") return new Map();
   const found = readAnnotations(bytesOf(reading.annotations));
@@ -226,8 +230,9 @@ function flawOf(index: IndexImage): string | undefined {
 }
 
 /**
- * A cyrus.header that is not the one the index recorded. When it is younger than the index, a crash
- * between the two writes has left it (L7), unless one changed byte explains the difference.
+ * What is wrong with a cyrus.header that is not the one recorded by the index. When it is younger
+ * than the index, a crash between the two writes has left it (L7); but not if one changed byte
+ * explains the difference.
  */
 function headerFlaw(
   reading: WholeReading,
@@ -246,7 +251,7 @@ function headerFlaw(
   return `cyrus.header has the CRC ${hex32(computed)}, and ${hex32(recorded)} by cyrus.index`;
 }
 
-/** All records of a snapshot, tombstones included. Each pass parses them again: nothing is kept. */
+/** All records of a snapshot, with the expunged ones. Each pass parses them again. */
 export function recordsOfSnapshot(snapshot: MailboxSnapshot): RecordSource {
   const { index, annotations } = snapshot;
   return mailRecords(index, annotationsIn(annotations), contextOf(snapshot));

@@ -1,6 +1,7 @@
 /**
- * A database of the server, all of it or nothing: what is missing from a damaged file would look as
- * if it had been deleted. (fsck reads the same files and tells what can still be read.)
+ * Reads the entries of a server's database for a place, either all or none: entries that are
+ * missing from a damaged file would look as if they had been deleted. (fsck reads the same files,
+ * and tells what can still be read.)
  */
 import { FormatError } from "../../../core/errors.ts";
 import type { DatabaseEntry } from "../../../formats/cyrus/databases/database_contents.ts";
@@ -8,7 +9,7 @@ import { type Outcome, ok, refused } from "../../../model/outcome.ts";
 import { accessRefusal } from "../refused_access.ts";
 import type { DatabaseReading } from "./database_file.ts";
 
-/** The entries of a database; none where there is no such file. */
+/** The entries of a database. There are none where there is no such file. */
 export function entriesOf(reading: DatabaseReading): Outcome<readonly DatabaseEntry[]> {
   const { path } = reading;
   switch (reading.state) {
@@ -34,7 +35,7 @@ export function entriesOf(reading: DatabaseReading): Outcome<readonly DatabaseEn
   return refused(stable ? "damaged" : "busy", text);
 }
 
-/** What `parse` makes of the entries; `damaged` where it throws a FormatError. */
+/** What `parse` returns. Refused as `damaged` where it throws a FormatError. */
 export function parsed<Value>(path: string, parse: () => Value): Outcome<Value> {
   try {
     return ok(parse());

@@ -1,6 +1,6 @@
 /**
- * Reading a database that a running Cyrus may be writing to, without any lock (spool-format 8,
- * protocol B): the file is read in one go, and again if it was replaced or written to meanwhile.
+ * Reads a database that a running Cyrus may be writing to, without any lock (spool-format 8,
+ * protocol B). The file is read as a whole, and again if it was replaced or written to meanwhile.
  * Damage counts only if a second reading finds the very same bytes.
  */
 import { equalBytes } from "../../../core/bytes.ts";
@@ -14,26 +14,26 @@ import {
 } from "../../../formats/cyrus/databases/database.ts";
 import { type Look, lookUntilSame } from "../../stable.ts";
 
-/** A file that was read, or why it was not. */
+/** A database that was read, or why it was not. */
 export type DatabaseReading =
   | {
       readonly state: "read";
       readonly path: string;
       readonly database: Database;
-      /** False where it changed at every look: what seems wrong in it may not be. */
+      /** False where the file changed at every look: then damage in it may only seem so. */
       readonly stable: boolean;
       /** Of the file when it was read. */
       readonly stamp: FileStamp;
     }
   | (Unreadable & { readonly path: string });
 
-/** The same for a small file that is replaced as a whole; what it means is for its own codec. */
+/** A small file that its writers replace as a whole. It is parsed by the caller. */
 export type FileReading =
   | { readonly state: "read"; readonly path: string; readonly bytes: Uint8Array }
   | (Unreadable & { readonly path: string });
 
 export interface DatabaseFileOptions {
-  /** What imapd.conf says of the format. */
+  /** The format by imapd.conf. */
   readonly expected?: DatabaseFormat | undefined;
 }
 
@@ -44,7 +44,7 @@ interface Bytes {
 
 const NO_BYTES = new Uint8Array();
 
-/** Reads a database of any format. Never throws for what the file is or holds. */
+/** Reads a database of any format. Never throws for anything that lies at `path`. */
 export async function readDatabaseFile(
   path: string,
   { expected }: DatabaseFileOptions = {},
@@ -60,7 +60,7 @@ export async function readDatabaseFile(
     const isSound = database.kind === "unsupported" || database.problems.length === 0;
     const reading = { state: "read", path, database, stable: true, stamp } as const;
     const trust = isSound ? "plausible" : "suspect";
-    // What is sound was written to the end, however recently: no pause is needed to believe it.
+    // A sound file was written to its end, however recently, and needs no pause to be believed.
     return { value: { reading, bytes }, trust, isSettled: isSound, stands };
   };
   const { value, isSure } = await lookUntilSame(look, {
@@ -70,12 +70,12 @@ export async function readDatabaseFile(
   return reading.state === "read" ? { ...reading, stable: isSure } : reading;
 }
 
-/** True while a stable reading says what the file still holds. */
+/** True while the file is still what a stable reading has read. */
 export function isCurrent(reading: DatabaseReading): boolean {
   return reading.state === "read" && reading.stable && isSameFile(reading.path, reading);
 }
 
-/** Reads a file that its writers rename into place, so that one reading is always whole. */
+/** Reads a file that its writers rename into place: one reading of it is always whole. */
 export function readWholeFile(path: string, limitBytes = DEFAULT_LIMITS.configBytes): FileReading {
   const file = readRegular(path, limitBytes);
   return file.state === "read" ? { state: "read", path, bytes: file.bytes } : { ...file, path };

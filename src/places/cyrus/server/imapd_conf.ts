@@ -8,12 +8,12 @@ import type { DatabaseFormat } from "../../../formats/cyrus/databases/database.t
 import type { MetaFile, PartitionRoots } from "../mailbox/mailbox_files.ts";
 import { type ConfOptions, readConfFile } from "./imapd_conf_file.ts";
 
-/** A server-wide database, and what format it is said to have. */
+/** A database of the server, and the format that it should have. */
 export interface DatabaseSetting {
   readonly path: string;
   /** Undefined for a format that is not read here (`sql`, `zeroskip` …). */
   readonly format: DatabaseFormat | undefined;
-  /** As it is written. */
+  /** The format as it is written in imapd.conf. */
   readonly formatName: string;
 }
 
@@ -23,7 +23,7 @@ export interface ImapdConf {
   /** Everything that is set, as it is written. */
   readonly options: ConfOptions;
   readonly configdirectory: string;
-  /** By name; names in mailboxes.db are compared with these as they are. */
+  /** By name; mailboxes.db uses the same names. */
   readonly partitions: ReadonlyMap<string, PartitionRoots>;
   readonly defaultpartition: string | undefined;
   readonly hashimapspool: boolean;
@@ -34,7 +34,7 @@ export interface ImapdConf {
   readonly unixhierarchysep: boolean;
   readonly altnamespace: boolean;
   readonly admins: readonly string[];
-  /** New mailboxes lie where their names say, as they did before 3.6. */
+  /** New mailboxes lie in folders by their names, as before 3.6. */
   readonly mailboxLegacyDirs: boolean;
   readonly deletedprefix: string;
   readonly reverseacls: boolean;
@@ -112,7 +112,7 @@ function substituted(value: string | undefined, configdirectory: string): string
   return value?.replace(/^\{configdirectory\}/i, () => configdirectory);
 }
 
-/** Cyrus looks at one or two letters only, and in lower case. */
+/** The value of a switch. Cyrus looks only at the first letters, in any case. */
 function switchOf(
   options: ConfOptions,
   name: string,

@@ -1,8 +1,8 @@
 /**
  * The syntax of imapd.conf, as Cyrus reads it (lib/libconfig.c; each point tried with `cyr_info`):
  *
- * - `name: value`; the name is letters, digits, `-`, `_`, in any case, nothing before the colon;
- *   white space around the value goes, quotes and `#` inside it stay.
+ * - `name: value`; the name is letters, digits, `-`, `_`, in any case, with nothing between it and
+ *   the colon. White space around the value is dropped, quotes and `#` inside it stay.
  * - A line that begins with `#` is a comment. A `\` at the end of any line, comments too, joins the
  *   next one as it is; at the end of the file it loses the line.
  * - `@include: path`; a path that is not absolute is taken from the working directory, and no file
@@ -52,7 +52,7 @@ function readInto(reading: Reading, path: string): void {
 }
 
 interface JoinedLine {
-  /** Of its last part, as Cyrus counts. */
+  /** The number of its last line, as Cyrus counts. */
   readonly number: number;
   readonly text: string;
 }

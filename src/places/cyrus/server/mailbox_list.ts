@@ -35,14 +35,15 @@ const NAME_KEY = 0x4e;
 const LEVEL_SEPARATOR = 0x1f;
 
 /**
- * Since 3.6 the same mailboxes are there by uniqueid too: twice the work for what is known already.
+ * The records by name. Since 3.6 the same mailboxes are listed by uniqueid too, which would only
+ * double the work.
  */
 function nameRecords(entries: readonly DatabaseEntry[]): readonly DatabaseEntry[] {
   const isKeyed = entries.some(({ key }) => key.includes(LEVEL_SEPARATOR));
   return isKeyed ? entries.filter(({ key }) => key[0] === NAME_KEY) : entries;
 }
 
-/** Of mailboxes with one folder nobody knows whose the mail in it is. */
+/** Marks mailboxes that share one folder: nobody can tell whose the mail in it is. */
 function withoutSharing(mailboxes: readonly ListedMailbox[]): readonly ListedMailbox[] {
   const byFolder = new Map<string, ListedMailbox>();
   const flaws = new Map<ListedMailbox, string>();
@@ -78,7 +79,7 @@ export function placeOf(
 interface Context {
   readonly database: MailboxesDb;
   readonly conf: ImapdConf;
-  /** Printed once for all mailboxes that share them. */
+  /** ACLs that were printed already: many mailboxes share one. */
   readonly acls: Map<MailboxEntry["acl"], string>;
 }
 
@@ -100,7 +101,7 @@ function listedOf(entry: MailboxEntry, context: Context): ListedMailbox {
   }
   const folder = { roots, relative };
   if (entry.uniqueid !== undefined) return { ...base, folder };
-  // mailboxes.db is too old to hold it.
+  // An old mailboxes.db holds no uniqueids: cyrus.header does.
   const { uniqueid } = headerFileOf(mailboxPaths(roots, relative)) ?? {};
   return { ...base, folder, facts: { ...facts, ...(uniqueid != null && { uniqueid }) } };
 }
@@ -115,7 +116,7 @@ function factsOf(entry: MailboxEntry, { database, acls }: Context): ListedFacts 
     ...(jmapid !== undefined && { jmapid }),
     ...(partition !== undefined && { partition }),
     acl,
-    // Text records hold no modseqs.
+    // The old text form of a record has no modseqs.
     ...(database.generation !== "text" && { createdmodseq, foldermodseq }),
   };
 }

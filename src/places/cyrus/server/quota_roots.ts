@@ -1,6 +1,6 @@
 /**
- * The quota roots of a server, each a file of its own or a record of one database (spool-format
- * 6.7): all of them with their faults, as fsck wants them, or the limits of one.
+ * Reads the quota roots of a server, each a file of its own or a record of one database
+ * (spool-format 6.7): all of them with their faults for fsck, or the limits of one for a place.
  */
 import { dirname, join } from "node:path";
 import { latin1, utf8 } from "../../../core/bytes.ts";
@@ -32,11 +32,11 @@ export interface QuotaReading {
 
 export interface QuotasReading {
   readonly roots: readonly QuotaReading[];
-  /** The database of quota roots, where they are not files of their own. */
+  /** The database of quota roots; undefined where each root is a file of its own. */
   readonly file: DatabaseReading | undefined;
 }
 
-/** Reads some quota roots anew; one that is gone is left out. */
+/** Reads some quota roots again. One that is gone is left out. */
 export async function readQuotaRoots(
   roots: Iterable<string>,
   conf: ImapdConf,
@@ -63,7 +63,7 @@ export async function readQuotas(conf: ImapdConf): Promise<QuotasReading> {
   return { roots, file };
 }
 
-/** Reads the file of one quota root; undefined when it has just been removed. */
+/** Reads the file of one quota root. Undefined when it has just been removed. */
 function readQuotaFile(root: string, conf: ImapdConf): QuotaReading | undefined {
   const path = quotaFile(root, conf);
   if (path === undefined) return undefined;
@@ -115,8 +115,8 @@ const NAMES: Readonly<Record<QuotaResource, ResourceName>> = {
 };
 
 /**
- * The limits of `root`; undefined where there is no such root. `damaged`, `busy`, `notSupported`,
- * `permissionDenied` or `failed` where they cannot be read.
+ * Reads the limits of `root`. Undefined where there is no such root; refused as `damaged`, `busy`,
+ * `notSupported`, `permissionDenied` or `failed` where it cannot be read.
  */
 export async function readQuotaLimits(
   root: string,

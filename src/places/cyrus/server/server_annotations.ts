@@ -1,4 +1,4 @@
-/** Annotations of mailboxes and of the server, from annotations.db (spool-format 7.2). */
+/** Reads the annotations of mailboxes and of the server from annotations.db (spool-format 7.2). */
 import { OWNER_TOKEN, parseMailboxAnnotation } from "../../../formats/cyrus/annotations_db.ts";
 import type { Annotation } from "../../../model/annotation.ts";
 import type { Outcome } from "../../../model/outcome.ts";
@@ -6,10 +6,13 @@ import { entriesOf, parsed } from "./database_access.ts";
 import { readDatabaseFile } from "./database_file.ts";
 import type { ImapdConf } from "./imapd_conf.ts";
 
-/** By uniqueid; in databases of old releases by internal name; "" = the server. */
+/** By uniqueid, in databases of old releases by internal name; "" is the server. */
 export type ServerAnnotations = ReadonlyMap<string, readonly Annotation[]>;
 
-/** Reads annotations.db. An owner's own keep `OWNER_TOKEN` as user id: see `ownedBy`. */
+/**
+ * Reads annotations.db. Annotations that are private to the owner keep `OWNER_TOKEN` as their
+ * userid: see `ownedBy`.
+ */
 export async function readServerAnnotations(conf: ImapdConf): Promise<Outcome<ServerAnnotations>> {
   const { path, format } = conf.annotationsDb;
   const entries = entriesOf(await readDatabaseFile(path, { expected: format }));
@@ -35,7 +38,7 @@ export async function readServerAnnotations(conf: ImapdConf): Promise<Outcome<Se
   });
 }
 
-/** The same with the owner's user id in the place of the token for it. */
+/** The annotations with the user id of the owner in the place of `OWNER_TOKEN`. */
 export function ownedBy(owner: string, annotations: readonly Annotation[]): readonly Annotation[] {
   return annotations.map((one) => (one.userid === OWNER_TOKEN ? { ...one, userid: owner } : one));
 }

@@ -1,7 +1,6 @@
 /**
- * A Cyrus server as a whole: its list of mailboxes, its annotations and quota roots, and what each
- * user has of his own. Only the mailboxes' folders are left to others. Nothing is locked and
- * nothing written.
+ * Reads the databases of a whole Cyrus server for fsck: its list of mailboxes, its annotations,
+ * quota roots and shared counters. Nothing is locked and nothing is written.
  */
 
 import { type MailboxesDb, parseMailboxesDb } from "../../../formats/cyrus/mailboxes_db.ts";
@@ -19,7 +18,7 @@ import { type QuotasReading, readQuotas } from "./quota_roots.ts";
 export interface ServerReading {
   readonly conf: ImapdConf;
   readonly mailboxesFile: DatabaseReading;
-  /** Undefined where the file could not be read as a database at all. */
+  /** Undefined where the file could not be read as a database. */
   readonly mailboxes: MailboxesDb | undefined;
   readonly annotationsFile: DatabaseReading;
   readonly quotas: QuotasReading;
@@ -28,7 +27,8 @@ export interface ServerReading {
 }
 
 /**
- * Reads everything that the server has once. A mailboxes.db that was read before is not read again.
+ * Reads the databases that a server has once. mailboxes.db is taken from the reading `before` if it
+ * has not changed since.
  */
 export async function readServer(conf: ImapdConf, before?: ServerReading): Promise<ServerReading> {
   const { annotationsDb } = conf;
@@ -54,7 +54,7 @@ async function readMailboxes({
 function mailboxesOf(reading: DatabaseReading): MailboxesDb | undefined {
   if (reading.state !== "read" || reading.database.kind !== "read") return undefined;
   const { entries, problems } = reading.database;
-  // A file that gives nothing but problems says nothing of which mailboxes there are.
+  // A file in which nothing could be read does not tell that there are no mailboxes.
   if (entries.length === 0 && problems.length > 0) return undefined;
   return parseMailboxesDb(entries);
 }

@@ -1,8 +1,8 @@
 /**
- * A user's sieve scripts. Until 3.4 they are files `x.script` of the sieve folder; since 3.6 each
- * is a message of the mailbox `#sieve`: its name in the Subject as that stands, its text in the
- * body, \Flagged if it is the active one (Cyrus imap/sieve_db.c). The active one is also marked in
- * the folder, by its bytecode.
+ * Reads a user's sieve scripts. Until 3.4 they are files `x.script` in the sieve folder. Since 3.6
+ * each is a message of the mailbox `#sieve`, with its name in the Subject and its text in the body;
+ * the active script is \Flagged (Cyrus imap/sieve_db.c). In the folder the active one is marked by
+ * a link to its bytecode.
  */
 
 import { readdirSync, readlinkSync } from "node:fs";
@@ -22,7 +22,7 @@ import { recordsOfSnapshot, type SnapshotRequest, takeSnapshot } from "../mailbo
 import { accessRefusal } from "../refused_access.ts";
 
 export interface SieveScript {
-  /** Without suffix; latin1. */
+  /** Without the suffix; latin1. */
   readonly name: string;
   /** Unix seconds. */
   readonly lastUpdate: number;
@@ -30,7 +30,9 @@ export interface SieveScript {
   readonly isActive: boolean;
 }
 
-/** The scripts in the terms of replication: each with its GUID, then the active one's bytecode. */
+/**
+ * The scripts as replication names them: each with its GUID, and the bytecode of the active one.
+ */
 export function sieveFilesOf(scripts: readonly SieveScript[]): SieveFile[] {
   return scripts.flatMap(({ name, lastUpdate, content, isActive }) => {
     const guid = sha1Of(content);
@@ -39,7 +41,7 @@ export function sieveFilesOf(scripts: readonly SieveScript[]): SieveFile[] {
   });
 }
 
-/** The scripts that are messages of the mailbox `#sieve`. */
+/** Reads the scripts that are messages of the mailbox `#sieve`. */
 export async function readScriptMailbox(mailbox: SnapshotRequest): Promise<Outcome<SieveScript[]>> {
   const { name, paths } = mailbox;
   const snapshot = await takeSnapshot(mailbox);
@@ -79,7 +81,7 @@ export async function parseScriptMessage(
   return { name, content: bytes.subarray(end.index + end[0].length) };
 }
 
-/** The scripts that lie as files in `folder`; none where there is no folder. */
+/** Reads the scripts that are files in `folder`. There are none where there is no such folder. */
 export function readScriptFolder(folder: string): Outcome<SieveScript[]> {
   let names: string[];
   try {
@@ -110,7 +112,7 @@ export function readScriptFolder(folder: string): Outcome<SieveScript[]> {
 
 const SCRIPT_SUFFIX = ".script";
 
-/** By the link `defaultbc` to the bytecode. */
+/** The name of the active script, by the link `defaultbc` to its bytecode. */
 function activeName(folder: string): string | undefined {
   try {
     const target = latin1(utf8(readlinkSync(join(folder, "defaultbc"))));

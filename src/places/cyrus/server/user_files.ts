@@ -1,6 +1,6 @@
 /**
- * What a user has outside of mailboxes: seen state, subscriptions, counters, conversations (6.6,
- * 6.7).
+ * Reads what a user has outside of mailboxes: seen state, subscriptions, counters and conversations
+ * (spool-format 6.6, 6.7).
  */
 import { type WatchedFile, watched } from "../../../core/file_stamp.ts";
 import { conversationModseqs } from "../../../formats/cyrus/conversations.ts";
@@ -22,7 +22,7 @@ import {
 } from "./database_file.ts";
 import type { ImapdConf } from "./imapd_conf.ts";
 
-/** All of it as it lies there, with its faults, as fsck wants it. */
+/** All files of a user with their faults, as fsck wants them. */
 export interface UserReading {
   readonly user: UserPlace;
   readonly seen: DatabaseReading;
@@ -31,7 +31,7 @@ export interface UserReading {
   readonly conversations: DatabaseReading;
 }
 
-/** Reads what one user has. */
+/** Reads all files of one user. */
 export async function readUser(user: UserPlace, conf: ImapdConf): Promise<UserReading> {
   return {
     user,
@@ -65,7 +65,10 @@ function readDatabaseIn(
   return firstPresent(paths, (path) => readDatabaseFile(path, { expected }));
 }
 
-/** The first of several places where something lies; if nothing does, the likeliest as missing. */
+/**
+ * The first of several paths at which something lies. If nothing does, the likeliest one as
+ * missing.
+ */
 async function firstPresent<Reading extends { readonly state: string }>(
   paths: readonly string[],
   read: (path: string) => Promise<Reading>,
@@ -77,7 +80,7 @@ async function firstPresent<Reading extends { readonly state: string }>(
   return { state: "missing", path: paths[0] ?? "" };
 }
 
-/** Seen state of a user, mostly in the mailboxes of others, in the order of uniqueids. */
+/** Reads what a user has seen, mostly in the mailboxes of others, in the order of uniqueids. */
 export async function readSeen(
   user: UserPlace,
   conf: ImapdConf,
@@ -91,7 +94,7 @@ export async function readSeen(
   );
 }
 
-/** Internal names of the mailboxes to which a user is subscribed. */
+/** Reads the internal names of the mailboxes to which a user is subscribed. */
 export async function readSubscriptions(
   user: UserPlace,
   conf: ImapdConf,
@@ -103,9 +106,9 @@ export async function readSubscriptions(
   );
 }
 
-/** How far things have changed that belong to a user as a whole, but are said of each mailbox. */
+/** Modseqs that the server keeps for a user as a whole and replication tells with each mailbox. */
 export interface OwnerModseqs {
-  /** RACLMODSEQ: of the lists of who may see the user's mailboxes. */
+  /** RACLMODSEQ: when the list of those who may see the mailboxes of the user last changed. */
   readonly raclmodseq: bigint | undefined;
   /** XCONVMODSEQ by uniqueid, in old databases by internal name. */
   readonly conversations: ReadonlyMap<string, bigint>;
@@ -113,7 +116,7 @@ export interface OwnerModseqs {
   readonly files: readonly WatchedFile[];
 }
 
-/** The modseqs of a user, or of the shared namespace where `user` is undefined. */
+/** Reads the modseqs of a user, or of the shared namespace where `user` is undefined. */
 export async function readOwnerModseqs(
   user: UserPlace | undefined,
   conf: ImapdConf,
@@ -131,7 +134,7 @@ export async function readOwnerModseqs(
   return ok({ raclmodseq: counters.value, conversations: conversations.value, files });
 }
 
-/** RACLMODSEQ; undefined where there are no counters, or they are too old to have one. */
+/** RACLMODSEQ. Undefined where there are no counters, or counters of an old form without it. */
 function raclmodseqOf(file: FileReading): Outcome<bigint | undefined> {
   const { path } = file;
   if (file.state === "missing") return ok(undefined);
