@@ -40,12 +40,12 @@ export interface Place {
 interface FindingOf<C extends Code> {
   readonly code: C;
   readonly at: Place;
-  /** Of how many messages this holds, where they are only counted: `at` is the first one. */
+  /** The number of messages with this fault, where they are only counted; `at` is the first. */
   readonly count?: number;
   readonly facts: FactsOf<C>;
 }
 
-/** So many of one code that the limit left some out; `count` is all of them. */
+/** Stands for the findings of a code that were left out at the limit; `count` is of all of them. */
 interface LeftOut {
   readonly code: Code;
   readonly at: Place;
@@ -101,7 +101,7 @@ export function severityOf(one: Finding): Severity {
   return tell(one).severity;
 }
 
-/** Damage deserves a second look; what is less is a remark. */
+/** True of a warning or worse, which is reported only after a second look; the rest are remarks. */
 export function isDamage(one: Finding): boolean {
   return atLeast(severityOf(one), "warning");
 }

@@ -1,6 +1,6 @@
 /**
- * What fsck can be pointed at. Each kind of place is some spools of mailbox folders, which are all
- * checked alike, and what only that kind has beside them, which is checked afterwards.
+ * The places that fsck can check. Each is a number of spools, whose mailbox folders are all checked
+ * alike, and what only this kind of place has beside them, which is checked afterwards.
  */
 import { basename } from "node:path";
 import type { EngineChoice } from "../hash/engines.ts";
@@ -21,21 +21,23 @@ import { mailboxesInStore } from "./store/unsettled.ts";
 export interface TargetOptions {
   readonly engine: EngineChoice;
   readonly quick: boolean;
-  /** Hold Cyrus' locks; only a server says where they are. */
+  /** Hold Cyrus' locks; only the imapd.conf of a server says where they are. */
   readonly lock: boolean;
-  /** By internal name; undefined: all. */
+  /** Says by its internal name whether a mailbox is to be checked; undefined: all are. */
   readonly wanted: ((name: string) => boolean) | undefined;
 }
 
 export interface FsckTarget {
-  /** A server without any mailbox is new; a folder without any is a mistake. */
+  /**
+   * True of a server, which may be new; a folder without any mailbox is a mistake of the caller.
+   */
   readonly mayBeEmpty: boolean;
   readonly spools: readonly SpoolRequest[];
-  /** Files with names elsewhere are remarkable here. */
+  /** True where a message file that has names outside of the spool is worth a remark. */
   readonly countsLinks: boolean;
-  /** What a person should know of how it is read. */
+  /** What the user should know of the way in which the place is read. */
   readonly caveat?: string;
-  /** What the mailbox folders do not show. */
+  /** Checks what the place has beside mailbox folders. */
   afterwards(context: ReadContext): Promise<readonly Finding[]>;
 }
 
@@ -75,7 +77,7 @@ export function storeTarget(path: string, options: TargetOptions): FsckTarget {
   const { names, asCommitted, laidOver } = mailboxesInStore(store);
   const spool = requestOf({ data: store.root }, options);
   const identify = (relative: string) => names.get(basename(relative));
-  // Of a few mailboxes the messages are read where they lie.
+  // When only some mailboxes are checked, messages are read by their names in these mailboxes.
   const isWhole = options.wanted === undefined && !options.quick;
   const sweep = isWhole ? poolSweep(store, options.engine) : undefined;
   return {

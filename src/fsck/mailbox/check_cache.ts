@@ -18,7 +18,7 @@ export type CacheReference = Pick<
 const SECTION_ITEM = 3;
 const SECTION_HEAD_BYTES = 20;
 
-/** Waste is worth a word only in files of some size. */
+/** In smaller files the share of waste says nothing. */
 const WASTE_WORTH_BYTES = 64 * 1024;
 
 /**

@@ -71,7 +71,7 @@ function checkFields(index: IndexImage, path: string, collector: Collector): voi
     collector.add("IX16", { path }, { what: "deletedmodseq", ...modseqs });
   }
   const reserved = (header.options & ~OPTIONS_KNOWN) >>> 0;
-  // Versions 6 and 7 know one option only, and other bits there come from what the field once was.
+  // Versions 6 and 7 know one option only; other bits come from an earlier use of the field.
   if (reserved !== 0 && table.version >= 8) {
     collector.add("IX17", { path }, { options: reserved });
   }

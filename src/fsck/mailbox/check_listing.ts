@@ -37,7 +37,7 @@ export interface PresentFiles {
   readonly archive: Uint32Array;
 }
 
-/** Compares folders and records; what is there to be read is the result. */
+/** Compares folders and records. The result says which messages can be read. */
 export function checkListing(input: ListingInput, collector: Collector): PresentFiles {
   const { paths, spool, archive, messages } = input;
   checkFolder(paths.data, { listing: spool, input, collector });
@@ -101,7 +101,7 @@ function checkPresence(
   };
 }
 
-/** MS10: with an archive partition of its own, the ARCHIVED bit says where the one copy lies. */
+/** MS10: where the archive is a partition of its own, the ARCHIVED bit says where the file lies. */
 function checkSide(
   uid: number,
   side: {
@@ -154,7 +154,7 @@ function checkOrphans(
 
 const HOUR_SECONDS = 60 * 60;
 const DAY_SECONDS = 24 * 60 * 60;
-/** Files that Cyrus keeps beside the messages, besides those that are being written. */
+/** Files of Cyrus' own in a mailbox folder, except those that are just being written. */
 const CYRUS_FILES = /^cyrus\.(header|index|cache|annotations|squat|dav|seen|lock)$/;
 
 /** Entries that are neither messages nor Cyrus' own: MS08, TM01, EX01. */

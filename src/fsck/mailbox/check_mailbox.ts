@@ -23,7 +23,7 @@ import { type LinkedFile, type MessagesReport, sweepMessages } from "./sweep_mes
 export interface MailboxRequest {
   readonly paths: MailboxPaths;
   readonly engine: EngineChoice;
-  /** Open no message. */
+  /** True: no message is opened. */
   readonly quick: boolean;
   /** Messages to read here; the rest is handed back as parts to be read elsewhere. */
   readonly readLimit: number;
@@ -50,7 +50,7 @@ export interface MailboxReport {
   readonly uidvalidity: number;
   /** Records, expunged ones included. */
   readonly records: number;
-  /** Messages whose bytes were read, and how many those were. */
+  /** Number of messages whose bytes were read. */
   readonly messagesRead: number;
   readonly bytesRead: number;
   readonly links: readonly LinkedFile[];
@@ -59,7 +59,7 @@ export interface MailboxReport {
 
 /** Times that a finding must be seen in a mailbox that stands still after the last look. */
 const SIGHTINGS_STANDING = 2;
-/** The same in one that does not. */
+/** The same in a mailbox that was written to meanwhile. */
 const SIGHTINGS_MOVING = 3;
 
 /** Checks one mailbox; reads its messages too unless `quick`. */

@@ -117,7 +117,7 @@ function checkKnown(
   return true;
 }
 
-/** Undefined for whatever cannot be looked at: opening it will tell why. */
+/** Undefined where stat fails: the attempt to open the file will say why. */
 function statOrNothing(path: string): Stats | undefined {
   try {
     return lstatSync(path, { throwIfNoEntry: false });
@@ -159,7 +159,7 @@ function checkHeaderSize(sweep: Sweep, message: ReadMessage): void {
   }
 }
 
-/** True when the GUID of the record is `digest`; neither gets a view of its own. */
+/** True when the GUID of the record is `digest`. Compares in place, as a view costs more. */
 function hasGuid(messages: MessageTable, row: number, digest: Uint8Array): boolean {
   const { guids } = messages;
   let different = 0;
@@ -169,7 +169,7 @@ function hasGuid(messages: MessageTable, row: number, digest: Uint8Array): boole
   return different === 0;
 }
 
-/** 12 bytes and zeros: nothing, or a UUID of Cyrus 2.3 (spool-format 2.3). */
+/** True of 12 bytes and zeros: a null GUID, or a UUID of Cyrus 2.3 (spool-format 2.3). */
 function isShortId(messages: MessageTable, row: number): boolean {
   const { guids } = messages;
   let bits = 0;
@@ -177,7 +177,7 @@ function isShortId(messages: MessageTable, row: number): boolean {
   return bits === 0;
 }
 
-/** Of the UUIDs only one kind says anything about the message: it begins with byte 02. */
+/** Only UUIDs that begin with byte 02 depend on the message: they hold a part of its MD5. */
 function checkUuid(sweep: Sweep, { row, at, expunged }: ReadMessage): void {
   const uuid = classifyUuid(hexOf(guidOf(sweep.messages, row)));
   if (uuid?.kind !== "md5") return;
@@ -204,7 +204,7 @@ function headerSizeOf(head: Uint8Array, size: number): number | undefined {
   return head.length === size ? size : undefined;
 }
 
-/** True where `at` is just behind an empty line, with whatever line ends: messages with bare LF. */
+/** True when an empty line ends just before `at`; its line ends may be bare LF. */
 function endsHeader(head: Uint8Array, at: number): boolean {
   if (head[at - 1] !== LF) return false;
   return head[at - 2] === LF || (head[at - 2] === CR && head[at - 3] === LF);

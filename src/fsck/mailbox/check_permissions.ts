@@ -7,7 +7,7 @@ import type { FileBytes } from "../../core/files.ts";
 import type { OpenMailbox } from "../../places/cyrus/mailbox/opened_mailbox.ts";
 import type { Collector } from "./collector.ts";
 
-/** What the partition's own folder says of who writes here. */
+/** Owner and filesystem of the partition's own folder, which its mailboxes should share. */
 export interface PartitionOwner {
   readonly uid: number;
   readonly device: number;

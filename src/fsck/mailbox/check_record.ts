@@ -89,7 +89,7 @@ export class RecordCheck {
   #hasBasecid(record: IndexRecord): boolean {
     if (record.basecid !== 0n) return true;
     const { annotations } = this.#input;
-    // Unreadable annotations say nothing either way.
+    // The annotations cannot be read: nobody knows whether it has one.
     if (annotations === undefined) return true;
     const own = annotations.get(record.uid) ?? [];
     return own.some(({ entry, deleted }) => entry === `${PREFIX}basethrid` && !deleted);

@@ -78,7 +78,7 @@ export function checkRecords(input: RecordsInput, collector: Collector): Records
     }
     seen += piece.count;
   }
-  // Records that the file has not got whole had UIDs too.
+  // Records that are cut off at the end of the file had UIDs too.
   if (index.missingRecords > 0 || seen < index.recordCount) gaps.open();
   return {
     messages: messages.table(),
@@ -87,7 +87,7 @@ export function checkRecords(input: RecordsInput, collector: Collector): Records
   };
 }
 
-/** Between which UIDs the records lie that cannot be read. */
+/** The ranges of UIDs in which unreadable records lie. */
 class GapList {
   readonly list: UidGap[] = [];
   /** Of the good records so far. */

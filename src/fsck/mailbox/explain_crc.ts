@@ -10,7 +10,7 @@ export interface Covered {
   readonly bytes: Uint8Array;
   /** Byte of the file where they begin. */
   readonly base: number;
-  /** What those bytes mean; may be empty. */
+  /** The fields that lie in those bytes; may be empty. */
   readonly fields: readonly FieldRange[];
 }
 

@@ -7,7 +7,7 @@ import type { Stats } from "node:fs";
 import type { Collector } from "./collector.ts";
 
 export interface KnownFiles {
-  /** Filesystem of all of them. */
+  /** The filesystem on which all of them lie. */
   readonly device: number;
   /** 0 where nothing is known: not read, or not what its name says. */
   readonly inodes: Float64Array;

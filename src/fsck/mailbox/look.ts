@@ -109,7 +109,7 @@ function checkContents(
       },
       collector,
     );
-    // Where a record cannot be read, nobody knows which annotations are without one.
+    // If a record cannot be read, its UID is unknown, and annotations of it may look like orphans.
     if (annotations !== undefined && records.gaps.length === 0) {
       const hasRecord = (uid: number) => hasMessage(records.messages, uid);
       const { minorVersion } = index.header;

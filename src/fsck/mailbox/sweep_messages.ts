@@ -92,7 +92,7 @@ async function confirm(
   const still = rowsStillClaimed(request, suspects);
   if (still === undefined) return false;
   const again = pickFromTable(request.messages, Uint32Array.from(still));
-  // The remarks were made at the first look.
+  // Remarks were noted at the first look: those of this one are dropped.
   const remarks = new Collector();
   const engine = await confirmingEngine();
   checkMessages(again, {
@@ -104,7 +104,7 @@ async function confirm(
 }
 
 /**
- * The records as they lie in the file: whose checksum is wrong is told where records are checked.
+ * The records as they lie in the file. Wrong checksums are the concern of check_records.
  */
 function* recordsOf(index: IndexImage): Generator<IndexRecord, void> {
   for (const { view, count } of index.pieces()) {

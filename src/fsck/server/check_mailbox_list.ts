@@ -32,7 +32,7 @@ export interface MailboxListResult {
   readonly listed: readonly ListedMailbox[];
 }
 
-/** A mailbox that was just made may be in one of the two places only. */
+/** A mailbox made less than so long ago may have an entry without a folder, or the reverse. */
 const YOUNG_SECONDS = 60;
 
 /** Compares entries and folders. */
@@ -65,7 +65,7 @@ interface State {
   readonly findings: Finding[];
   readonly claimed: Set<MailboxFacts>;
   readonly byPlace: ReadonlyMap<string, MailboxFacts>;
-  /** Made when the first folder is missed. */
+  /** Built when the first folder is found missing. */
   byUniqueid: ReadonlyMap<string, readonly MailboxFacts[]> | undefined;
   /** Names that each mailbox had before, by uniqueid. */
   readonly former: ReadonlyMap<string, ReadonlySet<string>>;
@@ -178,7 +178,7 @@ function compareFacts(
     state.findings.push(finding("DB06", at, values));
   }
   if (header === undefined) return;
-  // By uniqueid the folder's name decides, which the checks of the mailbox itself compare.
+  // Of a folder stored by uniqueid, check_header_file compares the header with the folder's name.
   const wrongId = header.uniqueid && entry.uniqueid && header.uniqueid !== entry.uniqueid;
   if (wrongId && isLegacy(state, entry)) {
     const values = { expected: entry.uniqueid, found: header.uniqueid };
@@ -203,7 +203,7 @@ function compareFacts(
 
 type Acl = MailboxEntry["acl"];
 
-/** `printAcl`, which remembers the many that are the same object. */
+/** `printAcl` with a memory, as many mailboxes share one ACL object. */
 function aclPrinter(): (acl: Acl) => string {
   const printed = new Map<Acl, string>();
   return (acl) => {

@@ -79,7 +79,7 @@ function checkNames(context: Context): void {
     if (SUSPICIOUS.test(name) && !isValidName(name)) {
       findings.push(finding("DB10", { mailbox: name }, { name }));
     }
-    // Before 3.6 a mailbox could lie below a name that was none.
+    // Before 3.6 the parent of a mailbox did not need to exist.
     if (mailboxes.generation !== "keyed" || !complete || isDeletedName(context, name)) continue;
     const parent = parentOf(name);
     const entry = parent === undefined ? undefined : byName.get(parent);
@@ -89,7 +89,7 @@ function checkNames(context: Context): void {
 }
 
 /**
- * What `isValidName` refuses holds something of this; nearly all names can do without its pains.
+ * Every name that `isValidName` refuses matches this, and few others do: a cheap test comes first.
  */
 const SUSPICIOUS = /[^ -~]|[!/*%?]|^\.|\.\.|\.$|^$|.{490}/;
 
@@ -134,7 +134,7 @@ function compareTwins(
   entry: MailboxEntry,
   { twin }: { readonly twin: MailboxEntry },
 ): void {
-  // Nearly all are equal, and share the objects of type and ACL.
+  // Nearly all twins are equal, and then type and ACL are the same objects.
   const same =
     entry.type === twin.type &&
     entry.acl === twin.acl &&

@@ -98,7 +98,7 @@ function compareSum(
   for (const resource of QUOTA_RESOURCES) {
     if (!quota.listed.has(resource)) continue;
     if (resource === "AS" && sum.annotationsUnknown) continue;
-    // Counted per conversation, these are not sums over mailboxes.
+    // With quota_use_conversations these are counted per conversation, not per mailbox.
     if (input.conf.quotaUseConversations && (resource === "S" || resource === "M")) continue;
     const found = quota.resources[resource].used;
     const expected = sum.used[resource];

@@ -25,7 +25,7 @@ import {
   recordIndex,
 } from "./mailbox_directory.ts";
 
-/** The server's part, and what the checks of users need of it. */
+/** What was found in the server's own files, and what the checks of users need to know of them. */
 export interface ServerCheck {
   readonly findings: readonly Finding[];
   /** Mailboxes that mailboxes.db places here, with their folders. */
@@ -94,7 +94,7 @@ function checkQuotas(
   const { roots, file } = server.quotas;
   const checked = file && checkDatabase(file, { code: "QU01", optional: true });
   const findings = [...(checked?.findings ?? [])];
-  // Without all roots no header's root can be called wrong.
+  // If some roots cannot be read, a root that a cyrus.header names may be one of them.
   if (checked !== undefined && !checked.complete) return findings;
   return [...findings, ...checkQuota({ roots, listed, complete, conf: server.conf })];
 }

@@ -142,7 +142,7 @@ export function checkCounters(
     if (!(error instanceof FormatError)) throw error;
     return [finding("CO01", { path }, { malformed: error.expected })];
   }
-  // Without conversations each mailbox counts for itself, and these stay behind.
+  // Without conversations each mailbox has counters of its own, and these fall behind.
   return context.conversations ? compareCounters(counters, context.owned, { path }) : [];
 }
 

@@ -1,4 +1,4 @@
-/** The mailboxes of a server, by whatever the other files of the server name them by. */
+/** The mailboxes of a server by name, by uniqueid and by owner. */
 import type { MailboxEntry } from "../../formats/cyrus/mailbox_entry.ts";
 import type { MailboxesDb } from "../../formats/cyrus/mailboxes_db.ts";
 import { useridOf } from "../../model/names.ts";
@@ -68,7 +68,7 @@ export function ownerLookup(): (name: string) => string | undefined {
   return (name) => {
     const second = name.indexOf(".", name.indexOf(".") + 1);
     const start = second === -1 ? name : name.slice(0, second);
-    // Of a deleted mailbox the user comes later.
+    // In the name of a deleted mailbox, or one in a domain, the user comes later.
     if (start.startsWith("DELETED.") || start.includes("!")) return useridOf(name);
     if (!owners.has(start)) owners.set(start, useridOf(start));
     return owners.get(start);

@@ -23,7 +23,7 @@ import { checkServer, checkUser } from "./check_server.ts";
 
 export interface ServerLook {
   readonly findings: readonly Finding[];
-  /** How many more seemed wrong at first, and were not so again. */
+  /** The number of first findings that a later look did not confirm. */
   readonly unstable: number;
 }
 
@@ -169,7 +169,7 @@ function refresh(
   for (const facts of folders) {
     const name = facts.header?.name ?? nameOfRelative(facts.folder);
     const owner = name === undefined ? undefined : (useridOf(name) ?? "");
-    // A folder that does not say whose it is may be anybody's.
+    // A folder whose owner is unknown may belong to one of the users.
     const isConcerned = owner === undefined || users.has(owner);
     add(isConcerned ? read(facts.partition, facts.folder, facts) : facts);
   }

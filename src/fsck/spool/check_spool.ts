@@ -23,7 +23,7 @@ import type { MessagesRequest } from "../mailbox/sweep_messages.ts";
 import type { LinkCensus } from "./link_census.ts";
 import type { UniqueidCensus } from "./uniqueid_census.ts";
 
-/** What somebody else knows of a mailbox folder: mailboxes.db, the catalogue of a store. */
+/** What mailboxes.db or the catalogue of a store says of a mailbox folder. */
 export interface FolderIdentity {
   /** Internal name. */
   readonly name: string;
@@ -38,18 +38,19 @@ export interface SpoolRequest {
   /** Says by its internal name whether a mailbox is to be checked; undefined: all. */
   readonly wanted?: (name: string) => boolean;
   /**
-   * By the path below the roots; where it knows nothing, cyrus.header and the path tell the name.
+   * Gives the identity of the folder at a path below the roots. Where it is undefined, the name
+   * comes from cyrus.header and the path.
    */
   readonly identify?: (relative: string) => FolderIdentity | undefined;
-  /** Makes of the mailboxes that lie there those that are to be checked; all if not given. */
+  /** Takes the mailboxes that were found and gives those that are to be checked. */
   readonly asCommitted?: (found: readonly MailboxPaths[]) => readonly MailboxPaths[];
-  /** Asked before each check: files to be checked in place of those that lie there. */
+  /** Gives, before each check, the files to be checked in place of those in the folder. */
   readonly laidOver?: (paths: MailboxPaths) => LaidOver | undefined;
-  /** Asked before the messages of a mailbox are read: those that need not be. */
+  /** Gives what is known of the messages of a mailbox, which are then not read again. */
   readonly lookup?: (paths: MailboxPaths, context: ReadContext) => Promise<Lookup | undefined>;
 }
 
-/** Who reads files, and who is told of those that were read and of their bytes. */
+/** The worker pool that reads files; `onRead` is told how many files and bytes it has read. */
 export interface ReadContext {
   readonly pool: JobPool<FsckJobs>;
   readonly onRead: (files: number, bytes: number) => void;
@@ -63,7 +64,7 @@ export interface LaidOver {
   readonly paths: MailboxPaths;
   /** False once the mailbox has changed, and what was found must be looked at anew. */
   readonly stands: () => boolean;
-  /** Findings as of the files in place. */
+  /** The findings with the paths of the files in the mailbox folder. */
   readonly findings: (found: readonly Finding[]) => readonly Finding[];
   readonly close: () => void;
 }
@@ -99,9 +100,9 @@ export interface SpoolEvents {
 
 /** Messages that one job reads. */
 const MESSAGES_PER_JOB = 256;
-/** Messages that the job reads which looks at their mailbox; more are shared out. */
+/** The job that looks at a mailbox reads up to so many messages; more become jobs of their own. */
 const READ_WITH_MAILBOX = 64;
-/** Checks of a mailbox whose journal is being done meanwhile, before it is called unstable. */
+/** Attempts at a mailbox whose journal a writer applies meanwhile, before it is called unstable. */
 const LAID_OVER_ATTEMPTS = 3;
 const DAY_SECONDS = 24 * 60 * 60;
 
@@ -234,7 +235,7 @@ export async function checkSpool(
   return totals;
 }
 
-/** The name a mailbox goes by: as others know it, as cyrus.header says, or its path. */
+/** The name of a mailbox: by mailboxes.db or the catalogue, else by cyrus.header, else its path. */
 function nameOf(
   paths: MailboxPaths,
   headerName: string | undefined,

@@ -11,7 +11,7 @@ export interface UniqueidClaim {
   readonly paths: MailboxPaths;
   readonly name: string;
   readonly uniqueid: string | undefined;
-  /** The time of creation, mostly. */
+  /** Tells which mailbox is older: Cyrus takes the time of creation for it. */
   readonly uidvalidity: number;
 }
 

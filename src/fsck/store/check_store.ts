@@ -160,7 +160,7 @@ function checkMailbox(folder: OwnerFolder, row: MailboxRow, { collector, guids }
   }
 }
 
-/** Folders without a row, and graves without a body. */
+/** Folders that have no row in the catalogue, and tombstones whose folder in the trash is gone. */
 function checkFolders(
   folder: OwnerFolder,
   rows: readonly MailboxRow[],
@@ -206,7 +206,7 @@ function checkPool(
   }
   for (const guid of guids) {
     const path = poolPath(guid);
-    // It may have come since the pool was listed.
+    // The file may have been written after the pool was listed.
     if (held.has(guid) || statOf(join(folder, path)) !== undefined) continue;
     collector.tally("ST06", { path });
   }

@@ -86,7 +86,7 @@ async function confirm(
     const { result, isSound } = readOne(request, row, { engine, known });
     const guid = request.guids[row] ?? "";
     const at = { path: poolPath(guid) };
-    // A file that is gone was removed meanwhile; that a record misses it is told where records are.
+    // A missing file was removed since it was listed; check_store reports records without one.
     if (isSound || result.kind === "missing") continue;
     if (result.kind === "unreadable") {
       collector.add("PM01", at, { what: "message", errno: result.errno });

@@ -23,9 +23,9 @@ import { poolEntries } from "./pool_entries.ts";
 const FILES_PER_JOB = 256;
 
 export interface PoolSweep {
-  /** What is known of the messages of a mailbox; the first one of an owner has the pool swept. */
+  /** What is known of a mailbox's messages. An owner's pool is read at his first mailbox. */
   readonly lookup: (paths: MailboxPaths, context: ReadContext) => Promise<Lookup | undefined>;
-  /** Sweeps the pools that are left, those of owners without mailboxes; the findings of all. */
+  /** Reads the pools of owners without mailboxes too; gives the findings in all pools. */
   readonly finish: (context: ReadContext) => Promise<readonly Finding[]>;
 }
 
