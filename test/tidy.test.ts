@@ -27,16 +27,6 @@ const LINES = [
 /** Rooms whose folders are rooms of their own, which never import each other either. */
 const ROOMS_OF_ROOMS = ["places", "formats"];
 
-/** Folders whose lines are not yet all within 100 columns; nothing is added here. */
-const STILL_WIDE = [
-  "src/places/sync",
-  "src/replicate",
-  "src/replicate/mailbox",
-  "src/replicate/owner",
-  "src/replicate/plan",
-  "src/replicate/two_way",
-];
-
 /** Names that two files may share, with the reason: the same job in sibling rooms. */
 const SHARED_NAMES: Readonly<Record<string, string>> = {
   "diff.ts": "a command, and what it calls",
@@ -124,7 +114,6 @@ describe("the house", () => {
 
   test("every line of src and test is within 100 columns", () => {
     const wrong = sources("{src,test}/**/*.ts").flatMap((path) => {
-      if (STILL_WIDE.includes(dirname(path))) return [];
       const lines = readFileSync(join(root, path), "utf8").split("\n");
       return lines.flatMap((line, at) => ([...line].length > 100 ? [`${path}:${at + 1}`] : []));
     });

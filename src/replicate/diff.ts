@@ -1,6 +1,7 @@
 /**
- * In what two places differ about an owner: the plan of a mirror read as a list of differences, then the records of
- * each mailbox that differs, then, if asked for, the bytes of every message. Neither place is changed.
+ * In what two places differ about an owner: the plan of a mirror read as a list of differences,
+ * then the records of each mailbox that differs, then, if asked for, the bytes of every message.
+ * Neither place is changed.
  */
 import type { MailboxState, UserState } from "../model/mailbox.ts";
 import { type Owner, ownerName } from "../model/names.ts";

@@ -1,6 +1,6 @@
 /**
- * Many owners, some at a time: one that fails never stops the others. How each is brought is one loop with a policy: until
- * when, and how often it is begun again when a connection is lost.
+ * Many owners, some at a time: one that fails never stops the others. How each is brought is one
+ * loop with a policy: until when, and how often it is begun again when a connection is lost.
  */
 import { before } from "../core/before.ts";
 import { AppError } from "../core/errors.ts";
@@ -25,10 +25,16 @@ export interface ManyOptions {
   readonly bytesPerSecond: number | undefined;
   /** An owner who takes longer, lost connections and all, fails; what was brought stays. */
   readonly timeoutMs: number | undefined;
-  /** An owner is begun again so often when the connection is lost; the pause doubles from `firstMs` on. */
+  /**
+   * An owner is begun again so often when the connection is lost; the pause doubles from `firstMs`
+   * on.
+   */
   readonly retries?: { readonly count: number; readonly firstMs: number };
   readonly events: (owner: Owner) => ReplicateEvents;
-  /** An owner is done. An AppError is what his places have thrown, any other a bug; what this throws ends the run. */
+  /**
+   * An owner is done. An AppError is what his places have thrown, any other a bug; what this throws
+   * ends the run.
+   */
   readonly done: (owner: Owner, result: OwnerResult) => void;
 }
 
@@ -45,7 +51,10 @@ export interface Ends {
   readonly openSource?: WritablePlace["openSession"];
 }
 
-/** Brings all `owners`, `jobs` at a time. What the list of owners throws is thrown, after the others. */
+/**
+ * Brings all `owners`, `jobs` at a time. What the list of owners throws is thrown, after the
+ * others.
+ */
 export async function replicateOwners(
   owners: AsyncGenerator<Owner, void>,
   ends: Ends,
@@ -84,15 +93,17 @@ interface Job {
 }
 
 const RETRIES = { count: 4, firstMs: 500 };
-/** A connection may be lost twice by chance; over the same mailbox once more, it is because of that. */
+/**
+ * A connection may be lost twice by chance; over the same mailbox once more, it is because of that.
+ */
 const CHANCES = 3;
 /** Mailboxes of an owner that are left out before he is given up. */
 const MOST_BROKEN = 8;
 
 /**
- * Brings one owner, again with new sessions when the connection is lost, for what is there already is not sent twice. A
- * mailbox over which it is lost again and again is the reason, and is left out from then on. When the time is up, all
- * that is waited for ends at once.
+ * Brings one owner, again with new sessions when the connection is lost, for what is there already
+ * is not sent twice. A mailbox over which it is lost again and again is the reason, and is left out
+ * from then on. When the time is up, all that is waited for ends at once.
  */
 async function bringOwner(owner: Owner, job: Job): Promise<OwnerResult> {
   const { peer, options } = job;

@@ -18,7 +18,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { syncFileSystem } from "../../src/storage/libc.ts";
 import { bobbin, bobbinPath } from "../support/cli.ts";
-import { type Lab, labUp } from "../support/lab.ts";
+import { type Lab, labUp, tempDirInMemory } from "../support/lab.ts";
 import { has } from "../support/needs.ts";
 import { tcpProxy } from "../support/tcp_proxy.ts";
 import { tempDir } from "../support/temp_dir.ts";
@@ -219,7 +219,8 @@ async function fromFarAway(source: Lab, { messages, against, ...options }: FarAw
   const contenders = Object.entries(proxies).flatMap(([what, { port }]) =>
     Object.entries(programs).map(([name, path]) => {
       const bring = async () => {
-        const store = join(tempDir("bench-replicate"), "store");
+        // In memory: what is measured is the way to the source.
+        const store = join(tempDirInMemory("bench-replicate"), "store");
         await bobbin(["store", "init", store]);
         return replicate("far", ["--from", syncLocator(port), "--to", `store:${store}`], path);
       };

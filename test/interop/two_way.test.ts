@@ -66,7 +66,7 @@ describe.skipIf(!has("a Cyrus server"))("reconcileOwner() between a real Cyrus a
     return result;
   }
 
-  test("reconcileOwner() settles seeded histories of both, with Cyrus as A and as B", async () => {
+  test("settles seeded histories of both, with Cyrus as A and as B", async () => {
     const [asA, asB] = isLong ? [150, 50] : [15, 5];
     const told = [await play("ann", "a", asA), await play("bob", "b", asB)];
     if (isLong) console.log(`two-way histories, seed ${SEED}: ${JSON.stringify(told)}`);

@@ -42,7 +42,12 @@ const ROOM_BYTES = 2 * 1024 ** 3;
 
 /** The same in memory, where there is room: Cyrus syncs each change, and a lab is thrown away. */
 export function labUpInMemory(...options: readonly string[]): Promise<Lab> {
-  return labUpIn(hasMemory() ? tempDir("lab", MEMORY) : tempDir("lab"), options);
+  return labUpIn(tempDirInMemory("lab"), options);
+}
+
+/** A temporary folder in memory, or on the disk where memory has no room. */
+export function tempDirInMemory(name: string): string {
+  return hasMemory() ? tempDir(name, MEMORY) : tempDir(name);
 }
 
 function hasMemory(): boolean {

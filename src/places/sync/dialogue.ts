@@ -1,7 +1,8 @@
 /**
- * Commands and answers of the sync protocol over a connection (sync-protocol.md 1.3), in both flavours:
- * csync without tags, and inside IMAP as SYNCGET, SYNCAPPLY … with tags. Commands are sent one after the other, and
- * answered in that order; the next may be sent before the answer to the last is there.
+ * Commands and answers of the sync protocol over a connection (sync-protocol.md 1.3), in both
+ * flavours: csync without tags, and inside IMAP as SYNCGET, SYNCAPPLY … with tags. Commands are
+ * sent one after the other, and answered in that order; the next may be sent before the answer to
+ * the last is there.
  */
 import { fromLatin1, latin1, utf8 } from "../../core/bytes.ts";
 import { AppError, FormatError } from "../../core/errors.ts";
@@ -175,8 +176,8 @@ export class Dialogue {
   }
 
   /**
-   * Sends what somebody has typed, and gives what comes back, RECORDs apart, up to the line of the status. Throws as
-   * `finish` does.
+   * Sends what somebody has typed, and gives what comes back, RECORDs apart, up to the line of the
+   * status. Throws as `finish` does.
    */
   async *typed(line: Uint8Array): AsyncGenerator<ReaderEvent, void, void> {
     const [, verb = "", rest = ""] = /^(\S*)(.*)$/s.exec(latin1(line)) ?? [];

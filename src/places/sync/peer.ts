@@ -1,6 +1,6 @@
 /**
- * Who is at the other end, and what follows from its version (sync-protocol.md 4.3 and 6). A server that does
- * not say its version is taken for a current Cyrus: newer rules are the stricter ones.
+ * Who is at the other end, and what follows from its version (sync-protocol.md 4.3 and 6). A server
+ * that does not say its version is taken for a current Cyrus: newer rules are the stricter ones.
  */
 import { QUOTA_RESOURCES } from "../../model/mailbox.ts";
 import { type Refusal, refused } from "../../model/outcome.ts";
@@ -57,8 +57,8 @@ export function holdsOf(peer: Peer, sieve: SieveForms): Holds {
 }
 
 /**
- * Bytes of the longest literal that the server takes: a new Cyrus ends the session at more than 128 KiB
- * (sync-protocol.md 2.3).
+ * Bytes of the longest literal that the server takes: a new Cyrus ends the session at more than 128
+ * KiB (sync-protocol.md 2.3).
  */
 export function literalLimitOf(peer: Peer): number {
   return peer.software === "bobbin" ? 64 * 1024 * 1024 : 128 * 1024 - 1;

@@ -1,6 +1,7 @@
 /**
- * What is known of the server from its own answers: names of partitions, for Cyrus dies of an unknown one, and how
- * far each mailbox goes, for it dies of a new message that was not sent (sync-protocol.md 2.4, 5.5).
+ * What is known of the server from its own answers: names of partitions, for Cyrus dies of an
+ * unknown one, and how far each mailbox goes, for it dies of a new message that was not sent
+ * (sync-protocol.md 2.4, 5.5).
  */
 import type { MailboxState } from "../../model/mailbox.ts";
 
@@ -22,7 +23,10 @@ export class PeerMemory {
   readonly #partitions = new Set<string>();
   readonly #mailboxes = new Map<string, KnownMailbox>();
 
-  /** `isFree`: the server takes any partition (Bobbin's). `fallback`: what an administrator has said. */
+  /**
+   * `isFree`: the server takes any partition (Bobbin's). `fallback`: what an administrator has
+   * said.
+   */
   constructor(options: { readonly isFree: boolean; readonly fallback: string | undefined }) {
     this.#isFree = options.isFree;
     this.#fallback = options.fallback;

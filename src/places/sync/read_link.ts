@@ -1,8 +1,9 @@
 /**
- * The one connection that all reads of a sync place share. Several commands are under way on it at a time, for each
- * answer takes a round trip: the server takes them one by one from what it has received, and answers in that order.
- * Reads change nothing, so what a lost connection leaves unanswered is asked again, after growing pauses. A server that
- * has stayed away so long is tried once a read from then on, until it answers.
+ * The one connection that all reads of a sync place share. Several commands are under way on it at
+ * a time, for each answer takes a round trip: the server takes them one by one from what it has
+ * received, and answers in that order. Reads change nothing, so what a lost connection leaves
+ * unanswered is asked again, after growing pauses. A server that has stayed away so long is tried
+ * once a read from then on, until it answers.
  */
 import { before } from "../../core/before.ts";
 import { AppError } from "../../core/errors.ts";
@@ -27,7 +28,10 @@ export interface ReadOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What a command has thrown; a lost connection may be somebody else's fault, and the command is sent again. */
+/**
+ * What a command has thrown; a lost connection may be somebody else's fault, and the command is
+ * sent again.
+ */
 interface Failed {
   readonly error: unknown;
   readonly isLost: boolean;
@@ -48,7 +52,10 @@ export class ReadLink {
   /** Settled once the command before has been sent. */
   #turn: Promise<void> = Promise.resolve();
   #underWay = 0;
-  /** How many commands may be under way: after a loss one alone, so that what a server dies of is known. */
+  /**
+   * How many commands may be under way: after a loss one alone, so that what a server dies of is
+   * known.
+   */
   #window = COMMANDS_UNDER_WAY;
   #answered: (() => void) | undefined;
   #isClosed = false;
@@ -92,7 +99,10 @@ export class ReadLink {
     }
   }
 
-  /** Sends when the command before has been sent and there is room in the window; waits for the answer. */
+  /**
+   * Sends when the command before has been sent and there is room in the window; waits for the
+   * answer.
+   */
   async #inTurn(command: GetCommand, options: ReadOptions): Promise<Outcome<Reply> | Failed> {
     const before = this.#turn;
     const { promise, resolve: sent } = Promise.withResolvers<void>();

@@ -19,7 +19,10 @@ import type { SyncOptions } from "./sync_options.ts";
 export interface Link {
   readonly dialogue: Dialogue;
   readonly peer: Peer;
-  /** What is given up on the way to another machine without TLS: a mechanism that hides the password hides no mail. */
+  /**
+   * What is given up on the way to another machine without TLS: a mechanism that hides the password
+   * hides no mail.
+   */
   readonly caveat: string | undefined;
 }
 
@@ -30,7 +33,10 @@ const BANNER_LINES = 64;
 /** A link that reads only is told of scripts as files too, where the server keeps both. */
 export type LinkPurpose = "read" | "write";
 
-/** Connects and signs in. Throws AppError: unreachable, protocol, refused, or what `password` throws. */
+/**
+ * Connects and signs in. Throws AppError: unreachable, protocol, refused, or what `password`
+ * throws.
+ */
 export async function openLink(options: SyncOptions, purpose: LinkPurpose): Promise<Link> {
   const { address, trust = {}, connectMs = CONNECT_MS, silenceMs = SILENCE_MS } = options;
   const connection = await dial(address, {
@@ -275,14 +281,17 @@ export function hasSieveMailbox(peer: Peer): boolean {
 }
 
 /**
- * Whether scripts are asked for as files. Bobbin keeps files and mailbox apart; what Cyrus shows as files since 3.6 are
- * the messages of the mailbox once more.
+ * Whether scripts are asked for as files. Bobbin keeps files and mailbox apart; what Cyrus shows as
+ * files since 3.6 are the messages of the mailbox once more.
  */
 export function givesSieveFiles(peer: Peer, wanted: SyncOptions["sieve"]): boolean {
   return wanted === "files" || peer.software === "bobbin" || !hasSieveMailbox(peer);
 }
 
-/** The capabilities in a line of the csync banner: `* SASL PLAIN`, `* COMPRESS DEFLATE`, `* STARTTLS`. */
+/**
+ * The capabilities in a line of the csync banner: `* SASL PLAIN`, `* COMPRESS DEFLATE`, `*
+ * STARTTLS`.
+ */
 function capabilitiesIn(line: string): string[] {
   const [star, word = "", ...rest] = line.toUpperCase().split(" ");
   if (star !== "*") return [];

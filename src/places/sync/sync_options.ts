@@ -9,8 +9,8 @@ export interface SyncOptions {
   readonly password: () => Promise<string>;
   readonly trust?: TlsTrust;
   /**
-   * STARTTLS: `auto` = where it is offered and the server is not on this machine, or where signing in
-   * needs it; `always` = or there is no session; `never`.
+   * STARTTLS: `auto` = where it is offered and the server is not on this machine, or where signing
+   * in needs it; `always` = or there is no session; `never`.
    */
   readonly startTls?: "auto" | "always" | "never";
   /** PLAIN without TLS to another machine: whoever listens reads the password. */
@@ -18,16 +18,20 @@ export interface SyncOptions {
   /** DEFLATE where it is offered. It pays on a slow line and costs on a fast one. */
   readonly compress?: boolean;
   /**
-   * How scripts travel: as the messages of the mailbox they live in (SIEVE-MAILBOX, since 3.6) or as files.
-   * Absent: as the mailbox where the server can.
+   * How scripts travel: as the messages of the mailbox they live in (SIEVE-MAILBOX, since 3.6) or
+   * as files. Absent: as the mailbox where the server can.
    */
   readonly sieve?: "mailbox" | "files";
-  /** The partition for mailboxes whose own is not known to the server. Cyrus dies of an unknown one. */
+  /**
+   * The partition for mailboxes whose own is not known to the server. Cyrus dies of an unknown one.
+   */
   readonly partition?: string;
   readonly limits?: Limits;
   readonly connectMs?: number;
   /** The longest silence of the server while an answer is awaited. */
   readonly silenceMs?: number;
-  /** Reads are tried again so often when the connection is lost; the wait doubles from `firstMs` on. */
+  /**
+   * Reads are tried again so often when the connection is lost; the wait doubles from `firstMs` on.
+   */
   readonly retries?: { readonly count: number; readonly firstMs: number };
 }

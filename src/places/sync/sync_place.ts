@@ -1,6 +1,6 @@
 /**
- * A sync server as a place: real Cyrus (2.4 to master) or `bobbin serve`, over csync or inside IMAP. Reads
- * share one connection (read_link.ts). Sessions have connections of their own.
+ * A sync server as a place: real Cyrus (2.4 to master) or `bobbin serve`, over csync or inside
+ * IMAP. Reads share one connection (read_link.ts). Sessions have connections of their own.
  */
 
 import { AppError } from "../../core/errors.ts";
@@ -187,7 +187,10 @@ class SyncPlace implements WritablePlace {
     return ok({ state: plain(state), records: recordsOf(ascending(records, name)) });
   }
 
-  /** To a Cyrus a mailbox that only holds a place in the tree is one to be listed, and none to be read. */
+  /**
+   * To a Cyrus a mailbox that only holds a place in the tree is one to be listed, and none to be
+   * read.
+   */
   async #placeholder(name: string, refusal: Refusal): Promise<Outcome<MailboxReading>> {
     if (refusal.reason !== "nonexistent") return refusal;
     const listed = await this.mailboxes([name]);

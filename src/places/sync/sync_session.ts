@@ -1,6 +1,7 @@
 /**
- * The APPLY half of a sync server: one connection of its own. What is staged lives as long as that: when the connection
- * is lost every call throws, until `restart` begins anew with nothing staged. No change is ever sent twice.
+ * The APPLY half of a sync server: one connection of its own. What is staged lives as long as that:
+ * when the connection is lost every call throws, until `restart` begins anew with nothing staged.
+ * No change is ever sent twice.
  */
 import { AppError } from "../../core/errors.ts";
 import { printLine } from "../../formats/dlist/print.ts";
@@ -231,7 +232,10 @@ export class SyncSession implements PlaceSession {
     return outcome;
   }
 
-  /** What Cyrus would answer with the end of its process is refused here (sync-protocol.md 4.4, 5.5). */
+  /**
+   * What Cyrus would answer with the end of its process is refused here (sync-protocol.md 4.4,
+   * 5.5).
+   */
   async #objectionTo(command: ApplyMailbox, partition: string): Promise<Refusal | undefined> {
     const { peer } = this.#alive().link;
     const { name } = command.state;
@@ -303,7 +307,10 @@ export class SyncSession implements PlaceSession {
     throw new AppError("unreachable", `The session with ${this.#options.locator} is closed`);
   }
 
-  /** Notes the loss of the connection: from then on nobody knows what the server has of the last command. */
+  /**
+   * Notes the loss of the connection: from then on nobody knows what the server has of the last
+   * command.
+   */
   #watched<Value>(work: Promise<Value>): Promise<Value>;
   #watched<Value>(work: Promise<Value> | undefined): Promise<Value> | undefined;
   #watched<Value>(work: Promise<Value> | undefined): Promise<Value> | undefined {
@@ -332,11 +339,16 @@ interface Fit {
   readonly found: KnownMailbox | undefined;
   readonly partition: string;
   readonly isCyrus: boolean;
-  /** Before 3.2, whose SYNC_CRC_ANNOT counts from another start: it cannot match and is left out. */
+  /**
+   * Before 3.2, whose SYNC_CRC_ANNOT counts from another start: it cannot match and is left out.
+   */
   readonly isOld: boolean;
 }
 
-/** The keys that servers of some version miss: their absence would reset a value or refuse the command. */
+/**
+ * The keys that servers of some version miss: their absence would reset a value or refuse the
+ * command.
+ */
 function fit(command: ApplyMailbox, { found, partition, isCyrus, isOld }: Fit): ApplyMailbox {
   const { syncCrcAnnot, ...rest } = command.state;
   const lastAppenddate = rest.lastAppenddate ?? 0;

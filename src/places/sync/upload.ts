@@ -1,7 +1,8 @@
 /**
- * APPLY MESSAGE: messages on their way to a server, in batches of bounded number and bytes, none of them held but small
- * ones. Unless the sender has done so, a message's SHA-1 is found before the server hears of a small one, and while a
- * large one is under way: Cyrus believes what it is told and ends its process over it later (sync-protocol.md 2.4, 5.5).
+ * APPLY MESSAGE: messages on their way to a server, in batches of bounded number and bytes, none of
+ * them held but small ones. Unless the sender has done so, a message's SHA-1 is found before the
+ * server hears of a small one, and while a large one is under way: Cyrus believes what it is told
+ * and ends its process over it later (sync-protocol.md 2.4, 5.5).
  */
 import { assert } from "../../core/assert.ts";
 import { utf8 } from "../../core/bytes.ts";
@@ -20,7 +21,10 @@ interface BatchLimits {
   readonly bytes: number;
 }
 
-/** Cyrus' own client sends no more files; Bobbin takes one command while it does another, so that should be a long one. */
+/**
+ * Cyrus' own client sends no more files; Bobbin takes one command while it does another, so that
+ * should be a long one.
+ */
 const BATCHES: Readonly<Record<Peer["software"], BatchLimits>> = {
   cyrus: { files: 1024, bytes: 32 * 1024 * 1024 },
   bobbin: { files: 8192, bytes: 128 * 1024 * 1024 },
@@ -60,7 +64,10 @@ export class Upload {
     this.#options = options;
   }
 
-  /** A large file that is not what its GUID says has been sent: all that is staged must be forgotten. */
+  /**
+   * A large file that is not what its GUID says has been sent: all that is staged must be
+   * forgotten.
+   */
   get isPoisoned(): boolean {
     return this.#isPoisoned;
   }
@@ -81,7 +88,9 @@ export class Upload {
     return isKnown || size > HELD_BYTES ? this.#streaming(message) : this.#held(message);
   }
 
-  /** Ends the command that is under way, if there is one. Throws AppError when the server has gone. */
+  /**
+   * Ends the command that is under way, if there is one. Throws AppError when the server has gone.
+   */
   async endBatch(): Promise<void> {
     if (!this.#isOpen) return;
     this.#isOpen = false;

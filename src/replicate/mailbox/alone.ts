@@ -1,4 +1,7 @@
-/** One mailbox, or other step, by itself: what goes wrong with it is its own refusal and stops no other. */
+/**
+ * One mailbox, or other step, by itself: what goes wrong with it is its own refusal and stops no
+ * other.
+ */
 import { AppError, type ErrorCode, FormatError } from "../../core/errors.ts";
 import { type Outcome, type RefusalReason, refused } from "../../model/outcome.ts";
 
@@ -15,8 +18,8 @@ const OWN_ERRORS: Partial<Readonly<Record<ErrorCode, RefusalReason>>> = {
 };
 
 /**
- * Does `work` on `name`. Errors that are the mailbox's own become a refusal with that `cause`; others are thrown, and their
- * context names the mailbox.
+ * Does `work` on `name`. Errors that are the mailbox's own become a refusal with that `cause`;
+ * others are thrown, and their context names the mailbox.
  */
 export async function alone<Value>(
   name: string,
@@ -25,7 +28,8 @@ export async function alone<Value>(
 ): Promise<Outcome<Value>> {
   const before = broken?.get(name);
   if (before !== undefined) {
-    const text = `${name} is left out, for the connection was lost over it each time: ${before.message}`;
+    const why = `the connection was lost over it each time: ${before.message}`;
+    const text = `${name} is left out, for ${why}`;
     return { ...refused("failed", text), cause: before };
   }
   try {

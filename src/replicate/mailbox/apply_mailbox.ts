@@ -1,7 +1,7 @@
 /**
- * The records of one mailbox, applied at the target. A mailbox that cannot be made equal by adding to it is deleted and
- * made anew, for the protocol has no command that does both: all that the old and the new one need is staged before, and
- * where the new one is refused the old one is put back.
+ * The records of one mailbox, applied at the target. A mailbox that cannot be made equal by adding
+ * to it is deleted and made anew, for the protocol has no command that does both: all that the old
+ * and the new one need is staged before, and where the new one is refused the old one is put back.
  */
 import { AppError } from "../../core/errors.ts";
 import type { ApplyMailbox } from "../../model/apply.ts";
@@ -18,13 +18,18 @@ import { sendParcel, type Transport } from "./send_messages.ts";
 export interface Applying {
   readonly session: PlaceSession;
   readonly budget: Budget;
-  /** The highestmodseq that the target's mailbox must still have; undefined for one that is made. */
+  /**
+   * The highestmodseq that the target's mailbox must still have; undefined for one that is made.
+   */
   readonly since?: bigint | undefined;
   /** Called when all of the records have been sent. */
   readonly sent?: (() => void) | undefined;
 }
 
-/** Applies the records of `prepared`, with `state` as that of the mailbox; deletes nothing that the plan has not counted. */
+/**
+ * Applies the records of `prepared`, with `state` as that of the mailbox; deletes nothing that the
+ * plan has not counted.
+ */
 export async function applyContent(
   { reading, content }: Prepared,
   state: MailboxState,
@@ -59,7 +64,10 @@ export interface Rebuilding extends Transport {
   readonly old: MailboxReading;
 }
 
-/** Deletes the mailbox and applies it anew, with `state` as its state. Its messages are staged already. */
+/**
+ * Deletes the mailbox and applies it anew, with `state` as its state. Its messages are staged
+ * already.
+ */
 export async function rebuildMailbox(
   prepared: Prepared,
   state: MailboxState,

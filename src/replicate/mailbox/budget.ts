@@ -1,7 +1,7 @@
 /**
- * What a run may delete of one owner at one side: what its plan has counted and the brake has let pass, and nothing else.
- * Mailboxes are planned again from what both sides have when their turn comes, and again where the target refuses; a
- * deletion that comes up only then is not made.
+ * What a run may delete of one owner at one side: what its plan has counted and the brake has let
+ * pass, and nothing else. Mailboxes are planned again from what both sides have when their turn
+ * comes, and again where the target refuses; a deletion that comes up only then is not made.
  */
 import { externalName } from "../../model/names.ts";
 import { DONE, type Outcome, type Refusal, refused } from "../../model/outcome.ts";
@@ -16,7 +16,10 @@ interface Mailbox {
 export class Budget {
   /** Per cent of the messages or mailboxes at the side. */
   readonly percent: number;
-  /** Messages by uniqueid of their mailbox, as the plan of this pass has counted them, and as they are left. */
+  /**
+   * Messages by uniqueid of their mailbox, as the plan of this pass has counted them, and as they
+   * are left.
+   */
   #planned: ReadonlyMap<string, number> = new Map();
   readonly #left = new Map<string, number>();
   #refusal: Refusal | undefined;
@@ -53,7 +56,8 @@ export class Budget {
   allow({ name, uniqueid }: Mailbox, messages: number): Outcome {
     if (this.isUnlimited || messages <= (this.#left.get(uniqueid) ?? 0)) return DONE;
     const planned = this.#planned.get(uniqueid) ?? 0;
-    const text = `${messages} messages of ${externalName(name)} would be deleted, and the plan counted ${planned}`;
+    const what = `${messages} messages of ${externalName(name)} would be deleted`;
+    const text = `${what}, and the plan counted ${planned}`;
     const refusal = refused("permissionDenied", text);
     this.#refusal ??= refusal;
     return refusal;

@@ -4,7 +4,9 @@ import type { Outcome } from "../../model/outcome.ts";
 /** Milliseconds before each further try. */
 const PAUSES_MS = [200, 600, 1_800];
 
-/** Does `work`, again where it is refused as `busy`; `first` is the answer that is there already. */
+/**
+ * Does `work`, again where it is refused as `busy`; `first` is the answer that is there already.
+ */
 export async function patient<Value>(
   work: () => Promise<Outcome<Value>>,
   first?: Outcome<Value>,

@@ -1,8 +1,9 @@
 /**
- * The mailboxes of one owner, in four stages that are at work at the same time, so that no end waits for the other:
- * *read* the mailbox at the source, *send* the messages that the target lacks, *apply* the records, *prove* what the target
- * has then. Between the stages are queues of bounded length. The target answers in the order in which it was asked. One
- * mailbox that fails stops no other.
+ * The mailboxes of one owner in four stages, which work at the same time so that neither place
+ * waits for the other: the mailbox is *read* at the source, the messages that the target lacks are
+ * *sent*, the records are *applied*, and what the target has then is *proven*. The queues between
+ * the stages are bounded. The target answers in the order in which it was asked. One mailbox that
+ * fails stops no other.
  */
 import { pushAll } from "../../core/lists.ts";
 import { DONE, type Outcome, ok, refused } from "../../model/outcome.ts";
@@ -21,7 +22,10 @@ import { sendParcels } from "./send_messages.ts";
 /** What a queue may hold: mailboxes, and UIDs in them, for their indexes are in memory. */
 const AHEAD_MAILBOXES = 16;
 const AHEAD_UIDS = 100_000;
-/** Mailboxes whose records are sent and not answered: the target reads one while it applies the other. */
+/**
+ * Mailboxes whose records are sent and not answered: the target reads one while it applies the
+ * other.
+ */
 const IN_FLIGHT = 2;
 
 export interface PipelineEvents {
@@ -68,7 +72,10 @@ export class MailboxPipeline {
     this.#events = events;
   }
 
-  /** Brings mailboxes; all but the last proof is done then. `moved`: uniqueids of those that were renamed. */
+  /**
+   * Brings mailboxes; all but the last proof is done then. `moved`: uniqueids of those that were
+   * renamed.
+   */
   async run(steps: readonly MailboxStep[], moved: ReadonlySet<string>): Promise<void> {
     this.#moved = moved;
     pushAll(this.#todo, steps);
@@ -169,7 +176,10 @@ export class MailboxPipeline {
     return group;
   }
 
-  /** If the connection broke it may be the fault of a mailbox that is being applied: then that one's error is thrown. */
+  /**
+   * If the connection broke it may be the fault of a mailbox that is being applied: then that one's
+   * error is thrown.
+   */
   async #orEarlier<Value>(work: Promise<Value>): Promise<Value> {
     try {
       return await work;
@@ -234,7 +244,9 @@ export class MailboxPipeline {
     return done;
   }
 
-  /** After an error: goes on with nothing staged, so what has not had its own answer is begun again. */
+  /**
+   * After an error: goes on with nothing staged, so what has not had its own answer is begun again.
+   */
   async #recover(): Promise<void> {
     while (this.#isUnsure) {
       const again = await this.#takeBack();
@@ -245,7 +257,10 @@ export class MailboxPipeline {
     }
   }
 
-  /** Empties the later stages: mailboxes that have an answer of their own are ended, and the others given. */
+  /**
+   * Empties the later stages: mailboxes that have an answer of their own are ended, and the others
+   * given.
+   */
   async #takeBack(): Promise<MailboxStep[]> {
     const back: MailboxStep[] = [];
     for (let [first] = this.#applying; first !== undefined; [first] = this.#applying) {
@@ -267,7 +282,10 @@ function isFull(lastUids: readonly number[]): boolean {
   return lastUids.length >= AHEAD_MAILBOXES || uids > AHEAD_UIDS;
 }
 
-/** Reads a mailbox at the source; one that was renamed a moment ago may have new numbers at the target. */
+/**
+ * Reads a mailbox at the source; one that was renamed a moment ago may have new numbers at the
+ * target.
+ */
 async function readMailbox(
   step: MailboxStep,
   sending: Sending,

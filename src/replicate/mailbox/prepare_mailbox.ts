@@ -1,6 +1,6 @@
 /**
- * One mailbox looked at from both sides: its content planned, and the messages named that may have to be sent. Nothing
- * is written.
+ * One mailbox looked at from both sides: its content planned, and the messages named that may have
+ * to be sent. Nothing is written.
  */
 
 import type { AppError } from "../../core/errors.ts";
@@ -24,7 +24,10 @@ export interface Work {
   readonly mode: Mode;
   /** Names of mailboxes that the source turns out not to have any more; added to. */
   readonly gone: Set<string>;
-  /** Names that are left out, for the connection was lost over each of them again and again, and how. */
+  /**
+   * Names that are left out, for the connection was lost over each of them again and again, and
+   * how.
+   */
   readonly broken?: ReadonlyMap<string, AppError> | undefined;
   /** The partition for a mailbox that is to be made. */
   readonly partitionFor: (state: MailboxState) => string;
@@ -78,7 +81,10 @@ export async function prepareMailbox(
   return withMessages(reading, await planCompared(reading, target, request));
 }
 
-/** Records of one mailbox that are kept in memory: they are gone through when sent, when proven, and in between. */
+/**
+ * Records of one mailbox that are kept in memory: they are gone through when sent, when proven, and
+ * in between.
+ */
 const KEPT_RECORDS = 8192;
 
 /** What goes over of the records. Refuses what no peer could take (sync-protocol.md 4.4). */

@@ -1,6 +1,6 @@
 /**
- * Messages read at the source in the order in which they are sent. As many are asked for ahead as the place says,
- * bounded in number and bytes; what was read and is not sent any more is let go of.
+ * Messages read at the source in the order in which they are sent. As many are asked for ahead as
+ * the place says, bounded in number and bytes; what was read and is not sent any more is let go of.
  */
 import { assert } from "../../core/assert.ts";
 import { type Outcome, ok } from "../../model/outcome.ts";
@@ -54,7 +54,9 @@ export class MessageReader {
     this.#source = source;
   }
 
-  /** The content of `message`, a later one of the queue than the last; those between are left out. */
+  /**
+   * The content of `message`, a later one of the queue than the last; those between are left out.
+   */
   async take(message: WantedMessage): Promise<Outcome<ReadMessage>> {
     for (;;) {
       this.#ask();

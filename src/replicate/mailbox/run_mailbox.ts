@@ -1,6 +1,7 @@
 /**
- * One mailbox, done: prepared, its messages sent, its records applied, the result verified. Where the target refuses
- * because it is not as it was thought to be, it is asked again and every record is compared (sync-protocol.md 5.6).
+ * One mailbox, done: prepared, its messages sent, its records applied, the result verified. Where
+ * the target refuses because it is not as it was thought to be, it is asked again and every record
+ * is compared (sync-protocol.md 5.6).
  */
 import { DONE, type Outcome, ok, type Refusal } from "../../model/outcome.ts";
 import type { ContentPlan } from "../plan/plan_mailbox.ts";
@@ -18,7 +19,10 @@ export interface Sending extends Work, Omit<Transport, "source"> {
   readonly begins: (step: MailboxStep, prepared: Prepared) => void;
 }
 
-/** How often a mailbox is tried: from the third time on without the annotation sum, then without SINCE. */
+/**
+ * How often a mailbox is tried: from the third time on without the annotation sum, then without
+ * SINCE.
+ */
 const ATTEMPTS = 4;
 const WITHOUT_ANNOTATION_SUM = 3;
 
@@ -26,7 +30,10 @@ const WITHOUT_ANNOTATION_SUM = 3;
 export interface Brought {
   /** What was carried out. */
   readonly content: ContentPlan;
-  /** Looks at it at the target. It may go on while the next mailbox is sent; it must be called, and waited for. */
+  /**
+   * Looks at it at the target. It may go on while the next mailbox is sent; it must be called, and
+   * waited for.
+   */
   readonly prove: () => Promise<Outcome>;
 }
 
@@ -42,7 +49,10 @@ export function parcelOf({ content, messages }: Prepared): Parcel {
   return { messages, partition: content.state.partition ?? "default" };
 }
 
-/** Sends its records. While the answer is waited for, others may be begun from when `sent` is called. */
+/**
+ * Sends its records. While the answer is waited for, others may be begun from when `sent` is
+ * called.
+ */
 export async function applyMailbox(
   { step, attempt, prepared }: BegunMailbox,
   sending: Sending,

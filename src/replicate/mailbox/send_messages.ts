@@ -1,6 +1,7 @@
 /**
- * Messages on their way to the target (sync-protocol.md 5.2): RESERVE finds what the target has somewhere already, the
- * rest is read at the source and staged, for several mailboxes as one stream. A message is sent once for an owner.
+ * Messages on their way to the target (sync-protocol.md 5.2): RESERVE finds what the target has
+ * somewhere already, the rest is read at the source and staged, for several mailboxes as one
+ * stream. A message is sent once for an owner.
  */
 import type { Guid } from "../../model/guid.ts";
 import { DONE, type Outcome, type Refusal } from "../../model/outcome.ts";
@@ -39,8 +40,9 @@ export interface Parcel {
 }
 
 /**
- * Sends what the target lacks of the parcels, and says of each in turn whether it could be sent; whether it has come,
- * the flush of the session says. Leaving the loop early lets go of all that was read ahead.
+ * Sends what the target lacks of the parcels, and says of each in turn whether it could be sent;
+ * whether it has come, the flush of the session says. Leaving the loop early lets go of all that
+ * was read ahead.
  */
 export async function* sendParcels(
   parcels: readonly Parcel[],

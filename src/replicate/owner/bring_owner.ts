@@ -1,6 +1,6 @@
 /**
- * Does a plan: brings one owner from a place to another. One mailbox that fails is told and stops no other. What
- * the target has in the end is proven against what was read of the source.
+ * Does a plan: brings one owner from a place to another. One mailbox that fails is told and stops
+ * no other. What the target has in the end is proven against what was read of the source.
  */
 import type { ApplyCommand } from "../../model/apply.ts";
 import { isIntermediate, type UserState } from "../../model/mailbox.ts";
@@ -168,7 +168,9 @@ async function doSteps(plan: Plan, doing: Doing): Promise<void> {
   await proveOwner(plan, doing, hasFailed);
 }
 
-/** The steps in their order: mailboxes that follow each other together, any other step by itself. */
+/**
+ * The steps in their order: mailboxes that follow each other together, any other step by itself.
+ */
 function runsOf(steps: readonly Step[]): (MailboxStep[] | Exclude<Step, MailboxStep>)[] {
   const runs: (MailboxStep[] | Exclude<Step, MailboxStep>)[] = [];
   for (const step of steps) {

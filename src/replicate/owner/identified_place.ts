@@ -1,7 +1,7 @@
 /**
- * A place whose messages all have SHA-1 GUIDs. Cyrus before 2.4 kept none, or a number of its own, and
- * replication knows messages by nothing else; so they are computed here as mailboxes are read. The sum over
- * GUIDs that nobody else has is left out.
+ * A place whose messages all have SHA-1 GUIDs. Cyrus before 2.4 kept none, or a number of its own,
+ * and replication knows messages by nothing else; so they are computed here as mailboxes are read.
+ * The sum over GUIDs that nobody else has is left out.
  */
 import { classifyUuid } from "../../formats/cyrus/uuid.ts";
 import { beginSha1 } from "../../hash/sha1.ts";
@@ -11,7 +11,9 @@ import { type Outcome, ok, refused } from "../../model/outcome.ts";
 import type { MailboxReading, MessageAddress, Place } from "../../places/place.ts";
 import { wrapPlace } from "../../places/wrap_place.ts";
 
-/** `place` with computed GUIDs where it has none. Messages that cannot be read keep what they have. */
+/**
+ * `place` with computed GUIDs where it has none. Messages that cannot be read keep what they have.
+ */
 export function identified(place: Place): Place {
   /** By uniqueid and UID: what the place itself calls a message that was given a GUID here. */
   const originals = new Map<string, Guid>();

@@ -1,4 +1,7 @@
-/** Everything about an owner but records: a user, or a shared toplevel, which has mailboxes and quotas only. */
+/**
+ * Everything about an owner but records: a user, or a shared toplevel, which has mailboxes and
+ * quotas only.
+ */
 import { pushAll } from "../../core/lists.ts";
 import type {
   MailboxState,
@@ -14,8 +17,8 @@ import type { Place } from "../../places/place.ts";
 const NOTHING: UserState = { mailboxes: [], quotas: [], seen: [], subscriptions: [], sieve: [] };
 
 /**
- * What `place` holds of `owner` now. A place that cannot list shared mailboxes is asked for those of `known`, by name and
- * by uniqueid: what else it has stays unseen.
+ * What `place` holds of `owner` now. A place that cannot list shared mailboxes is asked for those
+ * of `known`, by name and by uniqueid: what else it has stays unseen.
  */
 export async function readOwnerState(
   place: Place,
@@ -31,8 +34,9 @@ export async function readOwnerState(
 }
 
 /**
- * `ours` and, as unreadable, what the source has of `theirs` without having said so. A mailbox whose cyrus.header is
- * damaged may be known by its uniqueid alone, and one may have been renamed meanwhile: neither may be taken for deleted.
+ * `ours` and, as unreadable, what the source has of `theirs` without having said so. A mailbox
+ * whose cyrus.header is damaged may be known by its uniqueid alone, and one may have been renamed
+ * meanwhile: neither may be taken for deleted.
  */
 export async function withHidden(
   ours: UserState,

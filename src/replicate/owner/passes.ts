@@ -13,7 +13,10 @@ export interface RunOptions {
   readonly events: ReplicateEvents;
   /** After each batch of messages; may wait, or throw where the time is up. */
   readonly sent: (messages: number, bytes: number) => Promise<void>;
-  /** Names that are left out, for the connection was lost over each of them again and again, and how. */
+  /**
+   * Names that are left out, for the connection was lost over each of them again and again, and
+   * how.
+   */
   readonly broken?: ReadonlyMap<string, AppError>;
 }
 
@@ -27,8 +30,9 @@ export interface Pass {
 const PASSES = 3;
 
 /**
- * Does `once` until nothing is gone, and no deletion was held back for not having been planned. Tells what the last pass has
- * left and failed. Refused as the last pass was, or as its first unplanned deletion.
+ * Does `once` until nothing is gone, and no deletion was held back for not having been planned.
+ * Tells what the last pass has left and failed. Refused as the last pass was, or as its first
+ * unplanned deletion.
  */
 export async function runPasses(
   { dryRun, budgets, events }: RunOptions,

@@ -1,7 +1,8 @@
 /**
- * A place seen as if one of its users had another name: `replicate fred --as bert`. His mailboxes get uniqueids
- * of their own, for both users may come to live in one place; the same ones each time, so that a second run
- * finds them. Nobody else is there, and sums over annotations, which may name him, are left out.
+ * A place seen as if one of its users had another name: `replicate fred --as bert`. His mailboxes
+ * get uniqueids of their own, for both users may come to live in one place; the same ones each
+ * time, so that a second run finds them. Nobody else is there, and sums over annotations, which may
+ * name him, are left out.
  */
 import { utf8 } from "../../core/bytes.ts";
 import { sha1Of } from "../../hash/sha1.ts";
@@ -26,8 +27,8 @@ export interface UserRename {
 }
 
 /**
- * Every member of Place that names a user or a mailbox. A new member of Place must be written below, or be added to
- * what is left out here: it does not compile otherwise.
+ * Every member of Place that names a user or a mailbox. A new member of Place must be written
+ * below, or be added to what is left out here: it does not compile otherwise.
  */
 type RenamedMembers = Required<Omit<Place, "holds" | "caveat" | "readAhead" | "until" | "close">>;
 
@@ -103,8 +104,8 @@ function renamedMembers(place: Place, { rename, originals }: Renaming): RenamedM
 const NOBODY: UserState = { mailboxes: [], quotas: [], seen: [], subscriptions: [], sieve: [] };
 
 /**
- * Refuses where a mailbox whose name cannot be read, so that it seems to be nobody's, has one of these uniqueids: what
- * it is called here cannot be turned back into that.
+ * Refuses where a mailbox whose name cannot be read, so that it seems to be nobody's, has one of
+ * these uniqueids: what it is called here cannot be turned back into that.
  */
 async function findNameless(
   place: Place,

@@ -1,4 +1,6 @@
-/** What a plan would come to before anything is done: for --dry-run, and for the brake on deleting. */
+/**
+ * What a plan would come to before anything is done: for --dry-run, and for the brake on deleting.
+ */
 import { isIntermediate, type MailboxState, type UserState } from "../../model/mailbox.ts";
 import { parseName } from "../../model/names.ts";
 import { DONE, type Outcome, ok, type Refusal, refused } from "../../model/outcome.ts";
@@ -45,14 +47,17 @@ export interface BrakeOptions {
   readonly budget: Budget;
   /** Whose, for the refusal. */
   readonly who: string;
-  /** The side, where both are written. Neither is a mere copy then: what the other records as deleted counts. */
+  /**
+   * The side, where both are written. Neither is a mere copy then: what the other records as
+   * deleted counts.
+   */
   readonly at?: "A" | "B";
 }
 
 /**
- * Refuses as `permissionDenied` a plan that deletes too much, with what the run has deleted already. What the source records
- * as deleted is not counted: that is known, while what is merely missing there may be missing because something is
- * wrong with it.
+ * Refuses as `permissionDenied` a plan that deletes too much, with what the run has deleted
+ * already. What the source records as deleted is not counted: that is known, while what is merely
+ * missing there may be missing because something is wrong with it.
  */
 export async function brake(
   steps: readonly SurveyedStep[],
@@ -112,7 +117,10 @@ function deletedBy(step: Step): string[] {
   return step.kind === "delete" ? [step.state.uniqueid] : [];
 }
 
-/** The mailbox that a step moves to DELETED, as the other side has done. Only empty ones are deleted otherwise. */
+/**
+ * The mailbox that a step moves to DELETED, as the other side has done. Only empty ones are deleted
+ * otherwise.
+ */
 function movedAwayBy(step: Step): string[] {
   return step.kind === "rename" && isMoveToDeleted(step.rename) ? [step.rename.uniqueid] : [];
 }

@@ -1,6 +1,7 @@
 /**
- * Versions of Cyrus sum up annotations in different ways (sync-protocol.md 5.1), so the sums of two mailboxes that are alike
- * may differ. Then the records of one side tell what its sum would be in the other's way.
+ * Versions of Cyrus sum up annotations in different ways (sync-protocol.md 5.1), so the sums of two
+ * mailboxes that are alike may differ. Then the records of one side tell what its sum would be in
+ * the other's way.
  */
 
 import type { MailboxState } from "../../model/mailbox.ts";
@@ -8,7 +9,10 @@ import { ANNOT_VARIANTS, mailAnnotCrc } from "../../model/sync_crc.ts";
 import type { Holds, MailboxReading } from "../../places/place.ts";
 import { differingFields, differingSums, stateToSend } from "./target_state.ts";
 
-/** True where `theirs` differs in the sum over annotations alone, and that is what another version gives of these records. */
+/**
+ * True where `theirs` differs in the sum over annotations alone, and that is what another version
+ * gives of these records.
+ */
 export async function isSummedOtherwise(
   { state, records }: MailboxReading,
   theirs: MailboxState,

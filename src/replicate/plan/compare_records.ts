@@ -1,6 +1,7 @@
 /**
- * Two mailboxes record by record: one walk over two sources that ascend by UID, holding one batch of each.
- * What the places do not both hold does not differ, and neither do two tombstones of one UID.
+ * Two mailboxes record by record: one walk over two sources that ascend by UID, holding one batch
+ * of each. What the places do not both hold does not differ, and neither do two tombstones of one
+ * UID.
  */
 import { AppError } from "../../core/errors.ts";
 import { sameAnnotations } from "../../model/annotation.ts";
@@ -24,7 +25,10 @@ export type RecordDifference =
       readonly fields: readonly string[];
     };
 
-/** Every UID in which the two differ, ascending. Throws AppError (bad_data) where UIDs do not ascend. */
+/**
+ * Every UID in which the two differ, ascending. Throws AppError (bad_data) where UIDs do not
+ * ascend.
+ */
 export async function* compareRecords(
   source: RecordSource,
   target: RecordSource,

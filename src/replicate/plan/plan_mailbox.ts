@@ -1,7 +1,8 @@
 /**
- * The plan for one mailbox from the records of both sides: what is sent, what is expunged at the target, what
- * stays different. UIDs are given once and never again, so a message that the target had no UID for in
- * time cannot be put in its place: a merge leaves it and says so, a mirror makes the mailbox anew.
+ * The plan for one mailbox from the records of both sides: what is sent, what is expunged at the
+ * target, what stays different. UIDs are given once and never again, so a message that the target
+ * had no UID for in time cannot be put in its place: a merge leaves it and says so, a mirror makes
+ * the mailbox anew.
  */
 import { isIntermediate, type MailboxState } from "../../model/mailbox.ts";
 import type { MailRecord } from "../../model/record.ts";
@@ -22,7 +23,9 @@ export interface ContentPlan {
   readonly leftovers: readonly Leftover[];
   /** The target's mailbox as it was read, where it is to be deleted and made anew. */
   readonly rebuild: MailboxReading | undefined;
-  /** Living messages of the target that go although the source does not say that they were deleted. */
+  /**
+   * Living messages of the target that go although the source does not say that they were deleted.
+   */
   readonly deletes: number;
   /** Nothing has to be done. */
   readonly isNothing: boolean;

@@ -1,4 +1,7 @@
-/** The plan for what belongs to a user beside mailboxes: quotas, subscriptions, sieve scripts, what was seen. */
+/**
+ * The plan for what belongs to a user beside mailboxes: quotas, subscriptions, sieve scripts, what
+ * was seen.
+ */
 import { FormatError } from "../../core/errors.ts";
 import { NULL_GUID } from "../../model/guid.ts";
 import { isSieveMailbox, type Quota, type SeenState, type SieveFile } from "../../model/mailbox.ts";
@@ -115,7 +118,10 @@ function planSieve({ source, target, mode, userid }: MetaRequest): Plan {
   return found;
 }
 
-/** Scripts that the source has as files only, where the target takes none: they must not be lost unsaid. */
+/**
+ * Scripts that the source has as files only, where the target takes none: they must not be lost
+ * unsaid.
+ */
 function unsentScripts({ source }: MetaRequest): Plan {
   if (source.mailboxes.some(isSieveMailbox)) return { steps: [], leftovers: [] };
   const text = "the target takes scripts as a mailbox, and the source has files: --sieve files";
@@ -129,7 +135,9 @@ function scriptsOf(files: readonly SieveFile[]): SieveFile[] {
   return files.filter(({ filename }) => filename.endsWith(SCRIPT));
 }
 
-/** By content where both tell it; else the target's is old if it is older (sync-protocol.md 5.3). */
+/**
+ * By content where both tell it; else the target's is old if it is older (sync-protocol.md 5.3).
+ */
 function sameScript(ours: SieveFile, theirs: SieveFile): boolean {
   const known = (guid: string | undefined): boolean => guid !== undefined && guid !== NULL_GUID;
   if (known(ours.guid) && known(theirs.guid)) return ours.guid === theirs.guid;

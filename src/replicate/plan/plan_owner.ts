@@ -1,8 +1,8 @@
 /**
- * What has to be done so that the target holds what the source holds of one owner: two states in, steps out,
- * nothing touched. Mailboxes are paired by uniqueid (sync-protocol.md 5.4). *Merge* leaves what only the target
- * has, and names it; *mirror* makes the target equal. What goes on inside a mailbox is planned from its
- * records, in content.ts.
+ * What has to be done so that the target holds what the source holds of one owner: two states in,
+ * steps out, nothing touched. Mailboxes are paired by uniqueid (sync-protocol.md 5.4). *Merge*
+ * leaves what only the target has, and names it; *mirror* makes the target equal. What goes on
+ * inside a mailbox is planned from its records, in content.ts.
  */
 import { pushAll } from "../../core/lists.ts";
 import {
@@ -37,7 +37,10 @@ export function planOwner(request: PlanRequest): Plan {
   };
 }
 
-/** What cannot be read and has no uniqueid may be anything that the source seems to lack: a mirror then deletes nothing. */
+/**
+ * What cannot be read and has no uniqueid may be anything that the source seems to lack: a mirror
+ * then deletes nothing.
+ */
 function mayDelete({ mode, source }: PlanRequest): boolean {
   const isAny = (source.unreadable ?? []).some(({ uniqueid }) => uniqueid === undefined);
   return mode === "mirror" && !isAny;
@@ -96,7 +99,9 @@ function planMailboxes(request: PlanRequest): Plan {
   return { steps, leftovers };
 }
 
-/** True where a server keeps `theirs`, which never held mail, for the sake of what lies below it. */
+/**
+ * True where a server keeps `theirs`, which never held mail, for the sake of what lies below it.
+ */
 function isPlaceOnly(theirs: MailboxState, { source, target, holds }: PlanRequest): boolean {
   if (holds.gapsInTree || !isEmpty(theirs)) return false;
   const staying = [source.mailboxes, source.unreadable ?? [], target.unreadable ?? []].flat();
@@ -107,7 +112,10 @@ function isEmpty(state: MailboxState): boolean {
   return isIntermediate(state) || state.lastUid === 0;
 }
 
-/** Pairs by uniqueid, by name where a place has none. What cannot be read now takes no part on either side. */
+/**
+ * Pairs by uniqueid, by name where a place has none. What cannot be read now takes no part on
+ * either side.
+ */
 function pairMailboxes({ source, target, holds }: PlanRequest): {
   readonly pairs: readonly Pair[];
   readonly unpaired: readonly MailboxState[];
@@ -179,7 +187,9 @@ function contentStep(
   return { ...step, theirs: renamed, records: isNewer ? "newer" : "compare" };
 }
 
-/** True where all that the source has and the target has not lies above the target's highestmodseq. */
+/**
+ * True where all that the source has and the target has not lies above the target's highestmodseq.
+ */
 export function isBehind(ours: MailboxState, theirs: MailboxState, holds: Holds): boolean {
   if (!holds.modseqs || !holds.uids || !holds.tombstones) return false;
   if (isIntermediate(ours) || isIntermediate(theirs)) return false;

@@ -1,6 +1,7 @@
 /**
- * Renames in an order in which each name is free when it is taken (sync-protocol.md 5.4): chains from their
- * end, a ring by way of a name of its own, which lies below the user so that it stays the user's.
+ * Renames in an order in which each name is free when it is taken (sync-protocol.md 5.4): chains
+ * from their end, a ring by way of a name of its own, which lies below the user so that it stays
+ * the user's.
  */
 import { parseName } from "../../model/names.ts";
 
@@ -12,7 +13,10 @@ export interface Rename {
 
 export interface RenameOrder {
   readonly renames: readonly Rename[];
-  /** Those that cannot be done: a mailbox that stays has the name, or one that waits for such a name. */
+  /**
+   * Those that cannot be done: a mailbox that stays has the name, or one that waits for such a
+   * name.
+   */
   readonly blocked: readonly Rename[];
 }
 

@@ -18,8 +18,8 @@ export interface MailboxStep {
   /** The target's name for it before the renames. */
   readonly nameBefore: string;
   /**
-   * `all`: the target has no records. `newer`: those above the target's highestmodseq, for it is plainly
-   * behind. `compare`: every record of both.
+   * `all`: the target has no records. `newer`: those above the target's highestmodseq, for it is
+   * plainly behind. `compare`: every record of both.
    */
   readonly records: "all" | "newer" | "compare";
 }

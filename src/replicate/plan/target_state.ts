@@ -1,4 +1,7 @@
-/** What a mailbox's state is to be at the target, and in what two states differ (sync-protocol.md 5.6). */
+/**
+ * What a mailbox's state is to be at the target, and in what two states differ (sync-protocol.md
+ * 5.6).
+ */
 import { pushAll } from "../../core/lists.ts";
 import { sameAnnotations } from "../../model/annotation.ts";
 import { isIntermediate, type MailboxState } from "../../model/mailbox.ts";
@@ -18,10 +21,16 @@ const OPTIONAL = [
   ...(["raclmodseq", "usergroups", "createdmodseq", "foldermodseq"] as const),
 ];
 
-/** What a Cyrus raises by itself, at a rename or where somebody else's ACL changes, and never lowers. */
+/**
+ * What a Cyrus raises by itself, at a rename or where somebody else's ACL changes, and never
+ * lowers.
+ */
 const RISING = ["xconvmodseq", "raclmodseq", "foldermodseq"] as const;
 
-/** The state that the target is to have: `ours`, but for what the source cannot know, or the target not take back. */
+/**
+ * The state that the target is to have: `ours`, but for what the source cannot know, or the target
+ * not take back.
+ */
 export function stateToSend(ours: MailboxState, context: StateContext): MailboxState {
   const { holds, theirs, partition } = context;
   if (theirs === undefined) return { ...ours, partition: ours.acl === null ? null : partition };
@@ -62,7 +71,10 @@ function keepsUidl(ours: MailboxState, theirs: MailboxState): boolean {
   return !ours.syncCrc && theirs.options.startsWith(UIDL) && !ours.options.startsWith(UIDL);
 }
 
-/** What is to be sent to a target that keeps records of its own: numbers only ever rise, and no sum can be told. */
+/**
+ * What is to be sent to a target that keeps records of its own: numbers only ever rise, and no sum
+ * can be told.
+ */
 export function stateBeside(ours: MailboxState, theirs: MailboxState): MailboxState {
   return {
     ...ours,

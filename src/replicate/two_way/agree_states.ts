@@ -1,4 +1,7 @@
-/** What a mailbox's state is to be at both sides (sync-protocol.md 5.7): numbers only ever rise, settings are A's. */
+/**
+ * What a mailbox's state is to be at both sides (sync-protocol.md 5.7): numbers only ever rise,
+ * settings are A's.
+ */
 import { sameAnnotations } from "../../model/annotation.ts";
 import type { MailboxState } from "../../model/mailbox.ts";
 import type { Holds } from "../../places/place.ts";
@@ -33,7 +36,8 @@ export function agreeStates(
 
 function withoutUnsaid(state: MailboxState): MailboxState {
   const said = Object.entries(state).filter(([, value]) => value !== undefined);
-  return Object.fromEntries(said) as unknown as MailboxState; // the required ones are never undefined
+  // No required field is undefined.
+  return Object.fromEntries(said) as unknown as MailboxState;
 }
 
 /** The mailbox's own annotations are A's, unless B has come further. */

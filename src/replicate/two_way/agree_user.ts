@@ -1,7 +1,8 @@
 /**
- * One owner at two sides that were both written to: which mailboxes both are to have and under which names, and whose
- * subscriptions, scripts, quotas and seen states are kept. Two states in, one out. What only one side has goes to
- * the other, for nobody can tell it from what was made there; a mailbox is deleted by its move to DELETED.
+ * One owner at two sides that were both written to: which mailboxes both are to have and under
+ * which names, and whose subscriptions, scripts, quotas and seen states are kept. Two states in,
+ * one out. What only one side has goes to the other, for nobody can tell it from what was made
+ * there; a mailbox is deleted by its move to DELETED.
  */
 import { NULL_GUID } from "../../model/guid.ts";
 import {
@@ -28,7 +29,10 @@ export interface AgreedUser {
 
 export interface AgreeOptions {
   readonly holds: Holds;
-  /** Uniqueids of mailboxes that one side has deleted while the other got messages that it never saw. */
+  /**
+   * Uniqueids of mailboxes that one side has deleted while the other got messages that it never
+   * saw.
+   */
   readonly unheardOf: ReadonlySet<string>;
 }
 
@@ -105,8 +109,8 @@ function pairById(a: UserState, b: UserState, holds: Holds): Entry[] {
 }
 
 /**
- * Two INBOXes with mail and different uniqueids cannot lie beside each other, and neither may go: they are taken for
- * one mailbox, and each keeps its uniqueid.
+ * Two INBOXes with mail and different uniqueids cannot lie beside each other, and neither may go:
+ * they are taken for one mailbox, and each keeps its uniqueid.
  */
 function pairInboxes(
   entries: readonly Entry[],
@@ -121,7 +125,8 @@ function pairInboxes(
   const [a, b] = [ours?.a, theirs?.b];
   if (a === undefined || b === undefined || a.name !== b.name) return [...entries];
   aliases.set(b.uniqueid, a.uniqueid);
-  const text = `its uniqueid is ${a.uniqueid} at A and ${b.uniqueid} at B: only its messages are brought together`;
+  const ids = `its uniqueid is ${a.uniqueid} at A and ${b.uniqueid} at B`;
+  const text = `${ids}: only its messages are brought together`;
   agreeing.leftovers.push({ kind: "mailbox", name: a.name, text });
   return [{ a, b }, ...entries.filter((entry) => entry !== ours && entry !== theirs)];
 }
@@ -191,7 +196,10 @@ function agreePair(a: MailboxState, b: MailboxState, { taken, agreeing }: Naming
   return [{ ...agreed, name, ...(syncCrcAnnot !== undefined && { syncCrcAnnot }) }];
 }
 
-/** Whose name is kept: that of the side which changed the mailbox last; but nothing is deleted unread. */
+/**
+ * Whose name is kept: that of the side which changed the mailbox last; but nothing is deleted
+ * unread.
+ */
 function nameWinner(
   a: MailboxState,
   b: MailboxState,

@@ -1,7 +1,8 @@
 /**
- * One mailbox at two sides that were both written to since they were last the same: what both are to hold. These are Cyrus'
- * own rules (sync-protocol.md 5.7), A being the master, but that nothing is ever deleted for being absent: a
- * tombstone deletes. Two readings in, an agreement out; nothing is touched.
+ * One mailbox at two sides that were both written to since they were last the same: what both are
+ * to hold. These are Cyrus' own rules (sync-protocol.md 5.7), A being the master, but that nothing
+ * is ever deleted for being absent: a tombstone deletes. Two readings in, an agreement out; nothing
+ * is touched.
  */
 import { pushAll } from "../../core/lists.ts";
 import type { MailboxState, RecordSource } from "../../model/mailbox.ts";
@@ -31,7 +32,10 @@ export interface Agreement {
   readonly state: MailboxState;
   readonly a: SideChange;
   readonly b: SideChange;
-  /** By new UID: where a message that got one lies. All others lie at the other side, under their UID. */
+  /**
+   * By new UID: where a message that got one lies. All others lie at the other side, under their
+   * UID.
+   */
   readonly moved: ReadonlyMap<number, { readonly side: Side; readonly uid: number }>;
   readonly decisions: readonly Decision[];
 }
@@ -122,7 +126,10 @@ function judge(difference: RecordDifference, walk: Walk): void {
   }
 }
 
-/** A record that one side has: it goes to the other, under its own UID if that one is still free there. */
+/**
+ * A record that one side has: it goes to the other, under its own UID if that one is still free
+ * there.
+ */
 function judgeSingle(side: Side, record: MailRecord, walk: Walk): void {
   const other = OTHER_SIDE[side];
   const { uid, expunged } = record;
@@ -198,14 +205,16 @@ function judgeFields(a: MailRecord, b: MailRecord, walk: Walk): void {
   }
   if (sides.length === 0) return;
   const fields = [...new Set([...changed.a, ...changed.b])].join(", ");
-  const text = `${fields}: ${isNewer ? "B" : "A"}'s are kept, modseq ${winner.modseq} against ${loser.modseq}`;
+  const modseqs = `modseq ${winner.modseq} against ${loser.modseq}`;
+  const text = `${fields}: ${isNewer ? "B" : "A"}'s are kept, ${modseqs}`;
   const decision: Decision = { kind: "flags", name: walk.states.a.name, uid: a.uid, text };
   walk.kept.push({ decision, loser });
 }
 
 /**
- * What was no choice is not told: the side that lost has its record as the sides last agreed on it, if it was never
- * changed, or not after something that both still have. Otherwise nobody can know, and it is told.
+ * What was no choice is not told: the side that lost has its record as the sides last agreed on it,
+ * if it was never changed, or not after something that both still have. Otherwise nobody can know,
+ * and it is told.
  */
 async function decideKept(
   records: RecordSource,
@@ -224,7 +233,10 @@ async function decideKept(
 
 const BOOKKEEPING: ReadonlySet<string> = new Set(["modseq", "lastUpdated"]);
 
-/** A modseq not below those of `records`, and above all that clients of the `changed` sides have heard of. */
+/**
+ * A modseq not below those of `records`, and above all that clients of the `changed` sides have
+ * heard of.
+ */
 function modseqFor(
   records: readonly MailRecord[],
   changed: readonly Side[],
@@ -235,8 +247,9 @@ function modseqFor(
 }
 
 /**
- * Appends the messages that cannot keep their UID, and expunges the old ones. A message that comes from the other
- * side anyway is not appended twice: an earlier run has given it the new UID there and was killed.
+ * Appends the messages that cannot keep their UID, and expunges the old ones. A message that comes
+ * from the other side anyway is not appended twice: an earlier run has given it the new UID there
+ * and was killed.
  */
 function giveNewUids(walk: Walk): Pick<Agreement, "moved"> & { readonly lastUid: number } {
   const { states, records, fresh, options } = walk;
@@ -296,7 +309,10 @@ async function syncCrcOf(source: RecordSource): Promise<number> {
   return sum >>> 0;
 }
 
-/** True where `living` has a message that `deleted`, the same mailbox at the other side, has never heard of. */
+/**
+ * True where `living` has a message that `deleted`, the same mailbox at the other side, has never
+ * heard of.
+ */
 export async function hasUnheardOf(
   living: RecordSource,
   deleted: RecordSource,

@@ -1,6 +1,7 @@
 /**
- * Two sides that are both written: what both are to hold is agreed upon (agree_user.ts, conflicts.ts), and the one planner
- * gives the steps that bring each of them there. In the end both are read and planned again: nothing may be left.
+ * Two sides that are both written: what both are to hold is agreed upon (agree_user.ts,
+ * conflicts.ts), and the one planner gives the steps that bring each of them there. In the end both
+ * are read and planned again: nothing may be left.
  */
 import { pushAll } from "../../core/lists.ts";
 import type { MailboxState, UserState } from "../../model/mailbox.ts";
@@ -251,7 +252,10 @@ async function doCommand(
   }
 }
 
-/** The mailbox that a step takes away: one that never had mail gives way, one that is deleted is moved to DELETED. */
+/**
+ * The mailbox that a step takes away: one that never had mail gives way, one that is deleted is
+ * moved to DELETED.
+ */
 function takenBy(step: Step, { mailboxes }: UserState): MailboxState | undefined {
   if (step.kind === "delete") return step.state;
   if (step.kind !== "rename" || !isMoveToDeleted(step.rename)) return undefined;
@@ -270,7 +274,10 @@ async function isUnchanged(
   return false;
 }
 
-/** A message that came between the look and the move to DELETED has moved with the mailbox: that is undone. */
+/**
+ * A message that came between the look and the move to DELETED has moved with the mailbox: that is
+ * undone.
+ */
 async function takeBack(
   { rename, command }: Extract<Step, { kind: "rename" }>,
   { side, doing }: { readonly side: Side; readonly doing: Doing },
@@ -313,9 +320,10 @@ async function doBring(one: BringStep, { plan, work, sending, seen }: Doing): Pr
 }
 
 /**
- * Plans again from what both sides now have: any step but of mailboxes has not come about. Mailboxes were proven when they
- * were written; those that differ again have changed since, or were made, perhaps by the server itself as a place in
- * the tree for another: they are for the next pass.
+ * Plans again from what both sides now have: any step but of mailboxes has not come about.
+ * Mailboxes were proven when they were written; those that differ again have changed since, or were
+ * made, perhaps by the server itself as a place in the tree for another: they are for the next
+ * pass.
  */
 async function proveBoth(doing: Doing): Promise<void> {
   const { work, seen } = doing;

@@ -1,6 +1,7 @@
 /**
- * One mailbox of two sides, done: both read, an agreement, then A and B each brought to it and verified. A side that
- * was written to meanwhile refuses; then both are read again, for the agreement was about something else.
+ * One mailbox of two sides, done: both read, an agreement, then A and B each brought to it and
+ * verified. A side that was written to meanwhile refuses; then both are read again, for the
+ * agreement was about something else.
  */
 import type { MailboxState } from "../../model/mailbox.ts";
 import { isGone, type Outcome, ok, type Refusal, refused } from "../../model/outcome.ts";
@@ -43,7 +44,9 @@ export interface PreparedPair extends Both<Prepared> {
   readonly readings: Both<MailboxReading>;
 }
 
-/** Reads the mailbox at both sides, where it has these names, and agrees on it; nothing is written. */
+/**
+ * Reads the mailbox at both sides, where it has these names, and agrees on it; nothing is written.
+ */
 export async function preparePair(
   pair: PairStep,
   names: Both<string>,

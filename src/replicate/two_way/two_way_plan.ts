@@ -1,6 +1,7 @@
 /**
- * The plan for two sides that are both written: what both are to hold is agreed upon (agree_user.ts), and the one planner
- * gives the steps that bring each of them there. Mailboxes that both have are agreed upon when their turn comes.
+ * The plan for two sides that are both written: what both are to hold is agreed upon
+ * (agree_user.ts), and the one planner gives the steps that bring each of them there. Mailboxes
+ * that both have are agreed upon when their turn comes.
  */
 import { isIntermediate, type MailboxState, type UserState } from "../../model/mailbox.ts";
 import type { Owner } from "../../model/names.ts";
@@ -14,7 +15,9 @@ import { type AgreedUser, agreeUser, deletedOnOneSide } from "./agree_user.ts";
 import { hasUnheardOf } from "./conflicts.ts";
 import type { PairStep } from "./two_way_mailbox.ts";
 
-/** A mailbox that only one side has, or has as more than a placeholder: it is brought to the other. */
+/**
+ * A mailbox that only one side has, or has as more than a placeholder: it is brought to the other.
+ */
 export interface BringStep {
   readonly kind: "bring";
   readonly name: string;
