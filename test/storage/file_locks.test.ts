@@ -1,6 +1,6 @@
 /** Locks against a real other process that locks the way Cyrus does: fcntl, whole file. */
 import { describe, expect, test } from "bun:test";
-import { writeFileSync } from "node:fs";
+import { renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { readRegular } from "../../src/core/files.ts";
 import { lockMailbox } from "../../src/storage/file_locks.ts";
@@ -17,19 +17,24 @@ function lockFiles() {
   return paths;
 }
 
-/** What a writer gets that asks for `path` without waiting: 0 = the lock, 1 = it is taken. */
-function otherWriter(path: string): number {
+type Kind = "LOCK_SH" | "LOCK_EX";
+
+/** What another process gets that asks for `path` without waiting: 0 = the lock, 1 = it is taken. */
+function askElsewhere(kind: Kind, path: string): number {
   const code = `import fcntl,sys
 f=open(sys.argv[1],'r+')
-try: fcntl.lockf(f, fcntl.LOCK_EX|fcntl.LOCK_NB)
+try: fcntl.lockf(f, fcntl.${kind}|fcntl.LOCK_NB)
 except OSError: sys.exit(1)`;
   return Bun.spawnSync(["python3", "-c", code, path]).exitCode;
 }
 
-/** A process that holds an exclusive lock on `path` until its stdin ends. */
-async function holdExclusive(path: string) {
+const otherWriter = (path: string): number => askElsewhere("LOCK_EX", path);
+const otherReader = (path: string): number => askElsewhere("LOCK_SH", path);
+
+/** A process that holds a lock on `path` until its stdin ends. */
+async function hold(kind: Kind, path: string) {
   const code = `import fcntl,sys
-f=open(sys.argv[1],'r+'); fcntl.lockf(f, fcntl.LOCK_EX)
+f=open(sys.argv[1],'r+'); fcntl.lockf(f, fcntl.${kind})
 print('held', flush=True); sys.stdin.read()`;
   const child = Bun.spawn(["python3", "-c", code, path], { stdin: "pipe", stdout: "pipe" });
   await child.stdout.getReader().read();
@@ -60,12 +65,12 @@ describe("lockMailbox()", () => {
 
   test("waits for a writer, and gives up on one that stays", async () => {
     const paths = lockFiles();
-    const brief = await holdExclusive(paths.mailbox);
+    const brief = await hold("LOCK_EX", paths.mailbox);
     setTimeout(() => brief.stdin.end(), 60);
     const held = await lockMailbox(paths);
     expect(held).toBeDefined();
     held?.release();
-    const long = await holdExclusive(paths.index);
+    const long = await hold("LOCK_EX", paths.index);
     expect(await lockMailbox(paths)).toBeUndefined();
     expect(paths.user.map(otherWriter)).toEqual([0]);
     long.stdin.end();
@@ -79,5 +84,62 @@ describe("lockMailbox()", () => {
     expect(held).toBeDefined();
     held?.release();
     expect(readRegular(join(folder, "u"), 10).state).toBe("missing");
+  });
+
+  test("takes each lock as Cyrus does for what is done under it", async () => {
+    const paths = lockFiles();
+    const all = [...paths.user, paths.mailbox, paths.index];
+    for (const [purpose, readers] of [
+      ["read", [0, 0, 0]],
+      ["write", [1, 0, 1]],
+      ["replace", [1, 1, 1]],
+    ] as const) {
+      const held = await lockMailbox(paths, purpose);
+      expect(held).toBeDefined();
+      expect([purpose, all.map(otherReader)]).toEqual([purpose, [...readers]]);
+      expect(all.map(otherWriter)).toEqual([1, 1, 1]);
+      held?.release();
+      expect(all.map(otherWriter)).toEqual([0, 0, 0]);
+    }
+  }, 20_000);
+
+  test("gives a writer nothing while another process reads, and frees what it had got", async () => {
+    const paths = lockFiles();
+    const reader = await hold("LOCK_SH", paths.index);
+    expect(await lockMailbox(paths, "write")).toBeUndefined();
+    expect(otherWriter(paths.mailbox)).toBe(0);
+    const beside = await lockMailbox(paths);
+    expect(beside).toBeDefined();
+    beside?.release();
+    reader.stdin.end();
+    await reader.exited;
+    const held = await lockMailbox(paths, "write");
+    expect(held).toBeDefined();
+    held?.release();
+  }, 20_000);
+
+  test("makes the lock files of a writer: Cyrus could else make and take them meanwhile", async () => {
+    const folder = tempDir("nolocks");
+    const paths = {
+      user: [join(folder, "lock/user/u.lock")],
+      mailbox: join(folder, "lock/m.lock"),
+      index: join(folder, "cyrus.index"),
+    };
+    const held = await lockMailbox(paths, "replace");
+    expect([...paths.user, paths.mailbox].map(otherReader)).toEqual([1, 1]);
+    expect(readRegular(paths.index, 10).state).toBe("missing");
+    held?.release();
+  });
+
+  test("holds no lock on a file that was replaced while it was taken", async () => {
+    const paths = lockFiles();
+    const brief = await hold("LOCK_EX", paths.index);
+    const locking = lockMailbox(paths, "write");
+    renameSync(paths.mailbox, paths.index); // as a repack puts a new index in place
+    brief.stdin.end();
+    const held = await locking;
+    expect(held).toBeDefined();
+    expect(otherReader(paths.index)).toBe(1);
+    held?.release();
   });
 });
