@@ -19,17 +19,21 @@ function lockFiles() {
 
 type Kind = "LOCK_SH" | "LOCK_EX";
 
-/** What another process gets that asks for `path` without waiting: 0 = the lock, 1 = it is taken. */
-function askElsewhere(kind: Kind, path: string): number {
+/** What another process gets that asks for each path without waiting: 0 = the lock, 1 = taken. */
+function askElsewhere(kind: Kind, paths: readonly string[]): number[] {
   const code = `import fcntl,sys
-f=open(sys.argv[1],'r+')
-try: fcntl.lockf(f, fcntl.${kind}|fcntl.LOCK_NB)
-except OSError: sys.exit(1)`;
-  return Bun.spawnSync(["python3", "-c", code, path]).exitCode;
+def ask(path):
+  with open(path,'r+') as f:
+    try: fcntl.lockf(f, fcntl.${kind}|fcntl.LOCK_NB)
+    except OSError: return '1'
+  return '0'
+print(*map(ask, sys.argv[1:]))`;
+  const { stdout } = Bun.spawnSync(["python3", "-c", code, ...paths]);
+  return stdout.toString().trim().split(" ").map(Number);
 }
 
-const otherWriter = (path: string): number => askElsewhere("LOCK_EX", path);
-const otherReader = (path: string): number => askElsewhere("LOCK_SH", path);
+const otherWriter = (...paths: string[]): number[] => askElsewhere("LOCK_EX", paths);
+const otherReader = (...paths: string[]): number[] => askElsewhere("LOCK_SH", paths);
 
 /** A process that holds a lock on `path` until its stdin ends. */
 async function hold(kind: Kind, path: string) {
@@ -48,9 +52,9 @@ describe("lockMailbox()", () => {
     const held = await lockMailbox(paths);
     // A POSIX lock would be gone after this.
     for (const path of all) expect(readRegular(path, 100).state).toBe("read");
-    expect(all.map(otherWriter)).toEqual([1, 1, 1]);
+    expect(otherWriter(...all)).toEqual([1, 1, 1]);
     held?.release();
-    expect(all.map(otherWriter)).toEqual([0, 0, 0]);
+    expect(otherWriter(...all)).toEqual([0, 0, 0]);
   });
 
   test("lets other readers in", async () => {
@@ -59,7 +63,7 @@ describe("lockMailbox()", () => {
     expect(one).toBeDefined();
     expect(two).toBeDefined();
     one?.release();
-    expect(otherWriter(paths.index)).toBe(1);
+    expect(otherWriter(paths.index)).toEqual([1]);
     two?.release();
   });
 
@@ -72,7 +76,7 @@ describe("lockMailbox()", () => {
     held?.release();
     const long = await hold("LOCK_EX", paths.index);
     expect(await lockMailbox(paths)).toBeUndefined();
-    expect(paths.user.map(otherWriter)).toEqual([0]);
+    expect(otherWriter(...paths.user)).toEqual([0]);
     long.stdin.end();
     await long.exited;
   });
@@ -96,18 +100,18 @@ describe("lockMailbox()", () => {
     ] as const) {
       const held = await lockMailbox(paths, purpose);
       expect(held).toBeDefined();
-      expect([purpose, all.map(otherReader)]).toEqual([purpose, [...readers]]);
-      expect(all.map(otherWriter)).toEqual([1, 1, 1]);
+      expect([purpose, otherReader(...all)]).toEqual([purpose, [...readers]]);
+      expect(otherWriter(...all)).toEqual([1, 1, 1]);
       held?.release();
-      expect(all.map(otherWriter)).toEqual([0, 0, 0]);
+      expect(otherWriter(...all)).toEqual([0, 0, 0]);
     }
   }, 20_000);
 
-  test("gives a writer nothing while another process reads, and frees what it had got", async () => {
+  test("gives a writer nothing while another process reads, and frees what it got", async () => {
     const paths = lockFiles();
     const reader = await hold("LOCK_SH", paths.index);
     expect(await lockMailbox(paths, "write")).toBeUndefined();
-    expect(otherWriter(paths.mailbox)).toBe(0);
+    expect(otherWriter(paths.mailbox)).toEqual([0]);
     const beside = await lockMailbox(paths);
     expect(beside).toBeDefined();
     beside?.release();
@@ -118,7 +122,7 @@ describe("lockMailbox()", () => {
     held?.release();
   }, 20_000);
 
-  test("makes the lock files of a writer: Cyrus could else make and take them meanwhile", async () => {
+  test("makes the lock files of a writer, so that Cyrus cannot make and take them", async () => {
     const folder = tempDir("nolocks");
     const paths = {
       user: [join(folder, "lock/user/u.lock")],
@@ -126,7 +130,7 @@ describe("lockMailbox()", () => {
       index: join(folder, "cyrus.index"),
     };
     const held = await lockMailbox(paths, "replace");
-    expect([...paths.user, paths.mailbox].map(otherReader)).toEqual([1, 1]);
+    expect(otherReader(...paths.user, paths.mailbox)).toEqual([1, 1]);
     expect(readRegular(paths.index, 10).state).toBe("missing");
     held?.release();
   });
@@ -139,7 +143,7 @@ describe("lockMailbox()", () => {
     brief.stdin.end();
     const held = await locking;
     expect(held).toBeDefined();
-    expect(otherReader(paths.index)).toBe(1);
+    expect(otherReader(paths.index)).toEqual([1]);
     held?.release();
   });
 });
