@@ -3,10 +3,7 @@ import { BugError } from "../core/assert.ts";
 import { type Output, OutputClosed } from "./output.ts";
 import { VERSION_TEXT } from "./version.ts";
 
-/**
- * Reports a bug with its stack; `who` stands before the text. An error that is no bug, as when
- * nobody reads stdout any more, is thrown on.
- */
+/** Reports a bug with its stack, after `who`; throws an error that is none. */
 export function tellBug(
   error: unknown,
   output: Output,

@@ -146,10 +146,7 @@ export function requireUpdatable(text: string): void {
   });
 }
 
-/**
- * True where both are the same store: what is written there must not be read by copies in one
- * process.
- */
+/** True where both are the same store, which one process must not read by copies too. */
 export function areOneStore(left: string, right: string): boolean {
   const [one, other] = [left, right].map(parsePlace);
   if (one?.kind !== "store" || other?.kind !== "store") return false;

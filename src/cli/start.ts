@@ -1,7 +1,4 @@
-/**
- * The first code that runs. `--version` alone is answered at once, for scripts ask it often;
- * loading all commands takes longer than many of them run.
- */
+/** Answers `--version` at once, for scripts ask it often; else it loads the commands. */
 import { writeSync } from "node:fs";
 import { EXIT, type ExitCode } from "./exit.ts";
 import { leanEnvironment, startAgain } from "./lean_runtime.ts";

@@ -1,9 +1,6 @@
 /** Awaiting work until an AbortSignal fires. */
 
-/**
- * Resolves as `work` does, or rejects with the signal's reason as soon as it fires. A result that
- * arrives after that goes to `late`.
- */
+/** What `work` gives, or the signal's reason as a throw; a result after that goes to `late`. */
 export async function before<Value>(
   work: Promise<Value>,
   signal: AbortSignal | undefined,

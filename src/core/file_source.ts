@@ -51,9 +51,7 @@ export interface Division {
   readonly bytes: number;
 }
 
-/**
- * Gives part `number` of a file, read at the first time. All of a file that is at hand is one part.
- */
+/** Gives part `number`, read at the first time; a file that is at hand is one part. */
 export function partReader(source: FileSource, division: Division): (number: number) => FilePart {
   const partOf = (bytes: Uint8Array, start: number) => ({ bytes, view: viewOf(bytes), start });
   if (source instanceof Uint8Array) {

@@ -37,9 +37,7 @@ function printed({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats): FileStamp {
   return `${dev} ${ino} ${size} ${mtimeNs} ${ctimeNs}`;
 }
 
-/**
- * Well above the tick of any file system's clock, and above what two machines' clocks differ by.
- */
+/** Well above the tick of any file system's clock, and above the skew of two machines. */
 const SETTLED_MS = 2000;
 
 /**
@@ -50,9 +48,7 @@ export function isSettled(stat: { readonly mtimeMs: number }, nowMs: number): bo
   return stat.mtimeMs < nowMs - SETTLED_MS;
 }
 
-/**
- * A file as it was before it was read, so that it is read again only when it is not that any more.
- */
+/** A file as it was before it was read, which is read again only after a change. */
 export interface WatchedFile {
   readonly path: string;
   /** Undefined for one that had just been written to: the next write could leave the same times. */

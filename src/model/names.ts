@@ -122,10 +122,7 @@ export function isBelow(internal: string, parent: string): boolean {
 /** The longest internal name that Cyrus allows (MAX_MAILBOX_NAME). */
 export const NAME_BYTES = 490;
 
-/**
- * True for a name that a mailbox may have: its parts are not empty, and it holds no control
- * characters, no `/` and no wildcards of LIST.
- */
+/** True for a name without empty parts, control characters, `/` and wildcards of LIST. */
 export function isValidName(internal: string): boolean {
   if (internal.length > NAME_BYTES || /[\x00-\x1f\x7f/*%?]/.test(internal)) return false;
   return parseName(internal)

@@ -1,7 +1,4 @@
-/**
- * From and Subject of a message for people to read (RFC 5322, RFC 2047). postal-mime decodes them;
- * whoever prints them must escape what may not reach a terminal.
- */
+/** From and Subject of a message (RFC 5322, RFC 2047), decoded by postal-mime, unescaped. */
 import { addressParser, decodeWords } from "postal-mime";
 import { concat, latin1, textOf } from "../../core/bytes.ts";
 import { DEFAULT_LIMITS } from "../../core/limits.ts";

@@ -279,10 +279,7 @@ const runUndelete: Handler = (args, options, env) =>
     return { exit: EXIT.ok, summary: { undeleted: 1 } };
   });
 
-/**
- * Whose trash has the mailbox of a name, or of a uniqueid: that is claimed for nobody while it lies
- * there.
- */
+/** Finds whose trash has a mailbox, by name or uniqueid, which nobody claims meanwhile. */
 function findGrave(
   store: Store,
   text: string,

@@ -1,7 +1,4 @@
-/**
- * Prints dlist values byte for byte as Cyrus does (sync-protocol.md 2.2), because checksums and
- * comparisons are made over the printed form.
- */
+/** Prints dlist byte for byte as Cyrus does, as checksums demand (sync-protocol.md 2.2). */
 import { assert, unreachable } from "../../core/assert.ts";
 import { concat, fromLatin1, latin1 } from "../../core/bytes.ts";
 import {

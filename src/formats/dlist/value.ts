@@ -99,11 +99,6 @@ export function dlistNumber(value: number | bigint): DlistAtom {
   return { kind: "atom", text };
 }
 
-/** 16 lower-case hex digits. */
-export function dlistHex(value: bigint): DlistAtom {
-  return { kind: "atom", text: BigInt.asUintN(64, value).toString(16).padStart(16, "0") };
-}
-
 /** A flag from its name with the backslash; it must be safe as an atom. */
 export function dlistFlag(name: string): DlistAtom {
   return { kind: "atom", text: name };

@@ -117,11 +117,6 @@ export function checkClientFinal(
   return `v=${hmac(verifier.serverKey, message).toString("base64")}`;
 }
 
-export interface ScramCredentials {
-  readonly user: string;
-  readonly password: string;
-}
-
 /** The client's first message for `nonce`. */
 export function makeClientFirst(user: string, nonce: string): ClientFirst & { text: string } {
   const name = user.normalize("NFKC").replaceAll("=", "=3D").replaceAll(",", "=2C");

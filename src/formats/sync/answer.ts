@@ -1,7 +1,4 @@
-/**
- * The data lines of a server's answers as values (sync-protocol.md 4.1). A Cyrus client fails at a
- * line of a type that it did not ask for.
- */
+/** The data lines of a server's answers as values (sync-protocol.md 4.1). */
 import { type Guid, isGuid } from "../../model/guid.ts";
 import type { MailboxState, Quota, SeenState, SieveFile } from "../../model/mailbox.ts";
 import type { MailRecord, VirtualOrder } from "../../model/record.ts";

@@ -1,7 +1,4 @@
-/**
- * `MAILBOX %(…)`, in answers to GET and in APPLY MAILBOX (sync-protocol.md 4.3). The table is in
- * the order in which every Cyrus prints; no reader depends on that order.
- */
+/** `MAILBOX %(…)`, in answers and in APPLY (sync-protocol.md 4.3), in Cyrus' order of keys. */
 import { isIntermediate, type MailboxState, type Since } from "../../model/mailbox.ts";
 import { FieldError, lookUp, u32Of, u64Of } from "../dlist/access.ts";
 import {

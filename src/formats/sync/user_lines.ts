@@ -69,10 +69,7 @@ const OLD_NAMES: Partial<Readonly<Record<QuotaResource, string>>> = {
 
 const UNLIMITED = 0xffff_ffff;
 
-/**
- * Parses a quota. Cyrus 2.4 has only LIMIT, which is the limit of STORAGE; it writes unlimited as
- * 2^32-1, on 64-bit systems as 2^64-1.
- */
+/** Parses a quota. In 2.4 LIMIT is that of STORAGE, and unlimited is 2^32-1 or 2^64-1. */
 export function parseQuota(kvlist: DlistKvlist): Quota {
   const limits: Partial<Record<QuotaResource, number>> = {};
   for (const resource of QUOTA_RESOURCES) {
@@ -98,10 +95,7 @@ function limitOf(value: DlistValue, key: string): number {
   return Math.min(limit, Number.MAX_SAFE_INTEGER);
 }
 
-/**
- * Prints a quota. `names` says which names of resources: those of 3.8 and before, or both as 3.10
- * and later print them, which all versions can read.
- */
+/** Prints a quota with the names of 3.8 and before, or with both that 3.10 and later print. */
 export function printQuota(quota: Quota, names: "old" | "both" = "both"): DlistKvlist {
   const storage = quota.limits.STORAGE;
   const pairs: [string, DlistValue][] = [

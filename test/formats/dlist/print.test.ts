@@ -6,7 +6,6 @@ import { printFileHead, printLine, printValue } from "../../../src/formats/dlist
 import {
   type DlistValue,
   dlistFlag,
-  dlistHex,
   dlistKvlist,
   dlistLatin1,
   dlistList,
@@ -91,11 +90,10 @@ describe("printValue()", () => {
     expect(printed(dlistString("100%"), "client")).toBe("{4+}\r\n100%");
   });
 
-  test("prints numbers, dates, hex, flags, lists and NIL", () => {
+  test("prints numbers, dates, flags, lists and NIL", () => {
     expect(printed(dlistNumber(0))).toBe("0");
     expect(printed(dlistNumber(18446744073709551615n))).toBe("18446744073709551615");
     expect(printed(dlistNumber(-1))).toBe("18446744073709551615");
-    expect(printed(dlistHex(0x80371c4e506d2a5n))).toBe("080371c4e506d2a5");
     expect(printed(dlistList([dlistFlag("\\Seen"), dlistLatin1("$L"), NIL]))).toBe(
       "(\\Seen $L NIL)",
     );
