@@ -6,7 +6,6 @@
  */
 
 import { existsSync } from "node:fs";
-import { setTimeout as sleep } from "node:timers/promises";
 import { pushAll } from "../../core/lists.ts";
 import { QUOTA_RESOURCES, type QuotaResource } from "../../formats/cyrus/quota.ts";
 import { useridOf } from "../../model/names.ts";
@@ -18,6 +17,7 @@ import type { ImapdConf } from "../../places/cyrus/server/imapd_conf.ts";
 import { type QuotaReading, readQuotaRoots } from "../../places/cyrus/server/quota_roots.ts";
 import { readServer, type ServerReading } from "../../places/cyrus/server/server_reading.ts";
 import { readUser } from "../../places/cyrus/server/user_files.ts";
+import { type Look, lookUntilSame } from "../../places/stable.ts";
 import { type Finding, isDamage, sameObservation, tell } from "../finding.ts";
 import { checkServer, checkUser } from "./check_server.ts";
 
@@ -44,21 +44,37 @@ export async function checkServerUntilSure(
 ): Promise<ServerLook> {
   const server = await readServer(conf, before);
   const first = await lookAtServer(server, folders, { onlyUsers: undefined });
+  const suspected = first.filter(isDamage);
+  const look = async (last: Suspicion | undefined): Promise<Look<Suspicion>> => {
+    const value =
+      last === undefined
+        ? { facts: folders, findings: suspected, looks: 1 }
+        : await confirm(conf, last);
+    const trust = value.findings.length === 0 ? "proven" : "suspect";
+    return { value, trust, stands: () => false };
+  };
+  // Nothing tells that a whole server stood still: what is wrong must be seen at every look.
+  const { value } = await lookUntilSame(look, { isSame: () => false, pausesMs: PAUSES_MS });
   const remarks = first.filter((one) => !isDamage(one));
-  let suspicion = first.filter(isDamage);
-  const suspected = suspicion.length;
-  let facts = folders;
-  for (const [round, pauseMs] of PAUSES_MS.entries()) {
-    if (suspicion.length === 0) break;
-    await sleep(pauseMs);
-    const look = await lookAgain(conf, facts, { suspicion });
-    facts = look.facts;
-    // The first look saw quota roots and mailboxes at different moments: its amounts say nothing
-    // yet.
-    const exact = round > 0;
-    suspicion = look.findings.filter((one) => suspicion.some((was) => isSame(was, one, { exact })));
-  }
-  return { findings: [...remarks, ...suspicion], unstable: suspected - suspicion.length };
+  return {
+    findings: [...remarks, ...value.findings],
+    unstable: suspected.length - value.findings.length,
+  };
+}
+
+/** What has seemed wrong at every look up to now. */
+interface Suspicion {
+  readonly facts: readonly MailboxFacts[];
+  readonly findings: readonly Finding[];
+  readonly looks: number;
+}
+
+async function confirm(conf: ImapdConf, last: Suspicion): Promise<Suspicion> {
+  const { facts, findings } = await lookAgain(conf, last.facts, { suspicion: last.findings });
+  // The first look saw quota roots and mailboxes at different moments: its amounts say nothing yet.
+  const exact = last.looks > 1;
+  const isStillWrong = (one: Finding) => last.findings.some((was) => isSame(was, one, { exact }));
+  return { facts, findings: findings.filter(isStillWrong), looks: last.looks + 1 };
 }
 
 /**
