@@ -2,6 +2,7 @@
  * The sync place against real Cyrus: reading gives what Cyrus' own tools say, and Cyrus takes what
  * is sent.
  */
+
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { utf8 } from "../../src/core/bytes.ts";
 import type { ApplyCommand } from "../../src/model/apply.ts";
@@ -11,6 +12,7 @@ import { basicRecordCrc, flagsCrc } from "../../src/model/sync_crc.ts";
 import type { PlaceSession, WritablePlace } from "../../src/places/place.ts";
 import type { SyncOptions } from "../../src/places/sync/sync_options.ts";
 import { openSyncPlace } from "../../src/places/sync/sync_place.ts";
+import { readsConform } from "../places/reading_conformance.ts";
 import { copyUser } from "../support/copy_user.ts";
 import { type Lab, labLog, labUp } from "../support/lab.ts";
 import { has } from "../support/needs.ts";
@@ -64,6 +66,15 @@ async function stage(session: PlaceSession, bytes: Uint8Array): Promise<void> {
   });
   await writer.write(bytes);
   await writer.end();
+}
+
+if (isThere) {
+  for (const flavour of ["csync", "imap"] as const) {
+    readsConform(`a Cyrus server over ${flavour}`, {
+      open: () => openLab(full, flavour),
+      owners: [{ kind: "user", userid: "ann" }],
+    });
+  }
 }
 
 describe.if(isThere)("openSyncPlace() and a real Cyrus", () => {
