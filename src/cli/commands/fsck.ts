@@ -9,6 +9,7 @@ import {
   checkSpool,
   planSpool,
   type SpoolPlan,
+  type SpoolReport,
   type SpoolRequest,
 } from "../../fsck/spool/check_spool.ts";
 import { LinkCensus } from "../../fsck/spool/link_census.ts";
@@ -34,7 +35,7 @@ import type { CommandEnv, CommandResult, Handler, Register } from "../command.ts
 import { EXIT, worstExit } from "../exit.ts";
 import { mailboxFilter } from "../mailbox_names.ts";
 import { choiceOption, collect, countOption } from "../options.ts";
-import { startProgress } from "../progress.ts";
+import { type Progress, startProgress } from "../progress.ts";
 import { countByCode, findingObject, printFindings, printTotals } from "./fsck_report.ts";
 
 export const registerFsck: Register = (program, handle) => {
@@ -108,7 +109,7 @@ const runFsck: Handler = async (args, given, env) => {
   };
   const totals = {
     mailboxes: 0,
-    messages: 0,
+    records: 0,
     messagesRead: 0,
     bytesRead: 0,
     unstable: 0,
@@ -118,31 +119,9 @@ const runFsck: Handler = async (args, given, env) => {
   const progress = startProgress(env.output, options.quick ? "mailboxes" : "messages");
   const uniqueids = new UniqueidCensus();
   try {
-    for (const { target, spools } of plans) {
-      const links = new LinkCensus();
-      for (const { request, plan } of spools) {
-        const done = await checkSpool(request, plan, {
-          pool,
-          censuses: { uniqueids, links },
-          events: {
-            mailbox: ({ findings }) => findings.forEach(report),
-            progress: progress.update,
-          },
-        });
-        plan.loose.forEach(report);
-        totals.unreadable += plan.unreadable;
-        totals.mailboxes += done.mailboxes;
-        totals.messages += done.records;
-        totals.messagesRead += done.messagesRead;
-        totals.bytesRead += done.bytesRead;
-        totals.unstable += done.unstable;
-      }
-      const onRead = (_files: number, bytes: number) => {
-        totals.bytesRead += bytes;
-      };
-      (await target.afterwards({ pool, onRead })).forEach(report);
+    for (const planned of plans) {
       const isWhole = options.user.length + options.mailbox.length === 0;
-      if (target.countsLinks && isWhole) links.findings().forEach(report);
+      await checkPlanned(planned, { pool, uniqueids, totals, report, progress, isWhole });
     }
     for (const one of uniqueids.findings()) {
       const { code, at } = one;
@@ -156,8 +135,47 @@ const runFsck: Handler = async (args, given, env) => {
     await pool.close();
   }
   const elapsedMs = performance.now() - started;
-  return conclude(reported, { totals: { ...totals, elapsedMs }, options, env });
+  const { mailboxes, records: messages, ...others } = totals;
+  const done = { mailboxes, messages, ...others, elapsedMs };
+  return conclude(reported, { totals: done, options, env });
 };
+
+/** Checks one place: its spools, what it has beside them, and the hard links of all of them. */
+async function checkPlanned(
+  { target, spools }: Planned[number],
+  context: {
+    readonly pool: JobPool<FsckJobs>;
+    readonly uniqueids: UniqueidCensus;
+    readonly totals: { -readonly [Key in keyof SpoolReport]: number } & { unreadable: number };
+    readonly report: (one: Finding) => void;
+    readonly progress: Progress;
+    /** No filter leaves mailboxes out, which could hold other names of a file. */
+    readonly isWhole: boolean;
+  },
+): Promise<void> {
+  const { pool, uniqueids, totals, report, progress } = context;
+  const links = new LinkCensus();
+  for (const { request, plan } of spools) {
+    const done = await checkSpool(request, plan, {
+      pool,
+      censuses: { uniqueids, links },
+      events: {
+        mailbox: ({ findings }) => findings.forEach(report),
+        progress: progress.update,
+      },
+    });
+    plan.loose.forEach(report);
+    totals.unreadable += plan.unreadable;
+    for (const key of ["mailboxes", "records", "messagesRead", "bytesRead", "unstable"] as const) {
+      totals[key] += done[key];
+    }
+  }
+  const onRead = (_files: number, bytes: number) => {
+    totals.bytesRead += bytes;
+  };
+  (await target.afterwards({ pool, onRead })).forEach(report);
+  if (target.countsLinks && context.isWhole) links.findings().forEach(report);
+}
 
 /** A running server may be at work here. */
 function isLive(locator: Locator): boolean {
