@@ -11,7 +11,12 @@ import { effectiveModseq, type IndexRecord } from "../formats/cyrus/index/index_
 import type { Annotation } from "../model/annotation.ts";
 import { SYSTEM_FLAGS as FLAG_ORDER, orderFlags } from "../model/flags.ts";
 import type { RecordSource } from "../model/mailbox.ts";
-import { foldAnnotations, type MailRecord, virtualAnnotations } from "../model/record.ts";
+import {
+  foldAnnotations,
+  type MailRecord,
+  virtualAnnotations,
+  withVirtualFields,
+} from "../model/record.ts";
 import { isVirtualAnnotation } from "../model/sync_crc.ts";
 import type { IndexImage } from "./index_image.ts";
 
@@ -190,7 +195,7 @@ export function keptRecord(
   { indexVersion, owner }: { readonly indexVersion: number; readonly owner: string },
 ): KeptRecord {
   const hasField = ({ entry }: Annotation): boolean => isVirtualAnnotation(entry, indexVersion);
-  const inFields = record.annotations.some(hasField) ? withFields(record, hasField) : record;
+  const inFields = record.annotations.some(hasField) ? withVirtualFields(record, hasField) : record;
   const beside = virtualAnnotations(inFields).filter((one) => !hasField(one));
   const annotations = [...inFields.annotations, ...beside].map(
     ({ entry, userid, modseq, value }): MessageAnnotation => ({
@@ -199,25 +204,6 @@ export function keptRecord(
     }),
   );
   return { record: inFields, annotations };
-}
-
-/**
- * `record` with the annotations that have a field in it. A peer of an older version sends them with
- * modseqs of their own, for which the field has no place; the sync checksum covers no modseq.
- */
-function withFields(record: MailRecord, hasField: (one: Annotation) => boolean): MailRecord {
-  const folded = foldAnnotations(
-    record.annotations.map((one) => (hasField(one) ? { ...one, modseq: 0n } : one)),
-  );
-  return {
-    ...record,
-    internaldateNsec: folded.internaldateNsec || record.internaldateNsec,
-    cid: folded.cid || record.cid,
-    basecid: folded.basecid || record.basecid,
-    savedate: folded.savedate || record.savedate,
-    createdmodseq: folded.createdmodseq || record.createdmodseq,
-    annotations: folded.annotations,
-  };
 }
 
 /** Cyrus' option letters in their order, and their bits in cyrus.index (spool-format 1.3). */

@@ -139,6 +139,29 @@ export function foldAnnotations(
   return fields;
 }
 
+/**
+ * `record` with its virtual annotations as fields, those with a modseq too, for which a field has
+ * no place; the sync checksum covers no modseq. `hasField` says which annotations have a field.
+ */
+export function withVirtualFields(
+  record: MailRecord,
+  hasField: (one: Annotation) => boolean = () => true,
+): MailRecord {
+  if (record.annotations.length === 0) return record;
+  const folded = foldAnnotations(
+    record.annotations.map((one) => (hasField(one) ? { ...one, modseq: 0n } : one)),
+  );
+  return {
+    ...record,
+    internaldateNsec: folded.internaldateNsec || record.internaldateNsec,
+    cid: folded.cid || record.cid,
+    basecid: folded.basecid || record.basecid,
+    savedate: folded.savedate || record.savedate,
+    createdmodseq: folded.createdmodseq || record.createdmodseq,
+    annotations: folded.annotations,
+  };
+}
+
 function virtualFieldOf(annotation: Annotation): Partial<VirtualFields> | undefined {
   const { entry, userid, modseq, value } = annotation;
   const isShared = userid === "" || userid === null;

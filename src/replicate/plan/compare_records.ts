@@ -7,7 +7,7 @@ import { AppError } from "../../core/errors.ts";
 import { sameAnnotations } from "../../model/annotation.ts";
 import { sameFlags } from "../../model/flags.ts";
 import type { RecordSource } from "../../model/mailbox.ts";
-import type { MailRecord } from "../../model/record.ts";
+import { type MailRecord, withVirtualFields } from "../../model/record.ts";
 import type { Holds } from "../../places/place.ts";
 
 export type RecordDifference =
@@ -119,12 +119,16 @@ const FIELDS: readonly ComparedField[] = [
   },
 ];
 
-/** The names of the fields in which two records of one message differ. */
+/**
+ * The names of the fields in which two records of one message differ. What an old version keeps as
+ * an annotation is a field in a newer one, and the same to both.
+ */
 export function differingFields(
-  source: MailRecord,
-  target: MailRecord,
+  atSource: MailRecord,
+  atTarget: MailRecord,
   holds: Holds,
 ): (keyof MailRecord)[] {
+  const [source, target] = [withVirtualFields(atSource), withVirtualFields(atTarget)];
   const names: (keyof MailRecord)[] = [];
   for (const { name, held, zeroIsUnknown } of FIELDS) {
     if (source[name] === target[name] || !held(holds)) continue;

@@ -1,8 +1,11 @@
 /** What does not differ between places that do not both hold it. */
 import { describe, expect, test } from "bun:test";
+import { ALL_HELD } from "../../../src/places/place.ts";
 import { holdsOf, parseGreeting } from "../../../src/places/sync/peer.ts";
 import { differingFields } from "../../../src/replicate/plan/compare_records.ts";
 import { record } from "../../support/store_fixture.ts";
+
+const PREFIX = "/vendor/cmu/cyrus-imapd/";
 
 describe("differingFields()", () => {
   test("asks a server for nothing that its version does not keep", () => {
@@ -17,5 +20,17 @@ describe("differingFields()", () => {
     expect(differingAt("2.4.17")).toEqual([]);
     expect(differingAt("2.5.17")).toEqual(["cid", "createdmodseq"]);
     expect(differingAt("3.6.1")).toEqual(["cid", "savedate", "createdmodseq"]);
+  });
+
+  test("takes a virtual annotation and the field of it for the same", () => {
+    const annotation = (text: string) => [
+      { entry: `${PREFIX}savedate`, userid: "", modseq: 9n, value: Buffer.from(text) },
+    ];
+    const kept = record(1, { savedate: 0, annotations: annotation("1795346138") });
+    const inField = { ...kept, annotations: [], savedate: 1795346138 };
+    expect(differingFields(kept, inField, ALL_HELD)).toEqual([]);
+    expect(differingFields(inField, kept, ALL_HELD)).toEqual([]);
+    const other = { ...kept, annotations: annotation("1795346139") };
+    expect(differingFields(other, inField, ALL_HELD)).toEqual(["savedate"]);
   });
 });
