@@ -330,7 +330,7 @@ const runGc: Handler = (args, _, env) =>
 
 const runReconstruct: Handler = (args, _, env) =>
   withStore({ place: argument(args, 0), env }, async (store) => {
-    const notes = await whileBusy(() => reconstructStore(store));
+    const notes = await reconstructStore(store);
     for (const note of notes) {
       env.output.object({ type: "step", step: note.what, ...note });
       const reason = note.reason === undefined ? "" : ` (${note.reason})`;

@@ -129,11 +129,12 @@ export class Store {
   #opened(owner: Owner, options: { readonly create: boolean }): OwnerFolder | undefined {
     const word = ownerKey(owner);
     const known = this.#open.get(word);
-    if (known !== undefined) {
-      this.#open.delete(word);
+    if (known !== undefined) this.#open.delete(word);
+    if (known?.isCurrent === true) {
       this.#open.set(word, known);
       return known;
     }
+    known?.close();
     const opened = OwnerFolder.open(owner, this.#context, options);
     if (opened === undefined) return undefined;
     this.#open.set(word, opened);

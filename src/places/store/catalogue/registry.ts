@@ -165,12 +165,37 @@ export class Registry {
     }
   }
 
-  /** Makes the claims exactly these, as `store reconstruct` found them. */
-  rebuild(claims: readonly Claim[]): void {
+  /**
+   * Makes the claims of `owner`, whose writer lock is held, those for `uniqueids`, as far as no
+   * other owner has them. Returns those that another has.
+   */
+  adopt(uniqueids: readonly string[], owner: Owner): string[] {
+    const [list, word] = [JSON.stringify(uniqueids), ownerKey(owner)];
+    return writing(this.#database, this.path, () => {
+      const database = this.#database;
+      const isWanted = "uniqueid IN (SELECT value FROM json_each(?1))";
+      database.run(`DELETE FROM claim WHERE owner = ?2 AND NOT ${isWanted}`, [list, word]);
+      database.run("INSERT OR IGNORE INTO claim SELECT value, ?2 FROM json_each(?1)", [list, word]);
+      return database
+        .query<{ uniqueid: string }, [string, string]>(
+          `SELECT uniqueid FROM claim WHERE owner <> ?2 AND ${isWanted}`,
+        )
+        .all(list, word)
+        .map(({ uniqueid }) => uniqueid);
+    });
+  }
+
+  /** Drops the claims of owners that are not there: a catalogue is older than any claim of it. */
+  dropClaims(isThere: (owner: Owner) => boolean): void {
     writing(this.#database, this.path, () => {
-      this.#database.run("DELETE FROM claim");
-      const insert = this.#database.query("INSERT INTO claim VALUES (?, ?)");
-      for (const claim of claims) insert.run(claim.uniqueid, ownerKey(claim.owner));
+      const owners = this.#database.query<{ owner: string }, []>(
+        "SELECT DISTINCT owner FROM claim",
+      );
+      for (const { owner: word } of owners.all()) {
+        const owner = ownerOfKey(word);
+        if (owner === undefined || !isThere(owner))
+          this.#database.run("DELETE FROM claim WHERE owner = ?", [word]);
+      }
     });
   }
 

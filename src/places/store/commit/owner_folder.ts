@@ -8,7 +8,7 @@ import { dirname, join } from "node:path";
 import { AppError } from "../../../core/errors.ts";
 import type { Limits } from "../../../core/limits.ts";
 import { type Owner, ownerKey } from "../../../model/names.ts";
-import { makeFolder } from "../../../storage/disk.ts";
+import { makeFolder, statOf } from "../../../storage/disk.ts";
 import { DurableBatch, type SyncDescriptors } from "../../../storage/durable.ts";
 import { reading, writing } from "../../../storage/sqlite.ts";
 import type { StoreDatabase, StoreDatabaseOptions } from "../../../storage/store_database.ts";
@@ -68,6 +68,8 @@ export class OwnerFolder {
   readonly #context: StoreContext;
   readonly #path: string;
   readonly #file: StoreDatabase;
+  /** Of the catalogue that is open. */
+  readonly #inode: number | undefined;
 
   private constructor(owner: Owner, folder: string, context: StoreContext) {
     this.owner = owner;
@@ -76,11 +78,17 @@ export class OwnerFolder {
     this.#context = context;
     this.#path = join(folder, CATALOGUE_FILE);
     this.#file = openCatalogue(this.#path, { ...context.opening, create: !this.isRead });
+    this.#inode = statOf(this.#path)?.ino;
   }
 
   /** True where nothing may be changed: what is written goes into a copy of the catalogue. */
   get isRead(): boolean {
     return this.#context.opening.access === "read";
+  }
+
+  /** False once `store reconstruct` has set the catalogue aside: what is written is lost then. */
+  get isCurrent(): boolean {
+    return this.isRead || statOf(this.#path)?.ino === this.#inode;
   }
 
   /** The catalogue. */
@@ -165,6 +173,8 @@ export class OwnerFolder {
   /** Like `write`, but also during a handover: for the code that ends handovers. */
   commit<T>(work: (transaction: Transaction) => T): T {
     const result = writing(this.database, this.#path, () => {
+      if (!this.isCurrent)
+        throw new AppError("busy", `The catalogue of ${ownerKey(this.owner)} was set aside`);
       const unfit = this.#settleLocked();
       const requireFit = (uniqueid: string) => this.requireFit(uniqueid, unfit.get(uniqueid));
       const batch = new DurableBatch(this.#context.syncs);

@@ -3,6 +3,9 @@
  * cyrus.header has the name, the uniqueid, the ACL and the former names. What a catalogue knew and
  * no folder does (subscriptions, seen state, scripts, quotas, mailbox annotations) is kept where
  * the old catalogue can still be read, and gone where not.
+ *
+ * The store may be in use meanwhile: each owner is done under the owner's writer lock, and of the
+ * registry's claims only those of that owner are changed with it.
  */
 
 import { existsSync, renameSync } from "node:fs";
@@ -12,6 +15,9 @@ import { pushAll } from "../../../core/lists.ts";
 import { type HeaderFile, parseHeaderFile } from "../../../formats/cyrus/header_file.ts";
 import { isOwnedBy, isValidName, type Owner, ownerKey, parseName } from "../../../model/names.ts";
 import { foldersIn, readWhole, statOf } from "../../../storage/disk.ts";
+import { whileBusy } from "../../../storage/retry.ts";
+import { sqliteError } from "../../../storage/sqlite.ts";
+import type { StoreDatabase } from "../../../storage/store_database.ts";
 import { openCatalogue } from "../catalogue/catalogue.ts";
 import { historyIn } from "../catalogue/history.ts";
 import {
@@ -24,7 +30,6 @@ import {
   mailboxById,
 } from "../catalogue/mailbox_rows.ts";
 import { giveUpSteps, leftSteps } from "../catalogue/redo_rows.ts";
-import type { Claim } from "../catalogue/registry.ts";
 import type { OwnerFolder } from "../commit/owner_folder.ts";
 import { type StrayGrave, strayGraves } from "../commit/trash.ts";
 import { CATALOGUE_FILE, isUniqueid, ownerFolder } from "../layout.ts";
@@ -49,66 +54,71 @@ export interface ReconstructNote {
 
 /**
  * Rebuilds the whole store's catalogues and registry; says what it changed. What stops it at one
- * owner stops no other.
+ * owner, be it a writer that does not let go of the lock, stops it at no other.
  */
-export function reconstructStore(store: Store): ReconstructNote[] {
+export async function reconstructStore(store: Store): Promise<ReconstructNote[]> {
   const notes: ReconstructNote[] = [];
-  const claims: Claim[] = [];
   for (const path of ownerPaths(store)) {
     try {
-      pushAll(claims, reconstructOwner(path, store, notes));
+      await reconstructOwner(path, store, notes);
     } catch (error) {
-      if (!(error instanceof AppError) || error.code === "busy") throw error;
+      if (!(error instanceof AppError)) throw error;
       const reason = error.message;
       notes.push({ owner: path.name, what: "folder left out", name: path.folder, reason });
-      pushAll(claims, claimsBefore(path, store));
     }
   }
-  store.registry.rebuild(withoutDoubles(claims, notes));
+  await whileBusy(() => store.registry.dropClaims((owner) => store.has(owner)));
   return notes;
 }
 
-function reconstructOwner(path: OwnerPath, store: Store, notes: ReconstructNote[]): Claim[] {
-  setAsideDamaged(path, store, notes);
-  const owner = ownerAt(path, store, notes);
-  if (owner === undefined) return [];
-  addMailboxes(owner, store, notes);
-  const rows = store.find(owner)?.read(allMailboxes) ?? [];
-  return rows.map(({ uniqueid }) => ({ uniqueid, owner }));
+/** Each step has a retry of its own: what an earlier one has done is not done and told again. */
+async function reconstructOwner(
+  path: OwnerPath,
+  store: Store,
+  notes: ReconstructNote[],
+): Promise<void> {
+  const aside = await whileBusy(() => setAsideDamaged(path, store));
+  if (aside !== undefined)
+    notes.push({ owner: path.name, what: "catalogue set aside", name: aside });
+  const owner = ownerAt(path, store);
+  if (owner === undefined) {
+    const reason = "no mailbox names its owner";
+    notes.push({ owner: path.name, what: "folder left out", name: path.folder, reason });
+  } else pushAll(notes, await whileBusy(() => addMailboxes(owner, store)));
 }
 
-/** What the registry says of the owner whose folder is at `path`. */
-function claimsBefore(path: OwnerPath, store: Store): Claim[] {
-  const { root, settings, registry } = store;
-  const isHis = ({ owner }: Claim) => join(root, ownerFolder(owner, settings.hash)) === path.folder;
-  return registry.claims().filter(isHis);
-}
-
-/** Moves a catalogue that cannot be read out of the way; nothing is deleted. */
-function setAsideDamaged(path: OwnerPath, store: Store, notes: ReconstructNote[]): void {
+/**
+ * Moves a catalogue that cannot be read out of the way; nothing is deleted. Returns its name then.
+ * A process that has it open finds out before it writes (owner_folder.ts).
+ */
+function setAsideDamaged(path: OwnerPath, store: Store): string | undefined {
   const catalogue = join(path.folder, CATALOGUE_FILE);
-  if (!existsSync(catalogue)) return;
+  if (!existsSync(catalogue)) return undefined;
+  let database: StoreDatabase | undefined;
   try {
-    const database = openCatalogue(catalogue, { ...store.opening, create: false });
     try {
+      database = openCatalogue(catalogue, { ...store.opening, create: false });
       // Opening reads the first page only.
-      if (database.current().query("PRAGMA quick_check(1)").values()[0]?.[0] === "ok") return;
-    } finally {
-      database.close();
+      const query = database.current().query("PRAGMA quick_check(1)");
+      if (query.values()[0]?.[0] === "ok") return undefined;
+      database.current().run("BEGIN IMMEDIATE"); // nobody is in the middle of a transaction
+    } catch (error) {
+      const known = sqliteError(error, catalogue);
+      if (!(known instanceof AppError) || known.code !== "bad_data") throw known;
     }
-  } catch (error) {
-    if (!(error instanceof AppError) || error.code !== "bad_data") throw error;
+    const aside = `.catalogue.damaged-${store.now()}`;
+    for (const suffix of ["", "-wal", "-shm"]) {
+      const file = catalogue + suffix;
+      if (existsSync(file)) renameSync(file, join(path.folder, `${aside}${suffix}`));
+    }
+    return aside;
+  } finally {
+    database?.close();
   }
-  const aside = `.catalogue.damaged-${store.now()}`;
-  for (const suffix of ["", "-wal", "-shm"]) {
-    const file = catalogue + suffix;
-    if (existsSync(file)) renameSync(file, join(path.folder, `${aside}${suffix}`));
-  }
-  notes.push({ owner: path.name, what: "catalogue set aside", name: aside });
 }
 
 /** The owner of a folder, by its catalogue, by its name or by its mailboxes. */
-function ownerAt(path: OwnerPath, store: Store, notes: ReconstructNote[]): Owner | undefined {
+function ownerAt(path: OwnerPath, store: Store): Owner | undefined {
   const known = path.owner();
   if (known !== undefined) return known;
   for (const uniqueid of foldersIn(path.folder)) {
@@ -117,12 +127,6 @@ function ownerAt(path: OwnerPath, store: Store, notes: ReconstructNote[]): Owner
     const { owner } = parseName(header.name ?? "");
     if (join(store.root, ownerFolder(owner, store.settings.hash)) === path.folder) return owner;
   }
-  notes.push({
-    owner: path.name,
-    what: "folder left out",
-    name: path.folder,
-    reason: "no mailbox names its owner",
-  });
   return undefined;
 }
 
@@ -141,10 +145,12 @@ function headerIn(folder: string): HeaderFile | string | undefined {
   }
 }
 
-function addMailboxes(owner: Owner, store: Store, notes: ReconstructNote[]): void {
+/** Does the catalogue and the claims of one owner in one transaction; returns what it changed. */
+function addMailboxes(owner: Owner, store: Store): ReconstructNote[] {
   const folder = store.make(owner);
   const word = ownerKey(owner);
-  folder.write(({ database }) => {
+  return folder.write(({ database }) => {
+    const notes: ReconstructNote[] = [];
     const rows = allMailboxes(database);
     for (const { uniqueid, steps, why } of leftSteps(database)) {
       const name = rows.find((row) => row.uniqueid === uniqueid)?.name ?? uniqueid;
@@ -176,7 +182,27 @@ function addMailboxes(owner: Owner, store: Store, notes: ReconstructNote[]): voi
       notes.push({ owner: word, what: "mailbox added", name: row.name });
     }
     for (const grave of strayGraves(folder)) addGrave(folder, grave, notes);
+    claimAll(owner, store, { rows: allMailboxes(database), notes });
+    return notes;
   });
+}
+
+/**
+ * Makes the claims of `owner` those for `rows`. The owner's writer lock is held, without which
+ * nobody claims for this owner. A uniqueid that another owner holds too is told, and stays as it is.
+ */
+function claimAll(
+  owner: Owner,
+  store: Store,
+  { rows, notes }: { readonly rows: readonly MailboxRow[]; readonly notes: ReconstructNote[] },
+): void {
+  const uniqueids = rows.map((row) => row.uniqueid);
+  for (const uniqueid of store.registry.adopt(uniqueids, owner)) {
+    const holder = store.claim(uniqueid, owner);
+    if (holder === undefined) continue;
+    const reason = `its uniqueid is also held by ${ownerKey(holder)}`;
+    notes.push({ owner: ownerKey(owner), what: "folder left out", name: uniqueid, reason });
+  }
 }
 
 /** Makes a mailbox in the trash a deleted one again, so that it can be undeleted. */
@@ -227,21 +253,4 @@ function rowOf(header: HeaderFile, uniqueid: string): MailboxRow {
   };
   const known = { uniqueid, name: name ?? "", details, intermediate: false };
   return { ...known, annotVariant: undefined, annotCrc: undefined };
-}
-
-/** The registry has each uniqueid once; a second holder is said and left as fsck will find it. */
-function withoutDoubles(claims: readonly Claim[], notes: ReconstructNote[]): Claim[] {
-  const byId = new Map<string, Claim>();
-  for (const claim of claims) {
-    if (byId.has(claim.uniqueid)) {
-      const reason = `its uniqueid is also held by ${ownerKey(claim.owner)}`;
-      notes.push({
-        owner: ownerKey(claim.owner),
-        what: "folder left out",
-        name: claim.uniqueid,
-        reason,
-      });
-    } else byId.set(claim.uniqueid, claim);
-  }
-  return [...byId.values()];
 }

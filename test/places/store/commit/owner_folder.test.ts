@@ -95,12 +95,12 @@ describe("committed changes that the files of their mailbox do not take", () => 
       verifyStore(root);
     });
 
-    test(`where its folder ${what}, reconstructStore() drops them and says so`, () => {
+    test(`where its folder ${what}, reconstructStore() drops them and says so`, async () => {
       const { root, folder } = killed();
       lose(folder);
       rmSync(join(folder, LOST), { recursive: true, force: true });
       const store = storeAt(root);
-      const notes = reconstructStore(store);
+      const notes = await reconstructStore(store);
       expect(notes.map(({ what, name }) => [what, name])).toEqual([
         ["changes dropped", SUB],
         ...(rest === undefined ? [] : [[rest, SUB]]),
@@ -120,7 +120,7 @@ describe("committed changes that the files of their mailbox do not take", () => 
     });
   }
 
-  test("what stops reconstructStore() at one owner stops it at no other", () => {
+  test("what stops reconstructStore() at one owner stops it at no other", async () => {
     const { root, store } = newStore();
     for (const name of ["user.anne", "user.fred"]) fill(store, name, 1);
     store
@@ -129,7 +129,7 @@ describe("committed changes that the files of their mailbox do not take", () => 
     store.make(owner).database.run("DELETE FROM mailbox");
     store.close();
     const again = storeAt(root);
-    expect(reconstructStore(again).map(({ what, owner: whose }) => [what, whose])).toEqual([
+    expect((await reconstructStore(again)).map(({ what, owner: whose }) => [what, whose])).toEqual([
       ["folder left out", "anne"],
       ["mailbox added", "user:fred"],
     ]);

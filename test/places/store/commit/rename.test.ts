@@ -166,7 +166,7 @@ describe("the trash", () => {
 });
 
 describe("undeleteMailbox() under another name", () => {
-  test("brings it back beside what has its name now, in its header and history too", () => {
+  test("brings it back beside what has its name now, in its header and history too", async () => {
     const { root, store } = newStore();
     fill(store, "user.fred.A", 2);
     const { [`user.fred.A`]: mail = "" } = verifyStore(root);
@@ -182,7 +182,7 @@ describe("undeleteMailbox() under another name", () => {
     expect([header.name, historyIn(header.others)]).toEqual([as.name, history]);
     expect(folder.read((database) => formerNames(database, uniqueid))).toEqual(history);
     expect(verifyStore(root)).toMatchObject({ "user.fred.B": mail });
-    expect(reconstructStore(store)).toEqual([]);
+    expect(await reconstructStore(store)).toEqual([]);
   });
 
   test.each([
@@ -233,7 +233,7 @@ describe("collectOwner()", () => {
 });
 
 describe("reconstructStore()", () => {
-  test("rebuilds a lost catalogue and registry from the headers", () => {
+  test("rebuilds a lost catalogue and registry from the headers", async () => {
     const { root, store } = newStore();
     for (const name of ["user.fred", "user.fred.A", "user.anne", "lists.dev"]) fill(store, name, 2);
     rename(store, tree("A", "B"));
@@ -244,7 +244,7 @@ describe("reconstructStore()", () => {
     for (const suffix of ["", "-wal", "-shm"])
       rmSync(join(root, `uniqueids.sqlite${suffix}`), { force: true });
     const opened = new Store(root, { now: () => NOW });
-    const notes = reconstructStore(opened);
+    const notes = await reconstructStore(opened);
     expect(notes.map(({ what, name }) => `${what} ${name}`).sort()).toEqual([
       "mailbox added user.anne",
       "mailbox added user.fred",
@@ -254,12 +254,12 @@ describe("reconstructStore()", () => {
       .make(owner)
       .read((database) => formerNames(database, stateOf("user.fred.A", []).uniqueid));
     expect(history).toEqual([{ name: "user.fred.A", until: NOW }]);
-    expect(reconstructStore(opened)).toEqual([]);
+    expect(await reconstructStore(opened)).toEqual([]);
     opened.close();
     expect(verifyStore(root)).toEqual(before);
   });
 
-  test("sets a damaged catalogue aside and says what it leaves out", () => {
+  test("sets a damaged catalogue aside and says what it leaves out", async () => {
     const { root, store } = newStore();
     fill(store, "user.fred", 1);
     fill(store, "user.fred.A", 1);
@@ -268,7 +268,7 @@ describe("reconstructStore()", () => {
     const header = join(root, "user/f/fred", stateOf("user.fred.A", []).uniqueid, "cyrus.header");
     writeFileSync(header, "no header");
     const opened = new Store(root, { now: () => NOW });
-    const notes = reconstructStore(opened).map(({ what }) => what);
+    const notes = (await reconstructStore(opened)).map(({ what }) => what);
     expect(notes.sort()).toEqual(["catalogue set aside", "folder left out", "mailbox added"]);
     opened.close();
   });

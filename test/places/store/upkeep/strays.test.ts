@@ -80,7 +80,7 @@ describe("strays in a store", () => {
       });
       expect(names).toEqual(["user.fred", "user.fred.A", "lists.dev"]);
       collectStaging(root);
-      expect(reconstructStore(store)).toEqual([]);
+      expect(await reconstructStore(store)).toEqual([]);
       expect(lstatSync(join(root, path))).toBeDefined();
       store.close();
     });
@@ -95,7 +95,7 @@ describe("strays in a store", () => {
       file(path);
       expect((await fsckStore(store)).map(({ at }) => at.path)).toContain(path);
       expect(store.owners()).toEqual([{ kind: "user", userid: "fred" }]);
-      expect(reconstructStore(store)).toEqual([]);
+      expect(await reconstructStore(store)).toEqual([]);
       expect(readdirSync(root)).toContain("bobbin.json");
       store.close();
     }
