@@ -189,7 +189,8 @@ function addMailboxes(owner: Owner, store: Store): ReconstructNote[] {
 
 /**
  * Makes the claims of `owner` those for `rows`. The owner's writer lock is held, without which
- * nobody claims for this owner. A uniqueid that another owner holds too is told, and stays as it is.
+ * nobody claims for this owner. A uniqueid that another owner holds too is told, and stays as it
+ * is.
  */
 function claimAll(
   owner: Owner,
