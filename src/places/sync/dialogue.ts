@@ -46,7 +46,7 @@ export interface FinishOptions {
 export interface DialogueOptions {
   readonly flavour: SyncFlavour;
   readonly limits: Limits;
-  /** For messages: `host:port`. */
+  /** What error messages call the server: `host:port`. */
   readonly where: string;
   /** The longest silence of the server while something is awaited of it. */
   readonly silenceMs: number;

@@ -13,7 +13,7 @@ export interface SyncOptions {
    * in needs it; `always` = or there is no session; `never`.
    */
   readonly startTls?: "auto" | "always" | "never";
-  /** PLAIN without TLS to another machine: whoever listens reads the password. */
+  /** PLAIN without TLS to another machine: an eavesdropper reads the password. */
   readonly allowPlaintext?: boolean;
   /** DEFLATE where it is offered. It pays on a slow line and costs on a fast one. */
   readonly compress?: boolean;

@@ -48,7 +48,7 @@ const READ_AHEAD: ReadAhead = { messages: 256, bytes: 8 * 1024 * 1024 };
 export async function openSyncPlace(options: SyncOptions): Promise<WritablePlace> {
   const link = await openLink(options, "read");
   const { peer, caveat } = link;
-  // Whoever takes STARTTLS out of a later greeting does not get the mail in the clear.
+  // An attacker who removes STARTTLS from a later greeting must not get the mail in the clear.
   const isEncrypted = link.dialogue.connection.isEncrypted;
   const later: SyncOptions = isEncrypted ? { ...options, startTls: "always" } : options;
   const memory = new PeerMemory({

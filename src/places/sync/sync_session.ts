@@ -31,7 +31,7 @@ import { type StagedMessage, Upload } from "./upload.ts";
 export interface SyncSessionOptions {
   readonly open: () => Promise<Link>;
   readonly memory: PeerMemory;
-  /** For messages. */
+  /** What error messages call the server. */
   readonly locator: string;
 }
 

@@ -1,16 +1,13 @@
-/**
- * One mailbox, or other step, by itself: what goes wrong with it is its own refusal and stops no
- * other.
- */
+/** One step by itself: an error that is its own becomes its refusal, and stops no other step. */
 import { AppError, type ErrorCode, FormatError } from "../../core/errors.ts";
 import { type Outcome, type RefusalReason, refused } from "../../model/outcome.ts";
 
 export interface AloneOptions {
-  /** What is left out, for the connection was lost over it again and again, and how. */
+  /** Mailboxes that are left out because the connection was lost over them, with the error. */
   readonly broken?: ReadonlyMap<string, AppError> | undefined;
 }
 
-/** What says something of the mailbox; all else would be said of the next one too. */
+/** Errors that are about the mailbox itself; any other would come for the next one too. */
 const OWN_ERRORS: Partial<Readonly<Record<ErrorCode, RefusalReason>>> = {
   bad_data: "damaged",
   protocol: "failed",

@@ -18,11 +18,9 @@ import { sendParcel, type Transport } from "./send_messages.ts";
 export interface Applying {
   readonly session: PlaceSession;
   readonly budget: Budget;
-  /**
-   * The highestmodseq that the target's mailbox must still have; undefined for one that is made.
-   */
+  /** The highestmodseq that the target must still have; undefined for a new mailbox. */
   readonly since?: bigint | undefined;
-  /** Called when all of the records have been sent. */
+  /** Called when all records have been sent; the answer is still to come. */
   readonly sent?: (() => void) | undefined;
 }
 
@@ -64,10 +62,7 @@ export interface Rebuilding extends Transport {
   readonly old: MailboxReading;
 }
 
-/**
- * Deletes the mailbox and applies it anew, with `state` as its state. Its messages are staged
- * already.
- */
+/** Deletes the mailbox and applies it anew with `state`. Its messages are staged already. */
 export async function rebuildMailbox(
   prepared: Prepared,
   state: MailboxState,

@@ -12,14 +12,11 @@ interface Mailbox {
   readonly uniqueid: string;
 }
 
-/** One for an owner and a side, over all that a run tries. */
+/** The budget of one owner at one side, over all passes and attempts of a run. */
 export class Budget {
   /** Per cent of the messages or mailboxes at the side. */
   readonly percent: number;
-  /**
-   * Messages by uniqueid of their mailbox, as the plan of this pass has counted them, and as they
-   * are left.
-   */
+  /** Deletions by the mailbox's uniqueid: what this pass has planned, and what is left of it. */
   #planned: ReadonlyMap<string, number> = new Map();
   readonly #left = new Map<string, number>();
   #refusal: Refusal | undefined;

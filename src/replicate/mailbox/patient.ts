@@ -1,12 +1,10 @@
-/** A lock at a place that somebody else holds: worth trying again, and not for ever. */
+/** A mailbox or user that somebody else has locked is tried again a few times. */
 import type { Outcome } from "../../model/outcome.ts";
 
 /** Milliseconds before each further try. */
 const PAUSES_MS = [200, 600, 1_800];
 
-/**
- * Does `work`, again where it is refused as `busy`; `first` is the answer that is there already.
- */
+/** Does `work` again while it is refused as `busy`; `first` is an answer that is there already. */
 export async function patient<Value>(
   work: () => Promise<Outcome<Value>>,
   first?: Outcome<Value>,

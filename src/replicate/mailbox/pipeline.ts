@@ -19,13 +19,10 @@ import {
 } from "./run_mailbox.ts";
 import { sendParcels } from "./send_messages.ts";
 
-/** What a queue may hold: mailboxes, and UIDs in them, for their indexes are in memory. */
+/** The most that a queue holds: mailboxes, and UIDs in them, as their records are in memory. */
 const AHEAD_MAILBOXES = 16;
 const AHEAD_UIDS = 100_000;
-/**
- * Mailboxes whose records are sent and not answered: the target reads one while it applies the
- * other.
- */
+/** Mailboxes with unanswered records: the target reads one while it applies another. */
 const IN_FLIGHT = 2;
 
 export interface PipelineEvents {
@@ -48,19 +45,19 @@ interface Applying {
   isAnswered: boolean;
 }
 
-/** It must be ended, whatever was thrown. */
+/** One for each owner. `end` must be called, whatever was thrown. */
 export class MailboxPipeline {
   readonly #sending: Sending;
   readonly #events: PipelineEvents;
-  /** Of the run: not begun. */
+  /** Mailboxes that have not been begun. */
   readonly #todo: MailboxStep[] = [];
-  /** Being read, or read and not sent. */
+  /** Between *read* and *send*: mailboxes that are being read, or have been. */
   readonly #reading: Reading[] = [];
-  /** Sent, and their records not. */
+  /** Between *send* and *apply*: mailboxes whose messages are sent. */
   readonly #sent: BegunMailbox[] = [];
   readonly #applying: Applying[] = [];
   #proof: Promise<void> | undefined;
-  /** Messages have been sent, and whether they have come is answered behind all that is applied. */
+  /** Messages were sent whose flush waits for the answers to all records sent before them. */
   #mustFlush = false;
   /** Uniqueids of mailboxes that were renamed a moment ago. */
   #moved: ReadonlySet<string> = new Set();
@@ -72,10 +69,7 @@ export class MailboxPipeline {
     this.#events = events;
   }
 
-  /**
-   * Brings mailboxes; all but the last proof is done then. `moved`: uniqueids of those that were
-   * renamed.
-   */
+  /** Brings `steps`, all but the last proof. `moved`: uniqueids of mailboxes just renamed. */
   async run(steps: readonly MailboxStep[], moved: ReadonlySet<string>): Promise<void> {
     this.#moved = moved;
     pushAll(this.#todo, steps);
@@ -176,10 +170,7 @@ export class MailboxPipeline {
     return group;
   }
 
-  /**
-   * If the connection broke it may be the fault of a mailbox that is being applied: then that one's
-   * error is thrown.
-   */
+  /** Where the connection broke, throws the error of a mailbox that was being applied, if any. */
   async #orEarlier<Value>(work: Promise<Value>): Promise<Value> {
     try {
       return await work;
@@ -244,9 +235,7 @@ export class MailboxPipeline {
     return done;
   }
 
-  /**
-   * After an error: goes on with nothing staged, so what has not had its own answer is begun again.
-   */
+  /** After an error nothing is staged any more: mailboxes without an answer are begun again. */
   async #recover(): Promise<void> {
     while (this.#isUnsure) {
       const again = await this.#takeBack();
@@ -257,10 +246,7 @@ export class MailboxPipeline {
     }
   }
 
-  /**
-   * Empties the later stages: mailboxes that have an answer of their own are ended, and the others
-   * given.
-   */
+  /** Empties the later stages: answered mailboxes are ended, the steps of others are returned. */
   async #takeBack(): Promise<MailboxStep[]> {
     const back: MailboxStep[] = [];
     for (let [first] = this.#applying; first !== undefined; [first] = this.#applying) {
@@ -282,10 +268,7 @@ function isFull(lastUids: readonly number[]): boolean {
   return lastUids.length >= AHEAD_MAILBOXES || uids > AHEAD_UIDS;
 }
 
-/**
- * Reads a mailbox at the source; one that was renamed a moment ago may have new numbers at the
- * target.
- */
+/** Reads a mailbox. One that was renamed just now may have new numbers at the target. */
 async function readMailbox(
   step: MailboxStep,
   sending: Sending,

@@ -24,10 +24,7 @@ export interface Work {
   readonly mode: Mode;
   /** Names of mailboxes that the source turns out not to have any more; added to. */
   readonly gone: Set<string>;
-  /**
-   * Names that are left out, for the connection was lost over each of them again and again, and
-   * how.
-   */
+  /** Mailboxes that are left out because the connection was lost over them, with the error. */
   readonly broken?: ReadonlyMap<string, AppError> | undefined;
   /** The partition for a mailbox that is to be made. */
   readonly partitionFor: (state: MailboxState) => string;
@@ -46,7 +43,7 @@ export interface Prepared {
   readonly reading: MailboxReading;
   readonly content: ContentPlan;
   readonly counts: ContentCounts;
-  /** Those of new records. */
+  /** The messages of new records, by GUID. */
   readonly messages: ReadonlyMap<Guid, WantedMessage>;
 }
 
@@ -81,13 +78,10 @@ export async function prepareMailbox(
   return withMessages(reading, await planCompared(reading, target, request));
 }
 
-/**
- * Records of one mailbox that are kept in memory: they are gone through when sent, when proven, and
- * in between.
- */
+/** Mailboxes of so many records are kept in memory, for they are gone through several times. */
 const KEPT_RECORDS = 8192;
 
-/** What goes over of the records. Refuses what no peer could take (sync-protocol.md 4.4). */
+/** Counts what is sent, and refuses what no peer could take (sync-protocol.md 4.4). */
 export async function withMessages(
   reading: MailboxReading,
   content: ContentPlan,

@@ -23,7 +23,7 @@ export interface WantedMessage {
 
 export interface ReadMessage {
   readonly size: number;
-  /** In memory, or as the source gives them where it is too large for that. */
+  /** In memory, or as the source gives a message that is too large for that. */
   readonly chunks: readonly Uint8Array[] | MessageContent;
 }
 
@@ -40,7 +40,7 @@ interface Asked {
   readonly read: Promise<Outcome<ReadMessage>>;
 }
 
-/** It must be closed in the end. */
+/** Reads a queue of messages ahead of their turn. `close` must be called in the end. */
 export class MessageReader {
   readonly #source: MessageSource;
   readonly #queue: readonly WantedMessage[];
@@ -54,9 +54,7 @@ export class MessageReader {
     this.#source = source;
   }
 
-  /**
-   * The content of `message`, a later one of the queue than the last; those between are left out.
-   */
+  /** The content of `message`. Messages of the queue before it that were not taken are skipped. */
   async take(message: WantedMessage): Promise<Outcome<ReadMessage>> {
     for (;;) {
       this.#ask();
@@ -105,6 +103,6 @@ async function release({ read }: Asked): Promise<void> {
   const [settled] = await Promise.allSettled([read]);
   if (settled.status === "rejected" || settled.value.kind === "refused") return;
   const { chunks } = settled.value.value;
-  // What cannot be read holds nothing either.
+  // A message that cannot be read has closed its file.
   if ("chunks" in chunks) await releaseMessage(chunks).catch(() => undefined);
 }

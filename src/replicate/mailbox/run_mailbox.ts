@@ -19,10 +19,7 @@ export interface Sending extends Work, Omit<Transport, "source"> {
   readonly begins: (step: MailboxStep, prepared: Prepared) => void;
 }
 
-/**
- * How often a mailbox is tried: from the third time on without the annotation sum, then without
- * SINCE.
- */
+/** Attempts for a mailbox: from the third on without the annotation sum, the last without SINCE. */
 const ATTEMPTS = 4;
 const WITHOUT_ANNOTATION_SUM = 3;
 
@@ -30,10 +27,7 @@ const WITHOUT_ANNOTATION_SUM = 3;
 export interface Brought {
   /** What was carried out. */
   readonly content: ContentPlan;
-  /**
-   * Looks at it at the target. It may go on while the next mailbox is sent; it must be called, and
-   * waited for.
-   */
+  /** Looks at it at the target; must be called, and may go on while the next mailbox is sent. */
   readonly prove: () => Promise<Outcome>;
 }
 
@@ -49,10 +43,7 @@ export function parcelOf({ content, messages }: Prepared): Parcel {
   return { messages, partition: content.state.partition ?? "default" };
 }
 
-/**
- * Sends its records. While the answer is waited for, others may be begun from when `sent` is
- * called.
- */
+/** Sends its records. From when `sent` is called, the next mailbox may be begun. */
 export async function applyMailbox(
   { step, attempt, prepared }: BegunMailbox,
   sending: Sending,

@@ -14,7 +14,7 @@ export interface Verification {
   readonly target: Place;
   readonly content: ContentPlan;
   readonly holds: Holds;
-  /** Look at every record although the sums agree. */
+  /** Compare every record even where the sums agree. */
   readonly records: boolean;
 }
 

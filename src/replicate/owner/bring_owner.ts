@@ -137,7 +137,7 @@ async function doSteps(plan: Plan, doing: Doing): Promise<void> {
       tally.sent(messages, bytes);
       await options.sent(messages, bytes);
     },
-    // One that has to be sent again is told of once.
+    // A mailbox that has to be sent again is told of once.
     begins: (step, { content, counts }) => {
       if (!begun.has(step.name)) tally.step({ step, content, counts });
       begun.add(step.name);

@@ -1,4 +1,4 @@
-/** One owner, looked at and worked on until nothing has changed meanwhile, and not for ever. */
+/** The passes over one owner: he is read, planned and done until nothing changed meanwhile. */
 import type { AppError } from "../../core/errors.ts";
 import { type Outcome, ok } from "../../model/outcome.ts";
 import type { Budget } from "../mailbox/budget.ts";
@@ -13,10 +13,7 @@ export interface RunOptions {
   readonly events: ReplicateEvents;
   /** After each batch of messages; may wait, or throw where the time is up. */
   readonly sent: (messages: number, bytes: number) => Promise<void>;
-  /**
-   * Names that are left out, for the connection was lost over each of them again and again, and
-   * how.
-   */
+  /** Mailboxes that are left out because the connection was lost over them, with the error. */
   readonly broken?: ReadonlyMap<string, AppError>;
 }
 

@@ -112,7 +112,7 @@ async function findNameless(
   isAsked: (uniqueid: string) => boolean,
 ): Promise<Outcome> {
   const owners = await place.owners();
-  // Whoever cannot tell whose mail there is finds mailboxes by name, damaged or not.
+  // A place that cannot list its owners finds mailboxes by name, damaged or not.
   if (owners.kind === "refused") return owners.reason === "notSupported" ? DONE : owners;
   for await (const owner of owners.value) {
     if (owner.kind !== "shared") continue;

@@ -1,6 +1,4 @@
-/**
- * What a plan would come to before anything is done: for --dry-run, and for the brake on deleting.
- */
+/** What a plan would do, counted before anything is done, for --dry-run and for the brake. */
 import { isIntermediate, type MailboxState, type UserState } from "../../model/mailbox.ts";
 import { parseName } from "../../model/names.ts";
 import { DONE, type Outcome, ok, type Refusal, refused } from "../../model/outcome.ts";
@@ -117,10 +115,7 @@ function deletedBy(step: Step): string[] {
   return step.kind === "delete" ? [step.state.uniqueid] : [];
 }
 
-/**
- * The mailbox that a step moves to DELETED, as the other side has done. Only empty ones are deleted
- * otherwise.
- */
+/** The mailbox that a step moves to DELETED. A two-way run deletes only empty mailboxes outright. */
 function movedAwayBy(step: Step): string[] {
   return step.kind === "rename" && isMoveToDeleted(step.rename) ? [step.rename.uniqueid] : [];
 }

@@ -1,7 +1,7 @@
 /**
  * Two mailboxes record by record: one walk over two sources that ascend by UID, holding one batch
- * of each. What the places do not both hold does not differ, and neither do two tombstones of one
- * UID.
+ * of each. A field that the two places do not both hold is not compared, and two expunged records
+ * of one UID do not differ.
  */
 import { AppError } from "../../core/errors.ts";
 import { sameAnnotations } from "../../model/annotation.ts";
@@ -67,7 +67,7 @@ function differenceOf(
   return fields.length === 0 ? undefined : { kind: "fields", source, target, fields };
 }
 
-/** False where the difference is one of tombstones only: nobody sees it and no sum counts it. */
+/** False for a difference between expunged records only: no client sees it, no sum counts it. */
 export function isLiving(difference: RecordDifference): boolean {
   if (difference.kind === "onlySource") return !difference.source.expunged;
   if (difference.kind === "onlyTarget") return !difference.target.expunged;

@@ -1,8 +1,8 @@
 /**
  * One mailbox at two sides that were both written to since they were last the same: what both are
- * to hold. These are Cyrus' own rules (sync-protocol.md 5.7), A being the master, but that nothing
- * is ever deleted for being absent: a tombstone deletes. Two readings in, an agreement out; nothing
- * is touched.
+ * to hold. These are Cyrus' own rules (sync-protocol.md 5.7), A being the master, except that no
+ * message is deleted for being absent, only where a record says that it was expunged. Two readings
+ * in, an agreement out; nothing is touched.
  */
 import { pushAll } from "../../core/lists.ts";
 import type { MailboxState, RecordSource } from "../../model/mailbox.ts";
@@ -41,9 +41,9 @@ export interface Agreement {
 }
 
 export interface ConflictOptions {
-  /** What both places hold; UIDs, modseqs, tombstones and times of change are among it. */
+  /** What both places hold: at least UIDs, modseqs, expunged records and times of change. */
   readonly holds: Holds;
-  /** Unix seconds, for tombstones of messages that get a new UID. */
+  /** Unix seconds, for the expunged records of messages that get a new UID. */
   readonly now: number;
 }
 
@@ -256,8 +256,8 @@ function giveNewUids(walk: Walk): Pick<Agreement, "moved"> & { readonly lastUid:
   const moved = new Map<number, { readonly side: Side; readonly uid: number }>();
   let lastUid = Math.max(states.a.lastUid, states.b.lastUid);
   for (const { side, record, why } of walk.moves) {
-    const tombstone = { ...record, expunged: true, modseq: fresh, lastUpdated: options.now };
-    records[side].set(record.uid, tombstone);
+    const expunged = { ...record, expunged: true, modseq: fresh, lastUpdated: options.now };
+    records[side].set(record.uid, expunged);
     let uid = walk.arrivals[side].get(identityOf(record))?.shift();
     if (uid === undefined) {
       lastUid += 1;
