@@ -115,7 +115,7 @@ function deletedBy(step: Step): string[] {
   return step.kind === "delete" ? [step.state.uniqueid] : [];
 }
 
-/** The mailbox that a step moves to DELETED. A two-way run deletes only empty mailboxes outright. */
+/** The mailbox that a step moves to DELETED. A two-way run deletes only empty mailboxes. */
 function movedAwayBy(step: Step): string[] {
   return step.kind === "rename" && isMoveToDeleted(step.rename) ? [step.rename.uniqueid] : [];
 }
