@@ -1,11 +1,21 @@
 /** `bobbin fsck`, the built binary: its exit codes, its words and its objects. */
 import { describe, expect, test } from "bun:test";
-import { chmodSync, cpSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  cpSync,
+  mkdirSync,
+  readdirSync,
+  readlinkSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
+import { errnoOf } from "../../../src/core/errors.ts";
 import { bobbin, bobbinPath, jsonLines } from "../../support/cli.ts";
 import { unpackFixture } from "../../support/fixtures.ts";
 import { has } from "../../support/needs.ts";
 import { tempDir } from "../../support/temp_dir.ts";
+import { until } from "../../support/until.ts";
 
 const NOBODY = 65534;
 const sound = join(unpackFixture("cyrus-spools/uuid-paths"), "spool");
@@ -109,13 +119,14 @@ describe("exit codes of bobbin fsck", () => {
   });
 
   test("143 when it is told to stop", async () => {
-    const fifo = join(tempDir("stop"), "spool");
-    mkdirSync(fifo);
-    for (const name of ["a", "b"]) cpSync(damaged, join(fifo, name), { recursive: true });
-    const command =
-      `"$0" fsck "$1" --jobs 1 >/dev/null & sleep 0.3; kill -TERM $!; wait $!; ` + "echo $?";
-    const child = Bun.spawnSync(["bash", "-c", command, bobbinPath(), fifo]);
-    expect(child.stdout.toString().trim()).toBe("143");
+    const spool = join(tempDir("stop"), "spool");
+    mkdirSync(spool);
+    for (const name of ["a", "b"]) cpSync(damaged, join(spool, name), { recursive: true });
+    const command = [bobbinPath(), "fsck", spool, "--jobs", "1"];
+    const child = Bun.spawn(command, { stdout: "ignore", stderr: "ignore" });
+    await until("a file of the spool is open", () => hasOpen(child.pid, spool));
+    child.kill("SIGTERM");
+    expect(await child.exited).toBe(143);
   });
 });
 
@@ -258,3 +269,15 @@ describe("the binary", () => {
     expect(stdout).not.toContain("hijacked");
   });
 });
+
+/** True while the process has a file below `folder` open. */
+function hasOpen(pid: number, folder: string): boolean {
+  return readdirSync(`/proc/${pid}/fd`).some((fd) => {
+    try {
+      return readlinkSync(`/proc/${pid}/fd/${fd}`).startsWith(folder);
+    } catch (error) {
+      if (errnoOf(error) === "ENOENT") return false; // closed meanwhile
+      throw error;
+    }
+  });
+}
