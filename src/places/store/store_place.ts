@@ -2,7 +2,7 @@
  * The store as a place: the synchronous store behind the asynchronous interface. Busy is waited for
  * here; what the store refuses becomes an `Outcome`, and only what breaks is thrown.
  */
-import { closeSync, constants, openSync, readSync } from "node:fs";
+import { closeSync, readSync } from "node:fs";
 import { join } from "node:path";
 import { AppError } from "../../core/errors.ts";
 import type { Annotation } from "../../model/annotation.ts";
@@ -44,7 +44,7 @@ import { hasRecord } from "./commit/open_mailbox.ts";
 import type { OwnerFolder } from "./commit/owner_folder.ts";
 import { applyCommand } from "./commit/store_commands.ts";
 import { isUniqueid, messageFile, poolPath } from "./layout.ts";
-import { type KnownMessage, readMessageFacts } from "./messages/message_file.ts";
+import { type KnownMessage, openMessage } from "./messages/message_file.ts";
 import { soundInPool } from "./messages/pool.ts";
 import type { Staging } from "./messages/staging.ts";
 import { outcomeOf } from "./outcome_of.ts";
@@ -64,11 +64,17 @@ export function openStorePlace(root: string, options: StoreOptions = {}): StoreP
   return new StorePlace(new Store(root, options));
 }
 
-/** A message that was found right, and where its bytes lie. */
-export interface FoundMessage {
-  readonly size: number;
-  readonly path: string;
-}
+/**
+ * A message whose bytes were found right: a small one with them, a large one as the file they were
+ * read from, still open: whoever gets it reads it and closes it.
+ */
+export type FoundMessage = { readonly size: number; readonly path: string } & (
+  | { readonly bytes: Uint8Array<ArrayBuffer> }
+  | { readonly fd: number }
+);
+
+/** Messages up to this size are kept from their check until they are given out. */
+const KEPT_BYTES = 512 * 1024;
 
 export class StorePlace implements WritablePlace {
   readonly locator: string;
@@ -160,11 +166,12 @@ export class StorePlace implements WritablePlace {
   async message(address: MessageAddress): Promise<Outcome<MessageContent>> {
     const found = await this.findMessage(address);
     if (found.kind === "refused") return found;
-    const { path, size } = found.value;
-    return ok({ size, chunks: () => readChunks(path, size) });
+    const message = found.value;
+    if ("bytes" in message) return ok({ size: message.size, chunks: () => [message.bytes] });
+    return ok({ size: message.size, chunks: () => readChunks(message) });
   }
 
-  /** Where the bytes of a message lie that was just found right. */
+  /** A message, read and found right. */
   findMessage(address: MessageAddress): Promise<Outcome<FoundMessage>> {
     return outcomeOf((): FoundMessage | Outcome<FoundMessage> => {
       const { mailbox, uid, guid } = address;
@@ -177,9 +184,14 @@ export class StorePlace implements WritablePlace {
       const paths = [`${row.uniqueid}/${messageFile(uid)}`, poolPath(guid)];
       let isThere = false;
       for (const path of paths.map((relative) => join(folder.folder, relative))) {
-        const facts = readMessageFacts(path);
-        isThere ||= facts !== undefined;
-        if (facts?.guid === guid) return { size: facts.size, path };
+        const opened = openMessage(path, KEPT_BYTES);
+        if (opened === undefined) continue;
+        isThere = true;
+        const { fd, bytes, facts } = opened;
+        const isRight = facts.guid === guid;
+        if (!isRight || bytes !== undefined) closeSync(fd);
+        if (isRight)
+          return { size: facts.size, path, ...(bytes === undefined ? { fd } : { bytes }) };
       }
       if (!isThere) return refused("nonexistent", `There is no file of ${where}`);
       return refused("damaged", `The file of ${where} is not ${guid}`);
@@ -284,9 +296,8 @@ async function* asAsync<T>(values: Iterable<T>): AsyncGenerator<T> {
 
 const CHUNK_BYTES = 256 * 1024;
 
-/** The bytes of a message that was just found right. */
-function* readChunks(path: string, size: number): Generator<Uint8Array> {
-  const fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+/** The bytes of a large message, whose file is closed at the end. */
+function* readChunks({ path, size, fd }: Extract<FoundMessage, { fd: number }>) {
   try {
     let done = 0;
     while (done < size) {

@@ -154,13 +154,18 @@ export async function getFetch(command: GetFetch, context: CommandContext): Prom
   }
   const { size } = found.value;
   await context.sendPieces(async (put) => {
-    await put(utf8("MESSAGE "));
-    await put(printFileHead({ kind: "file", partition, guid, size }, { from: "server" }));
+    const putHead = async () => {
+      await put(utf8("MESSAGE "));
+      await put(printFileHead({ kind: "file", partition, guid, size }, { from: "server" }));
+    };
     let sent = 0;
+    // Within the loop, so that the message's file is closed where the connection is lost.
     for await (const chunk of found.value.chunks()) {
+      if (sent === 0) await putHead();
       sent += chunk.length;
       await put(chunk);
     }
+    if (sent === 0) await putHead();
     assert(sent === size, `message ${guid} has as many bytes as its place said`);
   });
   return DONE;

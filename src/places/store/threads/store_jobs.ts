@@ -5,7 +5,6 @@
  */
 import { rmSync } from "node:fs";
 import { assert } from "../../../core/assert.ts";
-import { AppError } from "../../../core/errors.ts";
 import type { Limits } from "../../../core/limits.ts";
 import type { Annotation } from "../../../model/annotation.ts";
 import type { ApplyCommand } from "../../../model/apply.ts";
@@ -13,7 +12,7 @@ import type { Guid } from "../../../model/guid.ts";
 import { recordsOf } from "../../../model/mailbox.ts";
 import { type Outcome, ok } from "../../../model/outcome.ts";
 import type { MailRecord } from "../../../model/record.ts";
-import { readFully, readWhole } from "../../../storage/disk.ts";
+import { readFully } from "../../../storage/disk.ts";
 import { type Moved, moved, noteToOwner } from "../../../threads/jobs.ts";
 import { firstDamage } from "../../first_damage.ts";
 import type { MessageAddress, ReserveRequest } from "../../place.ts";
@@ -68,14 +67,6 @@ export interface ApplyRequest {
   readonly force: boolean;
 }
 
-/** A message that was found right; a small one comes with its bytes. */
-export interface GivenMessage extends FoundMessage {
-  readonly bytes?: Uint8Array;
-}
-
-/** Larger messages are given in pieces. */
-const WHOLE_BYTES = 512 * 1024;
-
 /** The handlers of one thread; `data` is a `StoreThreadData` where the thread is one of a store. */
 export function storeJobs(data: unknown) {
   // `StoreThreads` gives just that to the threads to which it submits these jobs.
@@ -104,7 +95,7 @@ export function storeJobs(data: unknown) {
     "store.snapshot": async (name: string) =>
       movedSnapshot(await soundSnapshot(await place().snapshot(name))),
     "store.message": async (address: MessageAddress) =>
-      givenMessage(await place().findMessage(address)),
+      movedMessage(await place().findMessage(address)),
     "store.readAt": ({ fd, length, offset }: { fd: number; length: number; offset: number }) => {
       const bytes = readFully(fd, length, offset);
       return moved(bytes, [bytes.buffer]);
@@ -260,12 +251,9 @@ function movedSnapshot(
   return moved(found, buffers);
 }
 
-function givenMessage(
+function movedMessage(
   found: Outcome<FoundMessage>,
-): Outcome<GivenMessage> | Moved<Outcome<GivenMessage>> {
-  if (found.kind === "refused" || found.value.size > WHOLE_BYTES) return found;
-  const { path, size } = found.value;
-  const bytes = readWhole(path, size);
-  if (bytes?.length === size) return moved(ok({ ...found.value, bytes }), [bytes.buffer]);
-  throw new AppError("io", `Cannot read ${path}: it has no longer ${size} bytes`);
+): Outcome<FoundMessage> | Moved<Outcome<FoundMessage>> {
+  if (found.kind === "refused" || !("bytes" in found.value)) return found;
+  return moved(found, [found.value.bytes.buffer]);
 }

@@ -5,7 +5,7 @@
  * too large to be sent as a whole.
  */
 
-import { closeSync, constants, openSync } from "node:fs";
+import { closeSync } from "node:fs";
 import { resolve } from "node:path";
 import { AppError } from "../../../core/errors.ts";
 import { DEFAULT_LIMITS, type Limits } from "../../../core/limits.ts";
@@ -29,10 +29,10 @@ import {
   type WritablePlace,
 } from "../../place.ts";
 import { mayWriteStore, notToBeWritten } from "../store_access.ts";
+import type { FoundMessage } from "../store_place.ts";
 import { readSettings, refuseNetwork } from "../store_settings.ts";
 import { readingOf } from "../stored_mailbox.ts";
 import { BufferStock } from "./outbox.ts";
-import type { GivenMessage } from "./store_jobs.ts";
 import { OPEN_OWNERS, type StoreThread, StoreThreads } from "./store_threads.ts";
 import { WorkerSession } from "./worker_session.ts";
 
@@ -129,9 +129,9 @@ class WorkerPlace implements WritablePlace {
       thread.submit("store.message", address),
     );
     if (found.kind === "refused") return found;
-    const { size, bytes } = found.value;
-    if (bytes !== undefined) return ok({ size, chunks: () => [bytes] });
-    return ok({ size, chunks: () => this.#chunks(address.mailbox, found.value) });
+    const message = found.value;
+    if ("bytes" in message) return ok({ size: message.size, chunks: () => [message.bytes] });
+    return ok({ size: message.size, chunks: () => this.#chunks(address.mailbox, message) });
   }
 
   annotations(name: string): Promise<Outcome<readonly Annotation[]>> {
@@ -191,12 +191,8 @@ class WorkerPlace implements WritablePlace {
     return ok(states);
   }
 
-  /**
-   * The bytes of a large message. The file is opened here, as it stays open from one request to the
-   * next, and read by a thread.
-   */
-  async *#chunks(mailbox: string, { path, size }: GivenMessage): AsyncGenerator<Uint8Array> {
-    const fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  /** The bytes of a large message, read by a thread; its file is closed at the end. */
+  async *#chunks(mailbox: string, { path, size, fd }: LargeMessage): AsyncGenerator<Uint8Array> {
     try {
       for (let offset = 0; offset < size; ) {
         const request = { fd, offset, length: Math.min(CHUNK_BYTES, size - offset) };
@@ -214,6 +210,8 @@ class WorkerPlace implements WritablePlace {
     }
   }
 }
+
+type LargeMessage = Extract<FoundMessage, { fd: number }>;
 
 const CHUNK_BYTES = 256 * 1024;
 
