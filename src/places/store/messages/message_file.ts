@@ -20,7 +20,9 @@ export interface KnownMessage {
   readonly facts: MessageFacts;
 }
 
-/** A message file, open, and what was read of it through that descriptor. Whoever has it closes it. */
+/**
+ * A message file, open, and what was read of it through that descriptor. Whoever has it closes it.
+ */
 export interface OpenedMessage {
   readonly fd: number;
   readonly facts: MessageFacts;
