@@ -4,6 +4,7 @@
  */
 import { closeSync, readSync } from "node:fs";
 import { join } from "node:path";
+import { setImmediate } from "node:timers/promises";
 import { AppError } from "../../core/errors.ts";
 import type { Annotation } from "../../model/annotation.ts";
 import type { ApplyCommand } from "../../model/apply.ts";
@@ -233,12 +234,28 @@ export class StorePlace implements WritablePlace {
     );
   }
 
-  /** What RESERVE can take: the messages of these owners' pools whose bytes are right. */
-  findSound({ mailboxes, guids }: ReserveRequest): Promise<Outcome<readonly KnownMessage[]>> {
-    return outcomeOf(() => {
-      const folders = new Set(mailboxes.map((name) => this.#store.find(parseName(name).owner)));
-      return guids.map((guid) => firstSound(guid, folders)).filter((one) => one !== undefined);
-    });
+  /**
+   * What RESERVE can take: the messages of these owners' pools whose bytes are right. They are read
+   * in slices, between which others are served.
+   */
+  async findSound(request: ReserveRequest): Promise<Outcome<readonly KnownMessage[]>> {
+    const owners = await outcomeOf(() =>
+      request.mailboxes.map((name) => this.#store.find(parseName(name).owner)?.folder),
+    );
+    if (owners.kind === "refused") return owners;
+    const folders = new Set(owners.value);
+    const sound: KnownMessage[] = [];
+    let sliceBytes = 0;
+    for (const guid of request.guids) {
+      const found = await outcomeOf(() => firstSound(guid, folders));
+      if (found.kind === "refused") return found;
+      if (found.value !== undefined) sound.push(found.value);
+      sliceBytes += LOOK_BYTES + (found.value?.facts.size ?? 0);
+      if (sliceBytes < SLICE_BYTES) continue;
+      await setImmediate();
+      sliceBytes = 0;
+    }
+    return ok(sound);
   }
 
   /** Does `command`; `records` are those of a `mailbox` command, gathered. */
@@ -313,12 +330,18 @@ function* readChunks({ path, size, fd }: Extract<FoundMessage, { fd: number }>) 
   }
 }
 
+/** What is read of a pool before others are served: some 5 ms. */
+const SLICE_BYTES = 4 * 1024 * 1024;
+/** What looking for a message costs, as the bytes that could be read in that time. */
+const LOOK_BYTES = 16 * 1024;
+
+/** The message in the first of the owners' folders whose pool has it with the right bytes. */
 function firstSound(
   guid: Guid,
-  folders: ReadonlySet<OwnerFolder | undefined>,
+  folders: ReadonlySet<string | undefined>,
 ): KnownMessage | undefined {
   for (const folder of folders) {
-    const found = folder === undefined ? undefined : soundInPool(folder.folder, guid);
+    const found = folder === undefined ? undefined : soundInPool(folder, guid);
     if (found !== undefined) return found;
   }
   return undefined;

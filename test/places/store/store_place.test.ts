@@ -3,11 +3,19 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseName } from "../../../src/model/names.ts";
 import type { MailRecord } from "../../../src/model/record.ts";
-import { openStorePlace, type StorePlace } from "../../../src/places/store/store_place.ts";
+import { openStorePlace, StorePlace } from "../../../src/places/store/store_place.ts";
 import { initStore } from "../../../src/places/store/store_settings.ts";
 import { newStore } from "../../support/new_store.ts";
 import { granted } from "../../support/places.ts";
-import { apply, fill, peerCrcs, stateOf } from "../../support/store_fixture.ts";
+import {
+  apply,
+  fill,
+  guidOf,
+  message,
+  peerCrcs,
+  record,
+  stateOf,
+} from "../../support/store_fixture.ts";
 import { tempDir } from "../../support/temp_dir.ts";
 import { conforms } from "../conformance.ts";
 
@@ -29,6 +37,26 @@ describe("initStore()", () => {
     initStore(`${root}/a`);
     expect(() => initStore(`${root}/a`)).toThrow(/it holds/);
     expect(() => openStorePlace(root)).toThrow(/there is no bobbin.json/);
+  });
+});
+
+describe("StorePlace.findSound()", () => {
+  test("lets others be served between the messages of one request", async () => {
+    const { store } = newStore();
+    const messages = Array.from({ length: 12 }, (_, at) => message(at + 1, 700_000));
+    const records = messages.map((bytes, at) =>
+      record(at + 1, { guid: guidOf(bytes), size: bytes.length }),
+    );
+    apply(store, { state: stateOf("user.fred", records), records }, messages);
+    const place = new StorePlace(store);
+    const ended: string[] = [];
+    const guids = [...records.map(({ guid }) => guid), "0".repeat(39).concat("1")];
+    const reserving = place.findSound({ mailboxes: ["user.fred"], guids, partition: "default" });
+    void reserving.then(() => ended.push("reserve"));
+    void new Promise((resolve) => setImmediate(resolve)).then(() => ended.push("another"));
+    expect(granted(await reserving).map(({ facts }) => facts.guid)).toEqual(guids.slice(0, -1));
+    expect(ended).toEqual(["another", "reserve"]);
+    await place.close();
   });
 });
 

@@ -63,7 +63,7 @@ const PLACES: readonly (readonly [string, (root: string) => Promise<Place>])[] =
 for (const [what, open] of PLACES) {
   describe(`${what}.message()`, () => {
     for (const [uid, bytes] of [SMALL, LARGE].entries()) {
-      test(`gives the ${bytes.length} bytes that it has checked, whatever is there now`, async () => {
+      test(`gives the ${bytes.length} bytes it has checked, whatever is there now`, async () => {
         const root = filled();
         const place = await open(root);
         const content = await get(place, uid + 1, bytes);
