@@ -101,12 +101,18 @@ export class Connection {
 
   /** The next bytes; "end" when the peer sends no more, "timeout" after `timeoutMs` without any. */
   async read(timeoutMs: number): Promise<ReadResult> {
-    if (this.#chunks.length === 0 && !this.#hasEnded) await this.#arrival(timeoutMs);
-    const chunk = this.#chunks.shift();
-    if (chunk === undefined) return this.#hasEnded ? "end" : "timeout";
+    const chunk = await this.peek(timeoutMs);
+    if (typeof chunk === "string") return chunk;
+    this.#chunks.shift();
     this.#chunkBytes -= chunk.length;
     if (this.#chunkBytes < this.#aheadBytes) this.#input.resume();
     return chunk;
+  }
+
+  /** What `read` will give; it stays to be read. */
+  async peek(timeoutMs: number): Promise<ReadResult> {
+    if (this.#chunks.length === 0 && !this.#hasEnded) await this.#arrival(timeoutMs);
+    return this.#chunks[0] ?? (this.#hasEnded ? "end" : "timeout");
   }
 
   /** Says that the peer has signed in: from now on a larger number of its bytes may wait here. */

@@ -1,6 +1,6 @@
 /** Connections to a server. Whatever keeps one from coming up is an AppError (unreachable). */
 import { connect } from "node:net";
-import { AppError } from "../core/errors.ts";
+import { AppError, errnoOf } from "../core/errors.ts";
 import { Connection, type ConnectionPatience } from "./connection.ts";
 import { established, type TlsTrust } from "./tls.ts";
 
@@ -11,20 +11,24 @@ export interface HostPort {
   readonly port: number;
 }
 
+/** How long a server may keep its client waiting, in milliseconds. */
+export interface DialPatience extends ConnectionPatience {
+  /** For the connection to come up, TLS not included. */
+  readonly connectMs: number;
+}
+
 export interface DialOptions {
   /** Present: TLS from the first byte on. */
   readonly tls?: TlsTrust | undefined;
-  /** For the connection to come up, TLS not included. */
-  readonly connectMs: number;
-  readonly patience: ConnectionPatience;
+  readonly patience: DialPatience;
 }
 
 /** Connects. Throws AppError (unreachable), also for a certificate that is not trusted. */
 export async function dial(to: HostPort, options: DialOptions): Promise<Connection> {
   const { host, port } = to;
-  const { tls, connectMs, patience } = options;
+  const { tls, patience } = options;
   const socket = connect({ host, port });
-  await established(socket, "connect", connectMs).catch((error) => {
+  await established(socket, "connect", patience.connectMs).catch((error) => {
     throw cannotConnect(to, error);
   });
   const connection = new Connection(socket, patience);
@@ -48,12 +52,62 @@ export async function dialTls(
 }
 
 function cannotConnect({ host, port }: HostPort, error: unknown): AppError {
-  const why = error instanceof Error ? error.message : String(error);
-  const isTrust = /certificate|altname|self.signed|unable to (get|verify)/i.test(why);
-  const hint = isTrust ? { hint: "--ca FILE names the authority to trust" } : {};
+  const code = errnoOf(error) ?? "";
+  const known = REASONS.find(([codes]) => codes.test(code));
+  const why = known?.[1] ?? (error instanceof Error ? error.message : String(error));
   return new AppError("unreachable", `Cannot connect to ${host}:${port}: ${why}`, {
     cause: error,
     context: { host, port },
-    ...hint,
+    hint: known?.[2] ?? HINT,
   });
 }
+
+const HINT = "Look at the server's log, and whether a firewall stands between";
+const INSECURE = "--insecure takes it all the same, at your risk";
+
+/** By the code of an error: what is the matter, if its own words are not good, and what helps. */
+const REASONS: readonly (readonly [code: RegExp, why: string | undefined, hint: string])[] = [
+  [
+    /^ECONNREFUSED$/,
+    "nothing listens there (ECONNREFUSED)",
+    "Is the server running, and is it this port? It is 2005 mostly: `csync` in cyrus.conf, " +
+      "--listen of bobbin serve",
+  ],
+  [
+    /^(ENOTFOUND|EAI_\w+|ENODATA|DNS_\w+)$/,
+    "there is no host of this name (ENOTFOUND)",
+    "Look at the spelling and at the name service, or give the IP address",
+  ],
+  [
+    /^(EHOSTUNREACH|ENETUNREACH|EADDRNOTAVAIL|EINVAL|ENETDOWN)$/,
+    undefined,
+    "No way leads there from this machine: look at the address, its network and the firewall",
+  ],
+  [/^CERT_HAS_EXPIRED$/, undefined, `The server needs a new certificate. ${INSECURE}`],
+  [
+    /^CERT_NOT_YET_VALID$/,
+    undefined,
+    `Is the clock right, here and where the certificate was made? ${INSECURE}`,
+  ],
+  [
+    /^ERR_TLS_CERT_ALTNAME_INVALID$/,
+    undefined,
+    `Connect by a name that the certificate has. ${INSECURE}`,
+  ],
+  [
+    /^(DEPTH_ZERO|SELF_SIGNED|UNABLE_TO|CERT_|INVALID_CA|PATH_LENGTH|INVALID_PURPOSE)/,
+    undefined,
+    "--ca FILE names the authority to trust: the certificate of the authority that has signed " +
+      "the server's, or the server's own where it has signed itself",
+  ],
+  [
+    /^ERR_SSL_WRONG_VERSION_NUMBER$|^ERR_SSL_HTTP/,
+    "it does not speak TLS there",
+    "sync:// and imap:// begin without TLS, and use STARTTLS where it is offered",
+  ],
+  [
+    /^ERR_SSL_.*(PROTOCOL|VERSION|HANDSHAKE_FAILURE|CIPHER)/,
+    "it offers no TLS that is safe today: 1.2 or later is wanted",
+    "Look at tls_versions and tls_ciphers in its imapd.conf",
+  ],
+];

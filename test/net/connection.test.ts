@@ -35,7 +35,7 @@ async function connected(patience: Partial<ConnectionPatience> = {}): Promise<En
   const whole = { ...PATIENCE, ...patience };
   const { port, accepted } = await listening();
   const to = { host: "127.0.0.1", port };
-  const client = await dial(to, { connectMs: 10_000, patience: whole });
+  const client = await dial(to, { patience: { ...whole, connectMs: 10_000 } });
   const server = new Connection(await accepted, whole);
   for (const end of [client, server]) open.push({ close: () => end.destroy() });
   return { client, server };

@@ -28,9 +28,9 @@ async function portOf(serve: (socket: Socket) => void): Promise<number> {
 /** The error of a connection that does not come up. */
 async function failure(port: number, tls?: TlsTrust): Promise<AppError> {
   const to = { host: "127.0.0.1", port };
-  const patience = { handshakeMs: 200, stalledMs: 10_000 };
+  const patience = { connectMs: 10_000, handshakeMs: 200, stalledMs: 10_000 };
   try {
-    (await dial(to, { tls, connectMs: 10_000, patience })).destroy();
+    (await dial(to, { tls, patience })).destroy();
   } catch (error) {
     if (error instanceof AppError) return error;
     throw error;

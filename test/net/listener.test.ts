@@ -51,7 +51,7 @@ async function client(options: { readonly tls?: TlsTrust } = {}): Promise<Connec
   const address = listener.addresses[options.tls === undefined ? 0 : 1] ?? "";
   const port = Number(address.split(":").at(-1));
   const to = { host: "127.0.0.1", port };
-  const made = await dial(to, { ...options, connectMs: 10_000, patience: PATIENCE });
+  const made = await dial(to, { ...options, patience: { ...PATIENCE, connectMs: 10_000 } });
   clients.push(made);
   return made;
 }

@@ -60,6 +60,8 @@ export class Dialogue {
   readonly #options: DialogueOptions;
   readonly #reader: DlistReader;
   #events: Generator<ReaderEvent, void, void> | undefined;
+  /** Before the commands proper: until when lines must have come. */
+  #wanted: { readonly ms: number; readonly untilMs: number } | undefined;
   #tags = 0;
   #tag = "";
   /** The reply to the command that was sent last. */
@@ -79,6 +81,14 @@ export class Dialogue {
   async send(line: string): Promise<void> {
     await this.connection.write(utf8(`${line}\r\n`));
     await this.connection.flush();
+  }
+
+  /**
+   * The lines that are read until something else is said here must all have come in so many
+   * milliseconds, whatever comes meanwhile.
+   */
+  expectWithin(ms: number): void {
+    this.#wanted = { ms, untilMs: performance.now() + ms };
   }
 
   /** The next line as text, whatever it is. Throws AppError (unreachable, protocol). */
@@ -106,6 +116,7 @@ export class Dialogue {
   /** The first bytes of a command; more may follow with `put`, and `finish` ends it. */
   begin(verb: Verb, argument?: Uint8Array): Promise<void> | undefined {
     const { flavour } = this.#options;
+    this.#wanted = undefined;
     this.#tag = flavour === "imap" ? `S${this.#tags++}` : "";
     const words = flavour === "imap" ? `${this.#tag} SYNC${verb}` : verb;
     if (argument === undefined) return this.put(utf8(words));
@@ -211,7 +222,9 @@ export class Dialogue {
     for (;;) {
       const step = this.#events?.next();
       if (step !== undefined && step.done !== true) return step.value;
-      const got = await this.connection.read(this.#options.silenceMs);
+      const left = (this.#wanted?.untilMs ?? Infinity) - performance.now();
+      const waitMs = Math.min(this.#options.silenceMs, left);
+      const got = waitMs > 0 ? await this.connection.read(waitMs) : "timeout";
       if (got === "timeout") throw this.#silent();
       if (got === "end") throw this.#gone();
       this.#events = this.#reader.feed(got);
@@ -257,8 +270,11 @@ export class Dialogue {
   #silent(): AppError {
     const { where, silenceMs } = this.#options;
     this.connection.destroy();
-    const seconds = Math.round(silenceMs / 1000);
-    return new AppError("unreachable", `${where} has been silent for ${seconds} s`);
+    const what =
+      this.#wanted === undefined
+        ? `has been silent for ${Math.round(silenceMs / 1000)} s`
+        : `has not come to an end of its answer in ${Math.round(this.#wanted.ms / 1000)} s`;
+    return new AppError("unreachable", `${where} ${what}`);
   }
 
   /** The server has gone while it was written to: what it said last is the better reason. */

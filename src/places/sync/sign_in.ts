@@ -11,9 +11,11 @@ import { makeClientFinal, makeClientFirst } from "../../formats/sasl/scram.ts";
 import { printApply } from "../../formats/sync/apply_command.ts";
 import type { Connection } from "../../net/connection.ts";
 import { dial, dialTls } from "../../net/dial.ts";
+import { provoke } from "../../net/speech.ts";
 import { Dialogue } from "./dialogue.ts";
 import { type Peer, parseGreeting } from "./peer.ts";
-import type { SyncOptions } from "./sync_options.ts";
+import { SYNC_PATIENCE, type SyncOptions, type SyncPatience } from "./sync_options.ts";
+import { noGreeting, withoutTls, wrongSpeech } from "./wrong_port.ts";
 
 /** A session that is signed in; `dialogue.connection` must be closed in the end. */
 export interface Link {
@@ -26,8 +28,6 @@ export interface Link {
   readonly caveat: string | undefined;
 }
 
-const CONNECT_MS = 30_000;
-const SILENCE_MS = 600_000;
 const BANNER_LINES = 64;
 
 /** A link that reads only is told of scripts as files too, where the server keeps both. */
@@ -38,14 +38,18 @@ export type LinkPurpose = "read" | "write";
  * throws.
  */
 export async function openLink(options: SyncOptions, purpose: LinkPurpose): Promise<Link> {
-  const { address, trust = {}, connectMs = CONNECT_MS, silenceMs = SILENCE_MS } = options;
+  const { address, trust = {} } = options;
+  const patient = { ...SYNC_PATIENCE, ...options };
+  const patience = { ...patient, stalledMs: patient.silenceMs };
   const connection = await dial(address, {
     tls: address.isTls ? trust : undefined,
-    connectMs,
-    patience: { handshakeMs: connectMs, stalledMs: silenceMs },
+    patience,
+  }).catch(async (error) => {
+    const isTls = address.isTls && error instanceof AppError;
+    throw isTls ? await withoutTls(address, error, patience) : error;
   });
   try {
-    return await new SignIn(connection, options).run(purpose);
+    return await new SignIn(connection, patient).run(purpose);
   } catch (error) {
     connection.destroy();
     throw error;
@@ -53,19 +57,19 @@ export async function openLink(options: SyncOptions, purpose: LinkPurpose): Prom
 }
 
 class SignIn {
-  readonly #options: SyncOptions;
+  readonly #options: SyncOptions & SyncPatience;
   readonly #connection: Connection;
   readonly #dialogue: Dialogue;
   readonly #where: string;
   readonly #isImap: boolean;
 
-  constructor(connection: Connection, options: SyncOptions) {
+  constructor(connection: Connection, options: SyncOptions & SyncPatience) {
     const { flavour, host, port } = options.address;
     this.#options = options;
     this.#connection = connection;
     this.#where = `${host}:${port}`;
     this.#isImap = flavour === "imap";
-    const { limits = DEFAULT_LIMITS, silenceMs = SILENCE_MS } = options;
+    const { limits = DEFAULT_LIMITS, silenceMs } = options;
     const where = this.#where;
     this.#dialogue = new Dialogue(connection, { flavour, limits, where, silenceMs });
   }
@@ -93,6 +97,16 @@ class SignIn {
 
   /** Reads what the server says of itself, up to its `* OK`. */
   async #greeting(): Promise<Peer> {
+    const { address, greetingMs } = this.#options;
+    const first = await this.#connection.peek(greetingMs);
+    if (typeof first === "string") {
+      const said = first === "timeout" ? await provoke(this.#connection) : first;
+      throw noGreeting(address, first, said);
+    }
+    const { isEncrypted } = this.#connection;
+    const wrong = wrongSpeech(address, first, { isEncrypted });
+    if (wrong !== undefined) throw wrong;
+    this.#dialogue.expectWithin(greetingMs);
     const capabilities = new Set<string>();
     for (let count = 0; count < BANNER_LINES; count++) {
       const line = await this.#dialogue.line();
@@ -115,8 +129,13 @@ class SignIn {
 
   /** A line with a tag, where there are tags; gives the lines before the status and the status. */
   async #ask(tag: string, line: string): Promise<{ lines: string[]; status: string }> {
-    await this.#dialogue.send(this.#isImap ? `${tag} ${line}` : line);
+    await this.#send(this.#isImap ? `${tag} ${line}` : line);
     return this.#outcome(tag);
+  }
+
+  async #send(line: string): Promise<void> {
+    this.#dialogue.expectWithin(this.#options.signInMs);
+    await this.#dialogue.send(line);
   }
 
   async #outcome(tag: string): Promise<{ lines: string[]; status: string }> {
@@ -221,7 +240,7 @@ class SignIn {
   }
 
   async #respond(message: Uint8Array): Promise<string> {
-    await this.#dialogue.send(Buffer.from(message).toString("base64"));
+    await this.#send(Buffer.from(message).toString("base64"));
     return (await this.#outcome("A01")).status;
   }
 

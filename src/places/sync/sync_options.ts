@@ -3,7 +3,29 @@ import type { Limits } from "../../core/limits.ts";
 import type { TlsTrust } from "../../net/tls.ts";
 import type { SyncAddress } from "../sync_address.ts";
 
-export interface SyncOptions {
+/** How long a server may keep its client waiting, in milliseconds. */
+export interface SyncPatience {
+  /** Until the connection is there. */
+  readonly connectMs: number;
+  /** Until all of its greeting has come. */
+  readonly greetingMs: number;
+  /** For TLS to begin. */
+  readonly handshakeMs: number;
+  /** For the answer to each line of the sign-in. */
+  readonly signInMs: number;
+  /** The longest silence while an answer is awaited, or while it takes nothing. */
+  readonly silenceMs: number;
+}
+
+export const SYNC_PATIENCE: SyncPatience = {
+  connectMs: 10_000,
+  greetingMs: 30_000,
+  handshakeMs: 30_000,
+  signInMs: 60_000,
+  silenceMs: 600_000,
+};
+
+export interface SyncOptions extends Partial<SyncPatience> {
   readonly address: SyncAddress;
   /** Asked once for each connection. */
   readonly password: () => Promise<string>;
@@ -27,9 +49,6 @@ export interface SyncOptions {
    */
   readonly partition?: string;
   readonly limits?: Limits;
-  readonly connectMs?: number;
-  /** The longest silence of the server while an answer is awaited. */
-  readonly silenceMs?: number;
   /**
    * Reads are tried again so often when the connection is lost; the wait doubles from `firstMs` on.
    */
