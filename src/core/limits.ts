@@ -11,10 +11,14 @@ export interface Limits {
   readonly messageBytes: number;
   /** Bytes at the start of a message in which its header fields are looked for. */
   readonly messageHeaderBytes: number;
-  /** Bytes of one dlist line held in memory, 64 more for each value; files do not count. */
+  /** Bytes of one dlist line held in memory, with what its values cost; files do not count. */
   readonly lineBytes: number;
-  /** Bytes that the unfinished commands of all sessions of a server may hold, roughly. */
+  /**
+   * Bytes of memory that the unfinished commands of all sessions of a server may take, and those of
+   * one account. With what it needs anyway (some 100 MB) a server stays under 500 MB.
+   */
   readonly heldBytes: number;
+  readonly accountHeldBytes: number;
   /** Nesting of dlist lists. */
   readonly nesting: number;
   /** Items of one dlist list. */
@@ -66,7 +70,8 @@ export const DEFAULT_LIMITS: Limits = {
   messageBytes: 0xffff_ffff,
   messageHeaderBytes: 256 * 1024,
   lineBytes: 256 * 1024 * 1024,
-  heldBytes: 1024 * 1024 * 1024,
+  heldBytes: 360 * 1024 * 1024,
+  accountHeldBytes: 300 * 1024 * 1024,
   nesting: 32,
   listItems: 16 * 1024 * 1024,
   headerFileBytes: 16 * 1024 * 1024,

@@ -1,15 +1,18 @@
 /**
  * A number of bytes that several users of it may have together, staged on the disk or held in
- * memory.
+ * memory. What is taken out of a budget is taken out of the one that it is a part of, too.
  */
 import { assert } from "../core/assert.ts";
 
 export class ByteBudget {
   readonly #limitBytes: number;
+  readonly #whole: ByteBudget | undefined;
   #usedBytes = 0;
 
-  constructor(limitBytes: number) {
+  /** `whole`: the budget that this one is a part of. */
+  constructor(limitBytes: number, whole?: ByteBudget) {
     this.#limitBytes = limitBytes;
+    this.#whole = whole;
   }
 
   get usedBytes(): number {
@@ -21,6 +24,7 @@ export class ByteBudget {
    */
   take(bytes: number): boolean {
     if (this.#usedBytes + bytes > this.#limitBytes) return false;
+    if (this.#whole?.take(bytes) === false) return false;
     this.#usedBytes += bytes;
     return true;
   }
@@ -28,5 +32,6 @@ export class ByteBudget {
   give(bytes: number): void {
     this.#usedBytes -= bytes;
     assert(this.#usedBytes >= 0, "no more is given back than was taken");
+    this.#whole?.give(bytes);
   }
 }

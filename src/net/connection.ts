@@ -30,7 +30,7 @@ export type Loss = "stalled" | Error | "closed";
 
 /** Bytes that are read ahead of the reader: of an unknown peer, and of one that has signed in. */
 const STRANGERS_AHEAD_BYTES = 16 * 1024;
-const READ_AHEAD_BYTES = 1024 * 1024;
+const READ_AHEAD_BYTES = 256 * 1024;
 /** Larger pieces are written without a copy: gathering them would save little. */
 const WRITTEN_ALONE_BYTES = 64 * 1024;
 const LAST_BYTES_MS = 2_000;

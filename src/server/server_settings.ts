@@ -48,6 +48,12 @@ export interface SharedState {
   readonly memory: MemoryWatch;
   /** The bytes that all sessions together may hold in memory. */
   readonly held: ByteBudget;
-  /** The bytes that all sessions of an account together may have staged. */
-  readonly budgetOf: (account: string) => ByteBudget;
+  readonly budgetsOf: (account: string) => AccountBudgets;
+}
+
+/** The bytes that all sessions of an account together may have. */
+export interface AccountBudgets {
+  readonly staged: ByteBudget;
+  /** In memory. */
+  readonly held: ByteBudget;
 }

@@ -6,7 +6,7 @@ import { ByteBudget } from "../net/byte_budget.ts";
 import { type ListenAt, startListener } from "../net/listener.ts";
 import { MemoryWatch, OWN_MEMORY } from "../net/memory_watch.ts";
 import type { WritablePlace } from "../places/place.ts";
-import type { ServerSettings, SharedState } from "./server_settings.ts";
+import type { AccountBudgets, ServerSettings, SharedState } from "./server_settings.ts";
 import { Session } from "./session/session.ts";
 
 export interface ServerOptions {
@@ -57,17 +57,21 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
 }
 
 function sharedState({ settings, place, accounts, log, sleep }: ServerOptions): SharedState {
-  const { heldBytes, accountStagingBytes } = settings.limits;
-  const budgets = new Map<string, ByteBudget>();
+  const { heldBytes, accountHeldBytes, accountStagingBytes } = settings.limits;
+  const held = new ByteBudget(heldBytes);
+  const budgets = new Map<string, AccountBudgets>();
   return {
     ...{ settings, place, accounts, log },
     memory: new MemoryWatch(OWN_MEMORY),
-    held: new ByteBudget(heldBytes),
+    held,
     gate: new SignInGate({ now: () => performance.now(), sleep: sleep ?? Bun.sleep }),
-    budgetOf: (account) => {
-      const budget = budgets.get(account) ?? new ByteBudget(accountStagingBytes);
-      budgets.set(account, budget);
-      return budget;
+    budgetsOf: (account) => {
+      const known = budgets.get(account) ?? {
+        staged: new ByteBudget(accountStagingBytes),
+        held: new ByteBudget(accountHeldBytes, held),
+      };
+      budgets.set(account, known);
+      return known;
     },
   };
 }

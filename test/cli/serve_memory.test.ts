@@ -2,17 +2,11 @@
  * How much memory `bobbin serve`, as built, takes at most: many clients, and some that mean harm.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { readFileSync } from "node:fs";
 import { constants, deflateRawSync } from "node:zlib";
-import type { Subprocess } from "bun";
-import { noAccounts } from "../../src/accounts/account.ts";
-import { writeAccounts } from "../../src/accounts/users_file.ts";
-import { bobbin, bobbinPath } from "../support/cli.ts";
 import { Csync } from "../support/csync.ts";
-import { cheapAccount } from "../support/serve.ts";
+import { type ServedBinary, serveBinary } from "../support/served_binary.ts";
 import { guidOf, message } from "../support/store_fixture.ts";
 import { verifyStore } from "../support/store_verify.ts";
-import { tempDir } from "../support/temp_dir.ts";
 
 const isLong = process.env["BOBBIN_TEST_SIZE"] === "long";
 const IDLE = 100;
@@ -22,33 +16,17 @@ const MESSAGE_BYTES = 30_000;
 const MEMORY_MIB = 250;
 
 describe("bobbin serve", () => {
-  const folder = tempDir("serve-memory");
-  const store = `${folder}/store`;
-  let child: Subprocess<"ignore", "pipe", "inherit">;
+  let served: ServedBinary;
   let port = 0;
 
   beforeAll(async () => {
-    expect((await bobbin(["store", "init", store])).exit).toBe(0);
-    const admin = await cheapAccount("admin", ["*"]);
-    writeAccounts(`${folder}/users`, { ...noAccounts(), byName: new Map([["admin", admin]]) });
-    const command = [bobbinPath(), "serve", store, "--users-file", `${folder}/users`, "--json"];
-    child = Bun.spawn([...command, "--quiet", "--listen", "127.0.0.1:0"], {
-      stdin: "ignore",
-      stdout: "pipe",
-      stderr: "inherit",
-    });
-    const { value } = await child.stdout.getReader().read();
-    port = Number(/:(\d+)"/.exec(new TextDecoder().decode(value))?.[1]);
+    served = await serveBinary({ args: ["--quiet"] });
+    ({ port } = served);
   });
 
   afterAll(() => {
-    child.kill("SIGKILL");
+    served.child.kill("SIGKILL");
   });
-
-  function peakMib(): number {
-    const status = readFileSync(`/proc/${child.pid}/status`, "latin1");
-    return Number(/VmHWM:\s*(\d+) kB/.exec(status)?.[1] ?? 0) / 1024;
-  }
 
   /** The server is well: it answers a new client soon. */
   async function answers(): Promise<void> {
@@ -76,7 +54,7 @@ describe("bobbin serve", () => {
     await readAll(strangers);
     await answers();
     for (const client of strangers) client.close();
-    expect(peakMib()).toBeLessThan(MEMORY_MIB);
+    expect(served.peakMib()).toBeLessThan(MEMORY_MIB);
   });
 
   test("reads a megabyte that inflates to a gigabyte as it is wanted", async () => {
@@ -95,7 +73,7 @@ describe("bobbin serve", () => {
     await readAll(strangers);
     await answers();
     for (const client of strangers) client.close();
-    expect(peakMib()).toBeLessThan(MEMORY_MIB);
+    expect(served.peakMib()).toBeLessThan(MEMORY_MIB);
   });
 
   test("keeps no answers for who does not read them", async () => {
@@ -112,7 +90,7 @@ describe("bobbin serve", () => {
       expect([data.join().length > 1_000_000, status]).toEqual([true, "OK success"]);
     }
     deaf.close();
-    expect(peakMib()).toBeLessThan(MEMORY_MIB);
+    expect(served.peakMib()).toBeLessThan(MEMORY_MIB);
   });
 
   test(`holds ${IDLE} idle and ${BUSY} busy sessions in ${MEMORY_MIB} MiB`, async () => {
@@ -123,12 +101,13 @@ describe("bobbin serve", () => {
     for (const client of idle) {
       expect((await client.command("NOOP")).status).toBe("OK Noop completed");
     }
-    if (isLong) console.log(`${IDLE} idle, ${BUSY} busy: ${peakMib().toFixed(0)} MiB at most`);
-    expect(peakMib()).toBeLessThan(MEMORY_MIB);
+    if (isLong)
+      console.log(`${IDLE} idle, ${BUSY} busy: ${served.peakMib().toFixed(0)} MiB at most`);
+    expect(served.peakMib()).toBeLessThan(MEMORY_MIB);
     for (const client of [...idle, ...busy]) client.close();
-    child.kill("SIGTERM");
-    expect(await child.exited).toBe(0);
-    expect(Object.keys(verifyStore(store))).toHaveLength(BUSY);
+    served.child.kill("SIGTERM");
+    expect(await served.child.exited).toBe(0);
+    expect(Object.keys(verifyStore(served.store))).toHaveLength(BUSY);
   });
 });
 

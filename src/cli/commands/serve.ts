@@ -4,7 +4,7 @@ import { hostname } from "node:os";
 import { createSecureContext } from "node:tls";
 import { WatchedUsersFile } from "../../accounts/watched_users_file.ts";
 import { AppError, errnoOf } from "../../core/errors.ts";
-import { DEFAULT_LIMITS } from "../../core/limits.ts";
+import { DEFAULT_LIMITS, type Limits } from "../../core/limits.ts";
 import { everyLog, type Log, type LogLevel, makeLog, sinkThatMayFail } from "../../core/log.ts";
 import type { ListenAt } from "../../net/listener.ts";
 import type { TlsIdentity } from "../../net/tls.ts";
@@ -41,6 +41,7 @@ export const registerServe: Register = (program, handle) => {
     .option("--idle-timeout <seconds>", "send silent clients away (1800)", secondsOption)
     .option("--stop-timeout <seconds>", "let commands in flight end (60)", secondsOption)
     .option("--min-free <mib>", "refuse mail when less of the disk is free (64)", countOption)
+    .option("--max-held <mib>", "memory for unfinished commands (360)", countOption)
     .option("--max-sessions <n>", "connections at a time (1000)", countOption)
     .addOption(choiceOption("--log-form <form>", "log lines", ["text", "journal"]))
     .option("--syslog <socket>", "log to syslog too, whose socket mostly is /dev/log")
@@ -58,6 +59,7 @@ interface ServeOptions {
   readonly idleTimeout?: number;
   readonly stopTimeout?: number;
   readonly minFree?: number;
+  readonly maxHeld?: number;
   readonly maxSessions?: number;
   readonly logForm?: "text" | "journal";
   readonly syslog?: string;
@@ -102,7 +104,7 @@ const runServe: Handler = async (args, given, env) => {
         idleMs: (options.idleTimeout ?? IDLE_SECONDS) * 1000,
         patience: PATIENCE,
         hasRoom: roomOf(locator.path, (options.minFree ?? MIN_FREE_MIB) * 1024 * 1024),
-        limits: { ...DEFAULT_LIMITS, sessions },
+        limits: { ...DEFAULT_LIMITS, ...heldLimits(options), sessions },
       },
     });
     log.write("info", "Serving", { store: locator.path, at: server.addresses.join(",") });
@@ -144,6 +146,13 @@ function openFilesOf({ maxSessions }: ServeOptions, log: Log): OpenFiles {
   if (sessions >= wanted) return { sessions: wanted, owners };
   log.write("warning", "Fewer sessions: few files may be open", { files, sessions, wanted });
   return { sessions, owners };
+}
+
+/** A sixth of the memory for unfinished commands is kept from any one account. */
+function heldLimits({ maxHeld }: ServeOptions): Partial<Limits> {
+  if (maxHeld === undefined) return {};
+  const heldBytes = maxHeld * 1024 * 1024;
+  return { heldBytes, accountHeldBytes: (heldBytes / 6) * 5 };
 }
 
 function tlsOf({ tlsCert, tlsKey }: ServeOptions): TlsIdentity | undefined {

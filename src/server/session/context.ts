@@ -15,7 +15,7 @@ export interface CommandContext extends Answers {
   readonly files: IncomingFiles;
   readonly scope: Scope;
   readonly log: Log;
-  /** What all sessions may hold in memory together. */
+  /** What all sessions of the account may hold in memory together. */
   readonly held: ByteBudget;
   /** Seconds since 1970. */
   readonly now: () => number;

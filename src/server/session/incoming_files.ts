@@ -15,11 +15,8 @@ import type { HasRoom } from "../../storage/free_space.ts";
 export type FileEvent = Extract<ReaderEvent, { kind: "fileStart" | "fileData" | "fileEnd" }>;
 
 export interface StagingBounds {
-  /**
-   * Those of the session and of its account. Each message counts in all of them until a mailbox has
-   * it.
-   */
-  readonly budgets: readonly ByteBudget[];
+  /** That of the session. Each message counts in it until a mailbox has it. */
+  readonly budget: ByteBudget;
   readonly hasRoom: HasRoom;
 }
 
@@ -100,14 +97,7 @@ export class IncomingFiles {
   }
 
   #pay(guid: Guid, bytes: number): boolean {
-    const paid: ByteBudget[] = [];
-    for (const budget of this.#bounds.budgets) {
-      if (!budget.take(bytes)) {
-        for (const one of paid) one.give(bytes);
-        return false;
-      }
-      paid.push(budget);
-    }
+    if (!this.#bounds.budget.take(bytes)) return false;
     this.#paid.set(guid, (this.#paid.get(guid) ?? 0) + bytes);
     return true;
   }
@@ -115,7 +105,7 @@ export class IncomingFiles {
   #giveBack(guid: Guid): void {
     const bytes = this.#paid.get(guid);
     if (bytes === undefined) return;
-    for (const budget of this.#bounds.budgets) budget.give(bytes);
+    this.#bounds.budget.give(bytes);
     this.#paid.delete(guid);
   }
 }

@@ -6,10 +6,7 @@ import { FieldError } from "../../formats/dlist/access.ts";
 import type { ReaderEvent } from "../../formats/dlist/reader.ts";
 import { parseRecord } from "../../formats/sync/record_line.ts";
 import type { MailRecord } from "../../model/record.ts";
-
-/** Memory of a record without flags and annotations, and of a string beside its characters. */
-const RECORD_BYTES = 400;
-const STRING_BYTES = 40;
+import { costOf } from "../../places/record_cost.ts";
 
 export class LineRecords {
   /** Records that one line may have. */
@@ -22,7 +19,7 @@ export class LineRecords {
     this.#limit = limit;
   }
 
-  /** Bytes that the records keep in memory, roughly. */
+  /** Bytes of memory that the records cost until their mailbox is applied. */
   get heldBytes(): number {
     return this.#heldBytes;
   }
@@ -40,7 +37,7 @@ export class LineRecords {
       if (this.#records.length >= this.#limit) throw new FieldError("RECORD", "fewer records");
       const record = ownBytes(parseRecord(value));
       this.#records.push(record);
-      this.#heldBytes += weightOf(record);
+      this.#heldBytes += costOf(record);
     } catch (error) {
       if (!(error instanceof FieldError)) throw error;
       this.drop();
@@ -71,14 +68,4 @@ function ownBytes(record: MailRecord): MailRecord {
     ...record,
     annotations: annotations.map((one) => ({ ...one, value: one.value.slice() })),
   };
-}
-
-/** Bytes that a record takes in memory, roughly. */
-function weightOf({ flags, annotations }: MailRecord): number {
-  let bytes = RECORD_BYTES;
-  for (const flag of flags) bytes += STRING_BYTES + flag.length;
-  for (const { entry, userid, value } of annotations) {
-    bytes += 4 * STRING_BYTES + entry.length + (userid?.length ?? 0) + value.length;
-  }
-  return bytes;
 }

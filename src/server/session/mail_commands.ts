@@ -51,15 +51,16 @@ export class MailCommands {
     this.#client = client;
     this.#shared = shared;
     const { limits, hasRoom } = shared.settings;
-    const budgets = [new ByteBudget(limits.stagingBytes), shared.budgetOf(account.name)];
+    const { staged, held } = shared.budgetsOf(account.name);
+    const budget = new ByteBudget(limits.stagingBytes, staged);
     this.#records = new LineRecords(limits.applyRecords);
     this.#context = {
       place: shared.place,
       session,
-      files: new IncomingFiles(session, { budgets, hasRoom }),
+      files: new IncomingFiles(session, { budget, hasRoom }),
       scope: scopeOf(account.allow),
       log: client.log,
-      held: shared.held,
+      held,
       now: () => Math.floor(Date.now() / 1000),
       modes: { force: false, enabled: new Set() },
       ...client.answers,

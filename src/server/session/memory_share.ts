@@ -3,15 +3,25 @@
  * together may hold.
  */
 import type { ByteBudget } from "../../net/byte_budget.ts";
+import type { MemoryWatch } from "../../net/memory_watch.ts";
 
 /** Smaller changes are not counted. */
 const STEP_BYTES = 64 * 1024;
 
 export class MemoryShare {
-  readonly #held: ByteBudget;
+  readonly #memory: MemoryWatch;
+  #held: ByteBudget;
   #paidBytes = 0;
 
-  constructor(held: ByteBudget) {
+  /** `held` is what is paid out of, and `memory` is told how that grows. */
+  constructor(held: ByteBudget, memory: MemoryWatch) {
+    this.#held = held;
+    this.#memory = memory;
+  }
+
+  /** Pays out of another budget from now on: the client has signed in. */
+  payFrom(held: ByteBudget): void {
+    this.release();
     this.#held = held;
   }
 
@@ -22,8 +32,10 @@ export class MemoryShare {
   pay(bytes: number): boolean {
     const more = bytes - this.#paidBytes;
     if (bytes > 0 && Math.abs(more) < STEP_BYTES) return true;
-    if (more > 0 && !this.#held.take(more)) return false;
-    if (more < 0) this.#held.give(-more);
+    if (more > 0) {
+      if (!this.#held.take(more)) return false;
+      this.#memory.took(more);
+    } else this.#held.give(-more);
     this.#paidBytes = bytes;
     return true;
   }
@@ -39,8 +51,8 @@ export class MemoryShare {
    * called.
    */
   handOver(): () => void {
-    const bytes = this.#paidBytes;
+    const [held, bytes] = [this.#held, this.#paidBytes];
     this.#paidBytes = 0;
-    return () => this.#held.give(bytes);
+    return () => held.give(bytes);
   }
 }

@@ -32,6 +32,9 @@ const STRANGERS_BYTES = 64 * 1024;
 /** Commands in a row that make no sense, after which the session ends. */
 const SENSELESS_COMMANDS = 100;
 
+/** The line as it has come, what the command makes of it, and the copy of that in a thread. */
+const LINE_COPIES = 3;
+
 const NO_ROOM = "room in memory";
 const NOT_SIGNED_IN = "NO Please authenticate first";
 
@@ -72,7 +75,7 @@ export class Session {
     const log = shared.log.with({ peer: connection.address });
     this.#client = new Client(connection, { reader, log });
     this.#entry = new Entry(this.#client, shared);
-    this.#share = new MemoryShare(shared.held);
+    this.#share = new MemoryShare(shared.held, shared.memory);
   }
 
   /** Serves the client until it or the server has had enough. Does not throw. */
@@ -139,7 +142,7 @@ export class Session {
    */
   #payForLine(): void {
     const { reader } = this.#client;
-    if (this.#share.pay(reader.heldBytes + (this.#mail?.heldBytes ?? 0))) return;
+    if (this.#share.pay(LINE_COPIES * reader.heldBytes + (this.#mail?.heldBytes ?? 0))) return;
     if (!reader.giveUp(NO_ROOM)) return;
     this.#hasNoRoom = true;
     this.#mail?.dropLine();
@@ -174,7 +177,8 @@ export class Session {
     if (line.kind === "text") return this.#takeText(verb, line);
     if (this.#mail === undefined) return client.reply(NOT_SIGNED_IN);
     if (hadNoRoom) {
-      client.log.write("warning", "No room in memory for a command", { command: verb });
+      const facts = { command: verb, hint: "See `bobbin serve --max-held`." };
+      client.log.write("warning", "No room in memory for a command", facts);
       return client.reply(statusOf(refused("busy", NO_ROOM), { for24: false }));
     }
     if (line.kind === "malformed") {
@@ -271,6 +275,7 @@ export class Session {
     }
     client.log = log;
     client.reader.useLimits(shared.settings.limits);
+    this.#share.payFrom(shared.budgetsOf(account.name).held);
     client.connection.readFarAhead();
     this.#mail = new MailCommands(client, { account, session, shared });
     const { isEncrypted: tls } = client.connection;

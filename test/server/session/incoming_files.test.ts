@@ -33,8 +33,9 @@ describe("IncomingFiles", () => {
 
   test("refuses what is over budget and goes on with what fits", async () => {
     const { calls, session } = noting();
-    const [own, shared] = [new ByteBudget(10), new ByteBudget(100)];
-    const files = new IncomingFiles(session, { budgets: [own, shared], hasRoom });
+    const shared = new ByteBudget(100);
+    const own = new ByteBudget(10, shared);
+    const files = new IncomingFiles(session, { budget: own, hasRoom });
     for (const size of [6, 5, 4]) {
       files.take(start(size), "APPLY");
       files.take({ kind: "fileData", bytes: new Uint8Array(size) }, "APPLY");
@@ -48,18 +49,16 @@ describe("IncomingFiles", () => {
     expect([own.usedBytes, shared.usedBytes]).toEqual([0, 0]);
   });
 
-  test("gives back what another budget had no room for", () => {
-    const [own, shared] = [new ByteBudget(10), new ByteBudget(3)];
-    new IncomingFiles(noting().session, { budgets: [own, shared], hasRoom }).take(
-      start(5),
-      "APPLY",
-    );
+  test("takes nothing where the account's budget has no room", () => {
+    const shared = new ByteBudget(3);
+    const own = new ByteBudget(10, shared);
+    new IncomingFiles(noting().session, { budget: own, hasRoom }).take(start(5), "APPLY");
     expect([own.usedBytes, shared.usedBytes]).toEqual([0, 0]);
   });
 
   test("abort() drops the file that is being written", () => {
     const { calls, session } = noting();
-    const files = new IncomingFiles(session, { budgets: [], hasRoom });
+    const files = new IncomingFiles(session, { budget: new ByteBudget(1000), hasRoom });
     files.take(start(6), "APPLY");
     files.abort();
     files.abort();

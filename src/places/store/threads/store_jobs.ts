@@ -12,10 +12,12 @@ import type { Guid } from "../../../model/guid.ts";
 import { recordsOf } from "../../../model/mailbox.ts";
 import { type Outcome, ok } from "../../../model/outcome.ts";
 import type { MailRecord } from "../../../model/record.ts";
+import { MemoryWatch, OWN_MEMORY } from "../../../net/memory_watch.ts";
 import { readFully } from "../../../storage/disk.ts";
 import { type Moved, moved, noteToOwner } from "../../../threads/jobs.ts";
 import { firstDamage } from "../../first_damage.ts";
 import type { MessageAddress, ReserveRequest } from "../../place.ts";
+import { costOf } from "../../record_cost.ts";
 import type { KnownMessage } from "../messages/message_file.ts";
 import { Staging } from "../messages/staging.ts";
 import { StagingSession } from "../messages/staging_session.ts";
@@ -120,23 +122,32 @@ function newOnTheWay(): RecordsOnTheWay {
 }
 
 function applyJobs(place: () => StorePlace) {
+  const memory = new MemoryWatch(OWN_MEMORY);
   const onTheWay = new Map<number, RecordsOnTheWay>();
   return {
     "store.records": ({ request, records, staged }: RecordBatch): void => {
       const whole = onTheWay.get(request) ?? newOnTheWay();
       onTheWay.set(request, whole);
-      for (const record of records) whole.records.push(record);
+      for (const record of records) {
+        whole.records.push(record);
+        memory.took(costOf(record));
+      }
       for (const message of staged) whole.staged.set(message.facts.guid, message);
     },
     "store.forget": (request: number): void => {
       onTheWay.delete(request);
     },
-    "store.apply": ({ request, command, force }: ApplyRequest) => {
+    "store.apply": async ({ request, command, force }: ApplyRequest) => {
       const { records, staged } = onTheWay.get(request) ?? newOnTheWay();
       onTheWay.delete(request);
       const find = (guid: Guid): KnownMessage | undefined => staged.get(guid);
       const whole = "state" in command ? { ...command, records: recordsOf(records) } : command;
-      return place().apply(whole, records, { staging: { find }, force });
+      const cost = records.reduce((sum, record) => sum + costOf(record), 0);
+      memory.took(cost);
+      const outcome = await place().apply(whole, records, { staging: { find }, force });
+      // What a large request leaves behind would stay until this thread's next one.
+      memory.took(cost);
+      return outcome;
     },
   };
 }
