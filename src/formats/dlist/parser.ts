@@ -10,7 +10,7 @@ import { concat, latin1 } from "../../core/bytes.ts";
 import type { Limits } from "../../core/limits.ts";
 import { type Guid, isGuid } from "../../model/guid.ts";
 import { DlistError } from "./dlist_error.ts";
-import { type DlistEntry, type DlistValue, NIL } from "./value.ts";
+import { type DlistEntry, type DlistValue, NIL, PAIR_WEIGHT, VALUE_WEIGHT } from "./value.ts";
 
 export type DlistLimits = Pick<
   Limits,
@@ -88,12 +88,6 @@ for (const byte of [9, LF, 11, 12, CR, SPACE, QUOTE, OPEN, CLOSE]) ENDS_ATOM[byt
 
 const BODIES: ReadonlySet<State> = new Set(["literal", "file", "fileEnded"]);
 
-/**
- * What a value costs in memory beside its bytes, and a name in a kvlist beside its value: measured
- * over 300,000 of each kind.
- */
-const VALUE_WEIGHT = 184;
-const NAME_WEIGHT = 120;
 const LITERAL_HEAD_BYTES = 32;
 const FILE_HEAD_BYTES = 2048;
 const LITERAL_HEAD = /^\{(\d{1,10})\+?\}\r\n$/;
@@ -301,9 +295,8 @@ export class DlistParser {
     }
     frame.count++;
     if (frame.count > this.#limits.listItems) throw this.#error("fewer items in a list");
-    this.#hold(VALUE_WEIGHT);
+    this.#hold(frame.entries === undefined ? VALUE_WEIGHT : PAIR_WEIGHT);
     if (frame.entries !== undefined) {
-      this.#hold(NAME_WEIGHT);
       frame.entries.push({ name: frame.name ?? "", value });
       frame.name = undefined;
       this.#state = "beforeName";
