@@ -1,10 +1,11 @@
 /**
  * The file that accounts are kept in: JSON, replaced as a whole, which only its owner may read.
  */
-import { closeSync, existsSync, openSync, readFileSync, statSync } from "node:fs";
+import { closeSync, existsSync, openSync, statSync } from "node:fs";
 import { dirname } from "node:path";
-import { utf8 } from "../core/bytes.ts";
+import { textOf, utf8 } from "../core/bytes.ts";
 import { AppError, errnoOf } from "../core/errors.ts";
+import { readGiven } from "../core/given_file.ts";
 import type { ScramVerifier } from "../formats/sasl/scram.ts";
 import { replaceFile } from "../storage/durable.ts";
 import { lockAlone } from "../storage/libc.ts";
@@ -18,22 +19,18 @@ const VERSION = 1;
  * it.
  */
 export function readAccounts(path: string): Accounts {
-  let text: string;
-  try {
-    if ((statSync(path).mode & 0o007) !== 0) {
-      throw new AppError("config", `Cannot use users file ${path}: everybody may read it`, {
-        hint: `chmod 600 ${path}`,
-      });
-    }
-    text = readFileSync(path, "utf8");
-  } catch (error) {
-    if (error instanceof AppError) throw error;
-    throw new AppError("config", `Cannot read users file ${path}: ${errnoOf(error)}`, {
-      cause: error,
+  const given = readGiven(path);
+  if ("problem" in given) {
+    throw new AppError("config", `Cannot read users file ${path}: ${given.problem}`, {
       hint: "bobbin passwd makes one",
     });
   }
-  return parseAccounts(text, path);
+  if ((statSync(path).mode & 0o007) !== 0) {
+    throw new AppError("config", `Cannot use users file ${path}: everybody may read it`, {
+      hint: `chmod 600 ${path}`,
+    });
+  }
+  return parseAccounts(textOf(given.bytes) ?? "", path);
 }
 
 /**

@@ -1,7 +1,9 @@
 /** Opens the place that a PLACE on the command line names, of whatever kind. */
-import { readFileSync, realpathSync, statSync } from "node:fs";
+import { realpathSync, statSync } from "node:fs";
 import type { Command } from "commander";
-import { AppError, errnoOf } from "../core/errors.ts";
+import { latin1 } from "../core/bytes.ts";
+import { AppError } from "../core/errors.ts";
+import { readGiven } from "../core/given_file.ts";
 import { cyrusPlace } from "../places/cyrus/cyrus_place.ts";
 import { readImapdConf } from "../places/cyrus/server/imapd_conf.ts";
 import { serverSource } from "../places/cyrus/server_source.ts";
@@ -201,9 +203,7 @@ export function syncOptionsOf(address: SyncAddress, options: PlaceOptions): Sync
 }
 
 function readText(path: string): string {
-  try {
-    return readFileSync(path, "utf8");
-  } catch (error) {
-    throw new AppError("io", `Cannot read ${path}: ${errnoOf(error)}`, { cause: error });
-  }
+  const given = readGiven(path);
+  if ("bytes" in given) return latin1(given.bytes);
+  throw new AppError("io", `Cannot read ${path}: ${given.problem}`);
 }

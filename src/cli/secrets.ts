@@ -2,9 +2,11 @@
  * Passwords come from a file, from BOBBIN_PASSWORD, from systemd's credentials or from a terminal,
  * never from an argument, which everybody on the machine can see.
  */
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { AppError, errnoOf } from "../core/errors.ts";
+import { latin1, textOf } from "../core/bytes.ts";
+import { AppError } from "../core/errors.ts";
+import { readFirstLine, readFirstLineOfStdin } from "../core/given_file.ts";
 
 export interface SecretSource {
   /** The value of `--password-file`. `-` is stdin, whose first line serves all who ask for it. */
@@ -39,15 +41,9 @@ export async function readPassword(source: SecretSource): Promise<string> {
 
 function firstLine(file: string | 0): string {
   const name = file === 0 ? "stdin" : `password file ${file}`;
-  let text: string;
-  try {
-    text = readFileSync(file, "utf8");
-  } catch (error) {
-    throw new AppError("io", `Cannot read ${name}: ${errnoOf(error)}`, {
-      cause: error,
-    });
-  }
-  const [line = ""] = text.split(/\r?\n/, 1);
+  const given = file === 0 ? readFirstLineOfStdin() : readFirstLine(file);
+  if ("problem" in given) throw new AppError("io", `Cannot read ${name}: ${given.problem}`);
+  const [line = ""] = (textOf(given.bytes) ?? latin1(given.bytes)).split(/\r?\n/, 1);
   if (line === "")
     throw new AppError("usage", `No password was given: ${name} begins with an empty line`);
   return line;

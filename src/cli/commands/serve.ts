@@ -1,9 +1,11 @@
 /** `bobbin serve STORE` is a replica for Cyrus or Bobbin. It runs until SIGTERM or SIGINT. */
-import { readFileSync, writeSync } from "node:fs";
+import { writeSync } from "node:fs";
 import { hostname } from "node:os";
 import { createSecureContext } from "node:tls";
 import { WatchedUsersFile } from "../../accounts/watched_users_file.ts";
-import { AppError, errnoOf } from "../../core/errors.ts";
+import { latin1 } from "../../core/bytes.ts";
+import { AppError } from "../../core/errors.ts";
+import { readGiven } from "../../core/given_file.ts";
 import { DEFAULT_LIMITS, type Limits } from "../../core/limits.ts";
 import { everyLog, type Log, type LogLevel, makeLog, sinkThatMayFail } from "../../core/log.ts";
 import type { ListenAt } from "../../net/listener.ts";
@@ -174,11 +176,9 @@ function tlsOf({ tlsCert, tlsKey }: ServeOptions): TlsIdentity | undefined {
 }
 
 function readPem(path: string): string {
-  try {
-    return readFileSync(path, "utf8");
-  } catch (error) {
-    throw new AppError("config", `Cannot read ${path}: ${errnoOf(error)}`, { cause: error });
-  }
+  const given = readGiven(path);
+  if ("bytes" in given) return latin1(given.bytes);
+  throw new AppError("config", `Cannot read ${path}: ${given.problem}`);
 }
 
 /** The sockets to listen on; one from systemd with `tls` in its name speaks TLS at once. */

@@ -9,9 +9,9 @@
  *   may come twice.
  * - The same name twice is an error, and so is an empty value.
  */
-import { readFileSync } from "node:fs";
 import { textOf } from "../../../core/bytes.ts";
-import { AppError, errnoOf } from "../../../core/errors.ts";
+import { AppError } from "../../../core/errors.ts";
+import { readGiven } from "../../../core/given_file.ts";
 import { DEFAULT_LIMITS } from "../../../core/limits.ts";
 
 /** Name, in lower case, and value of everything that is set. */
@@ -74,18 +74,15 @@ function* joinedLines(text: string): Generator<JoinedLine> {
 }
 
 function readText(path: string): string {
-  let bytes: Uint8Array;
-  try {
-    bytes = readFileSync(path);
-  } catch (error) {
-    const errno = errnoOf(error);
-    if (errno === undefined) throw error;
-    const code = errno === "ENOENT" ? "not_found" : "io";
-    throw new AppError(code, `Cannot read configuration file ${path}: ${errno}`, { cause: error });
+  const given = readGiven(path);
+  if ("problem" in given) {
+    const { problem, errno } = given;
+    const code = errno === undefined ? "config" : errno === "ENOENT" ? "not_found" : "io";
+    throw new AppError(code, `Cannot read configuration file ${path}: ${problem}`);
   }
-  const text = bytes.length > DEFAULT_LIMITS.configBytes ? undefined : textOf(bytes);
+  const text = textOf(given.bytes);
   if (text !== undefined) return text;
-  throw confError(`Configuration file ${path} is too long or not UTF-8`);
+  throw confError(`Configuration file ${path} is not UTF-8`);
 }
 
 function confError(message: string): AppError {
