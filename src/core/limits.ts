@@ -62,6 +62,8 @@ export interface Limits {
   readonly configBytes: number;
   /** Bytes of one of Cyrus' databases that is read into memory. */
   readonly databaseBytes: number;
+  /** GUIDs of old messages that one place remembers (about 500 bytes of memory each). */
+  readonly rememberedGuids: number;
 }
 
 export const DEFAULT_LIMITS: Limits = {
@@ -94,4 +96,5 @@ export const DEFAULT_LIMITS: Limits = {
   configFiles: 100,
   configBytes: 1024 * 1024,
   databaseBytes: 2 ** 31,
+  rememberedGuids: 100_000,
 };

@@ -181,6 +181,12 @@ export interface Place {
   /** GET FETCH. `nonexistent` if there is no such file, `damaged` if its size or SHA-1 is wrong. */
   message(address: MessageAddress): Promise<Outcome<MessageContent>>;
   /**
+   * The SHA-1 of a message whose GUID says nothing about its content (formats/cyrus/uuid.ts), which
+   * the place remembers for as long as the file stays what it was. Absent where nothing is
+   * remembered: the caller reads the message.
+   */
+  readonly contentGuid?: ((address: MessageAddress) => Promise<Outcome<Guid>>) | undefined;
+  /**
    * How far `message` is to be called ahead where each answer takes a round trip; left out where
    * none does.
    */

@@ -10,7 +10,7 @@ export type PlaceChange = (place: Place) => Partial<Place>;
  * too, so that a new member of Place that is not passed on does not compile.
  */
 export function wrapPlace(place: Place, change: PlaceChange): Place {
-  const { until } = place;
+  const { contentGuid, until } = place;
   const all: Required<Place> = {
     locator: place.locator,
     holds: place.holds,
@@ -23,6 +23,7 @@ export function wrapPlace(place: Place, change: PlaceChange): Place {
     sharedMailboxes: (toplevel) => place.sharedMailboxes(toplevel),
     readMailbox: (name) => place.readMailbox(name),
     message: (address) => place.message(address),
+    contentGuid: contentGuid && ((address) => contentGuid.call(place, address)),
     readAhead: place.readAhead,
     annotations: (name) => place.annotations(name),
     quota: (root) => place.quota(root),

@@ -36,6 +36,7 @@ export function cyrusPlace(source: CyrusSource): Place {
     sharedMailboxes: async (toplevel) => ok(await readOwned(source, { kind: "shared", toplevel })),
     readMailbox: (name) => readOne(source, name),
     message: messages.read,
+    contentGuid: messages.contentGuid,
     annotations: (name) => source.annotations(name),
     quota: (root) => source.quota(root),
     sieveScript: (userid, filename) => source.sieveScript(userid, filename),

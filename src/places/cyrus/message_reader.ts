@@ -3,7 +3,11 @@
  * their bytes are proven to be what their GUID says.
  */
 import { closeSync } from "node:fs";
+import { isStill, type WatchedFile, watched } from "../../core/file_stamp.ts";
+import { DEFAULT_LIMITS } from "../../core/limits.ts";
 import { classifyUuid } from "../../formats/cyrus/uuid.ts";
+import { beginSha1 } from "../../hash/sha1.ts";
+import type { Guid } from "../../model/guid.ts";
 import { externalName } from "../../model/names.ts";
 import { type Outcome, ok, refused } from "../../model/outcome.ts";
 import type { MailRecord } from "../../model/record.ts";
@@ -18,6 +22,8 @@ import { findRecord, type MailboxSnapshot } from "./mailbox/snapshot.ts";
 export interface MessageReader {
   /** See `Place.message`. */
   readonly read: (address: MessageAddress) => Promise<Outcome<MessageContent>>;
+  /** See `Place.contentGuid`. */
+  readonly contentGuid: (address: MessageAddress) => Promise<Outcome<Guid>>;
   /** Closes the files of messages that nobody has read to the end. */
   readonly close: () => void;
 }
@@ -27,6 +33,7 @@ export function messageReader(source: CyrusSource): MessageReader {
   const finders = { held, record: recordFinder(source), where: folderFinder(source) };
   return {
     read: (address) => readMessage(address, finders),
+    contentGuid: guidRememberer(finders),
     close: () => {
       for (const fd of held) closeSync(fd);
       held.clear();
@@ -134,6 +141,30 @@ async function readMessage(
     return refused("nonexistent", `There is no message with the GUID ${guid} at ${wanted.label}`);
   }
   return openMessage({ ...wanted, recordedSize: found.value.size }, held);
+}
+
+/**
+ * Computes GUIDs, and remembers those of files that have rested since they were last written to.
+ * The memory is bounded; what it has no room for is computed each time.
+ */
+function guidRememberer(finders: Finders): MessageReader["contentGuid"] {
+  const known = new Map<string, { readonly files: readonly WatchedFile[]; readonly guid: Guid }>();
+  return async (address) => {
+    const folder = await finders.where.find(address);
+    const paths = folder === undefined ? [] : messagePaths(folder.paths, address.uid);
+    const key = [...paths, address.guid].join("\0");
+    const before = known.get(key);
+    if (before?.files.every(isStill)) return ok(before.guid);
+    const files = paths.map(watched);
+    const content = await readMessage(address, finders);
+    if (content.kind === "refused") return content;
+    const hash = beginSha1();
+    for await (const part of content.value.chunks()) hash.update(part);
+    const guid = hash.digest();
+    const hasRoom = known.has(key) || known.size < DEFAULT_LIMITS.rememberedGuids;
+    if (hasRoom && files.every(({ stamp }) => stamp !== undefined)) known.set(key, { files, guid });
+    return ok(guid);
+  };
 }
 
 function wantedFrom({ name, paths }: MessageFolder, { uid, guid }: MessageAddress) {

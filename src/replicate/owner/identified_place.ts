@@ -61,6 +61,8 @@ async function identify(
 }
 
 async function hashOf(address: MessageAddress, place: Place): Promise<Guid | undefined> {
+  const remembered = await place.contentGuid?.(address);
+  if (remembered !== undefined) return remembered.kind === "ok" ? remembered.value : undefined;
   const content = await place.message(address);
   if (content.kind === "refused") return undefined; // sending it says why
   const hash = beginSha1();

@@ -17,7 +17,7 @@ import type {
 } from "../../model/mailbox.ts";
 import { inboxOf, type Owner, parseName } from "../../model/names.ts";
 import { DONE, type Outcome, ok } from "../../model/outcome.ts";
-import type { Place } from "../../places/place.ts";
+import type { MessageAddress, Place } from "../../places/place.ts";
 import { wrapPlace } from "../../places/wrap_place.ts";
 
 export interface UserRename {
@@ -58,6 +58,11 @@ function renamedMembers(place: Place, { rename, originals }: Renaming): RenamedM
     return found.kind === "refused" ? found : ok(renameUser(found.value, { stateOf, rename }));
   };
   const nameThere = (name: string): string => renameMailbox(name, back);
+  const addressThere = (address: MessageAddress): MessageAddress => {
+    const uniqueid = originals.get(address.uniqueid) ?? address.uniqueid;
+    return { ...address, uniqueid, mailbox: nameThere(address.mailbox) };
+  };
+  const { contentGuid } = place;
   return {
     locator: `${place.locator} (${from} as ${to})`,
     owners: async () => ok(only({ kind: "user", userid: to })),
@@ -86,10 +91,8 @@ function renamedMembers(place: Place, { rename, originals }: Renaming): RenamedM
       const { state, records, ...rest } = found.value;
       return ok({ ...rest, state: stateOf(state), records: renameRecords(records, rename) });
     },
-    message: (address) => {
-      const uniqueid = originals.get(address.uniqueid) ?? address.uniqueid;
-      return place.message({ ...address, uniqueid, mailbox: nameThere(address.mailbox) });
-    },
+    message: (address) => place.message(addressThere(address)),
+    contentGuid: contentGuid && ((address) => contentGuid.call(place, addressThere(address))),
     annotations: async (name) =>
       mapped(await place.annotations(nameThere(name)), (one) => renameAnnotation(one, rename)),
     quota: async (root) => {
