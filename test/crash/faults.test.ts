@@ -23,39 +23,34 @@ const isLong = BOBBIN_TEST_SIZE === "long";
 const WRITING_CALLS = ["pwrite64", "openat", "link", "mkdir", "rename", "ftruncate"];
 
 describe.if(has("strace"))("a disk that is full", () => {
-  for (const scenario of Object.keys(SCENARIOS)) {
-    const isSampled = scenario === "append";
-    test.if(isLong || isSampled)(
-      `${scenario}: full from any call on, it is refused or done, never half`,
-      () => {
-        const stage = stageOf(scenario);
-        let failures = 0;
-        for (const call of WRITING_CALLS) {
-          // The first openat calls are those of the loader, which has no say in this.
-          const first = call === "openat" ? 60 : 1;
-          for (let when = first; when < first + 120; when += isLong ? 1 : 17) {
-            const root = join(tempDir("full"), "store");
-            cpTree(baseStore(), root);
-            const fault = `error=ENOSPC:when=${when}+`;
-            const { ended, said } = runInjected(command(root, scenario), call, fault);
-            expectOneOf(verifyStore(root), stage, said.includes("ack"));
-            if (ended === "well" && when > 30) break;
-            if (ended === "failed") failures++;
-            const run = Bun.spawnSync(command(root, scenario));
-            expect([call, when, run.stdout.toString(), run.stderr.toString()]).toEqual([
-              call,
-              when,
-              "ack\n",
-              "",
-            ]);
-            expect(verifyStore(root)).toEqual(stage.after);
-            rmSync(root, { recursive: true });
-          }
+  for (const scenario of isLong ? Object.keys(SCENARIOS) : ["append"]) {
+    test(`${scenario}: full from any call on, it is refused or done, never half`, () => {
+      const stage = stageOf(scenario);
+      let failures = 0;
+      for (const call of WRITING_CALLS) {
+        // The first openat calls are those of the loader, which has no say in this.
+        const first = call === "openat" ? 60 : 1;
+        for (let when = first; when < first + 120; when += isLong ? 1 : 17) {
+          const root = join(tempDir("full"), "store");
+          cpTree(baseStore(), root);
+          const fault = `error=ENOSPC:when=${when}+`;
+          const { ended, said } = runInjected(command(root, scenario), call, fault);
+          expectOneOf(verifyStore(root), stage, said.includes("ack"));
+          if (ended === "well" && when > 30) break;
+          if (ended === "failed") failures++;
+          const run = Bun.spawnSync(command(root, scenario));
+          expect([call, when, run.stdout.toString(), run.stderr.toString()]).toEqual([
+            call,
+            when,
+            "ack\n",
+            "",
+          ]);
+          expect(verifyStore(root)).toEqual(stage.after);
+          rmSync(root, { recursive: true });
         }
-        expect(failures).toBeGreaterThan(0);
-      },
-      600_000,
-    );
+      }
+      expect(failures).toBeGreaterThan(0);
+    }, 600_000);
   }
 });
 

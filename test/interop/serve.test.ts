@@ -379,33 +379,37 @@ describe.skipIf(!hasLab)("a real sync_server 3.6.1 beside bobbin serve", () => {
 describe.skipIf(!hasLab)("sync_client -r", () => {
   const seconds = isLong ? 300 : 60;
 
-  test(`rolls for ${seconds} s under constant change and leaves nothing undone`, async () => {
-    const server = await testServer({ level: "debug" });
-    const lab = await labUp("--set", "sync_log: yes");
-    await lab.run("user", "zoe");
-    const shutdown = join(lab.folder, "conf", "shutdown-rolling");
-    // It goes into the background and keeps its output open, which therefore must be nobody's pipe.
-    const rolling = ["-r", "-d", "1", "-F", shutdown];
-    const command = ["bash", LAB, "sync-client", lab.folder, "127.0.0.1", String(server.port)];
-    const child = Bun.spawn([...command, ...rolling], { stdout: "ignore", stderr: "ignore" });
-    expect(await child.exited).toBe(0);
-    try {
-      const storm = await lab.storm("zoe", seconds);
-      expect(storm.deliveries).toBeGreaterThan(seconds);
-      expect(storm.changes).toBeGreaterThan(seconds);
-      await until("all that was logged replicated", () => syncLogs(lab).length === 0, {
-        everyMs: 100,
-      });
-    } finally {
-      // The client looks for this file after each cycle, and removes it when it goes.
-      writeFileSync(shutdown, "");
-      await until("the end of sync_client -r", () => !existsSync(shutdown), { everyMs: 100 });
-    }
-    expect(applies(await sync(lab, server, "-u", "zoe"))).toEqual([]);
-    verifyStore(server.root);
-    await lab.down();
-    await server.stop();
-  });
+  test(
+    `rolls for ${seconds} s under constant change and leaves nothing undone`,
+    async () => {
+      const server = await testServer({ level: "debug" });
+      const lab = await labUp("--set", "sync_log: yes");
+      await lab.run("user", "zoe");
+      const shutdown = join(lab.folder, "conf", "shutdown-rolling");
+      // It goes to the background and keeps its output open, which must be no pipe.
+      const rolling = ["-r", "-d", "1", "-F", shutdown];
+      const command = ["bash", LAB, "sync-client", lab.folder, "127.0.0.1", String(server.port)];
+      const child = Bun.spawn([...command, ...rolling], { stdout: "ignore", stderr: "ignore" });
+      expect(await child.exited).toBe(0);
+      try {
+        const storm = await lab.storm("zoe", seconds);
+        expect(storm.deliveries).toBeGreaterThan(seconds);
+        expect(storm.changes).toBeGreaterThan(seconds);
+        await until("all that was logged replicated", () => syncLogs(lab).length === 0, {
+          ...{ withinMs: 120_000, everyMs: 100 },
+        });
+      } finally {
+        // The client looks for this file after each cycle, and removes it when it goes.
+        writeFileSync(shutdown, "");
+        await until("the end of sync_client -r", () => !existsSync(shutdown), { everyMs: 100 });
+      }
+      expect(applies(await sync(lab, server, "-u", "zoe"))).toEqual([]);
+      verifyStore(server.root);
+      await lab.down();
+      await server.stop();
+    },
+    (seconds + 240) * 1000,
+  );
 });
 
 /** What sync_client -r has still to do: the log that is written and those that it works off. */
