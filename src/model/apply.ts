@@ -4,6 +4,8 @@
  *
  * RESERVE, MESSAGE and RESTART are not among them, for they prepare a session and change no mail.
  */
+import { equalBytes } from "../core/bytes.ts";
+import { type Annotation, annotationKey } from "./annotation.ts";
 import type { MailboxState, Quota, RecordSource, SeenState, Since } from "./mailbox.ts";
 import { type Owner, parseName } from "./names.ts";
 
@@ -109,6 +111,29 @@ export interface ApplyUnannotation {
   readonly name: string;
   readonly entry: string;
   readonly userid: string;
+}
+
+/** The commands that make the annotations of mailbox `name` those `wanted`, of those `there`. */
+export function annotationChanges(
+  name: string,
+  wanted: readonly Annotation[],
+  there: readonly Annotation[],
+): (ApplyAnnotation | ApplyUnannotation)[] {
+  const values = new Map(there.map((one) => [annotationKey(one), one.value]));
+  const kept = new Set(wanted.map(annotationKey));
+  const address = ({ entry, userid }: Annotation) => ({ name, entry, userid: userid ?? "" });
+  const isThere = (one: Annotation): boolean => {
+    const value = values.get(annotationKey(one));
+    return value !== undefined && equalBytes(value, one.value);
+  };
+  return [
+    ...there
+      .filter((one) => !kept.has(annotationKey(one)))
+      .map((one): ApplyUnannotation => ({ kind: "unannotation", ...address(one) })),
+    ...wanted
+      .filter((one) => !isThere(one))
+      .map((one): ApplyAnnotation => ({ kind: "annotation", ...address(one), value: one.value })),
+  ];
 }
 
 /** Stores a sieve script. `filename` ends in `.script`. */

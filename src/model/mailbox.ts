@@ -73,6 +73,18 @@ export function isIntermediate(mailbox: Pick<MailboxState, "type">): boolean {
   return mailbox.type?.includes("i") ?? false;
 }
 
+/**
+ * True for mailboxes of one type. Since 3.6 Cyrus writes `e` before the other letters of a mailbox
+ * for mail; what it calls `ei` is `i` to 3.2 and 3.4.
+ */
+export function sameType(
+  left: Pick<MailboxState, "type">,
+  right: Pick<MailboxState, "type">,
+): boolean {
+  const [one, other] = [left, right].map(({ type = "" }) => type.replace(/^e/, ""));
+  return one === other;
+}
+
 /** True for a mailbox whose messages are the scripts of its user. */
 export function isSieveMailbox(mailbox: Pick<MailboxState, "type">): boolean {
   return mailbox.type?.startsWith("f") ?? false;

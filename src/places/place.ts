@@ -23,7 +23,7 @@ import {
   type UserState,
 } from "../model/mailbox.ts";
 import type { Owner } from "../model/names.ts";
-import type { Outcome } from "../model/outcome.ts";
+import type { Outcome, Refusal } from "../model/outcome.ts";
 
 /**
  * What a place can hold. What only one of two places holds is neither compared nor demanded, and is
@@ -49,9 +49,13 @@ export interface Holds {
   readonly deletedMailboxes: boolean;
   /** A mailbox can be there without those above it in the tree. A Cyrus makes those by itself. */
   readonly gapsInTree: boolean;
+  /** Names in the tree without a mailbox (type `i`). */
+  readonly placeholders: boolean;
   readonly internaldates: boolean;
   readonly internaldateNsec: boolean;
   readonly savedates: boolean;
+  /** The modseq at which a message came into its mailbox. */
+  readonly createdmodseqs: boolean;
   readonly threadIds: boolean;
   /**
    * XCONVMODSEQ of every mailbox, as it was sent. A Cyrus holds it only where it has conversations,
@@ -63,9 +67,13 @@ export interface Holds {
   /** Annotations of messages. */
   readonly annotations: boolean;
   readonly mailboxAnnotations: boolean;
+  /** Which of them, where a place knows only some. */
+  readonly mailboxEntries: readonly string[] | "all";
   readonly acls: boolean;
   /** Options, POP3 times, RECENT*, type and partition of a mailbox. */
   readonly mailboxDetails: boolean;
+  /** Since when POP3 clients are shown messages. */
+  readonly pop3ShowAfter: boolean;
   /** What users have seen of mailboxes that are not their own. */
   readonly seen: boolean;
   readonly subscriptions: boolean;
@@ -90,16 +98,20 @@ export const ALL_HELD: Holds = {
   tombstones: true,
   deletedMailboxes: true,
   gapsInTree: true,
+  placeholders: true,
   internaldates: true,
   internaldateNsec: true,
   savedates: true,
+  createdmodseqs: true,
   threadIds: true,
   conversationModseqs: true,
   keywords: 128,
   annotations: true,
   mailboxAnnotations: true,
+  mailboxEntries: "all",
   acls: true,
   mailboxDetails: true,
+  pop3ShowAfter: true,
   seen: true,
   subscriptions: true,
   sieveFiles: true,
@@ -191,6 +203,11 @@ export interface Place {
    * none does.
    */
   readonly readAhead?: ReadAhead | undefined;
+  /**
+   * Why the place cannot take a mailbox, as far as its name, type and uniqueid tell. Absent where
+   * it takes all.
+   */
+  readonly objectionTo?: ((mailbox: MailboxState) => Refusal | undefined) | undefined;
   /** GET ANNOTATION: the annotations of a mailbox, or of the server for the empty name. */
   annotations(name: string): Promise<Outcome<readonly Annotation[]>>;
   /** GET QUOTA; undefined if there is no such root. */

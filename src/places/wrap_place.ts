@@ -25,6 +25,7 @@ export function wrapPlace(place: Place, change: PlaceChange): Place {
     message: (address) => place.message(address),
     contentGuid: contentGuid && ((address) => contentGuid.call(place, address)),
     readAhead: place.readAhead,
+    objectionTo: place.objectionTo && ((mailbox) => place.objectionTo?.(mailbox)),
     annotations: (name) => place.annotations(name),
     quota: (root) => place.quota(root),
     sieveScript: (userid, filename) => place.sieveScript(userid, filename),

@@ -239,7 +239,7 @@ describe("replicateOwners()", () => {
 
   test("does not wait again and again for a server that has gone, with any jobs", async () => {
     const target = emptyStore();
-    const [source, peer] = await scriptedSource(() => "close");
+    const [source, peer] = await scriptedSource(() => "close", { staysFor: 1 });
     const open = () => target.openSession();
     const gone = { anne: "unreachable", bob: "unreachable", carl: "unreachable" };
     expect(await run({ source, target, open }, { jobs: 1 })).toEqual({
@@ -251,11 +251,18 @@ describe("replicateOwners()", () => {
   });
 });
 
-/** A server that answers as `answer` says once somebody has signed in, as a source. */
-async function scriptedSource(answer: Answerer): Promise<[WritablePlace, ScriptedPeer]> {
+/**
+ * A server that answers as `answer` says once somebody has signed in, as a source. From the
+ * connection `staysFor` on it lets nobody in.
+ */
+async function scriptedSource(
+  answer: Answerer,
+  { staysFor = Infinity }: { readonly staysFor?: number } = {},
+): Promise<[WritablePlace, ScriptedPeer]> {
   const peer = await scriptedPeer(
     "* SASL PLAIN\r\n* OK a Cyrus sync server 3.6.1\r\n",
     (line, at) => {
+      if (at >= staysFor) return "close";
       if (/^(AUTHENTICATE|APPLY CAPABILITIES)/.test(line)) return "OK success\r\n";
       return answer(line, at);
     },

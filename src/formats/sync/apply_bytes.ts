@@ -1,12 +1,18 @@
 /** APPLY commands as bytes that servers of every version accept (sync-protocol.md 2.3, 4). */
 import { concat, utf8 } from "../../core/bytes.ts";
-import type { ApplyMailbox, ApplySieve, RestoreMailbox } from "../../model/apply.ts";
+import type {
+  ApplyMailbox,
+  ApplySieve,
+  ApplyUnannotation,
+  RestoreMailbox,
+} from "../../model/apply.ts";
 import { isIntermediate } from "../../model/mailbox.ts";
 import type { VirtualOrder } from "../../model/record.ts";
 import { printLine, printValue } from "../dlist/print.ts";
-import { dlistKvlist } from "../dlist/value.ts";
+import { dlistKvlist, NIL } from "../dlist/value.ts";
 import { printApply } from "./apply_command.ts";
 import { printRecord } from "./record_line.ts";
+import { annotationAddress } from "./user_lines.ts";
 
 const CLIENT = { from: "client" } as const;
 const RECORDS_END = utf8("))");
@@ -24,6 +30,12 @@ export function printSieve(command: ApplySieve): Uint8Array {
   ).subarray(0, -1);
   const head = utf8(` CONTENT {${command.content.length}+}\r\n`);
   return concat([opening, head, command.content, utf8(")")]);
+}
+
+/** `ANNOTATION %(… VALUE NIL)`, by which 2.4 removes an annotation. */
+export function printRemoval(command: ApplyUnannotation): Uint8Array {
+  const value = dlistKvlist([...annotationAddress(command), ["VALUE", NIL]]);
+  return printLine("ANNOTATION", value, CLIENT);
 }
 
 /**

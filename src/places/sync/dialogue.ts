@@ -5,7 +5,7 @@
  * the last is there.
  */
 import { fromLatin1, latin1, utf8 } from "../../core/bytes.ts";
-import { AppError, FormatError } from "../../core/errors.ts";
+import { AppError, type AppErrorOptions, FormatError } from "../../core/errors.ts";
 import type { Limits } from "../../core/limits.ts";
 import { printLine } from "../../formats/dlist/print.ts";
 import { DlistReader, type LineEvent, type ReaderEvent } from "../../formats/dlist/reader.ts";
@@ -53,7 +53,17 @@ export interface DialogueOptions {
 }
 
 const CRLF = utf8("\r\n");
+/** Marks an error by which a command got no answer. */
+const UNANSWERED = { unanswered: 1 };
 const STREAMED: ReadonlySet<string> = new Set(["RECORD"]);
+
+/**
+ * True for the loss of a connection on which the server had the whole of a command and had not yet
+ * answered it: it may have died of that command. The network may have failed as well.
+ */
+export function mayHaveDied(error: unknown): boolean {
+  return error instanceof AppError && error.context["unanswered"] !== undefined;
+}
 
 export class Dialogue {
   readonly connection: Connection;
@@ -150,7 +160,7 @@ export class Dialogue {
     const answers: Answer[] = [];
     let records: MailRecord[] = [];
     for (;;) {
-      const event = await this.#next();
+      const event = await this.#next(UNANSWERED);
       switch (event.kind) {
         case "item":
           records.push(this.#parsed(() => parseRecord(event.value)));
@@ -218,7 +228,7 @@ export class Dialogue {
     throw this.#protocol(`"${text.slice(0, 100)}"`);
   }
 
-  async #next(): Promise<ReaderEvent> {
+  async #next(context: AppErrorOptions["context"] = {}): Promise<ReaderEvent> {
     for (;;) {
       const step = this.#events?.next();
       if (step !== undefined && step.done !== true) return step.value;
@@ -226,7 +236,7 @@ export class Dialogue {
       const waitMs = Math.min(this.#options.silenceMs, left);
       const got = waitMs > 0 ? await this.connection.read(waitMs) : "timeout";
       if (got === "timeout") throw this.#silent();
-      if (got === "end") throw this.#gone();
+      if (got === "end") throw this.#gone(context);
       this.#events = this.#reader.feed(got);
     }
   }
@@ -255,16 +265,18 @@ export class Dialogue {
 
   #farewell(text: string): AppError {
     this.connection.destroy();
-    return new AppError("unreachable", `${this.#options.where} has ended the session: ${text}`);
+    const context = /^\* Fatal error/i.test(text) ? UNANSWERED : {};
+    const said = `${this.#options.where} has ended the session: ${text}`;
+    return new AppError("unreachable", said, { context });
   }
 
-  #gone(): AppError {
+  #gone(context: AppErrorOptions["context"] = {}): AppError {
     const { loss } = this.connection;
     if (loss === "stalled") return this.#silent();
     const cause = loss instanceof Error ? loss : undefined;
     const why = cause === undefined ? "" : `: ${cause.message}`;
     const text = `${this.#options.where} has closed the connection${why}`;
-    return new AppError("unreachable", text, { cause });
+    return new AppError("unreachable", text, { cause, context });
   }
 
   #silent(): AppError {

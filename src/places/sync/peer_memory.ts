@@ -4,12 +4,17 @@
  * (sync-protocol.md 2.4, 5.5).
  */
 import type { MailboxState } from "../../model/mailbox.ts";
+import { ownerKey, parseName } from "../../model/names.ts";
 
 export interface KnownMailbox {
   readonly partition: string | null;
   readonly lastUid: number;
   readonly createdmodseq: bigint | undefined;
+  readonly jmapid: string | null | undefined;
 }
+
+/** What no two mailboxes of an owner have alike. */
+type Origin = Pick<KnownMailbox, "createdmodseq" | "jmapid">;
 
 /** Mailboxes remembered; the oldest are forgotten first and asked for again. */
 const MAILBOXES = 100_000;
@@ -22,6 +27,8 @@ export class PeerMemory {
   readonly #fallback: string | undefined;
   readonly #partitions = new Set<string>();
   readonly #mailboxes = new Map<string, KnownMailbox>();
+  /** Names of the mailboxes of an owner that have one CREATEDMODSEQ, or one JMAPID. */
+  readonly #origins = new Map<string, Set<string>>();
 
   /**
    * `isFree`: the server takes any partition (Bobbin's). `fallback`: what an administrator has
@@ -33,28 +40,46 @@ export class PeerMemory {
   }
 
   learn(state: MailboxState): void {
-    const { name, partition, lastUid, createdmodseq } = state;
-    this.note(name, { partition, lastUid, createdmodseq });
+    const { name, partition, lastUid, createdmodseq, jmapid } = state;
+    this.note(name, { partition, lastUid, createdmodseq, jmapid });
   }
 
   note(name: string, mailbox: KnownMailbox): void {
     const { partition } = mailbox;
     if (partition !== null && partition !== "") this.#partitions.add(partition);
-    this.#mailboxes.delete(name);
+    this.forget(name);
     this.#mailboxes.set(name, mailbox);
+    for (const key of originKeys(name, mailbox)) {
+      const names = this.#origins.get(key) ?? new Set();
+      this.#origins.set(key, names.add(name));
+    }
     if (this.#mailboxes.size <= MAILBOXES) return;
     for (const oldest of this.#mailboxes.keys()) {
-      this.#mailboxes.delete(oldest);
+      this.forget(oldest);
       break;
     }
   }
 
   forget(name: string): void {
+    const known = this.#mailboxes.get(name);
     this.#mailboxes.delete(name);
+    for (const key of known === undefined ? [] : originKeys(name, known)) {
+      const names = this.#origins.get(key);
+      names?.delete(name);
+      if (names?.size === 0) this.#origins.delete(key);
+    }
   }
 
   forgetAll(): void {
     this.#mailboxes.clear();
+    this.#origins.clear();
+  }
+
+  /** True where another mailbox of the owner of `name` has something of this. */
+  isTaken(name: string, origin: Origin): boolean {
+    return originKeys(name, origin).some((key) =>
+      [...(this.#origins.get(key) ?? [])].some((other) => other !== name),
+    );
   }
 
   find(name: string): KnownMailbox | undefined {
@@ -71,4 +96,12 @@ export class PeerMemory {
       ? DEFAULT_PARTITION
       : (value ?? DEFAULT_PARTITION);
   }
+}
+
+function originKeys(name: string, { createdmodseq, jmapid }: Origin): string[] {
+  const owner = ownerKey(parseName(name).owner);
+  return [
+    ...(createdmodseq === undefined ? [] : [`${owner}\0${createdmodseq}`]),
+    ...(typeof jmapid === "string" ? [`${owner}\0${jmapid}`] : []),
+  ];
 }

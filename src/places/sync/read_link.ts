@@ -2,14 +2,15 @@
  * The one connection that all reads of a sync place share. Several commands are under way on it at
  * a time, for each answer takes a round trip: the server takes them one by one from what it has
  * received, and answers in that order. Reads change nothing, so what a lost connection leaves
- * unanswered is asked again, after growing pauses. A server that has stayed away so long is tried
- * once a read from then on, until it answers.
+ * unanswered is asked again, after growing pauses. But a command over which the server has gone
+ * twice is not asked a third time: it may be what the server dies of. A server that has stayed away
+ * so long is tried once a read from then on, until it answers.
  */
 import { before } from "../../core/before.ts";
 import { AppError } from "../../core/errors.ts";
 import { type GetCommand, printGet } from "../../formats/sync/get_command.ts";
-import { type Outcome, ok } from "../../model/outcome.ts";
-import type { FileTaker, Reply } from "./dialogue.ts";
+import { type Outcome, ok, type Refusal, refused } from "../../model/outcome.ts";
+import { type FileTaker, mayHaveDied, type Reply } from "./dialogue.ts";
 import { refusalIn } from "./refusals.ts";
 import { type Link, openLink } from "./sign_in.ts";
 import type { SyncOptions } from "./sync_options.ts";
@@ -21,6 +22,8 @@ const GONE_CONNECT_MS = 5_000;
 
 /** A round trip of 100 ms then costs no more than 0.4 ms a message. */
 const COMMANDS_UNDER_WAY = 256;
+/** How often the server may go over one command. */
+const DEATHS = 2;
 
 export interface ReadOptions {
   readonly files?: FileTaker | undefined;
@@ -35,6 +38,8 @@ export interface ReadOptions {
 interface Failed {
   readonly error: unknown;
   readonly isLost: boolean;
+  /** It was the first of its connection that failed, so it is what the server was at. */
+  readonly isFirst: boolean;
 }
 
 /** A connection, and the first thing that went wrong with it. */
@@ -48,6 +53,8 @@ export class ReadLink {
   /** What error messages call the place. */
   readonly #locator: string;
   readonly #pending = new Set<Promise<unknown>>();
+  /** Commands over which the server has gone, and how often. */
+  readonly #deaths = new Map<string, number>();
   #reading: Reading | undefined;
   /** Settled once the command before has been sent. */
   #turn: Promise<void> = Promise.resolve();
@@ -88,15 +95,24 @@ export class ReadLink {
   async #persistently(command: GetCommand, options: ReadOptions): Promise<Outcome<Reply>> {
     const { signal } = options;
     const { count, firstMs } = this.#options.retries ?? RETRIES;
+    const key = JSON.stringify(command);
     for (let attempt = 0; ; attempt++) {
+      if ((this.#deaths.get(key) ?? 0) >= DEATHS) return this.#deadly(command);
       const done = await this.#inTurn(command, options);
       if (!("error" in done)) return done;
       signal?.throwIfAborted();
-      const { error, isLost } = done;
+      const { error, isLost, isFirst } = done;
+      if (isFirst && mayHaveDied(error)) this.#deaths.set(key, (this.#deaths.get(key) ?? 0) + 1);
       if (isLost && attempt >= count) this.#isGone = true;
       if (!isLost || this.#isGone || this.#isClosed) throw error;
       await before(Bun.sleep(Math.min(firstMs * 2 ** attempt, LONGEST_PAUSE_MS)), signal);
     }
+  }
+
+  #deadly(command: GetCommand): Refusal {
+    const what = `${this.#locator}: ${whatOf(command)}`;
+    const text = `${what}: the server closes the connection each time it is asked for this`;
+    return { ...refused("failed", text), cause: new AppError("unreachable", text) };
   }
 
   /**
@@ -127,7 +143,7 @@ export class ReadLink {
     command: GetCommand,
     { files, signal, sent }: ReadOptions & { readonly sent: () => void },
   ): Promise<Outcome<Reply> | Failed> {
-    if (signal?.aborted === true) return { error: signal.reason, isLost: false };
+    if (signal?.aborted === true) return { error: signal.reason, isLost: false, isFirst: false };
     const reading: Reading = this.#reading ?? { link: this.#open(signal) };
     this.#reading = reading;
     let link: Link | undefined;
@@ -147,7 +163,7 @@ export class ReadLink {
       this.#window = 1;
       cut();
       const isGone = error instanceof AppError && error.code === "unreachable";
-      return { error, isLost: isOther || isGone };
+      return { error, isLost: isOther || isGone, isFirst: !isOther };
     } finally {
       signal?.removeEventListener("abort", cut);
     }

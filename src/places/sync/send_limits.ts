@@ -32,7 +32,7 @@ export interface RecordLimits {
 }
 
 /** Why a record cannot be sent, or undefined. */
-export function objectionTo(record: MailRecord, limits: RecordLimits): string | undefined {
+export function objectionToRecord(record: MailRecord, limits: RecordLimits): string | undefined {
   const flag = record.flags.find((one) => !FLAG.test(one));
   if (flag !== undefined) return `the flag ${flag} cannot be sent`;
   const { literalBytes, isCyrus } = limits;

@@ -6,15 +6,17 @@ import { randomBytes } from "node:crypto";
 import { textOf, utf8 } from "../../core/bytes.ts";
 import { AppError, FormatError } from "../../core/errors.ts";
 import { DEFAULT_LIMITS } from "../../core/limits.ts";
+import type { DlistEntry } from "../../formats/dlist/value.ts";
 import { printPlain } from "../../formats/sasl/plain.ts";
 import { makeClientFinal, makeClientFirst } from "../../formats/sasl/scram.ts";
 import { printApply } from "../../formats/sync/apply_command.ts";
 import type { Connection } from "../../net/connection.ts";
 import { dial, dialTls } from "../../net/dial.ts";
 import { provoke } from "../../net/speech.ts";
-import { Dialogue } from "./dialogue.ts";
+import { Dialogue, type Reply } from "./dialogue.ts";
 import { type Peer, parseGreeting } from "./peer.ts";
 import { SYNC_PATIENCE, type SyncOptions, type SyncPatience } from "./sync_options.ts";
+import { can } from "./versions.ts";
 import { noGreeting, withoutTls, wrongSpeech } from "./wrong_port.ts";
 
 /** A session that is signed in; `dialogue.connection` must be closed in the end. */
@@ -268,7 +270,10 @@ class SignIn {
     this.#connection.startCompression(this.#dialogue.rest());
   }
 
-  /** Enables what Bobbin knows; finds out whether this account may replicate. */
+  /**
+   * Enables what Bobbin knows; finds out whether this account may replicate. Where nothing can be
+   * enabled, RESTART tells it: every version has that.
+   */
   async #enable(peer: Peer, purpose: LinkPurpose): Promise<void> {
     const { user } = this.#options.address;
     if (this.#isImap && !peer.capabilities.has("X-REPLICATION")) {
@@ -276,17 +281,27 @@ class SignIn {
         hint: "Cyrus does so from 3.0 on; sync:// speaks to its sync server",
       });
     }
-    const isWanted = purpose === "write" || !givesSieveFiles(peer, this.#options.sieve);
-    const isPossible = hasSieveMailbox(peer) && this.#options.sieve !== "files";
-    const names = isWanted && isPossible ? ["SIEVE-MAILBOX"] : [];
-    const entry = printApply({ kind: "capabilities", names });
-    const { status } = await this.#dialogue.command("APPLY", entry);
-    if (status.kind === "OK" || /^IMAP_PROTOCOL_ERROR/.test(status.text)) return; // before 3.6
+    const { status } = await (can(peer, "CAPABILITIES")
+      ? this.#dialogue.command("APPLY", this.#capabilities(peer, purpose))
+      : this.#restart());
+    if (status.kind === "OK") return;
     const text = `${user} may not replicate on ${this.#where}: ${status.text}`;
     throw new AppError("refused", text, {
       context: { user },
       hint: "The account must be an admin",
     });
+  }
+
+  #capabilities(peer: Peer, purpose: LinkPurpose): DlistEntry {
+    const isWanted = purpose === "write" || !givesSieveFiles(peer, this.#options.sieve);
+    const isPossible = hasSieveMailbox(peer) && this.#options.sieve !== "files";
+    const names = isWanted && isPossible ? ["SIEVE-MAILBOX"] : [];
+    return printApply({ kind: "capabilities", names });
+  }
+
+  async #restart(): Promise<Reply> {
+    await this.#dialogue.begin("RESTART");
+    return this.#dialogue.finish();
   }
 
   #protocol(what: string, cause?: Error): AppError {

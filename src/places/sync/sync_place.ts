@@ -31,13 +31,15 @@ import type {
 import { ReceivedMessage } from "../received_message.ts";
 import { printSyncAddress } from "../sync_address.ts";
 import type { FileTaker, Reply } from "./dialogue.ts";
-import { holdsOf, isAtLeast, type Peer } from "./peer.ts";
+import type { Peer } from "./peer.ts";
+import { holdsOf, objectionTo } from "./peer_holds.ts";
 import { PeerMemory } from "./peer_memory.ts";
 import { ReadLink } from "./read_link.ts";
 import { answersOf } from "./refusals.ts";
 import { givesSieveFiles, hasSieveMailbox, openLink } from "./sign_in.ts";
 import type { SyncOptions } from "./sync_options.ts";
 import { SyncSession } from "./sync_session.ts";
+import { can } from "./versions.ts";
 
 /** Mailboxes asked for with one command. */
 const NAMES = 1000;
@@ -118,9 +120,11 @@ class SyncPlace implements WritablePlace {
       return nothingIf<UserState>(got, { ...NO_META, mailboxes: [], quotas: [] });
     }
     const answers = answersOf(got.value, ...META_KINDS, "mailbox", "quota");
+    const mailboxes = await this.#statesIn(got.value);
+    if (mailboxes.kind === "refused") return mailboxes;
     return ok({
       ...metaOf(got.value),
-      mailboxes: this.#statesIn(got.value),
+      mailboxes: mailboxes.value,
       quotas: answers.flatMap((one) => (one.kind === "quota" ? [one.quota] : [])),
     });
   }
@@ -137,8 +141,8 @@ class SyncPlace implements WritablePlace {
   }
 
   mailboxesByUniqueid(uniqueids: readonly string[]): Promise<Outcome<readonly MailboxState[]>> {
-    if (!isAtLeast(this.#peer, 3, 2)) {
-      const text = `${this.locator} is too old to find mailboxes by uniqueid`;
+    if (!can(this.#peer, "unknown uniqueids")) {
+      const text = `${this.locator} cannot be asked for mailboxes by uniqueid`;
       return Promise.resolve(refused("notSupported", text));
     }
     return this.#states([...new Set(uniqueids)], (part) => ({
@@ -159,17 +163,34 @@ class SyncPlace implements WritablePlace {
         return got;
       }
       answersOf(got.value, "mailbox");
-      pushAll(states, this.#statesIn(got.value));
+      const found = await this.#statesIn(got.value);
+      if (found.kind === "refused") return found;
+      pushAll(states, found.value);
     }
     return ok(states);
   }
 
-  #statesIn(reply: Reply): MailboxState[] {
+  async #statesIn(reply: Reply): Promise<Outcome<MailboxState[]>> {
     const states = reply.answers.flatMap((one) =>
       one.kind === "mailbox" ? [plain(one.state)] : [],
     );
     for (const state of states) this.#memory.learn(state);
-    return this.#hidesSieve ? states.filter(({ type }) => type?.startsWith("f") !== true) : states;
+    const shown = this.#hidesSieve
+      ? states.filter(({ type }) => type?.startsWith("f") !== true)
+      : states;
+    const whole: MailboxState[] = [];
+    for (const asked of await Promise.all(shown.map((state) => this.#whole(state)))) {
+      if (asked.kind === "refused") return asked;
+      whole.push(asked.value);
+    }
+    return ok(whole);
+  }
+
+  /** With its annotations, where the server does not tell them in the same line. */
+  async #whole(state: MailboxState): Promise<Outcome<MailboxState>> {
+    if (can(this.#peer, "annotations within MAILBOX")) return ok(state);
+    const got = await this.annotations(state.name);
+    return got.kind === "refused" ? got : ok({ ...state, annotations: got.value });
   }
 
   async readMailbox(name: string): Promise<Outcome<MailboxReading>> {
@@ -183,8 +204,10 @@ class SyncPlace implements WritablePlace {
       );
     }
     this.#memory.learn(answer.state);
-    const { state, records = [] } = answer;
-    return ok({ state: plain(state), records: recordsOf(ascending(records, name)) });
+    const { records = [] } = answer;
+    const state = await this.#whole(plain(answer.state));
+    if (state.kind === "refused") return state;
+    return ok({ state: state.value, records: recordsOf(ascending(records, name)) });
   }
 
   /**
@@ -221,9 +244,13 @@ class SyncPlace implements WritablePlace {
     return refused("damaged", `${where} should be ${guid} and came as ${digest}`);
   }
 
+  objectionTo(mailbox: MailboxState): Refusal | undefined {
+    return objectionTo(this.#peer, mailbox);
+  }
+
   async annotations(name: string): Promise<Outcome<readonly Annotation[]>> {
     // 3.6 answers GET ANNOTATION with nothing where a mailbox lies by uuid: its own line does say.
-    if (name !== "" && isAtLeast(this.#peer, 2, 5)) {
+    if (name !== "" && can(this.#peer, "annotations within MAILBOX")) {
       const found = await this.mailboxes([name]);
       return found.kind === "refused" ? found : ok(found.value[0]?.annotations ?? []);
     }

@@ -5,10 +5,19 @@
  */
 import { AppError } from "../../core/errors.ts";
 import { printLine } from "../../formats/dlist/print.ts";
-import { printSieve, putMailbox } from "../../formats/sync/apply_bytes.ts";
+import { printRemoval, printSieve, putMailbox } from "../../formats/sync/apply_bytes.ts";
 import { printApply } from "../../formats/sync/apply_command.ts";
 import { printGet } from "../../formats/sync/get_command.ts";
-import type { ApplyCommand, ApplyMailbox, ApplyRename, RestoreMailbox } from "../../model/apply.ts";
+import type { Annotation } from "../../model/annotation.ts";
+import {
+  type ApplyAnnotation,
+  type ApplyCommand,
+  type ApplyMailbox,
+  type ApplyRename,
+  type ApplyUnannotation,
+  annotationChanges,
+  type RestoreMailbox,
+} from "../../model/apply.ts";
 import type { Guid } from "../../model/guid.ts";
 import { isIntermediate, type MailboxState } from "../../model/mailbox.ts";
 import { DONE, type Outcome, ok, type Refusal, refused } from "../../model/outcome.ts";
@@ -21,12 +30,14 @@ import type {
   ReserveRequest,
 } from "../place.ts";
 import type { Reply } from "./dialogue.ts";
-import { isAtLeast, literalLimitOf, typeFor } from "./peer.ts";
-import type { KnownMailbox, PeerMemory } from "./peer_memory.ts";
+import { fitMailbox, withType } from "./fit_mailbox.ts";
+import { literalLimitOf, objectionTo } from "./peer_holds.ts";
+import type { PeerMemory } from "./peer_memory.ts";
 import { answersOf, refusalIn } from "./refusals.ts";
-import { longestString, objectionTo } from "./send_limits.ts";
+import { longestString, objectionToRecord } from "./send_limits.ts";
 import type { Link } from "./sign_in.ts";
 import { type StagedMessage, Upload } from "./upload.ts";
+import { can, ENTRIES_OF_24 } from "./versions.ts";
 
 export interface SyncSessionOptions {
   readonly open: () => Promise<Link>;
@@ -129,6 +140,9 @@ export class SyncSession implements PlaceSession {
         return this.#sendPrinted(command, printSieve(command));
       case "rename":
         return this.#rename(command);
+      case "annotation":
+      case "unannotation":
+        return this.#annotate(command);
       case "unmailbox":
         memory.forget(command.name);
         return this.#sendPrinted(command);
@@ -171,7 +185,7 @@ export class SyncSession implements PlaceSession {
 
   /** FORCE. It lasts as long as the connection: the protocol has no way to end it. */
   async #force(): Promise<Outcome> {
-    if (!isAtLeast(this.#alive().link.peer, 3, 6)) {
+    if (!can(this.#alive().link.peer, "FORCE")) {
       return refused("notSupported", `${this.#options.locator} is too old to be forced`);
     }
     const entry = printApply({ kind: "force" });
@@ -210,26 +224,54 @@ export class SyncSession implements PlaceSession {
     const { memory } = this.#options;
     const { link } = this.#alive();
     const { name } = command.state;
-    const type = typeFor(link.peer, command.state.type);
-    if (typeof type === "object") return { ...type, text: `${name}: ${type.text}` };
+    const { peer } = link;
+    const unfit = objectionTo(peer, command.state);
+    if (unfit !== undefined) return unfit;
     if (isIntermediate(command.state)) {
-      return this.#sendMailbox(withType(command, type), name, options);
+      return this.#sendMailbox({ ...command, state: withType(command.state, peer) }, name, options);
     }
-    const known = memory.find(name);
-    const partition = known?.partition ?? memory.partitionFor(command.state.partition);
+    const partition = memory.find(name)?.partition ?? memory.partitionFor(command.state.partition);
     const objection = await this.#objectionTo(command, partition);
     if (objection !== undefined) return objection;
-    const found = memory.find(name) ?? known;
-    const fitted = fit(withType(command, type), {
-      found,
-      partition,
-      isCyrus: link.peer.software === "cyrus",
-      isOld: !isAtLeast(link.peer, 3, 2),
-    });
-    const outcome = await this.#sendMailbox(fitted, name, options);
+    const fitted = fitMailbox(command, { peer, memory, partition });
+    const isAllInOne = can(peer, "annotations within MAILBOX");
+    // What comes after the mailbox must not get between the parts of a message.
+    const sent = await this.#sendMailbox(fitted, name, isAllInOne ? options : {});
+    const outcome =
+      sent.kind === "ok" && !isAllInOne ? await this.#applyAnnotations(command.state) : sent;
     if (outcome.kind === "ok") memory.learn(fitted.state);
     else memory.forget(name);
     return outcome;
+  }
+
+  /** To a server that is told of annotations one by one: those of a mailbox that differ there. */
+  async #applyAnnotations({ name, annotations }: MailboxState): Promise<Outcome> {
+    const known = ({ entry }: Annotation) => ENTRIES_OF_24.includes(entry);
+    const entry = printGet({ kind: "annotation", name });
+    const got = await this.#command(`mailbox ${name}`, ({ link }) =>
+      link.dialogue.command("GET", entry),
+    );
+    if (got.kind === "refused") return got;
+    const there = answersOf(got.value, "annotation").map(({ annotation }) => annotation);
+    const changes = annotationChanges(name, annotations.filter(known), there.filter(known));
+    for (const change of changes) {
+      const done = await this.apply(change);
+      if (done.kind === "refused") return done;
+    }
+    return DONE;
+  }
+
+  /** Removing is a command of its own, or setting to NIL, by the version of the server. */
+  async #annotate(command: ApplyAnnotation | ApplyUnannotation): Promise<Outcome> {
+    const { peer } = this.#alive().link;
+    const isOneByOne = !can(peer, "annotations within MAILBOX");
+    if (isOneByOne && command.kind === "unannotation") {
+      return this.#sendPrinted(command, printRemoval(command));
+    }
+    const needed = command.kind === "annotation" ? "APPLY ANNOTATION" : "UNANNOTATION";
+    if (isOneByOne || can(peer, needed)) return this.#sendPrinted(command);
+    const text = `${this.#options.locator} takes annotations with their mailbox only`;
+    return refused("notSupported", text);
   }
 
   /**
@@ -249,7 +291,7 @@ export class SyncSession implements PlaceSession {
     for await (const batch of command.records.batches()) {
       for (const record of batch) {
         const { uid, guid } = record;
-        const why = uid > last ? objectionTo(record, limits) : `it comes after uid ${last}`;
+        const why = uid > last ? objectionToRecord(record, limits) : `it comes after uid ${last}`;
         if (why !== undefined) return refused("notSupported", `Message ${uid} of ${name}: ${why}`);
         last = uid;
         if (!record.expunged && !this.#isStaged({ partition, guid })) unsent = { uid, guid };
@@ -287,7 +329,7 @@ export class SyncSession implements PlaceSession {
     const verb = command.kind === "restore" ? "RESTORE" : "APPLY";
     const got = await this.#command(`mailbox ${name}`, async ({ link }) => {
       await link.dialogue.begin(verb, new Uint8Array());
-      const order = isAtLeast(link.peer, 3, 13) ? "master" : "3.2";
+      const order = can(link.peer, "fields of master") ? "master" : "3.2";
       await putMailbox(command, (bytes) => link.dialogue.put(bytes), order);
       return link.dialogue.finish({ sent });
     });
@@ -328,39 +370,6 @@ export class SyncSession implements PlaceSession {
 
 function tooLong(limit: number): string {
   return `a value in it has more than the ${limit} bytes that the server takes`;
-}
-
-function withType(command: ApplyMailbox, type: string | undefined): ApplyMailbox {
-  const { type: _, ...state } = command.state;
-  return { ...command, state: type === undefined ? state : { ...state, type } };
-}
-
-interface Fit {
-  readonly found: KnownMailbox | undefined;
-  readonly partition: string;
-  readonly isCyrus: boolean;
-  /**
-   * Before 3.2, whose SYNC_CRC_ANNOT counts from another start: it cannot match and is left out.
-   */
-  readonly isOld: boolean;
-}
-
-/**
- * The keys that servers of some version miss: their absence would reset a value or refuse the
- * command.
- */
-function fit(command: ApplyMailbox, { found, partition, isCyrus, isOld }: Fit): ApplyMailbox {
-  const { syncCrcAnnot, ...rest } = command.state;
-  const lastAppenddate = rest.lastAppenddate ?? 0;
-  if (!isCyrus) return { ...command, state: { ...command.state, partition, lastAppenddate } };
-  const state: MailboxState = {
-    ...rest,
-    ...{ partition, lastAppenddate },
-    syncCrc: rest.syncCrc ?? 0,
-    ...(isOld || syncCrcAnnot === undefined ? {} : { syncCrcAnnot }),
-    createdmodseq: rest.createdmodseq ?? found?.createdmodseq ?? 0n,
-  };
-  return { ...command, state };
 }
 
 function whatOf(command: ApplyCommand): string {

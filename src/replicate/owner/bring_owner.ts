@@ -15,7 +15,7 @@ import { commonHolds } from "../plan/holds.ts";
 import { partitionFor, planOwner } from "../plan/plan_owner.ts";
 import { type MailboxStep, type Mode, nameOfStep, type Plan, type Step } from "../plan/steps.ts";
 import { identified } from "./identified_place.ts";
-import { readOwnerState, withHidden } from "./owner_state.ts";
+import { readOwnerState, takenBy, withHidden } from "./owner_state.ts";
 import { type Pass, type RunOptions, runPasses } from "./passes.ts";
 import { brake, type SurveyedStep, surveyPlan } from "./survey.ts";
 import type { ReplicateResult, Tally } from "./tally.ts";
@@ -67,8 +67,8 @@ async function replicateOnce(
   if (read.kind === "refused") return read;
   const theirs = await readOwnerState(target, owner, read.value.mailboxes);
   if (theirs.kind === "refused") return theirs;
-  const ours =
-    mode === "mirror" ? await withHidden(read.value, theirs.value, { source, owner }) : read.value;
+  const taken = takenBy(target, read.value);
+  const ours = mode === "mirror" ? await withHidden(taken, theirs.value, { source, owner }) : taken;
   const who = ownerName(owner);
   if (isNobody(ours) && isNobody(theirs.value)) {
     return refused("nonexistent", `There is no ${who} at ${source.locator}`);

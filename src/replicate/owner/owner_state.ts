@@ -3,12 +3,13 @@
  * quotas only.
  */
 import { pushAll } from "../../core/lists.ts";
-import type {
-  MailboxState,
-  OwnedMailboxes,
-  Quota,
-  UnreadableMailbox,
-  UserState,
+import {
+  isIntermediate,
+  type MailboxState,
+  type OwnedMailboxes,
+  type Quota,
+  type UnreadableMailbox,
+  type UserState,
 } from "../../model/mailbox.ts";
 import { externalName, type Owner, ownerName, parseName } from "../../model/names.ts";
 import { type Outcome, ok, refused } from "../../model/outcome.ts";
@@ -31,6 +32,22 @@ export async function readOwnerState(
   if (owned.kind === "refused") return owned;
   const quotas = await quotasOf([...owned.value.mailboxes, ...known], place);
   return quotas.kind === "ok" ? ok({ ...NOTHING, ...owned.value, quotas: quotas.value }) : quotas;
+}
+
+/**
+ * `ours`, with the mailboxes that `target` is known not to take as unreadable: they are named, and
+ * left out before anything is sent.
+ */
+export function takenBy(target: Pick<Place, "holds" | "objectionTo">, ours: UserState): UserState {
+  const untaken = ours.mailboxes.flatMap((state): UnreadableMailbox[] => {
+    if (isIntermediate(state) && !target.holds.placeholders) return [];
+    const refusal = target.objectionTo?.(state);
+    return refusal === undefined ? [] : [{ name: state.name, uniqueid: state.uniqueid, refusal }];
+  });
+  if (untaken.length === 0) return ours;
+  const names = new Set(untaken.map(({ name }) => name));
+  const mailboxes = ours.mailboxes.filter(({ name }) => !names.has(name));
+  return { ...ours, mailboxes, unreadable: [...(ours.unreadable ?? []), ...untaken] };
 }
 
 /**

@@ -111,12 +111,7 @@ const FIELDS: readonly ComparedField[] = [
   { name: "cid", held: (holds) => holds.threadIds, zeroIsUnknown: true },
   { name: "basecid", held: (holds) => holds.threadIds, zeroIsUnknown: true },
   { name: "savedate", held: (holds) => holds.savedates, zeroIsUnknown: true },
-  // It travels as an annotation of the message.
-  {
-    name: "createdmodseq",
-    held: (holds) => holds.modseqs && holds.annotations,
-    zeroIsUnknown: true,
-  },
+  { name: "createdmodseq", held: (holds) => holds.createdmodseqs, zeroIsUnknown: true },
 ];
 
 /**

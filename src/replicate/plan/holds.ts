@@ -7,25 +7,39 @@ export function commonHolds(left: Holds, right: Holds): Holds {
   return {
     ...(Object.fromEntries(FACTS.map((key) => [key, both(key)])) as Record<FactName, boolean>),
     keywords: Math.min(left.keywords, right.keywords),
+    mailboxEntries: bothOf(left.mailboxEntries, right.mailboxEntries),
     quotas: left.quotas.filter((resource) => right.quotas.includes(resource)),
   };
+}
+
+type Entries = Holds["mailboxEntries"];
+
+function bothOf(left: Entries, right: Entries): Entries {
+  if (left === "all") return right;
+  return right === "all" ? left : left.filter((entry) => right.includes(entry));
 }
 
 /** Names of what only one of the two places holds, for the result. */
 export function notCompared(left: Holds, right: Holds): string[] {
   const names: string[] = FACTS.filter((key) => left[key] !== right[key]);
   if (left.keywords !== right.keywords) names.push("keywords");
+  if (left.mailboxEntries !== right.mailboxEntries) {
+    const known = bothOf(left.mailboxEntries, right.mailboxEntries);
+    names.push(`annotations of mailboxes but ${known === "all" ? "all" : known.join(", ")}`);
+  }
   const [ours, theirs] = [new Set(left.quotas), new Set(right.quotas)];
   const single = [...ours.symmetricDifference(theirs)];
   const told = names.filter((name) => !UNTOLD.has(name));
   return [...told, ...single.map((name) => `quota ${name}`)];
 }
 
-/** The first are no mail, the last is compared where both say it. */
-const UNTOLD: ReadonlySet<string> = new Set(["userList", "gapsInTree", "conversationModseqs"]);
+/** No mail, or compared where both say it. */
+const UNTOLD: ReadonlySet<string> = new Set([
+  ...["userList", "gapsInTree", "placeholders", "conversationModseqs"],
+]);
 
-type FactName = Exclude<keyof Holds, "keywords" | "quotas">;
+type FactName = Exclude<keyof Holds, "keywords" | "mailboxEntries" | "quotas">;
 
-const isFact = (name: keyof Holds): name is FactName => name !== "keywords" && name !== "quotas";
+const isFact = (name: keyof Holds): name is FactName => typeof ALL_HELD[name] === "boolean";
 
 const FACTS = (Object.keys(ALL_HELD) as (keyof Holds)[]).filter(isFact);

@@ -123,7 +123,8 @@ function pairMailboxes({ source, target, holds }: PlanRequest): {
   const key = ({ uniqueid, name }: MailboxState): string => (holds.uniqueids ? uniqueid : name);
   const counts = (state: MailboxState): boolean =>
     (holds.deletedMailboxes || !parseName(state.name).isDeleted) &&
-    (holds.sieveMailboxes || !isSieveMailbox(state));
+    (holds.sieveMailboxes || !isSieveMailbox(state)) &&
+    (holds.placeholders || !isIntermediate(state));
   const lost = [...(source.unreadable ?? []), ...(target.unreadable ?? [])];
   const lostIds = new Set(lost.map(({ uniqueid }) => uniqueid));
   const lostNames = new Set(lost.map(({ name }) => name));

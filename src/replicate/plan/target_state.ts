@@ -4,7 +4,7 @@
  */
 import { pushAll } from "../../core/lists.ts";
 import { sameAnnotations } from "../../model/annotation.ts";
-import { isIntermediate, type MailboxState } from "../../model/mailbox.ts";
+import { isIntermediate, type MailboxState, sameType } from "../../model/mailbox.ts";
 import type { Holds } from "../../places/place.ts";
 
 export interface StateContext {
@@ -117,18 +117,21 @@ export function differingFields(
     fields.filter((field) => ours[field] !== undefined);
   const saidByBoth = (...fields: (keyof MailboxState)[]): (keyof MailboxState)[] =>
     said(...fields).filter((field) => theirs[field] !== undefined);
-  if ((ours.type ?? "") !== (theirs.type ?? "") && holds.mailboxDetails) names.push("type");
+  if (!sameType(ours, theirs) && holds.mailboxDetails) names.push("type");
   if (isIntermediate(ours)) return names;
   compare(holds.uids, ["lastUid"]);
   compare(holds.modseqs, ["highestmodseq"]);
   compare(holds.uidvalidity, ["uidvalidity"]);
   compare(holds.mailboxDetails, ["recentUid", "recentTime", "pop3LastLogin"]);
-  compare(holds.mailboxDetails, said("pop3ShowAfter"));
+  compare(holds.mailboxDetails && holds.pop3ShowAfter, said("pop3ShowAfter"));
   compare(holds.modseqs, saidByBoth("foldermodseq", "raclmodseq"));
   compare(holds.modseqs, (holds.conversationModseqs ? said : saidByBoth)("xconvmodseq"));
   if (holds.mailboxDetails && ours.options !== theirs.options) names.push("options");
   if (holds.acls && (ours.acl ?? "") !== (theirs.acl ?? "")) names.push("acl");
-  if (holds.mailboxAnnotations && !sameAnnotations(ours.annotations, theirs.annotations)) {
+  const { mailboxEntries: entries } = holds;
+  const held = ({ annotations }: MailboxState) =>
+    entries === "all" ? annotations : annotations.filter(({ entry }) => entries.includes(entry));
+  if (holds.mailboxAnnotations && !sameAnnotations(held(ours), held(theirs))) {
     names.push("annotations");
   }
   return names;

@@ -7,7 +7,7 @@ import { isIntermediate, type MailboxState, type UserState } from "../../model/m
 import type { Owner } from "../../model/names.ts";
 import { type Outcome, ok } from "../../model/outcome.ts";
 import type { Holds, Place } from "../../places/place.ts";
-import { readOwnerState } from "../owner/owner_state.ts";
+import { readOwnerState, takenBy } from "../owner/owner_state.ts";
 import { parentsFirst, planOwner } from "../plan/plan_owner.ts";
 import { type Both, OTHER_SIDE, SIDES, type Side } from "../plan/sides.ts";
 import type { MailboxStep, Step } from "../plan/steps.ts";
@@ -50,7 +50,10 @@ export async function planBoth({
 }: PlanBothRequest): Promise<Outcome<TwoWayPlan>> {
   const read = await readStates(owner, places);
   if (read.kind === "refused") return read;
-  const states = read.value;
+  const states = {
+    a: takenBy(places.b, read.value.a),
+    b: takenBy(places.a, read.value.b),
+  };
   const unheardOf = await findUnheardOf(states, { places, holds });
   const agreed = agreeUser(states.a, states.b, { holds, unheardOf });
   const { aliases } = agreed;

@@ -60,6 +60,22 @@ describe("planOwner()", () => {
     });
   });
 
+  test("takes i and ei for one type, and leaves out what a place does not tell", () => {
+    const at = (name: string, type: string): MailboxState => {
+      return stateOf(name, [], { uniqueid: name, type, acl: null });
+    };
+    const source = { ...NOBODY, mailboxes: [stateOf("user.fred", []), at("user.fred.a", "i")] };
+    const modern = { ...NOBODY, mailboxes: [stateOf("user.fred", []), at("user.fred.a", "ei")] };
+    const silent = { ...NOBODY, mailboxes: [stateOf("user.fred", [])] };
+    const request = { owner: OWNER, mode: "mirror", source } as const;
+    expect(planOwner({ ...request, target: modern, holds: HOLDS }).steps).toEqual([]);
+    expect(planOwner({ ...request, target: silent, holds: HOLDS }).steps.length).toBe(1);
+    const holds = { ...HOLDS, placeholders: false };
+    expect(planOwner({ ...request, target: silent, holds }).steps).toEqual([]);
+    const back = { ...request, source: silent, target: source, holds };
+    expect(planOwner(back)).toEqual({ steps: [], leftovers: [] });
+  });
+
   test("does not make a mailbox under the name that another one cannot leave", () => {
     const at = (uniqueid: string, name: string, lastUid = 0): MailboxState =>
       stateOf(name, [], { uniqueid, lastUid });
