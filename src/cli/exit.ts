@@ -46,13 +46,14 @@ export function exitOf(code: ErrorCode): ExitCode {
 const WORST_FIRST: readonly ExitCode[] = [
   EXIT.bug,
   EXIT.io,
+  EXIT.refused,
   EXIT.partial,
   EXIT.damage,
   EXIT.repaired,
   EXIT.ok,
 ];
 
-/** The exit code of a run from those of its parts: the first of 70, 74, 2, 1, 3, 0 that occurs. */
+/** The exit code of a run: the first of 70, 74, 77, 2, 1, 3, 0 that occurs among its parts. */
 export function worstExit(codes: Iterable<ExitCode>): ExitCode {
   const found = new Set(codes);
   return WORST_FIRST.find((code) => found.has(code)) ?? EXIT.ok;

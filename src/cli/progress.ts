@@ -74,7 +74,8 @@ function bar(output: Output, unit: string): Progress {
   };
   const restore = (signal: NodeJS.Signals) => {
     hide();
-    process.kill(process.pid, signal);
+    // A command that has taken the signal ends by itself.
+    if (process.listenerCount(signal) === 0) process.kill(process.pid, signal);
   };
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, restore);
   const update: Progress["update"] = (done, total, bytes) => {

@@ -19,8 +19,9 @@ const CODES: Readonly<Record<RefusalReason, ErrorCode>> = {
 };
 
 /** The error for a refusal. */
-export function refusalError({ reason, text, cause }: Refusal): AppError {
-  return new AppError(cause?.code ?? CODES[reason], text, { cause });
+export function refusalError({ reason, text, cause, hint = cause?.hint }: Refusal): AppError {
+  const code = cause?.code ?? CODES[reason];
+  return new AppError(code, text, { cause, ...(hint !== undefined && { hint }) });
 }
 
 /** The value of an outcome; a refusal is thrown as AppError. */

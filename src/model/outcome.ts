@@ -40,6 +40,10 @@ export interface Refusal {
   readonly field?: string;
   /** The UID of the message that the refusal is about, if it is about one. */
   readonly uid?: number;
+  /** What may be done about it, for an administrator. */
+  readonly hint?: string;
+  /** The plan would delete more than is allowed; nothing of it was done. */
+  readonly isBrake?: true;
   /** The error that was thrown, if there was one. */
   readonly cause?: AppError;
 }

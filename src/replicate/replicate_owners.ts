@@ -7,16 +7,19 @@ import { AppError } from "../core/errors.ts";
 import { type Owner, ownerName } from "../model/names.ts";
 import type { Outcome } from "../model/outcome.ts";
 import type { Place, PlaceSession, WritablePlace } from "../places/place.ts";
+import { wrapPlace } from "../places/wrap_place.ts";
 import { Budget } from "./mailbox/budget.ts";
 import { replicateOwner } from "./owner/bring_owner.ts";
 import type { RunOptions } from "./owner/passes.ts";
-import type { ReplicateEvents, ReplicateResult } from "./owner/tally.ts";
+import { newTally, type ReplicateEvents, type ReplicateResult, type Tally } from "./owner/tally.ts";
 import type { Mode } from "./plan/steps.ts";
 import { reconcileOwner } from "./two_way/two_way.ts";
 
 export interface ManyOptions {
   /** `twoWay`: both ends are written. */
   readonly mode: Mode | "twoWay";
+  /** Whom the target has under a user's name must be a copy of him. */
+  readonly mustBeCopy?: boolean;
   /** Per cent of the target's messages or mailboxes that may be deleted. */
   readonly allowDelete: number;
   /** Owners at a time. */
@@ -30,6 +33,8 @@ export interface ManyOptions {
    * on.
    */
   readonly retries?: { readonly count: number; readonly firstMs: number };
+  /** Ends the run as soon as it may: what was brought stays. Its reason is that of the owners. */
+  readonly signal?: AbortSignal;
   readonly events: (owner: Owner) => ReplicateEvents;
   /**
    * An owner is done. An AppError is what his places have thrown, any other a bug; what this throws
@@ -38,8 +43,11 @@ export interface ManyOptions {
   readonly done: (owner: Owner, result: OwnerResult) => void;
 }
 
-/** How an owner came out. */
-export type OwnerResult = Outcome<ReplicateResult> | Error;
+/** How an owner came out, and what was done until then. */
+export interface OwnerResult {
+  readonly ended: Outcome | Error;
+  readonly counts: ReplicateResult;
+}
 
 /** Where from and where to. */
 export interface Ends {
@@ -67,7 +75,11 @@ export async function replicateOwners(
     const job = { ends, options, pace, sessions, peer };
     try {
       for (let next = await owners.next(); next.done !== true; next = await owners.next()) {
-        options.done(next.value, await bringOwner(next.value, job));
+        const tally = newTally(options.events(next.value));
+        const ended = await bringOwner(next.value, tally, job);
+        tally.tell();
+        options.done(next.value, { ended, counts: tally.result() });
+        if (options.signal?.aborted === true) break;
       }
     } finally {
       await closeAll(sessions);
@@ -105,7 +117,7 @@ const MOST_BROKEN = 8;
  * is not sent twice. A mailbox over which it is lost again and again is the reason, and is left out
  * from then on. When the time is up, all that is waited for ends at once.
  */
-async function bringOwner(owner: Owner, job: Job): Promise<OwnerResult> {
+async function bringOwner(owner: Owner, tally: Tally, job: Job): Promise<Outcome | Error> {
   const { peer, options } = job;
   const { count, firstMs } = options.retries ?? RETRIES;
   const deadline = deadlineOf(owner, job);
@@ -115,7 +127,7 @@ async function bringOwner(owner: Owner, job: Job): Promise<OwnerResult> {
   const broken = new Map<string, AppError>();
   try {
     for (let attempt = 0; ; attempt++) {
-      const result = await bringOnce(owner, job, { signal, budgets, broken });
+      const result = await bringOnce(owner, job, { signal, budgets, broken, tally });
       if (signal?.aborted === true) return signal.reason;
       if (!(result instanceof AppError) || result.code !== "unreachable") {
         peer.isGone = false;
@@ -145,19 +157,32 @@ interface Deadline {
   readonly clear: () => void;
 }
 
-/** When the time is up the sessions are cut: what they wait for throws. */
+/** When the time is up, or the run is to end, the sessions are cut: what they wait for throws. */
 function deadlineOf(owner: Owner, { options, sessions }: Job): Deadline {
-  const { timeoutMs } = options;
-  if (timeoutMs === undefined) return { signal: undefined, clear: () => undefined };
+  const { timeoutMs, signal } = options;
+  if (timeoutMs === undefined && signal === undefined) {
+    return { signal: undefined, clear: () => undefined };
+  }
   const controller = new AbortController();
-  const timer = setTimeout(() => {
-    controller.abort(new AppError("busy", `Cannot finish ${ownerName(owner)}: the time is up`));
+  const end = (reason: unknown): void => {
+    controller.abort(reason);
     for (const session of [sessions.target, sessions.source]) session?.cut?.();
-  }, timeoutMs);
-  return { signal: controller.signal, clear: () => clearTimeout(timer) };
+  };
+  const interrupt = (): void => end(signal?.reason);
+  signal?.addEventListener("abort", interrupt, { once: true });
+  if (signal?.aborted === true) interrupt();
+  const late = new AppError("busy", `Cannot finish ${ownerName(owner)}: the time is up`);
+  const timer = timeoutMs === undefined ? undefined : setTimeout(() => end(late), timeoutMs);
+  return {
+    signal: controller.signal,
+    clear: () => {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", interrupt);
+    },
+  };
 }
 
-interface Attempt extends Pick<RunOptions, "budgets"> {
+interface Attempt extends Pick<RunOptions, "budgets" | "tally"> {
   readonly signal: AbortSignal | undefined;
   readonly broken: ReadonlyMap<string, AppError>;
 }
@@ -167,14 +192,15 @@ async function bringOnce(
   owner: Owner,
   { ends, options, pace, sessions }: Job,
   { signal, ...attempt }: Attempt,
-): Promise<OwnerResult> {
-  const { mode } = options;
-  const until = (place: Place): Place => (signal && place.until?.(signal)) ?? place;
-  const [source, target] = [until(ends.source), until(ends.target)];
+): Promise<Outcome | Error> {
+  const { mode, mustBeCopy = false } = options;
+  const until = (place: Place): Place | undefined => signal && place.until?.(signal);
+  const target = until(ends.target) ?? ends.target;
+  const source = until(ends.source) ?? (signal ? endedBy(signal, ends.source) : ends.source);
   const open = ends.open && inTime(ends.open, signal);
   const openSource = ends.openSource && inTime(ends.openSource, signal);
   const run = {
-    ...{ ...attempt, dryRun: open === undefined, events: options.events(owner) },
+    ...{ ...attempt, dryRun: open === undefined },
     sent: (_: number, bytes: number) => before(pace(bytes), signal),
   };
   try {
@@ -198,12 +224,22 @@ async function bringOnce(
         return sessions.target;
       });
     const sides = { source, target, session };
-    return await replicateOwner(owner, sides, { ...run, mode });
+    return await replicateOwner(owner, sides, { ...run, mode, mustBeCopy });
   } catch (error) {
     // What the sessions have staged or sent is not known any more: the next attempt gets new ones.
     await closeAll(sessions);
     return error instanceof Error ? error : new Error(String(error));
   }
+}
+
+/** A place that waits for nobody else, and reads nothing more once the signal has come. */
+function endedBy(signal: AbortSignal, place: Place): Place {
+  const unlessEnded = <Value>(work: () => Promise<Value>): Promise<Value> =>
+    signal.aborted ? Promise.reject(signal.reason) : work();
+  return wrapPlace(place, (inner) => ({
+    readMailbox: (name) => unlessEnded(() => inner.readMailbox(name)),
+    message: (address) => unlessEnded(() => inner.message(address)),
+  }));
 }
 
 async function closeAll(sessions: Sessions): Promise<void> {

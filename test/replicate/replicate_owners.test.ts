@@ -79,11 +79,11 @@ async function run(
   return results;
 }
 
-function wordFor(result: OwnerResult): string {
-  if (result instanceof AppError) return result.code;
-  if (result instanceof Error) return "bug";
-  if (result.kind === "refused") return result.reason;
-  return result.value.failures > 0 ? "failures" : "ok";
+function wordFor({ ended, counts }: OwnerResult): string {
+  if (ended instanceof AppError) return ended.code;
+  if (ended instanceof Error) return "bug";
+  if (ended.kind === "refused") return ended.reason;
+  return counts.failures > 0 ? "failures" : "ok";
 }
 
 /** A target whose sessions answer `apply` of bob's mailboxes as `fail` does. */

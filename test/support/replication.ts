@@ -3,14 +3,14 @@ import { expect } from "bun:test";
 import type { ApplyCommand } from "../../src/model/apply.ts";
 import { type MailboxState, recordsOf } from "../../src/model/mailbox.ts";
 import type { Owner } from "../../src/model/names.ts";
-import type { Outcome } from "../../src/model/outcome.ts";
+import { type Outcome, ok } from "../../src/model/outcome.ts";
 import type { MailRecord } from "../../src/model/record.ts";
 import type { Place, WritablePlace } from "../../src/places/place.ts";
 import { openStorePlace } from "../../src/places/store/store_place.ts";
 import { initStore } from "../../src/places/store/store_settings.ts";
 import { Budget } from "../../src/replicate/mailbox/budget.ts";
 import { replicateOwner } from "../../src/replicate/owner/bring_owner.ts";
-import type { ReplicateResult } from "../../src/replicate/owner/tally.ts";
+import { newTally, type ReplicateResult } from "../../src/replicate/owner/tally.ts";
 import { type Mode, nameOfStep } from "../../src/replicate/plan/steps.ts";
 import { reconcileOwner } from "../../src/replicate/two_way/two_way.ts";
 import { granted, recordsIn } from "./places.ts";
@@ -43,22 +43,22 @@ export async function replicate(
     failures: [] as string[],
   };
   const session = dryRun ? undefined : await target.openSession();
+  const tally = newTally({
+    step: ({ step }) => told.steps.push(`${step.kind} ${nameOfStep(step)}`),
+    leftover: ({ kind, name, uid }) => told.leftovers.push(`${kind} ${name} ${uid ?? ""}`.trim()),
+    decided: () => expect.unreachable("only both ways are there decisions"),
+    failed: (name, { text }) => told.failures.push(`${name}: ${text}`),
+  });
   try {
-    const outcome = await replicateOwner(
+    const ended = await replicateOwner(
       owner,
       { source, target, session: session && (() => Promise.resolve(session)) },
       {
-        ...{ mode, dryRun, budgets: budgetsOf(allowDelete), sent: async () => undefined },
-        events: {
-          step: ({ step }) => told.steps.push(`${step.kind} ${nameOfStep(step)}`),
-          leftover: ({ kind, name, uid }) =>
-            told.leftovers.push(`${kind} ${name} ${uid ?? ""}`.trim()),
-          decided: () => expect.unreachable("only both ways are there decisions"),
-          failed: (name, { text }) => told.failures.push(`${name}: ${text}`),
-        },
+        ...{ mode, dryRun, budgets: budgetsOf(allowDelete), sent: async () => undefined, tally },
       },
     );
-    return { ...told, outcome };
+    tally.tell();
+    return { ...told, outcome: ended.kind === "ok" ? ok(tally.result()) : ended };
   } finally {
     await session?.close();
   }
@@ -87,22 +87,21 @@ export async function reconcile(
   };
   const open = (place: WritablePlace) => (dryRun ? undefined : place.openSession());
   const [a, b] = [await open(places.a), await open(places.b)];
+  const tally = newTally({
+    step: ({ step, side }) => told.steps.push(`${side} ${step.kind} ${nameOfStep(step)}`),
+    leftover: ({ kind, name }) => told.leftovers.push(`${kind} ${name}`),
+    decided: ({ kind, name, uid, text }) =>
+      told.decisions.push(`${kind} ${name} ${uid ?? ""}: ${text}`),
+    failed: (name, { text }) => told.failures.push(`${name}: ${text}`),
+  });
   try {
-    const outcome = await reconcileOwner(
+    const ended = await reconcileOwner(
       owner,
       { a: { place: places.a, session: a }, b: { place: places.b, session: b } },
-      {
-        ...{ dryRun, budgets: budgetsOf(allowDelete), sent: async () => undefined },
-        events: {
-          step: ({ step, side }) => told.steps.push(`${side} ${step.kind} ${nameOfStep(step)}`),
-          leftover: ({ kind, name }) => told.leftovers.push(`${kind} ${name}`),
-          decided: ({ kind, name, uid, text }) =>
-            told.decisions.push(`${kind} ${name} ${uid ?? ""}: ${text}`),
-          failed: (name, { text }) => told.failures.push(`${name}: ${text}`),
-        },
-      },
+      { dryRun, budgets: budgetsOf(allowDelete), sent: async () => undefined, tally },
     );
-    return { ...told, outcome };
+    tally.tell();
+    return { ...told, outcome: ended.kind === "ok" ? ok(tally.result()) : ended };
   } finally {
     await a?.close();
     await b?.close();

@@ -1,5 +1,6 @@
 /** `bobbin replicate USER… --from A --to B` brings B what A holds. Only `--two-way` writes A. */
 import { AppError, type ErrorCode } from "../../core/errors.ts";
+import { escapeText } from "../../core/escape.ts";
 import { type Owner, ownerName } from "../../model/names.ts";
 import type { Place, WritablePlace } from "../../places/place.ts";
 import { asUser } from "../../replicate/owner/renamed_place.ts";
@@ -56,7 +57,8 @@ export const registerReplicate: Register = (program, handle) => {
     .option("--check", "like --dry-run, and exit 1 if steps remain")
     .option("--mirror", "make B equal: what only B has is deleted there")
     .option("--two-way", "write both sides: what either has goes to the other")
-    .option("--as <newuser>", "bring the one USER under another name")
+    .option("--as <newuser>", "bring the one USER under another name, which nobody has at B")
+    .option("--into-existing", "with --as: add to a NEWUSER who is somebody else what he lacks")
     .option(
       "--allow-delete <percent>",
       "of a user's messages or mailboxes at a side (20; a whole user: 100)",
@@ -80,6 +82,7 @@ interface ReplicateFlags extends PlaceOptions {
   readonly mirror?: boolean;
   readonly twoWay?: boolean;
   readonly as?: string;
+  readonly intoExisting?: boolean;
   readonly allowDelete?: number;
   readonly rate?: number;
   readonly timeout?: number;
@@ -98,6 +101,9 @@ const runReplicate: Handler = async (args, options, given) => {
   }
   if (flags.as !== undefined && (users.length !== 1 || flags.shared === true)) {
     throw new AppError("usage", "--as wants exactly one USER");
+  }
+  if (flags.intoExisting === true && flags.as === undefined) {
+    throw new AppError("usage", "--into-existing goes with --as NEWUSER");
   }
   if (flags.twoWay === true) requireTwoWay(flags);
   const isDry = flags.dryRun === true || flags.check === true;
@@ -118,9 +124,7 @@ const runReplicate: Handler = async (args, options, given) => {
         users: flags.as === undefined ? users : [flags.as],
         shared: flags.shared === true,
       };
-      const isMutual = flags.mirror === true || flags.twoWay === true;
-      const listing = isMutual ? [source, reading] : [source];
-      const owners = chosenOwners(choice, listing);
+      const owners = chosenOwners(choice, [source, reading]);
       return await runAll(owners, { source, reading, written, target, flags, env });
     } finally {
       await reading.close();
@@ -156,7 +160,7 @@ function renamedSource(
   [user = ""]: readonly string[],
   { as }: ReplicateFlags,
 ): Place {
-  if (as === undefined) return place;
+  if (as === undefined || as === user) return place;
   return asUser(place, { from: bytesOfArgument(user), to: bytesOfArgument(as) });
 }
 
@@ -179,6 +183,12 @@ export interface Totals {
   steps: number;
   differences: number;
   failures: number;
+  /** Users who were not begun, for the run was ended before them. */
+  leftUsers: number;
+  /** Users whose plan the brake has stopped. */
+  braked: number;
+  /** Steps that were planned and not done. */
+  left: number;
   messages: number;
   bytes: number;
 }
@@ -186,13 +196,16 @@ export interface Totals {
 async function runAll(owners: AsyncGenerator<Owner, void>, run: Run): Promise<CommandResult> {
   const { source, reading, written, target, flags, env } = run;
   const totals: Totals = {
-    ...{ users: 0, failedUsers: 0, bugs: 0, steps: 0, differences: 0 },
-    ...{ failures: 0, messages: 0, bytes: 0 },
+    ...{ users: 0, failedUsers: 0, bugs: 0, steps: 0, differences: 0, leftUsers: 0 },
+    ...{ failures: 0, braked: 0, left: 0, messages: 0, bytes: 0 },
   };
+  const isDry = target === undefined;
   const refusals: AppError[] = [];
   const failed = new Set<ErrorCode>();
   const listed = await listOwners(owners);
   const progress = startOwnersProgress(env.output, listed.owners.length);
+  const signal = interruption(env);
+  let begun = 0;
   await replicateOwners(
     each(listed.owners),
     {
@@ -201,40 +214,71 @@ async function runAll(owners: AsyncGenerator<Owner, void>, run: Run): Promise<Co
     },
     {
       mode: modeOf(flags),
+      mustBeCopy: flags.as !== undefined && flags.intoExisting !== true,
       allowDelete: flags.allowDelete ?? ALLOW_DELETE_PERCENT,
       jobs: flags.jobs ?? JOBS,
       bytesPerSecond: flags.rate,
       timeoutMs: flags.timeout === undefined ? undefined : flags.timeout * 1000,
-      events: (owner) => reportEvents(owner, { env, progress, failed: (code) => failed.add(code) }),
-      done: (owner, result) => {
+      signal,
+      events: (owner) => {
+        begun += 1;
+        return reportEvents(owner, { env, progress, failed: (code) => failed.add(code) });
+      },
+      done: (owner, { ended, counts }) => {
         totals.users += 1;
         progress.done(owner);
         // A user who was listed and now has nothing at either place has been deleted meanwhile.
-        if (flags.all === true && "reason" in result && result.reason === "nonexistent") return;
-        const error = errorOf(result);
+        if (flags.all === true && "reason" in ended && ended.reason === "nonexistent") return;
+        const error = errorOf(ended);
         if (error instanceof AppError) refusals.push(tellRefused(owner, error, env));
         else if (error !== undefined) {
           const user = textOfName(ownerName(owner));
           tellBug(error, env.output, { who: `User ${user}: `, user });
           totals.bugs += 1;
-        } else if ("value" in result) addUp(totals, result.value);
+        }
+        if ("isBrake" in ended) totals.braked += 1;
+        addUp(totals, counts);
+        tellUser(owner, counts, { env, isDry, error });
       },
     },
   ).finally(progress.stop);
+  totals.leftUsers = listed.owners.length - begun;
   const { broken } = listed;
   if (broken !== undefined) env.output.error(broken.message, { code: broken.code });
   totals.failedUsers = refusals.length + totals.bugs;
   const unheld = notCompared(source.holds, reading.holds);
   if (unheld.length > 0) env.output.talk(`Not held by both places: ${unheld.join(", ")}`);
-  if (flags.mirror === true && !reading.holds.userList) {
-    const what = "users and shared mailboxes that only it has stay";
+  if (flags.all === true && !reading.holds.userList) {
+    const what = "users and shared mailboxes that only it has stay, and are not counted";
     env.output.talk(`${reading.locator} cannot list what it has: ${what}`);
   }
   tellTotals(totals, run);
+  const isCut = broken !== undefined;
+  const exit = exitFor(totals, { refusals, failed, isCut, isCheck: flags.check === true });
   return {
-    exit: exitFor(totals, { refusals, failed, isCut: broken !== undefined, flags }),
-    summary: { ...totals, notCompared: unheld, dryRun: target === undefined },
+    exit: interruptedBy(signal) ?? exit,
+    summary: { ...totals, notCompared: unheld, dryRun: isDry },
   };
+}
+
+/** Aborts with an AppError for the users under way; its `context.exit` is the run's code. */
+function interruption(env: CommandEnv): AbortSignal {
+  const taken = env.takeSignals();
+  const controller = new AbortController();
+  taken.addEventListener("abort", () => {
+    const { exit, name } = SIGNALS[taken.reason === "SIGTERM" ? "SIGTERM" : "SIGINT"];
+    controller.abort(new AppError("busy", `Ended by ${name}`, { context: { exit } }));
+  });
+  return controller.signal;
+}
+
+const SIGNALS = {
+  SIGINT: { name: "SIGINT", exit: 130 },
+  SIGTERM: { name: "SIGTERM", exit: 143 },
+} as const;
+
+function interruptedBy({ aborted, reason }: AbortSignal): ExitCode | undefined {
+  return aborted && reason instanceof AppError ? Number(reason.context["exit"]) : undefined;
 }
 
 function modeOf({ mirror, twoWay }: ReplicateFlags): ManyOptions["mode"] {
@@ -242,9 +286,9 @@ function modeOf({ mirror, twoWay }: ReplicateFlags): ManyOptions["mode"] {
   return mirror === true ? "mirror" : "merge";
 }
 
-function errorOf(result: OwnerResult): Error | undefined {
-  if (result instanceof Error) return result;
-  return result.kind === "refused" ? refusalError(result) : undefined;
+function errorOf(ended: OwnerResult["ended"]): Error | undefined {
+  if (ended instanceof Error) return ended;
+  return ended.kind === "refused" ? refusalError(ended) : undefined;
 }
 
 function tellRefused(owner: Owner, error: AppError, env: CommandEnv): AppError {
@@ -256,9 +300,7 @@ function tellRefused(owner: Owner, error: AppError, env: CommandEnv): AppError {
       ? [showName(error.message, mailbox, { internal }), nameFacts(mailbox)]
       : [error.message, {}];
   output.error(`User ${user}: ${words}`, { user, ...about, code: error.code });
-  const isBrake = error.code === "refused" && error.message.includes("would be deleted");
-  const hint = isBrake ? "Allow it with --allow-delete PERCENT, once you know why" : error.hint;
-  if (hint !== undefined) output.talk(`  ${hint}`);
+  if (error.hint !== undefined) output.talk(`  ${error.hint}`);
   return error;
 }
 
@@ -266,22 +308,49 @@ function addUp(totals: Totals, result: ReplicateResult): void {
   totals.steps += result.steps;
   totals.differences += result.leftovers;
   totals.failures += result.failures;
+  totals.left += result.left;
   totals.messages += result.messages;
   totals.bytes += result.bytes;
 }
 
-function tellTotals(totals: Totals, { target, env }: Run): void {
-  const { users, steps, messages, bytes, differences, failures, failedUsers } = totals;
-  const parts = [
-    plural(users, "user"),
-    `${plural(steps, "step")} ${target === undefined ? "to do" : "done"}`,
-    ...(target === undefined
-      ? []
-      : [`${plural(messages, "message")} sent (${formatBytes(bytes)})`]),
+interface UserEnd {
+  readonly env: CommandEnv;
+  readonly isDry: boolean;
+  /** Why the user has failed as a whole, if he has. */
+  readonly error: Error | undefined;
+}
+
+/** What was done and left of one user: as text where he was not done with. */
+function tellUser(owner: Owner, counts: ReplicateResult, { env, isDry, error }: UserEnd): void {
+  const { leftovers: differences, ...others } = counts;
+  const user = textOfName(ownerName(owner));
+  const failed = error !== undefined;
+  const isIdle = Object.values(counts).every((count) => count === 0);
+  if (isIdle && !failed) return;
+  env.output.object({ type: "user", user, ...others, differences, failed });
+  if (!failed && counts.failures + counts.left === 0) return;
+  env.output.line(`${escapeText(user)}: ${countsText({ ...others, differences }, isDry)}`);
+}
+
+type Counts = Pick<Totals, "steps" | "messages" | "bytes" | "differences" | "failures" | "left">;
+
+function countsText(counts: Counts, isDry: boolean): string {
+  const { steps, messages, bytes, differences, failures, left } = counts;
+  return [
+    `${plural(steps, "step")} ${isDry ? "to do" : "done"}`,
+    ...(isDry ? [] : [`${plural(messages, "message")} sent (${formatBytes(bytes)})`]),
+    ...(left > 0 ? [`${plural(left, "step")} not done`] : []),
     ...(differences > 0 ? [`${plural(differences, "difference")} left`] : []),
-    ...(failures + failedUsers > 0 ? [`${failures + failedUsers} failed`] : []),
-  ];
-  env.output.line(parts.join(", "));
+    ...(failures > 0 ? [`${failures} failed`] : []),
+  ].join(", ");
+}
+
+function tellTotals(totals: Totals, { target, env }: Run): void {
+  const { users, leftUsers, failures, failedUsers } = totals;
+  const notBegun = leftUsers > 0 ? ` (${leftUsers} more not begun)` : "";
+  const counts = { ...totals, failures: failures + failedUsers };
+  const text = countsText(counts, target === undefined);
+  env.output.line(`${plural(users, "user")}${notBegun}, ${text}`);
 }
 
 export interface Ended {
@@ -291,23 +360,27 @@ export interface Ended {
   readonly failed: ReadonlySet<ErrorCode>;
   /** True if the list of users ended with an error. */
   readonly isCut: boolean;
-  readonly flags: Pick<ReplicateFlags, "dryRun" | "check">;
+  /** Steps that remain to be done count as differences. */
+  readonly isCheck: boolean;
 }
 
-/** The exit code of a run: that of the only user's refusal, else «done in part». */
-export function exitFor(totals: Totals, { refusals, failed, isCut, flags }: Ended): ExitCode {
+/**
+ * The exit code of a run, dry or not: that of the only user's refusal, that of the brake if it has
+ * stopped anybody, else «done in part».
+ */
+export function exitFor(totals: Totals, { refusals, failed, isCut, isCheck }: Ended): ExitCode {
   const codes = new Set(refusals.map(({ code }) => exitOf(code)));
   const [first] = codes;
   const isAll = refusals.length === totals.users && !isCut;
   if (first !== undefined && isAll && codes.size === 1) return first;
   const isIo = failed.has("io") || codes.has(EXIT.io);
-  const isLeft = totals.differences > 0 && flags.dryRun !== true;
-  const remains = flags.check === true && totals.steps + totals.differences > 0;
+  const remains = totals.differences + (isCheck ? totals.steps : 0) > 0;
   return worstExit([
     ...(totals.bugs > 0 ? [EXIT.bug] : []),
     ...(isIo ? [EXIT.io] : []),
+    ...(totals.braked > 0 ? [EXIT.refused] : []),
     ...(totals.failures + totals.failedUsers > 0 || isCut ? [EXIT.partial] : []),
-    ...(isLeft || remains ? [EXIT.damage] : []),
+    ...(remains ? [EXIT.damage] : []),
   ]);
 }
 

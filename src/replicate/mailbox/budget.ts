@@ -12,6 +12,12 @@ interface Mailbox {
   readonly uniqueid: string;
 }
 
+/** The refusal of a plan that deletes more than is allowed. */
+export function braked(text: string): Refusal {
+  const hint = "Allow it with --allow-delete PERCENT, once you know why";
+  return { ...refused("permissionDenied", text), isBrake: true, hint };
+}
+
 /** The budget of one owner at one side, over all passes and attempts of a run. */
 export class Budget {
   /** Per cent of the messages or mailboxes at the side. */
@@ -55,7 +61,7 @@ export class Budget {
     const planned = this.#planned.get(uniqueid) ?? 0;
     const what = `${messages} messages of ${externalName(name)} would be deleted`;
     const text = `${what}, and the plan counted ${planned}`;
-    const refusal = refused("permissionDenied", text);
+    const refusal = braked(text);
     this.#refusal ??= refusal;
     return refusal;
   }

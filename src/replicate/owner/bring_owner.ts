@@ -17,12 +17,15 @@ import { type MailboxStep, type Mode, nameOfStep, type Plan, type Step } from ".
 import { identified } from "./identified_place.ts";
 import { readOwnerState, takenBy, withHidden } from "./owner_state.ts";
 import { type Pass, type RunOptions, runPasses } from "./passes.ts";
+import { refuseStranger } from "./strangers.ts";
 import { brake, type SurveyedStep, surveyPlan } from "./survey.ts";
-import type { ReplicateResult, Tally } from "./tally.ts";
+import { keyOf, type Tally } from "./tally.ts";
 import { unchanged } from "./unchanged.ts";
 
 export interface ReplicateOptions extends RunOptions {
   readonly mode: Mode;
+  /** Whom the target has under the user's name must be a copy of him. */
+  readonly mustBeCopy?: boolean;
 }
 
 /** The two places, and the session that writes; none for a dry run. */
@@ -38,17 +41,16 @@ export async function replicateOwner(
   owner: Owner,
   sides: Sides,
   options: ReplicateOptions,
-): Promise<Outcome<ReplicateResult>> {
+): Promise<Outcome> {
   const known = { ...sides, source: identified(sides.source) };
   let uniqueids = new Map<string, string>();
   const done = await runPasses(options, (pass) => {
     uniqueids = new Map();
     return replicateOnce(owner, known, { ...pass, options, uniqueids });
   });
-  if (done.kind === "refused") return done;
-  const tally = done.value;
-  if (!options.dryRun) await sides.target.finished?.(owner, tally.missing(uniqueids));
-  return ok(tally.result());
+  if (done.kind === "refused" || options.dryRun) return done;
+  await sides.target.finished?.(owner, options.tally.missing(uniqueids));
+  return DONE;
 }
 
 interface OneWayPass extends Pass {
@@ -73,9 +75,14 @@ async function replicateOnce(
   if (isNobody(ours) && isNobody(theirs.value)) {
     return refused("nonexistent", `There is no ${who} at ${source.locator}`);
   }
+  if (options.mustBeCopy === true) {
+    const same = refuseStranger(ours, theirs.value, { owner, target });
+    if (same.kind === "refused") return same;
+  }
   const holds = commonHolds(source.holds, target.holds);
   const request = { owner, mode, source: ours, target: theirs.value, holds };
   const plan = planOwner(request);
+  tally.plan(plan.steps.map((step) => keyOf(step)));
   const work: Work = {
     ...{ source, target, holds, mode, gone, broken: options.broken },
     partitionFor: (state) => partitionFor(state, theirs.value),
@@ -91,9 +98,9 @@ async function replicateOnce(
   if (dryRun || (mode === "mirror" && !budgets.b.isUnlimited)) {
     const surveyed = await surveyPlan(plan, work);
     const braking = { target, theirs: theirs.value, budget: budgets.b, who };
-    const braked = mode === "mirror" ? await brake(surveyed, braking) : DONE;
-    if (dryRun || session === undefined) tellSurvey(surveyed, tally);
-    if (braked.kind === "refused") return braked;
+    const allowed = mode === "mirror" ? await brake(surveyed, braking) : DONE;
+    if (dryRun || allowed.kind === "refused") tellSurvey(surveyed, { tally, dryRun, allowed });
+    if (allowed.kind === "refused") return allowed;
   }
   if (!dryRun && session !== undefined && plan.steps.length > 0) {
     await doSteps(plan, { ...request, work, session: await session(), tally, options });
@@ -106,11 +113,29 @@ export function isNobody({ mailboxes, unreadable = [] }: UserState): boolean {
   return mailboxes.length + unreadable.length === 0;
 }
 
-function tellSurvey(surveyed: readonly SurveyedStep[], tally: Tally): void {
+export interface SurveyEnd {
+  readonly tally: Tally;
+  readonly dryRun: boolean;
+  /** Whether the brake lets it pass. */
+  readonly allowed: Outcome;
+}
+
+/** Ends a run with its survey: a dry run tells each step, and where it is braked all are left. */
+export function tellSurvey(
+  surveyed: readonly SurveyedStep[],
+  { tally, dryRun, allowed }: SurveyEnd,
+): void {
   for (const one of surveyed) {
-    if (one.refusal !== undefined) tally.failStep(one.step, one.refusal);
-    else if (one.content?.isNothing !== true) tally.step(one);
-    for (const leftover of one.content?.leftovers ?? []) tally.leave(leftover);
+    const { step, side, refusal, content } = one;
+    for (const leftover of content?.leftovers ?? []) tally.leave(leftover);
+    if (refusal !== undefined) {
+      tally.failStep(step, refusal, side);
+      continue;
+    }
+    const isNothing = content?.isNothing === true;
+    if (dryRun && !isNothing) tally.step(one);
+    if (dryRun || isNothing) tally.ended(keyOf(step, side));
+    if (allowed.kind === "refused" && !isNothing) tally.leaveStep(keyOf(step, side));
   }
 }
 
@@ -144,11 +169,11 @@ async function doSteps(plan: Plan, doing: Doing): Promise<void> {
     },
   };
   const told = (step: Step, outcome: Outcome): void => {
-    if (outcome.kind === "ok") return;
-    hasFailed = true;
-    tally.failStep(step, outcome);
+    if (outcome.kind === "ok") tally.ended(keyOf(step));
+    else tally.failStep(step, outcome);
+    hasFailed ||= outcome.kind === "refused";
   };
-  const part = (left: number) => options.events.part?.(done - left, plan.steps.length);
+  const part = (left: number) => tally.part(done - left, plan.steps.length);
   const pipeline = new MailboxPipeline(sending, { leave: tally.leave, told, part });
   try {
     for (const run of runsOf(plan.steps)) {

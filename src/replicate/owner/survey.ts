@@ -1,10 +1,10 @@
 /** What a plan would do, counted before anything is done, for --dry-run and for the brake. */
 import { isIntermediate, type MailboxState, type UserState } from "../../model/mailbox.ts";
 import { parseName } from "../../model/names.ts";
-import { DONE, type Outcome, ok, type Refusal, refused } from "../../model/outcome.ts";
+import { DONE, type Outcome, ok, type Refusal } from "../../model/outcome.ts";
 import type { Place } from "../../places/place.ts";
 import { alone } from "../mailbox/alone.ts";
-import type { Budget } from "../mailbox/budget.ts";
+import { type Budget, braked } from "../mailbox/budget.ts";
 import { type ContentCounts, prepareMailbox, type Work } from "../mailbox/prepare_mailbox.ts";
 import type { ContentPlan } from "../plan/plan_mailbox.ts";
 import type { Rename } from "../plan/renames.ts";
@@ -66,7 +66,7 @@ export async function brake(
   const where = at === undefined ? "" : ` at ${at}`;
   const deletesUser = steps.some(({ step }) => step.kind === "deleteUser");
   if (deletesUser && percent < 100) {
-    return refused("permissionDenied", `${who} would be deleted, with ${all} mailboxes`);
+    return braked(`${who} would be deleted, with ${all} mailboxes`);
   }
   const goneIds = new Set(
     steps.flatMap(({ step }) => (at === undefined ? deletedBy(step) : movedAwayBy(step))),
@@ -81,8 +81,7 @@ export async function brake(
     if (content?.deletes) add(content.state.uniqueid, content.deletes);
   const goneMailboxes = goneIds.size === 0 ? 0 : goneIds.size + spent.mailboxes;
   if (goneMailboxes * 100 > all * percent) {
-    const text = `${goneMailboxes} of ${all} mailboxes of ${who} would be deleted${where}`;
-    return refused("permissionDenied", text);
+    return braked(`${goneMailboxes} of ${all} mailboxes of ${who} would be deleted${where}`);
   }
   const [doomed, staying] = [
     theirs.mailboxes.filter(({ uniqueid }) => goneIds.has(uniqueid)),
@@ -103,8 +102,7 @@ export async function brake(
     messages += living.value;
   }
   if (planned.size > 0 && !isAllowed()) {
-    const text = `${lost} of ${messages} messages of ${who} would be deleted${where}`;
-    return refused("permissionDenied", text);
+    return braked(`${lost} of ${messages} messages of ${who} would be deleted${where}`);
   }
   budget.begin(planned);
   return DONE;

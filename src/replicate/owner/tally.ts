@@ -1,6 +1,7 @@
 /** What a run tells while it works on one owner, and what it counts. */
 import type { UnreadableMailbox } from "../../model/mailbox.ts";
 import type { Refusal } from "../../model/outcome.ts";
+import type { Side } from "../plan/sides.ts";
 import {
   type Decision,
   type Leftover,
@@ -25,28 +26,53 @@ export interface ReplicateEvents {
 }
 
 export interface ReplicateResult {
+  /** Steps that were done; in a dry run, those that would be. */
   readonly steps: number;
   readonly leftovers: number;
   readonly failures: number;
+  /** Planned steps that were not done, and have not failed either: the run ended before them. */
+  readonly left: number;
   readonly messages: number;
   readonly bytes: number;
 }
 
 export interface Tally {
-  /** Forgets what an earlier pass has left and failed: this one looks at it again. */
-  readonly begin: () => void;
+  /**
+   * A pass has planned steps with these keys. What an earlier one has left and failed is forgotten,
+   * for this one looks at it again.
+   */
+  readonly plan: (keys: Iterable<string>) => void;
   /** Tells what the last pass has left and failed. */
   readonly tell: () => void;
+  /** Before a step is done, or instead of it in a dry run. */
   readonly step: (step: SurveyedStep) => void;
+  /** The step with this key is over. It counts as done if it was told of and has not failed. */
+  readonly ended: (key: string, isDone?: boolean) => void;
+  /** The step with this key is not done, for the run ends before it. */
+  readonly leaveStep: (key: string) => void;
+  /** So much of the steps of the owner is done. */
+  readonly part: (done: number, of: number) => void;
   readonly decide: (decision: Decision) => void;
   readonly leave: (leftover: Leftover) => void;
   /** `isMailbox` unless it is said: of a script, a user … the name is something else. */
   readonly fail: (name: string, refusal: Refusal, isMailbox?: boolean) => void;
-  readonly failStep: (step: Step, refusal: Refusal) => void;
+  readonly failStep: (step: Step, refusal: Refusal, side?: Side) => void;
   readonly sent: (messages: number, bytes: number) => void;
   readonly result: () => ReplicateResult;
   /** What has failed, with the uniqueids of those that have one. */
   readonly missing: (uniqueids: ReadonlyMap<string, string>) => readonly UnreadableMailbox[];
+}
+
+/** What tells a step from the others of a plan, at `side` where both are written. */
+export function keyOf(step: Step, side?: Side): string {
+  if (step.kind === "mailbox") return mailboxKey(step.name, side);
+  const kind = step.kind === "apply" ? step.command.kind : step.kind;
+  return [side, kind, nameOfStep(step)].join("\0");
+}
+
+/** The key of a step that brings the mailbox `name`. */
+export function mailboxKey(name: string, side?: Side): string {
+  return [side, "mailbox", name].join("\0");
 }
 
 /** A tally of nothing, which passes on to `events`. */
@@ -54,32 +80,50 @@ export function newTally(events: ReplicateEvents): Tally {
   const count = { steps: 0, messages: 0, bytes: 0 };
   const leftovers: Leftover[] = [];
   const failures: { name: string; refusal: Refusal; isMailbox: boolean }[] = [];
+  const [pending, begun] = [new Set<string>(), new Set<string>()];
   const fail: Tally["fail"] = (name, refusal, isMailbox = true) => {
     failures.push({ name, refusal, isMailbox });
   };
+  const ended: Tally["ended"] = (key, isDone = true) => {
+    pending.delete(key);
+    if (begun.delete(key) && isDone) count.steps += 1;
+  };
   return {
-    begin: () => {
+    plan: (keys) => {
       leftovers.length = 0;
       failures.length = 0;
+      pending.clear();
+      for (const key of keys) pending.add(key);
     },
     tell: () => {
       for (const leftover of leftovers) events.leftover(leftover);
       for (const { name, refusal, isMailbox } of failures) events.failed(name, refusal, isMailbox);
     },
-    step: (step) => {
-      count.steps += 1;
-      events.step(step);
+    step: (surveyed) => {
+      const key = keyOf(surveyed.step, surveyed.side);
+      pending.add(key);
+      begun.add(key);
+      events.step(surveyed);
     },
+    ended,
+    leaveStep: (key) => void pending.add(key),
+    part: (done, of) => events.part?.(done, of),
     decide: (decision) => events.decided(decision),
     leave: (leftover) => void leftovers.push(leftover),
     fail,
-    failStep: (step, refusal) => fail(nameOfStep(step), refusal, namesMailbox(step)),
+    failStep: (step, refusal, side) => {
+      ended(keyOf(step, side), false);
+      fail(nameOfStep(step), refusal, namesMailbox(step));
+    },
     sent: (messages, bytes) => {
       events.sent?.(bytes);
       count.messages += messages;
       count.bytes += bytes;
     },
-    result: () => ({ ...count, leftovers: leftovers.length, failures: failures.length }),
+    result: () => ({
+      ...{ ...count, leftovers: leftovers.length },
+      ...{ failures: failures.length, left: pending.size },
+    }),
     missing: (uniqueids) =>
       failures.map((one) => {
         const uniqueid = uniqueids.get(one.name);

@@ -24,7 +24,10 @@ export function planOwner(request: PlanRequest): Plan {
   const isGone = source.mailboxes.length === 0 && (source.unreadable ?? []).length === 0;
   if (isGone && owner.kind === "user") {
     const mailboxes = target.mailboxes.map(({ name }) => leftoverMailbox(name));
-    if (mode === "merge" || mailboxes.length === 0) return { steps: [], leftovers: mailboxes };
+    if (mode === "merge" || mailboxes.length === 0) {
+      const settings = planMeta({ ...request, mode: "merge", userid: owner.userid });
+      return { steps: [], leftovers: [...mailboxes, ...settings.leftovers] };
+    }
     return { steps: [{ kind: "deleteUser", userid: owner.userid }], leftovers: [] };
   }
   const mailboxes = planMailboxes(request);

@@ -6,22 +6,22 @@
 import { pushAll } from "../../core/lists.ts";
 import type { MailboxState, UserState } from "../../model/mailbox.ts";
 import { type Owner, ownerName } from "../../model/names.ts";
-import { DONE, type Outcome, ok, type Refusal, refused } from "../../model/outcome.ts";
+import { DONE, type Outcome, type Refusal, refused } from "../../model/outcome.ts";
 import type { Place, PlaceSession } from "../../places/place.ts";
 import { alone } from "../mailbox/alone.ts";
 import { patient } from "../mailbox/patient.ts";
 import type { Work } from "../mailbox/prepare_mailbox.ts";
 import { runMailbox, type Sending } from "../mailbox/run_mailbox.ts";
-import { commandOf, isNobody } from "../owner/bring_owner.ts";
+import { commandOf, isNobody, tellSurvey } from "../owner/bring_owner.ts";
 import { identified } from "../owner/identified_place.ts";
 import { type Pass, type RunOptions, runPasses } from "../owner/passes.ts";
 import { brake, isMoveToDeleted, type SurveyedStep, surveyMailbox } from "../owner/survey.ts";
-import type { ReplicateResult } from "../owner/tally.ts";
+import { keyOf, mailboxKey, type Tally } from "../owner/tally.ts";
 import { unchanged } from "../owner/unchanged.ts";
 import { commonHolds } from "../plan/holds.ts";
 import { partitionFor } from "../plan/plan_owner.ts";
 import { type Both, nameOf, OTHER_SIDE, SIDES, type Side } from "../plan/sides.ts";
-import { nameOfStep, namesMailbox, type Step } from "../plan/steps.ts";
+import { type Decision, nameOfStep, namesMailbox, type Step } from "../plan/steps.ts";
 import {
   type PairSending,
   type PairStep,
@@ -50,7 +50,7 @@ export async function reconcileOwner(
   owner: Owner,
   { a, b }: Both<TwoWaySide>,
   options: RunOptions,
-): Promise<Outcome<ReplicateResult>> {
+): Promise<Outcome> {
   const places = { a: identified(a.place), b: identified(b.place) };
   const holds = commonHolds(a.place.holds, b.place.holds);
   const missing = NEEDED.filter((fact) => !holds[fact]);
@@ -60,11 +60,10 @@ export async function reconcileOwner(
   }
   const sessions =
     a.session === undefined || b.session === undefined ? undefined : { a: a.session, b: b.session };
-  const done = await runPasses(options, (pass) => {
+  return runPasses(options, (pass) => {
     const now = Math.floor(Date.now() / 1000);
     return reconcileOnce({ ...pass, owner, places, holds, now, sessions, options });
   });
-  return done.kind === "ok" ? ok(done.value.result()) : done;
 }
 
 interface TwoWayWork extends PairWork, Pass {
@@ -83,32 +82,46 @@ async function reconcileOnce(work: TwoWayWork): Promise<Outcome> {
     const text = `There is no ${ownerName(owner)} at ${places.a.locator} and ${places.b.locator}`;
     return refused("nonexistent", text);
   }
+  tally.plan([
+    ...SIDES.flatMap((side) => plan.steps[side].map((step) => keyOf(step, side))),
+    ...plan.mailboxes.map(({ name }) => name),
+  ]);
   for (const { name, refusal } of plan.agreed.state.unreadable ?? []) tally.fail(name, refusal);
   for (const leftover of plan.agreed.leftovers) tally.leave(leftover);
   for (const decision of plan.agreed.decisions) tally.decide(decision);
   const { budgets } = options;
   if (sessions === undefined || !(budgets.a.isUnlimited && budgets.b.isUnlimited)) {
-    const surveyed = await surveyBoth(plan, work, sessions === undefined);
+    const surveyed = await surveyBoth(plan, work);
+    let allowed: Outcome = DONE;
     for (const side of SIDES) {
-      const braked = await brake(surveyed[side], {
+      if (allowed.kind === "refused") break;
+      allowed = await brake(surveyed[side], {
         ...{ target: places[side], theirs: plan.states[side], budget: budgets[side] },
         ...{ who: ownerName(owner), at: nameOf(side) },
       });
-      if (braked.kind === "refused") return braked;
     }
+    const dryRun = sessions === undefined;
+    if (dryRun || allowed.kind === "refused") {
+      for (const { name } of plan.mailboxes) tally.ended(name);
+      for (const decision of surveyed.decisions) tally.decide(decision);
+      const all = [...surveyed.a, ...surveyed.b, ...surveyed.refused];
+      tellSurvey(all, { tally, dryRun, allowed });
+    }
+    if (allowed.kind === "refused") return allowed;
   }
   if (sessions !== undefined) await doBoth(plan, work, sessions);
   return DONE;
 }
 
-/** What each side would get; told if it is all there will be. */
-async function surveyBoth(
-  plan: TwoWayPlan,
-  work: TwoWayWork,
-  isTold: boolean,
-): Promise<Both<SurveyedStep[]>> {
-  const { tally } = work;
-  const surveyed = { a: [] as SurveyedStep[], b: [] as SurveyedStep[] };
+interface SurveyedBoth extends Both<SurveyedStep[]> {
+  /** Steps for mailboxes that cannot be read at both sides. */
+  readonly refused: SurveyedStep[];
+  readonly decisions: Decision[];
+}
+
+/** What each side would get. */
+async function surveyBoth(plan: TwoWayPlan, work: TwoWayWork): Promise<SurveyedBoth> {
+  const surveyed: SurveyedBoth = { a: [], b: [], refused: [], decisions: [] };
   for (const side of SIDES)
     pushAll(
       surveyed[side],
@@ -121,18 +134,23 @@ async function surveyBoth(
         { ...step, name: sourceName },
         bringWork(one, plan, work),
       );
-      if (counted.refusal === undefined) surveyed[to].push({ ...counted, step, side: to });
-      else if (isTold) tally.fail(one.name, counted.refusal);
+      const list = counted.refusal === undefined ? surveyed[to] : surveyed.refused;
+      list.push({ ...counted, step, side: to });
       continue;
     }
     const names = { a: one.states.a.name, b: one.states.b.name };
     const prepare = () => preparePair(one, names, work);
     const prepared = await alone(one.name, prepare, work.options);
     if (prepared.kind === "refused") {
-      if (isTold) tally.fail(one.name, prepared);
+      const { name, states } = one;
+      const step = { kind: "mailbox", name, ours: states.a, theirs: states.b } as const;
+      surveyed.refused.push({
+        step: { ...step, nameBefore: states.b.name, records: "compare" },
+        refusal: prepared,
+      });
       continue;
     }
-    if (isTold) for (const decision of prepared.value.agreement.decisions) tally.decide(decision);
+    pushAll(surveyed.decisions, prepared.value.agreement.decisions);
     for (const side of SIDES) {
       const { content, counts } = prepared.value[side];
       if (content.isNothing) continue;
@@ -144,7 +162,6 @@ async function surveyBoth(
       });
     }
   }
-  if (isTold) for (const side of SIDES) for (const one of surveyed[side]) tally.step(one);
   return surveyed;
 }
 
@@ -173,9 +190,10 @@ async function doBoth(
     for (const step of plan.steps[side]) if (isMove(step)) await doCommand(side, step, doing);
   }
   for (const [at, one] of plan.mailboxes.entries()) {
-    work.options.events.part?.(at, plan.mailboxes.length);
+    work.tally.part(at, plan.mailboxes.length);
     const bring = () => (one.kind === "pair" ? doPair(one, doing) : doBring(one, doing));
     const done = await alone(one.name, bring, work.options);
+    endMailbox(one, done.kind === "ok", work.tally);
     if (done.kind === "refused") fail(one.name, done, doing);
     if (done.kind === "refused" && done.cause !== undefined) await beginAnew(doing.sending);
   }
@@ -183,6 +201,12 @@ async function doBoth(
     for (const step of plan.steps[side]) if (!isMove(step)) await doCommand(side, step, doing);
   }
   await proveBoth(doing);
+}
+
+/** At which side it was told of is known only where its records were read. */
+function endMailbox({ name }: PairStep | BringStep, isDone: boolean, tally: Tally): void {
+  tally.ended(name);
+  for (const side of SIDES) tally.ended(mailboxKey(name, side), isDone);
 }
 
 interface Failing extends Pick<Doing, "work" | "seen"> {
@@ -244,6 +268,7 @@ async function doCommand(
       ? command
       : await patient(() => sending.sessions[side].apply(command.value));
   const isMailbox = namesMailbox(step);
+  tally.ended(keyOf(step, side), done.kind === "ok");
   if (done.kind === "refused") fail(nameOfStep(step), done, { ...doing, isMailbox });
   else if (step.kind === "rename" && taken !== undefined) {
     const planned = { ...taken, name: step.rename.newName };

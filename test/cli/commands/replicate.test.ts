@@ -42,6 +42,99 @@ describe("bobbin replicate", () => {
     expect((await bobbin(["fsck", store])).exit).toBe(0);
   }, 60_000);
 
+  test("a dry run ends as its run does, and counts the steps that it lists", async () => {
+    const [a, b] = [await newStore(), await newStore()];
+    for (const store of [a, b]) {
+      expect((await bobbin(["replicate", "ann", "--from", SPOOL, "--to", store])).exit).toBe(0);
+    }
+    const root = a.slice("store:".length);
+    await bobbin(["store", "delete", root, "user/ann/Archive", "--tree"]);
+    await bobbin(["store", "delete", root, "user/ann/Sent"]);
+    const seen: unknown[] = [];
+    for (const mode of [[], ["--mirror"], ["--two-way"], ["--mirror", "--allow-delete", "100"]]) {
+      const args = ["replicate", "ann", "--from", a, "--to", b, "--json", ...mode];
+      const [dry, run] = [await bobbin([...args, "-n"]), await bobbin(args)];
+      const [plan, done] = [dry, run].map(({ stdout }) => jsonLines(stdout));
+      const [planned, counted] = [plan, done].map((objects) => objects?.at(-1));
+      const { differences, failures, left, braked } = planned ?? {};
+      expect(counted).toMatchObject({ differences, failures, left, braked });
+      const listed = plan?.filter(({ type, step }) => type === "step" && step !== "decide");
+      expect(planned?.["steps"]).toBe(listed?.length);
+      if (left === 0) expect(counted?.["steps"]).toBe(planned?.["steps"]);
+      else expect([counted?.["steps"], planned?.["steps"]]).toEqual([0, left]);
+      expect(dry.exit).toBe(run.exit);
+      seen.push(run.exit);
+    }
+    expect(seen).toEqual([1, 77, 0, 0]);
+  }, 60_000);
+
+  test("--as onto somebody else is refused, onto the user himself it is nothing", async () => {
+    const store = await newStore();
+    const into = (user: string, ...more: readonly string[]) =>
+      bobbin(["replicate", user, "--from", SPOOL, "--to", store, ...more]);
+    const facts = async () => (await bobbin(["ls", store, "--json"])).stdout;
+    expect((await into("bob", "--as", "zoe")).exit).toBe(0);
+    expect((await into("ann")).exit).toBe(0);
+    const before = await facts();
+    for (const args of [
+      ["bob", "--as", "zoe"],
+      ["ann", "--as", "ann"],
+      ["ann", "--as", "zoe"],
+    ]) {
+      const [user = "", ...as] = args;
+      const [dry, run] = [await into(user, "-n", ...as), await into(user, ...as)];
+      const exit = args[0] === "ann" && args[2] === "zoe" ? 77 : 0;
+      expect([args, dry.exit, run.exit]).toEqual([args, exit, exit]);
+      expect(await facts()).toBe(before);
+    }
+    expect((await into("ann", "--as", "zoe")).stderr).toContain("--into-existing");
+    expect((await into("ann", "--as", "zoe", "--into-existing")).exit).toBe(1);
+    expect(await facts()).not.toBe(before);
+  }, 60_000);
+
+  test("--all lists what only B has; one braked of many makes the exit code 77", async () => {
+    const [a, b] = [await newStore(), await newStore()];
+    expect((await bobbin(["replicate", "--all", "--from", SPOOL, "--to", b])).exit).toBe(0);
+    expect((await bobbin(["replicate", "bob", "--from", SPOOL, "--to", a])).exit).toBe(0);
+    const args = ["replicate", "--all", "--from", a, "--to", b, "--json"];
+    for (const more of [["-n"], []]) {
+      const { exit, stdout } = await bobbin([...args, ...more]);
+      const users = jsonLines(stdout).filter(({ type }) => type === "user");
+      expect([exit, users.map(({ user }) => user).sort()]).toEqual([1, ["ann", "dan", "shared"]]);
+    }
+    for (const more of [["-n"], []]) {
+      const { exit, stdout } = await bobbin([...args, "--mirror", ...more]);
+      expect([exit, jsonLines(stdout).at(-1)]).toMatchObject([77, { braked: 3, users: 4 }]);
+    }
+  }, 60_000);
+
+  test.each(["SIGINT", "SIGTERM"] as const)(
+    "%s ends a run with true counts",
+    async (signal) => {
+      const store = await newStore();
+      const args = ["replicate", "ann", "--from", SPOOL, "--to", store, "--json"];
+      const child = Bun.spawn([bobbinPath(), ...args, "--rate", "2KB"], { stdout: "pipe" });
+      let stdout = "";
+      for await (const bytes of child.stdout) {
+        stdout += Buffer.from(bytes).toString();
+        if (stdout.match(/"type":"step"/g)?.length === 3) child.kill(signal);
+      }
+      const exit = signal === "SIGINT" ? 130 : 143;
+      expect(await child.exited).toBe(exit);
+      const { steps = 0, left = 0, ...summary } = jsonLines(stdout).at(-1) ?? {};
+      expect([steps, left, summary]).toEqual([
+        ...[expect.any(Number), expect.any(Number)],
+        expect.objectContaining({ exit, failedUsers: 1, failures: 0 }),
+      ]);
+      const rest = jsonLines((await bobbin([...args, "-n"])).stdout).at(-1);
+      expect(rest).toMatchObject({ steps: left });
+      const all = jsonLines((await bobbin([...args])).stdout).at(-1);
+      expect(all).toMatchObject({ steps: left, exit: 0 });
+      expect(Number(steps)).toBeGreaterThan(0);
+    },
+    60_000,
+  );
+
   test("a dry run changes no byte of either side; --check says that steps remain", async () => {
     const store = await newStore();
     const root = store.slice("store:".length);
@@ -69,7 +162,7 @@ describe("bobbin replicate", () => {
     const merge = await bobbin(["replicate", "ann", "bob", ...all]);
     expect([merge.exit, merge.stdout]).toEqual([1, expect.stringContaining("only the target has")]);
     const brake = await bobbin(["replicate", "--all", "--mirror", ...all]);
-    expect(brake.exit).toBe(2);
+    expect(brake.exit).toBe(77);
     expect(brake.stderr).toContain("User ann: ann would be deleted, with 14 mailboxes");
     const alone = await bobbin(["replicate", "ann", "--mirror", ...all]);
     expect([alone.exit, alone.stderr]).toEqual([77, expect.stringContaining("--allow-delete")]);

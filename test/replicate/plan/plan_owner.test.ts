@@ -147,6 +147,16 @@ describe("planOwner()", () => {
     const unreadable = target.mailboxes.map(({ name, uniqueid }) => ({ name, uniqueid, refusal }));
     expect(planFor({ ...NOBODY, unreadable }, target, "mirror").steps).toEqual([]);
   });
+
+  test("names all that only the target has of a user whom the source does not know", () => {
+    const quota = { root: "user.fred", limits: { STORAGE: 9 } };
+    const script = { filename: "main.script", lastUpdate: 1, isActive: true };
+    const settings = { quotas: [quota], subscriptions: ["user.fred"], sieve: [script] };
+    const target = { ...NOBODY, ...settings, mailboxes: [stateOf("user.fred", [])] };
+    const { steps, leftovers } = planFor(NOBODY, target, "merge");
+    const kinds = leftovers.map(({ kind }) => kind);
+    expect([steps, kinds]).toEqual([[], ["mailbox", "quota", "subscription", "sieve", "sieve"]]);
+  });
 });
 
 describe("orderRenames()", () => {
