@@ -45,7 +45,7 @@ export function sameFlags(left: readonly string[], right: readonly string[]): bo
   return right.every((flag) => names.has(flag.toLowerCase()));
 }
 
-/** True for a keyword that Cyrus accepts: an IMAP atom (RFC 3501) without a backslash in front. */
+/** True for a keyword that Cyrus accepts: an IMAP atom in 7 bits, in which `]` may stand too. */
 export function isKeyword(name: string): boolean {
-  return /^[!#$&'+,\-./0-9:;<=>?@A-Z[^_`a-z|}~]+$/.test(name);
+  return /^[!#$&'+-Z[\]-z|}~]+$/.test(name);
 }

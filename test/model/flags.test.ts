@@ -16,7 +16,9 @@ describe("flags", () => {
   test("systemFlagOf() and isKeyword() tell flags from keywords", () => {
     expect(systemFlagOf("\\draft")).toBe("\\Draft");
     expect(systemFlagOf("Draft")).toBeUndefined();
-    expect(["$Label1", "Junk", "a:b"].every(isKeyword)).toBe(true);
-    expect(["", "\\Seen", "a b", "a(b", "a]", "ü", 'a"', "a%"].some(isKeyword)).toBe(false);
+    expect(["$Label1", "Junk", "a:b", "a]", "NIL"].every(isKeyword)).toBe(true);
+    expect(["", "\\Seen", "a b", "a(b", "a*", "a{b", "a\tb", "ü", 'a"', "a%"].some(isKeyword)).toBe(
+      false,
+    );
   });
 });

@@ -274,6 +274,41 @@ describe("a hostile client", () => {
     "RECENTUID 0 RECENTTIME 0 " +
     'LAST_APPENDDATE 0 POP3_LAST_LOGIN 0 UIDVALIDITY 1 PARTITION p ACL "" OPTIONS "" RECORD ())';
 
+  test("is refused keywords and ACLs that could not be given back, and goes on", async () => {
+    const client = await Csync.signedIn(server.port);
+    const apply = async (flags: string, change: readonly [string, string] = ["", ""]) => {
+      const record =
+        `%(UID 1 MODSEQ 1 LAST_UPDATED 1 FLAGS (${flags} \\Expunged) INTERNALDATE 1 ` +
+        `SIZE 3 GUID ${GUID})`;
+      const line = OWN.replace("own-id", "words-id").replace("bystander", "words");
+      const whole = line
+        .replace("RECORD ()", `RECORD (${record})`)
+        .replace("LAST_UID 0", "LAST_UID 1");
+      return (await client.command(whole.replace(...change))).status;
+    };
+    const bad = [
+      '"a b"',
+      '"a)b"',
+      '"a{b"',
+      '"a*"',
+      '"a%b"',
+      '""',
+      '"a\tb"',
+      '"a\\"b"',
+      "{3+}\r\na\nb",
+    ];
+    for (const flag of bad) {
+      expect([flag, await apply(flag)]).toEqual([flag, expect.stringMatching(/^NO IMAP_PROTOCOL/)]);
+    }
+    const acl = ['ACL ""', "ACL {9+}\r\nann\tl\nx\tl"] as const;
+    expect(await apply("good", acl)).toStartWith("NO IMAP_PROTOCOL_BAD_PARAMETERS");
+    expect((await client.command("GET USER words")).data).toEqual([]);
+    expect(await apply("NIL")).toBe("OK success");
+    const { data } = await client.command("GET FULLMAILBOX user.words");
+    expect(data.join("")).toContain('FLAGS (\\Expunged "NIL")');
+    client.close();
+  });
+
   test(`cannot break it with seeded nonsense${isLong ? " for five minutes" : ""}`, async () => {
     const bystander = await Csync.signedIn(server.port);
     expect((await bystander.command(OWN)).status).toBe("OK success");

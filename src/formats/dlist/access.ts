@@ -55,6 +55,14 @@ export function latin1Of(value: DlistValue | undefined, key: string): string {
   return latin1(bytesOf(value, key));
 }
 
+/**
+ * The words of a list as latin1 text. A list of words has no nulls: Cyrus prints the keyword `NIL`
+ * without quotes, and 2.4 prints any string `NIL` so. Throws FieldError.
+ */
+export function wordsOf(value: DlistValue | undefined, key: string): string[] {
+  return itemsOf(value, key).map((item) => (item.kind === "nil" ? "NIL" : latin1Of(item, key)));
+}
+
 /** An unsigned decimal number below 2^64; the whole token must be digits. Throws FieldError. */
 export function u64Of(value: DlistValue | undefined, key: string): bigint {
   const bytes = bytesOf(value, key);

@@ -138,9 +138,11 @@ class Output {
     this.text(entries.length === 0 ? "%()" : ")");
   }
 
+  /** A head has no room for a literal: a partition that needs one is left unnamed. */
   fileHead(file: DlistFile): void {
+    const isWord = formOf(fromLatin1(file.partition)) !== LITERAL_ONLY;
     this.text("%{");
-    this.name(file.partition);
+    this.name(isWord ? file.partition : "");
     this.text(` ${file.guid} ${file.size}}\r\n`);
   }
 

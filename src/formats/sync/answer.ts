@@ -2,7 +2,15 @@
 import { type Guid, isGuid } from "../../model/guid.ts";
 import type { MailboxState, Quota, SeenState, SieveFile } from "../../model/mailbox.ts";
 import type { MailRecord, VirtualOrder } from "../../model/record.ts";
-import { bytesOf, FieldError, itemsOf, kvlistOf, latin1Of, lookUp } from "../dlist/access.ts";
+import {
+  bytesOf,
+  FieldError,
+  itemsOf,
+  kvlistOf,
+  latin1Of,
+  lookUp,
+  wordsOf,
+} from "../dlist/access.ts";
 import { printLine } from "../dlist/print.ts";
 import {
   type DlistEntry,
@@ -14,7 +22,7 @@ import {
   dlistString,
   NIL,
 } from "../dlist/value.ts";
-import { printTexts, textsOf } from "./get_command.ts";
+import { printTexts } from "./get_command.ts";
 import { parseMailbox, printMailbox } from "./mailbox_line.ts";
 import { parseRecord, printRecord } from "./record_line.ts";
 import {
@@ -78,7 +86,7 @@ export function parseAnswer(
     case "SEEN":
       return { kind: "seen", seen: parseSeen(kvlistOf(value, name)) };
     case "LSUB":
-      return { kind: "subscriptions", names: textsOf(value, name) };
+      return { kind: "subscriptions", names: wordsOf(value, name) };
     case "SIEVE":
       return parseSieve(kvlistOf(value, name));
     case "QUOTA":
@@ -92,7 +100,7 @@ export function parseAnswer(
       if (value.kind === "file") return { kind: "message", file: value };
       throw new FieldError(name, "a file");
     case "ENABLED":
-      return { kind: "enabled", names: textsOf(value, name) };
+      return { kind: "enabled", names: wordsOf(value, name) };
     default:
       return undefined;
   }
@@ -118,7 +126,7 @@ function parseSieve(kvlist: DlistKvlist): Answer {
 }
 
 function guidsOf(value: DlistValue): Guid[] {
-  const guids = textsOf(value, "MISSING");
+  const guids = wordsOf(value, "MISSING");
   if (!guids.every(isGuid)) throw new FieldError("MISSING", "a list of GUIDs");
   return guids;
 }

@@ -21,6 +21,7 @@ import {
   latin1Of,
   lookUp,
   u32Of,
+  wordsOf,
 } from "../dlist/access.ts";
 import {
   type DlistEntry,
@@ -117,7 +118,7 @@ const READERS: Readonly<Record<string, Reader>> = {
   FORCE: () => ({ kind: "force" }),
   CAPABILITIES: (value) => ({
     kind: "capabilities",
-    names: itemsOf(value, "CAPABILITIES").map((item) => latin1Of(item, "CAPABILITIES")),
+    names: wordsOf(value, "CAPABILITIES"),
   }),
 };
 
@@ -154,7 +155,7 @@ function text(kvlist: DlistKvlist, key: string): string {
 }
 
 function texts(kvlist: DlistKvlist, key: string): string[] {
-  return itemsOf(lookUp(kvlist, key), key).map((item) => latin1Of(item, key));
+  return wordsOf(lookUp(kvlist, key), key);
 }
 
 function readMailbox(value: DlistValue, options: ParseApplyOptions): ApplyMailbox {

@@ -1,6 +1,6 @@
 /** The GET commands as values (sync-protocol.md 4.1). */
 import type { Guid } from "../../model/guid.ts";
-import { guidOf, itemsOf, kvlistOf, latin1Of, lookUp, u32Of } from "../dlist/access.ts";
+import { guidOf, kvlistOf, latin1Of, lookUp, u32Of, wordsOf } from "../dlist/access.ts";
 import {
   type DlistEntry,
   type DlistValue,
@@ -41,9 +41,9 @@ export function parseGet(name: string, value: DlistValue): GetCommand | undefine
     case "META":
       return { kind: "meta", userid: latin1Of(value, key) };
     case "MAILBOXES":
-      return { kind: "mailboxes", names: textsOf(value, key) };
+      return { kind: "mailboxes", names: wordsOf(value, key) };
     case "UNIQUEIDS":
-      return { kind: "uniqueids", uniqueids: textsOf(value, key) };
+      return { kind: "uniqueids", uniqueids: wordsOf(value, key) };
     case "FULLMAILBOX":
       return { kind: "fullmailbox", name: latin1Of(value, key) };
     case "ANNOTATION":
@@ -77,11 +77,6 @@ function parseFetch(value: DlistValue): GetFetch {
     guid: guidOf(lookUp(kvlist, "GUID"), "GUID"),
     uid: u32Of(lookUp(kvlist, "UID"), "UID"),
   };
-}
-
-/** The texts of a list of strings. Throws FieldError. */
-export function textsOf(value: DlistValue | undefined, key: string): string[] {
-  return itemsOf(value, key).map((item) => latin1Of(item, key));
 }
 
 /** A list of strings. */

@@ -6,16 +6,7 @@ import {
   type MailRecord,
   type VirtualOrder,
 } from "../../model/record.ts";
-import {
-  dateOf,
-  guidOf,
-  itemsOf,
-  kvlistOf,
-  latin1Of,
-  lookUp,
-  u32Of,
-  u64Of,
-} from "../dlist/access.ts";
+import { dateOf, guidOf, kvlistOf, lookUp, u32Of, u64Of, wordsOf } from "../dlist/access.ts";
 import {
   type DlistKvlist,
   type DlistValue,
@@ -65,10 +56,13 @@ export function printRecord(record: MailRecord, order: VirtualOrder = "3.2"): Dl
 
 /** Parses flags into Cyrus' order and drops unknown system flags. Throws FieldError. */
 export function parseFlags(value: DlistValue | undefined, key: string): readonly string[] {
-  const items = itemsOf(value, key);
-  return items.length === 0 ? NO_FLAGS : orderFlags(items.map((item) => latin1Of(item, key)));
+  const words = wordsOf(value, key);
+  return words.length === 0 ? NO_FLAGS : orderFlags(words);
 }
 
+/** System flags as they stand, keywords as any string: `NIL` must be quoted. */
 export function printFlags(flags: readonly string[]): DlistValue {
-  return dlistList(flags.map(dlistFlag));
+  return dlistList(
+    flags.map((flag) => (flag.startsWith("\\") ? dlistFlag(flag) : dlistLatin1(flag))),
+  );
 }

@@ -5,6 +5,7 @@ import type { FileBytes } from "../../core/files.ts";
 import { DEFAULT_LIMITS } from "../../core/limits.ts";
 import { type HeaderFile, parseHeaderFile } from "../../formats/cyrus/header_file.ts";
 import { crc32 } from "../../hash/crc32.ts";
+import { isKeyword } from "../../model/flags.ts";
 import type { MailboxPaths } from "../../places/cyrus/mailbox/mailbox_files.ts";
 import type { Collector } from "./collector.ts";
 import { explainCrc } from "./explain_crc.ts";
@@ -78,9 +79,6 @@ function checkUniqueid(paths: MailboxPaths, header: HeaderFile, collector: Colle
   }
 }
 
-/** What may stand in a flag: an IMAP atom, 7-bit (RFC 9051, `flag-keyword`). */
-const FLAG_NAME = /^[\x21\x23\x24\x26\x27\x2b-\x5b\x5d-\x7a\x7c\x7e]+$/;
-
 function checkFlagNames(
   header: HeaderFile,
   { path, collector }: { readonly path: string; readonly collector: Collector },
@@ -93,7 +91,7 @@ function checkFlagNames(
   for (const name of header.userFlags.slice(0, limit)) {
     if (name === undefined) continue;
     const key = name.toLowerCase();
-    if (!FLAG_NAME.test(name)) {
+    if (!isKeyword(name)) {
       collector.add("HD04", { path }, { what: "bad", name });
     } else if (seen.has(key)) {
       collector.add("HD04", { path }, { what: "twice", name });

@@ -1,23 +1,27 @@
 /**
  * A dump that is being written: commands from any number of sessions one after the other, each
  * followed by its CHECK. What has been written can be read back; where the dump goes to stdout, a
- * copy is kept in an unnamed file for that.
+ * copy is kept in an unnamed file for that. Each command is read as it is written, and the whole
+ * dump once more from its file before it is called complete.
  */
 import { createHash, type Hash } from "node:crypto";
 import {
   closeSync,
   existsSync,
   fdatasyncSync,
+  fstatSync,
   ftruncateSync,
   mkdtempSync,
   openSync,
   rmSync,
+  statSync,
   writeSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { concat, utf8 } from "../../core/bytes.ts";
 import { AppError, errnoOf } from "../../core/errors.ts";
+import { DEFAULT_LIMITS } from "../../core/limits.ts";
 import {
   type MissingInDump,
   printDumpCheck,
@@ -27,7 +31,7 @@ import type { RecordSource } from "../../model/mailbox.ts";
 import type { Owner } from "../../model/names.ts";
 import { keepBeside, openBeside } from "../../storage/durable.ts";
 import { recordsAt } from "./dump_records.ts";
-import type { Range } from "./scan.ts";
+import { CommandCheck, type Range, scanDump } from "./scan.ts";
 
 const CRLF = utf8("\r\n");
 const APPLY = utf8("APPLY ");
@@ -75,12 +79,26 @@ function partOf(path: string): string {
   return `${path}.part`;
 }
 
-/** Opens an unnamed temporary file, for data that comes or goes through a pipe. */
+/** Removes what was written of a dump that will not be completed. */
+export function dropDumpFile(fd: number, path: string): void {
+  const part = partOf(path);
+  const found = statSync(part, { throwIfNoEntry: false });
+  if (found?.ino === fstatSync(fd).ino) rmSync(part, { force: true });
+}
+
+/**
+ * Opens an unnamed temporary file, for data that comes or goes through a pipe. Throws AppError (io).
+ */
 export function createSpool(): number {
-  const folder = mkdtempSync(join(tmpdir(), "bobbin-"));
-  const fd = openSync(join(folder, "dump"), "wx+", 0o600);
-  rmSync(folder, { recursive: true });
-  return fd;
+  try {
+    const folder = mkdtempSync(join(tmpdir(), "bobbin-"));
+    const fd = openSync(join(folder, "dump"), "wx+", 0o600);
+    rmSync(folder, { recursive: true });
+    return fd;
+  } catch (error) {
+    const text = `Cannot make a temporary file in ${tmpdir()}: ${errnoOf(error)}`;
+    throw new AppError("io", text, { cause: error });
+  }
 }
 
 export interface DumpFileOptions {
@@ -91,6 +109,8 @@ export interface DumpFileOptions {
   readonly toStdout: boolean;
   /** Called when the dump is complete and on disk. */
   readonly ended: () => void;
+  /** Called when it will never be complete. */
+  readonly dropped: () => void;
 }
 
 export class DumpFile {
@@ -100,6 +120,7 @@ export class DumpFile {
   #commands = 0;
   #last: Promise<unknown> = Promise.resolve();
   #broken: unknown;
+  #isEnded = false;
 
   constructor(options: DumpFileOptions) {
     this.#options = options;
@@ -109,15 +130,22 @@ export class DumpFile {
   /**
    * Writes `APPLY …` and its CHECK, after the commands that are under way. Returns where the
    * command stands in the file. If `write` throws, the file is as it was before; a dump on stdout
-   * cannot be taken back, and ends there.
+   * cannot be taken back, and ends there. Throws FormatError, and takes the command back, where it
+   * could not be read again.
    */
   command(write: (put: PutDumpBytes) => Promise<void>): Promise<Range> {
     return this.#exclusively(async () => {
       const [start, hash] = [this.#offset, this.#hash.copy()];
+      const check = new CommandCheck(DEFAULT_LIMITS);
+      const put: PutDumpBytes = (bytes) => {
+        check.take(bytes);
+        this.#write(bytes);
+      };
       try {
-        this.#write(APPLY);
-        await write((bytes) => this.#write(bytes));
-        this.#write(CRLF);
+        put(APPLY);
+        await write(put);
+        put(CRLF);
+        check.end();
       } catch (error) {
         this.#takeBack(start, hash, error);
         throw error;
@@ -141,18 +169,37 @@ export class DumpFile {
     });
   }
 
-  /** Writes the END and makes the dump durable. */
+  /**
+   * Writes the END, makes the dump durable and reads all of it back. Throws AppError (io); then
+   * there is no dump.
+   */
   end(): Promise<void> {
     return this.#exclusively(async () => {
-      this.#write(concat([printDumpCheck(this.#sum(), "END"), CRLF]));
-      if (!this.#options.toStdout) fdatasyncSync(this.#options.fd);
+      const end = concat([printDumpCheck(this.#sum(), "END"), CRLF]);
+      this.#attempt(() => {
+        this.#writeToFile(end);
+        if (!this.#options.toStdout) fdatasyncSync(this.#options.fd);
+        this.#readBack();
+        if (this.#options.toStdout) writeToPipe(end);
+      });
       this.#options.ended();
+      this.#isEnded = true;
     });
+  }
+
+  #readBack(): void {
+    const { fd, locator } = this.#options;
+    for (const line of scanDump(fd, DEFAULT_LIMITS)) {
+      if (line.kind !== "damage") continue;
+      const text = `${locator} cannot be read back: ${line.why} at byte ${line.offset}`;
+      throw new AppError("io", text);
+    }
   }
 
   /** Closes the file. Without `end` before, it is a dump that was cut off. */
   async close(): Promise<void> {
     await this.#last;
+    if (!this.#isEnded) this.#options.dropped();
     closeSync(this.#options.fd);
   }
 
@@ -171,24 +218,35 @@ export class DumpFile {
 
   #takeBack(start: number, hash: Hash, error: unknown): void {
     if (this.#options.toStdout) this.#broken = error;
-    ftruncateSync(this.#options.fd, start);
+    this.#attempt(() => ftruncateSync(this.#options.fd, start));
     this.#offset = start;
     this.#hash = hash;
   }
 
   #write(bytes: Uint8Array): undefined {
-    const { fd, toStdout, locator } = this.#options;
-    try {
-      for (let at = 0; at < bytes.length; ) {
-        at += writeSync(fd, bytes, at, bytes.length - at, this.#offset + at);
-      }
-      if (toStdout) writeToPipe(bytes);
-    } catch (error) {
-      this.#broken = error;
-      throw new AppError("io", `Cannot write ${locator}: ${errnoOf(error)}`, { cause: error });
-    }
+    this.#attempt(() => {
+      this.#writeToFile(bytes);
+      if (this.#options.toStdout) writeToPipe(bytes);
+    });
     this.#hash.update(bytes);
     this.#offset += bytes.length;
+  }
+
+  #writeToFile(bytes: Uint8Array): void {
+    for (let at = 0; at < bytes.length; ) {
+      at += writeSync(this.#options.fd, bytes, at, bytes.length - at, this.#offset + at);
+    }
+  }
+
+  /** An error of the disk or of stdout ends the dump: every later call throws it again. */
+  #attempt(work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      const text = `Cannot write ${this.#options.locator}: ${errnoOf(error)}`;
+      this.#broken = error instanceof AppError ? error : new AppError("io", text, { cause: error });
+      throw this.#broken;
+    }
   }
 }
 

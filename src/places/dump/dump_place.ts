@@ -42,7 +42,14 @@ import {
   type WritablePlace,
 } from "../place.ts";
 import { DumpContents, type DumpedOwner } from "./dump_contents.ts";
-import { createDumpFile, createSpool, DumpFile, keepDumpFile, requireNoDump } from "./dump_file.ts";
+import {
+  createDumpFile,
+  createSpool,
+  DumpFile,
+  dropDumpFile,
+  keepDumpFile,
+  requireNoDump,
+} from "./dump_file.ts";
 import { DumpSession } from "./dump_session.ts";
 import { type DumpDamage, openDump, readDump } from "./read_dump.ts";
 import type { Range } from "./scan.ts";
@@ -79,7 +86,10 @@ export function createDumpPlace(path: string): WritablePlace {
   const ended = () => {
     if (!toStdout) keepDumpFile(fd, path);
   };
-  const output = new DumpFile({ fd, locator, toStdout, ended });
+  const dropped = () => {
+    if (!toStdout) dropDumpFile(fd, path);
+  };
+  const output = new DumpFile({ fd, locator, toStdout, ended, dropped });
   return new DumpPlace({ fd, locator, contents: new DumpContents(), damage: undefined, output });
 }
 

@@ -1,9 +1,11 @@
 /** The APPLY half of a dump: each command becomes a line of the file. */
 import { concat, utf8 } from "../../core/bytes.ts";
+import { FormatError } from "../../core/errors.ts";
 import { printFileHead, printLine } from "../../formats/dlist/print.ts";
 import { printSieve, putMailbox } from "../../formats/sync/apply_bytes.ts";
 import { printApply } from "../../formats/sync/apply_command.ts";
 import type { ApplyCommand, ApplyMailbox } from "../../model/apply.ts";
+import { flawOfMailbox, flawOfRecord } from "../../model/flaws.ts";
 import type { Guid } from "../../model/guid.ts";
 import { isIntermediate } from "../../model/mailbox.ts";
 import { DONE, type Outcome, ok, type Refusal, refused } from "../../model/outcome.ts";
@@ -82,19 +84,32 @@ export class DumpSession implements PlaceSession {
     const objection = contents.objectionTo(command);
     if (objection.kind === "refused") return objection;
     if (command.kind === "mailbox") {
-      const missing = await this.#missingIn(command);
-      if (missing !== undefined) return missing;
+      const objection = await this.#objectionTo(command);
+      if (objection !== undefined) return objection;
     }
-    const line = await this.#write(command);
-    contents.apply(command, output.recordsAt(line));
-    return DONE;
+    try {
+      const line = await this.#write(command);
+      contents.apply(command, output.recordsAt(line));
+      return DONE;
+    } catch (error) {
+      if (!(error instanceof FormatError)) throw error;
+      const what = "state" in command ? command.state.name : command.kind;
+      return refused("notSupported", `${what} could not be read back: ${error.message}`);
+    }
   }
 
-  async #missingIn(command: ApplyMailbox): Promise<Refusal | undefined> {
+  /** A dump takes nothing that no place would take out of it. */
+  async #objectionTo(command: ApplyMailbox): Promise<Refusal | undefined> {
     const { contents } = this.#options;
     const { name } = command.state;
     if (isIntermediate(command.state)) return undefined;
+    const flaw = flawOfMailbox(command.state);
+    if (flaw !== undefined) return refused("notSupported", flaw);
     for await (const batch of command.records.batches()) {
+      for (const record of batch) {
+        const flaw = flawOfRecord(record, name);
+        if (flaw !== undefined) return refused("notSupported", flaw);
+      }
       const lost = batch.find(({ guid, expunged }) => !expunged && !contents.message(guid));
       if (lost === undefined) continue;
       return refused("checksum", `Message ${lost.uid} of ${name} was not sent: ${lost.guid}`);

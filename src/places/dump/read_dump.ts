@@ -1,6 +1,8 @@
 /** Reads a dump once from end to end, and keeps what its checksums prove. */
 import { closeSync, constants, fstatSync, openSync, readSync, writeSync } from "node:fs";
+import { latin1 } from "../../core/bytes.ts";
 import { AppError, errnoOf } from "../../core/errors.ts";
+import { readAt } from "../../core/files.ts";
 import type { Limits } from "../../core/limits.ts";
 import type { ApplyCommand } from "../../model/apply.ts";
 import { type Owner, ownerName } from "../../model/names.ts";
@@ -40,10 +42,16 @@ function openDumpFile(path: string): number {
 function spoolOfStdin(): number {
   const fd = createSpool();
   const chunk = new Uint8Array(CHUNK_BYTES);
-  for (;;) {
-    const got = readPipe(chunk);
-    if (got === 0) return fd;
-    for (let at = 0; at < got; ) at += writeSync(fd, chunk, at, got - at);
+  try {
+    for (;;) {
+      const got = readPipe(chunk);
+      if (got === 0) return fd;
+      for (let at = 0; at < got; ) at += writeSync(fd, chunk, at, got - at);
+    }
+  } catch (error) {
+    closeSync(fd);
+    const text = `Cannot copy stdin to a temporary file: ${errnoOf(error)}`;
+    throw new AppError("io", text, { cause: error });
   }
 }
 
@@ -85,6 +93,8 @@ export function readDump(fd: number, reading: DumpReading): DumpDamage | undefin
         break;
       case "damage": {
         if (line.offset === 0) {
+          const packed = packingOf(fd);
+          if (packed !== undefined) throw packedError(locator, packed);
           throw new AppError("bad_data", `${locator} is no dump: ${line.why}`);
         }
         const owners = contents.dropIncomplete();
@@ -96,6 +106,25 @@ export function readDump(fd: number, reading: DumpReading): DumpDamage | undefin
   if (owners.length === 0) return undefined;
   const names = owners.map(ownerName).join(", ");
   return { text: `${locator} was not finished for ${names}`, owners };
+}
+
+/** By the first bytes of a packed file, the program that unpacks it to stdout. */
+const PACKINGS: readonly (readonly [magic: string, program: string])[] = [
+  ["\x1f\x8b", "gunzip"],
+  ["\x28\xb5\x2f\xfd", "unzstd"],
+  ["\xfd7zXZ\0", "unxz"],
+  ["BZh", "bunzip2"],
+];
+
+function packingOf(fd: number): string | undefined {
+  const start = new Uint8Array(8);
+  const text = latin1(start.subarray(0, readAt(fd, start, 0)));
+  return PACKINGS.find(([magic]) => text.startsWith(magic))?.[1];
+}
+
+function packedError(locator: string, program: string): AppError {
+  const hint = `Unpack it first: ${program} -c FILE | bobbin … dump:-`;
+  return new AppError("bad_data", `${locator} is compressed`, { hint });
 }
 
 function isChange(command: { readonly kind: string }): command is ApplyCommand {

@@ -79,6 +79,33 @@ export function* scanDump(fd: number, limits: Limits): Generator<ScannedLine, vo
   }
 }
 
+/** Reads one command as `scanDump` will, while it is being written. */
+export class CommandCheck {
+  readonly #reader: DlistReader;
+  #flaw: FormatError | undefined;
+  #isWhole = false;
+
+  constructor(limits: Limits) {
+    this.#reader = newReader(limits);
+  }
+
+  take(bytes: Uint8Array): void {
+    for (const event of this.#reader.feed(bytes)) {
+      if (event.kind === "item") this.#flaw ??= flawOf(() => parseRecord(event.value));
+      if (event.kind === "malformed") this.#flaw ??= event.error;
+      if (event.kind !== "dlist") continue;
+      this.#flaw ??= flawOf(() => parseApply(event.name, event.value, { records: [] }));
+      this.#isWhole = true;
+    }
+  }
+
+  /** Throws FormatError where what was taken is not one command that can be read. */
+  end(): void {
+    if (this.#flaw !== undefined) throw this.#flaw;
+    if (!this.#isWhole) throw new FormatError(0, "one whole command");
+  }
+}
+
 class Scan {
   /** Bytes read up to now. */
   offset = 0;
@@ -99,7 +126,7 @@ class Scan {
   #pending: Extract<ScannedLine, { kind: "command" }> | undefined;
 
   constructor(limits: Limits) {
-    this.#reader = new DlistReader({ limits, expect: expectDumpLine, streamItemsOf: STREAMED });
+    this.#reader = newReader(limits);
   }
 
   get isBetweenLines(): boolean {
@@ -127,7 +154,7 @@ class Scan {
       const start = this.offset;
       this.#files.push({ guid: event.guid, start, end: start + event.size });
     }
-    if (event.kind === "item") this.#flaw ??= flawOf(event.value);
+    if (event.kind === "item") this.#flaw ??= flawOf(() => parseRecord(event.value));
     if (event.kind !== "dlist" && event.kind !== "text" && event.kind !== "malformed") {
       return undefined;
     }
@@ -202,9 +229,13 @@ class Scan {
   }
 }
 
-function flawOf(record: DlistValue): FormatError | undefined {
+function newReader(limits: Limits): DlistReader {
+  return new DlistReader({ limits, expect: expectDumpLine, streamItemsOf: STREAMED });
+}
+
+function flawOf(parse: () => unknown): FormatError | undefined {
   try {
-    parseRecord(record);
+    parse();
     return undefined;
   } catch (error) {
     if (error instanceof FormatError) return error;

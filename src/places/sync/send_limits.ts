@@ -21,9 +21,6 @@ function longest(value: DlistValue): number {
   }
 }
 
-/** A flag is printed as it stands: nothing in it may end the atom. */
-const FLAG = /^\\?[^\s(){}%*"\\\x00-\x1f\x7f]+$/;
-
 export interface RecordLimits {
   /** Bytes of a literal. */
   readonly literalBytes: number;
@@ -33,8 +30,6 @@ export interface RecordLimits {
 
 /** Why a record cannot be sent, or undefined. */
 export function objectionToRecord(record: MailRecord, limits: RecordLimits): string | undefined {
-  const flag = record.flags.find((one) => !FLAG.test(one));
-  if (flag !== undefined) return `the flag ${flag} cannot be sent`;
   const { literalBytes, isCyrus } = limits;
   const long = record.annotations.find((one) => one.value.length > literalBytes);
   if (long !== undefined) {

@@ -18,6 +18,7 @@ import {
   annotationChanges,
   type RestoreMailbox,
 } from "../../model/apply.ts";
+import { flawOfMailbox, flawOfRecord } from "../../model/flaws.ts";
 import type { Guid } from "../../model/guid.ts";
 import { isIntermediate, type MailboxState } from "../../model/mailbox.ts";
 import { DONE, type Outcome, ok, type Refusal, refused } from "../../model/outcome.ts";
@@ -286,11 +287,15 @@ export class SyncSession implements PlaceSession {
     if (longestString(entry) > limits.literalBytes) {
       return refused("notSupported", `${name}: ${tooLong(limits.literalBytes)}`);
     }
+    const flaw = flawOfMailbox(command.state);
+    if (flaw !== undefined) return refused("notSupported", flaw);
     let last = 0;
     let unsent: { readonly uid: number; readonly guid: Guid } | undefined;
     for await (const batch of command.records.batches()) {
       for (const record of batch) {
         const { uid, guid } = record;
+        const flaw = flawOfRecord(record, name);
+        if (flaw !== undefined) return refused("notSupported", flaw);
         const why = uid > last ? objectionToRecord(record, limits) : `it comes after uid ${last}`;
         if (why !== undefined) return refused("notSupported", `Message ${uid} of ${name}: ${why}`);
         last = uid;

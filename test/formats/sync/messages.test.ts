@@ -10,6 +10,7 @@ import { printLine } from "../../../src/formats/dlist/print.ts";
 import { parseAnswer, printAnswer } from "../../../src/formats/sync/answer.ts";
 import { parseApply, parseRestore, printApply } from "../../../src/formats/sync/apply_command.ts";
 import { parseGet } from "../../../src/formats/sync/get_command.ts";
+import { parseRecord, printRecord } from "../../../src/formats/sync/record_line.ts";
 import { REFUSAL_TEXTS, reasonOf } from "../../../src/formats/sync/status.ts";
 import type { RefusalReason } from "../../../src/model/outcome.ts";
 
@@ -96,6 +97,22 @@ describe("parseApply()", () => {
       expect(() => apply(`MAILBOX %(${BASE} RECORD (%(${record})))`)).toThrow(new RegExp(key));
     },
   );
+
+  test("reads a bare NIL in a list of words as the word, and prints it quoted", () => {
+    const record = RECORD.replace("FLAGS ()", "FLAGS (\\Seen NIL $a)");
+    const request = apply(`MAILBOX %(${BASE} USERFLAGS (NIL $a) RECORD (%(${record})))`);
+    if (request?.kind !== "mailbox") throw new Error("not a mailbox");
+    expect(request.state.userflags).toEqual(["NIL", "$a"]);
+    expect(printed(printApply(request))).toContain('USERFLAGS ("NIL" $a)');
+    expect(answer("LSUB (NIL user.a)")).toEqual({
+      kind: "subscriptions",
+      names: ["NIL", "user.a"],
+    });
+    const { value } = parseLine(utf8(`RECORD %(${record})`));
+    expect(printed({ name: "RECORD", value: printRecord(parseRecord(value)) })).toContain(
+      'FLAGS (\\Seen "NIL" $a)',
+    );
+  });
 
   test("takes annotations without MODSEQ, as 2.5 sends them, and NIL for a user", () => {
     const thrid = "%(ENTRY /vendor/cmu/cyrus-imapd/thrid USERID NIL VALUE 0123456789abcdef)";

@@ -1,6 +1,16 @@
 import { describe, expect, test } from "bun:test";
 import { createHash } from "node:crypto";
-import { readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
+import { gzipSync } from "node:zlib";
 import fc from "fast-check";
 import { AppError } from "../../../src/core/errors.ts";
 import type { ApplyCommand } from "../../../src/model/apply.ts";
@@ -313,6 +323,69 @@ describe("createDumpPlace() and openDumpPlace()", () => {
     });
     await session.close();
     await dump.close();
+  });
+
+  test("a keyword NIL comes back as a keyword", async () => {
+    const path = `${tempDir("dump")}/nil.dlist`;
+    const place = createDumpPlace(path);
+    const session = await place.openSession();
+    const one = record(1, { flags: ["\\Seen", "NIL", "$a"], expunged: true });
+    granted(await session.apply(mailbox("user.anne", [one])));
+    await place.finished?.({ kind: "user", userid: "anne" }, []);
+    await place.close();
+    expect(readFileSync(path, "latin1")).toContain('FLAGS (\\Expunged \\Seen "NIL" $a)');
+    const dump = openDumpPlace(path);
+    const { records } = granted(await dump.readMailbox("user.anne"));
+    expect((await recordsIn(records))[0]?.flags).toEqual(["\\Seen", "NIL", "$a"]);
+    await dump.close();
+  });
+
+  test("what could not be read again is refused by name, and leaves the dump sound", async () => {
+    const path = `${tempDir("dump")}/sound.dlist`;
+    const place = createDumpPlace(path);
+    const session = await place.openSession();
+    const spoilt = record(9, { flags: ["a)b"], expunged: true });
+    expect(await session.apply(mailbox("user.anne", [spoilt]))).toMatchObject({
+      reason: "notSupported",
+      text: 'Mailbox user.anne, message 9: the keyword "a)b" is no atom',
+    });
+    const long = { entry: "/x", userid: "", modseq: 1n, value: new Uint8Array(65 * 1024 * 1024) };
+    const huge = mailbox("user.anne", [record(1, { annotations: [long], expunged: true })]);
+    expect(await session.apply(huge)).toMatchObject({
+      reason: "notSupported",
+      text: expect.stringContaining("user.anne could not be read back"),
+    });
+    granted(await session.apply(mailbox("user.anne", [])));
+    await stage(session, message(1, 3));
+    await place.finished?.({ kind: "user", userid: "anne" }, []);
+    await place.close();
+    const dump = openDumpPlace(path);
+    expect(await ownersIn(dump)).toEqual([{ kind: "user", userid: "anne" }]);
+    await dump.close();
+  });
+
+  test("a dump that has changed on disk before its END gets no name", async () => {
+    const path = `${tempDir("dump")}/torn.dlist`;
+    const place = createDumpPlace(path);
+    const session = await place.openSession();
+    await stage(session, message(1, 3));
+    const bytes = readFileSync(`${path}.part`);
+    const at = bytes.indexOf("Subject");
+    expect(at).toBeGreaterThan(0);
+    const fd = openSync(`${path}.part`, "r+");
+    writeSync(fd, "X", at);
+    closeSync(fd);
+    const failed = await place.close().catch((error: unknown) => error);
+    expect(failed).toMatchObject({ code: "io", message: expect.stringContaining("read back") });
+    expect([existsSync(path), existsSync(`${path}.part`)]).toEqual([false, false]);
+  });
+
+  test("a compressed dump is told as such", () => {
+    const path = `${tempDir("dump")}/packed.dlist.gz`;
+    writeFileSync(path, gzipSync("DUMP %(VERSION 1 PROGRAM Bobbin)\r\n"));
+    const opened = Promise.try(() => openDumpPlace(path)).catch((error: unknown) => error);
+    const hint = expect.stringContaining("gunzip -c");
+    return expect(opened).resolves.toMatchObject({ code: "bad_data", hint });
   });
 
   test("a user whose session was broken off is not in the dump, and it says so", async () => {

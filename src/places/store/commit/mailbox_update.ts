@@ -35,7 +35,7 @@ import {
   planRecords,
   requireNotAhead,
   requireSince,
-  requireTimes,
+  requireSound,
 } from "./update_rules.ts";
 
 /** Applies `update`; returns when it is durable. A refusal is thrown and has changed nothing. */
@@ -48,7 +48,7 @@ export function applyMailbox(update: MailboxUpdate, context: ApplyContext): void
 
 function applyFull(update: MailboxUpdate, context: ApplyContext, transaction: Transaction): void {
   const { uniqueid } = update.state;
-  requireTimes(update);
+  requireSound(update);
   makeRoom(update, context, transaction);
   const row = findRow(update.state, transaction);
   const image = row === undefined ? makeImage(update, context) : openForChange(context.folder, row);

@@ -4,6 +4,7 @@
  */
 import { hasBit, INTERNAL_FLAG } from "../../../formats/cyrus/index/index_flags.ts";
 import type { MailboxImage } from "../../../mailbox/mailbox_image.ts";
+import { flawOfMailbox, flawOfRecord } from "../../../model/flaws.ts";
 import { NULL_GUID } from "../../../model/guid.ts";
 import type { MailboxState, Since } from "../../../model/mailbox.ts";
 import type { MailRecord } from "../../../model/record.ts";
@@ -36,26 +37,13 @@ export interface ApplyContext {
   readonly now: number;
 }
 
-const TIME_LIMIT = 2 ** 32;
-
-/** Times must fit the 32 bits that cyrus.index has for them up to version 19. */
-export function requireTimes({ state, records }: MailboxUpdate): void {
-  const { recentTime, lastAppenddate = 0, pop3LastLogin, pop3ShowAfter = 0 } = state;
-  const requireTime = (time: number, field: string, where: string) => {
-    if (time >= 0 && time < TIME_LIMIT) return;
-    throw refusal("failed", `${where}: ${field} ${time} is no time that cyrus.index can hold`);
+/** What the store could not give back as it came is refused. */
+export function requireSound({ state, records }: MailboxUpdate): void {
+  const requireNone = (flaw: string | undefined) => {
+    if (flaw !== undefined) throw refusal("badParameters", flaw);
   };
-  const mailbox = `Mailbox ${state.name}`;
-  requireTime(recentTime, "RECENTTIME", mailbox);
-  requireTime(lastAppenddate, "LAST_APPENDDATE", mailbox);
-  requireTime(pop3LastLogin, "POP3_LAST_LOGIN", mailbox);
-  requireTime(pop3ShowAfter, "POP3_SHOW_AFTER", mailbox);
-  for (const { uid, lastUpdated, internaldate, savedate } of records) {
-    const where = `Mailbox ${state.name}, message ${uid}`;
-    requireTime(lastUpdated, "LAST_UPDATED", where);
-    requireTime(internaldate, "INTERNALDATE", where);
-    requireTime(savedate, "savedate", where);
-  }
+  requireNone(flawOfMailbox(state));
+  for (const record of records) requireNone(flawOfRecord(record, state.name));
 }
 
 /** Step 5: what the peer takes for the state of the store's mailbox must hold, with FORCE too. */

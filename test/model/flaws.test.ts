@@ -1,0 +1,53 @@
+import { describe, expect, test } from "bun:test";
+import { flawOfMailbox, flawOfRecord } from "../../src/model/flaws.ts";
+import { record, stateOf } from "../support/store_fixture.ts";
+
+const NAME = "user.anne";
+
+describe("flawOfRecord()", () => {
+  test("finds no flaw in system flags and in keywords that are atoms", () => {
+    const flags = ["\\Seen", "\\draft", "$Label1", "NIL", "a]b", "+5"];
+    expect(flawOfRecord(record(7, { flags }), NAME)).toBeUndefined();
+  });
+
+  const bad = [
+    "",
+    "a b",
+    "a(b",
+    "a)b",
+    'a"b',
+    "a%b",
+    "a*b",
+    "{5}",
+    "a\\b",
+    "\\Odd",
+    "\x7f",
+    "\t",
+    "ü",
+  ];
+  for (const flag of bad) {
+    test(`names the message whose keyword is ${JSON.stringify(flag)}`, () => {
+      const flaw = flawOfRecord(record(7, { flags: ["\\Seen", flag] }), NAME);
+      expect(flaw).toBe(
+        `Mailbox user.anne, message 7: the keyword ${JSON.stringify(flag)} is no atom`,
+      );
+    });
+  }
+
+  test("finds times that cyrus.index cannot hold", () => {
+    expect(flawOfRecord(record(1, { internaldate: 2 ** 32 }), NAME)).toContain("INTERNALDATE");
+    expect(flawOfRecord(record(1, { savedate: -1 }), NAME)).toContain("savedate -1");
+  });
+});
+
+describe("flawOfMailbox()", () => {
+  test("finds ACLs that would break cyrus.header, and bad words in USERFLAGS", () => {
+    const flawOf = (change: object) => flawOfMailbox(stateOf(NAME, [], change));
+    expect(flawOf({ acl: "anne\tlrs\tgroup:a b\tl\t", userflags: ["NIL"] })).toBeUndefined();
+    for (const acl of ["anne\tl\nrs\t", "an\rne\tl\t", "a\0\tl\t", "anne", "\tl\t"]) {
+      expect(flawOf({ acl })).toBe(`Mailbox user.anne: ${JSON.stringify(acl)} is no ACL`);
+    }
+    expect(flawOf({ userflags: ["a b"] })).toContain('the keyword "a b"');
+    expect(flawOf({ recentTime: 2 ** 32 })).toContain("RECENTTIME");
+  });
+});
