@@ -87,7 +87,8 @@ export function dropDumpFile(fd: number, path: string): void {
 }
 
 /**
- * Opens an unnamed temporary file, for data that comes or goes through a pipe. Throws AppError (io).
+ * Opens an unnamed temporary file, for data that comes or goes through a pipe. Throws AppError
+ * (io).
  */
 export function createSpool(): number {
   try {
