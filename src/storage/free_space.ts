@@ -49,7 +49,8 @@ export function roomIn(look: () => FreeSpace, { reserveBytes, now }: RoomOptions
   };
 }
 
-function freeSpaceOf(folder: string): FreeSpace {
+/** Of the file system that `folder` lies on. */
+export function freeSpaceOf(folder: string): FreeSpace {
   const { bavail, bsize, files, ffree } = statfsSync(folder);
   return { bytes: bavail * bsize, files: files === 0 ? Infinity : ffree };
 }

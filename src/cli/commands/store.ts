@@ -23,6 +23,7 @@ import type { OwnerFolder } from "../../places/store/commit/owner_folder.ts";
 import { renameMailboxesIn } from "../../places/store/commit/rename.ts";
 import { deleteMailboxes, undeleteMailbox } from "../../places/store/commit/trash.ts";
 import { isUniqueid } from "../../places/store/layout.ts";
+import { withReserve } from "../../places/store/reserve.ts";
 import { Store } from "../../places/store/store.ts";
 import { initStore } from "../../places/store/store_settings.ts";
 import { collectOwner, collectStaging } from "../../places/store/upkeep/gc.ts";
@@ -107,7 +108,8 @@ async function withStore<T>(
     });
   }
   const tell = (text: string): void => env.output.talk(text);
-  const store = new Store(locator.path, { access, tell });
+  const open = () => new Store(locator.path, { access, tell });
+  const store = access === "read" ? open() : withReserve(resolve(locator.path), open);
   try {
     if (store.caveat !== undefined) tell(store.caveat);
     return await work(store);
@@ -238,7 +240,7 @@ const runDelete: Handler = (args, options, env) =>
     const { read, show } = namesOf(env);
     const name = read(argument(args, 1));
     const { folder } = folderOf(store, name);
-    const rows = await whileBusy(() =>
+    const remove = () =>
       folder.write((transaction) => {
         const all = allMailboxes(transaction.database);
         const wanted = all.filter((row) => row.name === name);
@@ -248,8 +250,8 @@ const runDelete: Handler = (args, options, env) =>
         const found = options["tree"] === true ? [...wanted, ...below] : wanted;
         deleteMailboxes(transaction, found, store.now());
         return found;
-      }),
-    );
+      });
+    const rows = await whileBusy(() => withReserve(store.root, remove));
     for (const row of rows) {
       env.output.object({
         type: "step",
@@ -306,9 +308,10 @@ const runGc: Handler = (args, _, env) =>
     for (const owner of store.owners()) {
       const word = wordOf(owner);
       try {
-        const folder = store.find(owner);
+        const folder = withReserve(store.root, () => store.find(owner));
         if (folder === undefined) continue;
-        const { skipped, ...done } = await whileBusy(() => collectOwner(folder, options));
+        const collect = () => withReserve(store.root, () => collectOwner(folder, options));
+        const { skipped, ...done } = await whileBusy(collect);
         for (const [key, count] of Object.entries(done)) totals[key as keyof typeof done] += count;
         for (const reason of skipped) {
           totals.failed++;

@@ -20,6 +20,7 @@ export const ARRIVING_FOLDER = ".arriving";
 export const STAGING_FOLDER = ".staging";
 export const REGISTRY_FILE = "uniqueids.sqlite";
 export const SETTINGS_FILE = "bobbin.json";
+export const RESERVE_FILE = ".reserve";
 
 /** NAME_MAX of every file system we know of, in bytes. */
 const NAME_BYTES_MAX = 255;

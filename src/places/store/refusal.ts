@@ -19,14 +19,21 @@ export function refusal(reason: RefusalReason, text: string): AppError {
 export function refusalOf(error: unknown): Refusal | undefined {
   if (!(error instanceof AppError)) return undefined;
   if (error.code === "busy") return refused("busy", error.message);
-  const errno = error.context["errno"] ?? errnoOf(error.cause);
-  const isFull =
-    errno === "ENOSPC" || errno === "EDQUOT" || error.context["sqlite"] === "SQLITE_FULL";
-  if (isFull) return refused("noSpace", error.message);
+  if (isDiskFull(error)) return refused("noSpace", error.message);
   if (error.code === "bad_data") return refused("damaged", error.message);
   if (error.code === "not_found") return refused("nonexistent", error.message);
   if (error.code !== "refused") return undefined;
   // Only `refusal` sets this, from the type's own values.
   const reason = error.context[REASON] as RefusalReason | undefined;
   return refused(reason ?? "failed", error.message);
+}
+
+/** What SQLite says where a file, or the memory that it shares with others, cannot grow. */
+const FULL: readonly unknown[] = ["SQLITE_FULL", "SQLITE_IOERR_SHMSIZE"];
+
+/** True for the error of a disk, or of a quota on it, that is used up. */
+export function isDiskFull(error: unknown): boolean {
+  if (!(error instanceof AppError)) return false;
+  const errno = error.context["errno"] ?? errnoOf(error.cause);
+  return errno === "ENOSPC" || errno === "EDQUOT" || FULL.includes(error.context["sqlite"]);
 }

@@ -50,6 +50,7 @@ import { soundInPool } from "./messages/pool.ts";
 import type { Staging } from "./messages/staging.ts";
 import { outcomeOf } from "./outcome_of.ts";
 import { refusalOf } from "./refusal.ts";
+import { keepReserve, withReserve } from "./reserve.ts";
 import { Store, type StoreOptions } from "./store.ts";
 import { StoreSession } from "./store_session.ts";
 import {
@@ -264,8 +265,12 @@ export class StorePlace implements WritablePlace {
     records: readonly MailRecord[],
     options: { readonly staging: Pick<Staging, "find">; readonly force: boolean },
   ): Promise<Outcome> {
+    const { root } = this.#store;
+    const work = () => applyCommand(command, records, { store: this.#store, ...options });
     return outcomeOf(() => {
-      applyCommand(command, records, { store: this.#store, ...options });
+      if (!GIVES_ROOM.has(command.kind)) return void work();
+      withReserve(root, work);
+      keepReserve(root);
       return undefined;
     });
   }
@@ -279,6 +284,12 @@ export class StorePlace implements WritablePlace {
     return Promise.resolve();
   }
 }
+
+/** The commands that give room back, now or when gc runs. */
+const GIVES_ROOM: ReadonlySet<ApplyCommand["kind"]> = new Set([
+  ...(["unmailbox", "unuser", "expunge"] as const),
+  ...(["unsieve", "unsub", "unquota", "unannotation"] as const),
+]);
 
 const NO_META: UserMeta = { seen: [], subscriptions: [], sieve: [] };
 

@@ -44,8 +44,8 @@ import {
 } from "./writing.ts";
 
 /**
- * `reads`: the command only reads. `changes`: it changes little on the disk, or nothing. `grows`:
- * it brings mail, and is refused on a disk that is nearly full.
+ * `reads`: the command only reads. `changes`: it changes little on the disk, or makes room there.
+ * `grows`: it brings something to be kept, and is refused on a disk that is nearly full.
  */
 export type Cost = "reads" | "changes" | "grows";
 
@@ -109,7 +109,7 @@ const GETS: Rows<GetCommand> = {
 };
 
 const APPLIES: Rows<ApplyRequest> = {
-  reserve: { scope: nothingNamed, run: reserve, cost: "changes" },
+  reserve: { scope: nothingNamed, run: reserve, cost: "grows" },
   // Files are staged while the line is read, and are refused there if need be.
   message: { scope: nothingNamed, run: (_, { files }) => files.finish(), cost: "changes" },
   mailbox: {
@@ -120,18 +120,18 @@ const APPLIES: Rows<ApplyRequest> = {
   },
   restore: { scope: ofMailbox("denied"), run: restoreMailbox, cost: "grows" },
   unmailbox: { scope: ofMailbox("absent"), run: passOn, cost: "changes" },
-  rename: { scope: ofBothNames, run: applyRename, cost: "changes" },
+  rename: { scope: ofBothNames, run: applyRename, cost: "grows" },
   expunge: { scope: ofMailbox("absent"), run: passOn, cost: "changes" },
-  quota: { scope: ({ quota }) => ofRoot("denied")(quota), run: passOn, cost: "changes" },
+  quota: { scope: ({ quota }) => ofRoot("denied")(quota), run: passOn, cost: "grows" },
   unquota: { scope: ofRoot("nothing"), run: passOn, cost: "changes" },
-  seen: { scope: ofUser("denied"), run: passOn, cost: "changes" },
-  sub: { scope: ofUser("denied"), run: passOn, cost: "changes" },
+  seen: { scope: ofUser("denied"), run: passOn, cost: "grows" },
+  sub: { scope: ofUser("denied"), run: passOn, cost: "grows" },
   unsub: { scope: ofUser("nothing"), run: passOn, cost: "changes" },
-  annotation: { scope: ofMailboxOrServer("absent", "denied"), run: passOn, cost: "changes" },
+  annotation: { scope: ofMailboxOrServer("absent", "denied"), run: passOn, cost: "grows" },
   unannotation: { scope: ofMailboxOrServer("absent", "denied"), run: passOn, cost: "changes" },
-  sieve: { scope: ofUser("denied"), run: applyScript, cost: "changes" },
+  sieve: { scope: ofUser("denied"), run: applyScript, cost: "grows" },
   unsieve: { scope: ofUser("nothing"), run: applyScript, cost: "changes" },
-  activateSieve: { scope: ofUser("absent"), run: passOn, cost: "changes" },
+  activateSieve: { scope: ofUser("absent"), run: passOn, cost: "grows" },
   unactivateSieve: { scope: ofUser("nothing"), run: passOn, cost: "changes" },
   unuser: { scope: ofUser("nothing"), run: passOn, cost: "changes" },
   force: { scope: nothingNamed, run: forceFromNowOn, cost: "changes" },

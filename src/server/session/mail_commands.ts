@@ -79,8 +79,14 @@ export class MailCommands {
     return undefined;
   }
 
-  /** Begins the command of a whole line; `verb` as above. */
-  begin(line: Extract<LineEvent, { kind: "dlist" }>, verb: string): Running {
+  /**
+   * Begins the command of a whole line; `verb` as above. `heldBytes`, what it takes in memory, is
+   * no less than what it may take on the disk, journal included.
+   */
+  begin(
+    line: Extract<LineEvent, { kind: "dlist" }>,
+    { verb, heldBytes }: { readonly verb: string; readonly heldBytes: number },
+  ): Running {
     const told = (status: string): Running => {
       return { status: Promise.resolve(status), overlaps: false };
     };
@@ -90,7 +96,7 @@ export class MailCommands {
       if (error !== undefined) throw error;
       const read = VERBS.get(verb)?.(line.name, line.value, { records });
       if (read === undefined) return told(PROTOCOL_ERROR);
-      return { status: this.#do(read, verb), overlaps: read.overlaps };
+      return { status: this.#do(read, { verb, heldBytes }), overlaps: read.overlaps };
     } catch (failure) {
       if (!(failure instanceof FieldError)) throw failure;
       const { message: why, key: field } = failure;
@@ -119,13 +125,16 @@ export class MailCommands {
     await this.#context.session.close();
   }
 
-  async #do(read: ReadCommand, verb: string): Promise<string> {
+  async #do(
+    read: ReadCommand,
+    { verb, heldBytes }: { readonly verb: string; readonly heldBytes: number },
+  ): Promise<string> {
     const { command } = read;
     if (command.kind === "mailbox") this.#is24 = isFrom24(command.state);
     const started = performance.now();
     let outcome: Outcome;
     try {
-      outcome = await this.#outcomeOf(read);
+      outcome = await this.#outcomeOf(read, heldBytes);
     } catch (error) {
       if (error instanceof BrokenAnswer) throw error;
       outcome = this.#failure(error, factsOf(command, verb));
@@ -141,10 +150,10 @@ export class MailCommands {
     return this.#status(outcome);
   }
 
-  async #outcomeOf({ touches, cost, run }: ReadCommand): Promise<Outcome> {
+  async #outcomeOf({ touches, cost, run }: ReadCommand, heldBytes: number): Promise<Outcome> {
     const answer = outOfScope(this.#context.scope, touches);
     if (answer !== undefined) return answer;
-    if (cost === "grows" && !this.#shared.settings.hasRoom(0)) {
+    if (cost === "grows" && !this.#shared.settings.hasRoom(heldBytes)) {
       return refused("noSpace", "the disk is nearly full");
     }
     return run(this.#context);

@@ -19,6 +19,11 @@ export class MemoryShare {
     this.#memory = memory;
   }
 
+  /** Bytes that are paid for. */
+  get paidBytes(): number {
+    return this.#paidBytes;
+  }
+
   /** Pays out of another budget from now on: the client has signed in. */
   payFrom(held: ByteBudget): void {
     this.release();

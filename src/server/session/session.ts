@@ -188,7 +188,7 @@ export class Session {
       return this.#nonsense(parseFailure(verb));
     }
     this.#senseless = 0;
-    const running = this.#mail.begin(line, verb);
+    const running = this.#mail.begin(line, { verb, heldBytes: this.#share.paidBytes });
     if (running.overlaps) this.#answerLater(running);
     else client.reply(await running.status);
   }

@@ -557,6 +557,41 @@ describe("a disk that is nearly full", () => {
     expect((await client.command(message)).status).toBe("OK success");
     expect((await client.command(mailbox("bob"))).status).toBe("OK success");
   });
+
+  test("keeps its reserve from whatever would grow, by what it would grow", async () => {
+    let room = 1000;
+    const server = await serve({ settings: { hasRoom: (bytes) => bytes <= room } });
+    const client = await admin(server);
+    const script = (bytes: number) =>
+      "APPLY SIEVE %(USERID anne FILENAME x.script LAST_UPDATE 1 " +
+      `CONTENT {${bytes}+}\r\n${"#".repeat(bytes)})`;
+    expect((await client.command(script(100))).status).toBe("OK success");
+    // It is written to a journal and then to the file.
+    room = 300_000;
+    expect((await client.command(script(200_000))).status).toBe("NO Disk is full");
+    room = -1;
+    const grows = [
+      script(1),
+      "APPLY SEEN %(USERID anne UNIQUEID u LASTREAD 1 LASTUID 1 LASTCHANGE 1 SEENUIDS 1)",
+      "APPLY SUB %(USERID anne MBOXNAME user.anne)",
+      "APPLY QUOTA %(ROOT user.anne STORAGE 9)",
+      'APPLY ANNOTATION %(MBOXNAME "" ENTRY /x USERID "" VALUE y)',
+      "APPLY RENAME %(OLDMBOXNAME user.anne NEWMBOXNAME user.bob PARTITION p UIDVALIDITY 1)",
+      "APPLY ACTIVATE_SIEVE %(USERID anne FILENAME x.script)",
+      `APPLY RESERVE %(PARTITION p MBOXNAME (user.anne) GUID (${"a".repeat(40)}))`,
+    ];
+    for (const line of grows) {
+      expect([line, (await client.command(line)).status]).toEqual([line, "NO Disk is full"]);
+    }
+    const goesOn = [
+      "APPLY UNSUB %(USERID anne MBOXNAME user.anne)",
+      "APPLY UNSIEVE %(USERID anne FILENAME x.script)",
+      "APPLY UNUSER anne",
+    ];
+    for (const line of goesOn) {
+      expect([line, (await client.command(line)).status]).toEqual([line, "OK success"]);
+    }
+  });
 });
 
 describe("what is damaged", () => {

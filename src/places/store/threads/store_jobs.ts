@@ -22,6 +22,7 @@ import type { KnownMessage } from "../messages/message_file.ts";
 import { Staging } from "../messages/staging.ts";
 import { StagingSession } from "../messages/staging_session.ts";
 import { outcomeOf } from "../outcome_of.ts";
+import { withReserve } from "../reserve.ts";
 import { type FoundMessage, openStorePlace, type StorePlace } from "../store_place.ts";
 import { type MailboxSnapshot, readingOf } from "../stored_mailbox.ts";
 
@@ -166,7 +167,7 @@ function stagingJobs(told: StoreThreadData) {
      */
     "staging.open": ({ session, abandoned }: { session: number; abandoned: string }): string => {
       if (abandoned !== "") rmSync(abandoned, { recursive: true, force: true });
-      const staging = new Staging(told.root, told.limits);
+      const staging = withReserve(told.root, () => new Staging(told.root, told.limits));
       const staged: KnownMessage[] = [];
       const running = new StagingSession(staging, (message) => staged.push(message));
       sessions.set(session, { running, staged });

@@ -28,6 +28,7 @@ import {
   type PlaceSession,
   type WritablePlace,
 } from "../../place.ts";
+import { keepReserve } from "../reserve.ts";
 import { mayWriteStore, notToBeWritten } from "../store_access.ts";
 import type { FoundMessage } from "../store_place.ts";
 import { readSettings, refuseNetwork } from "../store_settings.ts";
@@ -57,6 +58,7 @@ export function openWorkerPlace(root: string, choice: StoreThreadsChoice): Writa
   readSettings(path);
   refuseNetwork(path);
   if (!mayWriteStore(path)) throw notToBeWritten(path);
+  keepReserve(path);
   const {
     url,
     threads = OWNER_THREADS,

@@ -14,6 +14,7 @@ import {
   firstLetter,
   POOL_FOLDER,
   REGISTRY_FILE,
+  RESERVE_FILE,
   SETTINGS_FILE,
   STAGING_FOLDER,
   TRASH_FOLDER,
@@ -57,6 +58,7 @@ function storeShape(hash: boolean): Shape {
   } as const;
   return [
     { fits: called(SETTINGS_FILE), kind: "file" },
+    { fits: called(RESERVE_FILE), kind: "file" },
     { fits: called(REGISTRY_FILE, OF_SQLITE), kind: "file" },
     { fits: called("user"), ...owners },
     { fits: called("shared"), ...owners },
