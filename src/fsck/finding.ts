@@ -106,6 +106,19 @@ export function isDamage(one: Finding): boolean {
   return atLeast(severityOf(one), "warning");
 }
 
+/**
+ * True where something could not be looked at, so that nobody knows whether it is sound: what the
+ * system does not give, no regular file, a format that is not read.
+ */
+export function isUnread({ code, facts }: Finding): boolean {
+  if (facts === undefined) return false;
+  if (code === "MS08") return facts.what === "message";
+  const about = "file" in facts ? facts.file : facts;
+  if ("errno" in about || "format" in about) return true;
+  const fault = "fault" in about ? about.fault : undefined;
+  return typeof fault === "object" && fault.state !== "missing";
+}
+
 /** Two findings are the same observation when a second look says exactly the same again. */
 export function sameObservation(left: Finding, right: Finding): boolean {
   return isDeepStrictEqual(left, right);

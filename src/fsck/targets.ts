@@ -6,12 +6,13 @@ import { basename } from "node:path";
 import type { EngineChoice } from "../hash/engines.ts";
 import { useridOf } from "../model/names.ts";
 import { lockFiles, mailboxFolder } from "../places/cyrus/layout/server_paths.ts";
+import { requireRoot } from "../places/cyrus/layout/walk.ts";
 import { readAllFacts } from "../places/cyrus/mailbox/mailbox_facts.ts";
 import type { PartitionRoots } from "../places/cyrus/mailbox/mailbox_files.ts";
 import { readImapdConf } from "../places/cyrus/server/imapd_conf.ts";
 import { readServer, type ServerReading } from "../places/cyrus/server/server_reading.ts";
 import { Store } from "../places/store/store.ts";
-import type { Finding } from "./finding.ts";
+import { type Finding, isUnread } from "./finding.ts";
 import { checkServerUntilSure } from "./server/server_look.ts";
 import type { FolderIdentity, ReadContext, SpoolRequest } from "./spool/check_spool.ts";
 import { checkWholeStore } from "./store/check_store.ts";
@@ -41,8 +42,9 @@ export interface FsckTarget {
   afterwards(context: ReadContext): Promise<readonly Finding[]>;
 }
 
-/** The folder of a partition, or of one mailbox. */
+/** The folder of a partition, or of one mailbox. Throws AppError when it cannot be read. */
 export function spoolTarget(roots: PartitionRoots, options: TargetOptions): FsckTarget {
+  requireRoot(roots);
   return {
     mayBeEmpty: false,
     spools: [requestOf(roots, options)],
@@ -101,11 +103,14 @@ function requestOf(roots: PartitionRoots, { engine, quick, wanted }: TargetOptio
   return { roots, engine, quick, ...(wanted !== undefined && { wanted }) };
 }
 
-function isWanted({ at: { mailbox, userid } }: Finding, { wanted }: TargetOptions): boolean {
+function isWanted(one: Finding, { wanted }: TargetOptions): boolean {
   if (wanted === undefined) return true;
+  const { mailbox, userid } = one.at;
   if (mailbox !== undefined) return wanted(mailbox);
+  // What could not be read of the whole server may concern anybody.
+  if (userid === undefined) return isUnread(one);
   // A user's own files are wanted where any mailbox of theirs would be.
-  return userid !== undefined && wanted(`user.${userid.replaceAll(".", "^")}`);
+  return wanted(`user.${userid.replaceAll(".", "^")}`);
 }
 
 /** What mailboxes.db says of each folder, by partition and path. */

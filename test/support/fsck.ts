@@ -62,7 +62,7 @@ export async function lookOnce(folder: string): Promise<readonly ToldFinding[]> 
 
 async function lookOncePaths(paths: MailboxPaths): Promise<readonly Finding[]> {
   const mailbox = openMailbox(paths);
-  const { uid = 0, dev: device = 0 } = mailbox.folder ?? {};
+  const { uid = 0, dev: device = 0 } = mailbox.folder?.stat ?? {};
   const look = lookAt(mailbox, { nowSeconds: Date.now() / 1000, partition: { uid, device } });
   closeMailbox(mailbox);
   const { messages, present } = look;

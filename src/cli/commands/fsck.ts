@@ -1,12 +1,14 @@
 /** `bobbin fsck PLACE…`: is every byte what it was? Reads only. */
 import { statSync } from "node:fs";
 import { constants, setPriority } from "node:os";
+import { assert } from "../../core/assert.ts";
 import { AppError } from "../../core/errors.ts";
-import { type Finding, severityOf } from "../../fsck/finding.ts";
+import { type Finding, isUnread, severityOf } from "../../fsck/finding.ts";
 import { FSCK_JOBS, type FsckJobs } from "../../fsck/fsck_jobs.ts";
 import { atLeast, type Severity } from "../../fsck/severity.ts";
 import {
   checkSpool,
+  NOTHING_DONE,
   planSpool,
   type SpoolPlan,
   type SpoolReport,
@@ -36,7 +38,13 @@ import { EXIT, worstExit } from "../exit.ts";
 import { mailboxFilter } from "../mailbox_names.ts";
 import { choiceOption, collect, countOption } from "../options.ts";
 import { type Progress, startProgress } from "../progress.ts";
-import { countByCode, findingObject, printFindings, printTotals } from "./fsck_report.ts";
+import {
+  countByCode,
+  findingObject,
+  printFindings,
+  printTotals,
+  type ReportTotals,
+} from "./fsck_report.ts";
 
 export const registerFsck: Register = (program, handle) => {
   program
@@ -107,14 +115,7 @@ const runFsck: Handler = async (args, given, env) => {
     const listed = options.minSeverity ?? "info";
     if (atLeast(severityOf(one), listed)) env.output.object(findingObject(one));
   };
-  const totals = {
-    mailboxes: 0,
-    records: 0,
-    messagesRead: 0,
-    bytesRead: 0,
-    unstable: 0,
-    unreadable: 0,
-  };
+  const totals = { ...NOTHING_DONE };
   const pool = poolFor(plans, options, { env, isBesideServer });
   const progress = startProgress(env.output, options.quick ? "mailboxes" : "messages");
   const uniqueids = new UniqueidCensus();
@@ -135,8 +136,8 @@ const runFsck: Handler = async (args, given, env) => {
     await pool.close();
   }
   const elapsedMs = performance.now() - started;
-  const { mailboxes, records: messages, ...others } = totals;
-  const done = { mailboxes, messages, ...others, elapsedMs };
+  const { records: messages, ...others } = totals;
+  const done = { messages, ...others, unreadable: reported.filter(isUnread).length, elapsedMs };
   return conclude(reported, { totals: done, options, env });
 };
 
@@ -146,7 +147,7 @@ async function checkPlanned(
   context: {
     readonly pool: JobPool<FsckJobs>;
     readonly uniqueids: UniqueidCensus;
-    readonly totals: { -readonly [Key in keyof SpoolReport]: number } & { unreadable: number };
+    readonly totals: { -readonly [Key in keyof SpoolReport]: number };
     readonly report: (one: Finding) => void;
     readonly progress: Progress;
     /** No filter leaves mailboxes out, which could hold other names of a file. */
@@ -165,10 +166,8 @@ async function checkPlanned(
       },
     });
     plan.loose.forEach(report);
-    totals.unreadable += plan.unreadable;
-    for (const key of ["mailboxes", "records", "messagesRead", "bytesRead", "unstable"] as const) {
-      totals[key] += done[key];
-    }
+    const keys = Object.keys(totals) as (keyof SpoolReport)[]; // it is made of nothing else
+    for (const key of keys) totals[key] += done[key];
   }
   const onRead = (_files: number, bytes: number) => {
     totals.bytesRead += bytes;
@@ -213,9 +212,7 @@ function rootsOf(data: string, options: FsckOptions): PartitionRoots {
   return {
     data,
     ...(archive !== undefined && { archive }),
-    ...(meta !== undefined && {
-      meta: { header: meta, index: meta, cache: meta, annotations: meta, archivecache: meta },
-    }),
+    ...(meta !== undefined && { anyMeta: meta }),
   };
 }
 
@@ -260,21 +257,18 @@ function poolFor(
 function conclude(
   reported: readonly Finding[],
   context: {
-    readonly totals: {
-      readonly mailboxes: number;
-      readonly messages: number;
-      readonly messagesRead: number;
-      readonly bytesRead: number;
-      readonly unstable: number;
-      readonly unreadable: number;
-      readonly elapsedMs: number;
-    };
+    readonly totals: ReportTotals;
     readonly options: FsckOptions;
     readonly env: CommandEnv;
   },
 ): CommandResult {
   const { totals, options, env } = context;
   const minSeverity = options.minSeverity ?? "warning";
+  const isExplained = reported.length > 0 || totals.unstable > 0 || options.quick === true;
+  assert(
+    isExplained || totals.messagesLeft === 0,
+    `${totals.messagesLeft} messages were passed over`,
+  );
   const { internalNames, output } = env;
   printFindings(reported, output, { minSeverity, internalNames });
   printTotals(reported, totals, output);

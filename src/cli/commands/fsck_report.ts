@@ -20,9 +20,13 @@ export interface ReportTotals {
   readonly mailboxes: number;
   readonly messages: number;
   readonly messagesRead: number;
+  /** Records whose message was not opened, unlinked ones aside. */
+  readonly messagesLeft: number;
   readonly bytesRead: number;
   readonly elapsedMs: number;
   readonly unstable: number;
+  /** Findings of what could not be looked at. */
+  readonly unreadable: number;
 }
 
 /** The object of `--json` for one finding. */
@@ -89,6 +93,9 @@ export function printTotals(
   const parts = [
     plural(totals.mailboxes, "mailbox", "mailboxes"),
     plural(totals.messages, "message"),
+    ...(totals.messagesLeft > 0 && totals.messagesRead > 0
+      ? [`${formatCount(totals.messagesLeft)} of them not opened`]
+      : []),
     `${read}, ${formatDuration(totals.elapsedMs)}`,
   ];
   output.line(parts.join(", "));
@@ -101,6 +108,10 @@ export function printTotals(
   ]);
   for (const line of columns(rows)) output.line(line);
   if (counts.length === 0) output.line("nothing wrong");
+  if (totals.unreadable > 0) {
+    const things = plural(totals.unreadable, "thing");
+    output.line(`${things} could not be looked at, and may be sound or not: see the findings`);
+  }
   if (totals.unstable > 0) {
     const text = plural(totals.unstable, "mailbox", "mailboxes");
     output.line(`${text} changed under every look and could not be judged: run fsck again`);

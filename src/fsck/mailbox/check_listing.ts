@@ -31,10 +31,12 @@ export interface ListingInput {
   readonly ageSeconds: (path: string) => number;
 }
 
-/** Rows of the message table whose file is there, in spool or archive, and can be read. */
+/** Rows of the message table whose file is there, in spool or archive. */
 export interface PresentFiles {
   readonly spool: Uint32Array;
   readonly archive: Uint32Array;
+  /** The number of messages that have no file and should have one. */
+  readonly missing: number;
 }
 
 /** Compares folders and records. The result says which messages can be read. */
@@ -44,7 +46,7 @@ export function checkListing(input: ListingInput, collector: Collector): Present
   if (paths.archive !== undefined && archive !== undefined) {
     checkFolder(paths.archive, { listing: archive, input, collector });
   }
-  if (messages === undefined) return { spool: new Uint32Array(), archive: new Uint32Array() };
+  if (messages === undefined) return NOTHING;
   const here = { spool: uidsOf(spool), archive: uidsOf(archive) };
   checkOrphans(paths.data, here.spool, { messages, input, collector });
   if (paths.archive !== undefined) {
@@ -52,6 +54,8 @@ export function checkListing(input: ListingInput, collector: Collector): Present
   }
   return checkPresence(messages, here, { input, collector });
 }
+
+const NOTHING = { spool: new Uint32Array(), archive: new Uint32Array(), missing: 0 };
 
 interface Uids {
   readonly spool: Uint32Array;
@@ -62,7 +66,10 @@ function uidsOf(listing: FolderListing | undefined): Uint32Array {
   return listing?.state === "listed" ? listing.uids : new Uint32Array();
 }
 
-/** For each record, its file: MS01, MS09, MS10. */
+/**
+ * For each record, its file: MS01, MS09, MS10. In a folder that cannot be listed every message
+ * counts as present: opening it will tell.
+ */
 function checkPresence(
   messages: MessageTable,
   here: Uids,
@@ -74,6 +81,7 @@ function checkPresence(
   };
   const counts = { spool: 0, archive: 0 };
   const cursor = { spool: 0, archive: 0 };
+  let missing = 0;
   for (let row = 0; row < messages.length; row++) {
     const uid = messages.uids[row] ?? 0;
     const state = messages.states[row] ?? 0;
@@ -81,6 +89,11 @@ function checkPresence(
     while ((here.archive[cursor.archive] ?? Infinity) < uid) cursor.archive += 1;
     const inSpool = here.spool[cursor.spool] === uid;
     const inArchive = here.archive[cursor.archive] === uid;
+    const unlisted = inSpool || inArchive ? undefined : unlistedSide(state, input);
+    if (unlisted !== undefined) {
+      if ((state & MESSAGE.unlinked) === 0) rows[unlisted][counts[unlisted]++] = row;
+      continue;
+    }
     if (inSpool) rows.spool[counts.spool++] = row;
     if (inArchive) rows.archive[counts.archive++] = row;
     if (inSpool || inArchive) {
@@ -93,12 +106,25 @@ function checkPresence(
       const folder = (state & MESSAGE.archived) !== 0 ? input.paths.archive : undefined;
       const path = join(folder ?? input.paths.data, `${uid}.`);
       collector.add("MS01", { uid, path }, { expunged });
+      missing += 1;
     }
   }
   return {
+    missing,
     spool: rows.spool.subarray(0, counts.spool),
     archive: rows.archive.subarray(0, counts.archive),
   };
+}
+
+/** The folder that cannot be listed and in which the message should lie, or may. */
+function unlistedSide(
+  state: number,
+  { paths, spool, archive }: ListingInput,
+): "spool" | "archive" | undefined {
+  const isArchived = paths.archive !== undefined && (state & MESSAGE.archived) !== 0;
+  const sides = isArchived ? (["archive", "spool"] as const) : (["spool", "archive"] as const);
+  const listings = { spool, archive };
+  return sides.find((side) => listings[side]?.state === "unreadable");
 }
 
 /** MS10: where the archive is a partition of its own, the ARCHIVED bit says where the file lies. */

@@ -4,7 +4,9 @@
  * two of its writes at the first look; it is not there any more, at the same place, at the second
  * and third.
  */
-import type { Stats } from "node:fs";
+import { statSync } from "node:fs";
+import { assert } from "../../core/assert.ts";
+import { errnoOf } from "../../core/errors.ts";
 import type { EngineChoice } from "../../hash/engines.ts";
 import { type MessageTable, pickFromTable } from "../../mailbox/message_table.ts";
 import type { MailboxPaths } from "../../places/cyrus/mailbox/mailbox_files.ts";
@@ -27,7 +29,7 @@ export interface MailboxRequest {
   readonly quick: boolean;
   /** Messages to read here; the rest is handed back as parts to be read elsewhere. */
   readonly readLimit: number;
-  readonly partition: PartitionOwner;
+  readonly partition: PartitionOwner | undefined;
   /** Cyrus' lock files for this mailbox: to be held during the look. */
   readonly locks?: Omit<LockPaths, "index">;
 }
@@ -36,7 +38,7 @@ export interface MailboxRequest {
 export interface MessagesPart {
   readonly paths: MailboxPaths;
   readonly folder: string;
-  readonly ownerUid: number;
+  readonly ownerUid: number | undefined;
   readonly messages: MessageTable;
 }
 
@@ -52,6 +54,8 @@ export interface MailboxReport {
   readonly records: number;
   /** Number of messages whose bytes were read. */
   readonly messagesRead: number;
+  /** Records whose message was not read here, and is not among `parts`; unlinked ones aside. */
+  readonly messagesLeft: number;
   readonly bytesRead: number;
   readonly links: readonly LinkedFile[];
   readonly parts: readonly MessagesPart[];
@@ -65,9 +69,9 @@ const SIGHTINGS_MOVING = 3;
 /** Checks one mailbox; reads its messages too unless `quick`. */
 export async function checkMailbox(request: MailboxRequest): Promise<MailboxReport> {
   const { paths, quick } = request;
-  const { look, folder, unstable, findings } =
+  const { look, unstable, findings } =
     (await lookUnderLocks(request)) ?? (await lookUntilSure(request));
-  const parts = quick ? [] : partsOf(paths, { look, folder });
+  const parts = quick ? [] : partsOf(paths, look);
   const report: MessagesReport[] = [];
   const left: MessagesPart[] = [];
   let room = request.readLimit;
@@ -87,6 +91,9 @@ export async function checkMailbox(request: MailboxRequest): Promise<MailboxRepo
     uidvalidity: look.uidvalidity,
     records: look.records,
     messagesRead: report.reduce((sum, one) => sum + one.messagesRead, 0),
+    messagesLeft:
+      (quick ? look.records : unopened(look)) +
+      report.reduce((sum, one) => sum + one.messagesLeft, 0),
     bytesRead: report.reduce((sum, one) => sum + one.bytesRead, 0),
     links: report.flatMap((one) => one.links),
     parts: left,
@@ -95,7 +102,6 @@ export async function checkMailbox(request: MailboxRequest): Promise<MailboxRepo
 
 interface SureLook {
   readonly look: Look;
-  readonly folder: Stats | undefined;
   readonly findings: readonly Finding[];
   readonly unstable: boolean;
 }
@@ -110,8 +116,8 @@ async function lookUnderLocks(request: MailboxRequest): Promise<SureLook | undef
   const held = await lockMailbox({ ...locks, index: paths.index });
   if (held === undefined) return undefined;
   try {
-    const { look, mailbox } = lookOnce(paths, partition);
-    return { look, folder: mailbox.folder, findings: look.findings, unstable: false };
+    const { look } = lookOnce(paths, partition);
+    return { look, findings: look.findings, unstable: false };
   } finally {
     held.release();
   }
@@ -144,10 +150,10 @@ async function lookUntilSure({ paths, partition }: MailboxRequest): Promise<Sure
   const times = isSure || stillStands(mailbox) ? SIGHTINGS_STANDING : SIGHTINGS_MOVING;
   const seen = seenOften(value, times).map(({ finding }) => finding);
   const remarks = look.findings.filter((one) => !isDamage(one));
-  return { look, folder: mailbox.folder, findings: [...remarks, ...seen], unstable: !isSure };
+  return { look, findings: [...remarks, ...seen], unstable: !isSure };
 }
 
-function lookOnce(paths: MailboxPaths, partition: PartitionOwner) {
+function lookOnce(paths: MailboxPaths, partition: PartitionOwner | undefined) {
   const mailbox = openMailbox(paths);
   try {
     const look = lookAt(mailbox, { nowSeconds: Date.now() / 1000, partition });
@@ -157,19 +163,34 @@ function lookOnce(paths: MailboxPaths, partition: PartitionOwner) {
   }
 }
 
-function partsOf(
-  paths: MailboxPaths,
-  { look, folder }: { readonly look: Look; readonly folder: Stats | undefined },
-): MessagesPart[] {
-  const { messages, present } = look;
-  if (messages === undefined || folder === undefined) return [];
-  const ownerUid = folder.uid;
-  const parts: MessagesPart[] = [];
-  const add = (path: string | undefined, rows: Uint32Array) => {
-    if (path === undefined || rows.length === 0) return;
-    parts.push({ paths, folder: path, ownerUid, messages: pickFromTable(messages, rows) });
-  };
-  add(paths.data, present.spool);
-  add(paths.archive, present.archive);
-  return parts;
+/** Records that are damaged, and those whose message is missing. */
+function unopened({ records, messages, present }: Look): number {
+  return records - (messages?.length ?? 0) + present.missing;
+}
+
+/** What is to be read: each message that the look has found, in the spool and in the archive. */
+function partsOf(paths: MailboxPaths, { messages, present }: Look): MessagesPart[] {
+  if (messages === undefined) return [];
+  const sides = [
+    [paths.data, present.spool],
+    [paths.archive, present.archive],
+  ] as const;
+  return sides.flatMap(([folder, rows]) => {
+    if (rows.length === 0) return [];
+    assert(
+      folder !== undefined,
+      `messages of ${paths.index} lie in a folder that it does not have`,
+    );
+    return [{ paths, folder, ownerUid: ownerOf(folder), messages: pickFromTable(messages, rows) }];
+  });
+}
+
+/** The user who owns a folder; undefined where it cannot be told, or the folder is gone by now. */
+function ownerOf(folder: string): number | undefined {
+  try {
+    return statSync(folder, { throwIfNoEntry: false })?.uid;
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error;
+    return undefined;
+  }
 }

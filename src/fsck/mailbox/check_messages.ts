@@ -23,8 +23,8 @@ export interface MessageCheck {
   /** The folder that holds the files. */
   readonly folder: string;
   readonly engine: Engine;
-  /** Owner that files must have: that of the mailbox folder. */
-  readonly ownerUid: number;
+  /** Owner that files must have: that of their folder, where it is known. */
+  readonly ownerUid: number | undefined;
   readonly collector: Collector;
   /** Files of which all is known from another name of theirs: they are not read again. */
   readonly known?: KnownFiles | undefined;
@@ -34,12 +34,19 @@ export interface MessageCheck {
   linked(row: number, stat: Stats): void;
 }
 
-/** Checks every file of `messages`; returns the bytes read. */
-export function checkMessages(messages: MessageTable, check: MessageCheck): number {
+/** Checks every file of `messages`; returns how many could be read, and their bytes. */
+export function checkMessages(
+  messages: MessageTable,
+  check: MessageCheck,
+): { readonly read: number; readonly bytes: number } {
   const sweep: Sweep = { ...check, messages, digest: new Uint8Array(SHA1_BYTES) };
-  let bytes = 0;
-  for (let row = 0; row < messages.length; row++) bytes += checkMessage(sweep, row);
-  return bytes;
+  let [read, bytes] = [0, 0];
+  for (let row = 0; row < messages.length; row++) {
+    const size = checkMessage(sweep, row);
+    if (size !== undefined) read += 1;
+    bytes += size ?? 0;
+  }
+  return { read, bytes };
 }
 
 interface Sweep extends MessageCheck {
@@ -60,7 +67,8 @@ interface ReadMessage {
   readonly head: Uint8Array;
 }
 
-function checkMessage(sweep: Sweep, row: number): number {
+/** The bytes read, 0 where the file is known already; undefined where it cannot be read. */
+function checkMessage(sweep: Sweep, row: number): number | undefined {
   const { messages, folder } = sweep;
   const uid = messages.uids[row] ?? 0;
   const path = `${folder}/${uid}.`;
@@ -79,19 +87,19 @@ function checkMessage(sweep: Sweep, row: number): number {
     }
     case "missing":
       if ((state & MESSAGE.unlinked) === 0) sweep.suspect(row, finding("MS01", at, { expunged }));
-      return 0;
+      return undefined;
     case "not_regular":
       sweep.suspect(row, finding("MS08", at, { what: "message", expunged }));
-      return 0;
+      return undefined;
     case "unreadable": {
       const { errno } = result;
       sweep.suspect(row, finding("PM01", at, { what: "message", errno, expunged }));
-      return 0;
+      return undefined;
     }
     case "too_large": {
       const sizes = { expected: messages.sizes[row] ?? 0, found: result.size };
       sweep.suspect(row, finding("MS03", at, { ...sizes, expunged }));
-      return 0;
+      return undefined;
     }
   }
 }
@@ -216,7 +224,7 @@ function checkStat(
 ): void {
   const { collector, ownerUid } = sweep;
   if (stat.nlink > 1) sweep.linked(row, stat);
-  if (stat.uid !== ownerUid) {
+  if (ownerUid !== undefined && stat.uid !== ownerUid) {
     collector.tally("PM01", at, { what: "message_owner", expected: ownerUid });
   }
   if ((stat.mode & 0o002) !== 0) {

@@ -16,20 +16,22 @@ export interface PartitionOwner {
 /** The folder against its partition, and its files against the folder. */
 export function checkPermissions(
   mailbox: OpenMailbox,
-  partition: PartitionOwner,
+  partition: PartitionOwner | undefined,
   collector: Collector,
 ): void {
   const { folder, paths, index } = mailbox;
   if (folder === undefined) return;
-  if (folder.uid !== partition.uid) {
-    const owners = { expected: partition.uid, found: folder.uid };
-    collector.add("PM01", { path: paths.data }, { what: "folder_owner", ...owners });
+  const { path, stat } = folder;
+  if (partition !== undefined && stat.uid !== partition.uid) {
+    const owners = { expected: partition.uid, found: stat.uid };
+    collector.add("PM01", { path }, { what: "folder_owner", ...owners });
   }
-  checkMode(folder, paths.data, collector);
-  if (folder.dev !== partition.device) collector.add("PM02", { path: paths.data });
-  checkFile(mailbox.header, paths.header, { folder, collector });
-  if (index.state === "open") checkStat(index.stat, paths.index, { folder, collector });
-  checkFile(mailbox.annotations, paths.annotations, { folder, collector });
+  if (!stat.isSymbolicLink()) checkMode(stat, path, collector);
+  const device = path === paths.data ? partition?.device : undefined;
+  if (device !== undefined && stat.dev !== device) collector.add("PM02", { path });
+  checkFile(mailbox.header, paths.header, { folder: stat, collector });
+  if (index.state === "open") checkStat(index.stat, paths.index, { folder: stat, collector });
+  checkFile(mailbox.annotations, paths.annotations, { folder: stat, collector });
 }
 
 function checkFile(

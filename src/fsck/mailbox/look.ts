@@ -34,7 +34,7 @@ export interface Look {
 
 export interface LookContext {
   readonly nowSeconds: number;
-  readonly partition: PartitionOwner;
+  readonly partition: PartitionOwner | undefined;
 }
 
 /** Checks an opened mailbox against itself and against the folder as it is now. */

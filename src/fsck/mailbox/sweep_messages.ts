@@ -22,7 +22,7 @@ import type { KnownFiles } from "./known_files.ts";
 export interface MessagesRequest {
   readonly paths: MailboxPaths;
   readonly folder: string;
-  readonly ownerUid: number;
+  readonly ownerUid: number | undefined;
   readonly messages: MessageTable;
   readonly engine: EngineChoice;
   /** Row by row, what is known of their files already. */
@@ -41,6 +41,8 @@ export interface LinkedFile {
 export interface MessagesReport {
   readonly findings: readonly Finding[];
   readonly messagesRead: number;
+  /** Messages that should be there and could not be read; each is a finding. */
+  readonly messagesLeft: number;
   readonly bytesRead: number;
   readonly links: readonly LinkedFile[];
   /** Something seemed wrong, but the index could not be read to make sure. */
@@ -56,15 +58,16 @@ export async function sweepMessages(request: MessagesRequest): Promise<MessagesR
   const links: LinkedFile[] = [];
   const suspects = new Set<number>();
   const engine = await engineOf(request.engine);
-  const bytesRead = checkMessages(messages, {
+  const { read: messagesRead, bytes: bytesRead } = checkMessages(messages, {
     ...common(request, engine, collector),
     known: request.known,
     suspect: (row) => suspects.add(row),
     linked: (row, stat) => links.push(linkedFile(messages, row, stat)),
   });
-  const unstable = suspects.size > 0 && !(await confirm(request, suspects, collector));
+  const messagesLeft = suspects.size > 0 ? await confirm(request, suspects, collector) : 0;
+  const unstable = messagesLeft === undefined;
   const findings = collector.findings();
-  return { findings, messagesRead: messages.length, bytesRead, links, unstable };
+  return { findings, messagesRead, messagesLeft: messagesLeft ?? 0, bytesRead, links, unstable };
 }
 
 function common(request: MessagesRequest, engine: Engine, collector: Collector) {
@@ -82,25 +85,28 @@ function linkedFile(messages: MessageTable, row: number, stat: Stats): LinkedFil
   };
 }
 
-/** The second look; false when there was no index to compare with. */
+/**
+ * The second look: how many messages that should be there cannot be read. Undefined when there was
+ * no index to compare with.
+ */
 async function confirm(
   request: MessagesRequest,
   suspects: ReadonlySet<number>,
   collector: Collector,
-): Promise<boolean> {
+): Promise<number | undefined> {
   await sleep(SECOND_LOOK_AFTER_MS);
   const still = rowsStillClaimed(request, suspects);
-  if (still === undefined) return false;
+  if (still === undefined) return undefined;
   const again = pickFromTable(request.messages, Uint32Array.from(still));
   // Remarks were noted at the first look: those of this one are dropped.
   const remarks = new Collector();
   const engine = await confirmingEngine();
-  checkMessages(again, {
+  const { read } = checkMessages(again, {
     ...common(request, engine, remarks),
     suspect: (_row, what) => collector.note(what),
     linked: () => undefined,
   });
-  return true;
+  return still.length - read;
 }
 
 /**

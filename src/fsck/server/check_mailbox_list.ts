@@ -11,7 +11,7 @@ import type { MailboxesDb } from "../../formats/cyrus/mailboxes_db.ts";
 import { parseAcl, printAcl } from "../../model/acl.ts";
 import { mailboxFolder, type PathSettings } from "../../places/cyrus/layout/server_paths.ts";
 import { nameOfRelative } from "../../places/cyrus/layout/spool_names.ts";
-import type { MailboxFacts } from "../../places/cyrus/mailbox/mailbox_facts.ts";
+import type { MailboxFacts, ServerFolders } from "../../places/cyrus/mailbox/mailbox_facts.ts";
 import type { ImapdConf } from "../../places/cyrus/server/imapd_conf.ts";
 import { type Finding, finding } from "../finding.ts";
 import type { ListedMailbox } from "./mailbox_directory.ts";
@@ -22,7 +22,7 @@ export interface MailboxListInput {
   readonly complete: boolean;
   readonly conf: PathSettings & Pick<ImapdConf, "partitions">;
   /** Every mailbox folder of every partition. */
-  readonly folders: readonly MailboxFacts[];
+  readonly folders: ServerFolders;
   readonly nowSeconds: number;
 }
 
@@ -42,7 +42,7 @@ export function checkMailboxList(input: MailboxListInput): MailboxListResult {
     findings: [],
     claimed: new Set(),
     byPlace: new Map(
-      input.folders.map((facts) => [placeKey(facts.partition, facts.folder), facts]),
+      input.folders.mailboxes.map((facts) => [placeKey(facts.partition, facts.folder), facts]),
     ),
     byUniqueid: undefined,
     former: formerNames(input.mailboxes),
@@ -141,10 +141,20 @@ function findFolder(state: State, entry: MailboxEntry): MailboxFacts | undefined
     findings.push(finding("DB08", at, { expected: partition, found: elsewhere.partition }));
     return claim(elsewhere);
   }
-  if (roots === undefined) return undefined;
+  if (roots === undefined || isUnread(state, { partition, folder })) return undefined;
   const at = { mailbox: name, path: expected };
   findings.push(finding("DB02", at, { other: elsewhere?.path }));
   return elsewhere === undefined ? undefined : claim(elsewhere);
+}
+
+/** True where the folder, or one above it, could not be looked into: it may well be there. */
+function isUnread(
+  { input }: State,
+  { partition, folder = "" }: { readonly partition: string; readonly folder: string | undefined },
+): boolean {
+  return input.folders.unread.some(
+    (one) => one.partition === partition && `${folder}/`.startsWith(one.folder && `${one.folder}/`),
+  );
 }
 
 /** The folder on another partition, or one that holds the uniqueid of the entry and is nobody's. */
@@ -159,7 +169,7 @@ function findElsewhere(
   }
   const { uniqueid } = entry;
   if (uniqueid === undefined || uniqueid === "") return undefined;
-  state.byUniqueid ??= groupByUniqueid(state.input.folders);
+  state.byUniqueid ??= groupByUniqueid(state.input.folders.mailboxes);
   const claimants = state.byUniqueid.get(uniqueid) ?? [];
   return claimants.find((facts) => !state.claimed.has(facts));
 }
@@ -226,7 +236,7 @@ function shownAcl(acl: Acl): string {
 /** Folders that no entry speaks of: DB03. */
 function checkUnclaimed(state: State): void {
   const { folders, nowSeconds, conf } = state.input;
-  for (const facts of folders) {
+  for (const facts of folders.mailboxes) {
     if (state.claimed.has(facts)) continue;
     const { header, index, path, changedAt, folder } = facts;
     if (index !== undefined && hasBit(index.options, INDEX_OPTION.mailboxDeleted)) continue;

@@ -8,7 +8,7 @@ import { pushAll } from "../../core/lists.ts";
 import type { MailboxEntry } from "../../formats/cyrus/mailbox_entry.ts";
 import { isInbox, parseName, useridOf } from "../../model/names.ts";
 import type { UserPlace } from "../../places/cyrus/layout/server_paths.ts";
-import type { MailboxFacts } from "../../places/cyrus/mailbox/mailbox_facts.ts";
+import type { ServerFolders } from "../../places/cyrus/mailbox/mailbox_facts.ts";
 import type { ServerReading } from "../../places/cyrus/server/server_reading.ts";
 import type { UserReading } from "../../places/cyrus/server/user_files.ts";
 import type { Finding } from "../finding.ts";
@@ -40,7 +40,7 @@ export interface ServerCheck {
 export interface ServerCheckInput {
   readonly server: ServerReading;
   /** Every mailbox folder of every partition. */
-  readonly folders: readonly MailboxFacts[];
+  readonly folders: ServerFolders;
   readonly nowSeconds: number;
 }
 

@@ -11,7 +11,11 @@ import { QUOTA_RESOURCES, type QuotaResource } from "../../formats/cyrus/quota.t
 import { useridOf } from "../../model/names.ts";
 import { mailboxFolder } from "../../places/cyrus/layout/server_paths.ts";
 import { nameOfRelative } from "../../places/cyrus/layout/spool_names.ts";
-import { type MailboxFacts, readMailboxFacts } from "../../places/cyrus/mailbox/mailbox_facts.ts";
+import {
+  type MailboxFacts,
+  readMailboxFacts,
+  type ServerFolders,
+} from "../../places/cyrus/mailbox/mailbox_facts.ts";
 import { mailboxPaths } from "../../places/cyrus/mailbox/mailbox_files.ts";
 import type { ImapdConf } from "../../places/cyrus/server/imapd_conf.ts";
 import { type QuotaReading, readQuotaRoots } from "../../places/cyrus/server/quota_roots.ts";
@@ -39,7 +43,7 @@ const QUOTA_TRIES = 8;
  */
 export async function checkServerUntilSure(
   conf: ImapdConf,
-  folders: readonly MailboxFacts[],
+  folders: ServerFolders,
   before?: ServerReading,
 ): Promise<ServerLook> {
   const server = await readServer(conf, before);
@@ -64,7 +68,7 @@ export async function checkServerUntilSure(
 
 /** What has seemed wrong at every look up to now. */
 interface Suspicion {
-  readonly facts: readonly MailboxFacts[];
+  readonly facts: ServerFolders;
   readonly findings: readonly Finding[];
   readonly looks: number;
 }
@@ -83,9 +87,9 @@ async function confirm(conf: ImapdConf, last: Suspicion): Promise<Suspicion> {
  */
 async function lookAgain(
   conf: ImapdConf,
-  folders: readonly MailboxFacts[],
+  folders: ServerFolders,
   { suspicion }: { readonly suspicion: readonly Finding[] },
-): Promise<{ readonly facts: readonly MailboxFacts[]; readonly findings: Finding[] }> {
+): Promise<{ readonly facts: ServerFolders; readonly findings: Finding[] }> {
   const onlyUsers = usersOf(suspicion);
   const server = await readServer(conf);
   let facts = refresh(server, folders, onlyUsers);
@@ -107,7 +111,7 @@ async function lookAgain(
 }
 
 interface RootLook {
-  readonly facts: readonly MailboxFacts[];
+  readonly facts: ServerFolders;
   readonly reading: QuotaReading | undefined;
   /** What did not stand still at any try. */
   readonly moved: readonly QuotaResource[];
@@ -117,7 +121,7 @@ interface RootLook {
 async function lookAtRoot(
   root: string,
   server: ServerReading,
-  state: { readonly facts: readonly MailboxFacts[] },
+  state: { readonly facts: ServerFolders },
 ): Promise<RootLook> {
   let { facts } = state;
   const owner = new Set([useridOf(root) ?? ""]);
@@ -139,7 +143,7 @@ function quotaSumOf({ code, facts }: Finding) {
 
 async function lookAtServer(
   server: ServerReading,
-  folders: readonly MailboxFacts[],
+  folders: ServerFolders,
   { onlyUsers }: { readonly onlyUsers: ReadonlySet<string> | undefined },
 ): Promise<Finding[]> {
   const check = checkServer({ server, folders, nowSeconds: Date.now() / 1000 });
@@ -167,9 +171,9 @@ function usersOf(findings: readonly Finding[]): Set<string> {
 /** The folders with those of `users` read anew: some may be gone, and others may have come. */
 function refresh(
   { conf, mailboxes }: ServerReading,
-  folders: readonly MailboxFacts[],
+  folders: ServerFolders,
   users: ReadonlySet<string>,
-): readonly MailboxFacts[] {
+): ServerFolders {
   const read = (partition: string, folder: string, before?: MailboxFacts) => {
     const roots = conf.partitions.get(partition);
     if (roots === undefined) return undefined;
@@ -182,7 +186,7 @@ function refresh(
   const add = (facts: MailboxFacts | undefined) => {
     if (facts !== undefined) refreshed.set(`${facts.partition}\0${facts.folder}`, facts);
   };
-  for (const facts of folders) {
+  for (const facts of folders.mailboxes) {
     const name = facts.header?.name ?? nameOfRelative(facts.folder);
     const owner = name === undefined ? undefined : (useridOf(name) ?? "");
     // A folder whose owner is unknown may belong to one of the users.
@@ -197,7 +201,7 @@ function refresh(
       add(read(entry.partition, folder));
     }
   }
-  return [...refreshed.values()];
+  return { ...folders, mailboxes: [...refreshed.values()] };
 }
 
 function isSame(left: Finding, right: Finding, { exact }: { readonly exact: boolean }): boolean {

@@ -3,13 +3,16 @@
  * no mailbox can know by itself: uniqueids and hard links.
  */
 
-import { lstatSync } from "node:fs";
+import { lstatSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
+import { errnoOf } from "../../core/errors.ts";
 import { pushAll } from "../../core/lists.ts";
 import type { EngineChoice } from "../../hash/engines.ts";
 import { type MessageTable, sliceTable } from "../../mailbox/message_table.ts";
 import { mailboxName, oldStagedFiles, readSpool } from "../../places/cyrus/layout/spool.ts";
+import { isOneOwners, nameOfRelative } from "../../places/cyrus/layout/spool_names.ts";
+import { rootsIn } from "../../places/cyrus/layout/walk.ts";
 import type { MailboxPaths, PartitionRoots } from "../../places/cyrus/mailbox/mailbox_files.ts";
 import { headerFileOf } from "../../places/cyrus/mailbox/mailbox_reading.ts";
 import type { LockPaths } from "../../storage/file_locks.ts";
@@ -88,9 +91,14 @@ export interface SpoolReport {
   readonly mailboxes: number;
   readonly records: number;
   readonly messagesRead: number;
+  readonly messagesLeft: number;
   readonly bytesRead: number;
   readonly unstable: number;
 }
+
+export const NOTHING_DONE: SpoolReport = {
+  ...{ mailboxes: 0, records: 0, messagesRead: 0, messagesLeft: 0, bytesRead: 0, unstable: 0 },
+};
 
 export interface SpoolEvents {
   /** A mailbox is done; findings that concern several mailboxes come from the censuses. */
@@ -113,11 +121,9 @@ export interface SpoolPlan {
   readonly recordsGuessed: number;
   /** What was found outside of any mailbox. */
   readonly loose: readonly Finding[];
-  /** Folders that could not be read; each is among `loose`. */
-  readonly unreadable: number;
 }
 
-/** Walks the spool. Throws AppError when its root cannot be read. */
+/** Walks the spool. */
 export function planSpool(request: SpoolRequest): SpoolPlan {
   const { roots, wanted } = request;
   const { mailboxes: found, staging, unreadable } = readSpool(roots);
@@ -127,10 +133,9 @@ export function planSpool(request: SpoolRequest): SpoolPlan {
         wanted(nameOf(paths, headerFileOf(paths)?.name ?? undefined, request)),
       )
     : mailboxes;
-  const loose = unreadable.map(({ relative, errno }) => {
-    const path = join(roots.data, relative);
-    return finding("PM01", { path }, { what: "folder", errno });
-  });
+  const loose = unreadable
+    .filter(({ relative }) => mayHoldWanted(relative, request))
+    .map(({ path, errno }) => finding("PM01", { path }, { what: "folder", errno }));
   const before = Date.now() / 1000 - DAY_SECONDS;
   for (const path of staging.map((relative) => join(roots.data, relative))) {
     const old = wanted ? [] : oldStagedFiles(path, before);
@@ -140,7 +145,13 @@ export function planSpool(request: SpoolRequest): SpoolPlan {
   const sizes = chosen.map(({ index }) => lstatSync(index, { throwIfNoEntry: false })?.size ?? 0);
   const bytes = sizes.reduce((sum, size) => sum + size, 0);
   const recordsGuessed = Math.ceil(bytes / RECORD_BYTES);
-  return { mailboxes: chosen, recordsGuessed, loose, unreadable: unreadable.length };
+  return { mailboxes: chosen, recordsGuessed, loose };
+}
+
+/** False for a folder that cannot be read and whose name shows that nobody has asked for it. */
+function mayHoldWanted(relative: string, { identify, wanted }: SpoolRequest): boolean {
+  const name = identify?.(relative)?.name ?? nameOfRelative(relative);
+  return wanted === undefined || name === undefined || !isOneOwners(name) || wanted(name);
 }
 
 /** Bytes of an index record, about. */
@@ -160,7 +171,7 @@ export async function checkSpool(
   const { uniqueids, links } = context.censuses;
   const { engine, quick, roots } = request;
   const partition = partitionOf(roots);
-  const totals = { mailboxes: 0, records: 0, messagesRead: 0, bytesRead: 0, unstable: 0 };
+  const totals = { ...NOTHING_DONE };
   let filesRead = 0;
   const progress = () => {
     const done = quick ? totals.mailboxes : Math.max(filesRead, totals.messagesRead);
@@ -169,6 +180,7 @@ export async function checkSpool(
   const sweep = async (slice: MessagesRequest) => {
     const part = await pool.submit("fsck.messages", slice);
     totals.messagesRead += part.messagesRead;
+    totals.messagesLeft += part.messagesLeft;
     totals.bytesRead += part.bytesRead;
     progress();
     return part;
@@ -217,6 +229,7 @@ export async function checkSpool(
     totals.mailboxes += 1;
     totals.records += result.records;
     totals.messagesRead += result.messagesRead;
+    totals.messagesLeft += result.messagesLeft;
     totals.bytesRead += result.bytesRead;
     links.add(name, result.links);
     let unstable = result.unstable;
@@ -244,9 +257,17 @@ function nameOf(
   return identify?.(paths.relative)?.name ?? mailboxName(paths, headerName);
 }
 
-function partitionOf(roots: PartitionRoots): PartitionOwner {
-  const { uid, dev } = lstatSync(roots.data);
-  return { uid, device: dev };
+/** Of the first root that is there: one that is not is a finding. */
+function partitionOf(roots: PartitionRoots): PartitionOwner | undefined {
+  for (const root of rootsIn(roots)) {
+    try {
+      const { uid, dev } = statSync(root);
+      return { uid, device: dev };
+    } catch (error) {
+      if (errnoOf(error) === undefined) throw error;
+    }
+  }
+  return undefined;
 }
 
 function* slices(parts: readonly MessagesPart[], engine: EngineChoice): Generator<MessagesRequest> {

@@ -9,6 +9,7 @@ import {
   pair,
   type Telling,
   tellDatabase,
+  WARNING,
 } from "./telling.ts";
 
 const RECORD_WORDS = {
@@ -234,7 +235,7 @@ function tellAnnotationsFile(file: AnnotationsFileFacts): Telling {
   if ("fault" in file) return { text: `cyrus.annotations ${faultWords(file.fault)}` };
   if ("format" in file) {
     const text = `cyrus.annotations is a ${file.format} file, which is not read here`;
-    return { ...INFO, text };
+    return { ...WARNING, text };
   }
   const { problem, offset: found } = file;
   return { text: found === undefined ? problem : `cyrus.annotations: ${problem}`, found };

@@ -31,6 +31,7 @@ export function pair<Value extends string | number | bigint>(field?: string): Wo
 }
 
 export const INFO = { severity: "info" } as const;
+export const WARNING = { severity: "warning" } as const;
 
 /** Bytes that are not what a format asks for. */
 export interface Malformed {
@@ -106,7 +107,7 @@ export function tellDatabase(title: string, facts: DatabaseFacts): Telling {
   if (facts.what === "format") {
     const { format: found } = facts;
     const text = `${title} has the format ${found}, which is not supported: not checked`;
-    return { ...INFO, text, found };
+    return { ...WARNING, text, found };
   }
   const { problem, offset, key: field, expected, found } = facts;
   const text = `${title} damaged at byte ${offset}: ${problem}`;

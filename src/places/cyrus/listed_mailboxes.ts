@@ -45,8 +45,14 @@ export interface MailboxDirectory {
   ownedBy(owner: Owner): readonly ListedMailbox[];
 }
 
-/** A directory of these mailboxes. Of several with one name only the last is found: see `flaw`. */
-export function directoryOf(mailboxes: readonly ListedMailbox[]): MailboxDirectory {
+/**
+ * A directory of these mailboxes. Of several with one name only the last is found: see `flaw`.
+ * `anybodys` stand for what may belong to any owner: none of whom is known to have nothing else.
+ */
+export function directoryOf(
+  mailboxes: readonly ListedMailbox[],
+  { anybodys = [] }: { readonly anybodys?: readonly ListedMailbox[] } = {},
+): MailboxDirectory {
   const byName = new Map<string, ListedMailbox>();
   const byUniqueid = new Map<string, ListedMailbox>();
   const byOwner = new Map<string, { readonly owner: Owner; readonly mailboxes: ListedMailbox[] }>();
@@ -65,7 +71,7 @@ export function directoryOf(mailboxes: readonly ListedMailbox[]): MailboxDirecto
     owners: [...byOwner.values()].map(({ owner }) => owner),
     named: (name) => byName.get(name),
     withUniqueid: (uniqueid) => byUniqueid.get(uniqueid),
-    ownedBy: (owner) => byOwner.get(ownerKey(owner))?.mailboxes ?? [],
+    ownedBy: (owner) => [...(byOwner.get(ownerKey(owner))?.mailboxes ?? []), ...anybodys],
   };
 }
 

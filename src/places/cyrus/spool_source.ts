@@ -10,8 +10,14 @@ import { ALL_HELD, type Holds } from "../place.ts";
 import { currentOf } from "./current.ts";
 import type { CyrusSource } from "./cyrus_source.ts";
 import { mailboxName, readSpool } from "./layout/spool.ts";
-import { nameOfRelative, uniqueidByPath } from "./layout/spool_names.ts";
-import { directoryOf, type ListedMailbox, type MailboxFolder } from "./listed_mailboxes.ts";
+import { isOneOwners, nameOfRelative, uniqueidByPath } from "./layout/spool_names.ts";
+import { requireRoot } from "./layout/walk.ts";
+import {
+  directoryOf,
+  type ListedMailbox,
+  type MailboxDirectory,
+  type MailboxFolder,
+} from "./listed_mailboxes.ts";
 import type { PartitionRoots } from "./mailbox/mailbox_files.ts";
 import { headerFileOf } from "./mailbox/mailbox_reading.ts";
 import { accessError } from "./refused_access.ts";
@@ -26,15 +32,12 @@ const HELD_BY_FOLDERS: Holds = {
   quotas: [],
 };
 
-/** The folder that a file system makes for itself in its root. */
-const LOST_AND_FOUND = "lost+found";
-
 /** The spool below `roots`. */
 export function spoolSource(roots: PartitionRoots): CyrusSource {
   return {
     locator: `cyrus:${roots.data}`,
     holds: HELD_BY_FOLDERS,
-    directory: currentOf(() => directoryOf(listSpool(roots))),
+    directory: currentOf(() => listSpool(roots)),
     facts: async ({ facts }) => ok(facts),
     meta: async () => ok({ seen: [], subscriptions: [], sieve: [] }),
     annotations: async () => ok([]),
@@ -45,24 +48,32 @@ export function spoolSource(roots: PartitionRoots): CyrusSource {
 
 /**
  * Every mailbox below the roots. A folder that cannot be read counts as a mailbox that cannot be
- * read. Throws AppError where the path of such a folder does not tell whose it is: mailboxes of any
- * user may be missing then.
+ * read; where its path does not tell whose it is, as one of everybody's. Throws AppError where
+ * there is nothing else, or the root cannot be read.
  */
-function listSpool(roots: PartitionRoots): ListedMailbox[] {
+function listSpool(roots: PartitionRoots): MailboxDirectory {
+  requireRoot(roots);
   const byName = new Map<string, ListedMailbox>();
+  const anybodys: ListedMailbox[] = [];
   const { mailboxes, unreadable } = readSpool(roots);
-  for (const { relative, errno } of unreadable) {
-    if (relative === LOST_AND_FOUND) continue;
+  for (const { relative, path, errno } of unreadable) {
     const name = nameOfRelative(relative);
-    const folder = join(roots.data, relative);
-    if (name === undefined) throw accessError(folder, errno);
-    const flaw = `${folder} cannot be read: ${errno}`;
-    byName.set(name, { name, folder: { roots, relative }, facts: {}, flaw });
+    const isOwned = name !== undefined && isOneOwners(name);
+    const uniqueid = uniqueidByPath(path);
+    const listed = {
+      name: isOwned ? name : relative,
+      folder: { roots, relative },
+      facts: uniqueid === undefined ? {} : { uniqueid },
+      flaw: `${path} cannot be read: ${errno}`,
+    };
+    if (isOwned) byName.set(name, listed);
+    else anybodys.push(listed);
   }
   for (const paths of mailboxes) {
     const header = headerFileOf(paths);
     const name = mailboxName(paths, header?.name ?? undefined);
     const other = byName.get(name)?.folder;
+    if (other?.relative === paths.relative) continue; // a part of it cannot be read
     const uniqueid = header?.uniqueid ?? uniqueidByPath(paths.data);
     byName.set(name, {
       name,
@@ -72,7 +83,9 @@ function listSpool(roots: PartitionRoots): ListedMailbox[] {
       ...(other !== undefined && { flaw: sharedName(name, [folderOf(other), paths.data]) }),
     });
   }
-  return [...byName.values()];
+  const [first] = unreadable;
+  if (byName.size === 0 && first !== undefined) throw accessError(first.path, first.errno);
+  return directoryOf([...byName.values()], { anybodys });
 }
 
 function folderOf({ roots, relative }: MailboxFolder): string {

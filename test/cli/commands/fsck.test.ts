@@ -62,13 +62,14 @@ describe("exit codes of bobbin fsck", () => {
     },
   );
 
-  test.skipIf(!has("root"))("1 for files that may not be read, each with the reason", async () => {
+  test.skipIf(!has("root"))("2 for files that may not be read, each with the reason", async () => {
     const mailbox = join(tempDir("closed"), "mailbox");
     cpSync(join(damaged, CLEAN), mailbox, { recursive: true });
     Bun.spawnSync(["chown", "-R", String(NOBODY), mailbox, join(mailbox, "..")]);
     for (const file of ["2.", "cyrus.cache"]) chmodSync(join(mailbox, file), 0);
     const { exit, stdout } = await bobbin(["fsck", mailbox], { uid: NOBODY });
-    expect(exit).toBe(1);
+    expect(exit).toBe(2);
+    expect(stdout).toContain("things could not be looked at");
     expect(stdout).toContain("message cannot be read: EACCES");
     expect(stdout).toContain("cyrus.cache cannot be read: EACCES");
   });

@@ -83,7 +83,7 @@ describe("checkDatabase() on mailboxes.db", () => {
       const twom = fromLatin1("\xa1\x02\x8b\x0dtwomfile\0\0\0\0".padEnd(200, "\0"));
       writeFileSync(conf.mailboxesDb.path, twom);
     });
-    expect(found).toEqual(["- DB01 info undefined -> twom"]);
+    expect(found).toEqual(["- DB01 warning undefined -> twom"]);
   });
 
   test("reports a missing file and one that is none", async () => {

@@ -46,15 +46,16 @@ describe("checkServerUntilSure()", () => {
     const all = readAllFacts(conf);
     const isDrafts = (name: unknown) => name === "user.ann.Drafts";
     // A walk that was over before the mailbox was made, and one that saw a mailbox since removed.
-    const early = all.filter(({ header }) => !isDrafts(header?.name));
+    const early = {
+      ...all,
+      mailboxes: all.mailboxes.filter(({ header }) => !isDrafts(header?.name)),
+    };
     expect(await checkServerUntilSure(conf, early)).toMatchObject({ findings: [] });
-    const [ghost] = all.filter(({ header }) => isDrafts(header?.name));
+    const [ghost] = all.mailboxes.filter(({ header }) => isDrafts(header?.name));
     if (ghost === undefined) throw new Error("no such folder");
     const folder = "uuid/g/h/ghost";
-    const late = [
-      ...all,
-      { ...ghost, folder, path: join(server.root, "spool", folder), changedAt: 1 },
-    ];
+    const gone = { ...ghost, folder, path: join(server.root, "spool", folder), changedAt: 1 };
+    const late = { ...all, mailboxes: [...all.mailboxes, gone] };
     expect(await checkServerUntilSure(conf, late)).toMatchObject({ findings: [], unstable: 1 });
   });
 });

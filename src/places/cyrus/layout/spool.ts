@@ -4,13 +4,7 @@ import { join } from "node:path";
 import { errnoOf } from "../../../core/errors.ts";
 import { type MailboxPaths, mailboxPaths, type PartitionRoots } from "../mailbox/mailbox_files.ts";
 import { nameOfMailbox } from "./spool_names.ts";
-import { walkMailboxes } from "./walk.ts";
-
-/** A folder that could not be read. */
-export interface UnreadableFolder {
-  readonly relative: string;
-  readonly errno: string;
-}
+import { type UnreadableFolder, walkMailboxes } from "./walk.ts";
 
 export interface SpoolContents {
   readonly mailboxes: readonly MailboxPaths[];
@@ -19,7 +13,7 @@ export interface SpoolContents {
   readonly unreadable: readonly UnreadableFolder[];
 }
 
-/** Everything that lies below the roots. Throws AppError when the data root cannot be read. */
+/** Everything that lies below the roots; a root that cannot be read is among `unreadable`. */
 export function readSpool(roots: PartitionRoots): SpoolContents {
   const mailboxes: MailboxPaths[] = [];
   const staging: string[] = [];
@@ -27,7 +21,7 @@ export function readSpool(roots: PartitionRoots): SpoolContents {
   for (const step of walkMailboxes(roots)) {
     if (step.kind === "mailbox") mailboxes.push(mailboxPaths(roots, step.relative));
     else if (step.kind === "staging") staging.push(step.relative);
-    else unreadable.push({ relative: step.relative, errno: step.errno });
+    else unreadable.push(step);
   }
   return { mailboxes, staging, unreadable };
 }

@@ -5,7 +5,7 @@
  * There Cyrus leaves the old name in cyrus.header when it renames or deletes a mailbox.
  */
 import { latin1, utf8 } from "../../../core/bytes.ts";
-import { useridOf } from "../../../model/names.ts";
+import { parseName, useridOf } from "../../../model/names.ts";
 
 export interface MailboxFolder {
   /** Path below the root of the place; "" for a place that is itself a mailbox. */
@@ -48,6 +48,15 @@ export function nameOfRelative(relative: string): string | undefined {
   if (domain === undefined || below.length === 0) return undefined;
   const name = join(withoutHash(below));
   return name === undefined ? undefined : `${domain}!${name}`;
+}
+
+/**
+ * True where all below the folder of this name belongs to one owner. False for `b`, `user`,
+ * `DELETED`: in these folders of a partition lies the mail of many.
+ */
+export function isOneOwners(name: string): boolean {
+  const { owner } = parseName(name);
+  return owner.kind === "user" || !/^(.|user|DELETED(\..*)?)$/.test(name.replace(/^.*!/, ""));
 }
 
 /**

@@ -1,9 +1,10 @@
 /**
  * Finds the folders of mailboxes below a spool: by uniqueid, by name with or without hashing,
  * deleted ones, those of domains. Nothing is assumed of the layout: a folder that holds cyrus.*
- * files or messages is a mailbox, wherever it lies. Links are never followed.
+ * files or messages is a mailbox, wherever it lies. A link to a folder outside of the spool is
+ * followed, as Cyrus does; whatever is not looked into is told, never passed over.
  */
-import { type Dirent, lstatSync, readdirSync } from "node:fs";
+import { type Dirent, lstatSync, readdirSync, readlinkSync, realpathSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { AppError, type ErrorCode, errnoOf } from "../../../core/errors.ts";
 import { DEFAULT_LIMITS } from "../../../core/limits.ts";
@@ -14,41 +15,63 @@ export type WalkStep =
   | { readonly kind: "mailbox"; readonly relative: string }
   /** `stage./` and `sync./` of a partition, where deliveries and replication put files first. */
   | { readonly kind: "staging"; readonly relative: string }
-  | { readonly kind: "unreadable"; readonly relative: string; readonly errno: string };
+  | ({ readonly kind: "unreadable" } & UnreadableFolder);
+
+/** A folder that was not looked into: mailboxes may lie in it and below. */
+export interface UnreadableFolder {
+  /** Below the roots. */
+  readonly relative: string;
+  /** Where it lies; the roots have many folders of one relative path. */
+  readonly path: string;
+  /** The errno, or what else keeps Bobbin out. */
+  readonly errno: string;
+}
 
 const MAILBOX_FILE = /^(cyrus\.(header|index|cache|annotations|expunge)|[0-9]+\.)$/;
+/** Files that Cyrus keeps in the folder of a mailbox: none of them is a folder or a link to one. */
+const FILE_NAME = /^(cyrus\..+|[0-9]+\.)$/;
+/** The folder that a file system makes for itself in its root. */
+const LOST_AND_FOUND = "lost+found";
 
 /**
  * Every folder of a mailbox below the roots, parents before children, names in byte order. The
  * roots of meta files and of the archive are walked too: a mailbox may have all of its messages in
- * the archive, or have lost its folder in one partition. Throws AppError when the data root itself
- * cannot be read.
+ * the archive, or have lost its folder in one partition.
  */
 export function* walkMailboxes(roots: PartitionRoots): Generator<WalkStep> {
-  const tops = [...new Set([roots.data, roots.archive, ...Object.values(roots.meta ?? {})])].filter(
-    (top) => top !== undefined,
-  );
-  requireFolder(roots.data);
+  const tops = rootsIn(roots);
+  /** Folders that are walked with all that lies below them: the roots, and targets of links. */
+  const walked = tops.flatMap((top) => realPath(top) ?? []);
   const pending = [{ relative: "", depth: 0 }];
   for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
     const { relative, depth } = next;
     const children = new Set<string>();
     let isMailbox = false;
     for (const top of tops) {
-      const seen = lookInto(join(top, relative), children);
+      const path = join(top, relative);
+      const seen = lookInto(path, { children, walked });
       isMailbox ||= seen.isMailbox;
-      if (seen.errno !== undefined) yield { kind: "unreadable", relative, errno: seen.errno };
+      const closedLinks = seen.closed.toSorted((one, two) => (one.name < two.name ? -1 : 1));
+      for (const { name, errno } of closedLinks) {
+        const closed = { relative: join(relative, name), path: join(path, name), errno };
+        yield { kind: "unreadable", ...closed };
+      }
+      const isRoot = relative === "" && top === roots.data;
+      const errno = seen.errno ?? (seen.isMissing && isRoot ? "ENOENT" : undefined);
+      const isSystems = relative === LOST_AND_FOUND && errno === "EACCES";
+      if (errno !== undefined && !isSystems) yield { kind: "unreadable", relative, path, errno };
     }
     if (isMailbox) yield { kind: "mailbox", relative };
     const below = [...children].sort().reverse();
     for (const name of below) {
-      const child = relative === "" ? name : `${relative}/${name}`;
+      const child = join(relative, name);
+      const closed = { relative: child, path: join(roots.data, child) };
       if (relative === "" && (name === "stage." || name === "sync.")) {
         yield { kind: "staging", relative: child };
       } else if (name.includes("\u{fffd}")) {
-        yield { kind: "unreadable", relative: child, errno: "the name is not UTF-8" };
+        yield { kind: "unreadable", ...closed, errno: "the name is not UTF-8" };
       } else if (depth + 1 > DEFAULT_LIMITS.folderDepth) {
-        yield { kind: "unreadable", relative: child, errno: "too many folders inside each other" };
+        yield { kind: "unreadable", ...closed, errno: "too many folders inside each other" };
       } else {
         pending.push({ relative: child, depth: depth + 1 });
       }
@@ -56,49 +79,136 @@ export function* walkMailboxes(roots: PartitionRoots): Generator<WalkStep> {
   }
 }
 
-interface Look {
-  readonly isMailbox: boolean;
-  readonly errno?: string;
+/** The folders that hold mailboxes of the partition. */
+export function rootsIn({ data, archive, meta = {}, anyMeta }: PartitionRoots): readonly string[] {
+  const tops = new Set([data, archive, anyMeta, ...Object.values(meta)]);
+  return [...tops].filter((top) => top !== undefined);
 }
 
-/**
- * Tells whether a folder is a mailbox, and adds its subfolders to `children`. A folder without
- * subfolders has a link count of 2 on most file systems; then the long listing of a mailbox is not
- * read.
- */
-function lookInto(folder: string, children: Set<string>): Look {
+interface Look {
+  readonly isMailbox: boolean;
+  readonly isMissing?: true;
+  /** Why the folder cannot be read. */
+  readonly errno?: string;
+  /** Links in it that are not followed. */
+  readonly closed: readonly { readonly name: string; readonly errno: string }[];
+}
+
+interface Walk {
+  /** Is given the names of the subfolders. */
+  readonly children: Set<string>;
+  /** Real paths; a link that is followed adds its own. */
+  readonly walked: string[];
+}
+
+/** Tells whether a folder is a mailbox, and what folders lie in it. */
+function lookInto(folder: string, { children, walked }: Walk): Look {
+  const closed: { name: string; errno: string }[] = [];
   try {
-    const stat = lstatSync(folder);
-    if (!stat.isDirectory()) return { isMailbox: false };
-    if (stat.nlink === 2 && exists(join(folder, "cyrus.index"))) return { isMailbox: true };
+    const stat = statSync(folder, { throwIfNoEntry: false });
+    if (stat === undefined) return { isMailbox: false, isMissing: true, closed };
+    if (!stat.isDirectory()) return { isMailbox: false, errno: "ENOTDIR", closed };
     let isMailbox = false;
-    for (const entry of readdirSync(folder, { withFileTypes: true })) {
+    for (const { name, isLink, isFolder } of entriesOf(folder, { isLeaf: stat.nlink === 2 })) {
+      isMailbox ||= !isFolder && MAILBOX_FILE.test(name);
       // No mailbox begins with a dot: snapshots of filesystems do, and what a store keeps for
       // itself.
-      if (isFolder(folder, entry)) {
-        if (!entry.name.startsWith(".")) children.add(entry.name);
-        continue;
-      }
-      isMailbox ||= MAILBOX_FILE.test(entry.name);
+      if (name.startsWith(".")) continue;
+      if (isFolder) children.add(name);
+      if (!isLink || children.has(name) || FILE_NAME.test(name)) continue;
+      const errno = followLink(join(folder, name), walked);
+      if (errno === "followed") children.add(name);
+      else if (errno !== undefined) closed.push({ name, errno });
     }
-    return { isMailbox };
+    return { isMailbox, closed };
   } catch (error) {
     const errno = errnoOf(error);
     if (errno === undefined) throw error;
-    return errno === "ENOENT" ? { isMailbox: false } : { isMailbox: false, errno };
+    // ENOTDIR: something above it is no folder, of which the walk has told.
+    if (errno === "ENOENT" || errno === "ENOTDIR")
+      return { isMailbox: false, isMissing: true, closed };
+    return { isMailbox: false, errno, closed };
   }
 }
 
-/** True for a folder. Some file systems do not tell the type of an entry in the listing. */
-function isFolder(folder: string, entry: Dirent): boolean {
-  if (entry.isDirectory()) return true;
-  const known = entry.isFile() || entry.isSymbolicLink() || entry.isFIFO() || entry.isSocket();
-  if (known || entry.isBlockDevice() || entry.isCharacterDevice()) return false;
-  return lstatSync(join(folder, entry.name), { throwIfNoEntry: false })?.isDirectory() ?? false;
+interface Entry {
+  readonly name: string;
+  readonly isFolder: boolean;
+  readonly isLink: boolean;
 }
 
-function exists(path: string): boolean {
-  return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
+/**
+ * The entries of a folder. One without subfolders (`isLeaf`) has a link count of 2 on most file
+ * systems; then only what is not called like a file of a mailbox can be a link to a folder.
+ */
+function* entriesOf(folder: string, { isLeaf }: { readonly isLeaf: boolean }): Generator<Entry> {
+  if (!isLeaf) {
+    for (const entry of readdirSync(folder, { withFileTypes: true })) {
+      yield { name: entry.name, ...typeOf(folder, entry) };
+    }
+    return;
+  }
+  for (const name of readdirSync(folder)) {
+    const stat = FILE_NAME.test(name)
+      ? undefined
+      : lstatSync(join(folder, name), { throwIfNoEntry: false });
+    const [isFolder, isLink] = [stat?.isDirectory() ?? false, stat?.isSymbolicLink() ?? false];
+    yield { name, isFolder, isLink };
+  }
+}
+
+/** Some file systems do not tell the type of an entry in the listing. */
+function typeOf(folder: string, entry: Dirent): Pick<Entry, "isFolder" | "isLink"> {
+  const isOther = entry.isFile() || entry.isFIFO() || entry.isSocket() || entry.isBlockDevice();
+  const isKnown = entry.isDirectory() || entry.isSymbolicLink() || entry.isCharacterDevice();
+  const type =
+    isOther || isKnown ? entry : lstatSync(join(folder, entry.name), { throwIfNoEntry: false });
+  return {
+    isFolder: type?.isDirectory() ?? false,
+    isLink: type?.isSymbolicLink() ?? false,
+  };
+}
+
+/**
+ * Whether a link leads to a folder that is to be walked; otherwise why it is not, or undefined for
+ * a link to a file. Where its target lies in what is walked anyway, or holds that, the same
+ * mailboxes would be met again under other names, or without end.
+ */
+function followLink(path: string, walked: string[]): "followed" | string | undefined {
+  try {
+    if (!statSync(path).isDirectory()) return undefined;
+    const target = realpathSync(path);
+    const other = walked.find((one) => isWithin(one, target) || isWithin(target, one));
+    if (other !== undefined) return `a link to ${target}, which is no folder outside of ${other}`;
+    walked.push(target);
+    return "followed";
+  } catch (error) {
+    const errno = errnoOf(error);
+    if (errno === undefined) throw error;
+    return `${errno}, a link to ${linkText(path)}`;
+  }
+}
+
+function linkText(path: string): string {
+  try {
+    return readlinkSync(path);
+  } catch (error) {
+    return errnoOf(error) ?? String(error); // it was a link a moment ago
+  }
+}
+
+function realPath(path: string): string | undefined {
+  try {
+    return realpathSync(path);
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error;
+    return undefined; // reading the folder tells what is wrong with it
+  }
+}
+
+/** True where `inner` is the folder `outer`, or lies below it. */
+function isWithin(outer: string, inner: string): boolean {
+  return `${inner}/`.startsWith(outer === "/" ? outer : `${outer}/`);
 }
 
 const ROOT_ERRORS: Readonly<Record<string, ErrorCode>> = {
@@ -108,7 +218,8 @@ const ROOT_ERRORS: Readonly<Record<string, ErrorCode>> = {
   EPERM: "refused",
 };
 
-function requireFolder(path: string): void {
+/** Throws AppError where the data root of a spool cannot be read. */
+export function requireRoot({ data: path }: PartitionRoots): void {
   try {
     readdirSync(path);
   } catch (error) {

@@ -1,5 +1,5 @@
 /** Lists the folder of a mailbox (spool-format 6.4). */
-import { lstatSync, readdirSync, type Stats } from "node:fs";
+import { lstatSync, readdirSync, type Stats, statSync } from "node:fs";
 import { join } from "node:path";
 import { errnoOf } from "../../../core/errors.ts";
 
@@ -15,7 +15,7 @@ export type FolderListing =
       readonly state: "listed";
       /** UIDs of the entries named `<uid>.`, ascending. */
       readonly uids: Uint32Array;
-      /** All other entries except subfolders, by name. */
+      /** All other entries except subfolders and links to folders, by name. */
       readonly others: readonly OtherEntry[];
     }
   | { readonly state: "missing" }
@@ -52,11 +52,22 @@ export function listFolder(folder: string): FolderListing {
       count += 1;
       continue;
     }
-    const stat = lstatSync(join(folder, name), { throwIfNoEntry: false });
+    const path = join(folder, name);
+    const stat = lstatSync(path, { throwIfNoEntry: false });
     if (stat === undefined || stat.isDirectory()) continue;
+    if (stat.isSymbolicLink() && leadsToFolder(path)) continue;
     const kind = stat.isFile() ? "file" : stat.isSymbolicLink() ? "symlink" : "special";
     others.push({ name, kind, stat });
   }
   others.sort((left, right) => (left.name < right.name ? -1 : 1));
   return { state: "listed", uids: uids.subarray(0, count).sort(), others };
+}
+
+function leadsToFolder(link: string): boolean {
+  try {
+    return statSync(link).isDirectory();
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error;
+    return false;
+  }
 }

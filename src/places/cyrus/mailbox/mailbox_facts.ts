@@ -1,12 +1,11 @@
 /** What the files of a mailbox say that the databases of the server say too: fsck compares them. */
-import { lstatSync } from "node:fs";
 import { stampAt } from "../../../core/file_stamp.ts";
 import type { HeaderFile } from "../../../formats/cyrus/header_file.ts";
 import type { IndexHeader } from "../../../formats/cyrus/index/index_header.ts";
 import { readSpool } from "../layout/spool.ts";
 import type { ImapdConf } from "../server/imapd_conf.ts";
 import type { MailboxPaths } from "./mailbox_files.ts";
-import { headerFileOf } from "./mailbox_reading.ts";
+import { folderOf, headerFileOf } from "./mailbox_reading.ts";
 import { openIndex } from "./opened_mailbox.ts";
 
 export type HeaderFacts = Pick<HeaderFile, "type" | "name" | "uniqueid" | "quotaroot" | "acl">;
@@ -23,7 +22,7 @@ export interface MailboxFacts {
   readonly partition: string;
   /** Path below the roots of the partition. */
   readonly folder: string;
-  /** The folder with the messages. */
+  /** The folder with the messages, or where there is none in the spool another one of its. */
   readonly path: string;
   /** Undefined where cyrus.header is missing or cannot be parsed. */
   readonly header: HeaderFacts | undefined;
@@ -67,14 +66,26 @@ export function mailboxFacts(
   };
 }
 
-/**
- * Reads the facts of every mailbox of every partition. Throws AppError when the root of one cannot
- * be read.
- */
-export function readAllFacts(conf: Pick<ImapdConf, "partitions">): MailboxFacts[] {
-  return [...conf.partitions].flatMap(([partition, roots]) =>
-    readSpool(roots).mailboxes.map((paths) => readMailboxFacts(partition, paths)),
+/** The mailbox folders of a server, and where there may be more of them. */
+export interface ServerFolders {
+  readonly mailboxes: readonly MailboxFacts[];
+  /** Folders that could not be looked into, by their partitions. */
+  readonly unread: readonly { readonly partition: string; readonly folder: string }[];
+}
+
+/** Reads the facts of every mailbox of every partition. */
+export function readAllFacts(conf: Pick<ImapdConf, "partitions">): ServerFolders {
+  const spools = [...conf.partitions].map(
+    ([partition, roots]) => [partition, readSpool(roots)] as const,
   );
+  return {
+    mailboxes: spools.flatMap(([partition, { mailboxes }]) =>
+      mailboxes.map((paths) => readMailboxFacts(partition, paths)),
+    ),
+    unread: spools.flatMap(([partition, { unreadable }]) =>
+      unreadable.map(({ relative: folder }) => ({ partition, folder })),
+    ),
+  };
 }
 
 /**
@@ -87,9 +98,9 @@ export function readMailboxFacts(
 ): MailboxFacts {
   const stamp = [paths.index, paths.header].map((path) => stampAt(path)).join();
   if (before?.stamp === stamp) return before;
-  const stat = lstatSync(paths.data, { throwIfNoEntry: false });
+  const { path = paths.data, stat } = folderOf(paths) ?? {};
   const changedAt = stat === undefined ? 0 : stat.mtimeMs / 1000;
-  const place = { partition, folder: paths.relative, path: paths.data, changedAt, stamp };
+  const place = { partition, folder: paths.relative, path, changedAt, stamp };
   return mailboxFacts(place, headerFileOf(paths), readIndexHeader(paths.index));
 }
 

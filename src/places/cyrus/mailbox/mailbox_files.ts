@@ -1,4 +1,5 @@
 /** The paths of the files of one Cyrus mailbox (spool-format 6.4, 6.5). */
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 
 /** The roots of a partition. A mailbox has the same relative path below each of them. */
@@ -8,6 +9,8 @@ export interface PartitionRoots {
   readonly archive?: string;
   /** `metapartition-*`: cyrus.* files that do not lie with the messages. */
   readonly meta?: Readonly<Partial<Record<MetaFile, string>>>;
+  /** A meta partition of which nobody says what lies there: any file does, or with the mail. */
+  readonly anyMeta?: string;
 }
 
 /** The cyrus.* files that a metapartition can hold. */
@@ -28,17 +31,27 @@ export interface MailboxPaths {
 
 /** The paths of the mailbox at `relative` below `roots`. */
 export function mailboxPaths(roots: PartitionRoots, relative: string): MailboxPaths {
-  const at = (root: string | undefined, file: string) => join(root ?? roots.data, relative, file);
-  const { meta, archive } = roots;
+  const { meta, archive, anyMeta } = roots;
+  const exists = (root: string, file: string) => existsSync(join(root, relative, file));
+  const rootOf = (file: string) =>
+    anyMeta !== undefined && (exists(anyMeta, file) || !exists(roots.data, file))
+      ? anyMeta
+      : roots.data;
+  const at = (root: string | undefined, file: string) => join(root ?? rootOf(file), relative, file);
+  // Cyrus gives both caches one name, so that only one of them can be on a meta partition.
+  const holdsArchives =
+    anyMeta !== undefined && [anyMeta, roots.data].every((root) => exists(root, "cyrus.cache"));
   return {
     relative,
     data: join(roots.data, relative),
     archive: archive === undefined ? undefined : join(archive, relative),
     header: at(meta?.header, "cyrus.header"),
     index: at(meta?.index, "cyrus.index"),
-    cache: at(meta?.cache, "cyrus.cache"),
+    cache: at(holdsArchives ? roots.data : meta?.cache, "cyrus.cache"),
     archiveCache:
-      archive === undefined ? undefined : at(meta?.archivecache ?? archive, "cyrus.cache"),
+      archive === undefined
+        ? undefined
+        : at(holdsArchives ? anyMeta : (meta?.archivecache ?? archive), "cyrus.cache"),
     annotations: at(meta?.annotations, "cyrus.annotations"),
   };
 }

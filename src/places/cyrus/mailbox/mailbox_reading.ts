@@ -4,8 +4,9 @@
  * meanwhile, they are one state of the mailbox, or one that a crash could have left.
  */
 
-import { existsSync, lstatSync, type Stats } from "node:fs";
-import { FormatError } from "../../../core/errors.ts";
+import { existsSync, lstatSync, type Stats, statSync } from "node:fs";
+import { dirname } from "node:path";
+import { errnoOf, FormatError } from "../../../core/errors.ts";
 import { type FileBytes, readRegular } from "../../../core/files.ts";
 import { DEFAULT_LIMITS } from "../../../core/limits.ts";
 import { type HeaderFile, parseHeaderFile } from "../../../formats/cyrus/header_file.ts";
@@ -22,8 +23,14 @@ export interface MailboxReading<Index> {
   readonly expunge: FileBytes;
   /** A repack has written a new cache and not yet renamed it over the old one. */
   readonly hasNewCache: boolean;
-  /** The folder itself; undefined when it is gone. */
-  readonly folder: Stats | undefined;
+  /** The mailbox's folder; undefined when it is gone. */
+  readonly folder: Folder | undefined;
+}
+
+/** A folder, and what stat says of it. */
+export interface Folder {
+  readonly path: string;
+  readonly stat: Stats;
 }
 
 /** Reads all of them but the index, which the caller has read before. */
@@ -35,8 +42,29 @@ export function readMailbox<Index>(paths: MailboxPaths, index: Index): MailboxRe
     annotations: readRegular(paths.annotations, DEFAULT_LIMITS.annotationsBytes),
     expunge: readRegular(paths.index.replace(/index$/, "expunge"), DEFAULT_LIMITS.indexBytes),
     hasNewCache: existsSync(`${paths.cache}.NEW`),
-    folder: lstatSync(paths.data, { throwIfNoEntry: false }),
+    folder: folderOf(paths),
   };
+}
+
+/**
+ * The folder with the messages, or with other files of the mailbox: once all messages are in the
+ * archive, Cyrus needs none in the spool. It may be a link, and a link that leads nowhere is there.
+ */
+export function folderOf(paths: MailboxPaths): Folder | undefined {
+  for (const path of new Set([paths.data, dirname(paths.index), paths.archive ?? paths.data])) {
+    const stat = statOrLink(path);
+    if (stat !== undefined) return { path, stat };
+  }
+  return undefined;
+}
+
+function statOrLink(path: string): Stats | undefined {
+  try {
+    return statSync(path, { throwIfNoEntry: false }) ?? lstatSync(path, { throwIfNoEntry: false });
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error;
+    return undefined; // whoever walks or lists the folder tells what is wrong with it
+  }
 }
 
 /** Reads the whole index. */

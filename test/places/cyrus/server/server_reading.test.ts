@@ -155,7 +155,7 @@ describe("readServer()", () => {
 describe("readMailboxFacts()", () => {
   test("reads header and index, and keeps what has not changed", () => {
     const { conf, root } = testServer("uuid-paths-3.12");
-    const [first, ...others] = readAllFacts(conf).filter(
+    const [first, ...others] = readAllFacts(conf).mailboxes.filter(
       ({ header }) => header?.name === "user.ann",
     );
     expect(others).toEqual([]);

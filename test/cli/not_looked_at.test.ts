@@ -1,0 +1,157 @@
+/**
+ * What was not looked at is never called sound, and what is absent because nobody could look is
+ * never deleted: mail in archives, links, closed folders, databases of an unknown format.
+ */
+import { describe, expect, test } from "bun:test";
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { bobbin, jsonLines } from "../support/cli.ts";
+import { unpackFixture } from "../support/fixtures.ts";
+import { tempDir } from "../support/temp_dir.ts";
+
+/** Unpacks a server whose files belong to whoever runs the tests. */
+function server(name: string): { readonly folder: string; readonly conf: string } {
+  const folder = unpackFixture(`cyrus-spools/${name}`);
+  const conf = join(folder, "imapd.conf");
+  writeFileSync(conf, readFileSync(conf, "utf8").replaceAll("@DIR@", folder));
+  return { folder, conf };
+}
+
+interface Run {
+  readonly exit: number;
+  readonly summary: Record<string, unknown>;
+  /** `MS04 1 /archive/a/user/ann/1.`: code, UID and the path below the server. */
+  readonly damage: readonly string[];
+  readonly text: string;
+}
+
+async function run(folder: string, ...args: readonly string[]): Promise<Run> {
+  const { exit, stdout } = await bobbin(["--json", ...args]);
+  const lines = jsonLines(stdout);
+  const damage = lines
+    .filter(({ type, severity }) => type === "finding" && severity !== "info")
+    .map(({ code, uid, path }) => [code, uid, String(path).replace(folder, "")].join(" "));
+  return { exit, summary: lines.at(-1) ?? {}, damage, text: stdout };
+}
+
+function flip(path: string, at: number): void {
+  const bytes = readFileSync(path);
+  bytes[at] = (bytes[at] ?? 0) ^ 1;
+  writeFileSync(path, bytes);
+}
+
+describe("a mailbox whose messages are all in the archive", () => {
+  const ways = {
+    "by imapd.conf": ({ conf }: { conf: string }) => [conf],
+    "by its folders": ({ folder }: { folder: string }) => [
+      join(folder, "spool"),
+      ...["--archive-partition", join(folder, "archive")],
+      ...["--meta-partition", join(folder, "meta")],
+    ],
+  };
+  for (const [way, argsOf] of Object.entries(ways)) {
+    test(`is read ${way}, with or without a folder in the spool`, async () => {
+      for (const hasFolder of [false, true]) {
+        const one = server("all-archived");
+        if (hasFolder) mkdirSync(join(one.folder, "spool/a/user/ann"), { mode: 0o700 });
+        const sound = await run(one.folder, "fsck", ...argsOf(one));
+        expect(sound).toMatchObject({ exit: 0, damage: [] });
+        const counts = { messages: 3, messagesRead: 3, messagesLeft: 0, unreadable: 0 };
+        expect(sound.summary).toMatchObject(counts);
+        const archive = join(one.folder, "archive/a/user/ann");
+        flip(join(archive, "1."), 12);
+        rmSync(join(archive, "2."));
+        writeFileSync(join(archive, "3."), "cut");
+        writeFileSync(join(archive, "cyrus.cache"), "");
+        const { exit, damage, summary } = await run(one.folder, "fsck", ...argsOf(one));
+        expect(exit).toBe(1);
+        expect([...damage].sort()).toEqual([
+          "CA01 1 /archive/a/user/ann/cyrus.cache",
+          "CA01 2 /archive/a/user/ann/cyrus.cache",
+          "CA01 3 /archive/a/user/ann/cyrus.cache",
+          "MS01 2 /archive/a/user/ann/2.",
+          "MS03 3 /archive/a/user/ann/3.",
+          "MS04 1 /archive/a/user/ann/1.",
+          "MS04 3 /archive/a/user/ann/3.",
+        ]);
+        expect(summary).toMatchObject({ messagesRead: 2, messagesLeft: 1 });
+      }
+    });
+  }
+});
+
+describe("databases of a format that is not read", () => {
+  test("are named, and nothing is called sound", async () => {
+    const { folder, conf } = server("twom");
+    for (const args of [[], ["--user", "ann"], ["--min-severity", "critical"]]) {
+      const { exit, stdout } = await bobbin(["fsck", conf, ...args]);
+      expect({ args, exit }).toEqual({ args, exit: 2 });
+      expect(stdout).toContain("could not be looked at");
+      expect(stdout).not.toContain("nothing wrong");
+    }
+    expect((await run(folder, "fsck", conf)).text).toContain("twom");
+  });
+});
+
+describe("folders that are links", () => {
+  const USER = "spool/b/user/bob";
+
+  test("are checked behind the link, and named once they lead nowhere", async () => {
+    for (const link of [USER, "spool/b", "spool"]) {
+      const { folder, conf } = server("legacy-paths");
+      const disk = join(tempDir("disk"), "moved");
+      const places = [conf, join(folder, "spool")];
+      const before = await Promise.all(places.map((place) => run(folder, "fsck", place)));
+      Bun.spawnSync(["mv", join(folder, link), disk]);
+      symlinkSync(disk, join(folder, link));
+      for (const [at, place] of places.entries()) {
+        const { exit, summary } = await run(folder, "fsck", place);
+        const { messagesRead, messages, mailboxes } = before[at]?.summary ?? {};
+        expect({ link, exit, ...summary }).toMatchObject({
+          ...{ link, exit: 0, messagesRead, messages, mailboxes },
+        });
+      }
+      renameSync(disk, `${disk}.not-mounted`);
+      const { exit, damage } = await run(folder, "fsck", conf);
+      expect({ link, exit, damage }).toEqual({ link, exit: 2, damage: [`PM01  /${link}`] });
+    }
+  });
+
+  test("are never taken for deleted by a mirror", async () => {
+    const { folder } = server("legacy-paths");
+    const spool = join(folder, "spool");
+    const store = join(tempDir("store"), "s");
+    await bobbin(["store", "init", store]);
+    const copy = ["replicate", "--from", spool, "--to", store] as const;
+    for (const user of ["ann", "bob"]) expect((await bobbin([...copy, user])).exit).toBe(0);
+    const held = async () => {
+      const { stdout } = await bobbin(["--json", "ls", store]);
+      return jsonLines(stdout).map(({ user, mailboxes, messages }) => [user, mailboxes, messages]);
+    };
+    const before = await held();
+    for (const link of ["a/user/ann/Drafts", USER.slice("spool/".length), "b", "b/user"]) {
+      const path = join(spool, link);
+      renameSync(path, `${folder}/aside`);
+      symlinkSync("/no/such/disk", path);
+      for (const user of ["ann", "bob"]) {
+        const mirror = [...copy, user, "--mirror", "--allow-delete", "100"];
+        const { exit, stderr } = await bobbin(mirror);
+        const isConcerned = !link.startsWith(`${user === "ann" ? "b/user/bob" : "a"}`);
+        expect({ link, user, exit }).toEqual({ link, user, exit: isConcerned ? 2 : 0 });
+        if (isConcerned) expect(stderr).toContain(path);
+      }
+      rmSync(path);
+      renameSync(`${folder}/aside`, path);
+      expect(existsSync(path)).toBe(true);
+      expect(await held()).toEqual(before);
+    }
+  });
+});
