@@ -118,6 +118,7 @@ export const CODES = {
     "put the folder back, or reconstruct drops them",
   ),
   ST15: row("file, folder or link that is no part of a store", "warning", "none: move it away"),
+  ST16: row("catalogue or registry damaged", "error", "reconstruct"),
 } as const;
 
 export type Code = keyof typeof CODES;

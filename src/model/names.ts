@@ -122,12 +122,24 @@ export function isBelow(internal: string, parent: string): boolean {
 /** The longest internal name that Cyrus allows (MAX_MAILBOX_NAME). */
 export const NAME_BYTES = 490;
 
-/** True for a name without empty parts, control characters, `/` and wildcards of LIST. */
-export function isValidName(internal: string): boolean {
-  if (internal.length > NAME_BYTES || /[\x00-\x1f\x7f/*%?]/.test(internal)) return false;
-  return parseName(internal)
+/**
+ * Why no mailbox can have this name; undefined where one can. Whatever Cyrus 2.5 to 3.13 can make
+ * is taken (versions.md, section 3), and bytes of more than 7 bits, which 2.4 takes.
+ */
+export function nameProblem(internal: string): string | undefined {
+  if (internal.length > NAME_BYTES)
+    return `it has ${internal.length} bytes, at most ${NAME_BYTES} are allowed`;
+  const [wrong] = /[\x00-\x1f\x7f/%]/.exec(internal) ?? [];
+  if (wrong !== undefined) return `the character ${JSON.stringify(wrong)} is not allowed`;
+  const isWhole = parseName(internal)
     .local.split(".")
     .every((part) => part !== "");
+  return isWhole ? undefined : "a part of it is empty";
+}
+
+/** True for a name that a mailbox can have. */
+export function isValidName(internal: string): boolean {
+  return nameProblem(internal) === undefined;
 }
 
 /** Between the forms of a part: `.` is `/` outside, and an internal `^` is `.`. */

@@ -7,22 +7,35 @@ import { closeSync, existsSync, openSync } from "node:fs";
 import { AppError, type ErrorCode, errnoOf } from "../core/errors.ts";
 import { diskError, FILE_MODE } from "./disk.ts";
 
+interface Meaning {
+  readonly code: ErrorCode;
+  readonly hint: string;
+}
+
+const DAMAGED: Meaning = { code: "bad_data", hint: "Run `bobbin store reconstruct`." };
+
 /** Primary result codes of SQLite (the low byte of errno) that an administrator can act on. */
-const CODES: ReadonlyMap<number, { readonly code: ErrorCode; readonly hint: string }> = new Map([
+const CODES: ReadonlyMap<number, Meaning> = new Map<number, Meaning>([
   [5, { code: "busy", hint: "Another process is writing; run it again." }],
   [6, { code: "busy", hint: "Another process is writing; run it again." }],
   [8, { code: "io", hint: "Run Bobbin as the user that owns the store." }],
   [10, { code: "io", hint: "Look at the disk and its free space." }],
-  [11, { code: "bad_data", hint: "Run `bobbin store reconstruct`." }],
+  [11, DAMAGED],
   [13, { code: "io", hint: "Make room on the disk and run it again." }],
   [14, { code: "io", hint: "Look at the folder's owner and mode." }],
-  [26, { code: "bad_data", hint: "Run `bobbin store reconstruct`." }],
+  [15, { code: "busy", hint: "Another process is writing; run it again." }],
+  // Too big, a constraint, a type: rows that contradict the schema or an index.
+  ...[18, 19, 20, 26].map((code) => [code, DAMAGED] as const),
 ]);
+
+/** How SQLite says that a database lacks what every one of its schema has, or has it twice. */
+const OTHER_SCHEMA = /^(no such (table|column|index)|duplicate column|malformed)|already exists/;
 
 /** Turns an error of SQLite about `path` into an AppError; others pass unchanged. */
 export function sqliteError(error: unknown, path: string): unknown {
   if (!(error instanceof SQLiteError)) return error;
-  const known = CODES.get(error.errno & 0xff);
+  const isOther = (error.errno & 0xff) === 1 && OTHER_SCHEMA.test(error.message);
+  const known = isOther ? DAMAGED : CODES.get(error.errno & 0xff);
   if (known === undefined) return error;
   return new AppError(known.code, `Cannot use ${path}: ${error.message}`, {
     cause: error,

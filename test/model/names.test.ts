@@ -9,6 +9,7 @@ import {
   isInbox,
   isOwnedBy,
   isValidName,
+  nameProblem,
   type Owner,
   ownerKey,
   ownerOfKey,
@@ -28,6 +29,9 @@ const NAMES: readonly [internal: string, external: string, owner: string][] = [
   ["user.u1.&ZeVnLIqe-", "user/u1/日本語", "u1"],
   ["user.u1.R&-D", "user/u1/R&D", "u1"],
   ["user.u1.Two Words", "user/u1/Two Words", "u1"],
+  ["user.u1.star*", "user/u1/star*", "u1"],
+  ["user.u1.x:y?z", "user/u1/x:y?z", "u1"],
+  ["user.u1. (a) [b]{c}\\~'", "user/u1/ (a) [b]{c}\\~'", "u1"],
   ["user.u1.#sieve", "user/u1/#sieve", "u1"],
   ["user.fred@example^com.Sub", "user/fred@example.com/Sub", "fred@example.com"],
   ["example.com!user.anne", "anne@example.com", "anne@example.com"],
@@ -91,10 +95,17 @@ describe("names of mailboxes", () => {
   });
 
   test.each([
-    ...["", ".", "user..x", "user.x.", ".x", "user.a/b", "user.a\nb", "user.a\0b", "user.*"],
+    ...["", ".", "user..x", "user.x.", ".x", "user.a/b", "user.a\nb", "user.a\0b", "user.100%"],
     ...["d/e!user.x", "d.org!user..x", `user.${"x".repeat(490)}`],
   ])("isValidName() refuses %j", (name) => {
     expect(isValidName(name)).toBe(false);
+  });
+
+  test("nameProblem() says which character is wrong, or what else", () => {
+    expect(nameProblem("user.a\x07")).toContain('"\\u0007"');
+    expect(nameProblem("user.a%b")).toContain('"%"');
+    expect(nameProblem("user..a")).toContain("empty");
+    expect(nameProblem(`user.${"x".repeat(490)}`)).toContain("495 bytes");
   });
 
   test.each([...NAMES])("isValidName() takes %s", (internal) => {

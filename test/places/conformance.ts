@@ -21,8 +21,8 @@ export interface Conforming {
   readonly open: () => Promise<WritablePlace>;
   /** The same place opened anew, as after a restart. Left out where there is no such thing. */
   readonly reopen?: () => Promise<WritablePlace>;
-  /** True where names with `%` and `*` are refused, as on the wire of the protocol. */
-  readonly refusesWildcards?: boolean;
+  /** True where names that no Cyrus since 2.5 can make are refused, such as those with `%`. */
+  readonly refusesNames?: boolean;
   /**
    * True for a log of what was sent: it forgets nothing, and leaves sums and states to those who
    * apply it.
@@ -76,7 +76,7 @@ function mailbox(state: MailboxState, records: readonly MailRecord[]): ApplyComm
 
 /** Declares the tests of the suite for the place called `name`. */
 export function conforms(name: string, options: Conforming): void {
-  const { open, reopen, refusesWildcards = false, isLog = false } = options;
+  const { open, reopen, refusesNames = false, isLog = false } = options;
   readsConform(name, {
     open: async () => {
       const place = await open();
@@ -370,7 +370,7 @@ export function conforms(name: string, options: Conforming): void {
         "user.J\xc3\xb6rg",
         "example.com!user.anne",
         "lists.dev",
-        ...(refusesWildcards ? [] : ["user.100%25"]),
+        ...(refusesNames ? [] : ["user.100%25"]),
       ];
       const owners: Owner[] = names.map((one) => parseName(one).owner);
       for (const one of names) await fill(one, [record(1)]);

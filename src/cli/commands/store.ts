@@ -169,23 +169,31 @@ function storeInfo(store: Store, env: CommandEnv): CommandResult {
   const { output } = env;
   let mailboxes = 0;
   let pending = 0;
+  let failed = 0;
   const owners = store.owners();
   for (const owner of owners) {
-    const folder = store.find(owner);
-    const count = folder?.read(allMailboxes).length ?? 0;
-    const steps = folder?.pending().length ?? 0;
-    mailboxes += count;
-    pending += steps;
-    output.object({ type: "owner", owner: wordOf(owner), mailboxes: count, pending: steps });
-    output.line(`${escapeText(wordOf(owner))}  ${count} mailboxes`);
+    const word = wordOf(owner);
+    try {
+      const folder = store.find(owner);
+      const count = folder?.read(allMailboxes).length ?? 0;
+      const steps = folder?.pending().length ?? 0;
+      mailboxes += count;
+      pending += steps;
+      output.object({ type: "owner", owner: word, mailboxes: count, pending: steps });
+      output.line(`${escapeText(word)}  ${count} mailboxes`);
+    } catch (error) {
+      if (!(error instanceof AppError)) throw error;
+      failed++;
+      output.error(`${word}: ${error.message}`, { owner: word });
+    }
   }
   const { settings, root } = store;
   output.line(
     `${owners.length} owners, ${mailboxes} mailboxes, index version ${settings.indexVersion}`,
   );
   return {
-    exit: EXIT.ok,
-    summary: { root, ...settings, owners: owners.length, mailboxes, pending },
+    exit: failed > 0 ? EXIT.partial : EXIT.ok,
+    summary: { root, ...settings, owners: owners.length, mailboxes, pending, failed },
   };
 }
 
@@ -288,9 +296,13 @@ function findGrave(
   read: (text: string) => string,
 ): ReturnType<typeof folderOf> & { which: string } {
   for (const owner of isUniqueid(text) ? store.owners() : []) {
-    const folder = store.find(owner);
-    const grave = folder?.read((database) => lastTombstone(database, text));
-    if (folder !== undefined && grave?.uniqueid === text) return { folder, owner, which: text };
+    try {
+      const folder = store.find(owner);
+      const grave = folder?.read((database) => lastTombstone(database, text));
+      if (folder !== undefined && grave?.uniqueid === text) return { folder, owner, which: text };
+    } catch (error) {
+      if (!(error instanceof AppError)) throw error; // it is another owner's, as far as is known
+    }
   }
   const name = read(text);
   return { ...folderOf(store, name), which: name };

@@ -1,22 +1,29 @@
 /**
  * What a store has beside mailbox folders: catalogues, pools, the registry, journals, staging. Rows
- * ST01 to ST15. The mailbox folders themselves are Cyrus' and are checked like any. Looks, and
+ * ST01 to ST16. The mailbox folders themselves are Cyrus' and are checked like any. Looks, and
  * changes nothing; what a running writer is about to do is never reported as damage.
  */
-import { existsSync } from "node:fs";
 import { join, relative } from "node:path";
 import { AppError } from "../../core/errors.ts";
 import type { MailboxImage } from "../../mailbox/mailbox_image.ts";
 import { type Owner, ownerKey } from "../../model/names.ts";
 import {
-  allMailboxes,
   type MailboxRow,
+  readableMailboxes,
+  type Tombstone,
   tombstones,
 } from "../../places/store/catalogue/mailbox_rows.ts";
+import type { MailboxStep } from "../../places/store/catalogue/redo_rows.ts";
 import { openImage } from "../../places/store/commit/open_mailbox.ts";
 import type { OwnerFolder } from "../../places/store/commit/owner_folder.ts";
 import { strayGraves } from "../../places/store/commit/trash.ts";
-import { ARRIVING_FOLDER, poolPath, STAGING_FOLDER } from "../../places/store/layout.ts";
+import {
+  ARRIVING_FOLDER,
+  CATALOGUE_FILE,
+  poolPath,
+  REGISTRY_FILE,
+  STAGING_FOLDER,
+} from "../../places/store/layout.ts";
 import { uidOfFile } from "../../places/store/messages/leftovers.ts";
 import { ownerPaths } from "../../places/store/owner_paths.ts";
 import type { Store } from "../../places/store/store.ts";
@@ -44,7 +51,7 @@ export function* checkWholeStore(store: Store): Generator<Finding, void> {
           yield placed(one, { path: join(below, one.at.path ?? "") });
     } catch (error) {
       if (!(error instanceof AppError) || error.code === "busy") throw error;
-      yield finding("ST01", { path: below }, { error: error.message });
+      yield finding("ST16", { path: join(below, CATALOGUE_FILE) }, { error: error.message });
     }
   }
   yield* checkStore(store);
@@ -62,6 +69,11 @@ export function checkStore(store: Store): readonly Finding[] {
 }
 
 function checkRegistry(store: Store, collector: Collector): void {
+  const damage = store.registry.damage();
+  for (const { error } of damage) {
+    collector.add("ST16", { path: REGISTRY_FILE }, { error: error.message });
+  }
+  if (damage.length > 0) return; // what it lacks is told by that
   for (const { uniqueid, source, target } of store.registry.handovers()) {
     const facts = { uniqueid, source: ownerKey(source), target: ownerKey(target) };
     collector.add("ST13", {}, facts);
@@ -89,23 +101,21 @@ function checkRegistry(store: Store, collector: Collector): void {
 
 /** Uniqueids that the journal of an owner will give back to the registry. */
 function releasedBy(store: Store, owner: Owner): readonly string[] {
-  try {
-    const steps = store.find(owner)?.pending() ?? [];
-    return steps.flatMap(({ step }) => (step.kind === "release" ? [step.uniqueid] : []));
-  } catch (error) {
-    if (error instanceof AppError && error.code === "bad_data") return [];
-    throw error;
-  }
+  const steps = ofReadable(() => store.find(owner)?.pending()) ?? [];
+  return steps.flatMap(({ step }) => (step.kind === "release" ? [step.uniqueid] : []));
 }
 
-/**
- * The mailboxes of an owner; none where the catalogue cannot be read, which is a finding elsewhere.
- */
+/** The mailboxes of an owner. */
 function rowsOf(store: Store, owner: Owner): readonly MailboxRow[] {
+  return ofReadable(() => store.find(owner)?.read(readableMailboxes).rows) ?? [];
+}
+
+/** What `read` finds; nothing where a catalogue cannot be read, which is a finding elsewhere. */
+function ofReadable<T>(read: () => T): T | undefined {
   try {
-    return store.find(owner)?.read(allMailboxes) ?? [];
+    return read();
   } catch (error) {
-    if (error instanceof AppError && error.code === "bad_data") return [];
+    if (error instanceof AppError && error.code !== "busy") return undefined;
     throw error;
   }
 }
@@ -113,20 +123,27 @@ function rowsOf(store: Store, owner: Owner): readonly MailboxRow[] {
 /** Checks one owner's folder but for the insides of mailboxes. */
 export function checkOwner(folder: OwnerFolder): readonly Finding[] {
   const collector = new Collector();
-  const rows = folder.read(allMailboxes);
+  const damage = folder.damage();
+  for (const { error } of damage)
+    collector.add("ST16", { path: CATALOGUE_FILE }, { error: error.message });
+  if (damage.some(({ row }) => row === undefined)) return collector.findings();
+  const isDamaged = (table: string) => damage.some(({ row }) => row?.table === table);
+  const { rows, damaged } = folder.read(readableMailboxes);
+  const graves = isDamaged("tombstone") ? undefined : folder.read(tombstones);
+  const pending = isDamaged("redo") ? undefined : folder.pending();
   const guids = new Set<string>();
-  const unfit = folder.unfit();
+  const unfit = pending === undefined ? [] : folder.unfit();
   for (const { uniqueid, steps, why } of unfit) {
-    const known = [...rows, ...folder.read(tombstones)].find((row) => row.uniqueid === uniqueid);
+    const known = [...rows, ...(graves ?? [])].find((row) => row.uniqueid === uniqueid);
     const other = known?.name ?? uniqueid;
     collector.add("ST14", { path: uniqueid }, { steps, why, other });
   }
-  for (const { uniqueid, step } of folder.pending()) {
+  for (const { uniqueid, step } of pending ?? []) {
     if (unfit.some((left) => left.uniqueid === uniqueid)) continue;
     collector.add("ST10", {}, { step: step.kind, uniqueid });
   }
   for (const row of rows) if (!row.intermediate) checkMailbox(folder, row, { collector, guids });
-  checkFolders(folder, rows, collector);
+  checkFolders(folder, { rows: [...rows, ...damaged], pending, graves }, collector);
   checkPool(folder, guids, collector);
   return collector.findings();
 }
@@ -160,32 +177,38 @@ function checkMailbox(folder: OwnerFolder, row: MailboxRow, { collector, guids }
   }
 }
 
+/** What the catalogue says of folders; undefined where that cannot be read. */
+interface Listed {
+  readonly rows: readonly { readonly uniqueid: string; readonly intermediate?: boolean }[];
+  readonly pending: readonly MailboxStep[] | undefined;
+  readonly graves: readonly Tombstone[] | undefined;
+}
+
 /** Folders that have no row in the catalogue, and tombstones whose folder in the trash is gone. */
 function checkFolders(
   folder: OwnerFolder,
-  rows: readonly MailboxRow[],
+  { rows, pending, graves }: Listed,
   collector: Collector,
 ): void {
-  const known = new Set(rows.map((row) => row.uniqueid));
+  if (pending === undefined) return; // it would say what is on its way
+  // A placeholder has no folder: where there is a mailbox of its uniqueid, the row is wrong.
+  const known = new Set(rows.filter((row) => row.intermediate !== true).map((row) => row.uniqueid));
+  const isMoving = (name: string) => pending.some(({ uniqueid }) => uniqueid === name);
   for (const name of foldersIn(folder.folder)) {
     if (name.startsWith(".") || known.has(name)) continue;
-    const hasIndex = existsSync(join(folder.folder, name, "cyrus.index"));
+    const hasIndex = statOf(join(folder.folder, name, "cyrus.index")) !== undefined;
     // A mailbox whose creation did not commit has messages at most; one that was moved away has a
     // step.
-    const isMoving = folder.pending().some(({ uniqueid }) => uniqueid === name);
-    if (!isMoving) collector.add(hasIndex ? "ST02" : "ST04", { path: name });
+    if (!isMoving(name)) collector.add(hasIndex ? "ST02" : "ST04", { path: name });
   }
   for (const name of foldersIn(join(folder.folder, ARRIVING_FOLDER))) {
-    const isMoving = folder.pending().some(({ uniqueid }) => uniqueid === name);
-    if (!isMoving) collector.add("ST04", { path: `${ARRIVING_FOLDER}/${name}` });
+    if (!isMoving(name)) collector.add("ST04", { path: `${ARRIVING_FOLDER}/${name}` });
   }
-  const graves = folder.read(tombstones);
+  if (graves === undefined) return;
   for (const { name, trash } of graves) {
-    const isThere = trash === "" || existsSync(join(folder.folder, trash));
-    const isMoving = folder
-      .pending()
-      .some(({ step }) => step.kind === "move" && step.target === trash);
-    if (!isThere && !isMoving) collector.add("ST12", { path: trash }, { other: name });
+    const isThere = trash === "" || statOf(join(folder.folder, trash)) !== undefined;
+    const isComing = pending.some(({ step }) => step.kind === "move" && step.target === trash);
+    if (!isThere && !isComing) collector.add("ST12", { path: trash }, { other: name });
   }
   for (const { trash: path } of strayGraves(folder)) collector.add("ST12", { path });
 }

@@ -5,7 +5,7 @@
 import { basename, join, relative } from "node:path";
 import { AppError } from "../../core/errors.ts";
 import { type MailboxPaths, mailboxPaths } from "../../places/cyrus/mailbox/mailbox_files.ts";
-import { allMailboxes } from "../../places/store/catalogue/mailbox_rows.ts";
+import { readableMailboxes } from "../../places/store/catalogue/mailbox_rows.ts";
 import {
   type UnsettledMailbox,
   unsettledMailbox,
@@ -38,7 +38,7 @@ export function mailboxesInStore(store: Store): MailboxesInStore {
       const folder = store.find(owner);
       if (folder === undefined) continue;
       const mine = new Set<string>();
-      for (const { uniqueid, name, intermediate } of folder.read(allMailboxes)) {
+      for (const { uniqueid, name, intermediate } of folder.read(readableMailboxes).rows) {
         names.set(uniqueid, { name });
         if (!intermediate) mine.add(uniqueid);
       }

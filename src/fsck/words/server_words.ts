@@ -1,6 +1,7 @@
 /** Facts and words of the codes for the databases of a server and the files of its users. */
 import type { Unreadable } from "../../core/files.ts";
 import type { QuotaResource } from "../../formats/cyrus/quota.ts";
+import { nameProblem } from "../../model/names.ts";
 import {
   type DatabaseFacts,
   faultWords,
@@ -62,7 +63,7 @@ const MAILBOX_LIST_WORDS = {
       : { text: "reverse ACL row missing", field: "racl", expected: identifier },
   DB10: (facts: { name: string } | { missingParent: string }) =>
     "name" in facts
-      ? { text: "name that no mailbox may have", found: facts.name }
+      ? { text: `name that no mailbox may have: ${nameProblem(facts.name)}`, found: facts.name }
       : { text: "mailbox without a parent", expected: facts.missingParent },
   DB11: (facts: Behind) => ({ field: "foldermodseq", ...facts }),
 };

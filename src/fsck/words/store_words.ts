@@ -27,4 +27,5 @@ export const STORE_WORDS = {
   ST14: ({ steps, why, other }: { steps: number; why: string; other: string }) => ({
     ...{ text: `${steps} committed changes wait: ${why}`, other },
   }),
+  ST16: ({ error }: { error: string }) => ({ text: error }),
 };

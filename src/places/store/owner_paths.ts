@@ -1,11 +1,14 @@
 /** Which owners a store has, by the folders that lie in it. */
-import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { type Owner, ownerOfKey } from "../../model/names.ts";
-import { foldersIn, namesIn } from "../../storage/disk.ts";
+import { AppError } from "../../core/errors.ts";
+import { type Owner, ownerOfKey, parseName } from "../../model/names.ts";
+import { foldersIn, namesIn, statOf } from "../../storage/disk.ts";
+import { reading } from "../../storage/sqlite.ts";
+import type { StoreDatabase } from "../../storage/store_database.ts";
 import { openCatalogue } from "./catalogue/catalogue.ts";
 import type { StoreContext } from "./commit/owner_folder.ts";
-import { CATALOGUE_FILE, firstLetter, nameOfFolder } from "./layout.ts";
+import { headerIn } from "./header_in.ts";
+import { CATALOGUE_FILE, firstLetter, nameOfFolder, ownerFolder } from "./layout.ts";
 
 /** What must be known of a store to find its owners. */
 type StoreToWalk = Pick<StoreContext, "root" | "settings" | "opening">;
@@ -15,13 +18,13 @@ export interface OwnerPath {
   readonly folder: string;
   /** The folder's own name. */
   readonly name: string;
-  /** Whose it is: by its name, or where that is shortened, by its catalogue if there is one. */
+  /** Whose it is: by its name, or where that is shortened, by its catalogue or its mailboxes. */
   readonly owner: () => Owner | undefined;
 }
 
 /** Every owner's folder in the store. */
 export function ownerPaths(store: StoreToWalk): OwnerPath[] {
-  const { root, opening } = store;
+  const { root } = store;
   const { hash } = store.settings;
   const paths: OwnerPath[] = [];
   for (const kind of ["user", "shared"] as const) {
@@ -29,37 +32,52 @@ export function ownerPaths(store: StoreToWalk): OwnerPath[] {
       for (const name of foldersIn(join(root, kind, letter))) {
         if (hash && firstLetter(name) !== letter) continue; // nobody would look for it there
         const folder = join(root, kind, letter, name);
-        paths.push({ folder, name, owner: () => ownerOf(folder, { kind, name, opening }) });
+        paths.push({ folder, name, owner: () => ownerOf(folder, { kind, name, store }) });
       }
     }
   }
   return paths;
 }
 
-function ownerOf(
-  folder: string,
-  {
-    kind,
-    name,
-    opening,
-  }: Pick<StoreToWalk, "opening"> & {
-    readonly kind: Owner["kind"];
-    readonly name: string;
-  },
-): Owner | undefined {
+function ownerOf(folder: string, { kind, name, store }: OfFolder): Owner | undefined {
   const plain = nameOfFolder(name);
   if (plain !== undefined)
     return kind === "user" ? { kind, userid: plain } : { kind, toplevel: plain };
+  const isItself = (owner: Owner) =>
+    join(store.root, ownerFolder(owner, store.settings.hash)) === folder;
+  const known = ownerInCatalogue(folder, store);
+  return known !== undefined && isItself(known) ? known : ownersInHeaders(folder).find(isItself);
+}
+
+interface OfFolder {
+  readonly kind: Owner["kind"];
+  readonly name: string;
+  readonly store: StoreToWalk;
+}
+
+/** Undefined also where the catalogue cannot be read, which whoever opens it is told. */
+function ownerInCatalogue(folder: string, { opening }: StoreToWalk): Owner | undefined {
   const path = join(folder, CATALOGUE_FILE);
-  if (!existsSync(path)) return undefined;
-  const catalogue = openCatalogue(path, { ...opening, create: false });
+  if (statOf(path) === undefined) return undefined;
+  let catalogue: StoreDatabase | undefined;
   try {
-    const row = catalogue
-      .current()
-      .query<{ value: string }, []>("SELECT value FROM about WHERE key = 'owner'")
-      .get();
-    return row === null ? undefined : ownerOfKey(row.value);
+    catalogue = openCatalogue(path, { ...opening, create: false });
+    const database = catalogue.current();
+    const find = "SELECT value FROM about WHERE key = 'owner'";
+    const row = reading(database, path, () => database.query<{ value: string }, []>(find).get());
+    return row === null ? undefined : ownerOfKey(`${row.value}`);
+  } catch (error) {
+    if (error instanceof AppError && error.code !== "busy") return undefined;
+    throw error;
   } finally {
-    catalogue.close();
+    catalogue?.close();
   }
+}
+
+/** The owners that the mailboxes in a folder name. */
+function ownersInHeaders(folder: string): Owner[] {
+  const headers = foldersIn(folder).map((uniqueid) => headerIn(join(folder, uniqueid)));
+  return headers
+    .filter((header) => typeof header === "object")
+    .map(({ name }) => parseName(name ?? "").owner);
 }

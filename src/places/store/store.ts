@@ -24,18 +24,21 @@
  *     arriving     a mailbox's files at the new owner's, until the journal there moves them in
  *     image        the files of one mailbox in memory (src/mailbox); its changes become steps
  */
-import { existsSync } from "node:fs";
+import type { Database } from "bun:sqlite";
 import { basename, join, resolve } from "node:path";
 import { AppError } from "../../core/errors.ts";
 import { DEFAULT_LIMITS, type Limits } from "../../core/limits.ts";
 import { type Owner, ownerKey } from "../../model/names.ts";
+import { statOf } from "../../storage/disk.ts";
 import { SyncDescriptors } from "../../storage/durable.ts";
 import type { SchemaChange } from "../../storage/sqlite.ts";
 import type { Access } from "../../storage/store_database.ts";
+import { mailboxById } from "./catalogue/mailbox_rows.ts";
 import { Registry } from "./catalogue/registry.ts";
 import { settleHandovers } from "./commit/handover.ts";
 import { OwnerFolder, type StoreContext } from "./commit/owner_folder.ts";
 import { CATALOGUE_FILE, ownerFolder } from "./layout.ts";
+import { holdsMailboxes } from "./messages/leftovers.ts";
 import { Staging } from "./messages/staging.ts";
 import { ownerPaths } from "./owner_paths.ts";
 import { mayWriteStore, noteOpen, notToBeWritten, readWithoutRight } from "./store_access.ts";
@@ -84,7 +87,8 @@ export class Store {
     if (isForeign && access !== "read") throw notToBeWritten(this.root);
     this.caveat = isForeign ? readWithoutRight(this.root) : undefined;
     this.opening = { access, raised: onceEach(this.root, tell) };
-    this.registry = new Registry(this.root, { ...this.opening, create: true });
+    const hasMailboxes = () => this.#hasMailboxes();
+    this.registry = new Registry(this.root, { ...this.opening, create: true, hasMailboxes });
     this.#leave = noteOpen(this.root, access);
     this.#syncs = new SyncDescriptors(access === "read" ? [] : [this.root]);
     this.now = options.now ?? (() => Math.floor(Date.now() / 1000));
@@ -112,14 +116,17 @@ export class Store {
 
   #get(owner: Owner, options: { readonly create: boolean }): OwnerFolder | undefined {
     const folder = this.#opened(owner, options);
-    if (folder?.hasHandovers() === true) this.#settleIfSound(folder);
+    if (folder !== undefined) this.#settleIfSound(folder);
     return folder;
   }
 
-  /** Whoever is at work on a handover now ends it; one that cannot be ended waits for fsck. */
+  /**
+   * Whoever is at work on a handover now ends it; one that cannot be ended, or a registry that
+   * cannot be read, waits for fsck.
+   */
   #settleIfSound(folder: OwnerFolder): void {
     try {
-      settleHandovers(folder, this.#context);
+      if (folder.hasHandovers()) settleHandovers(folder, this.#context);
     } catch (error) {
       const codes: readonly string[] = ["busy", "io", "bad_data"];
       if (!(error instanceof AppError) || !codes.includes(error.code)) throw error;
@@ -152,6 +159,29 @@ export class Store {
     return paths.map((path) => path.owner()).filter((owner) => owner !== undefined);
   }
 
+  /** Where a mailbox lies, a registry was made long ago. */
+  #hasMailboxes(): boolean {
+    return ownerPaths(this).some(({ folder }) => holdsMailboxes(folder));
+  }
+
+  /** Who has `uniqueid`: by the registry or, where that is damaged, by the catalogues. */
+  holder(uniqueid: string): Owner | undefined {
+    try {
+      return this.registry.holder(uniqueid);
+    } catch (error) {
+      if (!(error instanceof AppError) || error.code === "busy") throw error;
+    }
+    return this.owners().find((owner) => {
+      try {
+        const find = (database: Database) => mailboxById(database, uniqueid);
+        return this.find(owner)?.read(find) !== undefined;
+      } catch (error) {
+        if (error instanceof AppError && error.code !== "busy") return false; // his own trouble
+        throw error;
+      }
+    });
+  }
+
   /**
    * Claims `uniqueid` for `owner` before the transaction commits that will hold it. Returns the
    * owner that has it already, if another. A claim whose holder has no such mailbox is stale; only
@@ -176,7 +206,8 @@ export class Store {
 
   /** True where the store has a folder for `owner`. */
   has(owner: Owner): boolean {
-    return existsSync(join(this.root, ownerFolder(owner, this.settings.hash), CATALOGUE_FILE));
+    const path = join(this.root, ownerFolder(owner, this.settings.hash), CATALOGUE_FILE);
+    return statOf(path) !== undefined;
   }
 
   close(): void {

@@ -29,10 +29,10 @@ import {
   type WritablePlace,
 } from "../place.ts";
 import {
-  allMailboxes,
   type MailboxRow,
   mailboxById,
   mailboxByName,
+  readableMailboxes,
 } from "./catalogue/mailbox_rows.ts";
 import {
   quotas,
@@ -138,7 +138,7 @@ export class StorePlace implements WritablePlace {
   }
 
   #byUniqueid(uniqueid: string): MailboxState | undefined {
-    const owner = this.#store.registry.holder(uniqueid);
+    const owner = this.#store.holder(uniqueid);
     const folder = owner === undefined ? undefined : this.#store.find(owner);
     const row = folder?.read((database) => mailboxById(database, uniqueid));
     return folder === undefined || row === undefined ? undefined : readState(folder, row);
@@ -231,7 +231,7 @@ export class StorePlace implements WritablePlace {
   /** The owner of each uniqueid, where there is one. */
   holders(uniqueids: readonly string[]): Promise<Outcome<readonly (Owner | undefined)[]>> {
     return outcomeOf(() =>
-      uniqueids.map((one) => (isUniqueid(one) ? this.#store.registry.holder(one) : undefined)),
+      uniqueids.map((one) => (isUniqueid(one) ? this.#store.holder(one) : undefined)),
     );
   }
 
@@ -305,7 +305,10 @@ function metaOf(folder: OwnerFolder): UserMeta {
 function readableStates(folder: OwnerFolder): OwnedMailboxes {
   const mailboxes: MailboxState[] = [];
   const unreadable: UnreadableMailbox[] = [];
-  for (const row of folder.read(allMailboxes)) {
+  const { rows, damaged } = folder.read(readableMailboxes);
+  for (const { name, uniqueid, error } of damaged)
+    unreadable.push({ name, uniqueid, refusal: refused("damaged", error.message) });
+  for (const row of rows) {
     try {
       const state = readState(folder, row);
       if (state !== undefined) mailboxes.push(state);

@@ -13,6 +13,7 @@ import type { Owner } from "../../model/names.ts";
 import { ANNOT_VARIANTS } from "../../model/sync_crc.ts";
 import type { MailboxReading } from "../place.ts";
 import type { MailboxRow } from "./catalogue/mailbox_rows.ts";
+import { soundRow } from "./catalogue/sound_rows.ts";
 import { readFiles } from "./commit/committed_files.ts";
 import {
   imageOf,
@@ -122,6 +123,7 @@ export function mailboxAnnotations(folder: OwnerFolder, uniqueid: string): Annot
          WHERE uniqueid = ? ORDER BY entry, userid`,
       )
       .all(uniqueid)
+      .map((row) => soundRow("annotation", row))
       .map((row) => ({ ...row, modseq: BigInt(row.modseq) })),
   );
 }

@@ -4,7 +4,7 @@ import type { ApplyRequest } from "../../formats/sync/apply_command.ts";
 import type { ApplyCommand, ApplyMailbox, ApplyRename } from "../../model/apply.ts";
 import { isGuid, NULL_GUID } from "../../model/guid.ts";
 import type { MailboxState } from "../../model/mailbox.ts";
-import { isValidName } from "../../model/names.ts";
+import { nameProblem } from "../../model/names.ts";
 import { DONE, type Outcome, type Refusal, refused } from "../../model/outcome.ts";
 import { CAPABILITIES, type CommandContext, SIEVE_MAILBOX } from "../session/context.ts";
 
@@ -55,7 +55,9 @@ export function mailboxRefusal(
   { name, type = "" }: Pick<MailboxState, "name" | "type">,
   { modes }: CommandContext,
 ): Refusal | undefined {
-  if (!isValidName(name)) return badField("MBOXNAME", `${name} is no name for a mailbox`);
+  const problem = nameProblem(name);
+  if (problem !== undefined)
+    return badField("MBOXNAME", `${name} is no name for a mailbox: ${problem}`);
   if (!TYPE_LETTERS.test(type)) return refused("failed", `${name} is of the unknown type ${type}`);
   if (type.startsWith("f") && !modes.enabled.has(SIEVE_MAILBOX)) {
     return badField("MBOXTYPE", `${name} holds scripts, and SIEVE-MAILBOX is not enabled`);
@@ -66,7 +68,9 @@ export function mailboxRefusal(
 /** Renames one mailbox, not those below it; also the way to another partition. */
 export async function applyRename(command: ApplyRename, context: CommandContext): Promise<Outcome> {
   const { newName } = command;
-  if (!isValidName(newName)) return badField("NEWMBOXNAME", `${newName} is no name`);
+  const problem = nameProblem(newName);
+  if (problem !== undefined)
+    return badField("NEWMBOXNAME", `${newName} is no name for a mailbox: ${problem}`);
   return context.session.apply(command);
 }
 

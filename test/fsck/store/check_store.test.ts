@@ -75,12 +75,12 @@ const DAMAGE: readonly (readonly [
   ["a claim of no one", ["ST09"], (_, store) => store.claim("nobody", owner)],
   [
     "a change that does not fit its index",
-    ["ST14"],
+    ["ST01", "ST14"],
     (_, store) =>
       store.make(owner).database.run(
         `INSERT INTO redo
            (uniqueid, kind, path, offset, bytes, generation, records_before, records_after)
-         VALUES ('x', 'write', '${ID}/cyrus.index', 0, x'00', 77, 1, 1)`,
+         VALUES ('${ID}', 'write', '${ID}/cyrus.index', 0, x'00', 77, 1, 1)`,
       ),
   ],
   ["staged messages", ["ST11"], (folder) => mkdirSync(join(folder, "../../../.staging/1-x"))],
@@ -102,7 +102,7 @@ const DAMAGE: readonly (readonly [
   ],
   [
     "a catalogue that is no database",
-    ["ST01", "ST09"],
+    ["ST09", "ST16"],
     (folder, store) => {
       store.close(); // or its log would mend the file
       writeFileSync(join(folder, ".catalogue.sqlite"), "x".repeat(5000));

@@ -28,6 +28,7 @@ for (const indexVersion of [17, 20] as const) {
       return Promise.resolve(openStorePlace(root));
     },
     reopen: () => Promise.resolve(openStorePlace(root)),
+    refusesNames: true,
   });
 }
 

@@ -44,7 +44,7 @@ conforms("a sync server", {
     return open();
   },
   reopen: open,
-  refusesWildcards: true,
+  refusesNames: true,
 });
 afterAll(() => conforming?.stop());
 

@@ -1,6 +1,8 @@
 /** The rows of a catalogue about mailboxes, their former names and the deleted ones. */
 import type { Database } from "bun:sqlite";
+import { AppError } from "../../../core/errors.ts";
 import type { MailboxState } from "../../../model/mailbox.ts";
+import { soundRow } from "./sound_rows.ts";
 
 /** What a peer says of a mailbox that no file of its folder can keep just as it was said. */
 export type MailboxDetails = Pick<
@@ -68,7 +70,7 @@ const COLUMNS = "uniqueid, name, state, annot_variant, annot_crc, annot_crc_of, 
 const MODSEQS = ["xconvmodseq", "raclmodseq", "createdmodseq", "foldermodseq"] as const;
 
 function rowOf(stored: StoredRow): MailboxRow {
-  const { uniqueid, name } = stored;
+  const { uniqueid, name } = soundRow("mailbox", stored);
   const { partition = null, acl = null, ...details } = JSON.parse(stored.state);
   for (const field of MODSEQS) if (field in details) details[field] = BigInt(details[field]);
   // Tombstones that were written before schema version 2 lack both.
@@ -110,12 +112,38 @@ export function mailboxById(database: Database, uniqueid: string): MailboxRow | 
   return found === null ? undefined : rowOf(found);
 }
 
-/** Every mailbox of the owner, by name. */
+/** Every mailbox of the owner, by name. Throws bad_data where a row is damaged. */
 export function allMailboxes(database: Database): MailboxRow[] {
-  return database
-    .query<StoredRow, []>(`SELECT ${COLUMNS} FROM mailbox ORDER BY name`)
-    .all()
-    .map(rowOf);
+  const { rows, damaged } = readableMailboxes(database);
+  const [first] = damaged;
+  if (first !== undefined) throw first.error;
+  return rows;
+}
+
+/** A row of a mailbox that is damaged: what can still be told of it. */
+export interface DamagedMailbox {
+  readonly name: string;
+  readonly uniqueid: string;
+  readonly error: AppError;
+}
+
+/** The mailboxes of the owner whose rows are sound, by name, and those whose rows are not. */
+export function readableMailboxes(database: Database): {
+  readonly rows: MailboxRow[];
+  readonly damaged: DamagedMailbox[];
+} {
+  const rows: MailboxRow[] = [];
+  const damaged: DamagedMailbox[] = [];
+  const stored = database.query<StoredRow, []>(`SELECT ${COLUMNS} FROM mailbox ORDER BY name`);
+  for (const one of stored.all()) {
+    try {
+      rows.push(rowOf(one));
+    } catch (error) {
+      if (!(error instanceof AppError)) throw error;
+      damaged.push({ name: `${one.name}`, uniqueid: `${one.uniqueid}`, error });
+    }
+  }
+  return { rows, damaged };
 }
 
 /** Adds a mailbox. Name and uniqueid must be free. */
@@ -151,7 +179,8 @@ export function formerNames(database: Database, uniqueid: string): FormerName[] 
     .query<FormerName, [string]>(
       "SELECT name, until FROM history WHERE uniqueid = ? ORDER BY number",
     )
-    .all(uniqueid);
+    .all(uniqueid)
+    .map((row) => soundRow("history", row));
 }
 
 /** Notes that a mailbox was called `former.name` until now. */
@@ -227,7 +256,8 @@ export function lastTombstone(database: Database, which: string): Tombstone | un
   return found === null ? undefined : tombstoneOf(found);
 }
 
-function tombstoneOf({ mailbox, ...stored }: StoredTombstone): Tombstone {
+function tombstoneOf(row: StoredTombstone): Tombstone {
+  const { mailbox, ...stored } = soundRow("tombstone", row);
   return { ...stored, mailbox: rowOf(JSON.parse(mailbox)) };
 }
 

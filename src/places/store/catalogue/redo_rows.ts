@@ -5,6 +5,7 @@
 import type { Database } from "bun:sqlite";
 import { AppError } from "../../../core/errors.ts";
 import type { FileStep } from "../../../mailbox/file_step.ts";
+import { soundRow } from "./sound_rows.ts";
 
 /**
  * One thing to do to a file. Paths are relative to the owner's folder and made by layout.ts alone.
@@ -89,7 +90,7 @@ export function pendingSteps(database: Database, uniqueid?: string): MailboxStep
 }
 
 function stepOfRow(row: RedoRow): RedoStep {
-  const { path, bytes } = row;
+  const { path, bytes } = soundRow("redo", row);
   if (row.kind === "write" && bytes !== null && row.offset !== null) {
     const step = { kind: "write", path, offset: row.offset, bytes } as const;
     if (row.generation === null) return step;

@@ -7,12 +7,16 @@
  */
 import type { Database } from "bun:sqlite";
 import { join } from "node:path";
+import { assert } from "../../../core/assert.ts";
 import { AppError } from "../../../core/errors.ts";
 import type { Annotation } from "../../../model/annotation.ts";
 import { type Owner, ownerKey, ownerOfKey, sameOwner } from "../../../model/names.ts";
-import { sqliteError, writing } from "../../../storage/sqlite.ts";
+import { statOf } from "../../../storage/disk.ts";
+import { reading, writing } from "../../../storage/sqlite.ts";
 import { StoreDatabase, type StoreDatabaseOptions } from "../../../storage/store_database.ts";
 import { REGISTRY_FILE } from "../layout.ts";
+import { type Damage, damageOf, insertRows, salvage, setAside } from "./damage.ts";
+import { type DamagedRow, dropRow, REGISTRY_TABLES, soundClaim } from "./sound_rows.ts";
 
 const SCHEMA = [
   `
@@ -45,30 +49,90 @@ export interface Handover {
   readonly target: Owner;
 }
 
-/** The registry of one store, open. */
+export interface RegistryOptions extends StoreDatabaseOptions {
+  /** True where the store has mailboxes, whose claims a new registry would lack. */
+  readonly hasMailboxes: () => boolean;
+}
+
+/**
+ * The registry of one store. One that cannot be opened, or of which a row is damaged, throws
+ * bad_data from whatever needs it, and readers of mail go on without it.
+ */
 export class Registry {
   readonly path: string;
-  readonly #file: StoreDatabase;
+  readonly #options: RegistryOptions;
+  #file: StoreDatabase | undefined;
+  /** Of the file that is open. */
+  #inode: number | undefined;
 
-  constructor(root: string, options: StoreDatabaseOptions) {
+  constructor(root: string, options: RegistryOptions) {
     this.path = join(root, REGISTRY_FILE);
-    this.#file = new StoreDatabase(this.path, SCHEMA, options);
+    this.#options = options;
   }
 
   get #database(): Database {
+    const stat = statOf(this.path);
+    // `store reconstruct` may have set the file aside since.
+    if (this.#file === undefined || stat?.ino !== this.#inode) {
+      this.close();
+      if ((stat?.size ?? 0) === 0 && this.#options.hasMailboxes()) throw lost(this.path);
+      this.#file = new StoreDatabase(this.path, SCHEMA, this.#options);
+      this.#inode = statOf(this.path)?.ino;
+    }
     return this.#file.current();
+  }
+
+  #read<T>(work: (database: Database) => T): T {
+    const database = this.#database;
+    return reading(database, this.path, () => work(database));
+  }
+
+  #write<T>(work: (database: Database) => T): T {
+    const database = this.#database;
+    return writing(database, this.path, () => {
+      if (statOf(this.path)?.ino !== this.#inode)
+        throw new AppError("busy", `${this.path} was set aside`);
+      return work(database);
+    });
+  }
+
+  /** What is wrong with it, as far as it can be read. */
+  damage(): Damage[] {
+    return damageOf(this.path, () => this.#database, REGISTRY_TABLES);
+  }
+
+  /** Drops damaged rows. */
+  drop(rows: readonly DamagedRow[]): void {
+    this.#write((database) => {
+      for (const row of rows) dropRow(database, row, REGISTRY_TABLES);
+    });
+  }
+
+  /**
+   * Moves a registry that cannot be read out of the way and makes a new one, with those rows of the
+   * old one that no catalogue has and that can still be read. Returns the old one's new name, which
+   * is `wanted` if it is free, and the tables that could not be read to their end.
+   */
+  makeAnew(wanted: string): { readonly name: string; readonly unread: readonly string[] } {
+    const { saved, unread } = salvage(this.path, REGISTRY_TABLES, ["annotation", "handover"]);
+    this.close();
+    const name = setAside(this.path, wanted);
+    this.#file = new StoreDatabase(this.path, SCHEMA, this.#options);
+    this.#inode = statOf(this.path)?.ino;
+    this.#write((database) => {
+      for (const rows of saved) insertRows(database, rows);
+    });
+    return { name, unread };
   }
 
   /** Who holds `uniqueid`, or undefined. */
   holder(uniqueid: string): Owner | undefined {
-    try {
-      const row = this.#database
-        .query<{ owner: string }, [string]>("SELECT owner FROM claim WHERE uniqueid = ?")
+    return this.#read((database) => {
+      const row = database
+        .query<ClaimRow, [string]>("SELECT uniqueid, owner FROM claim WHERE uniqueid = ?")
         .get(uniqueid);
-      return row === null ? undefined : this.#owner(row.owner);
-    } catch (error) {
-      throw sqliteError(error, this.path);
-    }
+      return row === null ? undefined : ownerIn(soundClaim("claim", row).owner);
+    });
   }
 
   /**
@@ -79,42 +143,35 @@ export class Registry {
     const before = this.holder(uniqueid);
     if (before !== undefined && sameOwner(before, owner)) return undefined;
     if (before !== undefined && !isStale(before)) return before;
-    return writing(this.#database, this.path, () => {
+    return this.#write((database) => {
       const now = this.holder(uniqueid);
       // A handover that has just ended may have given it to `owner`.
       if (now !== undefined && sameOwner(now, owner)) return undefined;
       const isNew = now !== undefined && (before === undefined || !sameOwner(now, before));
       if (isNew) return now;
-      this.#database
-        .query("INSERT OR REPLACE INTO claim VALUES (?, ?)")
-        .run(uniqueid, ownerKey(owner));
+      setClaim(database, uniqueid, owner);
       return undefined;
     });
   }
 
   /** Gives up those of `uniqueids` that `owner` holds, in one transaction. */
   release(uniqueids: readonly string[], owner: Owner): void {
-    writing(this.#database, this.path, () => {
-      const remove = this.#database.query("DELETE FROM claim WHERE uniqueid = ? AND owner = ?");
+    this.#write((database) => {
+      const remove = database.query("DELETE FROM claim WHERE uniqueid = ? AND owner = ?");
       for (const uniqueid of uniqueids) remove.run(uniqueid, ownerKey(owner));
     });
   }
 
   /** Gives `uniqueid` to `owner`, whoever has it; the caller holds both owners' writer locks. */
   transfer(uniqueid: string, owner: Owner): void {
-    writing(this.#database, this.path, () => {
-      this.#database
-        .query("INSERT OR REPLACE INTO claim VALUES (?, ?)")
-        .run(uniqueid, ownerKey(owner));
-    });
+    this.#write((database) => setClaim(database, uniqueid, owner));
   }
 
   /** Notes durably that `uniqueid` is about to go from one owner to another. Returns its number. */
-  beginHandover(handover: Omit<Handover, "number">): number {
-    const { uniqueid, source, target } = handover;
-    return writing(this.#database, this.path, () =>
+  beginHandover({ uniqueid, source, target }: Omit<Handover, "number">): number {
+    return this.#write((database) =>
       Number(
-        this.#database
+        database
           .query("INSERT INTO handover (uniqueid, source, target) VALUES (?, ?, ?)")
           .run(uniqueid, ownerKey(source), ownerKey(target)).lastInsertRowid,
       ),
@@ -123,46 +180,33 @@ export class Registry {
 
   /** Forgets a handover that is over. */
   endHandover(number: number): void {
-    writing(this.#database, this.path, () => {
-      this.#database.query("DELETE FROM handover WHERE number = ?").run(number);
-    });
+    this.#write((database) => database.query("DELETE FROM handover WHERE number = ?").run(number));
   }
 
   /** Handovers that are not over, the oldest first: those of `owner` on either side, or all. */
   handovers(owner?: Owner): Handover[] {
-    interface Row {
-      readonly number: number;
-      readonly uniqueid: string;
-      readonly source: string;
-      readonly target: string;
-    }
-    try {
-      const word = owner === undefined ? null : ownerKey(owner);
-      return this.#database
-        .query<Row, [string | null]>(
-          "SELECT * FROM handover WHERE ?1 IS NULL OR source = ?1 OR target = ?1 ORDER BY number",
-        )
+    const sql =
+      "SELECT * FROM handover WHERE ?1 IS NULL OR source = ?1 OR target = ?1 ORDER BY number";
+    const word = owner === undefined ? null : ownerKey(owner);
+    return this.#read((database) =>
+      database
+        .query<HandoverRow, [string | null]>(sql)
         .all(word)
-        .map(({ number, uniqueid, source, target }) => {
-          return { number, uniqueid, source: this.#owner(source), target: this.#owner(target) };
-        });
-    } catch (error) {
-      throw sqliteError(error, this.path);
-    }
+        .map((row) => soundClaim("handover", row))
+        .map((row) => ({ ...row, source: ownerIn(row.source), target: ownerIn(row.target) })),
+    );
   }
 
   /** Every claim, by uniqueid. */
   claims(): Claim[] {
-    try {
-      return this.#database
-        .query<{ uniqueid: string; owner: string }, []>(
-          "SELECT uniqueid, owner FROM claim ORDER BY uniqueid",
-        )
+    const sql = "SELECT uniqueid, owner FROM claim ORDER BY uniqueid";
+    return this.#read((database) =>
+      database
+        .query<ClaimRow, []>(sql)
         .all()
-        .map((row) => ({ uniqueid: row.uniqueid, owner: this.#owner(row.owner) }));
-    } catch (error) {
-      throw sqliteError(error, this.path);
-    }
+        .map((row) => soundClaim("claim", row))
+        .map(({ uniqueid, owner }) => ({ uniqueid, owner: ownerIn(owner) })),
+    );
   }
 
   /**
@@ -171,8 +215,7 @@ export class Registry {
    */
   adopt(uniqueids: readonly string[], owner: Owner): string[] {
     const [list, word] = [JSON.stringify(uniqueids), ownerKey(owner)];
-    return writing(this.#database, this.path, () => {
-      const database = this.#database;
+    return this.#write((database) => {
       const isWanted = "uniqueid IN (SELECT value FROM json_each(?1))";
       database.run(`DELETE FROM claim WHERE owner = ?2 AND NOT ${isWanted}`, [list, word]);
       database.run("INSERT OR IGNORE INTO claim SELECT value, ?2 FROM json_each(?1)", [list, word]);
@@ -187,52 +230,75 @@ export class Registry {
 
   /** Drops the claims of owners that are not there: a catalogue is older than any claim of it. */
   dropClaims(isThere: (owner: Owner) => boolean): void {
-    writing(this.#database, this.path, () => {
-      const owners = this.#database.query<{ owner: string }, []>(
-        "SELECT DISTINCT owner FROM claim",
-      );
+    this.#write((database) => {
+      const owners = database.query<{ owner: string }, []>("SELECT DISTINCT owner FROM claim");
       for (const { owner: word } of owners.all()) {
         const owner = ownerOfKey(word);
         if (owner === undefined || !isThere(owner))
-          this.#database.run("DELETE FROM claim WHERE owner = ?", [word]);
+          database.run("DELETE FROM claim WHERE owner = ?", [word]);
       }
     });
   }
 
   /** The annotations of the server as a whole. */
   annotations(): Annotation[] {
-    try {
-      return this.#database
+    return this.#read((database) =>
+      database
         .query<Pick<Annotation, "entry" | "value"> & { userid: string }, []>(
           "SELECT entry, userid, value FROM annotation ORDER BY entry, userid",
         )
         .all()
-        .map((row) => ({ ...row, modseq: 0n }));
-    } catch (error) {
-      throw sqliteError(error, this.path);
-    }
+        .map((row) => ({ ...soundClaim("annotation", row), modseq: 0n })),
+    );
   }
 
   /** Sets an annotation of the server, or removes it where `value` is undefined. */
   setAnnotation(entry: string, userid: string, value: Uint8Array | undefined): void {
-    writing(this.#database, this.path, () => {
+    this.#write((database) => {
       const sql =
         value === undefined
           ? "DELETE FROM annotation WHERE entry = ? AND userid = ?"
           : "INSERT OR REPLACE INTO annotation VALUES (?, ?, ?)";
-      this.#database.query(sql).run(entry, userid, ...(value === undefined ? [] : [value]));
+      database.query(sql).run(entry, userid, ...(value === undefined ? [] : [value]));
     });
   }
 
   close(): void {
-    this.#file.close();
+    this.#file?.close();
+    this.#file = undefined;
   }
+}
 
-  #owner(word: string): Owner {
-    const owner = ownerOfKey(word);
-    if (owner !== undefined) return owner;
-    throw new AppError("bad_data", `Cannot use ${this.path}: "${word}" is no owner`, {
+interface ClaimRow {
+  readonly uniqueid: string;
+  readonly owner: string;
+}
+
+interface HandoverRow {
+  readonly number: number;
+  readonly uniqueid: string;
+  readonly source: string;
+  readonly target: string;
+}
+
+function setClaim(database: Database, uniqueid: string, owner: Owner): void {
+  database.query("INSERT OR REPLACE INTO claim VALUES (?, ?)").run(uniqueid, ownerKey(owner));
+}
+
+/** The owner in a column that has been found sound. */
+function ownerIn(word: string): Owner {
+  const owner = ownerOfKey(word);
+  assert(owner !== undefined, `${word} is an owner`);
+  return owner;
+}
+
+function lost(path: string): AppError {
+  return new AppError(
+    "bad_data",
+    `Cannot use ${path}: it is gone or empty, and mailboxes are there`,
+    {
+      context: { path },
       hint: "Run `bobbin store reconstruct`.",
-    });
-  }
+    },
+  );
 }

@@ -14,13 +14,14 @@ import {
   type SieveFile,
 } from "../../../model/mailbox.ts";
 import { refusal } from "../refusal.ts";
+import { soundRow } from "./sound_rows.ts";
 
 /** Internal names a user is subscribed to, sorted. */
 export function subscriptions(database: Database): string[] {
   return database
     .query<{ name: string }, []>("SELECT name FROM subscription ORDER BY name")
     .all()
-    .map(({ name }) => name);
+    .map((row) => soundRow("subscription", row).name);
 }
 
 /** What the user has seen, of his own and of others' mailboxes. */
@@ -35,6 +36,7 @@ export function seenStates(database: Database): SeenState[] {
   return database
     .query<Row, []>("SELECT * FROM seen ORDER BY uniqueid")
     .all()
+    .map((row) => soundRow("seen", row))
     .map((row) => ({
       uniqueid: row.uniqueid,
       lastRead: row.lastread,
@@ -57,7 +59,7 @@ export function sieveFiles(database: Database): SieveFile[] {
   }
   const files: SieveFile[] = [];
   for (const row of database.query<Row, []>("SELECT * FROM sieve ORDER BY filename").all()) {
-    const { filename, last_update: lastUpdate } = row;
+    const { filename, last_update: lastUpdate } = soundRow("sieve", row);
     const guid = sha1Of(row.content);
     files.push({ filename, lastUpdate, guid, isActive: false });
     if (row.active === 0) continue;
@@ -69,11 +71,10 @@ export function sieveFiles(database: Database): SieveFile[] {
 
 /** The bytes of `x.script`, or undefined. */
 export function sieveScript(database: Database, filename: string): Uint8Array | undefined {
-  return (
-    database
-      .query<{ content: Uint8Array }, [string]>("SELECT content FROM sieve WHERE filename = ?")
-      .get(filename)?.content ?? undefined
-  );
+  const row = database
+    .query<{ content: Uint8Array }, [string]>("SELECT content FROM sieve WHERE filename = ?")
+    .get(filename);
+  return row === null ? undefined : soundRow("sieve", row).content;
 }
 
 interface QuotaRow {
@@ -89,7 +90,7 @@ const MODSEQ = "MODSEQ";
 /** Every quota root of the owner, by name. */
 export function quotas(database: Database): Quota[] {
   const rows = database.query<QuotaRow, []>("SELECT * FROM quota ORDER BY root, resource").all();
-  const byRoot = Map.groupBy(rows, ({ root }) => root);
+  const byRoot = Map.groupBy(rows, (row) => soundRow("quota", row).root);
   return [...byRoot].map(([root, list]) => quotaOf(root, list));
 }
 

@@ -19,8 +19,9 @@ import { join } from "node:path";
 import { AppError } from "../../../core/errors.ts";
 import { hasBit, INTERNAL_FLAG } from "../../../formats/cyrus/index/index_flags.ts";
 import { IMAGE_FILES, MailboxImage } from "../../../mailbox/mailbox_image.ts";
-import { isBelow, isValidName, type Owner, sameOwner } from "../../../model/names.ts";
+import { isBelow, nameProblem, type Owner, sameOwner } from "../../../model/names.ts";
 import { createFile, makeFolder, statOf } from "../../../storage/disk.ts";
+import { reading } from "../../../storage/sqlite.ts";
 import { openCatalogue } from "../catalogue/catalogue.ts";
 import { withHistory } from "../catalogue/history.ts";
 import {
@@ -104,7 +105,8 @@ function requireFree({ newName }: HandoverRequest, row: MailboxRow, arriving: Tr
   arriving.requireFit(row.uniqueid);
   const refuse = (why: string) =>
     refusal("failed", `Cannot rename ${row.name} to ${newName}: ${why}`);
-  if (!isValidName(newName)) throw refuse("no mailbox name");
+  const problem = nameProblem(newName);
+  if (problem !== undefined) throw refuse(`no mailbox name, ${problem}`);
   if (mailboxByName(database, newName) !== undefined)
     throw refuse("there is a mailbox of that name");
   const other = mailboxById(database, row.uniqueid);
@@ -275,7 +277,8 @@ function hasArrived(uniqueid: string, target: Owner, context: StoreContext): boo
   if (!existsSync(path)) return false;
   const catalogue = openCatalogue(path, { ...opening, create: false });
   try {
-    return mailboxById(catalogue.current(), uniqueid) !== undefined;
+    const database = catalogue.current();
+    return reading(database, path, () => mailboxById(database, uniqueid) !== undefined);
   } finally {
     catalogue.close();
   }

@@ -8,6 +8,7 @@ import { BLANK_HEADER_FILE } from "../../../formats/cyrus/header_file.ts";
 import { keptRecord, newRecord, optionBits, updatedRecord } from "../../../mailbox/mail_record.ts";
 import { MailboxImage } from "../../../mailbox/mailbox_image.ts";
 import { isIntermediate, type MailboxState } from "../../../model/mailbox.ts";
+import { nameProblem } from "../../../model/names.ts";
 import type { AnnotVariant } from "../../../model/sync_crc.ts";
 import { removeFile, statOf } from "../../../storage/disk.ts";
 import {
@@ -117,6 +118,8 @@ function findRow(state: MailboxState, transaction: Transaction): MailboxRow | un
   mailboxFolder(uniqueid);
   const named = mailboxByName(transaction.database, name);
   const row = mailboxById(transaction.database, uniqueid);
+  const problem = row === undefined ? nameProblem(name) : undefined;
+  if (problem !== undefined) throw refusal("badParameters", `Mailbox ${name}: ${problem}`);
   if (row !== undefined && row.name !== name) {
     throw refusal("moved", `Mailbox ${uniqueid} is called ${row.name}, not ${name}`);
   }

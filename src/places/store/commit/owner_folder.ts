@@ -3,16 +3,16 @@
  * the journal is settled. What readers see of it meanwhile: committed_files.ts.
  */
 import type { Database } from "bun:sqlite";
-import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { AppError } from "../../../core/errors.ts";
+import { AppError, type ErrorCode } from "../../../core/errors.ts";
 import type { Limits } from "../../../core/limits.ts";
 import { type Owner, ownerKey } from "../../../model/names.ts";
 import { makeFolder, statOf } from "../../../storage/disk.ts";
 import { DurableBatch, type SyncDescriptors } from "../../../storage/durable.ts";
-import { reading, writing } from "../../../storage/sqlite.ts";
+import { reading, sqliteError, writing } from "../../../storage/sqlite.ts";
 import type { StoreDatabase, StoreDatabaseOptions } from "../../../storage/store_database.ts";
 import { openCatalogue } from "../catalogue/catalogue.ts";
+import { type Damage, damageOf } from "../catalogue/damage.ts";
 import { mailboxById } from "../catalogue/mailbox_rows.ts";
 import {
   dropSteps,
@@ -25,7 +25,9 @@ import {
   type Unfit,
 } from "../catalogue/redo_rows.ts";
 import type { Registry } from "../catalogue/registry.ts";
+import { CATALOGUE_TABLES } from "../catalogue/sound_rows.ts";
 import { CATALOGUE_FILE, mailboxFolder, ownerFolder } from "../layout.ts";
+import { holdsMailboxes } from "../messages/leftovers.ts";
 import type { PoolContext } from "../messages/pool.ts";
 import { notToBeWritten } from "../store_access.ts";
 import type { StoreSettings } from "../store_settings.ts";
@@ -60,6 +62,9 @@ export interface Transaction {
   /** Throws bad_data for a mailbox of `unfit`. */
   readonly requireFit: (uniqueid: string) => void;
 }
+
+/** Errors that stop no reader of an owner's folder. */
+const MAY_WAIT: ReadonlySet<ErrorCode> = new Set(["busy", "io", "bad_data"]);
 
 export class OwnerFolder {
   readonly owner: Owner;
@@ -106,18 +111,19 @@ export class OwnerFolder {
     options: { readonly create: boolean },
   ): OwnerFolder | undefined {
     const folder = join(context.root, ownerFolder(owner, context.settings.hash));
-    const isThere = existsSync(join(folder, CATALOGUE_FILE));
+    const isThere = statOf(join(folder, CATALOGUE_FILE)) !== undefined;
+    if (!isThere) requireNew(folder);
     if (!isThere && !options.create) return undefined;
     if (!isThere && context.opening.access === "read") throw notToBeWritten(context.root);
     const made = isThere ? [] : makeFolder(folder);
     const opened = new OwnerFolder(owner, folder, context);
     try {
       opened.#introduce(made);
-      if (opened.pending().length > 0) opened.settleIfFree();
+      if (opened.#hasSteps()) opened.settleIfFree();
       return opened;
     } catch (error) {
       opened.close();
-      throw error;
+      throw sqliteError(error, opened.#path);
     }
   }
 
@@ -127,6 +133,7 @@ export class OwnerFolder {
     const find = this.database.query<{ value: string }, []>(
       "SELECT value FROM about WHERE key = 'owner'",
     );
+    if (find.get() === null) requireNew(this.folder);
     if (find.get() === null && !this.isRead) {
       writing(this.database, this.#path, () => {
         this.database.query("INSERT OR IGNORE INTO about VALUES ('owner', ?)").run(word);
@@ -136,7 +143,7 @@ export class OwnerFolder {
       batch.folder(this.folder);
       batch.flush();
     }
-    const found = find.get()?.value;
+    const found = find.get()?.value ?? word;
     if (found === word) return;
     throw new AppError(
       "bad_data",
@@ -208,9 +215,9 @@ export class OwnerFolder {
   }
 
   /**
-   * Settles the journal, unless another writer holds the lock (which settles it then) or the disk
-   * refuses (readers lay the steps over, and the next writer meets the same error). False where any
-   * step is left, also where it is that of one unfit mailbox.
+   * Settles the journal, unless another writer holds the lock (which settles it then), the disk
+   * refuses or the journal is damaged (readers lay the steps over, and the next writer meets the
+   * same error). False where any step is left, also where it is that of one unfit mailbox.
    */
   settleIfFree(): boolean {
     if (this.isRead) return false;
@@ -219,7 +226,7 @@ export class OwnerFolder {
     try {
       return writing(this.database, this.#path, () => this.#settleLocked()).size === 0;
     } catch (error) {
-      if (error instanceof AppError && (error.code === "busy" || error.code === "io")) return false;
+      if (error instanceof AppError && MAY_WAIT.has(error.code)) return false;
       throw error;
     } finally {
       this.database.run("PRAGMA synchronous = FULL");
@@ -256,9 +263,18 @@ export class OwnerFolder {
     return reading(this.database, this.#path, () => pendingSteps(this.database));
   }
 
+  #hasSteps(): boolean {
+    return this.database.query("SELECT 1 FROM redo LIMIT 1").get() !== null;
+  }
+
   /** Those of `pending` that are of unfit mailboxes. */
   unfit(): LeftSteps[] {
     return reading(this.database, this.#path, () => leftSteps(this.database));
+  }
+
+  /** What is wrong with the catalogue, as far as it can be read. */
+  damage(): Damage[] {
+    return damageOf(this.#path, () => this.database, CATALOGUE_TABLES);
   }
 
   /** Runs `work` on one snapshot of the catalogue. */
@@ -276,4 +292,14 @@ export class OwnerFolder {
   close(): void {
     this.#file.close();
   }
+}
+
+/** Refuses an owner's folder that has mailboxes and no catalogue, or an empty one: it was lost. */
+function requireNew(folder: string): void {
+  if (!holdsMailboxes(folder)) return;
+  const path = join(folder, CATALOGUE_FILE);
+  throw new AppError("bad_data", `Cannot open ${folder}: the catalogue of its mailboxes is gone`, {
+    context: { path },
+    hint: "Run `bobbin store reconstruct`.",
+  });
 }

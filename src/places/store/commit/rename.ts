@@ -3,7 +3,7 @@
  * swaps, whatever they hold, and no message moves. `planRenames` decides, `renameMailboxesIn` does.
  */
 import { AppError } from "../../../core/errors.ts";
-import { externalName, isInbox, isValidName } from "../../../model/names.ts";
+import { externalName, isInbox, nameProblem } from "../../../model/names.ts";
 import { withHistory } from "../catalogue/history.ts";
 import {
   addFormerName,
@@ -101,12 +101,9 @@ export function requireName(from: string, to: string, { isOwn, mayInbox }: Renam
       "Move the messages with an IMAP client, or copy the user with `bobbin replicate --as`.",
     );
   }
-  if (!isValidName(to)) {
-    throw refuse(
-      `${what}: no mailbox name`,
-      "A name has at most 490 bytes, no empty part and no control characters.",
-    );
-  }
+  const problem = nameProblem(to);
+  if (problem !== undefined)
+    throw refuse(`${what}: no mailbox name, ${problem}`, "Choose another name.");
 }
 
 export interface RenameContext extends RenameRules {

@@ -13,7 +13,7 @@ import type {
 import {
   isInbox,
   isOwnedBy,
-  isValidName,
+  nameProblem,
   type Owner,
   ownerKey,
   parseName,
@@ -202,7 +202,8 @@ function renameToOther(store: Store, { oldName, newName, partition }: ApplyRenam
   if (source === undefined || row === undefined) {
     throw refusal("nonexistent", `There is no mailbox ${oldName}`);
   }
-  if (!isValidName(newName)) throw refusal("failed", `"${newName}" is no mailbox name`);
+  const problem = nameProblem(newName);
+  if (problem !== undefined) throw refusal("failed", `${newName} is no mailbox name: ${problem}`);
   const target = store.make(parseName(newName).owner);
   const request = { oldName, newName, partition, now: store.now() };
   handOver(request, { source, target, registry: store.registry });

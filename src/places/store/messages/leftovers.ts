@@ -2,7 +2,9 @@
  * How what a transaction that did not commit leaves is told from a mailbox: it made message files,
  * and nothing else.
  */
-import { namesIn, statOf } from "../../../storage/disk.ts";
+import { join } from "node:path";
+import { foldersIn, namesIn, statOf } from "../../../storage/disk.ts";
+import { isUniqueid } from "../layout.ts";
 
 /** The UID of a message file by its name in the mailbox's folder; undefined for another file. */
 export function uidOfFile(name: string): number | undefined {
@@ -13,4 +15,11 @@ export function uidOfFile(name: string): number | undefined {
 export function holdsOnlyMessages(folder: string): boolean {
   if (statOf(folder)?.isDirectory() === false) return false;
   return namesIn(folder).every((name) => uidOfFile(name) !== undefined);
+}
+
+/** True where mailboxes lie in an owner's folder. */
+export function holdsMailboxes(folder: string): boolean {
+  const isMailbox = (name: string) =>
+    isUniqueid(name) && statOf(join(folder, name, "cyrus.index")) !== undefined;
+  return foldersIn(folder).some(isMailbox);
 }

@@ -8,17 +8,13 @@
  * registry's claims only those of that owner are changed with it.
  */
 
-import { existsSync, renameSync } from "node:fs";
 import { join } from "node:path";
-import { AppError, FormatError } from "../../../core/errors.ts";
+import { AppError } from "../../../core/errors.ts";
 import { pushAll } from "../../../core/lists.ts";
-import { type HeaderFile, parseHeaderFile } from "../../../formats/cyrus/header_file.ts";
-import { isOwnedBy, isValidName, type Owner, ownerKey, parseName } from "../../../model/names.ts";
-import { foldersIn, readWhole, statOf } from "../../../storage/disk.ts";
+import type { HeaderFile } from "../../../formats/cyrus/header_file.ts";
+import { isOwnedBy, nameProblem, type Owner, ownerKey } from "../../../model/names.ts";
+import { foldersIn, statOf } from "../../../storage/disk.ts";
 import { whileBusy } from "../../../storage/retry.ts";
-import { sqliteError } from "../../../storage/sqlite.ts";
-import type { StoreDatabase } from "../../../storage/store_database.ts";
-import { openCatalogue } from "../catalogue/catalogue.ts";
 import { historyIn } from "../catalogue/history.ts";
 import {
   addFormerName,
@@ -32,32 +28,18 @@ import {
 import { giveUpSteps, leftSteps } from "../catalogue/redo_rows.ts";
 import type { OwnerFolder } from "../commit/owner_folder.ts";
 import { type StrayGrave, strayGraves } from "../commit/trash.ts";
-import { CATALOGUE_FILE, isUniqueid, ownerFolder } from "../layout.ts";
+import { headerIn } from "../header_in.ts";
+import { isUniqueid } from "../layout.ts";
 import { type OwnerPath, ownerPaths } from "../owner_paths.ts";
 import type { Store } from "../store.ts";
-
-/** What became of one folder. */
-export interface ReconstructNote {
-  readonly owner: string;
-  readonly what:
-    | "catalogue set aside"
-    | "mailbox added"
-    | "deleted mailbox added"
-    | "mailbox without a folder"
-    | "changes dropped"
-    | "folder left out";
-  /** The mailbox, or the folder's path. */
-  readonly name: string;
-  /** Why, for a folder that was left out or changes that were dropped. */
-  readonly reason?: string;
-}
+import { mendCatalogue, mendRegistry, type ReconstructNote } from "./mend_databases.ts";
 
 /**
  * Rebuilds the whole store's catalogues and registry; says what it changed. What stops it at one
  * owner, be it a writer that does not let go of the lock, stops it at no other.
  */
 export async function reconstructStore(store: Store): Promise<ReconstructNote[]> {
-  const notes: ReconstructNote[] = [];
+  const notes = await whileBusy(() => mendRegistry(store));
   for (const path of ownerPaths(store)) {
     try {
       await reconstructOwner(path, store, notes);
@@ -77,72 +59,14 @@ async function reconstructOwner(
   store: Store,
   notes: ReconstructNote[],
 ): Promise<void> {
-  const aside = await whileBusy(() => setAsideDamaged(path, store));
-  if (aside !== undefined)
-    notes.push({ owner: path.name, what: "catalogue set aside", name: aside });
-  const owner = ownerAt(path, store);
+  const owner = path.owner();
   if (owner === undefined) {
     const reason = "no mailbox names its owner";
     notes.push({ owner: path.name, what: "folder left out", name: path.folder, reason });
-  } else pushAll(notes, await whileBusy(() => addMailboxes(owner, store)));
-}
-
-/**
- * Moves a catalogue that cannot be read out of the way; nothing is deleted. Returns its name then.
- * A process that has it open finds out before it writes (owner_folder.ts).
- */
-function setAsideDamaged(path: OwnerPath, store: Store): string | undefined {
-  const catalogue = join(path.folder, CATALOGUE_FILE);
-  if (!existsSync(catalogue)) return undefined;
-  let database: StoreDatabase | undefined;
-  try {
-    try {
-      database = openCatalogue(catalogue, { ...store.opening, create: false });
-      // Opening reads the first page only.
-      const query = database.current().query("PRAGMA quick_check(1)");
-      if (query.values()[0]?.[0] === "ok") return undefined;
-      database.current().run("BEGIN IMMEDIATE"); // nobody is in the middle of a transaction
-    } catch (error) {
-      const known = sqliteError(error, catalogue);
-      if (!(known instanceof AppError) || known.code !== "bad_data") throw known;
-    }
-    const aside = `.catalogue.damaged-${store.now()}`;
-    for (const suffix of ["", "-wal", "-shm"]) {
-      const file = catalogue + suffix;
-      if (existsSync(file)) renameSync(file, join(path.folder, `${aside}${suffix}`));
-    }
-    return aside;
-  } finally {
-    database?.close();
+    return;
   }
-}
-
-/** The owner of a folder, by its catalogue, by its name or by its mailboxes. */
-function ownerAt(path: OwnerPath, store: Store): Owner | undefined {
-  const known = path.owner();
-  if (known !== undefined) return known;
-  for (const uniqueid of foldersIn(path.folder)) {
-    const header = headerIn(join(path.folder, uniqueid));
-    if (header === undefined || typeof header === "string") continue;
-    const { owner } = parseName(header.name ?? "");
-    if (join(store.root, ownerFolder(owner, store.settings.hash)) === path.folder) return owner;
-  }
-  return undefined;
-}
-
-const HEADER_BYTES_MAX = 16 * 1024 * 1024;
-
-/** The header of the mailbox in `folder`; undefined for no mailbox, or why it cannot be used. */
-function headerIn(folder: string): HeaderFile | string | undefined {
-  if (statOf(folder)?.isDirectory() !== true) return undefined;
-  if (!existsSync(join(folder, "cyrus.index"))) return undefined;
-  try {
-    const bytes = readWhole(join(folder, "cyrus.header"), HEADER_BYTES_MAX);
-    return bytes === undefined ? "it has no cyrus.header" : parseHeaderFile(bytes);
-  } catch (error) {
-    if (error instanceof FormatError || error instanceof AppError) return error.message;
-    throw error;
-  }
+  pushAll(notes, await whileBusy(() => mendCatalogue(owner, path, store)));
+  pushAll(notes, await whileBusy(() => addMailboxes(owner, store)));
 }
 
 /** Does the catalogue and the claims of one owner in one transaction; returns what it changed. */
@@ -158,11 +82,12 @@ function addMailboxes(owner: Owner, store: Store): ReconstructNote[] {
       const reason = `${steps} that were promised: ${why}`;
       notes.push({ owner: word, what: "changes dropped", name, reason });
     }
-    const names = new Set(rows.map((row) => row.name));
-    const known = new Set(rows.map((row) => row.uniqueid));
-    for (const row of rows) {
-      if (row.intermediate || existsSync(join(folder.folder, row.uniqueid, "cyrus.index")))
-        continue;
+    const homeless = dropHomeless(folder, rows);
+    const kept = rows.filter((row) => !homeless.has(row.uniqueid));
+    const names = new Set(kept.map((row) => row.name));
+    const known = new Set(kept.map((row) => row.uniqueid));
+    for (const row of kept) {
+      if (row.intermediate || hasIndex(folder, row.uniqueid)) continue;
       notes.push({ owner: word, what: "mailbox without a folder", name: row.name });
     }
     for (const uniqueid of foldersIn(folder.folder)) {
@@ -185,6 +110,29 @@ function addMailboxes(owner: Owner, store: Store): ReconstructNote[] {
     claimAll(owner, store, { rows: allMailboxes(database), notes });
     return notes;
   });
+}
+
+function hasIndex({ folder }: OwnerFolder, uniqueid: string): boolean {
+  return statOf(join(folder, uniqueid, "cyrus.index")) !== undefined;
+}
+
+/**
+ * Drops rows that stand in the way of a folder which knows better: a placeholder where a mailbox
+ * lies, and a mailbox without a folder whose name the header of another folder has. Returns their
+ * uniqueids.
+ */
+function dropHomeless(folder: OwnerFolder, rows: readonly MailboxRow[]): ReadonlySet<string> {
+  const known = new Set(rows.map((row) => row.uniqueid));
+  const unknown = foldersIn(folder.folder)
+    .filter((name) => isUniqueid(name) && !known.has(name))
+    .map((name) => headerIn(join(folder.folder, name)));
+  const wanted = new Set(unknown.map((header) => typeof header === "object" && header.name));
+  const homeless = rows.filter(({ uniqueid, name, intermediate }) =>
+    hasIndex(folder, uniqueid) ? intermediate : wanted.has(name),
+  );
+  const drop = folder.database.query("DELETE FROM mailbox WHERE uniqueid = ?");
+  for (const { uniqueid } of homeless) drop.run(uniqueid);
+  return new Set(homeless.map(({ uniqueid }) => uniqueid));
 }
 
 /**
@@ -237,7 +185,8 @@ function whyNot(
   if (!isUniqueid(place.uniqueid) || header.uniqueid !== place.uniqueid) {
     return `its header has the uniqueid ${header.uniqueid}`;
   }
-  if (!isValidName(name)) return `its header has the name "${name}"`;
+  const problem = nameProblem(name);
+  if (problem !== undefined) return `its header has the name "${name}": ${problem}`;
   if (!isOwnedBy(name, place.owner)) return `${name} is not its owner's`;
   if (place.names.has(name)) return `there is another mailbox ${name}`;
   return undefined;

@@ -60,6 +60,7 @@ function storeShape(hash: boolean): Shape {
     { fits: called(SETTINGS_FILE), kind: "file" },
     { fits: called(RESERVE_FILE), kind: "file" },
     { fits: called(REGISTRY_FILE, OF_SQLITE), kind: "file" },
+    { fits: (name) => name.startsWith("uniqueids.damaged-"), kind: "file" },
     { fits: called("user"), ...owners },
     { fits: called("shared"), ...owners },
     { fits: called(STAGING_FOLDER), kind: "folder", inside: [ANY_FOLDER] },

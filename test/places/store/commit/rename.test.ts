@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { parseHeaderFile } from "../../../../src/formats/cyrus/header_file.ts";
 import { historyIn } from "../../../../src/places/store/catalogue/history.ts";
 import {
@@ -245,10 +245,13 @@ describe("reconstructStore()", () => {
       rmSync(join(root, `uniqueids.sqlite${suffix}`), { force: true });
     const opened = new Store(root, { now: () => NOW });
     const notes = await reconstructStore(opened);
-    expect(notes.map(({ what, name }) => `${what} ${name}`).sort()).toEqual([
+    expect(notes.map(({ what, name }) => `${what} ${basename(name)}`).sort()).toEqual([
+      "catalogue made .catalogue.sqlite",
+      "catalogue made .catalogue.sqlite",
       "mailbox added user.anne",
       "mailbox added user.fred",
       "mailbox added user.fred.B",
+      `registry set aside uniqueids.damaged-${NOW}`,
     ]);
     const history = opened
       .make(owner)

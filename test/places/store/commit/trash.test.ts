@@ -1,7 +1,7 @@
 import type { Database } from "bun:sqlite";
 import { describe, expect, spyOn, test } from "bun:test";
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import {
   allMailboxes,
   mailboxByName,
@@ -85,10 +85,13 @@ describe("a trash whose catalogue was lost", () => {
 
   test("reconstructStore() makes its tombstones anew, so that it can be undeleted", async () => {
     const { root, store, before } = lost();
-    expect((await reconstructStore(store)).map(({ what, name }) => [what, name])).toEqual([
-      ["mailbox added", "user.fred"],
-      ["deleted mailbox added", SUB],
-    ]);
+    expect((await reconstructStore(store)).map(({ what, name }) => [what, basename(name)])).toEqual(
+      [
+        ["catalogue made", ".catalogue.sqlite"],
+        ["mailbox added", "user.fred"],
+        ["deleted mailbox added", SUB],
+      ],
+    );
     expect(await reconstructStore(store)).toEqual([]);
     verifyStore(root);
     const graves = store.make(owner).read(tombstones);
@@ -98,9 +101,12 @@ describe("a trash whose catalogue was lost", () => {
     expect(verifyStore(root)).toEqual(before);
   });
 
-  test("collectOwner() removes what no tombstone names once its time is over", () => {
+  test("collectOwner() removes what no tombstone names once its time is over", async () => {
     const { root, store } = lost();
+    expect(() => store.make(owner)).toThrow("the catalogue of its mailboxes is gone");
+    await reconstructStore(store);
     const folder = store.make(owner);
+    folder.database.run("DELETE FROM tombstone");
     mkdirSync(join(root, "user/f/fred/.trash/mine/x"), { recursive: true });
     const gc = (now: number): number => collectOwner(folder, { now, retentionSeconds: 10 }).trash;
     expect([gc(NOW + 9), strayGraves(folder).length]).toEqual([0, 2]);

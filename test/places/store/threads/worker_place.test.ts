@@ -35,6 +35,7 @@ conforms("a store with threads", {
     return openWorkerPlace(root, { url, threads: 2 });
   },
   reopen: () => Promise.resolve(openWorkerPlace(root, { url })),
+  refusesNames: true,
 });
 
 afterEach(async () => {

@@ -1,7 +1,7 @@
 import { Database } from "bun:sqlite";
 import { describe, expect, test } from "bun:test";
 import { closeSync, openSync, renameSync, writeSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { allMailboxes } from "../../../../src/places/store/catalogue/mailbox_rows.ts";
 import type { Store } from "../../../../src/places/store/store.ts";
 import { reconstructStore } from "../../../../src/places/store/upkeep/reconstruct.ts";
@@ -32,9 +32,11 @@ describe("reconstructStore() beside others", () => {
     const again = storeAt(root);
     const letGo = writerOf(root, "user/f/fred");
     const done = reconstructStore(again);
-    await until("anne has her mailbox again", () => names(again, anne).includes("user.anne"));
+    const isBack = () => again.has(anne) && names(again, anne).includes("user.anne");
+    await until("anne has her mailbox again", isBack);
     letGo();
-    expect((await done).map(({ what, name }) => `${what} ${name}`)).toEqual([
+    expect((await done).map(({ what, name }) => `${what} ${basename(name)}`)).toEqual([
+      "catalogue made .catalogue.sqlite",
       "mailbox added user.anne",
     ]);
     again.close();
@@ -61,7 +63,8 @@ describe("reconstructStore() beside others", () => {
     const { store } = newStore();
     for (const name of ["user.anne", "user.fred.A"]) fill(store, name, 1);
     const { uniqueid } = stateOf("user.fred.A", []);
-    store.make(anne).database.run("UPDATE mailbox SET uniqueid = ?", [uniqueid]);
+    const sql = "INSERT INTO mailbox (uniqueid, name, state) VALUES (?, 'user.anne.A', '{}')";
+    store.make(anne).database.run(sql, [uniqueid]);
     expect((await reconstructStore(store)).map(({ what, name }) => `${what} ${name}`)).toContain(
       `folder left out ${uniqueid}`,
     );
