@@ -22,7 +22,8 @@ export function readAccounts(path: string): Accounts {
   const given = readGiven(path);
   if ("problem" in given) {
     throw new AppError("config", `Cannot read users file ${path}: ${given.problem}`, {
-      hint: "bobbin passwd makes one",
+      cause: given.cause,
+      ...(given.errno === "ENOENT" && { hint: "bobbin passwd makes one" }),
     });
   }
   if ((statSync(path).mode & 0o007) !== 0) {

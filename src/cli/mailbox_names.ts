@@ -59,10 +59,9 @@ export function ownerOfArgument(text: string, options: Readonly<Record<string, u
 }
 
 /** The error for an owner who does not exist. */
-export function nobody(owner: Owner): AppError {
-  return new AppError("not_found", `Cannot find user ${ownerLabel(owner)}`, {
-    ...(owner.kind === "user" && { hint: "Shared mailboxes are listed with --shared" }),
-  });
+export function nobody(owner: Owner, hint?: string): AppError {
+  const options = hint === undefined ? {} : { hint };
+  return new AppError("not_found", `Cannot find user ${ownerLabel(owner)}`, options);
 }
 
 /** The fields of an owner for `--json`. */

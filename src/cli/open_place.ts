@@ -4,6 +4,7 @@ import type { Command } from "commander";
 import { latin1 } from "../core/bytes.ts";
 import { AppError } from "../core/errors.ts";
 import { readGiven } from "../core/given_file.ts";
+import { parseCertificates } from "../net/certificates.ts";
 import { cyrusPlace } from "../places/cyrus/cyrus_place.ts";
 import { readImapdConf } from "../places/cyrus/server/imapd_conf.ts";
 import { serverSource } from "../places/cyrus/server_source.ts";
@@ -181,7 +182,10 @@ async function openSync(
   return openSyncPlace(syncOptionsOf(address, options));
 }
 
-/** How to reach the server at `address`. Throws AppError (io) for a `--ca` that cannot be read. */
+/**
+ * How to reach the server at `address`. Throws AppError: io for a `--ca` that cannot be read,
+ * config for one that holds no certificates.
+ */
 export function syncOptionsOf(address: SyncAddress, options: PlaceOptions): SyncOptions {
   const { passwordFile: file, ca, insecure, partition, starttls, sieve } = options;
   const credentials = [`bobbin.password.${address.host}`, "bobbin.password"];
@@ -190,10 +194,10 @@ export function syncOptionsOf(address: SyncAddress, options: PlaceOptions): Sync
   return {
     address,
     password: () => {
-      password ??= readPassword({ ...secret, prompt: `Password for ${printSyncAddress(address)}` });
+      password ??= readPassword({ ...secret, whose: printSyncAddress(address) });
       return password;
     },
-    trust: { ca: ca === undefined ? undefined : readText(ca), insecure },
+    trust: { ca: ca === undefined ? undefined : readAuthorities(ca), insecure },
     allowPlaintext: options.allowPlaintext ?? false,
     compress: options.compress ?? false,
     ...(starttls !== undefined && { startTls: starttls }),
@@ -202,8 +206,12 @@ export function syncOptionsOf(address: SyncAddress, options: PlaceOptions): Sync
   };
 }
 
-function readText(path: string): string {
+function readAuthorities(path: string): string {
   const given = readGiven(path);
-  if ("bytes" in given) return latin1(given.bytes);
-  throw new AppError("io", `Cannot read ${path}: ${given.problem}`);
+  if ("problem" in given) {
+    throw new AppError("io", `Cannot read ${path}: ${given.problem}`, { cause: given.cause });
+  }
+  const pem = latin1(given.bytes);
+  parseCertificates(pem, path);
+  return pem;
 }

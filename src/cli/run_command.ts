@@ -5,6 +5,7 @@ import { tellBug } from "./bug.ts";
 import type { CommandEnv, CommandResult, Handle } from "./command.ts";
 import { COMMANDS } from "./command_table.ts";
 import { EXIT, type ExitCode, exitOf } from "./exit.ts";
+import { hintOf } from "./hints.ts";
 import { INSECURE } from "./open_place.ts";
 import { type Output, OutputClosed, processOutput } from "./output.ts";
 import { VERSION_TEXT } from "./version.ts";
@@ -110,8 +111,9 @@ function report(error: unknown, output: Output): CommandResult {
     return { exit: error.exitCode === 0 ? EXIT.ok : EXIT.usage }; // commander has printed it
   }
   if (error instanceof AppError) {
-    output.error(error.message, { code: error.code, ...error.context });
-    if (error.hint !== undefined) output.talk(`  ${error.hint}`);
+    const hint = hintOf(error);
+    output.error(error.message, { code: error.code, ...error.context, hint });
+    if (hint !== undefined) output.talk(`  ${hint}`);
     return { exit: exitOf(error.code) };
   }
   tellBug(error, output);

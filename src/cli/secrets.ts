@@ -13,8 +13,8 @@ export interface SecretSource {
   readonly file?: string | undefined;
   /** Names of credentials in $CREDENTIALS_DIRECTORY; the first that exists counts. */
   readonly credentials: readonly string[];
-  /** The prompt on a terminal, if nothing else gives a password. */
-  readonly prompt: string;
+  /** Whose the password is, as in «Password for fred». */
+  readonly whose: string;
 }
 
 /** The first line of stdin, which can be read only once. */
@@ -33,8 +33,8 @@ export async function readPassword(source: SecretSource): Promise<string> {
     .map((name) => join(CREDENTIALS_DIRECTORY ?? "", name))
     .find((path) => CREDENTIALS_DIRECTORY !== undefined && existsSync(path));
   if (credential !== undefined) return firstLine(credential);
-  if (process.stdin.isTTY) return askFor(source.prompt);
-  throw new AppError("usage", "No password was given", {
+  if (process.stdin.isTTY) return askFor(`Password for ${source.whose}`);
+  throw new AppError("usage", `No password was given for ${source.whose}`, {
     hint: "Use --password-file FILE, BOBBIN_PASSWORD, or a terminal.",
   });
 }
@@ -42,7 +42,9 @@ export async function readPassword(source: SecretSource): Promise<string> {
 function firstLine(file: string | 0): string {
   const name = file === 0 ? "stdin" : `password file ${file}`;
   const given = file === 0 ? readFirstLineOfStdin() : readFirstLine(file);
-  if ("problem" in given) throw new AppError("io", `Cannot read ${name}: ${given.problem}`);
+  if ("problem" in given) {
+    throw new AppError("io", `Cannot read ${name}: ${given.problem}`, { cause: given.cause });
+  }
   const [line = ""] = (textOf(given.bytes) ?? latin1(given.bytes)).split(/\r?\n/, 1);
   if (line === "")
     throw new AppError("usage", `No password was given: ${name} begins with an empty line`);

@@ -21,9 +21,27 @@ export interface AppErrorOptions {
   readonly cause?: unknown;
   /** Facts for logs and `--json`: user, mailbox, uid, path, value. */
   readonly context?: Readonly<Record<string, string | number | bigint>>;
-  /** What to try next, as a sentence. */
+  /** What to try next, as a sentence; where none is given, what helps against the errno behind. */
   readonly hint?: string;
 }
+
+/** What the rights of a process end with. */
+export const PERMISSION_HINT = "Run it as the user who owns it, or as root";
+const FULL = "Make room on the disk and run it again";
+const FILES = "Raise the limit of open files: ulimit -n, or LimitNOFILE= under systemd";
+
+/** What helps against a failed system call, whatever it was for. */
+const HINT_OF_ERRNO: Readonly<Record<string, string>> = {
+  ...{ EACCES: PERMISSION_HINT, EPERM: PERMISSION_HINT },
+  EROFS: "The file system is mounted read-only: give another folder, or mount it anew",
+  ...{ ENOSPC: FULL, EDQUOT: FULL },
+  ...{ EMFILE: FILES, ENFILE: FILES },
+  EIO: "The disk or its controller fails: look at the system's log before anything else",
+  ELOOP: "Its symbolic links lead in a circle, or a link stands where none may",
+  EISDIR: "A file is wanted there, and it is a folder",
+  ENOTDIR: "A part of the path is a file, and a folder is wanted there",
+  ENAMETOOLONG: "The name is longer than the file system takes",
+};
 
 /** An error that an administrator can act on. The message names user, mailbox, uid and value. */
 export class AppError extends Error {
@@ -36,8 +54,13 @@ export class AppError extends Error {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
     this.context = options.context ?? {};
-    this.hint = options.hint;
+    this.hint = options.hint ?? hintBehind(options);
   }
+}
+
+function hintBehind({ cause, context }: AppErrorOptions): string | undefined {
+  if (cause instanceof AppError) return cause.hint;
+  return HINT_OF_ERRNO[String(errnoOf(cause) ?? context?.["errno"])];
 }
 
 /**

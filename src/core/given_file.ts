@@ -10,7 +10,7 @@ import { DEFAULT_LIMITS } from "./limits.ts";
 /** The bytes of a file; or why there are none, in words, with the error's name if there was one. */
 export type GivenFile =
   | { readonly bytes: Uint8Array }
-  | { readonly problem: string; readonly errno?: string };
+  | { readonly problem: string; readonly errno?: string; readonly cause?: unknown };
 
 /** Reads a regular file whole, of at most `configBytes`. Links are followed. Does not throw. */
 export function readGiven(path: string): GivenFile {
@@ -58,7 +58,7 @@ function told(read: () => GivenFile): GivenFile {
   } catch (error) {
     const errno = errnoOf(error);
     if (errno === undefined) throw error;
-    return { problem: errno, errno };
+    return { problem: errno, errno, cause: error };
   }
 }
 

@@ -82,9 +82,13 @@ function listen(at: ListenAt, connections: Connections, options: ListenerOptions
   return new Promise((resolve, reject) => {
     server.once("error", (error) => {
       const where = "fd" in at ? `descriptor ${at.fd}` : `${at.host}:${at.port}`;
-      const reason = errnoOf(error) ?? error.message;
+      const errno = errnoOf(error);
+      const hint = LISTEN_HINTS[errno ?? ""];
       reject(
-        new AppError("cannot_create", `Cannot listen on ${where}: ${reason}`, { cause: error }),
+        new AppError("cannot_create", `Cannot listen on ${where}: ${errno ?? error.message}`, {
+          cause: error,
+          ...(hint !== undefined && { hint }),
+        }),
       );
     });
     const ready = () => resolve(server);
@@ -92,6 +96,13 @@ function listen(at: ListenAt, connections: Connections, options: ListenerOptions
     else server.listen({ host: at.host, port: at.port }, ready);
   });
 }
+
+const LISTEN_HINTS: Readonly<Record<string, string>> = {
+  EADDRINUSE: "Something listens there already (ss -ltnp shows it): end it, or take another port",
+  EACCES: "Ports below 1024 are root's: take another, or a socket of systemd",
+  EADDRNOTAVAIL: "This machine has no such address: `ip address` shows those that it has",
+  ENOTFOUND: "No host has this name: give an IP address of this machine",
+};
 
 function addressOf(server: Server): string {
   const address = server.address();

@@ -4,7 +4,7 @@
  */
 import { existsSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { AppError } from "../core/errors.ts";
+import { AppError, errnoOf } from "../core/errors.ts";
 import { isSyncAddress, maskPassword, parseSyncAddress, type SyncAddress } from "./sync_address.ts";
 
 export type Locator =
@@ -21,10 +21,8 @@ export type PlaceLocator =
 
 const KINDS: readonly Locator["kind"][] = ["cyrus", "store"];
 
-const KNOWN_PLACES = KINDS.map((kind) => `${kind}:PATH`).join(", ");
-
 /** A scheme has at least two letters, so that `c:\mail` is a path. */
-const SCHEME = /^([a-z]{2,}):(.*)$/s;
+const SCHEME = /^([A-Za-z]{2,}):(.*)$/s;
 
 const DUMP = /^dump:(.*)$/s;
 
@@ -40,37 +38,67 @@ export function parsePlace(text: string): PlaceLocator {
 }
 
 /**
- * Parses a PLACE on this machine. Throws AppError (usage) for a kind that is not known, (not_found)
- * for no path.
+ * Parses a PLACE on this machine. Throws AppError (usage) for one that is none or lies elsewhere,
+ * (not_found) for no path, (refused) where this process may not look.
  */
 export function parseLocator(text: string): Locator {
   const [, scheme, rest = ""] = SCHEME.exec(text) ?? [];
   if (scheme === undefined || existsSync(text)) return recognise(resolve(text));
   const kind = KINDS.find((known) => known === scheme);
-  if (kind === undefined) {
-    const masked = maskPassword(text);
-    throw new AppError(
-      "usage",
-      `Cannot read place ${masked}: no kind of place is called ${scheme}`,
-      {
-        hint: `Known here: ${KNOWN_PLACES}, sync://USER@HOST, or a bare path`,
-      },
-    );
-  }
+  const masked = maskPassword(text);
+  if (kind === undefined) throw noKind(masked, scheme);
   if (rest === "") throw new AppError("usage", `Cannot read place ${text}: the path is empty`);
-  return { kind, path: existing(resolve(rest)) };
+  return { kind, path: existing(resolve(rest), kind) };
+}
+
+function noKind(masked: string, scheme: string): AppError {
+  if (isSyncAddress(masked)) {
+    return new AppError("usage", `Cannot use ${masked} here: its files cannot be looked at`, {
+      hint: "Run it on that machine; `ls`, `diff` and `replicate` work over the network",
+    });
+  }
+  if (scheme === "dump") {
+    return new AppError("usage", `Cannot use ${masked} here: a dump is no store and no spool`, {
+      hint: "`ls`, `cat`, `diff` and `replicate` read dumps",
+    });
+  }
+  const lower = masked.replace(/^[A-Za-z]+/, (letters) => letters.toLowerCase());
+  const isLower = isSyncAddress(lower) || [...KINDS, "dump"].includes(scheme.toLowerCase());
+  const known = [...KINDS.map((kind) => `${kind}:PATH`), "dump:FILE", "sync://USER@HOST"];
+  return new AppError(
+    "usage",
+    `Cannot read place ${masked}: no kind of place is called ${scheme}`,
+    {
+      hint: isLower
+        ? `In small letters: ${lower}`
+        : `Known: ${known.join(", ")} (syncs, imap and imaps likewise), or a bare path`,
+    },
+  );
 }
 
 function recognise(path: string): Locator {
-  const isStore = existsSync(join(existing(path), "bobbin.json"));
+  const isStore = isThere(join(existing(path), "bobbin.json"));
   return { kind: isStore ? "store" : "cyrus", path };
 }
 
-function existing(path: string): string {
+function existing(path: string, kind?: Locator["kind"]): string {
+  if (isThere(path)) return path;
+  throw new AppError("not_found", `Cannot find place ${path}`, {
+    hint:
+      kind === "store"
+        ? `Make one with \`bobbin store init ${path}\`, or look at the spelling`
+        : `Is the path right, and the disk mounted? \`bobbin store init ${path}\` makes a store`,
+  });
+}
+
+/** False only where nothing is there; that one may not look is another matter. */
+function isThere(path: string): boolean {
   try {
-    statSync(path);
+    return statSync(path, { throwIfNoEntry: false }) !== undefined;
   } catch (error) {
-    throw new AppError("not_found", `Cannot find place ${path}`, { cause: error });
+    const errno = errnoOf(error);
+    if (errno === "ENOTDIR") return false;
+    const code = errno === "EACCES" || errno === "EPERM" ? "refused" : "io";
+    throw new AppError(code, `Cannot look at ${path}: ${errno}`, { cause: error });
   }
-  return path;
 }

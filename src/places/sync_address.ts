@@ -63,10 +63,30 @@ export function parseSyncAddress(text: string): SyncAddress {
   const isPort = port !== undefined && port > 0 && port < 65_536;
   if (scheme === undefined || host === undefined || !isPort || user === undefined || user === "") {
     throw new AppError("usage", `Cannot read place ${masked}: not an address of a sync server`, {
-      hint: "sync://USER@HOST:PORT, likewise syncs:// and imap://",
+      hint: hintFor(text),
     });
   }
   return { flavour: scheme.flavour, isTls: scheme.isTls, user, host, port };
+}
+
+const FORM = "sync://USER@HOST:PORT, likewise syncs://, imap:// and imaps://";
+
+/** What is wrong with an address that cannot be parsed, as far as that can be seen. */
+function hintFor(text: string): string {
+  const [, name = "", rest = ""] = /^([a-z]+):\/\/(.*)$/s.exec(text) ?? [];
+  const at = rest.lastIndexOf("@");
+  const [login, place] = [rest.slice(0, Math.max(at, 0)), rest.slice(at + 1)];
+  if (login.includes("@")) {
+    const written = login.replaceAll("@", "%40");
+    return `The @ in the name of the account is written %40: ${name}://${written}@${place}`;
+  }
+  if (login === "") return `Name the account that signs in: ${name}://USER@${place || "HOST"}`;
+  if (/^[0-9a-fA-F:]*:[0-9a-fA-F:]*:[0-9a-fA-F:.]*$/.test(place)) {
+    return `An IPv6 address stands in brackets: ${name}://${login}@[${place}]:PORT`;
+  }
+  if (/^[^/]+\/./.test(place)) return `No path and no user follow the host: ${FORM}`;
+  if (/:[^/]*\/?$/.test(place)) return `A port is a number from 1 to 65535: ${FORM}`;
+  return FORM;
 }
 
 /** The inverse of `parseSyncAddress`, always with the port. */

@@ -29,25 +29,13 @@ export const FOLDER_MODE = 0o700;
 /** Opens nothing but what lies at the path itself, and waits for no other process. */
 export const READ_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
-/** What to tell an administrator about an errno that has a remedy. */
-function hintOf(errno: string | undefined): string | undefined {
-  if (errno === "ENOSPC" || errno === "EDQUOT") return "Make room on the disk and run it again.";
-  if (errno === "EACCES" || errno === "EPERM" || errno === "EROFS") {
-    return "Run Bobbin as the user that owns the store.";
-  }
-  if (errno === "EMFILE" || errno === "ENFILE") return "Raise the limit of open files.";
-  return undefined;
-}
-
 /** The `AppError` for a failed system call: `doing` is a phrase such as "link message 7". */
 export function diskError(error: unknown, doing: string, path: string): AppError {
   if (error instanceof AppError) return error;
   const errno = errnoOf(error);
-  const hint = hintOf(errno);
   return new AppError("io", `Cannot ${doing} at ${path}: ${errno ?? String(error)}`, {
     cause: error,
     context: { path, errno: errno ?? "unknown" },
-    ...(hint === undefined ? {} : { hint }),
   });
 }
 
@@ -82,7 +70,7 @@ export function readFully(fd: number, length: number, offset: number): Uint8Arra
 
 /** The whole of a regular file of at most `limit` bytes, or undefined where there is none. */
 export function readWhole(path: string, limit: number): Uint8Array<ArrayBuffer> | undefined {
-  if (!existsSync(path)) return undefined; // an exception costs more than a look
+  if (statOf(path) === undefined) return undefined; // an exception costs more than a look
   let fd: number;
   try {
     fd = openSync(path, READ_FLAGS);

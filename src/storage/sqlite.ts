@@ -4,7 +4,7 @@
  */
 import { Database, SQLiteError } from "bun:sqlite";
 import { closeSync, existsSync, openSync } from "node:fs";
-import { AppError, type ErrorCode, errnoOf } from "../core/errors.ts";
+import { AppError, type ErrorCode, errnoOf, PERMISSION_HINT } from "../core/errors.ts";
 import { diskError, FILE_MODE } from "./disk.ts";
 
 interface Meaning {
@@ -18,7 +18,7 @@ const DAMAGED: Meaning = { code: "bad_data", hint: "Run `bobbin store reconstruc
 const CODES: ReadonlyMap<number, Meaning> = new Map<number, Meaning>([
   [5, { code: "busy", hint: "Another process is writing; run it again." }],
   [6, { code: "busy", hint: "Another process is writing; run it again." }],
-  [8, { code: "io", hint: "Run Bobbin as the user that owns the store." }],
+  [8, { code: "io", hint: PERMISSION_HINT }],
   [10, { code: "io", hint: "Look at the disk and its free space." }],
   [11, DAMAGED],
   [13, { code: "io", hint: "Make room on the disk and run it again." }],

@@ -66,7 +66,7 @@ async function looks(root: string, uid?: number): Promise<void> {
     const words = args[0] === "serve" ? args : ["store", ...args];
     const { exit, stderr } = await run(words, uid);
     expect([args[0], exit, stderr]).toEqual([args[0], 77, expect.stringMatching(/only read it/)]);
-    expect(stderr).toContain("Run Bobbin as the user that owns the store.");
+    expect(stderr).toContain("Run it as the user who owns it, or as root");
   }
   expect(fingerprint(root)).toBe(before);
 }

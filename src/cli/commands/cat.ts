@@ -2,7 +2,7 @@
 import { AppError } from "../../core/errors.ts";
 import { type Guid, isGuid } from "../../model/guid.ts";
 import { isIntermediate } from "../../model/mailbox.ts";
-import { internalName } from "../../model/names.ts";
+import { internalName, parseName } from "../../model/names.ts";
 import type { Refusal } from "../../model/outcome.ts";
 import type { MessageContent, Place } from "../../places/place.ts";
 import { chosenOwners } from "../chosen_owners.ts";
@@ -11,6 +11,7 @@ import { EXIT } from "../exit.ts";
 import { bytesOfArgument } from "../mailbox_names.ts";
 import { addPlaceOptions, openPlace } from "../open_place.ts";
 import { granted, refusalError } from "../refusal_error.ts";
+import { mailboxHint, ownerHint } from "../similar_names.ts";
 import { readOwner, recordsIn } from "./place_contents.ts";
 
 export const registerCat: Register = (program, handle) => {
@@ -130,7 +131,11 @@ async function findByUid(
     reading = await place.readMailbox(name);
   }
   if (reading.kind === "refused" && reading.reason === "nonexistent") {
-    throw new AppError("not_found", `Cannot find mailbox ${mailbox}`);
+    const meant = mailbox.startsWith("user/") ? first : (others.at(-1) ?? first);
+    const hint = await mailboxOrOwnerHint(mailbox, meant, place);
+    throw new AppError("not_found", `Cannot find mailbox ${mailbox}`, {
+      ...(hint !== undefined && { hint }),
+    });
   }
   const { state, records } = granted(reading);
   for await (const record of recordsIn(records)) {
@@ -140,6 +145,21 @@ async function findByUid(
     return granted(await place.message({ mailbox: name, uniqueid, partition, uid, guid }));
   }
   throw new AppError("not_found", `Cannot find uid ${uid} in mailbox ${mailbox}`);
+}
+
+/** What may be meant where there is no mailbox of this internal name. */
+async function mailboxOrOwnerHint(
+  wanted: string,
+  name: string,
+  place: Place,
+): Promise<string | undefined> {
+  const { owner } = parseName(name);
+  const { states } = await readOwner(owner, place);
+  if (states.length === 0) return ownerHint(owner, place);
+  return mailboxHint(
+    wanted,
+    states.map((state) => state.name),
+  );
 }
 
 /** The internal names that are tried: as it stands, then below the user's INBOX. */

@@ -10,10 +10,12 @@ import { notCompared } from "../../replicate/plan/holds.ts";
 import { chosenOwners, listOwners } from "../chosen_owners.ts";
 import type { CommandEnv, CommandResult, Handler, Register } from "../command.ts";
 import { EXIT, type ExitCode, exitOf, worstExit } from "../exit.ts";
+import { hintOf } from "../hints.ts";
 import { displayName, nameFacts, textOfName } from "../mailbox_names.ts";
 import { addPlaceOptions, openPlace, optionsOfSide, type PlaceOptions } from "../open_place.ts";
 import { startOwnersProgress } from "../owners_progress.ts";
 import { refusalError } from "../refusal_error.ts";
+import { ownerHint } from "../similar_names.ts";
 import { plural } from "../text.ts";
 import { tellFailure } from "./replicate_report.ts";
 
@@ -103,6 +105,8 @@ async function diffAll(owners: AsyncGenerator<Owner, void>, run: Run): Promise<C
       failedAs.add(error.code);
       totals.failures += 1;
       output.error(`User ${user}: ${error.message}`, { user, code: error.code });
+      const hint = error.code === "not_found" ? await ownerHint(owner, source) : hintOf(error);
+      if (hint !== undefined) output.talk(`  ${hint}`);
     } else {
       totals.mailboxes += result.value.mailboxes;
       totals.messages += result.value.messages;

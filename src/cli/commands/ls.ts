@@ -22,6 +22,7 @@ import {
 } from "../mailbox_names.ts";
 import { addPlaceOptions, openPlace } from "../open_place.ts";
 import { granted, refusalError } from "../refusal_error.ts";
+import { mailboxHint, ownerHint } from "../similar_names.ts";
 import { columns, formatBytes, formatCount, formatTime } from "../text.ts";
 import { type MessageHeader, readMessageHeader } from "./message_header.ts";
 import { type Counts, countMailbox, readOwner, recordsIn, sumOf } from "./place_contents.ts";
@@ -113,7 +114,7 @@ async function listOwners({ place, env }: Listing): Promise<CommandResult> {
 
 async function listMailboxes(owner: Owner, { place, env }: Listing): Promise<CommandResult> {
   const { counted, exits } = await countOwner(owner, { place, env });
-  refuseNobody(owner, counted.length + exits.length);
+  if (counted.length + exits.length === 0) throw nobody(owner, await ownerHint(owner, place));
   const rows = counted.map(({ state, counts }) => {
     const { uniqueid, uidvalidity, lastUid, highestmodseq, syncCrc, syncCrcAnnot } = state;
     env.output.object({
@@ -143,10 +144,17 @@ async function listMessages(
 ): Promise<CommandResult> {
   const { place, env, withHeaders } = listing;
   const { states, unreadable } = await readOwner(owner, place);
-  refuseNobody(owner, states.length + unreadable.length);
-  const found = chooseMailbox([...states, ...unreadable], { wanted, owner });
+  const all = [...states, ...unreadable];
+  if (all.length === 0) throw nobody(owner, await ownerHint(owner, place));
+  const found = chooseMailbox(all, { wanted, owner });
   if (found === undefined) {
-    throw new AppError("not_found", `Cannot find mailbox ${wanted} of ${ownerLabel(owner)}`);
+    const hint = mailboxHint(
+      wanted,
+      all.map(({ name }) => name),
+    );
+    throw new AppError("not_found", `Cannot find mailbox ${wanted} of ${ownerLabel(owner)}`, {
+      ...(hint !== undefined && { hint }),
+    });
   }
   if ("refusal" in found) throw refusalError(found.refusal);
   const { state, records } = granted(await place.readMailbox(found.name));
@@ -195,11 +203,6 @@ interface Told {
 function tell({ reason, text }: Refusal, { name, uid, env }: Told): ExitCode {
   env.output.error(text, { reason, ...nameFacts(name), uid });
   return reason === "damaged" || reason === "moved" ? EXIT.damage : EXIT.partial;
-}
-
-/** Throws AppError (not_found) for a user without any mailbox. */
-function refuseNobody(owner: Owner, mailboxes: number): void {
-  if (mailboxes === 0) throw nobody(owner);
 }
 
 function printTable(head: readonly string[], rows: readonly string[][], env: CommandEnv): void {

@@ -73,7 +73,7 @@ async function newAccount(
   const password = await readPassword({
     file: options.passwordFile,
     credentials: ["bobbin.password"],
-    prompt: `Password for ${name}`,
+    whose: name,
   });
   return makeAccount(name, password, allow);
 }

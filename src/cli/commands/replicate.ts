@@ -15,6 +15,7 @@ import { tellBug } from "../bug.ts";
 import { chosenOwners, listOwners } from "../chosen_owners.ts";
 import type { CommandEnv, CommandResult, Handler, Register } from "../command.ts";
 import { EXIT, type ExitCode, exitOf, worstExit } from "../exit.ts";
+import { hintOf } from "../hints.ts";
 import { bytesOfArgument, nameFacts, showName, textOfName } from "../mailbox_names.ts";
 import {
   addPlaceOptions,
@@ -30,6 +31,7 @@ import { byteRateOption, countOption, percentOption, secondsOption } from "../op
 import { aside } from "../output.ts";
 import { startOwnersProgress } from "../owners_progress.ts";
 import { refusalError } from "../refusal_error.ts";
+import { ownerHint } from "../similar_names.ts";
 import { formatBytes, plural } from "../text.ts";
 import { reportEvents } from "./replicate_report.ts";
 
@@ -201,6 +203,7 @@ async function runAll(owners: AsyncGenerator<Owner, void>, run: Run): Promise<Co
   };
   const isDry = target === undefined;
   const refusals: AppError[] = [];
+  const unknown: Owner[] = [];
   const failed = new Set<ErrorCode>();
   const listed = await listOwners(owners);
   const progress = startOwnersProgress(env.output, listed.owners.length);
@@ -230,6 +233,7 @@ async function runAll(owners: AsyncGenerator<Owner, void>, run: Run): Promise<Co
         // A user who was listed and now has nothing at either place has been deleted meanwhile.
         if (flags.all === true && "reason" in ended && ended.reason === "nonexistent") return;
         const error = errorOf(ended);
+        if (error instanceof AppError && error.code === "not_found") unknown.push(owner);
         if (error instanceof AppError) refusals.push(tellRefused(owner, error, env));
         else if (error !== undefined) {
           const user = textOfName(ownerName(owner));
@@ -243,6 +247,10 @@ async function runAll(owners: AsyncGenerator<Owner, void>, run: Run): Promise<Co
     },
   ).finally(progress.stop);
   totals.leftUsers = listed.owners.length - begun;
+  for (const owner of unknown) {
+    const hint = await ownerHint(owner, source);
+    if (hint !== undefined) env.output.talk(`  User ${textOfName(ownerName(owner))}: ${hint}`);
+  }
   const { broken } = listed;
   if (broken !== undefined) env.output.error(broken.message, { code: broken.code });
   totals.failedUsers = refusals.length + totals.bugs;
@@ -300,7 +308,8 @@ function tellRefused(owner: Owner, error: AppError, env: CommandEnv): AppError {
       ? [showName(error.message, mailbox, { internal }), nameFacts(mailbox)]
       : [error.message, {}];
   output.error(`User ${user}: ${words}`, { user, ...about, code: error.code });
-  if (error.hint !== undefined) output.talk(`  ${error.hint}`);
+  const hint = hintOf(error);
+  if (hint !== undefined) output.talk(`  ${hint}`);
   return error;
 }
 

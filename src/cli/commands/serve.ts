@@ -178,7 +178,7 @@ function tlsOf({ tlsCert, tlsKey }: ServeOptions): TlsIdentity | undefined {
 function readPem(path: string): string {
   const given = readGiven(path);
   if ("bytes" in given) return latin1(given.bytes);
-  throw new AppError("config", `Cannot read ${path}: ${given.problem}`);
+  throw new AppError("config", `Cannot read ${path}: ${given.problem}`, { cause: given.cause });
 }
 
 /** The sockets to listen on; one from systemd with `tls` in its name speaks TLS at once. */
@@ -200,7 +200,11 @@ function addressOf(text: string): { host: string; port: number } {
   const [, v6, name, digits] = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]]*)):(\d{1,5})$/.exec(text) ?? [];
   const port = Number(digits);
   if (digits === undefined || port > 65_535) {
-    throw new AppError("usage", `Cannot listen on ${text}: expected ADDRESS:PORT`);
+    throw new AppError("usage", `Cannot listen on ${text}: expected ADDRESS:PORT`, {
+      hint: /^\d{1,5}$/.test(text)
+        ? `:${text} for all addresses, 127.0.0.1:${text} for this machine alone`
+        : "127.0.0.1:2005, [::1]:2005, or :2005 for all addresses",
+    });
   }
   return { host: v6 ?? (name || "::"), port };
 }

@@ -201,7 +201,7 @@ function ownerInfo(store: Store, owner: Owner, env: CommandEnv): CommandResult {
   const { output } = env;
   const { show } = namesOf(env);
   const folder = store.find(owner);
-  if (folder === undefined) throw nobody(owner);
+  if (folder === undefined) throw nobody(owner, "What belongs to no user is named with --shared");
   const rows = folder.read(allMailboxes);
   for (const { name, uniqueid } of rows) {
     output.object({ type: "mailbox", name: textOfName(name), mailbox: show(name), uniqueid });

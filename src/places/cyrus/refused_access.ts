@@ -13,8 +13,8 @@ const REFUSED: ReadonlySet<string> = new Set(["EACCES", "EPERM"]);
 /** The refusal where a file belongs to one mailbox or one message. Others may well be readable. */
 export function accessRefusal(what: string, { path, errno }: ClosedFile): Refusal {
   const text = `Cannot read ${what}: ${path}: ${errno}`;
-  if (REFUSED.has(errno)) return refused("permissionDenied", text);
-  return { ...refused("failed", text), cause: accessError(path, errno) };
+  const reason = REFUSED.has(errno) ? "permissionDenied" : "failed";
+  return { ...refused(reason, text), cause: accessError(path, errno) };
 }
 
 /** The error where the whole place depends on the file. */
@@ -22,6 +22,5 @@ export function accessError(path: string, errno: string): AppError {
   const isRefused = REFUSED.has(errno);
   return new AppError(isRefused ? "refused" : "io", `Cannot read ${path}: ${errno}`, {
     context: { path, errno },
-    ...(isRefused && { hint: "Run it as the user whom the spool belongs to" }),
   });
 }

@@ -2,7 +2,7 @@
 import { realpathSync } from "node:fs";
 import { join } from "node:path";
 import { assert } from "../../core/assert.ts";
-import { AppError } from "../../core/errors.ts";
+import { AppError, PERMISSION_HINT } from "../../core/errors.ts";
 import { mayWrite } from "../../storage/private_copy.ts";
 import type { Access } from "../../storage/store_database.ts";
 import { REGISTRY_FILE } from "./layout.ts";
@@ -23,7 +23,7 @@ export function notToBeWritten(root: string): AppError {
   return new AppError(
     "refused",
     `Cannot write to the store ${root}: this process may only read it`,
-    { hint: "Run Bobbin as the user that owns the store." },
+    { context: { path: root }, hint: PERMISSION_HINT },
   );
 }
 

@@ -52,7 +52,9 @@ export function readSettings(root: string): StoreSettings {
   const bytes = readWhole(path, SETTINGS_BYTES_MAX);
   if (bytes === undefined) {
     throw new AppError("not_found", `Cannot open the store ${root}: there is no ${SETTINGS_FILE}`, {
-      hint: `Make one with \`bobbin store init ${root}\`.`,
+      hint: isEmpty(root)
+        ? `Make one with \`bobbin store init ${root}\`.`
+        : `It is no store. A Cyrus server or spool is given as cyrus:${root}, a dump as dump:FILE`,
     });
   }
   const settings = parseSettings(textOf(bytes) ?? "", path);
@@ -62,6 +64,11 @@ export function readSettings(root: string): StoreSettings {
     });
   }
   return settings;
+}
+
+function isEmpty(root: string): boolean {
+  const stat = statOf(root);
+  return stat === undefined || (stat.isDirectory() && namesIn(root).length === 0);
 }
 
 function parseSettings(text: string, path: string): StoreSettings {

@@ -170,7 +170,9 @@ class SignIn {
     const isOffered = peer.capabilities.has("STARTTLS");
     if (this.#connection.isEncrypted || startTls === "never") return false;
     if (startTls === "always" && !isOffered) {
-      throw new AppError("refused", `${this.#where} does not offer STARTTLS`);
+      throw new AppError("refused", `${this.#where} does not offer STARTTLS`, {
+        hint: "It has no certificate: tls_server_cert in imapd.conf, --tls-cert of bobbin serve",
+      });
     }
     if (!isOffered) return false;
     return startTls === "always" || !this.#connection.isLoopback || !this.#canSignIn(peer);
@@ -199,9 +201,11 @@ class SignIn {
       const offered = [...peer.capabilities]
         .filter((word) => word.startsWith("AUTH="))
         .map((word) => word.slice("AUTH=".length));
-      const hint = offered.includes("PLAIN")
+      const isTlsLeft = peer.capabilities.has("STARTTLS") && this.#options.startTls === "never";
+      const plain = offered.includes("PLAIN")
         ? "PLAIN would send the password in the clear: use TLS, or --allow-plaintext"
         : "Bobbin signs in with SCRAM-SHA-256, or with PLAIN under TLS";
+      const hint = isTlsLeft ? "It wants TLS first: leave out --starttls never" : plain;
       const text = `Cannot sign in to ${this.#where}: it offers ${offered.join(", ") || "nothing"}`;
       throw new AppError("refused", text, { hint });
     }
@@ -256,6 +260,7 @@ class SignIn {
     if (!/^OK\b/i.test(status)) {
       throw new AppError("refused", `Cannot sign in to ${this.#where} as ${user}: ${status}`, {
         context: { user },
+        hint: "Look at the account's name and password; the server's log may say more",
       });
     }
     if (objection !== undefined) throw this.#protocol(objection);
@@ -288,7 +293,7 @@ class SignIn {
     const text = `${user} may not replicate on ${this.#where}: ${status.text}`;
     throw new AppError("refused", text, {
       context: { user },
-      hint: "The account must be an admin",
+      hint: `It must be an admin there: \`admins: ${user}\` in its imapd.conf`,
     });
   }
 

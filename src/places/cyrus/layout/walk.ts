@@ -227,7 +227,9 @@ export function requireRoot({ data: path }: PartitionRoots): void {
     const code = ROOT_ERRORS[errno ?? ""] ?? "io";
     throw new AppError(code, `Cannot read folder ${path}: ${errno ?? String(error)}`, {
       cause: error,
-      hint: "Give the folder of a partition, of one mailbox, or the imapd.conf of the server",
+      ...(code === "not_found" && {
+        hint: "Give the folder of a partition, of one mailbox, or the imapd.conf of the server",
+      }),
     });
   }
 }

@@ -40,7 +40,11 @@ function readInto(reading: Reading, path: string): void {
     if (line === "" || line.startsWith("#")) continue;
     const where = `line ${number} of ${path}`;
     const [, written, rest = ""] = /^(@?[A-Za-z0-9_-]*):([\s\S]*)$/.exec(line) ?? [];
-    if (written === undefined) throw confError(`Cannot read ${where}: no option name and colon`);
+    if (written === undefined) {
+      throw new AppError("config", `Cannot read ${where}: no option name and colon`, {
+        hint: `An imapd.conf is wanted, no cyrus.conf; a dump is given as dump:${path}`,
+      });
+    }
     const name = written.toLowerCase();
     const value = rest.trim();
     if (value === "") throw confError(`Cannot read ${where}: ${name} has no value`);
@@ -78,7 +82,9 @@ function readText(path: string): string {
   if ("problem" in given) {
     const { problem, errno } = given;
     const code = errno === undefined ? "config" : errno === "ENOENT" ? "not_found" : "io";
-    throw new AppError(code, `Cannot read configuration file ${path}: ${problem}`);
+    throw new AppError(code, `Cannot read configuration file ${path}: ${problem}`, {
+      cause: given.cause,
+    });
   }
   const text = textOf(given.bytes);
   if (text !== undefined) return text;
