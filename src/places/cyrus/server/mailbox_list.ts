@@ -116,7 +116,8 @@ function factsOf(entry: MailboxEntry, { database, acls }: Context): ListedFacts 
     ...(jmapid !== undefined && { jmapid }),
     ...(partition !== undefined && { partition }),
     acl,
-    // The old text form of a record has no modseqs.
-    ...(database.generation !== "text" && { createdmodseq, foldermodseq }),
+    // The old text form of a record has no modseqs, and Cyrus before 3.2 writes none.
+    ...(database.generation !== "text" && { createdmodseq }),
+    ...(foldermodseq !== 0n && { foldermodseq }),
   };
 }

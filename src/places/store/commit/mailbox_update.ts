@@ -293,14 +293,14 @@ const DETAILS = [
   ...(["usergroups", "version", "createdmodseq", "foldermodseq"] as const),
 ];
 
-/** What the peer said that the folder does not keep. An existing mailbox stays on its partition. */
+/**
+ * What the peer said that the folder does not keep, and nothing that it did not say: a peer before
+ * 3.2 knows no FOLDERMODSEQ, and one that is made up differs from its disk for ever. An existing mailbox stays on its partition. */
 function detailsOf(state: MailboxState, row: MailboxRow | undefined): MailboxDetails {
   const given = DETAILS.filter((field) => state[field] !== undefined).map((field) => [
     field,
     state[field],
   ]);
   const partition = row === undefined ? state.partition : row.details.partition;
-  // A peer before 3.2 does not say when the folder changed; Cyrus takes the highest modseq for it.
-  const foldermodseq = state.foldermodseq ?? state.highestmodseq;
-  return { acl: state.acl, ...Object.fromEntries(given), foldermodseq, partition };
+  return { acl: state.acl, ...Object.fromEntries(given), partition };
 }
