@@ -208,11 +208,13 @@ export interface Place {
    * it takes all.
    */
   readonly objectionTo?: ((mailbox: MailboxState) => Refusal | undefined) | undefined;
+  /** The newest version of bytecode that it runs, where it compiles no script that comes. */
+  readonly runsBytecode?: number | undefined;
   /** GET ANNOTATION: the annotations of a mailbox, or of the server for the empty name. */
   annotations(name: string): Promise<Outcome<readonly Annotation[]>>;
   /** GET QUOTA; undefined if there is no such root. */
   quota(root: string): Promise<Outcome<Quota | undefined>>;
-  /** GET FETCH_SIEVE: the bytes of `x.script`. */
+  /** GET FETCH_SIEVE: the bytes of `x.script`, or of `x.bc` where there is one. */
   sieveScript(userid: string, filename: string): Promise<Outcome<Uint8Array>>;
 
   /**

@@ -54,8 +54,10 @@ export function serverSource(conf: ImapdConf): CyrusSource {
     sieveScript: async (userid, filename) => {
       const scripts = await scriptsOf(server, userid);
       if (scripts.kind === "refused") return scripts;
-      const found = scripts.value.find(({ name }) => `${name}.script` === filename);
-      if (found !== undefined) return ok(found.content);
+      for (const { name, content, bytecode } of scripts.value) {
+        if (filename === `${name}.script`) return ok(content);
+        if (filename === `${name}.bc` && bytecode !== undefined) return ok(bytecode.content);
+      }
       return refused("nonexistent", `There is no sieve script ${filename} of ${userid}`);
     },
   };

@@ -39,7 +39,7 @@ import { answersOf } from "./refusals.ts";
 import { givesSieveFiles, hasSieveMailbox, openLink } from "./sign_in.ts";
 import type { SyncOptions } from "./sync_options.ts";
 import { SyncSession } from "./sync_session.ts";
-import { can } from "./versions.ts";
+import { BYTECODE_OF_2X, can } from "./versions.ts";
 
 /** Mailboxes asked for with one command. */
 const NAMES = 1000;
@@ -76,6 +76,7 @@ class SyncPlace implements WritablePlace {
   readonly holds: Holds;
   readonly caveat?: string;
   readonly readAhead = READ_AHEAD;
+  readonly runsBytecode: number | undefined;
   readonly #parts: SyncParts;
   readonly #peer: Peer;
   readonly #memory: PeerMemory;
@@ -90,6 +91,7 @@ class SyncPlace implements WritablePlace {
     const sieveMailboxes = hasSieveMailbox(peer) && options.sieve !== "files";
     this.holds = holdsOf(peer, { sieveFiles, sieveMailboxes });
     this.#hidesSieve = sieveFiles && peer.software === "cyrus";
+    this.runsBytecode = can(peer, "compiles scripts") ? undefined : BYTECODE_OF_2X;
     this.#parts = parts;
     this.#peer = peer;
     this.#memory = parts.memory;

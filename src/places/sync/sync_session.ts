@@ -50,6 +50,8 @@ export interface SyncSessionOptions {
 /** GUIDs of one RESERVE; Cyrus' own client asks for no more. */
 const RESERVE_GUIDS = 8193;
 
+type ApplyActivate = Extract<ApplyCommand, { kind: "activateSieve" }>;
+
 interface Live {
   readonly link: Link;
   readonly upload: Upload;
@@ -144,6 +146,8 @@ export class SyncSession implements PlaceSession {
       case "annotation":
       case "unannotation":
         return this.#annotate(command);
+      case "activateSieve":
+        return this.#activate(command);
       case "unmailbox":
         memory.forget(command.name);
         return this.#sendPrinted(command);
@@ -207,6 +211,24 @@ export class SyncSession implements PlaceSession {
       return link.dialogue.finish();
     });
     return got.kind === "refused" ? got : DONE;
+  }
+
+  /** 2.x takes a name without bytecode, and runs no script from then on. */
+  async #activate(command: ApplyActivate): Promise<Outcome> {
+    const { userid, filename } = command;
+    if (!can(this.#alive().link.peer, "compiles scripts")) {
+      const entry = printGet({ kind: "meta", userid });
+      const got = await this.#command(`scripts of ${userid}`, ({ link }) =>
+        link.dialogue.command("GET", entry),
+      );
+      if (got.kind === "refused") return got;
+      const isThere = got.value.answers.some(
+        (one) => one.kind === "sieve" && one.file.filename === filename,
+      );
+      const text = `${this.#options.locator} has no ${filename}, and compiles no scripts`;
+      if (!isThere) return refused("notSupported", text);
+    }
+    return this.#sendPrinted(command);
   }
 
   async #rename(command: ApplyRename): Promise<Outcome> {

@@ -109,3 +109,6 @@ export const ENTRIES_OF_24: readonly string[] = [
   ...["/comment", "/sort", "/check", "/checkperiod", `${VENDOR}/expire`, `${VENDOR}/squat`],
   ...[`${VENDOR}/news2mail`, `${VENDOR}/sieve`],
 ];
+
+/** The newest bytecode that runs on a version that compiles no scripts. */
+export const BYTECODE_OF_2X = 9;

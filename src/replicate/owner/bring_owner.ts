@@ -14,6 +14,7 @@ import type { Sending } from "../mailbox/run_mailbox.ts";
 import { commonHolds } from "../plan/holds.ts";
 import { partitionFor, planOwner } from "../plan/plan_owner.ts";
 import { type MailboxStep, type Mode, nameOfStep, type Plan, type Step } from "../plan/steps.ts";
+import { compiledScripts } from "./compiled_scripts.ts";
 import { identified } from "./identified_place.ts";
 import { readOwnerState, takenBy, withHidden } from "./owner_state.ts";
 import { type Pass, type RunOptions, runPasses } from "./passes.ts";
@@ -70,7 +71,10 @@ async function replicateOnce(
   const theirs = await readOwnerState(target, owner, read.value.mailboxes);
   if (theirs.kind === "refused") return theirs;
   const taken = takenBy(target, read.value);
-  const ours = mode === "mirror" ? await withHidden(taken, theirs.value, { source, owner }) : taken;
+  const known =
+    mode === "mirror" ? await withHidden(taken, theirs.value, { source, owner }) : taken;
+  const scripts = { owner, source, target, theirs: theirs.value };
+  const { ours, left } = await compiledScripts(known, scripts);
   const who = ownerName(owner);
   if (isNobody(ours) && isNobody(theirs.value)) {
     return refused("nonexistent", `There is no ${who} at ${source.locator}`);
@@ -80,7 +84,8 @@ async function replicateOnce(
     if (same.kind === "refused") return same;
   }
   const holds = commonHolds(source.holds, target.holds);
-  const request = { owner, mode, source: ours, target: theirs.value, holds };
+  const runsBytecode = target.runsBytecode !== undefined;
+  const request = { owner, mode, source: ours, target: theirs.value, holds, runsBytecode };
   const plan = planOwner(request);
   tally.plan(plan.steps.map((step) => keyOf(step)));
   const work: Work = {
@@ -94,6 +99,7 @@ async function replicateOnce(
     for (const { name, refusal } of place.unreadable ?? []) tally.fail(name, refusal);
   }
   for (const { name, refusal } of ours.unreadable ?? []) if (isGone(refusal)) gone.add(name);
+  for (const { filename, refusal } of left) tally.fail(filename, refusal, false);
   for (const leftover of plan.leftovers) tally.leave(leftover);
   if (dryRun || (mode === "mirror" && !budgets.b.isUnlimited)) {
     const surveyed = await surveyPlan(plan, work);
@@ -266,7 +272,10 @@ async function proveOwner(done: Plan, doing: Doing, hasFailed: boolean): Promise
     tally.fail(ownerName(owner), now, false);
     return;
   }
-  const plan = planOwner({ owner, mode, source, target: now.value, holds: work.holds });
+  const plan = planOwner({
+    ...{ owner, mode, source, target: now.value, holds: work.holds },
+    runsBytecode: work.target.runsBytecode !== undefined,
+  });
   for (const step of plan.steps) {
     // Mailboxes that were sent are proven one by one, and what failed has been told.
     if (step.kind === "mailbox" ? proven.has(step.ours.uniqueid) : hasFailed) continue;

@@ -30,7 +30,9 @@ export interface UserRename {
  * Every member of Place that names a user or a mailbox. A new member of Place must be written
  * below, or be added to what is left out here: it does not compile otherwise.
  */
-type RenamedMembers = Required<Omit<Place, "holds" | "caveat" | "readAhead" | "until" | "close">>;
+type RenamedMembers = Required<
+  Omit<Place, "holds" | "caveat" | "readAhead" | "runsBytecode" | "until" | "close">
+>;
 
 /** `place` with the user `from` under the name `to`. */
 export function asUser(place: Place, rename: UserRename): Place {

@@ -84,10 +84,12 @@ function planSubscriptions({ source, target, mode, userid }: MetaRequest): Plan 
 
 const SCRIPT = ".script";
 
-function planSieve({ source, target, mode, userid }: MetaRequest): Plan {
+function planSieve({ source, target, mode, userid, runsBytecode }: MetaRequest): Plan {
   const found: Only = { mode, steps: [], leftovers: [] };
-  const theirs = new Map(scriptsOf(target.sieve).map((file) => [file.filename, file]));
-  for (const file of scriptsOf(source.sieve)) {
+  const sent = (files: readonly SieveFile[]) =>
+    runsBytecode === true ? compiledOf(files) : scriptsOf(files);
+  const theirs = new Map(sent(target.sieve).map((file) => [file.filename, file]));
+  for (const file of sent(source.sieve)) {
     const other = theirs.get(file.filename);
     theirs.delete(file.filename);
     if (other !== undefined && sameScript(file, other)) continue;
@@ -133,6 +135,12 @@ function unsentScripts({ source }: MetaRequest): Plan {
 
 function scriptsOf(files: readonly SieveFile[]): SieveFile[] {
   return files.filter(({ filename }) => filename.endsWith(SCRIPT));
+}
+
+/** Scripts and their bytecode: each `x.bc` after its `x.script`, and none that is a mere mark. */
+function compiledOf(files: readonly SieveFile[]): SieveFile[] {
+  const bytecode = files.filter((file) => file.filename.endsWith(".bc") && file.lastUpdate > 0);
+  return [...scriptsOf(files), ...bytecode];
 }
 
 /**

@@ -58,6 +58,8 @@ export interface PlanRequest {
   readonly target: UserState;
   /** What both places hold. */
   readonly holds: Holds;
+  /** The target compiles no scripts: their bytecode is sent too. */
+  readonly runsBytecode?: boolean;
 }
 
 /** True for steps that are about a mailbox by its name. */

@@ -181,6 +181,21 @@ describe("a server of a version", () => {
     }
   });
 
+  test("2.x is never told to run a script whose bytecode it does not have", async () => {
+    for (const version of VERSIONS) {
+      const [place, peer] = await openVersion(version);
+      const session = await place.openSession();
+      closing.push(() => session.close());
+      const active = { kind: "activateSieve", userid: "ann", filename: "main.bc" } as const;
+      const isOld = VERSIONS.indexOf(version) < 2;
+      expect([version, (await session.apply(active)).kind]).toEqual([
+        ...[version, isOld ? "refused" : "ok"],
+      ]);
+      expect(peer.heard.join("").includes("ACTIVATE_SIEVE")).toBe(!isOld);
+      expect(place.runsBytecode).toBe(isOld ? 9 : undefined);
+    }
+  });
+
   test("2.4 gets annotations after their mailbox, one by one, and others within it", async () => {
     const annotations = ["/comment", "/specialuse"].map((entry) => ({
       ...{ entry, userid: "", modseq: 0n, value: Buffer.from("mine") },

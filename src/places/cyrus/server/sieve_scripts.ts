@@ -28,16 +28,22 @@ export interface SieveScript {
   readonly lastUpdate: number;
   readonly content: Uint8Array;
   readonly isActive: boolean;
+  /** What it was compiled to, where that is a file beside it. */
+  readonly bytecode?: { readonly lastUpdate: number; readonly content: Uint8Array };
 }
 
 /**
- * The scripts as replication names them: each with its GUID, and the bytecode of the active one.
+ * The scripts as replication names them: each with its GUID, the bytecode that is there, and that
+ * of the active one.
  */
 export function sieveFilesOf(scripts: readonly SieveScript[]): SieveFile[] {
-  return scripts.flatMap(({ name, lastUpdate, content, isActive }) => {
+  return scripts.flatMap(({ name, lastUpdate, content, isActive, bytecode }) => {
     const guid = sha1Of(content);
     const script = { filename: `${name}.script`, lastUpdate, guid, isActive: false };
-    return isActive ? [script, activeMark(`${name}.bc`)] : [script];
+    const filename = `${name}.bc`;
+    if (bytecode === undefined) return isActive ? [script, activeMark(filename)] : [script];
+    const compiled = { lastUpdate: bytecode.lastUpdate, guid: sha1Of(bytecode.content) };
+    return [script, { filename, ...compiled, isActive }];
   });
 }
 
@@ -96,21 +102,35 @@ export function readScriptFolder(folder: string): Outcome<SieveScript[]> {
   const scripts: SieveScript[] = [];
   for (const filename of names.sort()) {
     if (!filename.endsWith(SCRIPT_SUFFIX)) continue;
-    const path = join(folder, filename);
-    const file = readRegular(path, DEFAULT_LIMITS.literalBytes);
-    if (file.state === "missing") continue; // removed since it was listed
-    if (file.state === "unreadable") {
-      return accessRefusal("a sieve script", { path, errno: file.errno });
-    }
-    if (file.state !== "read") return refused("damaged", `Cannot read ${path}: no regular file`);
-    const name = latin1(utf8(filename.slice(0, -SCRIPT_SUFFIX.length)));
-    const lastUpdate = Math.floor(file.stat.mtimeMs / 1000);
-    scripts.push({ name, lastUpdate, content: file.bytes, isActive: name === active });
+    const script = readScriptFile(join(folder, filename));
+    if (script.kind === "refused") return script;
+    if (script.value === undefined) continue; // removed since it was listed
+    const stem = filename.slice(0, -SCRIPT_SUFFIX.length);
+    const bytecode = readScriptFile(join(folder, `${stem}.bc`));
+    const name = latin1(utf8(stem));
+    scripts.push({
+      ...{ name, ...script.value, isActive: name === active },
+      // Bytecode that cannot be read is made anew from its script by whoever needs it.
+      ...(bytecode.kind === "ok" && bytecode.value !== undefined && { bytecode: bytecode.value }),
+    });
   }
   return ok(scripts);
 }
 
 const SCRIPT_SUFFIX = ".script";
+
+type ScriptFile = Pick<SieveScript, "lastUpdate" | "content">;
+
+/** Undefined where there is no such file. */
+function readScriptFile(path: string): Outcome<ScriptFile | undefined> {
+  const file = readRegular(path, DEFAULT_LIMITS.literalBytes);
+  if (file.state === "missing") return ok(undefined);
+  if (file.state === "unreadable") {
+    return accessRefusal("a sieve script", { path, errno: file.errno });
+  }
+  if (file.state !== "read") return refused("damaged", `Cannot read ${path}: no regular file`);
+  return ok({ lastUpdate: Math.floor(file.stat.mtimeMs / 1000), content: file.bytes });
+}
 
 /** The name of the active script, by the link `defaultbc` to its bytecode. */
 function activeName(folder: string): string | undefined {

@@ -295,7 +295,9 @@ const DETAILS = [
 
 /**
  * What the peer said that the folder does not keep, and nothing that it did not say: a peer before
- * 3.2 knows no FOLDERMODSEQ, and one that is made up differs from its disk for ever. An existing mailbox stays on its partition. */
+ * 3.2 knows no FOLDERMODSEQ, and one that is made up differs from its disk for ever. An existing
+ * mailbox stays on its partition.
+ */
 function detailsOf(state: MailboxState, row: MailboxRow | undefined): MailboxDetails {
   const given = DETAILS.filter((field) => state[field] !== undefined).map((field) => [
     field,

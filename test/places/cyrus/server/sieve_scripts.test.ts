@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { symlinkSync, utimesSync, writeFileSync } from "node:fs";
+import { rmSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { latin1, utf8 } from "../../../../src/core/bytes.ts";
 import {
@@ -19,7 +19,7 @@ describe("readScriptFolder()", () => {
     writeFileSync(join(folder, "grüße.script"), "stop;\r\n");
     writeFileSync(join(folder, "main.bc"), "bytecode");
     symlinkSync("main.bc", join(folder, "defaultbc"));
-    for (const name of ["main.script", "grüße.script"]) {
+    for (const name of ["main.script", "grüße.script", "main.bc"]) {
       utimesSync(join(folder, name), 1_700_000_000, 1_700_000_000.9);
     }
     const files = sieveFilesOf(granted(readScriptFolder(folder)));
@@ -31,8 +31,17 @@ describe("readScriptFolder()", () => {
         isActive: false,
       },
       { filename: "main.script", lastUpdate: 1_700_000_000, guid: KEEP_SHA1, isActive: false },
-      { filename: "main.bc", lastUpdate: 0, guid: "0".repeat(40), isActive: true },
+      {
+        filename: "main.bc",
+        lastUpdate: 1_700_000_000,
+        guid: Bun.SHA1.hash("bytecode", "hex"),
+        isActive: true,
+      },
     ]);
+    rmSync(join(folder, "main.bc"));
+    expect(sieveFilesOf(granted(readScriptFolder(folder))).at(-1)).toEqual({
+      ...{ filename: "main.bc", lastUpdate: 0, guid: "0".repeat(40), isActive: true },
+    });
   });
 
   test("finds none where there is no folder, and refuses what is no file", () => {
