@@ -1,6 +1,7 @@
 /** The owners that a command works on: those named, or all that the places list. */
 import { AppError } from "../core/errors.ts";
 import { type Owner, ownerKey } from "../model/names.ts";
+import { parsePlace } from "../places/locator.ts";
 import type { Place } from "../places/place.ts";
 import { bytesOfArgument } from "./mailbox_names.ts";
 import { granted } from "./refusal_error.ts";
@@ -36,6 +37,18 @@ export async function* chosenOwners(
       yield owner;
     }
   }
+}
+
+/**
+ * Throws AppError (not_found) for a place that can list its users and has none: a disk may be
+ * missing. A store proves itself by a file of its own, so that nobody means nobody there.
+ */
+export async function requireSomebody(place: Place): Promise<void> {
+  if (!place.holds.userList || parsePlace(place.locator).kind === "store") return;
+  for await (const _ of granted(await place.owners())) return;
+  throw new AppError("not_found", `Cannot find any user or shared mailbox in ${place.locator}`, {
+    hint: "If that is as it should be, replicate takes it with --allow-empty",
+  });
 }
 
 /** The owners that a place has listed. */

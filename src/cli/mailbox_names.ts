@@ -1,7 +1,7 @@
 /** Mailbox names in internal form (`user.ann.Sub`) and as people write them. */
 import { fromLatin1, latin1, textOf, utf8 } from "../core/bytes.ts";
 import { AppError } from "../core/errors.ts";
-import { externalName, type Owner, parseName, useridOf } from "../model/names.ts";
+import { externalName, type Owner, parseName } from "../model/names.ts";
 
 /** The name to show for an internal name. */
 export function displayName(name: string, { internal }: { readonly internal: boolean }): string {
@@ -22,22 +22,6 @@ export function showName(
     const isWhole = !/[\w.!]$/.test(before) && !/^(\w|[.!]\w)/.test(after);
     return `${before}${isWhole ? shown : name}${after}`;
   });
-}
-
-/** The filter that `--user` and `--mailbox` give, by internal name; undefined without either. */
-export function mailboxFilter(
-  users: readonly string[],
-  mailboxes: readonly string[],
-): ((name: string) => boolean) | undefined {
-  if (users.length === 0 && mailboxes.length === 0) return undefined;
-  const wantedUsers = new Set(users);
-  const wantedNames = new Set(mailboxes);
-  return (name) => {
-    const user = useridOf(name);
-    const byUser = user !== undefined && wantedUsers.has(user);
-    const byName = wantedNames.has(name) || wantedNames.has(displayName(name, { internal: false }));
-    return byUser || byName;
-  };
 }
 
 /** A user id or name from the command line as latin1: each character is one byte. */

@@ -32,6 +32,8 @@ export interface PlaceOptions {
   readonly starttls?: "auto" | "always" | "never";
   readonly sieve?: "mailbox" | "files";
   readonly partition?: string;
+  /** A folder without mailboxes is a spool too. */
+  readonly allowEmpty?: boolean;
 }
 
 /** The warning that `--insecure` gives each time. */
@@ -88,9 +90,11 @@ interface Opener<Found extends PlaceLocator> {
 
 const OPENERS: { readonly [Name in Kind]: Opener<Extract<PlaceLocator, { kind: Name }>> } = {
   cyrus: {
-    read: async ({ path }) => {
+    read: async ({ path }, { allowEmpty }) => {
       const isFolder = statSync(path).isDirectory();
-      return cyrusPlace(isFolder ? spoolSource({ data: path }) : serverSource(readImapdConf(path)));
+      return cyrusPlace(
+        isFolder ? spoolSource({ data: path }, { allowEmpty }) : serverSource(readImapdConf(path)),
+      );
     },
   },
   store: {

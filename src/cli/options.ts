@@ -1,5 +1,23 @@
 /** Parsers of option values; none is optional or variadic, as that would swallow the PLACE. */
-import { InvalidArgumentError, Option } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
+import { AppError } from "../core/errors.ts";
+
+/**
+ * Throws AppError (usage) where an argument or the value of an option is empty. Mostly it was a
+ * variable of a shell that is not set, and an empty path would be the current folder.
+ */
+export function refuseEmpty(command: Command): void {
+  const { registeredArguments, processedArgs } = command;
+  const isEmpty = (value: unknown): boolean =>
+    value === "" || (Array.isArray(value) && value.includes(""));
+  const argument = registeredArguments.find((_, at) => isEmpty(processedArgs[at]));
+  const option = command.options.find((one) => isEmpty(command.opts()[one.attributeName()]));
+  const name = argument === undefined ? option?.flags : `<${argument.name()}>`;
+  if (name === undefined) return;
+  throw new AppError("usage", `Cannot take an empty ${name}`, {
+    hint: "Is a variable of the shell not set?",
+  });
+}
 
 /** Collects the values of a repeated option. */
 export function collect(value: string, before: readonly string[]): readonly string[] {

@@ -7,6 +7,7 @@ import { COMMANDS } from "./command_table.ts";
 import { EXIT, type ExitCode, exitOf } from "./exit.ts";
 import { hintOf } from "./hints.ts";
 import { INSECURE } from "./open_place.ts";
+import { refuseEmpty } from "./options.ts";
 import { type Output, OutputClosed, processOutput } from "./output.ts";
 import { VERSION_TEXT } from "./version.ts";
 
@@ -27,6 +28,7 @@ export async function runCli(argv: readonly string[], context: CliContext): Prom
       args.pop(); // the command's own options; below they are read with the program's
       const options = command.optsWithGlobals();
       const env = environmentOf({ output, options, context });
+      refuseEmpty(command);
       if (options["insecure"] === true) output.talk(INSECURE);
       result = await handler(args, options, env);
     };

@@ -58,6 +58,8 @@ export async function serverTarget(path: string, options: TargetOptions): Promis
   const conf = readImapdConf(path);
   const server = await readServer(conf);
   const identities = identitiesOf(server, options);
+  // A filter may name a mailbox whose folder is gone.
+  for (const { name } of server.mailboxes?.names ?? []) options.wanted?.(name);
   const spools = [...conf.partitions].map(([partition, roots]) => ({
     ...requestOf(roots, options),
     identify: (relative: string) => identities.get(`${partition}\0${relative}`),

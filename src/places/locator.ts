@@ -76,6 +76,13 @@ function noKind(masked: string, scheme: string): AppError {
   );
 }
 
+/** The path of a store that is to be made: `PATH` or `store:PATH`. Throws AppError (usage). */
+export function newStorePath(text: string): string {
+  const [, scheme = "store", rest = ""] = SCHEME.exec(text) ?? [undefined, undefined, text];
+  if (scheme === "store" && rest !== "") return resolve(rest);
+  throw new AppError("usage", `Cannot make a store at ${maskPassword(text)}: give a folder's path`);
+}
+
 function recognise(path: string): Locator {
   const isStore = isThere(join(existing(path), "bobbin.json"));
   return { kind: isStore ? "store" : "cyrus", path };

@@ -7,7 +7,7 @@ import type { Place } from "../../places/place.ts";
 import { type Difference, type DiffResult, diffOwner } from "../../replicate/diff.ts";
 
 import { notCompared } from "../../replicate/plan/holds.ts";
-import { chosenOwners, listOwners } from "../chosen_owners.ts";
+import { chosenOwners, listOwners, requireSomebody } from "../chosen_owners.ts";
 import type { CommandEnv, CommandResult, Handler, Register } from "../command.ts";
 import { EXIT, type ExitCode, exitOf, worstExit } from "../exit.ts";
 import { hintOf } from "../hints.ts";
@@ -49,6 +49,7 @@ const runDiff: Handler = async (args, options, env) => {
   try {
     const target = await openPlace(b, env, optionsOfSide(flags, flags.bPasswordFile));
     try {
+      if (users.length === 0) await requireSomebody(source);
       const listing = [source, target].filter(({ holds }) => holds.userList);
       const owners = chosenOwners({ users, shared: flags.shared === true }, listing);
       const run = { source, target, deep: flags.deep === true, env };

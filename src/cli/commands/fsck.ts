@@ -35,7 +35,7 @@ import {
 } from "../../threads/job_pool.ts";
 import type { CommandEnv, CommandResult, Handler, Register } from "../command.ts";
 import { EXIT, worstExit } from "../exit.ts";
-import { mailboxFilter } from "../mailbox_names.ts";
+import { type MailboxFilter, mailboxFilter } from "../mailbox_filter.ts";
 import { choiceOption, collect, countOption } from "../options.ts";
 import { type Progress, startProgress } from "../progress.ts";
 import {
@@ -99,8 +99,9 @@ const runFsck: Handler = async (args, given, env) => {
   if (isBesideServer) yieldToServer();
   await selfTest();
   const targets: FsckTarget[] = [];
+  const filter = mailboxFilter(options);
   for (const one of locators) {
-    const target = await targetOf(one, options);
+    const target = await targetOf(one, { ...options, filter });
     if (target.caveat !== undefined) env.output.talk(target.caveat);
     targets.push(target);
   }
@@ -108,7 +109,8 @@ const runFsck: Handler = async (args, given, env) => {
     target,
     spools: target.spools.map((request) => ({ request, plan: planSpool(request) })),
   }));
-  refuseNothing(plans, { places, options });
+  if (filter === undefined) refuseNothing(plans, places);
+  filter?.refuseUnmatched(places);
   const reported: Finding[] = [];
   const report = (one: Finding) => {
     reported.push(one);
@@ -183,13 +185,13 @@ function isLive(locator: Locator): boolean {
 
 async function targetOf(
   { place, locator }: { readonly place: string; readonly locator: Locator },
-  options: FsckOptions,
+  options: FsckOptions & { readonly filter: MailboxFilter | undefined },
 ): Promise<FsckTarget> {
   const targetOptions: TargetOptions = {
     engine: options.engine ?? "auto",
     quick: options.quick === true,
     lock: options.lock === true,
-    wanted: mailboxFilter(options.user, options.mailbox),
+    wanted: options.filter?.wants,
   };
   if (locator.kind === "store") return storeTarget(locator.path, targetOptions);
   if (locator.kind !== "cyrus") {
@@ -225,18 +227,13 @@ type Planned = readonly {
  * A folder without any mailbox is a mistake of the caller's, not a sound spool; a server may be
  * new.
  */
-function refuseNothing(
-  plans: Planned,
-  { places, options }: { readonly places: readonly string[]; readonly options: FsckOptions },
-): void {
-  const filters = [...options.user, ...options.mailbox];
+function refuseNothing(plans: Planned, places: readonly string[]): void {
   plans.forEach(({ target, spools }, at) => {
     const isSomething = spools.some(
       ({ plan }) => plan.mailboxes.length > 0 || plan.loose.length > 0,
     );
-    if (isSomething || (target.mayBeEmpty && filters.length === 0)) return;
-    const what = filters.length === 0 ? "any mailbox" : filters.join(", ");
-    throw new AppError("not_found", `Cannot find ${what} below ${places[at]}`);
+    if (isSomething || target.mayBeEmpty) return;
+    throw new AppError("not_found", `Cannot find any mailbox below ${places[at]}`);
   });
 }
 

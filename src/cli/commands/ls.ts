@@ -8,7 +8,7 @@ import { type Owner, parseName } from "../../model/names.ts";
 import { type Outcome, ok, type Refusal } from "../../model/outcome.ts";
 import type { MailRecord } from "../../model/record.ts";
 import type { Place } from "../../places/place.ts";
-import { chosenOwners } from "../chosen_owners.ts";
+import { chosenOwners, requireSomebody } from "../chosen_owners.ts";
 import type { CommandEnv, CommandResult, Handler, Register } from "../command.ts";
 import { EXIT, type ExitCode, worstExit } from "../exit.ts";
 import {
@@ -85,6 +85,7 @@ async function countOwner(
 
 async function listOwners({ place, env }: Listing): Promise<CommandResult> {
   const { output } = env;
+  await requireSomebody(place);
   const rows: string[][] = [];
   const exits: ExitCode[] = [];
   const totals = { users: 0, shared: 0, mailboxes: 0, messages: 0, bytes: 0 };

@@ -12,7 +12,7 @@ import {
   replicateOwners,
 } from "../../replicate/replicate_owners.ts";
 import { tellBug } from "../bug.ts";
-import { chosenOwners, listOwners } from "../chosen_owners.ts";
+import { chosenOwners, listOwners, requireSomebody } from "../chosen_owners.ts";
 import type { CommandEnv, CommandResult, Handler, Register } from "../command.ts";
 import { EXIT, type ExitCode, exitOf, worstExit } from "../exit.ts";
 import { hintOf } from "../hints.ts";
@@ -54,6 +54,7 @@ export const registerReplicate: Register = (program, handle) => {
     .requiredOption("--from <place>", "A: where the mail is")
     .requiredOption("--to <place>", "B: where it is to be")
     .option("--all", "every user and shared mailbox that A can list")
+    .option("--allow-empty", "with --all: A may be without any user")
     .option("--shared", "USER is the first part of shared mailboxes' names instead")
     .option("-n, --dry-run", "print the plan, write nothing")
     .option("--check", "like --dry-run, and exit 1 if steps remain")
@@ -119,6 +120,7 @@ const runReplicate: Handler = async (args, options, given) => {
   const written = flags.twoWay === true ? writable : undefined;
   const source = renamedSource(writable ?? (await openPlace(flags.from, env, a)), users, flags);
   try {
+    if (flags.all === true && flags.allowEmpty !== true) await requireSomebody(source);
     const target = isDry ? undefined : await openWritablePlace(flags.to, env, b);
     const reading = target ?? (await openTargetToLook(flags.to, env, b));
     try {

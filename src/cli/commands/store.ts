@@ -13,7 +13,7 @@ import {
   ownerKey,
   parseName,
 } from "../../model/names.ts";
-import { parseLocator } from "../../places/locator.ts";
+import { newStorePath, parseLocator } from "../../places/locator.ts";
 import {
   allMailboxes,
   lastTombstone,
@@ -144,7 +144,7 @@ function wordOf(owner: Owner): string {
 }
 
 const runInit: Handler = async (args, options, env) => {
-  const root = resolve(argument(args, 0).replace(/^store:/, ""));
+  const root = newStorePath(argument(args, 0));
   const { flat, indexVersion, retention } = options;
   const settings = initStore(root, {
     hash: flat !== true,

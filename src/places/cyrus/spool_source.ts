@@ -4,6 +4,7 @@
  * not made up.
  */
 import { join } from "node:path";
+import { AppError } from "../../core/errors.ts";
 import { externalName } from "../../model/names.ts";
 import { ok, refused } from "../../model/outcome.ts";
 import { ALL_HELD, type Holds } from "../place.ts";
@@ -32,18 +33,36 @@ const HELD_BY_FOLDERS: Holds = {
   quotas: [],
 };
 
+export interface SpoolOptions {
+  /** A folder without mailboxes is a spool too; otherwise it is refused as not_found. */
+  readonly allowEmpty?: boolean | undefined;
+}
+
 /** The spool below `roots`. */
-export function spoolSource(roots: PartitionRoots): CyrusSource {
+export function spoolSource(
+  roots: PartitionRoots,
+  { allowEmpty = false }: SpoolOptions = {},
+): CyrusSource {
   return {
     locator: `cyrus:${roots.data}`,
     holds: HELD_BY_FOLDERS,
-    directory: currentOf(() => listSpool(roots)),
+    directory: currentOf(() => {
+      const directory = listSpool(roots);
+      if (directory.owners.length === 0 && !allowEmpty) throw noSpool(roots);
+      return directory;
+    }),
     facts: async ({ facts }) => ok(facts),
     meta: async () => ok({ seen: [], subscriptions: [], sieve: [] }),
     annotations: async () => ok([]),
     quota: async () => ok(undefined),
     sieveScript: async () => refused("notSupported", `A bare spool holds no sieve scripts`),
   };
+}
+
+function noSpool({ data }: PartitionRoots): AppError {
+  return new AppError("not_found", `Cannot find any mailbox below ${data}`, {
+    hint: "Is its disk mounted? Give the folder of a partition, or the imapd.conf of a server",
+  });
 }
 
 /**

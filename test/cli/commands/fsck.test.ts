@@ -168,7 +168,9 @@ describe("output of bobbin fsck", () => {
     expect(await lines("--user", "bob")).toStartWith("1 mailbox,");
     expect(await lines("--mailbox", "user/ann/Entwürfe")).toStartWith("1 mailbox,");
     expect(await lines("--mailbox", "user.ann.Entw&APw-rfe")).toStartWith("1 mailbox,");
-    expect(await lines("--mailbox", "user/ann/Lists/renamed", "--user", "bob")).toStartWith("2 m");
+    expect(await lines("--mailbox", "user/ann/Lists/renamed", "--mailbox", "user/bob")).toStartWith(
+      "2 m",
+    );
   });
 
   test("--quick opens no message and finds what the index alone says", async () => {

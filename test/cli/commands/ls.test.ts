@@ -222,10 +222,10 @@ describe("exit codes of bobbin ls", () => {
     expect(stderr).toContain("EACCES");
   });
 
-  test("0 for a spool without any mailbox", async () => {
+  test("66 for a folder without any mailbox", async () => {
     const spool = tempDir("empty");
     mkdirSync(join(spool, "stage."));
     writeFileSync(join(spool, "README"), "nothing here\n");
-    expect(await bobbin(["ls", spool])).toMatchObject({ exit: 0, stdout: "" });
+    expect(await bobbin(["ls", spool])).toMatchObject({ exit: 66, stdout: "" });
   });
 });

@@ -284,6 +284,7 @@ describe("readMailbox()", () => {
 
   test("a mailbox that is being removed or has no folder does not exist", async () => {
     const { place, folder } = copyOfMailbox();
+    cpSync(folder, join(folder, "..", "bob"), { recursive: true });
     rmSync(folder, { recursive: true });
     expect((await refusalOf(place, "user.dan"))?.reason).toBe("nonexistent");
     expect(granted(await place.user("dan")).mailboxes).toEqual([]);

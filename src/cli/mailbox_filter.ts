@@ -1,0 +1,43 @@
+/** Which mailboxes `--user` and `--mailbox` leave of a place. */
+import { AppError } from "../core/errors.ts";
+import { useridOf } from "../model/names.ts";
+import { bytesOfArgument, displayName, textOfName } from "./mailbox_names.ts";
+
+export interface FilterOptions {
+  /** User ids; none is all. */
+  readonly user: readonly string[];
+  /** Names of mailboxes, external or internal; none is all. */
+  readonly mailbox: readonly string[];
+}
+
+/** A filter of mailboxes, which knows what of it has matched nothing yet. */
+export interface MailboxFilter {
+  /** True for the internal name of a mailbox of these users that has one of these names. */
+  wants(name: string): boolean;
+  /** Throws AppError (not_found) for users and names that fit no mailbox that was asked about. */
+  refuseUnmatched(places: readonly string[]): void;
+}
+
+/** The filter of these options; undefined where they leave nothing out. */
+export function mailboxFilter({ user, mailbox }: FilterOptions): MailboxFilter | undefined {
+  if (user.length + mailbox.length === 0) return undefined;
+  const users = new Map(user.map((text) => [bytesOfArgument(text), text]));
+  const unmatched = new Set([...user, ...mailbox]);
+  return {
+    wants: (name) => {
+      const owner = users.get(useridOf(name) ?? "");
+      if (users.size > 0 && owner === undefined) return false;
+      if (owner !== undefined) unmatched.delete(owner);
+      const forms = [textOfName(name), displayName(name, { internal: false })];
+      const names = mailbox.filter((wanted) => forms.includes(wanted));
+      for (const wanted of names) unmatched.delete(wanted);
+      return mailbox.length === 0 || names.length > 0;
+    },
+    refuseUnmatched: (places) => {
+      if (unmatched.size === 0) return;
+      const whose = users.size > 0 && mailbox.length > 0 ? " (--mailbox of a --user only)" : "";
+      const what = `${[...unmatched].join(", ")}${whose}`;
+      throw new AppError("not_found", `Cannot find ${what} below ${places.join(", ")}`);
+    },
+  };
+}
