@@ -39,6 +39,8 @@ export interface SignInDialog {
    * The initial response in base64, `=` for an empty one; undefined if the client has sent none.
    */
   readonly initial: string | undefined;
+  /** Aborted when nobody waits for the end of the dialog any more. */
+  readonly signal: AbortSignal;
   /** Sends a challenge in base64; gives the client's line, undefined if it has gone. */
   readonly ask: (challenge: string) => Promise<string | undefined>;
 }
@@ -70,10 +72,11 @@ async function plain(dialog: SignInDialog): Promise<SignIn> {
   const first = dialog.initial ?? (await answerTo("", dialog));
   const { authzid, authcid, password } = parsePlain(decode(first));
   const account = dialog.accounts.byName.get(authcid);
-  const passed = await dialog.gate.pass(dialog.address, async () => {
+  const check = async () => {
     const fits = await Bun.password.verify(password, account?.argon2id ?? NOBODYS_HASH);
     return fits && account !== undefined;
-  });
+  };
+  const passed = await dialog.gate.pass(dialog.address, check, dialog.signal);
   if (passed === undefined) return { kind: "busy" };
   return verdict(passed ? account : undefined, { name: authcid, authzid });
 }
@@ -89,10 +92,11 @@ async function scram(dialog: SignInDialog): Promise<SignIn> {
   const final = textIn(await answerTo(serverFirst, dialog));
   const exchange = { first, serverFirst, nonce };
   let proof: string | undefined;
-  const passed = await dialog.gate.pass(dialog.address, async () => {
+  const check = async () => {
     proof = checkClientFinal(final, exchange, verifier);
     return proof !== undefined && account !== undefined;
-  });
+  };
+  const passed = await dialog.gate.pass(dialog.address, check, dialog.signal);
   if (passed === undefined) return { kind: "busy" };
   const result = verdict(passed ? account : undefined, {
     name: first.user,

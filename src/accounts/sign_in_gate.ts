@@ -8,7 +8,8 @@ import { networkOf } from "../core/address.ts";
 export interface GateOptions {
   /** Milliseconds, monotonic. */
   readonly now: () => number;
-  readonly sleep: (ms: number) => Promise<void>;
+  /** Ends early, and does not reject, when the signal is aborted. */
+  readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
 }
 
 const CHECKS_AT_A_TIME = 2;
@@ -18,6 +19,9 @@ const LONGEST_WAIT_MS = 30_000;
 /** After this long without a failure an address is forgotten. */
 const FORGET_MS = 15 * 60_000;
 const ADDRESSES = 10_000;
+
+/** Never aborted. */
+const NEVER = new AbortController().signal;
 
 interface Failures {
   readonly count: number;
@@ -37,14 +41,18 @@ export class SignInGate {
   /**
    * Runs `check` for a client at `address` when it is its turn; false is a wrong password. The
    * answer to a failure is held back as long as the address deserves. Undefined: too many are
-   * waiting, try again.
+   * waiting, try again; or nobody waits for the answer any more, as `signal` says.
    */
-  async pass(address: string, check: () => Promise<boolean>): Promise<boolean | undefined> {
+  async pass(
+    address: string,
+    check: () => Promise<boolean>,
+    signal: AbortSignal = NEVER,
+  ): Promise<boolean | undefined> {
     const key = networkOf(address);
     for (;;) {
       const known = this.#failures.get(key);
-      await this.#options.sleep(this.#waitOf(known));
-      if (!(await this.#enter())) return undefined;
+      await this.#options.sleep(this.#waitOf(known), signal);
+      if (signal.aborted || !(await this.#enter(signal))) return undefined;
       // A failure of the same address meanwhile makes this check wait again: sending many guesses
       // at once gains nothing.
       if (this.#failures.get(key) === known) break;
@@ -60,15 +68,26 @@ export class SignInGate {
     }
   }
 
-  /** Waits for one of the few turns; false if too many wait for one. */
-  async #enter(): Promise<boolean> {
+  /** Waits for one of the few turns; false if too many wait for one, or on abort. */
+  async #enter(signal: AbortSignal): Promise<boolean> {
     if (this.#running < CHECKS_AT_A_TIME) {
       this.#running++;
       return true;
     }
     if (this.#waiting.length >= CHECKS_WAITING) return false;
-    await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    return true;
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    const turn = () => resolve(true);
+    const giveUp = () => {
+      const at = this.#waiting.indexOf(turn);
+      if (at < 0) return; // it has its turn already
+      this.#waiting.splice(at, 1);
+      resolve(false);
+    };
+    this.#waiting.push(turn);
+    signal.addEventListener("abort", giveUp);
+    const isTurn = await promise;
+    signal.removeEventListener("abort", giveUp);
+    return isTurn;
   }
 
   /** Gives the turn to the check that has waited longest, so that no new one can come between. */

@@ -52,19 +52,72 @@ export function makeLog(options: LogOptions, facts: LogFacts = {}): Log {
 }
 
 /**
- * A sink that never throws: while `write` fails (the disk is full, nobody reads the pipe) lines are
- * lost, and the next one that can be written says how many.
+ * A sink that never throws: while `write` fails or says false (the disk is full, nobody reads the
+ * pipe) lines are lost, and the next one that can be written says how many.
  */
-export function sinkThatMayFail(write: (line: string) => void): (line: string) => void {
+export function sinkThatMayFail(write: (line: string) => boolean): (line: string) => void {
   let lost = 0;
   return (line) => {
     try {
-      write(lost === 0 ? line : `${line} linesLostBefore=${lost}`);
-      lost = 0;
+      if (write(lost === 0 ? line : `${line} linesLostBefore=${lost}`)) lost = 0;
+      else lost++;
     } catch (error) {
       if (errnoOf(error) === undefined) throw error;
       lost++;
     }
+  };
+}
+
+/** Lines that one origin may have written at once, and a second from then on. */
+const LINES_AT_ONCE = 1000;
+const LINES_A_SECOND = 10;
+const ORIGINS = 10_000;
+
+interface Allowance {
+  lines: number;
+  atMs: number;
+  unwritten: number;
+}
+
+/**
+ * Gives each origin a log that writes some lines of it and then few: refusals cost a client
+ * nothing, and would fill the disk with their lines. The next line that is written says how many
+ * were not.
+ */
+export function limitedLogs(now: () => number): (log: Log, origin: string) => Log {
+  const allowances = new Map<string, Allowance>();
+  return (log, origin) => {
+    const known = allowances.get(origin);
+    const allowance = known ?? { lines: LINES_AT_ONCE, atMs: now(), unwritten: 0 };
+    allowances.delete(origin);
+    allowances.set(origin, allowance);
+    const [oldest] = allowances.keys();
+    if (allowances.size > ORIGINS && oldest !== undefined) allowances.delete(oldest);
+    return limited(log, { allowance, now });
+  };
+}
+
+function limited(
+  log: Log,
+  options: { readonly allowance: Allowance; readonly now: () => number },
+): Log {
+  const { allowance, now } = options;
+  return {
+    write: (level, text, facts = {}) => {
+      const more = ((now() - allowance.atMs) / 1000) * LINES_A_SECOND;
+      allowance.lines = Math.min(LINES_AT_ONCE, allowance.lines + more);
+      allowance.atMs = now();
+      if (level !== "debug" && allowance.lines < 1) {
+        allowance.unwritten++;
+        return;
+      }
+      const { unwritten } = allowance;
+      log.write(level, text, unwritten === 0 ? facts : { ...facts, linesUnwritten: unwritten });
+      if (level === "debug") return; // whoever asks for these wants them all
+      allowance.lines--;
+      allowance.unwritten = 0;
+    },
+    with: (facts) => limited(log.with(facts), options),
   };
 }
 

@@ -53,6 +53,7 @@ export class Connection {
   #chunkBytes = 0;
   #aheadBytes = STRANGERS_AHEAD_BYTES;
   #hasEnded = false;
+  readonly #gone = new AbortController();
   #failure: Error | undefined;
   #isStuck = false;
   #wake: (() => void) | undefined;
@@ -90,6 +91,11 @@ export class Connection {
   /** True when the peer has said that it sends no more, or is gone. It may still be reading. */
   get hasEnded(): boolean {
     return this.#hasEnded;
+  }
+
+  /** Aborted when `hasEnded` becomes true. */
+  get gone(): AbortSignal {
+    return this.#gone.signal;
   }
 
   /** Why what is written cannot reach the peer any more; undefined while it can. */
@@ -240,6 +246,7 @@ export class Connection {
 
   readonly #onEnd = () => {
     this.#hasEnded = true;
+    this.#gone.abort();
     this.#wake?.();
   };
 

@@ -46,8 +46,8 @@ export interface Listener {
   /** Connections open now. */
   connectionCount(): number;
   /**
-   * Resolves when every session has ended. Sessions that take longer than `graceMs` are cut off;
-   * those that do not end even then are given up after a while.
+   * Resolves when every session has ended, and after `graceMs` in any case. Sessions that take too
+   * long are cut off shortly before, so that they may still end what they are doing.
    */
   stop(graceMs: number): Promise<void>;
 }
@@ -113,8 +113,13 @@ function addressOf(server: Server): string {
 
 /** How many clients at a time are told why they are refused: each costs an open file meanwhile. */
 const REFUSED_AT_A_TIME = 16;
-/** How long a session that was cut off may take to finish the command that it is doing. */
-const LAST_COMMANDS_MS = 10_000;
+/**
+ * How much of the time for a stop a session that was cut off may have to finish the command that it
+ * is doing, at most.
+ */
+const LAST_COMMANDS_MS = 5_000;
+/** How long it has at least, to be told that it is cut off. */
+const LAST_BYTES_MS = 500;
 
 /** All connections of a listener. */
 class Connections {
@@ -165,12 +170,13 @@ class Connections {
     this.#stopping.abort();
     for (const connection of this.#running.keys()) connection.interrupt();
     const ended = Promise.all(this.#running.values());
-    if (await isOver(ended, graceMs)) return;
+    const lastMs = Math.min(LAST_COMMANDS_MS, Math.max(graceMs / 4, LAST_BYTES_MS));
+    if (await isOver(ended, Math.max(0, graceMs - lastMs))) return;
     for (const connection of this.#running.keys()) {
       log.write("warning", "Cut off a session", { peer: connection.address });
       connection.destroy();
     }
-    if (await isOver(ended, LAST_COMMANDS_MS)) return;
+    if (await isOver(ended, lastMs)) return;
     log.write("error", "Sessions did not end", { sessions: this.#running.size });
   }
 

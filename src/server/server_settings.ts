@@ -45,6 +45,8 @@ export interface SharedState {
   readonly accounts: () => Accounts;
   readonly gate: SignInGate;
   readonly log: Log;
+  /** `log` with a limit to the lines of one origin. */
+  readonly limitLog: (log: Log, origin: string) => Log;
   readonly memory: MemoryWatch;
   /** The bytes that all sessions together may hold in memory. */
   readonly held: ByteBudget;

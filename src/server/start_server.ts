@@ -1,7 +1,8 @@
 /** The sync server: what its sessions share, and the listener that gives each client one. */
+import { setTimeout } from "node:timers/promises";
 import type { Accounts } from "../accounts/account.ts";
 import { SignInGate } from "../accounts/sign_in_gate.ts";
-import type { Log } from "../core/log.ts";
+import { type Log, limitedLogs } from "../core/log.ts";
 import { ByteBudget } from "../net/byte_budget.ts";
 import { type ListenAt, startListener } from "../net/listener.ts";
 import { MemoryWatch, OWN_MEMORY } from "../net/memory_watch.ts";
@@ -16,7 +17,7 @@ export interface ServerOptions {
   readonly log: Log;
   readonly listen: readonly ListenAt[];
   /** Waits before a wrong password is answered; by the clock, if not given. */
-  readonly sleep?: (ms: number) => Promise<void>;
+  readonly sleep?: (ms: number, signal: AbortSignal) => Promise<void>;
 }
 
 export interface RunningServer {
@@ -27,8 +28,7 @@ export interface RunningServer {
   /** Bytes that unfinished commands of all sessions hold in memory now, roughly. */
   heldBytes(): number;
   /**
-   * Resolves when every session has ended. Sessions that take longer than `graceMs` are cut off;
-   * those that do not end even then are given up after a while.
+   * Resolves when every session has ended, and after `graceMs` in any case.
    */
   stop(graceMs: number): Promise<void>;
 }
@@ -62,9 +62,10 @@ function sharedState({ settings, place, accounts, log, sleep }: ServerOptions): 
   const budgets = new Map<string, AccountBudgets>();
   return {
     ...{ settings, place, accounts, log },
+    limitLog: limitedLogs(() => performance.now()),
     memory: new MemoryWatch(OWN_MEMORY),
     held,
-    gate: new SignInGate({ now: () => performance.now(), sleep: sleep ?? Bun.sleep }),
+    gate: new SignInGate({ now: () => performance.now(), sleep: sleep ?? sleepUnless }),
     budgetsOf: (account) => {
       const known = budgets.get(account) ?? {
         staged: new ByteBudget(accountStagingBytes),
@@ -74,4 +75,13 @@ function sharedState({ settings, place, accounts, log, sleep }: ServerOptions): 
       return known;
     },
   };
+}
+
+/** Sleeps until the time is over or the signal is aborted. */
+async function sleepUnless(ms: number, signal: AbortSignal): Promise<void> {
+  try {
+    await setTimeout(ms, undefined, { signal });
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  }
 }

@@ -58,6 +58,33 @@ describe("SignInGate", () => {
     expect(answers.filter((answer) => answer === true)).toHaveLength(66);
   });
 
+  test("drops a guess that nobody waits for any more, before it has its turn", async () => {
+    const { gate: one } = gate();
+    const finish: (() => void)[] = [];
+    let checks = 0;
+    const slow = async () => {
+      checks++;
+      await new Promise<void>((resolve) => finish.push(resolve));
+      return true;
+    };
+    const running = ["10.0.1.1", "10.0.1.2"].map((address) => one.pass(address, slow));
+    const gone = new AbortController();
+    const waiting = one.pass("10.0.1.3", slow, gone.signal);
+    const next = one.pass("10.0.1.4", slow);
+    while (finish.length < 2) await Promise.resolve();
+    for (let turn = 0; turn < 10; turn++) await Promise.resolve();
+    gone.abort();
+    expect(await waiting).toBeUndefined();
+    expect(await one.pass("10.0.1.5", slow, gone.signal)).toBeUndefined();
+    while (checks < 3) {
+      finish.shift()?.();
+      await Promise.resolve();
+    }
+    for (const end of finish) end();
+    expect(await Promise.all([...running, next])).toEqual([true, true, true]);
+    expect(checks).toBe(3);
+  });
+
   test("guesses that an address sends all at once are checked one by one", async () => {
     let now = 0;
     const checked: number[] = [];

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { makeLog, sinkThatMayFail } from "../../src/core/log.ts";
+import { limitedLogs, makeLog, sinkThatMayFail } from "../../src/core/log.ts";
 
 describe("log", () => {
   test("lines cannot be forged, and facts stand behind the words", () => {
@@ -27,7 +27,7 @@ describe("log", () => {
     let isFull = true;
     const sink = sinkThatMayFail((line) => {
       if (isFull) throw Object.assign(new Error("full"), { code: "ENOSPC" });
-      lines.push(line);
+      return lines.push(line) > 0;
     });
     sink("a");
     sink("b");
@@ -35,5 +35,25 @@ describe("log", () => {
     sink("c");
     sink("d");
     expect(lines).toEqual(["c linesLostBefore=2", "d"]);
+  });
+
+  test("an origin may write a thousand lines, then ten a second, and says what is missing", () => {
+    const lines: string[] = [];
+    let nowMs = 0;
+    const log = makeLog({
+      sink: (line) => lines.push(line),
+      form: "journal",
+      level: "info",
+      now: () => 0,
+    });
+    const limit = limitedLogs(() => nowMs);
+    for (let count = 0; count < 3000; count++) limit(log, "a").with({ peer: 1 }).write("info", "x");
+    expect(lines).toHaveLength(1000);
+    limit(log, "b").write("info", "y");
+    expect(lines).toHaveLength(1001);
+    nowMs = 1000;
+    for (let count = 0; count < 100; count++) limit(log, "a").write("info", "z");
+    expect(lines.slice(1001, 1003)).toEqual(["<6>z linesUnwritten=2000", "<6>z"]);
+    expect(lines).toHaveLength(1011);
   });
 });

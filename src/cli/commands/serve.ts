@@ -1,5 +1,4 @@
 /** `bobbin serve STORE` is a replica for Cyrus or Bobbin. It runs until SIGTERM or SIGINT. */
-import { writeSync } from "node:fs";
 import { hostname } from "node:os";
 import { createSecureContext } from "node:tls";
 import { WatchedUsersFile } from "../../accounts/watched_users_file.ts";
@@ -11,8 +10,10 @@ import { everyLog, type Log, type LogLevel, makeLog, sinkThatMayFail } from "../
 import type { ListenAt } from "../../net/listener.ts";
 import type { TlsIdentity } from "../../net/tls.ts";
 import { parseLocator } from "../../places/locator.ts";
+import type { WritablePlace } from "../../places/place.ts";
 import { OPEN_OWNERS } from "../../places/store/threads/store_threads.ts";
 import { openWorkerPlace } from "../../places/store/threads/worker_place.ts";
+import { lineWriter } from "../../server/line_writer.ts";
 import { PATIENCE } from "../../server/server_settings.ts";
 import { startServer } from "../../server/start_server.ts";
 import { syslogLog } from "../../server/syslog.ts";
@@ -121,20 +122,27 @@ const runServe: Handler = async (args, given, env) => {
     notifyManager(process.env, "STOPPING=1");
     await server.stop((options.stopTimeout ?? STOP_SECONDS) * 1000);
   } finally {
-    await place.close();
+    if (!(await closesSoon(place))) log.write("error", "The store is still at work: left alone");
   }
   log.write("info", "Stopped");
   return { exit: EXIT.ok };
 };
+
+/** What the disk keeps waiting has not been acknowledged, and a kill can break nothing. */
+const CLOSE_MS = 1000;
+
+async function closesSoon(place: WritablePlace): Promise<boolean> {
+  const closed = place.close().then(() => true);
+  closed.catch(() => undefined); // it may fail after the time is over
+  return await Promise.race([closed, Bun.sleep(CLOSE_MS).then(() => false)]);
+}
 
 function logOf(options: ServeOptions): Log {
   const level: LogLevel = options.verbose ? "debug" : options.quiet ? "warning" : "info";
   // systemd sets JOURNAL_STREAM when stderr goes to its journal.
   const form =
     options.logForm ?? (process.env["JOURNAL_STREAM"] === undefined ? "text" : "journal");
-  const sink = sinkThatMayFail((line) => {
-    writeSync(STDERR, `${line}\n`);
-  });
+  const sink = sinkThatMayFail(lineWriter(STDERR));
   const log = makeLog({ sink, form, level, now: () => Date.now() });
   const { syslog } = options;
   return syslog === undefined ? log : everyLog([log, syslogLog(syslog, level, process.pid)]);

@@ -21,10 +21,12 @@ export class Entry {
   readonly #shared: SharedState;
   /** By the clock of `performance.now()`. */
   readonly #signInUntilMs: number;
+  readonly #stopping: AbortSignal;
   #inDialog = false;
 
-  constructor(client: Client, shared: SharedState) {
+  constructor(client: Client, shared: SharedState, stopping: AbortSignal) {
     this.#client = client;
+    this.#stopping = stopping;
     this.#shared = shared;
     this.#signInUntilMs = performance.now() + shared.settings.patience.signInMs;
   }
@@ -104,13 +106,16 @@ export class Entry {
       client.reply("NO no mechanism available");
       return undefined;
     }
-    const signed = await signIn(mechanism, {
-      accounts: this.#shared.accounts(),
-      gate: this.#shared.gate,
-      address: client.connection.address,
-      initial: initial === "" ? undefined : initial,
-      ask: (challenge) => this.#ask(challenge),
-    });
+    const signed = await this.#whileWaitedFor((signal) =>
+      signIn(mechanism, {
+        accounts: this.#shared.accounts(),
+        gate: this.#shared.gate,
+        address: client.connection.address,
+        initial: initial === "" ? undefined : initial,
+        signal,
+        ask: (challenge) => this.#ask(challenge),
+      }),
+    );
     switch (signed.kind) {
       case "signedIn":
         if (client.dropsPipelined("AUTHENTICATE")) return undefined;
@@ -129,6 +134,24 @@ export class Entry {
       case "busy":
         client.reply("NO too many sign-ins, try again later");
         return undefined;
+    }
+  }
+
+  /**
+   * Gives `work` a signal that is aborted when the client sends no more, for what it has not sent
+   * cannot follow its sign-in, and when the server stops.
+   */
+  async #whileWaitedFor<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const { gone } = this.#client.connection;
+    const signals = [gone, this.#stopping];
+    const controller = new AbortController();
+    const abort = () => controller.abort();
+    if (signals.some(({ aborted }) => aborted)) abort();
+    for (const signal of signals) signal.addEventListener("abort", abort);
+    try {
+      return await work(controller.signal);
+    } finally {
+      for (const signal of signals) signal.removeEventListener("abort", abort);
     }
   }
 

@@ -8,6 +8,7 @@
  * This file is the loop that reads and sends each line where it belongs. How a client gets in
  * stands in `entry.ts`, and the commands that read and write mail in `mail_commands.ts`.
  */
+import { networkOf } from "../../core/address.ts";
 import { latin1 } from "../../core/bytes.ts";
 import {
   DlistReader,
@@ -72,9 +73,10 @@ export class Session {
       expect: (words) => this.#expect(words),
       streamItemsOf: STREAMED,
     });
-    const log = shared.log.with({ peer: connection.address });
+    const { address } = connection;
+    const log = shared.limitLog(shared.log.with({ peer: address }), networkOf(address));
     this.#client = new Client(connection, { reader, log });
-    this.#entry = new Entry(this.#client, shared);
+    this.#entry = new Entry(this.#client, shared, stopping);
     this.#share = new MemoryShare(shared.held, shared.memory);
   }
 
