@@ -25,6 +25,26 @@ export function parseAcl(acl: string): AclEntry[] | undefined {
   return entries;
 }
 
+/** True if both give and take the same rights, in any order of entries and letters. */
+export function sameAcl(left: string, right: string): boolean {
+  if (left === right) return true;
+  const [one, other] = [parseAcl(left), parseAcl(right)];
+  return one !== undefined && other !== undefined && rightsText(one) === rightsText(other);
+}
+
+/** One text for all ACLs of one meaning. */
+function rightsText(entries: readonly AclEntry[]): string {
+  const rights = new Map<string, Set<string>>();
+  for (const { identifier, rights: letters } of entries) {
+    rights.set(identifier, new Set([...(rights.get(identifier) ?? []), ...plainRights(letters)]));
+  }
+  const lines = [...rights].map(([identifier, set]) => [identifier, [...set].sort().join("")]);
+  return lines
+    .flatMap(([id, set]) => (set === "" ? [] : [`${id}\t${set}`]))
+    .sort()
+    .join("\n");
+}
+
 /** The inverse of `parseAcl`, each field with its TAB. */
 export function printAcl(entries: readonly AclEntry[]): string {
   return entries.map((entry) => `${entry.identifier}\t${entry.rights}\t`).join("");

@@ -27,10 +27,15 @@ export function sameAnnotations(
   left: readonly Annotation[],
   right: readonly Annotation[],
 ): boolean {
-  if (left.length !== right.length) return false;
-  const values = new Map(left.map((one) => [annotationKey(one), one.value]));
-  return right.every((one) => {
-    const value = values.get(annotationKey(one));
-    return value !== undefined && equalBytes(value, one.value);
-  });
+  if (left.length === 0 && right.length === 0) return true;
+  const [ours, theirs] = [left, right].map(
+    (list) => new Map(list.map((one) => [annotationKey(one), one.value])),
+  ) as [Map<string, Uint8Array>, Map<string, Uint8Array>]; // two lists in, two maps out
+  return (
+    ours.size === theirs.size &&
+    [...theirs].every(([key, value]) => {
+      const own = ours.get(key);
+      return own !== undefined && equalBytes(own, value);
+    })
+  );
 }

@@ -68,6 +68,11 @@ export interface RecordSource {
   batches(): AsyncIterable<readonly MailRecord[]> | Iterable<readonly MailRecord[]>;
 }
 
+/** True for what every version of Cyrus, and Bobbin, takes for the uniqueid of a mailbox. */
+export function isUniqueid(text: string): boolean {
+  return /^[A-Za-z0-9][A-Za-z0-9-]{0,63}$/.test(text);
+}
+
 /** True for an intermediate mailbox: a name in the tree without messages and without an index. */
 export function isIntermediate(mailbox: Pick<MailboxState, "type">): boolean {
   return mailbox.type?.includes("i") ?? false;

@@ -51,9 +51,9 @@ export async function diffOwner(
   const isAsked = owner.kind === "shared" && !source.holds.userList;
   const known = isAsked ? await readOwnerState(target, owner) : undefined;
   if (known?.kind === "refused") return known;
-  const read = await readOwnerState(source, owner, known?.value.mailboxes);
+  const read = await readOwnerState(source, owner, known?.value);
   if (read.kind === "refused") return read;
-  const theirs = known ?? (await readOwnerState(target, owner, read.value.mailboxes));
+  const theirs = known ?? (await readOwnerState(target, owner, read.value));
   if (theirs.kind === "refused") return theirs;
   const ours = await withHidden(read.value, theirs.value, { source, owner });
   const who = ownerName(owner);

@@ -4,6 +4,7 @@ import { resolve } from "node:path";
 import type { Command } from "commander";
 import { AppError } from "../../core/errors.ts";
 import { escapeText } from "../../core/escape.ts";
+import { isUniqueid } from "../../model/mailbox.ts";
 import {
   externalName,
   internalName,
@@ -22,7 +23,6 @@ import {
 import type { OwnerFolder } from "../../places/store/commit/owner_folder.ts";
 import { renameMailboxesIn } from "../../places/store/commit/rename.ts";
 import { deleteMailboxes, undeleteMailbox } from "../../places/store/commit/trash.ts";
-import { isUniqueid } from "../../places/store/layout.ts";
 import { withReserve } from "../../places/store/reserve.ts";
 import { Store } from "../../places/store/store.ts";
 import { initStore } from "../../places/store/store_settings.ts";

@@ -7,9 +7,11 @@
  * Only user ids, shared top levels, uniqueids and GUIDs ever take part in a path, and each only in
  * the form this file gives it. Mailbox names never do.
  */
+
 import { fromLatin1, latin1 } from "../../core/bytes.ts";
 import { AppError } from "../../core/errors.ts";
 import { sha1Of } from "../../hash/sha1.ts";
+import { isUniqueid } from "../../model/mailbox.ts";
 import { type Owner, ownerName } from "../../model/names.ts";
 
 export const CATALOGUE_FILE = ".catalogue.sqlite";
@@ -26,7 +28,6 @@ export const RESERVE_FILE = ".reserve";
 const NAME_BYTES_MAX = 255;
 /** The longest user id or top level that is taken, in bytes; Cyrus' own names end at 490. */
 const OWNER_BYTES_MAX = 490;
-const UNIQUEID = /^[A-Za-z0-9][A-Za-z0-9-]{0,63}$/;
 const GUID = /^[0-9a-f]{40}$/;
 const PLAIN = /[a-z0-9@+_.-]/;
 
@@ -95,11 +96,6 @@ export function ownerFolder(owner: Owner, hashed: boolean): string {
 export function firstLetter(folder: string): string {
   const letter = folder[0] ?? "";
   return /[a-z]/.test(letter) ? letter : "q";
-}
-
-/** True for a uniqueid that may name a folder. */
-export function isUniqueid(text: string): boolean {
-  return UNIQUEID.test(text);
 }
 
 /** `uniqueid` as the name of a folder, or a refusal. Nothing else a peer sends becomes one. */

@@ -9,12 +9,13 @@ import { AppError } from "../../core/errors.ts";
 import type { Annotation } from "../../model/annotation.ts";
 import type { ApplyCommand } from "../../model/apply.ts";
 import type { Guid } from "../../model/guid.ts";
-import type {
-  MailboxState,
-  OwnedMailboxes,
-  UnreadableMailbox,
-  UserMeta,
-  UserState,
+import {
+  isUniqueid,
+  type MailboxState,
+  type OwnedMailboxes,
+  type UnreadableMailbox,
+  type UserMeta,
+  type UserState,
 } from "../../model/mailbox.ts";
 import { type Owner, parseName } from "../../model/names.ts";
 import { type Outcome, ok, refused } from "../../model/outcome.ts";
@@ -44,7 +45,7 @@ import {
 import { hasRecord } from "./commit/open_mailbox.ts";
 import type { OwnerFolder } from "./commit/owner_folder.ts";
 import { applyCommand } from "./commit/store_commands.ts";
-import { isUniqueid, messageFile, poolPath } from "./layout.ts";
+import { messageFile, poolPath } from "./layout.ts";
 import { type KnownMessage, openMessage } from "./messages/message_file.ts";
 import { soundInPool } from "./messages/pool.ts";
 import type { Staging } from "./messages/staging.ts";

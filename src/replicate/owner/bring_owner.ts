@@ -18,7 +18,7 @@ import { compiledScripts } from "./compiled_scripts.ts";
 import { identified } from "./identified_place.ts";
 import { readOwnerState, takenBy, withHidden } from "./owner_state.ts";
 import { type Pass, type RunOptions, runPasses } from "./passes.ts";
-import { refuseStranger } from "./strangers.ts";
+import { refuseStranger, withoutMoved } from "./strangers.ts";
 import { brake, type SurveyedStep, surveyPlan } from "./survey.ts";
 import { keyOf, type Tally } from "./tally.ts";
 import { unchanged } from "./unchanged.ts";
@@ -68,9 +68,13 @@ async function replicateOnce(
   const { mode, dryRun, budgets } = options;
   const read = await readOwnerState(source, owner);
   if (read.kind === "refused") return read;
-  const theirs = await readOwnerState(target, owner, read.value.mailboxes);
+  const theirs = await readOwnerState(target, owner, read.value);
   if (theirs.kind === "refused") return theirs;
-  const taken = takenBy(target, read.value);
+  const places = { a: source, b: target };
+  const both = { a: read.value, b: theirs.value };
+  const moved = await withoutMoved(both, { owner, places, sides: ["a"] });
+  if (moved.kind === "refused") return moved;
+  const taken = takenBy(target, moved.value.a);
   const known =
     mode === "mirror" ? await withHidden(taken, theirs.value, { source, owner }) : taken;
   const scripts = { owner, source, target, theirs: theirs.value };
@@ -267,7 +271,7 @@ async function proveOwner(done: Plan, doing: Doing, hasFailed: boolean): Promise
   const proven = new Set(
     done.steps.flatMap((step) => (step.kind === "mailbox" ? [step.ours.uniqueid] : [])),
   );
-  const now = await readOwnerState(work.target, owner, source.mailboxes);
+  const now = await readOwnerState(work.target, owner, source);
   if (now.kind === "refused") {
     tally.fail(ownerName(owner), now, false);
     return;

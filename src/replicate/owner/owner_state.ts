@@ -5,33 +5,84 @@
 import { pushAll } from "../../core/lists.ts";
 import {
   isIntermediate,
+  isUniqueid,
   type MailboxState,
   type OwnedMailboxes,
   type Quota,
   type UnreadableMailbox,
   type UserState,
 } from "../../model/mailbox.ts";
-import { externalName, type Owner, ownerName, parseName } from "../../model/names.ts";
+import { externalName, isOwnedBy, type Owner, ownerName, parseName } from "../../model/names.ts";
 import { type Outcome, ok, refused } from "../../model/outcome.ts";
 import type { Place } from "../../places/place.ts";
 
 const NOTHING: UserState = { mailboxes: [], quotas: [], seen: [], subscriptions: [], sieve: [] };
 
 /**
- * What `place` holds of `owner` now. A place that cannot list shared mailboxes is asked for those
- * of `known`, by name and by uniqueid: what else it has stays unseen.
+ * What `place` holds of `owner` now, each thing once. A place that cannot list shared mailboxes is
+ * asked for those of `known`, by name and by uniqueid: what else it has stays unseen. Quota roots
+ * of others that lie above his mailboxes, as that of a whole domain does, are asked for too.
  */
 export async function readOwnerState(
   place: Place,
   owner: Owner,
-  known: readonly MailboxState[] = [],
+  known: Pick<UserState, "mailboxes" | "quotas"> = NOTHING,
+): Promise<Outcome<UserState>> {
+  const read = await readOwned(place, owner, known);
+  if (read.kind === "refused") return read;
+  const { mailboxes, quotas, subscriptions, seen, sieve, ...others } = read.value;
+  const listed = new Set(quotas.map(({ root }) => root));
+  const above = known.quotas.flatMap(({ root }) =>
+    listed.has(root) || isOwnedBy(root, owner) ? [] : [root],
+  );
+  const more = await quotasOf(above, place);
+  if (more.kind === "refused") return more;
+  const state = {
+    ...{ ...others, mailboxes, subscriptions: [...new Set(subscriptions)] },
+    quotas: onceEach([...quotas, ...more.value], ({ root }) => root),
+    seen: onceEach(seen, ({ uniqueid }) => uniqueid),
+    sieve: onceEach(sieve, ({ filename }) => filename),
+  };
+  return ok(place.holds.uniqueids ? withoutNameless(state) : state);
+}
+
+async function readOwned(
+  place: Place,
+  owner: Owner,
+  known: Pick<UserState, "mailboxes">,
 ): Promise<Outcome<UserState>> {
   if (owner.kind === "user") return place.user(owner.userid);
-  const isAsked = !place.holds.userList && known.length > 0;
-  const owned = isAsked ? await askFor(known, place) : await place.sharedMailboxes(owner.toplevel);
+  const isAsked = !place.holds.userList && known.mailboxes.length > 0;
+  const owned = isAsked
+    ? await askFor(known.mailboxes, place)
+    : await place.sharedMailboxes(owner.toplevel);
   if (owned.kind === "refused") return owned;
-  const quotas = await quotasOf([...owned.value.mailboxes, ...known], place);
+  const roots = [...owned.value.mailboxes, ...known.mailboxes].flatMap(
+    ({ quotaroot }) => quotaroot ?? [],
+  );
+  const quotas = await quotasOf(roots, place);
   return quotas.kind === "ok" ? ok({ ...NOTHING, ...owned.value, quotas: quotas.value }) : quotas;
+}
+
+/** The last of those that have one key. */
+function onceEach<Item>(items: readonly Item[], key: (item: Item) => string): Item[] {
+  return [...new Map(items.map((item) => [key(item), item])).values()];
+}
+
+/** Mailboxes that nothing can be told of by a uniqueid, as unreadable. */
+function withoutNameless(state: UserState): UserState {
+  const nameless = state.mailboxes.filter(({ uniqueid }) => !isUniqueid(uniqueid));
+  if (nameless.length === 0) return state;
+  const unreadable = nameless.map(({ name, uniqueid }): UnreadableMailbox => {
+    const what = uniqueid === "" ? "no uniqueid" : `the uniqueid "${uniqueid}", which is none`;
+    const why = "by which replication knows a mailbox; Cyrus' reconstruct gives it one";
+    return { name, refusal: refused("notSupported", `${externalName(name)} has ${what}, ${why}`) };
+  });
+  return {
+    ...state,
+    mailboxes: state.mailboxes.filter((one) => !nameless.includes(one)),
+    unreadable: [...(state.unreadable ?? []), ...unreadable],
+  };
 }
 
 /**
@@ -111,13 +162,9 @@ async function askFor(
   return ok({ mailboxes: [...found.values()] });
 }
 
-async function quotasOf(
-  mailboxes: readonly MailboxState[],
-  place: Place,
-): Promise<Outcome<Quota[]>> {
-  const roots = new Set(mailboxes.flatMap(({ quotaroot }) => quotaroot ?? []));
+async function quotasOf(roots: readonly string[], place: Place): Promise<Outcome<Quota[]>> {
   const quotas: Quota[] = [];
-  for (const root of roots) {
+  for (const root of new Set(roots)) {
     const quota = await place.quota(root);
     if (quota.kind === "refused") return quota;
     if (quota.value !== undefined) quotas.push(quota.value);

@@ -3,10 +3,11 @@
  * was seen.
  */
 import { FormatError } from "../../core/errors.ts";
-import { NULL_GUID } from "../../model/guid.ts";
 import { isSieveMailbox, type Quota, type SeenState, type SieveFile } from "../../model/mailbox.ts";
+import { isOwnedBy } from "../../model/names.ts";
 import { joinRanges, parseSequenceSet, printSequenceSet } from "../../model/sequence_set.ts";
 import type { Holds } from "../../places/place.ts";
+import { activeScript, areInMailbox, haveSameContent, SCRIPT, scriptsOf } from "./scripts.ts";
 import type { Leftover, Plan, PlanRequest, Step } from "./steps.ts";
 
 interface MetaRequest extends PlanRequest {
@@ -41,7 +42,7 @@ function only({ mode, steps, leftovers }: Only, leftover: Leftover, remove: Step
 }
 
 /** All that a shared toplevel has beside its mailboxes. */
-export function planQuotas({ source, target, mode, holds }: PlanRequest): Plan {
+export function planQuotas({ owner, source, target, mode, holds }: PlanRequest): Plan {
   const found: Only = { mode, steps: [], leftovers: [] };
   if (holds.quotas.length === 0) return found;
   const theirs = new Map(target.quotas.map((quota) => [quota.root, quota]));
@@ -52,6 +53,7 @@ export function planQuotas({ source, target, mode, holds }: PlanRequest): Plan {
     found.steps.push({ kind: "apply", command: { kind: "quota", quota } });
   }
   for (const root of theirs.keys()) {
+    if (!isOwnedBy(root, owner)) continue; // it is there for others too
     only(
       found,
       { kind: "quota", name: root, text: "only the target has a quota here" },
@@ -82,12 +84,11 @@ function planSubscriptions({ source, target, mode, userid }: MetaRequest): Plan 
   return found;
 }
 
-const SCRIPT = ".script";
-
-function planSieve({ source, target, mode, userid, runsBytecode }: MetaRequest): Plan {
+function planSieve(request: MetaRequest): Plan {
+  const { source, target, mode, userid, holds, runsBytecode } = request;
   const found: Only = { mode, steps: [], leftovers: [] };
-  const sent = (files: readonly SieveFile[]) =>
-    runsBytecode === true ? compiledOf(files) : scriptsOf(files);
+  if (holds.sieveMailboxes && areInMailbox(source, target)) return found;
+  const sent = runsBytecode === true ? compiledOf : scriptsOf;
   const theirs = new Map(sent(target.sieve).map((file) => [file.filename, file]));
   for (const file of sent(source.sieve)) {
     const other = theirs.get(file.filename);
@@ -133,28 +134,15 @@ function unsentScripts({ source }: MetaRequest): Plan {
   return { steps: [], leftovers };
 }
 
-function scriptsOf(files: readonly SieveFile[]): SieveFile[] {
-  return files.filter(({ filename }) => filename.endsWith(SCRIPT));
-}
-
 /** Scripts and their bytecode: each `x.bc` after its `x.script`, and none that is a mere mark. */
 function compiledOf(files: readonly SieveFile[]): SieveFile[] {
   const bytecode = files.filter((file) => file.filename.endsWith(".bc") && file.lastUpdate > 0);
   return [...scriptsOf(files), ...bytecode];
 }
 
-/**
- * By content where both tell it; else the target's is old if it is older (sync-protocol.md 5.3).
- */
+/** Else the target's is old if it is older (sync-protocol.md 5.3). */
 function sameScript(ours: SieveFile, theirs: SieveFile): boolean {
-  const known = (guid: string | undefined): boolean => guid !== undefined && guid !== NULL_GUID;
-  if (known(ours.guid) && known(theirs.guid)) return ours.guid === theirs.guid;
-  return theirs.lastUpdate >= ours.lastUpdate;
-}
-
-/** The name without its suffix: the mark is on `x.bc`, or on the script itself. */
-function activeScript(files: readonly SieveFile[]): string | undefined {
-  return files.find(({ isActive }) => isActive)?.filename.replace(/\.(bc|script)$/, "");
+  return haveSameContent(ours, theirs) ?? theirs.lastUpdate >= ours.lastUpdate;
 }
 
 /** Never deletes, as Cyrus does not: a state of a mailbox that is gone harms nobody. */
@@ -172,6 +160,20 @@ function planSeen({ source, target, mode, userid }: MetaRequest): Plan {
     } else found.steps.push({ kind: "apply", command: { kind: "seen", userid, seen } });
   }
   return found;
+}
+
+/** True for the same UIDs, in whatever ranges; what nobody can read is compared as text. */
+function sameUids(ours: string, theirs: string): boolean {
+  if (ours === theirs) return true;
+  try {
+    const [own, other] = [ours, theirs].map((text) =>
+      printSequenceSet(joinRanges(parseSequenceSet(text))),
+    );
+    return own === other;
+  } catch (error) {
+    if (!(error instanceof FormatError)) throw error;
+    return false;
+  }
 }
 
 /** True where the target's state is newer and tells of messages that the source's does not. */
@@ -193,6 +195,6 @@ function sameSeen(ours: SeenState, theirs: SeenState | undefined): boolean {
     ours.lastRead === theirs.lastRead &&
     ours.lastUid === theirs.lastUid &&
     ours.lastChange === theirs.lastChange &&
-    ours.seenUids === theirs.seenUids
+    sameUids(ours.seenUids, theirs.seenUids)
   );
 }

@@ -3,6 +3,7 @@
  * 5.6).
  */
 import { pushAll } from "../../core/lists.ts";
+import { sameAcl } from "../../model/acl.ts";
 import { sameAnnotations } from "../../model/annotation.ts";
 import { isIntermediate, type MailboxState, sameType } from "../../model/mailbox.ts";
 import type { Holds } from "../../places/place.ts";
@@ -126,8 +127,11 @@ export function differingFields(
   compare(holds.mailboxDetails && holds.pop3ShowAfter, said("pop3ShowAfter"));
   compare(holds.modseqs, saidByBoth("foldermodseq", "raclmodseq"));
   compare(holds.modseqs, (holds.conversationModseqs ? said : saidByBoth)("xconvmodseq"));
-  if (holds.mailboxDetails && ours.options !== theirs.options) names.push("options");
-  if (holds.acls && (ours.acl ?? "") !== (theirs.acl ?? "")) names.push("acl");
+  const [own, other] = [ours.options, theirs.options].map((letters) => new Set(letters));
+  if (holds.mailboxDetails && own?.symmetricDifference(other ?? own).size !== 0) {
+    names.push("options");
+  }
+  if (holds.acls && !sameAcl(ours.acl ?? "", theirs.acl ?? "")) names.push("acl");
   const { mailboxEntries: entries } = holds;
   const held = ({ annotations }: MailboxState) =>
     entries === "all" ? annotations : annotations.filter(({ entry }) => entries.includes(entry));

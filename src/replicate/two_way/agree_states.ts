@@ -2,6 +2,7 @@
  * What a mailbox's state is to be at both sides (sync-protocol.md 5.7): numbers only ever rise,
  * settings are A's.
  */
+import { sameAcl } from "../../model/acl.ts";
 import { sameAnnotations } from "../../model/annotation.ts";
 import type { MailboxState } from "../../model/mailbox.ts";
 import type { Holds } from "../../places/place.ts";
@@ -61,7 +62,7 @@ export function stateDecisions(a: MailboxState, b: MailboxState, holds: Holds): 
   const decide = (text: string): void => {
     decisions.push({ kind: "state", name: a.name, text });
   };
-  if (holds.acls && (a.acl ?? "") !== (b.acl ?? "")) decide("the ACLs differ: A's is kept");
+  if (holds.acls && !sameAcl(a.acl ?? "", b.acl ?? "")) decide("the ACLs differ: A's is kept");
   if (holds.mailboxDetails && a.options !== b.options) decide("the options differ: A's are kept");
   if (a.uidvalidity !== b.uidvalidity) {
     decide(`UIDVALIDITY ${a.uidvalidity} at A, ${b.uidvalidity} at B: the higher one is kept`);

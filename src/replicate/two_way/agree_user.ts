@@ -4,7 +4,6 @@
  * one out. What only one side has goes to the other, for nobody can tell it from what was made
  * there; a mailbox is deleted by its move to DELETED.
  */
-import { NULL_GUID } from "../../model/guid.ts";
 import {
   isIntermediate,
   type MailboxState,
@@ -15,6 +14,7 @@ import {
 } from "../../model/mailbox.ts";
 import { isInbox, NAME_BYTES, parseName } from "../../model/names.ts";
 import type { Holds } from "../../places/place.ts";
+import { activeScript, haveSameContent, SCRIPT, scriptsOf } from "../plan/scripts.ts";
 import type { Decision, Leftover } from "../plan/steps.ts";
 import { agreeStates } from "./agree_states.ts";
 
@@ -251,20 +251,16 @@ function agreeQuotas(a: readonly Quota[], b: readonly Quota[], agreeing: Agreein
   });
 }
 
-const SCRIPT = ".script";
-
 /** Of each script the later one, and A's choice of which is active, if it has made one. */
 function agreeSieve(
   a: readonly SieveFile[],
   b: readonly SieveFile[],
   agreeing: Agreeing,
 ): SieveFile[] {
-  const scripts = (files: readonly SieveFile[]): SieveFile[] =>
-    files.filter(({ filename }) => filename.endsWith(SCRIPT));
   const decide = (name: string, text: string): void => {
     agreeing.decisions.push({ kind: "sieve", name, text });
   };
-  const merged = merge(scripts(a), scripts(b), {
+  const merged = merge(scriptsOf(a), scriptsOf(b), {
     key: ({ filename }) => filename,
     choose: (ours, theirs) => {
       if (isSameScript(ours, theirs)) return ours;
@@ -282,13 +278,7 @@ function agreeSieve(
 }
 
 function isSameScript(ours: SieveFile, theirs: SieveFile): boolean {
-  const [one, two] = [ours.guid ?? NULL_GUID, theirs.guid ?? NULL_GUID];
-  if (one !== NULL_GUID && two !== NULL_GUID) return one === two;
-  return ours.lastUpdate === theirs.lastUpdate;
-}
-
-function activeScript(files: readonly SieveFile[]): string | undefined {
-  return files.find(({ isActive }) => isActive)?.filename.replace(/\.(bc|script)$/, "");
+  return haveSameContent(ours, theirs) ?? ours.lastUpdate === theirs.lastUpdate;
 }
 
 /** Of each mailbox the state that changed last. */

@@ -8,6 +8,7 @@ import type { Owner } from "../../model/names.ts";
 import { type Outcome, ok } from "../../model/outcome.ts";
 import type { Holds, Place } from "../../places/place.ts";
 import { readOwnerState, takenBy } from "../owner/owner_state.ts";
+import { withoutMoved } from "../owner/strangers.ts";
 import { parentsFirst, planOwner } from "../plan/plan_owner.ts";
 import { type Both, OTHER_SIDE, SIDES, type Side } from "../plan/sides.ts";
 import type { MailboxStep, Step } from "../plan/steps.ts";
@@ -48,7 +49,9 @@ export async function planBoth({
   places,
   holds,
 }: PlanBothRequest): Promise<Outcome<TwoWayPlan>> {
-  const read = await readStates(owner, places);
+  const found = await readStates(owner, places);
+  if (found.kind === "refused") return found;
+  const read = await withoutMoved(found.value, { owner, places, sides: SIDES });
   if (read.kind === "refused") return read;
   const states = {
     a: takenBy(places.b, read.value.a),
@@ -80,7 +83,7 @@ async function readStates(owner: Owner, places: Both<Place>): Promise<Outcome<Bo
   const first = owner.kind === "shared" && !places.a.holds.userList ? "b" : "a";
   const one = await readOwnerState(places[first], owner);
   if (one.kind === "refused") return one;
-  const two = await readOwnerState(places[OTHER_SIDE[first]], owner, one.value.mailboxes);
+  const two = await readOwnerState(places[OTHER_SIDE[first]], owner, one.value);
   if (two.kind === "refused") return two;
   return ok(first === "a" ? { a: one.value, b: two.value } : { a: two.value, b: one.value });
 }

@@ -2,9 +2,9 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { latin1, utf8 } from "../../../src/core/bytes.ts";
 import { AppError } from "../../../src/core/errors.ts";
+import { isUniqueid } from "../../../src/model/mailbox.ts";
 import {
   folderName,
-  isUniqueid,
   mailboxFolder,
   nameOfFolder,
   ownerFolder,

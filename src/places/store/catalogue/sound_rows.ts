@@ -5,10 +5,9 @@
  */
 import type { Database } from "bun:sqlite";
 import { AppError } from "../../../core/errors.ts";
-import { QUOTA_RESOURCES } from "../../../model/mailbox.ts";
+import { isUniqueid, QUOTA_RESOURCES } from "../../../model/mailbox.ts";
 import { ownerOfKey } from "../../../model/names.ts";
 import { ANNOT_VARIANTS } from "../../../model/sync_crc.ts";
-import { isUniqueid } from "../layout.ts";
 
 type Row = Readonly<Record<string, unknown>>;
 type Check = (value: unknown, row: Row) => boolean;

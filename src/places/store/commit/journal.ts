@@ -10,11 +10,13 @@
  * Steps are only ever done to files under the writer lock: by the writer itself, or after a kill by
  * the next process that opens the owner to write.
  */
+
 import { closeSync, constants, existsSync, openSync, renameSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { assert } from "../../../core/assert.ts";
 import { AppError, errnoOf } from "../../../core/errors.ts";
 import { FIT_BYTES, type FileFit, fitProblem } from "../../../mailbox/file_step.ts";
+import { isUniqueid } from "../../../model/mailbox.ts";
 import {
   diskError,
   FILE_MODE,
@@ -27,7 +29,7 @@ import {
 } from "../../../storage/disk.ts";
 import { type DurableBatch, replaceFile, syncPath } from "../../../storage/durable.ts";
 import type { MailboxStep, RedoStep, Unfit } from "../catalogue/redo_rows.ts";
-import { isUniqueid, TRASH_FOLDER } from "../layout.ts";
+import { TRASH_FOLDER } from "../layout.ts";
 import { holdsOnlyMessages } from "../messages/leftovers.ts";
 
 const PAGE_BYTES = 4096;

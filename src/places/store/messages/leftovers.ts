@@ -2,9 +2,10 @@
  * How what a transaction that did not commit leaves is told from a mailbox: it made message files,
  * and nothing else.
  */
+
 import { join } from "node:path";
+import { isUniqueid } from "../../../model/mailbox.ts";
 import { foldersIn, namesIn, statOf } from "../../../storage/disk.ts";
-import { isUniqueid } from "../layout.ts";
 
 /** The UID of a message file by its name in the mailbox's folder; undefined for another file. */
 export function uidOfFile(name: string): number | undefined {

@@ -4,8 +4,10 @@
  * be read is set aside, and what can still be read of it is taken over. Everything that is lost is
  * told.
  */
+
 import { dirname, join } from "node:path";
 import type { AppError } from "../../../core/errors.ts";
+import { isUniqueid } from "../../../model/mailbox.ts";
 import { type Owner, ownerKey } from "../../../model/names.ts";
 import { statOf } from "../../../storage/disk.ts";
 import { syncPath } from "../../../storage/durable.ts";
@@ -23,7 +25,7 @@ import {
 } from "../catalogue/damage.ts";
 import { giveUpSteps } from "../catalogue/redo_rows.ts";
 import { CATALOGUE_TABLES, type DamagedRow, dropRow } from "../catalogue/sound_rows.ts";
-import { CATALOGUE_FILE, isUniqueid } from "../layout.ts";
+import { CATALOGUE_FILE } from "../layout.ts";
 import { holdsMailboxes } from "../messages/leftovers.ts";
 import type { OwnerPath } from "../owner_paths.ts";
 import type { Store } from "../store.ts";
