@@ -66,11 +66,12 @@ describe("sending messages", () => {
         [1, 2, 3, 4].map((uid) => record(uid)),
       );
       const places = { source: holding(() => true), target: throwing(at) };
-      const before = openFiles();
-      for (let round = 0; round < 5; round++) {
+      const opened = new Set<number>(); // the first round opens what a store keeps open
+      for (let round = 0; round < 6; round++) {
         await expect(replicate(FRED, places)).rejects.toThrow("the server has gone");
+        opened.add(openFiles());
       }
-      expect(openFiles()).toBe(before);
+      expect(opened.size).toBe(1);
     },
   );
 
@@ -81,12 +82,13 @@ describe("sending messages", () => {
       [1, 2, 3, 4].map((uid) => record(uid)),
     );
     const places = { source: holding((uid) => uid < 4), target: swallowing(target) };
-    const before = openFiles();
-    for (let round = 0; round < 5; round++) {
+    const opened = new Set<number>(); // the first round opens what a store keeps open
+    for (let round = 0; round < 6; round++) {
       const { failures } = await replicate(FRED, places);
       expect(failures).toEqual([`${INBOX}: message 4 is damaged`]);
+      opened.add(openFiles());
     }
-    expect(openFiles()).toBe(before);
+    expect(opened.size).toBe(1);
   });
 
   test("asks for as many messages and bytes ahead as the place says, in order", async () => {
