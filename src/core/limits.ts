@@ -39,6 +39,12 @@ export interface Limits {
   readonly applyRecords: number;
   /** Data lines with which a server may answer one command. */
   readonly answerLines: number;
+  /** Lines of IMAP that a server may say in passing while it answers one command. */
+  readonly passingLines: number;
+  /** Bytes of one literal in an answer, of one line of it, and of all of it, held in memory. */
+  readonly answerLiteralBytes: number;
+  readonly answerLineBytes: number;
+  readonly answerBytes: number;
   /** Bytes that all sessions of one account may have staged. */
   readonly accountStagingBytes: number;
   /** Connections that the server has at a time, in all and from one address. */
@@ -84,6 +90,10 @@ export const DEFAULT_LIMITS: Limits = {
   cacheRecordBytes: 64 * 1024 * 1024,
   applyRecords: 2 * 1024 * 1024,
   answerLines: 4 * 1024 * 1024,
+  passingLines: 10_000,
+  answerLiteralBytes: 8 * 1024 * 1024,
+  answerLineBytes: 48 * 1024 * 1024,
+  answerBytes: 160 * 1024 * 1024,
   accountStagingBytes: 1024 ** 4,
   sessions: 1000,
   sessionsOfAddress: 250,

@@ -13,8 +13,8 @@ import { beginSha1 } from "../hash/sha1.ts";
 import type { Guid } from "../model/guid.ts";
 import type { MessageContent } from "./place.ts";
 
-/** Larger messages go to a file. */
-const HELD_BYTES = 8 * 1024 * 1024;
+/** Larger messages go to a file: some hundred may be under way at a time. */
+const HELD_BYTES = 256 * 1024;
 const CHUNK_BYTES = 256 * 1024;
 
 /** Takes one message at a time; `content` gives it once it is whole. */

@@ -6,6 +6,8 @@ export interface ScriptedPeer {
   readonly port: number;
   /** What clients have sent, a connection after the other, in latin1. */
   readonly heard: readonly string[];
+  /** Says something more, in latin1, on a connection. */
+  say(connection: number, text: string): void;
   stop(): Promise<void>;
 }
 
@@ -18,10 +20,12 @@ export type Answerer = (line: string, connection: number) => string | "close" | 
 export async function scriptedPeer(greeting: string, answer: Answerer): Promise<ScriptedPeer> {
   const heard: string[] = [];
   const open = new Set<Socket>();
+  const sockets: Socket[] = [];
   const server = createServer((socket) => {
     const connection = heard.push("") - 1;
     let rest = "";
     open.add(socket);
+    sockets[connection] = socket;
     socket.on("error", () => socket.destroy());
     socket.on("close", () => open.delete(socket));
     socket.write(fromLatin1(greeting));
@@ -45,6 +49,7 @@ export async function scriptedPeer(greeting: string, answer: Answerer): Promise<
   return {
     port: address.port,
     heard,
+    say: (connection, text) => void sockets[connection]?.write(fromLatin1(text)),
     stop: async () => {
       for (const socket of open) socket.destroy();
       await new Promise<void>((resolve) => server.close(() => resolve()));

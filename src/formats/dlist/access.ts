@@ -50,6 +50,14 @@ export function bytesOf(value: DlistValue | undefined, key: string): Uint8Array 
   throw new FieldError(key, "a string");
 }
 
+/**
+ * A copy of the bytes of a string or flag, for a value that is kept: a view would keep all of the
+ * chunk in memory in which it came. Throws FieldError.
+ */
+export function ownBytesOf(value: DlistValue | undefined, key: string): Uint8Array {
+  return bytesOf(value, key).slice();
+}
+
 /** A string or flag as latin1 text: each character is one byte. Throws FieldError. */
 export function latin1Of(value: DlistValue | undefined, key: string): string {
   return latin1(bytesOf(value, key));

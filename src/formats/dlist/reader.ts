@@ -93,6 +93,14 @@ export class DlistReader {
     return this.#words;
   }
 
+  /**
+   * What is wrong with the line that is being dropped. A reader that need not stay in step with its
+   * peer does not wait for the end of such a line, which may never come.
+   */
+  get flaw(): FormatError | undefined {
+    return this.#result?.kind === "malformed" ? this.#result.error : undefined;
+  }
+
   /** True between two lines, when nothing of the next one has arrived. */
   get isBetweenLines(): boolean {
     return this.#state === "words" && this.#words.length === 0 && this.#lineBytes === 0;

@@ -1,6 +1,6 @@
 /** `ANNOTATIONS (%(ENTRY s USERID s MODSEQ n VALUE b) …)` (sync-protocol.md 4.3). */
 import type { Annotation } from "../../model/annotation.ts";
-import { bytesOf, itemsOf, kvlistOf, latin1Of, lookUp, u64Of } from "../dlist/access.ts";
+import { itemsOf, kvlistOf, latin1Of, lookUp, ownBytesOf, u64Of } from "../dlist/access.ts";
 import {
   type DlistValue,
   dlistKvlist,
@@ -27,7 +27,7 @@ export function parseAnnotations(value: DlistValue | undefined): readonly Annota
       entry: latin1Of(lookUp(kvlist, "ENTRY"), "ENTRY"),
       userid: userid?.kind === "nil" ? null : latin1Of(userid, "USERID"),
       modseq: modseq === undefined ? 0n : u64Of(modseq, "MODSEQ"),
-      value: bytesOf(lookUp(kvlist, "VALUE"), "VALUE"),
+      value: ownBytesOf(lookUp(kvlist, "VALUE"), "VALUE"),
     };
   });
 }

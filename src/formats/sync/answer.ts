@@ -3,12 +3,12 @@ import { type Guid, isGuid } from "../../model/guid.ts";
 import type { MailboxState, Quota, SeenState, SieveFile } from "../../model/mailbox.ts";
 import type { MailRecord, VirtualOrder } from "../../model/record.ts";
 import {
-  bytesOf,
   FieldError,
   itemsOf,
   kvlistOf,
   latin1Of,
   lookUp,
+  ownBytesOf,
   wordsOf,
 } from "../dlist/access.ts";
 import { printLine } from "../dlist/print.ts";
@@ -121,7 +121,7 @@ function parseSieve(kvlist: DlistKvlist): Answer {
     kind: "sieveContent",
     userid: latin1Of(lookUp(kvlist, "USERID"), "USERID"),
     filename: latin1Of(lookUp(kvlist, "FILENAME"), "FILENAME"),
-    content: bytesOf(content, "CONTENT"),
+    content: ownBytesOf(content, "CONTENT"),
   };
 }
 

@@ -13,13 +13,13 @@ import type {
 import { isIntermediate, recordsOf } from "../../model/mailbox.ts";
 import type { MailRecord, VirtualOrder } from "../../model/record.ts";
 import {
-  bytesOf,
   dateOf,
   FieldError,
   itemsOf,
   kvlistOf,
   latin1Of,
   lookUp,
+  ownBytesOf,
   u32Of,
   wordsOf,
 } from "../dlist/access.ts";
@@ -212,7 +212,7 @@ function readSieve(value: DlistValue): ApplySieve {
     kind: "sieve",
     ...readScriptName(value),
     lastUpdate: dateOf(lookUp(kvlist, "LAST_UPDATE"), "LAST_UPDATE"),
-    content: bytesOf(lookUp(kvlist, "CONTENT"), "CONTENT"),
+    content: ownBytesOf(lookUp(kvlist, "CONTENT"), "CONTENT"),
   };
 }
 

@@ -20,6 +20,9 @@ import { parseAnnotations, printAnnotations } from "./annotation_list.ts";
 
 const EXPUNGED = "\\Expunged";
 const NO_FLAGS: readonly string[] = [];
+/** Lists of flags that were read last: records of a mailbox share them. */
+const knownFlags = new Map<string, readonly string[]>();
+const KNOWN_FLAGS = 4096;
 
 /** Parses a record from its kvlist. Throws FieldError, which names the key. */
 export function parseRecord(value: DlistValue): MailRecord {
@@ -57,7 +60,14 @@ export function printRecord(record: MailRecord, order: VirtualOrder = "3.2"): Dl
 /** Parses flags into Cyrus' order and drops unknown system flags. Throws FieldError. */
 export function parseFlags(value: DlistValue | undefined, key: string): readonly string[] {
   const words = wordsOf(value, key);
-  return words.length === 0 ? NO_FLAGS : orderFlags(words);
+  if (words.length === 0) return NO_FLAGS;
+  const text = words.join(" ");
+  const known = knownFlags.get(text);
+  if (known !== undefined) return known;
+  if (knownFlags.size >= KNOWN_FLAGS) knownFlags.clear();
+  const flags = orderFlags(words);
+  knownFlags.set(text, flags);
+  return flags;
 }
 
 /** System flags as they stand, keywords as any string: `NIL` must be quoted. */

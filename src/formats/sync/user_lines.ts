@@ -7,7 +7,7 @@ import {
   type SeenState,
   type SieveFile,
 } from "../../model/mailbox.ts";
-import { bytesOf, dateOf, guidOf, latin1Of, lookUp, u32Of, u64Of } from "../dlist/access.ts";
+import { dateOf, guidOf, latin1Of, lookUp, ownBytesOf, u32Of, u64Of } from "../dlist/access.ts";
 import {
   type DlistKvlist,
   type DlistValue,
@@ -127,7 +127,7 @@ export function parseNamedAnnotation(kvlist: DlistKvlist): NamedAnnotation {
       entry: latin1Of(lookUp(kvlist, "ENTRY"), "ENTRY"),
       userid: latin1Of(lookUp(kvlist, "USERID"), "USERID"),
       modseq: 0n,
-      value: bytesOf(lookUp(kvlist, "VALUE"), "VALUE"),
+      value: ownBytesOf(lookUp(kvlist, "VALUE"), "VALUE"),
     },
   };
 }

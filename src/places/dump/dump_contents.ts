@@ -136,7 +136,7 @@ export class DumpContents {
   apply(sent: ApplyCommand, records: RecordSource): void {
     const owner = ownerOfCommand(sent);
     if (owner === undefined) return;
-    const command = kept(sent, records);
+    const command = sent.kind === "mailbox" ? { ...sent, records } : sent;
     const was = this.#touch(owner);
     switch (command.kind) {
       case "unuser":
@@ -185,24 +185,4 @@ function nobody(owner: Owner): DumpedOwner {
 
 function changed(owner: DumpedOwner, command: ApplyCommand): DumpedOwner {
   return { ...owner, contents: reduceOwner(owner.contents, command) };
-}
-
-/**
- * The command with byte arrays of its own: the ones given are views of a chunk of the file, and
- * would keep all of it in memory.
- */
-function kept(command: ApplyCommand, records: RecordSource): ApplyCommand {
-  switch (command.kind) {
-    case "mailbox": {
-      const { state } = command;
-      const annotations = state.annotations.map((one) => ({ ...one, value: one.value.slice() }));
-      return { ...command, state: { ...state, annotations }, records };
-    }
-    case "annotation":
-      return { ...command, value: command.value.slice() };
-    case "sieve":
-      return { ...command, content: command.content.slice() };
-    default:
-      return command;
-  }
 }

@@ -17,6 +17,7 @@ import type { Guid } from "../../model/guid.ts";
 import type { MailRecord } from "../../model/record.ts";
 import type { Connection } from "../../net/connection.ts";
 import type { SyncFlavour } from "../sync_address.ts";
+import { heldBytes, recordBytes } from "./held_bytes.ts";
 
 export type Verb = "GET" | "APPLY" | "RESTORE" | "RESTART";
 
@@ -56,6 +57,8 @@ const CRLF = utf8("\r\n");
 /** Marks an error by which a command got no answer. */
 const UNANSWERED = { unanswered: 1 };
 const STREAMED: ReadonlySet<string> = new Set(["RECORD"]);
+/** Bytes that a server must send for each millisecond that its answer takes longer. */
+const ANSWER_BYTES_PER_MS = 4;
 
 /**
  * True for the loss of a connection on which the server had the whole of a command and had not yet
@@ -70,8 +73,9 @@ export class Dialogue {
   readonly #options: DialogueOptions;
   readonly #reader: DlistReader;
   #events: Generator<ReaderEvent, void, void> | undefined;
-  /** Before the commands proper: until when lines must have come. */
-  #wanted: { readonly ms: number; readonly untilMs: number } | undefined;
+  /** Until when what is being read must have come to its end, and how that is put off. */
+  #wanted = { ms: Infinity, untilMs: Infinity, msPerByte: 0 };
+  #heardMs = 0;
   #tags = 0;
   #tag = "";
   /** The reply to the command that was sent last. */
@@ -81,7 +85,11 @@ export class Dialogue {
     this.connection = connection;
     this.#options = options;
     this.#reader = new DlistReader({
-      limits: options.limits,
+      limits: {
+        ...options.limits,
+        literalBytes: options.limits.answerLiteralBytes,
+        lineBytes: options.limits.answerLineBytes,
+      },
       expect: expectAnswer,
       streamItemsOf: STREAMED,
     });
@@ -98,7 +106,17 @@ export class Dialogue {
    * milliseconds, whatever comes meanwhile.
    */
   expectWithin(ms: number): void {
-    this.#wanted = { ms, untilMs: performance.now() + ms };
+    this.#expect(ms, 0);
+  }
+
+  /** A long answer may take its time, as long as it goes on. */
+  #expectAnswer(): void {
+    this.#expect(this.#options.silenceMs, 1 / ANSWER_BYTES_PER_MS);
+  }
+
+  #expect(ms: number, msPerByte: number): void {
+    this.#heardMs = performance.now();
+    this.#wanted = { ms, untilMs: this.#heardMs + ms, msPerByte };
   }
 
   /** The next line as text, whatever it is. Throws AppError (unreachable, protocol). */
@@ -126,7 +144,6 @@ export class Dialogue {
   /** The first bytes of a command; more may follow with `put`, and `finish` ends it. */
   begin(verb: Verb, argument?: Uint8Array): Promise<void> | undefined {
     const { flavour } = this.#options;
-    this.#wanted = undefined;
     this.#tag = flavour === "imap" ? `S${this.#tags++}` : "";
     const words = flavour === "imap" ? `${this.#tag} SYNC${verb}` : verb;
     if (argument === undefined) return this.put(utf8(words));
@@ -157,17 +174,27 @@ export class Dialogue {
   }
 
   async #reply(tag: string, files: FileTaker | undefined): Promise<Reply> {
+    const { limits } = this.#options;
     const answers: Answer[] = [];
     let records: MailRecord[] = [];
+    let [held, passing] = [0, 0];
+    const hold = (bytes: number) => {
+      held += bytes;
+      if (held > limits.answerBytes) throw this.#protocol("an answer that is too long");
+    };
+    this.#expectAnswer();
     for (;;) {
       const event = await this.#next(UNANSWERED);
       switch (event.kind) {
-        case "item":
-          records.push(this.#parsed(() => parseRecord(event.value)));
-          if (records.length > this.#options.limits.applyRecords) {
+        case "item": {
+          const record = this.#parsed(() => parseRecord(event.value));
+          hold(recordBytes(record));
+          records.push(record);
+          if (records.length > limits.applyRecords) {
             throw this.#protocol("an answer of too many records");
           }
           break;
+        }
         case "fileStart":
           files?.start(event);
           break;
@@ -181,16 +208,17 @@ export class Dialogue {
         case "dlist": {
           const answer = this.#parsed(() => parseAnswer(event.name, event.value, { records }));
           if (answer === undefined) throw this.#protocol(`the unknown answer ${event.name}`);
+          hold(heldBytes({ ...answer, records: undefined }));
           answers.push(answer);
-          if (answers.length > this.#options.limits.answerLines) {
-            throw this.#protocol("too many answers");
-          }
+          if (answers.length > limits.answerLines) throw this.#protocol("too many answers");
           records = [];
           break;
         }
         case "text": {
           const status = this.#statusOf(event, tag);
           if (status !== undefined) return { status, answers };
+          passing += 1;
+          if (passing > limits.passingLines) throw this.#protocol("lines without end");
         }
       }
     }
@@ -208,6 +236,7 @@ export class Dialogue {
     await this.put(fromLatin1(`${tag}${verb}${rest}`));
     await this.put(CRLF);
     await this.connection.flush();
+    this.#expectAnswer();
     for (;;) {
       const event = await this.#next();
       yield event;
@@ -232,11 +261,15 @@ export class Dialogue {
     for (;;) {
       const step = this.#events?.next();
       if (step !== undefined && step.done !== true) return step.value;
-      const left = (this.#wanted?.untilMs ?? Infinity) - performance.now();
+      const flaw = this.#reader.flaw;
+      if (flaw !== undefined) throw this.#malformed(flaw);
+      const left = this.#wanted.untilMs - performance.now();
       const waitMs = Math.min(this.#options.silenceMs, left);
       const got = waitMs > 0 ? await this.connection.read(waitMs) : "timeout";
       if (got === "timeout") throw this.#silent();
       if (got === "end") throw this.#gone(context);
+      this.#heardMs = performance.now();
+      this.#wanted.untilMs += got.length * this.#wanted.msPerByte;
       this.#events = this.#reader.feed(got);
     }
   }
@@ -282,10 +315,11 @@ export class Dialogue {
   #silent(): AppError {
     const { where, silenceMs } = this.#options;
     this.connection.destroy();
-    const what =
-      this.#wanted === undefined
-        ? `has been silent for ${Math.round(silenceMs / 1000)} s`
-        : `has not come to an end of its answer in ${Math.round(this.#wanted.ms / 1000)} s`;
+    const { ms } = this.#wanted;
+    const isSilent = ms >= silenceMs && performance.now() - this.#heardMs >= silenceMs - 1;
+    const what = isSilent
+      ? `has been silent for ${Math.round(silenceMs / 1000)} s`
+      : `has not come to an end of its answer in ${Math.round(ms / 1000)} s`;
     return new AppError("unreachable", `${where} ${what}`);
   }
 

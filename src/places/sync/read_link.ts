@@ -11,7 +11,7 @@ import { AppError } from "../../core/errors.ts";
 import { type GetCommand, printGet } from "../../formats/sync/get_command.ts";
 import { type Outcome, ok, type Refusal, refused } from "../../model/outcome.ts";
 import { type FileTaker, mayHaveDied, type Reply } from "./dialogue.ts";
-import { refusalIn } from "./refusals.ts";
+import { refusalIn, requireFit } from "./refusals.ts";
 import { type Link, openLink } from "./sign_in.ts";
 import type { SyncOptions } from "./sync_options.ts";
 
@@ -152,6 +152,7 @@ export class ReadLink {
     try {
       link = await reading.link;
       const reply = await link.dialogue.command("GET", printGet(command), { files, sent });
+      requireFit(reply, command, this.#locator);
       this.#isGone = false;
       this.#window = Math.min(COMMANDS_UNDER_WAY, this.#window * 2);
       return refusalIn(reply.status, `${this.#locator}: ${whatOf(command)}`) ?? ok(reply);

@@ -1,5 +1,7 @@
 /** What a server's NO and BAD mean as outcomes (sync-protocol.md 1.6). */
 import { AppError } from "../../core/errors.ts";
+import type { Answer } from "../../formats/sync/answer.ts";
+import type { GetCommand } from "../../formats/sync/get_command.ts";
 import { reasonOf } from "../../formats/sync/status.ts";
 import { type Refusal, refused } from "../../model/outcome.ts";
 import type { Reply, Status } from "./dialogue.ts";
@@ -31,9 +33,41 @@ export function answersOf<Kind extends Reply["answers"][number]["kind"]>(
   return found;
 }
 
-function isOf<Answer extends { readonly kind: string }, Kind extends Answer["kind"]>(
-  answer: Answer,
+/**
+ * Throws AppError (protocol) for an answer to another command than `command`: in csync nothing else
+ * tells that a server has left one out, and each answer behind it would be taken for another's.
+ */
+export function requireFit({ answers }: Reply, command: GetCommand, where: string): void {
+  const wrong = answers.find((answer) => !fits(answer, command));
+  if (wrong === undefined) return;
+  const text = `${where} has sent an answer to something else: ${wrong.kind} for ${command.kind}`;
+  throw new AppError("protocol", text);
+}
+
+function fits(answer: Answer, command: GetCommand): boolean {
+  switch (command.kind) {
+    case "fullmailbox":
+      return answer.kind === "mailbox" && answer.state.name === command.name;
+    case "mailboxes":
+      return answer.kind === "mailbox" && command.names.includes(answer.state.name);
+    case "uniqueids":
+      return answer.kind === "mailbox" && command.uniqueids.includes(answer.state.uniqueid);
+    case "annotation":
+      return answer.kind === "annotation" && answer.name === command.name;
+    case "quota":
+      return answer.kind === "quota" && answer.quota.root === command.root;
+    case "fetch":
+      return answer.kind === "message" && (answer.file?.guid ?? command.guid) === command.guid;
+    case "fetchSieve":
+      return answer.kind === "sieveContent" && answer.filename === command.filename;
+    default:
+      return true;
+  }
+}
+
+function isOf<One extends { readonly kind: string }, Kind extends One["kind"]>(
+  answer: One,
   kinds: readonly Kind[],
-): answer is Extract<Answer, { kind: Kind }> {
+): answer is Extract<One, { kind: Kind }> {
   return kinds.some((kind) => kind === answer.kind);
 }

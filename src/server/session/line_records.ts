@@ -35,7 +35,7 @@ export class LineRecords {
     if (this.#error !== undefined) return;
     try {
       if (this.#records.length >= this.#limit) throw new FieldError("RECORD", "fewer records");
-      const record = ownBytes(parseRecord(value));
+      const record = parseRecord(value);
       this.#records.push(record);
       this.#heldBytes += costOf(record);
     } catch (error) {
@@ -56,16 +56,4 @@ export class LineRecords {
     this.#heldBytes = 0;
     this.#error = undefined;
   }
-}
-
-/**
- * The record with copies of its annotations: views would keep the whole chunk in which they came.
- */
-function ownBytes(record: MailRecord): MailRecord {
-  const { annotations } = record;
-  if (annotations.length === 0) return record;
-  return {
-    ...record,
-    annotations: annotations.map((one) => ({ ...one, value: one.value.slice() })),
-  };
 }

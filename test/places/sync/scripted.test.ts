@@ -50,6 +50,51 @@ async function openScripted(
 
 const UNSUB: ApplyCommand = { kind: "unsub", userid: "anne", name: "user.anne" };
 
+const mailboxLine = (name: string) =>
+  `* MAILBOX %(UNIQUEID i-${name} MBOXNAME ${name} LAST_UID 0 HIGHESTMODSEQ 2 RECENTUID 0 ` +
+  'RECENTTIME 0 POP3_LAST_LOGIN 0 UIDVALIDITY 7 PARTITION d ACL "" OPTIONS "" RECORD ())\r\n';
+
+describe("the sync place and a server that is out of step", () => {
+  test("an answer to something else is no answer, and is not taken for another's", async () => {
+    const place = await openScripted((line) => {
+      if (!line.startsWith("GET FULLMAILBOX")) return undefined;
+      // The first answer is left out: each one behind it comes too early.
+      return line.endsWith(".a") ? "" : `${mailboxLine("user.b")}OK success\r\n`;
+    });
+    const readings = ["user.a", "user.b"].map((name) => place.readMailbox(name));
+    const [first] = await Promise.allSettled(readings);
+    expect(first).toMatchObject({
+      status: "rejected",
+      reason: { code: "protocol", message: expect.stringContaining("an answer to something else") },
+    });
+  });
+
+  test("an answer that drips has its time, and no more", async () => {
+    let timer: Timer | undefined;
+    const place = await openScripted(
+      (line, connection) => {
+        if (!line.startsWith("GET USER")) return undefined;
+        clearInterval(timer);
+        timer = setInterval(() => peer?.say(connection, "* "), 20);
+        return "";
+      },
+      { silenceMs: 300, retries: { count: 0, firstMs: 1 } },
+    );
+    const asked = place.user("anne").catch((error: unknown) => error);
+    expect(await asked).toMatchObject({
+      code: "unreachable",
+      message: expect.stringContaining("has not come to an end of its answer"),
+    });
+    clearInterval(timer);
+  });
+
+  test("a line that cannot be read is not waited for to its end", async () => {
+    const place = await openScripted(() => `* MAILBOX %(A {${64 * 1024 * 1024}}\r\n`);
+    const asked = place.user("anne").catch((error: unknown) => error);
+    expect(await asked).toMatchObject({ code: "protocol" });
+  });
+});
+
 describe("the sync place and transcripts of real Cyrus", () => {
   test("every FULLMAILBOX, USER and FETCH in them is understood to the last byte", async () => {
     let asked = 0;
