@@ -4,8 +4,8 @@
  * reason.
  */
 import { describe, expect, test } from "bun:test";
-import { CAPTURE_SETS, type Capture, capturesOf } from "../support/captures.ts";
-import { catchUp, type Exchange, messagesIn, replay } from "../support/replay.ts";
+import { CAPTURE_SETS, capturesOf } from "../support/captures.ts";
+import { catchUp, chainsOf, type Exchange, isSame, messagesIn, replay } from "../support/replay.ts";
 import { testServer } from "../support/serve.ts";
 
 /** Before these something was done to the replica by other means than the protocol. */
@@ -159,22 +159,6 @@ function without(exchange: Exchange, key: string): Exchange {
     got.data.includes(line) ? line : line.replace(text, ""),
   );
   return { ...exchange, expected: { ...expected, data: data.sort() } };
-}
-
-/** Transcripts that go on from each other's state, in order. */
-function chainsOf(captures: readonly Capture[]): Capture[][] {
-  const chains = new Map<string, Capture[]>();
-  for (const capture of captures) {
-    const pair = /\/(.*-to-.*)-\d\d-/.exec(capture.name)?.[1];
-    const alone = /\/(5[234]-.*)$/.exec(capture.name)?.[1];
-    const name = pair ?? alone ?? "main";
-    chains.set(name, [...(chains.get(name) ?? []), capture]);
-  }
-  return [...chains.values()];
-}
-
-function isSame({ expected, got }: Exchange): boolean {
-  return JSON.stringify(expected) === JSON.stringify(got);
 }
 
 const met = new Map<Difference, number>();

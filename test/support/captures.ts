@@ -8,6 +8,7 @@ import { basename, join } from "node:path";
 import { concat, fromLatin1 } from "../../src/core/bytes.ts";
 import { DEFAULT_LIMITS } from "../../src/core/limits.ts";
 import { DlistReader, type LineEvent, type ReaderEvent } from "../../src/formats/dlist/reader.ts";
+import { fixturePath, readOnlyFixture } from "./fixtures.ts";
 
 export type Side = "C" | "S";
 
@@ -28,25 +29,35 @@ export interface Capture {
   readonly connections: readonly CaptureConnection[];
 }
 
-export type CaptureSet = "captures" | "captures-3.12" | "captures-master";
+export type CaptureSet = "captures" | "captures-3.12" | "captures-master" | `captures-${number}`;
 
 export const CAPTURE_SETS: readonly CaptureSet[] = ["captures", "captures-3.12", "captures-master"];
 
-const fixtures = join(import.meta.dir, "../fixtures");
+/** Those of other versions, which are archives. */
+export const OTHER_SETS: readonly CaptureSet[] = [
+  ...(["captures-2.4", "captures-2.5", "captures-3.0", "captures-3.2"] as const),
+  ...(["captures-3.4", "captures-3.8", "captures-3.10"] as const),
+];
 
 /** All transcripts of one version, in order. */
 export function capturesOf(set: CaptureSet): Capture[] {
-  return readdirSync(join(fixtures, set))
+  const folder = CAPTURE_SETS.includes(set)
+    ? fixturePath(set)
+    : join(readOnlyFixture(`captures-versions/${set}`), set);
+  return readdirSync(folder)
     .sort()
-    .map((file) => readCapture(join(fixtures, set, file), set));
+    .map((file) => readCapture(join(folder, file), set));
 }
 
 function readCapture(path: string, set: CaptureSet): Capture {
   const lines = readFileSync(path, "latin1").split("\n");
   const connections = new Map<number, { id: number; steps: CaptureStep[] }>();
+  let script = 1;
   for (const line of lines) {
-    const [, number, side, text] = /^[\d.]+ #(\d+) ([CS]) (.*)$/.exec(line) ?? [];
-    if (number === undefined || text === undefined) continue;
+    // A script to a server has no times, and says where a connection was closed.
+    if (line === "# a new connection") script += 1;
+    const [, number = script, side, text] = /^(?:[\d.]+ #(\d+) )?([CS]):? (.*)$/.exec(line) ?? [];
+    if (text === undefined) continue;
     const id = Number(number);
     const connection = connections.get(id) ?? { id, steps: [] };
     connections.set(id, connection);

@@ -89,6 +89,23 @@ export interface Answered {
   readonly data: readonly string[];
 }
 
+/** Transcripts that go on from each other's state, in order. */
+export function chainsOf(captures: readonly Capture[]): Capture[][] {
+  const chains = new Map<string, Capture[]>();
+  for (const capture of captures) {
+    const pair = /\/(.*-to-.*)-\d\d-/.exec(capture.name)?.[1];
+    const alone = /\/(5[2-6]-.*)$/.exec(capture.name)?.[1];
+    const name = pair ?? alone ?? "main";
+    chains.set(name, [...(chains.get(name) ?? []), capture]);
+  }
+  return [...chains.values()];
+}
+
+/** True where we answered as Cyrus did. */
+export function isSame({ expected, got }: Exchange): boolean {
+  return JSON.stringify(expected) === JSON.stringify(got);
+}
+
 /** Plays every connection of a capture, one after the other. */
 export async function replay(capture: Capture, port: number): Promise<Exchange[]> {
   const exchanges: Exchange[] = [];
