@@ -20,7 +20,8 @@ export function planMeta(request: MetaRequest): Plan {
   const plans = [
     planQuotas(request),
     ...(holds.subscriptions ? [planSubscriptions(request)] : []),
-    holds.sieveFiles ? planSieve(request) : unsentScripts(request),
+    ...(holds.sieveFiles ? [planSieve(request)] : []),
+    unsentScripts(request),
     ...(holds.seen ? [planSeen(request)] : []),
   ];
   return {
@@ -122,16 +123,21 @@ function planSieve(request: MetaRequest): Plan {
 }
 
 /**
- * Scripts that the source has as files only, where the target takes none: they must not be lost
+ * Scripts in a form that the target does not take, files or a mailbox: they must not be lost
  * unsaid.
  */
-function unsentScripts({ source }: MetaRequest): Plan {
-  if (source.mailboxes.some(isSieveMailbox)) return { steps: [], leftovers: [] };
-  const text = "the target takes scripts as a mailbox, and the source has files: --sieve files";
-  const leftovers = scriptsOf(source.sieve).map(
-    ({ filename: name }): Leftover => ({ kind: "sieve", name, text }),
-  );
-  return { steps: [], leftovers };
+function unsentScripts({ source, holds }: MetaRequest): Plan {
+  const mailbox = source.mailboxes.find(isSieveMailbox);
+  const scripts = scriptsOf(source.sieve);
+  const leave = (name: string, text: string): Leftover => ({ kind: "sieve", name, text });
+  if (mailbox === undefined) {
+    const text = "the target takes scripts as a mailbox, and the source has files: --sieve files";
+    const unsent = holds.sieveFiles ? [] : scripts;
+    return { steps: [], leftovers: unsent.map(({ filename }) => leave(filename, text)) };
+  }
+  const isSent = holds.sieveMailboxes || (holds.sieveFiles && scripts.length > 0);
+  const text = "the target takes scripts as files, and the source has a mailbox: --sieve files";
+  return { steps: [], leftovers: isSent ? [] : [leave(mailbox.name, text)] };
 }
 
 /** Scripts and their bytecode: each `x.bc` after its `x.script`, and none that is a mere mark. */
