@@ -30,7 +30,7 @@ import type { Outcome, Refusal } from "../model/outcome.ts";
  * named in the result. So a place must not claim anything that it would have to make up.
  */
 export interface Holds {
-  /** The place can list its users. A sync server cannot. */
+  /** The place can list its users. A Cyrus over the network cannot. */
   readonly userList: boolean;
   /**
    * A mailbox keeps its uniqueid when it is renamed, so that a rename can be told from a deletion

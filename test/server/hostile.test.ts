@@ -157,6 +157,8 @@ function command(pick: Pick): string {
     () => `GET META ${of(pick, USERS)}`,
     () => `GET MAILBOXES (${of(pick, NAMES)} ${of(pick, NAMES)})`,
     () => `GET UNIQUEIDS (${of(pick, IDS)})`,
+    () => `GET OWNERS ${of(pick, ["NIL", "x", "()"])}`,
+    () => `GET SHARED ${of(pick, NAMES)}`,
     () => `GET FULLMAILBOX ${of(pick, NAMES)}`,
     () => `GET ANNOTATION ${of(pick, NAMES)}`,
     () => `GET QUOTA ${of(pick, NAMES)}`,

@@ -1,6 +1,7 @@
 /** The data lines of a server's answers as values (sync-protocol.md 4.1). */
 import { type Guid, isGuid } from "../../model/guid.ts";
 import type { MailboxState, Quota, SeenState, SieveFile } from "../../model/mailbox.ts";
+import { type Owner, ownerKey, ownerOfKey } from "../../model/names.ts";
 import type { MailRecord, VirtualOrder } from "../../model/record.ts";
 import {
   FieldError,
@@ -54,7 +55,9 @@ export type Answer =
   | { readonly kind: "missing"; readonly guids: readonly Guid[] }
   /** `file` is null where the server knows the message and cannot read it. */
   | { readonly kind: "message"; readonly file: DlistFile | null }
-  | { readonly kind: "enabled"; readonly names: readonly string[] };
+  | { readonly kind: "enabled"; readonly names: readonly string[] }
+  /** Some of the owners that GET OWNERS asks for. */
+  | { readonly kind: "owners"; readonly owners: readonly Owner[] };
 
 /** The answer to GET FETCH_SIEVE. */
 export interface SieveContent {
@@ -66,7 +69,18 @@ export interface SieveContent {
 
 /** Names of data lines: a dlist value follows `* ` and one of these. */
 export const ANSWER_NAMES: ReadonlySet<string> = new Set([
-  ...["MAILBOX", "SEEN", "LSUB", "SIEVE", "QUOTA", "ANNOTATION", "MISSING", "MESSAGE", "ENABLED"],
+  ...[
+    "MAILBOX",
+    "SEEN",
+    "LSUB",
+    "SIEVE",
+    "QUOTA",
+    "ANNOTATION",
+    "MISSING",
+    "MESSAGE",
+    "ENABLED",
+    "OWNERS",
+  ],
 ]);
 
 export interface ParseAnswerOptions {
@@ -101,9 +115,17 @@ export function parseAnswer(
       throw new FieldError(name, "a file");
     case "ENABLED":
       return { kind: "enabled", names: wordsOf(value, name) };
+    case "OWNERS":
+      return { kind: "owners", owners: wordsOf(value, name).map(ownerIn) };
     default:
       return undefined;
   }
+}
+
+function ownerIn(key: string): Owner {
+  const owner = ownerOfKey(key);
+  if (owner === undefined) throw new FieldError("OWNERS", "user:… or shared:…");
+  return owner;
 }
 
 function parseMailboxAnswer(kvlist: DlistKvlist, options: ParseAnswerOptions): Answer {
@@ -165,6 +187,8 @@ export function printAnswer(answer: Answer, options: PrintAnswerOptions = {}): D
       return { name: "MESSAGE", value: answer.file ?? NIL };
     case "enabled":
       return { name: "ENABLED", value: printTexts(answer.names) };
+    case "owners":
+      return { name: "OWNERS", value: printTexts(answer.owners.map(ownerKey)) };
   }
 }
 

@@ -1,6 +1,6 @@
 /** The GET commands as values (sync-protocol.md 4.1). */
 import type { Guid } from "../../model/guid.ts";
-import { guidOf, kvlistOf, latin1Of, lookUp, u32Of, wordsOf } from "../dlist/access.ts";
+import { FieldError, guidOf, kvlistOf, latin1Of, lookUp, u32Of, wordsOf } from "../dlist/access.ts";
 import {
   type DlistEntry,
   type DlistValue,
@@ -8,6 +8,7 @@ import {
   dlistLatin1,
   dlistList,
   dlistNumber,
+  NIL,
 } from "../dlist/value.ts";
 
 export type GetCommand =
@@ -19,6 +20,10 @@ export type GetCommand =
   /** The name may be empty, which means the annotations of the server. */
   | { readonly kind: "annotation"; readonly name: string }
   | { readonly kind: "quota"; readonly root: string }
+  /** Bobbin's own: all owners that the account may touch. */
+  | { readonly kind: "owners" }
+  /** Bobbin's own: the mailboxes of a shared top level, answered as GET USER is. */
+  | { readonly kind: "shared"; readonly toplevel: string }
   | GetFetch
   | { readonly kind: "fetchSieve"; readonly userid: string; readonly filename: string };
 
@@ -50,6 +55,11 @@ export function parseGet(name: string, value: DlistValue): GetCommand | undefine
       return { kind: "annotation", name: latin1Of(value, key) };
     case "QUOTA":
       return { kind: "quota", root: latin1Of(value, key) };
+    case "OWNERS":
+      if (value.kind !== "nil") throw new FieldError(key, "NIL");
+      return { kind: "owners" };
+    case "SHARED":
+      return { kind: "shared", toplevel: latin1Of(value, key) };
     case "FETCH":
       return parseFetch(value);
     case "FETCH_SIEVE": {
@@ -99,6 +109,10 @@ export function printGet(command: GetCommand): DlistEntry {
       return { name: command.kind.toUpperCase(), value: dlistLatin1(command.name) };
     case "quota":
       return { name: "QUOTA", value: dlistLatin1(command.root) };
+    case "owners":
+      return { name: "OWNERS", value: NIL };
+    case "shared":
+      return { name: "SHARED", value: dlistLatin1(command.toplevel) };
     case "fetch":
       return { name: "FETCH", value: printFetch(command) };
     case "fetchSieve": {

@@ -14,7 +14,7 @@ export function holdsOf(peer: Peer, sieve: SieveForms): Holds {
   const fields = can(peer, "fields of 3.2");
   return {
     ...ALL_HELD,
-    userList: false,
+    userList: isBobbin,
     internaldateNsec: can(peer, "fields of master"),
     savedates: fields,
     createdmodseqs: fields,

@@ -101,18 +101,27 @@ class SyncPlace implements WritablePlace {
     return new SyncPlace({ ...this.#parts, signal });
   }
 
-  owners(): Promise<Outcome<AsyncIterable<Owner>>> {
-    return Promise.resolve(this.#noList());
+  async owners(): Promise<Outcome<AsyncIterable<Owner>>> {
+    if (!this.holds.userList) return this.#noList();
+    const got = await this.#get({ kind: "owners" });
+    if (got.kind === "refused") return got;
+    const owners = answersOf(got.value, "owners").flatMap((one) => one.owners);
+    return ok(each(owners));
   }
 
-  sharedMailboxes(): Promise<Outcome<OwnedMailboxes>> {
-    return Promise.resolve(this.#noList());
+  async sharedMailboxes(toplevel: string): Promise<Outcome<OwnedMailboxes>> {
+    if (!this.holds.userList) return this.#noList();
+    const got = await this.#get({ kind: "shared", toplevel });
+    if (got.kind === "refused") return nothingIf<OwnedMailboxes>(got, { mailboxes: [] });
+    answersOf(got.value, "mailbox");
+    const mailboxes = await this.#statesIn(got.value);
+    return mailboxes.kind === "ok" ? ok({ mailboxes: mailboxes.value }) : mailboxes;
   }
 
   #noList(): Refusal {
     return refused(
       "notSupported",
-      `${this.locator} cannot list users: the protocol has no such word`,
+      `${this.locator} cannot list users: Cyrus' protocol has no such word, so name them`,
     );
   }
 
@@ -292,6 +301,10 @@ class SyncPlace implements WritablePlace {
     const { reads, signal } = this.#parts;
     return reads.get(command, { files, signal });
   }
+}
+
+async function* each(owners: readonly Owner[]): AsyncGenerator<Owner, void> {
+  yield* owners;
 }
 
 const META_KINDS = ["seen", "subscriptions", "sieve"] as const;

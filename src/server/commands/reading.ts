@@ -1,14 +1,19 @@
 /** What the GET commands do (sync-protocol.md 4.1), once it is known that the account may. */
 import { setImmediate as othersTurn } from "node:timers/promises";
-import { mayTouchMailbox } from "../../accounts/scope.ts";
+import { mayTouchMailbox, mayTouchUser } from "../../accounts/scope.ts";
 import { assert } from "../../core/assert.ts";
 import { utf8 } from "../../core/bytes.ts";
 import { printFileHead, printValue } from "../../formats/dlist/print.ts";
 import { type Answer, printMailboxOpening, RECORDS_END } from "../../formats/sync/answer.ts";
 import type { GetCommand, GetFetch } from "../../formats/sync/get_command.ts";
 import { printRecord } from "../../formats/sync/record_line.ts";
-import { isIntermediate, type MailboxState, type UserMeta } from "../../model/mailbox.ts";
-import { externalName, parseName } from "../../model/names.ts";
+import {
+  isIntermediate,
+  type MailboxState,
+  type OwnedMailboxes,
+  type UserMeta,
+} from "../../model/mailbox.ts";
+import { externalName, type Owner, parseName } from "../../model/names.ts";
 import { DONE, type Outcome, refused } from "../../model/outcome.ts";
 import { firstDamage } from "../../places/first_damage.ts";
 import type { MailboxReading } from "../../places/place.ts";
@@ -20,20 +25,60 @@ type Get<Kind extends GetCommand["kind"]> = Extract<GetCommand, { readonly kind:
 export async function getUser({ userid }: Get<"user">, context: CommandContext): Promise<Outcome> {
   const found = await context.place.user(userid);
   if (found.kind === "refused") return found;
-  const { mailboxes, quotas, unreadable = [] } = found.value;
-  for (const { name, refusal } of unreadable) {
-    const facts = { user: userid, mailbox: externalName(name), why: refusal.text };
-    context.log.write("error", "Mailbox is damaged and not served", facts);
-  }
-  // The client would take a mailbox that is left out for deleted: like Cyrus, all or nothing.
-  const [first] = unreadable;
-  if (first !== undefined) return first.refusal;
-  for (const state of mailboxes) await context.send(mailboxAnswer(state));
+  const { mailboxes, quotas } = found.value;
+  const sent = await sendOwned({ owner: userid, ...found.value }, context);
+  if (sent.kind === "refused") return sent;
   for (const quota of quotas) await context.send({ kind: "quota", quota });
   // Since 3.6 a user without a real mailbox has no seen state, subscriptions and scripts either.
   const isThere = mailboxes.some((one) => !isIntermediate(one) && !parseName(one.name).isDeleted);
   if (isThere) await sendMeta(found.value, context);
   return DONE;
+}
+
+/** The mailboxes of one owner, all or, like Cyrus, none: what is left out would look deleted. */
+async function sendOwned(
+  { owner, mailboxes, unreadable = [] }: OwnedMailboxes & { readonly owner: string },
+  context: CommandContext,
+): Promise<Outcome> {
+  for (const { name, refusal } of unreadable) {
+    const facts = { user: owner, mailbox: externalName(name), why: refusal.text };
+    context.log.write("error", "Mailbox is damaged and not served", facts);
+  }
+  const [first] = unreadable;
+  if (first !== undefined) return first.refusal;
+  for (const state of mailboxes) await context.send(mailboxAnswer(state));
+  return DONE;
+}
+
+/** Owners in one line of the answer. */
+const OWNERS_AT_A_TIME = 500;
+
+/** Whom the account may touch. Bobbin's own command: Cyrus' protocol cannot list users. */
+export async function getOwners(_: Get<"owners">, context: CommandContext): Promise<Outcome> {
+  const listed = await context.place.owners();
+  if (listed.kind === "refused") return listed;
+  let owners: Owner[] = [];
+  for await (const owner of listed.value) {
+    const may =
+      owner.kind === "user"
+        ? mayTouchUser(context.scope, owner.userid)
+        : mayTouchMailbox(context.scope, owner.toplevel);
+    if (may) owners.push(owner);
+    if (owners.length < OWNERS_AT_A_TIME) continue;
+    await context.send({ kind: "owners", owners });
+    owners = [];
+  }
+  await context.send({ kind: "owners", owners });
+  return DONE;
+}
+
+/** The mailboxes of a shared top level. Bobbin's own command, as GET OWNERS is. */
+export async function getShared(
+  { toplevel }: Get<"shared">,
+  context: CommandContext,
+): Promise<Outcome> {
+  const found = await context.place.sharedMailboxes(toplevel);
+  return found.kind === "ok" ? sendOwned({ owner: toplevel, ...found.value }, context) : found;
 }
 
 /** Seen state, subscriptions, and scripts unless they travel as a mailbox. */

@@ -28,7 +28,9 @@ import {
   getFullmailbox,
   getMailboxes,
   getMeta,
+  getOwners,
   getQuota,
+  getShared,
   getUniqueids,
   getUser,
 } from "./reading.ts";
@@ -100,6 +102,12 @@ const GETS: Rows<GetCommand> = {
   fullmailbox: { scope: ofMailbox("absent"), run: getFullmailbox, cost: "reads" },
   annotation: { scope: ofMailboxOrServer("nothing", "nothing"), run: getAnnotation, cost: "reads" },
   quota: { scope: ofRoot("nothing"), run: getQuota, cost: "reads" },
+  owners: { scope: nothingNamed, run: getOwners, cost: "reads" },
+  shared: {
+    scope: ({ toplevel }) => [touchesMailbox(toplevel, "nothing")],
+    run: getShared,
+    cost: "reads",
+  },
   fetch: {
     scope: ({ mailbox }) => [touchesMailbox(mailbox, "absent")],
     run: getFetch,

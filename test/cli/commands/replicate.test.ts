@@ -333,7 +333,30 @@ describe("bobbin replicate to a sync server", () => {
     expect((await bobbin(back, PASSWORD)).exit).toBe(0);
     expect((await bobbin(["diff", SPOOL, peer, "ann", "bob", "--deep"], PASSWORD)).exit).toBe(0);
     expect((await bobbin(["diff", SPOOL, store, "ann", "bob", "--deep"])).exit).toBe(0);
-    const all = await bobbin(["replicate", "--all", "--from", peer, "--to", store], PASSWORD);
-    expect([all.exit, all.stderr]).toEqual([64, expect.stringContaining("name them")]);
   }, 60_000);
+
+  test("lists what the account may touch, and brings all of it", async () => {
+    const at = (account: string) => `sync://${account}@127.0.0.1:${server.port}`;
+    const fill = ["replicate", "ann", "--as", "anne", "--from", SPOOL, "--to", at("admin")];
+    expect((await bobbin(fill, PASSWORD)).exit).toBe(0);
+    const lists = ["replicate", "shared", "--shared", "--from", SPOOL, "--to", at("admin")];
+    expect((await bobbin(lists, PASSWORD)).exit).toBe(0);
+    for (const [account, owners] of [
+      ["anne", ["anne"]],
+      ["lists", ["shared"]],
+      ["admin", ["ann", "anne", "bob", "shared"]],
+    ] as const) {
+      const store = await newStore();
+      const all = ["replicate", "--all", "--from", at(account), "--to", store];
+      expect((await bobbin(all, PASSWORD)).exit).toBe(0);
+      for (const place of [store, at(account)]) {
+        const { stdout } = await bobbin(["ls", place, "--json"], PASSWORD);
+        const listed = jsonLines(stdout).flatMap(({ type, user, toplevel }) =>
+          type === "summary" ? [] : [user ?? toplevel],
+        );
+        expect([account, listed.sort()]).toEqual([account, [...owners]]);
+      }
+      expect((await bobbin(["diff", at(account), store], PASSWORD)).exit).toBe(0);
+    }
+  }, 120_000);
 });

@@ -204,6 +204,19 @@ describe("quotas", () => {
   });
 });
 
+describe("owners, Bobbin's own", () => {
+  test("are asked for and listed as they are read", () => {
+    const owners = [
+      { kind: "user", userid: "ann@example.com" },
+      { kind: "shared", toplevel: "example.com!lists" },
+    ] as const;
+    const line = "OWNERS (user:ann@example.com shared:example.com!lists)";
+    expect(printed(printAnswer({ kind: "owners", owners }))).toBe(line);
+    expect(answer(line)).toEqual({ kind: "owners", owners });
+    expect(() => answer("OWNERS (nobody)")).toThrow("OWNERS");
+  });
+});
+
 describe("refusals", () => {
   test("reasonOf() knows every token that is sent, and those of 2.4", () => {
     for (const [reason, text] of Object.entries(REFUSAL_TEXTS) as [RefusalReason, string][]) {

@@ -77,6 +77,7 @@ const OF_THE_SERVER: readonly (readonly [string, string])[] = [
 const FOR_ALL = [
   "GET MAILBOXES (user.bob)",
   "GET UNIQUEIDS (id)",
+  "GET OWNERS NIL",
   `APPLY RESERVE %(PARTITION p MBOXNAME (user.bob) GUID (${GUID}))`,
   "APPLY MESSAGE ()",
   "APPLY FORCE %()",
@@ -98,6 +99,11 @@ describe("the table of commands", () => {
 
   test.each(FOR_ALL)("%s is done for anybody", (line) => {
     expect(told(line, [])).toBe("may");
+  });
+
+  test("gives a shared top level to those who may touch what is shared", () => {
+    expect(told("GET SHARED lists", ["anne"])).toBe("nothing");
+    for (const allow of ["shared", "*"]) expect(told("GET SHARED lists", [allow])).toBe("may");
   });
 
   test("says which commands grow the disk, and which lets the next one begin", () => {
