@@ -10,11 +10,17 @@ import { requireRoot } from "../places/cyrus/layout/walk.ts";
 import { readAllFacts } from "../places/cyrus/mailbox/mailbox_facts.ts";
 import type { PartitionRoots } from "../places/cyrus/mailbox/mailbox_files.ts";
 import { readImapdConf } from "../places/cyrus/server/imapd_conf.ts";
-import { readServer, type ServerReading } from "../places/cyrus/server/server_reading.ts";
+import {
+  type MailboxesReading,
+  readMailboxes,
+  readServer,
+  type ServerReading,
+} from "../places/cyrus/server/server_reading.ts";
 import { Store } from "../places/store/store.ts";
 import { type Finding, isUnread } from "./finding.ts";
 import { checkServerUntilSure } from "./server/server_look.ts";
-import type { FolderIdentity, ReadContext, SpoolRequest } from "./spool/check_spool.ts";
+import type { ReadContext, SpoolRequest } from "./spool/check_spool.ts";
+import type { FolderIdentity, Listing } from "./spool/listed.ts";
 import { checkWholeStore } from "./store/check_store.ts";
 import { poolSweep } from "./store/pool_sweep.ts";
 import { mailboxesInStore } from "./store/unsettled.ts";
@@ -30,9 +36,10 @@ export interface TargetOptions {
 
 export interface FsckTarget {
   /**
-   * True of a server, which may be new; a folder without any mailbox is a mistake of the caller.
+   * True of a server or store, which may be new, and within which uniqueids are unique; a folder
+   * without any mailbox is a mistake of the caller, and several folders may be of one server.
    */
-  readonly mayBeEmpty: boolean;
+  readonly isWhole: boolean;
   readonly spools: readonly SpoolRequest[];
   /** True where a message file that has names outside of the spool is worth a remark. */
   readonly countsLinks: boolean;
@@ -46,7 +53,7 @@ export interface FsckTarget {
 export function spoolTarget(roots: PartitionRoots, options: TargetOptions): FsckTarget {
   requireRoot(roots);
   return {
-    mayBeEmpty: false,
+    isWhole: false,
     spools: [requestOf(roots, options)],
     countsLinks: true,
     afterwards: async () => [],
@@ -60,12 +67,29 @@ export async function serverTarget(path: string, options: TargetOptions): Promis
   const identities = identitiesOf(server, options);
   // A filter may name a mailbox whose folder is gone.
   for (const { name } of server.mailboxes?.names ?? []) options.wanted?.(name);
+  let latest: { readonly reading: MailboxesReading; readonly identities: Identities } = {
+    ...{ reading: server, identities },
+  };
+  const relist = async (partition: string): Promise<Listing> => {
+    const reading = await readMailboxes(conf, latest.reading);
+    if (reading.mailboxesFile !== latest.reading.mailboxesFile) {
+      latest = { reading, identities: identitiesOf({ conf, ...reading }, options) };
+    }
+    const listed = latest.identities.get(partition);
+    const isWhole = reading.mailboxes !== undefined && reading.mailboxes.problems.length === 0;
+    return {
+      at: (relative) => listed?.get(relative) ?? (isWhole ? undefined : "unknown"),
+      folders: listed?.keys() ?? [],
+      checksUnlisted: true,
+    };
+  };
   const spools = [...conf.partitions].map(([partition, roots]) => ({
     ...requestOf(roots, options),
-    identify: (relative: string) => identities.get(`${partition}\0${relative}`),
+    identify: (relative: string) => identities.get(partition)?.get(relative),
+    relist: () => relist(partition),
   }));
   return {
-    mayBeEmpty: true,
+    isWhole: true,
     spools,
     countsLinks: true,
     afterwards: async () => {
@@ -78,15 +102,15 @@ export async function serverTarget(path: string, options: TargetOptions): Promis
 /** A store of Bobbin's, which is only read. Throws AppError when it cannot be opened. */
 export function storeTarget(path: string, options: TargetOptions): FsckTarget {
   const store = new Store(path, { access: "read" });
-  const { names, asCommitted, laidOver } = mailboxesInStore(store);
+  const { names, ...inStore } = mailboxesInStore(store);
   const spool = requestOf({ data: store.root }, options);
   const identify = (relative: string) => names.get(basename(relative));
   // When only some mailboxes are checked, messages are read by their names in these mailboxes.
   const isWhole = options.wanted === undefined && !options.quick;
   const sweep = isWhole ? poolSweep(store, options.engine) : undefined;
   return {
-    mayBeEmpty: true,
-    spools: [{ ...spool, identify, asCommitted, laidOver, ...(sweep && { lookup: sweep.lookup }) }],
+    isWhole: true,
+    spools: [{ ...spool, identify, ...inStore, ...(sweep && { lookup: sweep.lookup }) }],
     countsLinks: false, // every message has a name in the pool
     ...(store.caveat !== undefined && { caveat: store.caveat }),
     afterwards: async (context) => {
@@ -115,19 +139,24 @@ function isWanted(one: Finding, { wanted }: TargetOptions): boolean {
   return wanted(`user.${userid.replaceAll(".", "^")}`);
 }
 
-/** What mailboxes.db says of each folder, by partition and path. */
+/** By partition and path. */
+type Identities = ReadonlyMap<string, ReadonlyMap<string, FolderIdentity>>;
+
+/** What mailboxes.db says of each folder. */
 function identitiesOf(
-  { conf, mailboxes }: ServerReading,
+  { conf, mailboxes }: Pick<ServerReading, "conf" | "mailboxes">,
   { lock }: TargetOptions,
-): ReadonlyMap<string, FolderIdentity> {
-  const identities = new Map<string, FolderIdentity>();
-  for (const { name, uniqueid, partition, type } of mailboxes?.names ?? []) {
+): Identities {
+  const identities = new Map<string, Map<string, FolderIdentity>>();
+  for (const entry of mailboxes?.names ?? []) {
+    const { name, uniqueid, partition, type } = entry;
     const legacy = type.legacy || mailboxes?.generation !== "keyed";
     const place = { name, uniqueid, legacy };
     const folder = type.deleted ? undefined : mailboxFolder(place, conf);
     if (folder === undefined || partition === undefined) continue;
     const locks = lock ? { locks: lockFiles(place, useridOf(name) ?? "", conf) } : {};
-    identities.set(`${partition}\0${folder}`, { name, ...locks });
+    const own = identities.get(partition) ?? new Map<string, FolderIdentity>();
+    identities.set(partition, own.set(folder, { name, uniqueid, ...locks, entry }));
   }
   return identities;
 }

@@ -42,7 +42,7 @@ export async function fsckSpool(
       progress: () => undefined,
     },
   });
-  found.push(...censuses.uniqueids.findings(), ...censuses.links.findings(), ...plan.loose);
+  found.push(...(await censuses.uniqueids.findings()), ...censuses.links.findings(), ...plan.loose);
   return found.map((one) => ({ mailbox: "", ...tell(one) }));
 }
 

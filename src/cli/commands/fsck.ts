@@ -120,19 +120,23 @@ const runFsck: Handler = async (args, given, env) => {
   const totals = { ...NOTHING_DONE };
   const pool = poolFor(plans, options, { env, isBesideServer });
   const progress = startProgress(env.output, options.quick ? "mailboxes" : "messages");
-  const uniqueids = new UniqueidCensus();
+  // Several partition folders may be of one server; a whole server or store stands for itself.
+  const ofFolders = new UniqueidCensus();
   try {
     for (const planned of plans) {
       const isWhole = options.user.length + options.mailbox.length === 0;
+      const uniqueids = planned.target.isWhole ? new UniqueidCensus() : ofFolders;
+      const from = reported.length;
       await checkPlanned(planned, { pool, uniqueids, totals, report, progress, isWhole });
+      if (!planned.target.isWhole) continue;
+      for (const one of await uniqueids.findings()) {
+        const isTold = reported
+          .slice(from)
+          .some(({ code, at }) => code === one.code && at.mailbox === one.at.mailbox);
+        if (!isTold) report(one);
+      }
     }
-    for (const one of uniqueids.findings()) {
-      const { code, at } = one;
-      const isTold = reported.some(
-        (other) => other.code === code && other.at.mailbox === at.mailbox,
-      );
-      if (!isTold) report(one);
-    }
+    (await ofFolders.findings()).forEach(report);
   } finally {
     progress.stop();
     await pool.close();
@@ -232,7 +236,7 @@ function refuseNothing(plans: Planned, places: readonly string[]): void {
     const isSomething = spools.some(
       ({ plan }) => plan.mailboxes.length > 0 || plan.loose.length > 0,
     );
-    if (isSomething || target.mayBeEmpty) return;
+    if (isSomething || target.isWhole) return;
     throw new AppError("not_found", `Cannot find any mailbox below ${places[at]}`);
   });
 }

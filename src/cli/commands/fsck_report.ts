@@ -2,6 +2,7 @@
  * The words and objects of `bobbin fsck`: findings by mailbox, worst first, and the sums at the
  * end.
  */
+import { dirname } from "node:path";
 import { escapeText } from "../../core/escape.ts";
 import { CODES, type Code } from "../../fsck/codes.ts";
 import { type Finding, severityOf, type ToldFinding, tell } from "../../fsck/finding.ts";
@@ -70,9 +71,10 @@ export function printFindings(
   );
   for (const [title, findings] of worstFirst) {
     output.line(bold(escapeText(title), output));
+    const folders = new Set(findings.flatMap(({ path }) => (path ? [dirname(path)] : [])));
     const rows = findings
       .toSorted((left, right) => rank(right) - rank(left) || (left.uid ?? 0) - (right.uid ?? 0))
-      .map((one) => rowOf(one, output));
+      .map((one) => rowOf(one, output, { withPath: folders.size > 1 }));
     for (const line of columns(rows)) output.line(`  ${line}`);
   }
   if (worstFirst.length > 0) output.line("");
@@ -152,8 +154,15 @@ function weight(findings: readonly ToldFinding[]): number {
   return worst * 1e9 + findings.length;
 }
 
-function rowOf(finding: ToldFinding, output: Output): string[] {
-  const { code, severity, uid, text, expected, found, other, field } = finding;
+/** Codes of which the mailbox alone does not tell what file or folder is meant. */
+const OF_FOLDERS = /^(DB|PM|TM|ST|MS08|MS10)/;
+
+function rowOf(
+  finding: ToldFinding,
+  output: Output,
+  { withPath }: { readonly withPath: boolean },
+): string[] {
+  const { code, severity, uid, text, path, expected, found, other, field } = finding;
   const facts: string[] = [];
   if (field === "messages") facts.push(`${found}, first UID ${uid}`);
   else if (expected !== undefined) facts.push(`expected ${expected}, found ${found ?? "nothing"}`);
@@ -162,7 +171,8 @@ function rowOf(finding: ToldFinding, output: Output): string[] {
   const shown = new Set(["IX07", "IX08", "IX09", "IX10", "IX11", "IX12", "IX13"]);
   const tail = facts.length > 0 && !shown.has(code) ? ` (${facts.join("; ")})` : "";
   const where = uid === undefined || field === "messages" ? "" : `uid ${uid}`;
-  return [paint(severity, output), code, where, escapeText(text + tail)];
+  const place = path !== undefined && (withPath || OF_FOLDERS.test(code)) ? `: ${path}` : "";
+  return [paint(severity, output), code, where, escapeText(text + tail + place)];
 }
 
 const COLOURS: Readonly<Record<Severity, string>> = {

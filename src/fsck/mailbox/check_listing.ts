@@ -143,7 +143,11 @@ function checkSide(
   if (inSpool && inArchive) {
     const other = join(input.paths.archive, `${uid}.`);
     const path = join(input.paths.data, `${uid}.`);
-    collector.add("MS10", { uid, path }, { what: "both", other });
+    if ((state & MESSAGE.archived) !== 0) {
+      collector.add("MS10", { uid, path }, { what: "both", other });
+    } else {
+      collector.add("MS10", { uid, path: other }, { what: "left_in_archive", other: path });
+    }
     return;
   }
   const archived = (state & MESSAGE.archived) !== 0;
@@ -173,8 +177,9 @@ function checkOrphans(
     while ((gaps[gap]?.below ?? Infinity) <= uid) gap += 1;
     if ((gaps[gap]?.above ?? Infinity) < uid) continue;
     const path = join(folder, `${uid}.`);
-    if (lastUid !== undefined && uid <= lastUid) collector.add("MS06", { uid, path });
-    else if (input.ageSeconds(path) > HOUR_SECONDS) collector.add("MS07", { uid, path });
+    if (lastUid !== undefined && uid <= lastUid) {
+      collector.add("MS06", { uid, path }, { inArchive: folder === input.paths.archive });
+    } else if (input.ageSeconds(path) > HOUR_SECONDS) collector.add("MS07", { uid, path });
   }
 }
 

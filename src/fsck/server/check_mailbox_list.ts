@@ -5,6 +5,7 @@
  * Legal without a folder: tombstones, intermediate names, mailboxes reserved, moving or on another
  * server (spool-format 9, L16). Legal without an entry: a folder that is being deleted (L13).
  */
+import { join } from "node:path";
 import { hasBit, INDEX_OPTION } from "../../formats/cyrus/index/index_flags.ts";
 import type { MailboxEntry, MailboxType } from "../../formats/cyrus/mailbox_entry.ts";
 import type { MailboxesDb } from "../../formats/cyrus/mailboxes_db.ts";
@@ -246,6 +247,9 @@ function checkUnclaimed(state: State): void {
     const isNew = nowSeconds - changedAt < YOUNG_SECONDS;
     const { uniqueid } = header ?? {};
     const at = { mailbox: name ?? path, path };
-    state.findings.push(finding("DB03", at, { uniqueid, isNew }));
+    // What lies on a meta or archive partition alone is left over from a mailbox that has moved.
+    const roots = conf.partitions.get(facts.partition);
+    const isLeftover = roots !== undefined && path !== join(roots.data, folder);
+    state.findings.push(finding("DB03", at, { uniqueid, isNew, isLeftover }));
   }
 }

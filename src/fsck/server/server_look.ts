@@ -6,7 +6,9 @@
  */
 
 import { existsSync } from "node:fs";
+import { isDeepStrictEqual } from "node:util";
 import { pushAll } from "../../core/lists.ts";
+import type { MailboxEntry } from "../../formats/cyrus/mailbox_entry.ts";
 import { QUOTA_RESOURCES, type QuotaResource } from "../../formats/cyrus/quota.ts";
 import { useridOf } from "../../model/names.ts";
 import { mailboxFolder } from "../../places/cyrus/layout/server_paths.ts";
@@ -19,7 +21,12 @@ import {
 import { mailboxPaths } from "../../places/cyrus/mailbox/mailbox_files.ts";
 import type { ImapdConf } from "../../places/cyrus/server/imapd_conf.ts";
 import { type QuotaReading, readQuotaRoots } from "../../places/cyrus/server/quota_roots.ts";
-import { readServer, type ServerReading } from "../../places/cyrus/server/server_reading.ts";
+import {
+  type MailboxesReading,
+  readMailboxes,
+  readServer,
+  type ServerReading,
+} from "../../places/cyrus/server/server_reading.ts";
 import { readUser } from "../../places/cyrus/server/user_files.ts";
 import { type Look, lookUntilSame } from "../../places/stable.ts";
 import { type Finding, isDamage, sameObservation, tell } from "../finding.ts";
@@ -103,9 +110,12 @@ async function lookAgain(
   }
   const quotas = { ...server.quotas, roots: [...roots.values()] };
   const findings = await lookAtServer({ ...server, quotas }, facts, { onlyUsers });
+  // What lies where has been looked at after the list was read: a rename may come in between.
+  const [then, now] = [entriesOf(server), entriesOf(await readMailboxes(conf, server))];
   const isMoving = (one: Finding) => {
     const sum = quotaSumOf(one);
-    return sum !== undefined && moving.has(`${sum.root} ${sum.resource}`);
+    if (sum !== undefined) return moving.has(`${sum.root} ${sum.resource}`);
+    return namesIn(one).some((name) => !isDeepStrictEqual(then.get(name), now.get(name)));
   };
   return { facts, findings: findings.filter((one) => !isMoving(one)) };
 }
@@ -155,15 +165,23 @@ async function lookAtServer(
   return findings;
 }
 
+function entriesOf({ mailboxes }: MailboxesReading): ReadonlyMap<string, MailboxEntry> {
+  return new Map(mailboxes?.names.map((entry) => [entry.name, entry]));
+}
+
+/** The mailboxes of which a finding speaks. */
+function namesIn(one: Finding): string[] {
+  const { mailbox, other } = tell(one);
+  return [mailbox ?? "/", other ?? "/"].filter((name) => !name.startsWith("/"));
+}
+
 /** Owners of everything that findings speak of; "" = shared. */
 function usersOf(findings: readonly Finding[]): Set<string> {
   const users = new Set<string>();
   for (const one of findings) {
-    const { mailbox, userid, other } = tell(one);
+    const { userid } = one.at;
     if (userid !== undefined) users.add(userid);
-    for (const name of [mailbox, other]) {
-      if (name !== undefined && !name.startsWith("/")) users.add(useridOf(name) ?? "");
-    }
+    for (const name of namesIn(one)) users.add(useridOf(name) ?? "");
   }
   return users;
 }

@@ -7,15 +7,17 @@ import { lstatSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import { errnoOf } from "../../core/errors.ts";
-import { pushAll } from "../../core/lists.ts";
 import type { EngineChoice } from "../../hash/engines.ts";
 import { type MessageTable, sliceTable } from "../../mailbox/message_table.ts";
 import { mailboxName, oldStagedFiles, readSpool } from "../../places/cyrus/layout/spool.ts";
 import { isOneOwners, nameOfRelative } from "../../places/cyrus/layout/spool_names.ts";
 import { rootsIn } from "../../places/cyrus/layout/walk.ts";
-import type { MailboxPaths, PartitionRoots } from "../../places/cyrus/mailbox/mailbox_files.ts";
+import {
+  type MailboxPaths,
+  mailboxPaths,
+  type PartitionRoots,
+} from "../../places/cyrus/mailbox/mailbox_files.ts";
 import { headerFileOf } from "../../places/cyrus/mailbox/mailbox_reading.ts";
-import type { LockPaths } from "../../storage/file_locks.ts";
 import { type JobPool, mapJobs } from "../../threads/job_pool.ts";
 import { type Finding, finding, placed } from "../finding.ts";
 import type { FsckJobs } from "../fsck_jobs.ts";
@@ -24,15 +26,8 @@ import type { PartitionOwner } from "../mailbox/check_permissions.ts";
 import type { KnownFiles } from "../mailbox/known_files.ts";
 import type { MessagesRequest } from "../mailbox/sweep_messages.ts";
 import type { LinkCensus } from "./link_census.ts";
+import { checkListed, type FolderIdentity, type Listing } from "./listed.ts";
 import type { UniqueidCensus } from "./uniqueid_census.ts";
-
-/** What mailboxes.db or the catalogue of a store says of a mailbox folder. */
-export interface FolderIdentity {
-  /** Internal name. */
-  readonly name: string;
-  /** Cyrus' lock files, to be held while it is looked at. */
-  readonly locks?: Omit<LockPaths, "index">;
-}
 
 export interface SpoolRequest {
   readonly roots: PartitionRoots;
@@ -45,6 +40,8 @@ export interface SpoolRequest {
    * comes from cyrus.header and the path.
    */
   readonly identify?: (relative: string) => FolderIdentity | undefined;
+  /** Reads the list of mailboxes again, where the place has one. */
+  readonly relist?: () => Promise<Listing>;
   /** Takes the mailboxes that were found and gives those that are to be checked. */
   readonly asCommitted?: (found: readonly MailboxPaths[]) => readonly MailboxPaths[];
   /** Gives, before each check, the files to be checked in place of those in the folder. */
@@ -126,7 +123,7 @@ export interface SpoolPlan {
 /** Walks the spool. */
 export function planSpool(request: SpoolRequest): SpoolPlan {
   const { roots, wanted } = request;
-  const { mailboxes: found, staging, unreadable } = readSpool(roots);
+  const { mailboxes: found, staging, leftovers, unreadable } = readSpool(roots);
   const mailboxes = request.asCommitted?.(found) ?? found;
   const chosen = wanted
     ? mailboxes.filter((paths) =>
@@ -136,6 +133,9 @@ export function planSpool(request: SpoolRequest): SpoolPlan {
   const loose = unreadable
     .filter(({ relative }) => mayHoldWanted(relative, request))
     .map(({ path, errno }) => finding("PM01", { path }, { what: "folder", errno }));
+  for (const path of wanted ? [] : leftovers) {
+    loose.push(finding("MS08", { path }, { what: "leftover" }));
+  }
   const before = Date.now() / 1000 - DAY_SECONDS;
   for (const path of staging.map((relative) => join(roots.data, relative))) {
     const old = wanted ? [] : oldStagedFiles(path, before);
@@ -222,30 +222,69 @@ export async function checkSpool(
       }
     }
   };
-  const atOnce = { atOnce: pool.capacity };
-  for await (const { paths, result, parts } of mapJobs(plan.mailboxes, check, atOnce)) {
-    const name = nameOf(paths, result.name, request);
-    const found = [...result.findings];
-    totals.mailboxes += 1;
-    totals.records += result.records;
-    totals.messagesRead += result.messagesRead;
-    totals.messagesLeft += result.messagesLeft;
-    totals.bytesRead += result.bytesRead;
-    links.add(name, result.links);
-    let unstable = result.unstable;
-    for (const part of parts) {
-      pushAll(found, part.findings);
-      links.add(name, part.links);
-      unstable ||= part.unstable;
+  const checkOne = async (paths: MailboxPaths) => {
+    const checked = async () => {
+      const one = await check(paths);
+      const all = [one.result, ...one.parts];
+      const findings = all.flatMap((part) => part.findings);
+      return { ...one, findings, unstable: all.some((part) => part.unstable) };
+    };
+    const { relist } = request;
+    if (relist === undefined) return { state: "checked", value: await checked() } as const;
+    return checkListed(paths, checked, relist);
+  };
+  const met = new Set<string>();
+  const checkAll = async (all: readonly MailboxPaths[]) => {
+    for await (const one of mapJobs(all, checkOne, { atOnce: pool.capacity })) {
+      const { paths, result, parts, findings: found } = one.value;
+      const { uniqueid, uidvalidity } = result;
+      const unstable = one.state === "unstable" || one.value.unstable;
+      const name = nameOf(paths, result.name, request);
+      const isListed = request.identify?.(paths.relative) !== undefined;
+      uniqueids.add({ paths, name, uniqueid, uidvalidity, isListed });
+      if (one.state === "gone") continue;
+      met.add(paths.relative).add(`uniqueid ${result.uniqueid}`);
+      totals.mailboxes += 1;
+      totals.records += result.records;
+      totals.messagesRead += result.messagesRead;
+      totals.messagesLeft += result.messagesLeft;
+      totals.bytesRead += result.bytesRead;
+      for (const { links: files } of [result, ...parts]) links.add(name, files);
+      if (unstable) totals.unstable += 1;
+      const report = { ...result, unstable };
+      const own = one.state === "unstable" ? [] : mergeCounts(found);
+      const findings = own.map((each) => placed(each, { mailbox: name }));
+      events.mailbox({ paths, name, report, findings });
+      progress();
     }
-    if (unstable) totals.unstable += 1;
-    uniqueids.add({ paths, name, uniqueid: result.uniqueid, uidvalidity: result.uidvalidity });
-    const report = { ...result, unstable };
-    const findings = mergeCounts(found).map((one) => placed(one, { mailbox: name }));
-    events.mailbox({ paths, name, report, findings });
-    progress();
+  };
+  await checkAll(plan.mailboxes);
+  for (let round = 1; round <= ROUNDS; round++) {
+    const moved = movedTo(await request.relist?.(), { request, met });
+    if (moved.length === 0) break;
+    if (round < ROUNDS) await checkAll(moved);
+    else totals.unstable += moved.length;
   }
   return totals;
+}
+
+/** Rounds over what has been renamed meanwhile. */
+const ROUNDS = 8;
+
+/** Mailboxes that were made or renamed since the walk, and have not been met under another name. */
+function movedTo(
+  listing: Listing | undefined,
+  { request, met }: { readonly request: SpoolRequest; readonly met: ReadonlySet<string> },
+): MailboxPaths[] {
+  const { roots, identify, wanted } = request;
+  return [...(listing?.folders ?? [])].flatMap((relative) => {
+    const now = listing?.at(relative);
+    if (now === undefined || now === "unknown" || met.has(relative)) return [];
+    const isMet = now.uniqueid !== undefined && met.has(`uniqueid ${now.uniqueid}`);
+    const isAsBefore = isDeepStrictEqual(identify?.(relative), now);
+    if (isMet || isAsBefore || wanted?.(now.name) === false) return [];
+    return [mailboxPaths(roots, relative)];
+  });
 }
 
 /** The name of a mailbox: by mailboxes.db or the catalogue, else by cyrus.header, else its path. */

@@ -2,7 +2,7 @@
  * Mailboxes of a store whose journal has something that is not yet done to their files, as a kill
  * leaves them. fsck does none of it; it checks such a mailbox with the journal laid over its files.
  */
-import { basename, join, relative } from "node:path";
+import { basename, dirname, join, relative } from "node:path";
 import { AppError } from "../../core/errors.ts";
 import { type MailboxPaths, mailboxPaths } from "../../places/cyrus/mailbox/mailbox_files.ts";
 import { readableMailboxes } from "../../places/store/catalogue/mailbox_rows.ts";
@@ -15,7 +15,8 @@ import type { Store } from "../../places/store/store.ts";
 import { createFile, makeFolder, statOf } from "../../storage/disk.ts";
 import { makePrivateFolder, removePrivateFolder } from "../../storage/private_folder.ts";
 import { type Finding, placed } from "../finding.ts";
-import type { FolderIdentity, LaidOver } from "../spool/check_spool.ts";
+import type { LaidOver } from "../spool/check_spool.ts";
+import type { FolderIdentity, Listing } from "../spool/listed.ts";
 
 /** The mailboxes of a store by its catalogues, which know better than the folders. */
 export interface MailboxesInStore {
@@ -24,34 +25,18 @@ export interface MailboxesInStore {
   /** What is to be checked: less what the journal takes away, and with what it will bring. */
   readonly asCommitted: (found: readonly MailboxPaths[]) => readonly MailboxPaths[];
   readonly laidOver: (paths: MailboxPaths) => LaidOver | undefined;
+  /** Reads the catalogues again. */
+  readonly relist: () => Promise<Listing>;
 }
 
 /**
  * Reads every catalogue of the store once. One that cannot be read is the store check's to report.
  */
 export function mailboxesInStore(store: Store): MailboxesInStore {
-  const names = new Map<string, FolderIdentity>();
-  /** Folders of mailboxes whose journal had something left, by their paths below the store. */
-  const unsettled = new Map<string, { readonly folder: OwnerFolder; readonly stays: boolean }>();
-  for (const owner of store.owners()) {
-    try {
-      const folder = store.find(owner);
-      if (folder === undefined) continue;
-      const mine = new Set<string>();
-      for (const { uniqueid, name, intermediate } of folder.read(readableMailboxes).rows) {
-        names.set(uniqueid, { name });
-        if (!intermediate) mine.add(uniqueid);
-      }
-      for (const { uniqueid } of folder.pending()) {
-        const path = join(relative(store.root, folder.folder), uniqueid);
-        unsettled.set(path, { folder, stays: mine.has(uniqueid) });
-      }
-    } catch (error) {
-      if (!(error instanceof AppError) || error.code === "busy") throw error;
-    }
-  }
+  const { names, unsettled } = readCatalogues(store);
   return {
     names,
+    relist: async () => listingOf(readCatalogues(store)),
     asCommitted: (found) => {
       const met = new Set(found.map((paths) => paths.relative));
       const coming = [...unsettled].filter(([path, { stays }]) => stays && !met.has(path));
@@ -65,6 +50,55 @@ export function mailboxesInStore(store: Store): MailboxesInStore {
       return known === undefined ? undefined : layOver(known.folder, paths);
     },
   };
+}
+
+interface Catalogues {
+  readonly names: ReadonlyMap<string, FolderIdentity>;
+  /** Folders of mailboxes whose journal had something left, by their paths below the store. */
+  readonly unsettled: ReadonlyMap<
+    string,
+    { readonly folder: OwnerFolder; readonly stays: boolean }
+  >;
+  /** Folders below the store of owners whose catalogue was read whole. */
+  readonly owners: ReadonlySet<string>;
+}
+
+/**
+ * A folder that the catalogue does not name is no mailbox: what it is, the store's own check tells.
+ */
+function listingOf({ names, owners }: Catalogues): Listing {
+  return {
+    at: (path) => names.get(basename(path)) ?? (owners.has(dirname(path)) ? undefined : "unknown"),
+    folders: [], // a rename moves no folder
+    checksUnlisted: false,
+  };
+}
+
+function readCatalogues(store: Store): Catalogues {
+  const owners = new Set<string>();
+  const names = new Map<string, FolderIdentity>();
+  const unsettled = new Map<string, { readonly folder: OwnerFolder; readonly stays: boolean }>();
+  for (const owner of store.owners()) {
+    try {
+      const folder = store.find(owner);
+      if (folder === undefined) continue;
+      const mine = new Set<string>();
+      const below = relative(store.root, folder.folder);
+      const { rows, damaged } = folder.read(readableMailboxes);
+      for (const { uniqueid, name, intermediate } of rows) {
+        names.set(uniqueid, { name });
+        if (!intermediate) mine.add(uniqueid);
+      }
+      for (const { uniqueid } of folder.pending()) {
+        const path = join(below, uniqueid);
+        unsettled.set(path, { folder, stays: mine.has(uniqueid) });
+      }
+      if (damaged.length === 0) owners.add(below);
+    } catch (error) {
+      if (!(error instanceof AppError) || error.code === "busy") throw error;
+    }
+  }
+  return { names, unsettled, owners };
 }
 
 /**

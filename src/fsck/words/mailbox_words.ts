@@ -4,7 +4,7 @@
  */
 import { hex32 } from "../../core/bytes.ts";
 import type { Unreadable } from "../../core/files.ts";
-import { faultWords, INFO, type Pair, type Telling, type WrongCrc } from "./telling.ts";
+import { faultWords, INFO, type Pair, type Telling, WARNING, type WrongCrc } from "./telling.ts";
 
 /** A message that its user has deleted is no loss any more, whatever is wrong with its file. */
 interface OfMessage {
@@ -33,6 +33,7 @@ const OCTET_WORDS = {
 
 const ARCHIVE_WORDS = {
   both: "message in both spool and archive",
+  left_in_archive: "message in the archive that its record does not place there",
   archived_in_spool: "archived message lies in the spool",
   in_archive: "message lies in the archive",
 } as const;
@@ -110,8 +111,12 @@ export const MAILBOX_WORDS = {
   MS05: ({ expected, found, ...facts }: OfMessage & Pair<number>) =>
     ofMessage(facts, { field: "header_size", expected, found }),
   MS08: (
-    facts: (OfMessage & { what: "message" }) | { what: "entry"; kind: string; isHidden: boolean },
+    facts:
+      | (OfMessage & { what: "message" })
+      | { what: "entry"; kind: string; isHidden: boolean }
+      | { what: "leftover" },
   ) => {
+    if (facts.what === "leftover") return { text: "messages in the archive of no mailbox" };
     if (facts.what === "message") {
       return ofMessage(facts, { text: "not a regular file under a message's name" });
     }
@@ -121,7 +126,12 @@ export const MAILBOX_WORDS = {
   MS09: () => ({ text: "files of unlinked records" }),
   /** `other` is the copy in the archive, where both are there. */
   MS10: ({ what, other }: { what: keyof typeof ARCHIVE_WORDS; other?: string }) => ({
+    ...(what === "left_in_archive" && WARNING),
     ...{ text: ARCHIVE_WORDS[what], other },
+  }),
+  /** Cyrus 3.0 to 3.6 leaves archived messages behind when a mailbox moves or goes. */
+  MS06: ({ inArchive }: { inArchive: boolean }) => ({
+    ...(inArchive && { ...WARNING, text: "message file in the archive without a record" }),
   }),
   MS11: (
     facts: { what: "twice" | "outside" } | ({ what: "two_guids"; other: string } & Pair<string>),

@@ -33,8 +33,9 @@ const MAILBOX_LIST_WORDS = {
   },
   /** `other` is the folder that holds its uniqueid. */
   DB02: ({ other }: { other: string | undefined }) => ({ other }),
-  DB03: ({ uniqueid, isNew }: { uniqueid: string | null | undefined; isNew: boolean }) => ({
+  DB03: ({ uniqueid, isNew, isLeftover }: UnlistedFacts) => ({
     ...(uniqueid && { field: "uniqueid", found: uniqueid }),
+    ...(isLeftover && { ...WARNING, text: "folder without mail and without an entry" }),
     ...(isNew && { ...INFO, text: "new folder without an entry yet" }),
   }),
   DB04: ({ what, ...values }: Partial<Pair<string>> & ContradictionFacts) => ({
@@ -67,6 +68,13 @@ const MAILBOX_LIST_WORDS = {
       : { text: "mailbox without a parent", expected: facts.missingParent },
   DB11: (facts: Behind) => ({ field: "foldermodseq", ...facts }),
 };
+
+interface UnlistedFacts {
+  uniqueid: string | null | undefined;
+  isNew: boolean;
+  /** It lies on the meta or archive partition alone. */
+  isLeftover: boolean;
+}
 
 interface ContradictionFacts {
   what: keyof typeof RECORD_WORDS;

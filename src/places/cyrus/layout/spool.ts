@@ -10,6 +10,8 @@ export interface SpoolContents {
   readonly mailboxes: readonly MailboxPaths[];
   /** Folders below the data root in which deliveries and replication put files first. */
   readonly staging: readonly string[];
+  /** Folders of the archive with messages of no mailbox. */
+  readonly leftovers: readonly string[];
   readonly unreadable: readonly UnreadableFolder[];
 }
 
@@ -17,13 +19,15 @@ export interface SpoolContents {
 export function readSpool(roots: PartitionRoots): SpoolContents {
   const mailboxes: MailboxPaths[] = [];
   const staging: string[] = [];
+  const leftovers: string[] = [];
   const unreadable: UnreadableFolder[] = [];
   for (const step of walkMailboxes(roots)) {
     if (step.kind === "mailbox") mailboxes.push(mailboxPaths(roots, step.relative));
     else if (step.kind === "staging") staging.push(step.relative);
+    else if (step.kind === "leftover") leftovers.push(step.path);
     else unreadable.push(step);
   }
-  return { mailboxes, staging, unreadable };
+  return { mailboxes, staging, leftovers, unreadable };
 }
 
 /** The internal name of the mailbox at `paths`, by its path and by the name in its cyrus.header. */

@@ -15,6 +15,8 @@ export type WalkStep =
   | { readonly kind: "mailbox"; readonly relative: string }
   /** `stage./` and `sync./` of a partition, where deliveries and replication put files first. */
   | { readonly kind: "staging"; readonly relative: string }
+  /** A folder of the archive whose messages belong to no mailbox: Cyrus 3.0 to 3.6 leaves them. */
+  | { readonly kind: "leftover"; readonly relative: string; readonly path: string }
   | ({ readonly kind: "unreadable" } & UnreadableFolder);
 
 /** A folder that was not looked into: mailboxes may lie in it and below. */
@@ -47,10 +49,13 @@ export function* walkMailboxes(roots: PartitionRoots): Generator<WalkStep> {
     const { relative, depth } = next;
     const children = new Set<string>();
     let isMailbox = false;
+    let leftover: string | undefined;
     for (const top of tops) {
       const path = join(top, relative);
       const seen = lookInto(path, { children, walked });
-      isMailbox ||= seen.isMailbox;
+      const isLeftover = top === roots.archive && top !== roots.data && !seen.hasIndex;
+      if (seen.isMailbox && isLeftover) leftover = path;
+      else isMailbox ||= seen.isMailbox;
       const closedLinks = seen.closed.toSorted((one, two) => (one.name < two.name ? -1 : 1));
       for (const { name, errno } of closedLinks) {
         const closed = { relative: join(relative, name), path: join(path, name), errno };
@@ -62,6 +67,7 @@ export function* walkMailboxes(roots: PartitionRoots): Generator<WalkStep> {
       if (errno !== undefined && !isSystems) yield { kind: "unreadable", relative, path, errno };
     }
     if (isMailbox) yield { kind: "mailbox", relative };
+    else if (leftover !== undefined) yield { kind: "leftover", relative, path: leftover };
     const below = [...children].sort().reverse();
     for (const name of below) {
       const child = join(relative, name);
@@ -87,6 +93,8 @@ export function rootsIn({ data, archive, meta = {}, anyMeta }: PartitionRoots): 
 
 interface Look {
   readonly isMailbox: boolean;
+  /** It has cyrus.header or cyrus.index. */
+  readonly hasIndex?: boolean;
   readonly isMissing?: true;
   /** Why the folder cannot be read. */
   readonly errno?: string;
@@ -108,9 +116,10 @@ function lookInto(folder: string, { children, walked }: Walk): Look {
     const stat = statSync(folder, { throwIfNoEntry: false });
     if (stat === undefined) return { isMailbox: false, isMissing: true, closed };
     if (!stat.isDirectory()) return { isMailbox: false, errno: "ENOTDIR", closed };
-    let isMailbox = false;
+    let [isMailbox, hasIndex] = [false, false];
     for (const { name, isLink, isFolder } of entriesOf(folder, { isLeaf: stat.nlink === 2 })) {
       isMailbox ||= !isFolder && MAILBOX_FILE.test(name);
+      hasIndex ||= name === "cyrus.header" || name === "cyrus.index";
       // No mailbox begins with a dot: snapshots of filesystems do, and what a store keeps for
       // itself.
       if (name.startsWith(".")) continue;
@@ -120,7 +129,7 @@ function lookInto(folder: string, { children, walked }: Walk): Look {
       if (errno === "followed") children.add(name);
       else if (errno !== undefined) closed.push({ name, errno });
     }
-    return { isMailbox, closed };
+    return { isMailbox, hasIndex, closed };
   } catch (error) {
     const errno = errnoOf(error);
     if (errno === undefined) throw error;

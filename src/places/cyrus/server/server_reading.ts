@@ -15,11 +15,14 @@ import {
 import type { ImapdConf } from "./imapd_conf.ts";
 import { type QuotasReading, readQuotas } from "./quota_roots.ts";
 
-export interface ServerReading {
-  readonly conf: ImapdConf;
+export interface MailboxesReading {
   readonly mailboxesFile: DatabaseReading;
   /** Undefined where the file could not be read as a database. */
   readonly mailboxes: MailboxesDb | undefined;
+}
+
+export interface ServerReading extends MailboxesReading {
+  readonly conf: ImapdConf;
   readonly annotationsFile: DatabaseReading;
   readonly quotas: QuotasReading;
   /** Counters of the shared namespace. */
@@ -34,18 +37,21 @@ export async function readServer(conf: ImapdConf, before?: ServerReading): Promi
   const { annotationsDb } = conf;
   return {
     conf,
-    ...(before !== undefined && isCurrent(before.mailboxesFile)
-      ? { mailboxesFile: before.mailboxesFile, mailboxes: before.mailboxes }
-      : await readMailboxes(conf)),
+    ...(await readMailboxes(conf, before)),
     annotationsFile: await readDatabaseFile(annotationsDb.path, { expected: annotationsDb.format }),
     quotas: await readQuotas(conf),
     sharedCounters: readWholeFile(sharedFile("counters", conf)),
   };
 }
 
-async function readMailboxes({
-  mailboxesDb,
-}: ImapdConf): Promise<Pick<ServerReading, "mailboxesFile" | "mailboxes">> {
+/** Reads mailboxes.db, unless it is still as it was in the reading `before`. */
+export async function readMailboxes(
+  { mailboxesDb }: ImapdConf,
+  before?: MailboxesReading,
+): Promise<MailboxesReading> {
+  if (before !== undefined && isCurrent(before.mailboxesFile)) {
+    return { mailboxesFile: before.mailboxesFile, mailboxes: before.mailboxes };
+  }
   const { path, format } = mailboxesDb;
   const mailboxesFile = await readDatabaseFile(path, { expected: format });
   return { mailboxesFile, mailboxes: mailboxesOf(mailboxesFile) };
