@@ -1,6 +1,7 @@
 /** What every command receives and returns. */
 import type { Command } from "commander";
 import type { ExitCode } from "./exit.ts";
+import type { LastingSignals } from "./lasting_signals.ts";
 import type { Output } from "./output.ts";
 
 export interface CommandEnv {
@@ -15,6 +16,8 @@ export interface CommandEnv {
    * the process.
    */
   takeSignals(): AbortSignal;
+  /** SIGHUP and SIGUSR1, which end no command. */
+  readonly signals: LastingSignals;
 }
 
 /** How a command ended. `summary` becomes the last line of `--json`. */

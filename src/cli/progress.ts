@@ -9,9 +9,15 @@ export interface Progress {
   stop(): void;
 }
 
-const SILENT: Progress = { update: () => undefined, stop: () => undefined };
 /** The time between two objects; a shorter run prints none. */
 const OBJECT_MS = 10_000;
+
+/** How far the command is, in words; undefined if it counts nothing. */
+export function progressNow(): string | undefined {
+  return now;
+}
+
+let now: string | undefined;
 
 /** Starts the progress of a command that counts `unit`. */
 export function startProgress(
@@ -19,14 +25,15 @@ export function startProgress(
   unit: string,
   { everyMs = OBJECT_MS }: { readonly everyMs?: number } = {},
 ): Progress {
-  if (!output.progress) return SILENT;
+  const isShown = output.progress;
   const shown = [
-    ...(output.json ? [objects(output, { unit, everyMs })] : []),
-    ...(!output.quiet && process.stderr.isTTY === true ? [bar(output, unit)] : []),
+    ...(isShown && output.json ? [objects(output, { unit, everyMs })] : []),
+    ...(isShown && !output.quiet && process.stderr.isTTY === true ? [bar(output, unit)] : []),
   ];
   return {
-    update: (...how) => {
-      for (const one of shown) one.update(...how);
+    update: (done, total, bytes) => {
+      now = `${Math.floor(done)} of ${total} ${unit}, ${formatBytes(bytes)}`;
+      for (const one of shown) one.update(done, total, bytes);
     },
     stop: () => {
       for (const one of shown) one.stop();

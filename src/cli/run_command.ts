@@ -6,9 +6,11 @@ import type { CommandEnv, CommandResult, Handle } from "./command.ts";
 import { COMMANDS } from "./command_table.ts";
 import { EXIT, type ExitCode, exitOf } from "./exit.ts";
 import { hintOf } from "./hints.ts";
+import { type LastingSignals, outliveSignals } from "./lasting_signals.ts";
 import { INSECURE } from "./open_place.ts";
 import { refuseEmpty } from "./options.ts";
 import { type Output, OutputClosed, processOutput } from "./output.ts";
+import { progressNow } from "./progress.ts";
 import { VERSION_TEXT } from "./version.ts";
 
 export interface CliContext {
@@ -27,7 +29,12 @@ export async function runCli(argv: readonly string[], context: CliContext): Prom
       const command = args.pop() as Command;
       args.pop(); // the command's own options; below they are read with the program's
       const options = command.optsWithGlobals();
-      const env = environmentOf({ output, options, context });
+      const signals = outliveSignals(() => {
+        const seconds = Math.round(performance.now() / 1000);
+        const at = progressNow() ?? "no count yet";
+        output.talk(`bobbin ${command.name()}: running for ${seconds} s, ${at}`);
+      });
+      const env = environmentOf({ output, options, context, signals });
       refuseEmpty(command);
       if (options["insecure"] === true) output.talk(INSECURE);
       result = await handler(args, options, env);
@@ -89,11 +96,13 @@ interface Situation {
   readonly output: Output;
   readonly options: Readonly<Record<string, unknown>>;
   readonly context: CliContext;
+  readonly signals: LastingSignals;
 }
 
-function environmentOf({ output, options, context }: Situation): CommandEnv {
+function environmentOf({ output, options, context, signals }: Situation): CommandEnv {
   return {
     output,
+    signals,
     workerUrl: context.workerUrl,
     internalNames: options["internal"] === true,
     takeSignals: () => {

@@ -33,8 +33,8 @@ export interface Protocol {
 export interface ListenerOptions {
   readonly protocol: Protocol;
   readonly listen: readonly ListenAt[];
-  /** What is shown where TLS begins at once. */
-  readonly tls?: TlsIdentity | undefined;
+  /** What is shown where TLS begins at once; asked for each connection, as it may be renewed. */
+  readonly tls?: (() => TlsIdentity) | undefined;
   readonly limits: Pick<Limits, "sessions" | "sessionsOfAddress">;
   readonly patience: ConnectionPatience;
   readonly log: Log;
@@ -139,7 +139,7 @@ class Connections {
   }
 
   /** `tls`: it begins before anything is said. */
-  take(socket: Socket, tls?: TlsIdentity): void {
+  take(socket: Socket, tls?: () => TlsIdentity): void {
     // An error of a socket that nobody listens to at that moment must not end the process.
     socket.on("error", () => socket.destroy());
     const { patience, limits, log, protocol } = this.#options;
@@ -182,12 +182,12 @@ class Connections {
 
   async #serve(
     connection: Connection,
-    { network, tls }: { readonly network: string; readonly tls: TlsIdentity | undefined },
+    { network, tls }: { readonly network: string; readonly tls: (() => TlsIdentity) | undefined },
   ): Promise<void> {
     const log = this.#options.log.with({ peer: connection.address });
     log.write("debug", "Connected");
     try {
-      if (tls === undefined || (await shakeHands(connection, tls, log)))
+      if (tls === undefined || (await shakeHands(connection, tls(), log)))
         await this.#options.protocol.serve(connection, this.#stopping.signal);
     } finally {
       this.#running.delete(connection);

@@ -18,6 +18,8 @@ export interface Patience extends ConnectionPatience {
 
 export const PATIENCE: Patience = { signInMs: 120_000, handshakeMs: 30_000, stalledMs: 120_000 };
 
+export type RequireTls = "nobody" | "others" | "all";
+
 export interface ServerSettings {
   /** The name in the banner. */
   readonly serverName: string;
@@ -26,8 +28,12 @@ export interface ServerSettings {
   readonly compress: boolean;
   /** Whether PLAIN without TLS is taken from any machine; otherwise only from this one. */
   readonly allowPlaintext: boolean;
-  /** Present: STARTTLS is offered. */
-  readonly tls?: TlsIdentity | undefined;
+  /** Present: STARTTLS is offered. Asked for each connection, as it may be renewed. */
+  readonly tls?: (() => TlsIdentity) | undefined;
+  /**
+   * Who can do nothing before TLS: nobody, clients on other machines, or all. It takes `tls`.
+   */
+  readonly requireTls: RequireTls;
   /** Milliseconds after which a signed-in client that says nothing is disconnected. */
   readonly idleMs: number;
   readonly patience: Patience;

@@ -13,9 +13,9 @@ import {
   readAccounts,
   writeAccounts,
 } from "../../src/accounts/users_file.ts";
-import { WatchedUsersFile } from "../../src/accounts/watched_users_file.ts";
 import { AppError } from "../../src/core/errors.ts";
 import { makeLog } from "../../src/core/log.ts";
+import { WatchedFiles } from "../../src/core/watched_files.ts";
 import { tempDir } from "../support/temp_dir.ts";
 
 describe("users file", () => {
@@ -62,7 +62,10 @@ describe("users file", () => {
       level: "info",
       now: () => 0,
     });
-    const file = new WatchedUsersFile(path, log);
+    const file = new WatchedFiles({
+      ...{ paths: [path], what: "users file", log },
+      read: () => readAccounts(path),
+    });
     expect(file.current().byName.size).toBe(0);
     const account = await makeAccount("fred", "pw", ["*"]);
     writeAccounts(path, { ...noAccounts(), byName: new Map([["fred", account]]) });
@@ -70,7 +73,7 @@ describe("users file", () => {
     writeFileSync(path, "broken");
     expect([...file.current().byName.keys()]).toEqual(["fred"]);
     expect(lines.join("\n")).toMatch(
-      /error Cannot read users file .*; the accounts of before stay/,
+      /error Cannot read users file .*; the users file of before stays/,
     );
   });
 

@@ -21,7 +21,7 @@ let server: TestServer;
 beforeAll(async () => {
   writeFileSync(conf, readFileSync(conf, "utf8").replaceAll("@DIR@", root));
   await bobbin(["store", "init", store]);
-  server = await testServer({ settings: { tls: TEST_TLS } });
+  server = await testServer({ tls: TEST_TLS });
 });
 afterAll(() => server.stop());
 

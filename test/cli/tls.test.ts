@@ -16,7 +16,7 @@ let server: TestServer;
 
 beforeAll(async () => {
   writeFileSync(ca, TEST_TLS.cert);
-  server = await testServer({ settings: { tls: TEST_TLS } });
+  server = await testServer({ tls: TEST_TLS });
 });
 afterAll(() => server.stop());
 

@@ -40,7 +40,7 @@ async function listen(limits: { sessions: number; sessionsOfAddress: number }): 
       { ...at, tls: false },
       { ...at, tls: true },
     ],
-    tls: TEST_TLS,
+    tls: () => TEST_TLS,
     limits,
     patience: PATIENCE,
     log: makeLog({ sink: (line) => log.push(line), form: "text", level: "info", now: () => 0 }),

@@ -1,6 +1,6 @@
 /** A client that speaks csync by hand, a line at a time. */
 import { connect, type Socket } from "node:net";
-import { connect as connectTls } from "node:tls";
+import { connect as connectTls, TLSSocket } from "node:tls";
 import { constants, createDeflateRaw, createInflateRaw } from "node:zlib";
 import { fromLatin1, latin1 } from "../../src/core/bytes.ts";
 import { DEFAULT_LIMITS } from "../../src/core/limits.ts";
@@ -37,10 +37,10 @@ export class Csync {
   /** Connects and reads the banner. */
   static async open(
     port: number,
-    options: { readonly tls?: boolean; readonly from?: string } = {},
+    options: { readonly tls?: boolean; readonly from?: string; readonly host?: string } = {},
   ): Promise<{ client: Csync; banner: Reply }> {
-    const { from, tls = false } = options;
-    const at = { host: "127.0.0.1", port, ...(from !== undefined && { localAddress: from }) };
+    const { from, tls = false, host = "127.0.0.1" } = options;
+    const at = { host, port, ...(from !== undefined && { localAddress: from }) };
     const socket = tls
       ? connectTls({ ...at, rejectUnauthorized: false })
       : connect({ ...at, allowHalfOpen: true });
@@ -117,6 +117,12 @@ export class Csync {
     this.#socket = secure;
     this.#attach(secure);
     return this.reply();
+  }
+
+  /** The name in the certificate that the server has shown. */
+  get certificateName(): string | undefined {
+    const socket = this.#socket;
+    return socket instanceof TLSSocket ? String(socket.getPeerCertificate().subject.CN) : undefined;
   }
 
   /** Says that nothing more will be sent. */

@@ -4,6 +4,7 @@ import { type Account, type Accounts, noAccounts } from "../../src/accounts/acco
 import { DEFAULT_LIMITS, type Limits } from "../../src/core/limits.ts";
 import { type LogLevel, makeLog } from "../../src/core/log.ts";
 import { makeVerifier } from "../../src/formats/sasl/scram.ts";
+import type { TlsIdentity } from "../../src/net/tls.ts";
 import type { WritablePlace } from "../../src/places/place.ts";
 import { initStore } from "../../src/places/store/store_settings.ts";
 import { openWorkerPlace } from "../../src/places/store/threads/worker_place.ts";
@@ -26,7 +27,8 @@ export interface TestServer {
 }
 
 export interface TestServerOptions {
-  readonly settings?: Partial<ServerSettings>;
+  readonly settings?: Partial<Omit<ServerSettings, "tls">>;
+  readonly tls?: TlsIdentity;
   readonly limits?: Partial<Limits>;
   readonly place?: WritablePlace;
   readonly level?: LogLevel;
@@ -95,7 +97,7 @@ export async function testServer(options: TestServerOptions = {}): Promise<TestS
   const place = options.place ?? openWorkerPlace(root, { url: WORKER, limits });
   const log: string[] = [];
   const known = await testAccounts();
-  const { tls } = options.settings ?? {};
+  const { tls } = options;
   const at = { host: options.host ?? "127.0.0.1", port: 0 };
   const server = await startServer({
     place,
@@ -115,6 +117,8 @@ export async function testServer(options: TestServerOptions = {}): Promise<TestS
       serverName: "test",
       version: "0",
       compress: true,
+      tls: tls && (() => tls),
+      requireTls: "nobody",
       allowPlaintext: false,
       idleMs: 60_000,
       patience: PATIENCE,

@@ -1,5 +1,6 @@
 /**
- * A self-signed certificate for localhost. For tests only: its key is here for everybody to read.
+ * Self-signed certificates for localhost. For tests only: their keys are here for everybody to
+ * read.
  */
 import type { TlsIdentity } from "../../src/net/tls.ts";
 
@@ -20,6 +21,46 @@ ZuAu74BsR8zrEq0wHwYDVR0jBBgwFoAUolDTktVce7LDZuAu74BsR8zrEq0wDwYD
 VR0TAQH/BAUwAwEB/zAaBgNVHREEEzARgglsb2NhbGhvc3SHBH8AAAEwCgYIKoZI
 zj0EAwIDSQAwRgIhAM3ys/g2npDHq+L7yveCovGK4+ibdij3NxPXnaAiJf3BAiEA
 tzmPZno6RmV9ZeEp0gIleVtF0Shdq3ShhOaT7hI48ew=
+-----END CERTIFICATE-----
+`,
+};
+
+const OTHER_KEY = `-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgqfx5cZie5i+VVYTg
+GJQs6PxgvhlqFE2PBnWK4puqujihRANCAASH3FuHt9TG90TZm1zycLEbmMDG5dej
+pGuCyYWw3OvjMjMNoP7BlqjFYrYkVcrc5s//w8tjw0OMhtthRnQDDy7e
+-----END PRIVATE KEY-----
+`;
+
+/** Another key, and the certificate of it. */
+export const RENEWED_TLS: TlsIdentity = {
+  key: OTHER_KEY,
+  cert: `-----BEGIN CERTIFICATE-----
+MIIBmDCCAT2gAwIBAgIUVJbkQUMTmCySrKMcdgBuibi74r4wCgYIKoZIzj0EAwIw
+EjEQMA4GA1UEAwwHcmVuZXdlZDAgFw0yNjExMzAxNzUyMzBaGA8yMTI2MTEwNjE3
+NTIzMFowEjEQMA4GA1UEAwwHcmVuZXdlZDBZMBMGByqGSM49AgEGCCqGSM49AwEH
+A0IABIfcW4e31Mb3RNmbXPJwsRuYwMbl16Oka4LJhbDc6+MyMw2g/sGWqMVitiRV
+ytzmz//Dy2PDQ4yG22FGdAMPLt6jbzBtMB0GA1UdDgQWBBQdSnjbOwZdZ/9FB6fG
+xBG9WBL7zzAfBgNVHSMEGDAWgBQdSnjbOwZdZ/9FB6fGxBG9WBL7zzAPBgNVHRMB
+Af8EBTADAQH/MBoGA1UdEQQTMBGCCWxvY2FsaG9zdIcEfwAAATAKBggqhkjOPQQD
+AgNJADBGAiEAn4gxZDwpA+bnZ0ddu9rwBiPmFgiW/kY9DZYAAQO3FvICIQDCZ3ob
+eTKuD/+z0uHX2OAVML86TYMmGfqBVagUWhS02Q==
+-----END CERTIFICATE-----
+`,
+};
+
+/** Good from 2020 to 2021. */
+export const EXPIRED_TLS: TlsIdentity = {
+  key: OTHER_KEY,
+  cert: `-----BEGIN CERTIFICATE-----
+MIIBTjCB9qADAgECAgEBMAoGCCqGSM49BAMCMBIxEDAOBgNVBAMMB2V4cGlyZWQw
+HhcNMjAwMTAxMDAwMDAwWhcNMjEwMTAxMDAwMDAwWjASMRAwDgYDVQQDDAdleHBp
+cmVkMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEh9xbh7fUxvdE2Ztc8nCxG5jA
+xuXXo6RrgsmFsNzr4zIzDaD+wZaoxWK2JFXK3ObP/8PLY8NDjIbbYUZ0Aw8u3qM9
+MDswGgYDVR0RBBMwEYIJbG9jYWxob3N0hwR/AAABMB0GA1UdDgQWBBQdSnjbOwZd
+Z/9FB6fGxBG9WBL7zzAKBggqhkjOPQQDAgNHADBEAiBloDFWJL23bKqIuFxnYK+1
+TXtZc7A9AubnZyE8OLwKcQIgbeZfnWHLNZ2DlJ5qPizofc57Xgje4x+YvPi5iNiJ
+8Lo=
 -----END CERTIFICATE-----
 `,
 };

@@ -1,28 +1,28 @@
 /** `bobbin serve STORE` is a replica for Cyrus or Bobbin. It runs until SIGTERM or SIGINT. */
 import { hostname } from "node:os";
-import { createSecureContext } from "node:tls";
-import { WatchedUsersFile } from "../../accounts/watched_users_file.ts";
-import { latin1 } from "../../core/bytes.ts";
+import type { Accounts } from "../../accounts/account.ts";
+import { readAccounts } from "../../accounts/users_file.ts";
+import { isLoopback } from "../../core/address.ts";
 import { AppError } from "../../core/errors.ts";
-import { readGiven } from "../../core/given_file.ts";
 import { DEFAULT_LIMITS, type Limits } from "../../core/limits.ts";
 import { everyLog, type Log, type LogLevel, makeLog, sinkThatMayFail } from "../../core/log.ts";
+import { WatchedFiles } from "../../core/watched_files.ts";
 import type { ListenAt } from "../../net/listener.ts";
-import type { TlsIdentity } from "../../net/tls.ts";
 import { parseLocator } from "../../places/locator.ts";
 import type { WritablePlace } from "../../places/place.ts";
 import { OPEN_OWNERS } from "../../places/store/threads/store_threads.ts";
 import { openWorkerPlace } from "../../places/store/threads/worker_place.ts";
 import { lineWriter } from "../../server/line_writer.ts";
-import { PATIENCE } from "../../server/server_settings.ts";
-import { startServer } from "../../server/start_server.ts";
+import { PATIENCE, type RequireTls } from "../../server/server_settings.ts";
+import { type RunningServer, startServer } from "../../server/start_server.ts";
 import { syslogLog } from "../../server/syslog.ts";
 import { inheritedSockets, notifyManager } from "../../server/systemd.ts";
 import { roomOf } from "../../storage/free_space.ts";
-import type { Handler, Register } from "../command.ts";
+import type { CommandEnv, Handler, Register } from "../command.ts";
 import { EXIT } from "../exit.ts";
 import { type OpenFiles, openFilesLimit, shareFiles } from "../open_files.ts";
 import { choiceOption, collect, countOption, secondsOption } from "../options.ts";
+import { readIdentity, type ServedIdentity, warnOfExpiry } from "../served_identity.ts";
 import { VERSION } from "../version.ts";
 
 export const registerServe: Register = (program, handle) => {
@@ -30,8 +30,10 @@ export const registerServe: Register = (program, handle) => {
     .command("serve")
     .summary("be a replica for Cyrus or Bobbin (the dlist sync server)")
     .description(
-      "Serves a store to Cyrus' sync_client and to `bobbin replicate`. Logs to stderr, reads the " +
-        "users file again when it changes, and ends on SIGTERM after the commands in flight.",
+      "Serves a store to Cyrus' sync_client and to `bobbin replicate`. Logs to stderr. Users " +
+        "file and certificate are read again when they change, and on SIGHUP; SIGUSR1 logs the " +
+        "state, SIGTERM ends it after the commands in flight. With a certificate, clients on " +
+        "other machines must begin TLS before all else.",
     )
     .argument("<store>", "the store to serve")
     .requiredOption("--users-file <file>", "accounts, made with `bobbin passwd`")
@@ -39,6 +41,8 @@ export const registerServe: Register = (program, handle) => {
     .option("--listen-tls <address:port>", "TLS at once (repeat for more)", collect, [])
     .option("--tls-cert <file>", "certificate with its chain, PEM; offers STARTTLS")
     .option("--tls-key <file>", "its key, PEM")
+    .option("--require-tls", "nothing without TLS, not even for clients on this machine")
+    .option("--no-require-tls", "mail without TLS to other machines too, though there is a key")
     .option("--no-compress", "do not offer COMPRESS DEFLATE")
     .option("--allow-plaintext", "take plain passwords without TLS from other machines")
     .option("--idle-timeout <seconds>", "send silent clients away (1800)", secondsOption)
@@ -57,6 +61,7 @@ interface ServeOptions {
   readonly listenTls: readonly string[];
   readonly tlsCert?: string;
   readonly tlsKey?: string;
+  readonly requireTls?: boolean;
   readonly compress: boolean;
   readonly allowPlaintext?: boolean;
   readonly idleTimeout?: number;
@@ -74,6 +79,7 @@ const IDLE_SECONDS = 1800;
 const STOP_SECONDS = 60;
 const MIN_FREE_MIB = 64;
 const STDERR = 2;
+const EXPIRY_EVERY_MS = 24 * 3600 * 1000;
 
 const runServe: Handler = async (args, given, env) => {
   const options = given as unknown as ServeOptions; // as commander was told above
@@ -84,8 +90,13 @@ const runServe: Handler = async (args, given, env) => {
     });
   }
   const log = logOf(options);
-  const accounts = new WatchedUsersFile(options.usersFile, log);
-  const tls = tlsOf(options);
+  const { usersFile } = options;
+  const accounts = new WatchedFiles({
+    ...{ paths: [usersFile], what: "users file", log },
+    read: () => readAccounts(usersFile),
+  });
+  const requireTls = requiredTls(options);
+  const identity = watchIdentity(options, log);
   const listen = listenersOf(options);
   const stopping = env.takeSignals();
   const { sessions, owners: openOwners } = openFilesOf(options, log);
@@ -103,7 +114,8 @@ const runServe: Handler = async (args, given, env) => {
         version: VERSION,
         compress,
         allowPlaintext,
-        tls,
+        tls: identity && (() => identity.current()),
+        requireTls,
         idleMs: (options.idleTimeout ?? IDLE_SECONDS) * 1000,
         patience: PATIENCE,
         hasRoom: roomOf(locator.path, (options.minFree ?? MIN_FREE_MIB) * 1024 * 1024),
@@ -111,6 +123,12 @@ const runServe: Handler = async (args, given, env) => {
       },
     });
     log.write("info", "Serving", { store: locator.path, at: server.addresses.join(",") });
+    if (requireTls === "nobody") warnOfClear(server.addresses, listen, log);
+    listenToSignals(env, { log, server, accounts, identity });
+    const daily = setInterval(() => {
+      if (identity !== undefined) warnOfExpiry(identity.current(), log, Date.now());
+    }, EXPIRY_EVERY_MS);
+    stopping.addEventListener("abort", () => clearInterval(daily));
     env.output.object({ type: "listening", addresses: server.addresses });
     env.output.flush();
     notifyManager(process.env, "READY=1");
@@ -127,6 +145,34 @@ const runServe: Handler = async (args, given, env) => {
   log.write("info", "Stopped");
   return { exit: EXIT.ok };
 };
+
+interface Served {
+  readonly log: Log;
+  readonly server: RunningServer;
+  readonly accounts: WatchedFiles<Accounts>;
+  readonly identity: WatchedFiles<ServedIdentity> | undefined;
+}
+
+/** At SIGHUP files are read again, and at SIGUSR1 the state is logged. */
+function listenToSignals(
+  { signals }: CommandEnv,
+  { log, server, accounts, identity }: Served,
+): void {
+  signals.onHangUp(() => {
+    accounts.readAgain();
+    identity?.readAgain();
+  });
+  signals.onStateAsked(() => {
+    log.write("notice", "State", {
+      sessions: server.sessionCount(),
+      heldBytes: server.heldBytes(),
+      residentBytes: process.memoryUsage.rss(),
+      accounts: accounts.current().byName.size,
+      certificateUntil: identity?.current().expires.toISOString(),
+      seconds: Math.round(performance.now() / 1000),
+    });
+  });
+}
 
 /** What the disk keeps waiting has not been acknowledged, and a kill can break nothing. */
 const CLOSE_MS = 1000;
@@ -165,28 +211,46 @@ function heldLimits({ maxHeld }: ServeOptions): Partial<Limits> {
   return { heldBytes, accountHeldBytes: (heldBytes / 6) * 5 };
 }
 
-function tlsOf({ tlsCert, tlsKey }: ServeOptions): TlsIdentity | undefined {
-  if (tlsCert === undefined && tlsKey === undefined) return undefined;
-  if (tlsCert === undefined || tlsKey === undefined) {
+/** The certificate and key, read again when they change; undefined without them. */
+function watchIdentity(
+  { tlsCert: cert, tlsKey: key }: ServeOptions,
+  log: Log,
+): WatchedFiles<ServedIdentity> | undefined {
+  if (cert === undefined && key === undefined) return undefined;
+  if (cert === undefined || key === undefined) {
     throw new AppError("usage", "--tls-cert and --tls-key go together");
   }
-  const tls = { cert: readPem(tlsCert), key: readPem(tlsKey) };
-  try {
-    createSecureContext(tls);
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new AppError("config", `Cannot use ${tlsCert} with ${tlsKey}: ${reason}`, {
-      cause: error,
-      hint: "Both must be PEM, the key that of the first certificate.",
-    });
-  }
-  return tls;
+  const read = () => {
+    const identity = readIdentity({ cert, key });
+    warnOfExpiry(identity, log, Date.now());
+    return identity;
+  };
+  return new WatchedFiles({ paths: [cert, key], what: "certificate", read, log });
 }
 
-function readPem(path: string): string {
-  const given = readGiven(path);
-  if ("bytes" in given) return latin1(given.bytes);
-  throw new AppError("config", `Cannot read ${path}: ${given.problem}`, { cause: given.cause });
+/** Who must begin TLS before anything else. Throws AppError (usage) where nobody can. */
+function requiredTls(options: ServeOptions): RequireTls {
+  const { requireTls, tlsCert, allowPlaintext } = options;
+  if (tlsCert === undefined && requireTls === true) {
+    throw new AppError("usage", "--require-tls wants a certificate", {
+      hint: "--tls-cert and --tls-key",
+    });
+  }
+  if (requireTls === true) return "all";
+  // Who takes passwords without TLS from other machines has decided against it.
+  const isWaived = requireTls === false || allowPlaintext === true;
+  return tlsCert === undefined || isWaived ? "nobody" : "others";
+}
+
+/** Warns of sockets over which other machines may send mail that everybody can read. */
+function warnOfClear(addresses: readonly string[], listen: readonly ListenAt[], log: Log): void {
+  const open = addresses.filter((address, at) => {
+    const host = address.replace(/:\d+$/, "").replace(/^\[|\]$/g, "");
+    return listen[at]?.tls === false && !isLoopback(host);
+  });
+  if (open.length === 0) return;
+  const text = "TLS is not required: what other machines send can be read and changed on the way";
+  log.write("warning", text, { at: open.join(","), hint: "--tls-cert, and no --no-require-tls" });
 }
 
 /** The sockets to listen on; one from systemd with `tls` in its name speaks TLS at once. */

@@ -45,14 +45,23 @@ export class Entry {
   async banner(): Promise<void> {
     const { settings } = this.#shared;
     const { isEncrypted, isCompressed } = this.#client.connection;
-    this.#client.reply(`* SASL ${this.#mechanisms().join(" ")}`);
+    const isOpen = !this.#mustStartTls;
+    // A Cyrus takes STARTTLS only where there is no way to sign in without it.
+    if (isOpen) this.#client.reply(`* SASL ${this.#mechanisms().join(" ")}`);
     if (settings.tls !== undefined && !isEncrypted) this.#client.reply("* STARTTLS");
-    if (settings.compress && !isEncrypted && !isCompressed) {
+    if (isOpen && settings.compress && !isEncrypted && !isCompressed) {
       this.#client.reply("* COMPRESS DEFLATE");
     }
-    this.#client.reply(`* ${SIEVE_MAILBOX}`);
+    if (isOpen) this.#client.reply(`* ${SIEVE_MAILBOX}`);
     this.#client.reply(`* OK ${settings.serverName} Bobbin sync server ${settings.version}`);
     await this.#client.connection.flush();
+  }
+
+  /** True where the client can do nothing but begin TLS. */
+  get #mustStartTls(): boolean {
+    const { isEncrypted, isLoopback } = this.#client.connection;
+    const { requireTls } = this.#shared.settings;
+    return !isEncrypted && (requireTls === "all" || (requireTls === "others" && !isLoopback));
   }
 
   #mechanisms(): readonly Mechanism[] {
@@ -72,7 +81,7 @@ export class Entry {
     else if (!this.#client.dropsPipelined("STARTTLS")) {
       this.#client.reply("OK Begin TLS negotiation now");
       await connection.flush();
-      if (await shakeHands(connection, tls, log)) await this.banner();
+      if (await shakeHands(connection, tls(), log)) await this.banner();
       else this.#client.isOver = true;
     }
     return true;
@@ -85,7 +94,8 @@ export class Entry {
     if (args.toUpperCase() !== "DEFLATE") {
       return this.#client.reply(`NO Unknown compression algorithm: ${args.slice(0, 64)}`);
     }
-    if (!this.#shared.settings.compress || connection.isEncrypted) {
+    const { compress } = this.#shared.settings;
+    if (!compress || connection.isEncrypted || this.#mustStartTls) {
       return this.#client.reply("NO DEFLATE not available");
     }
     this.#client.reply("OK DEFLATE active");
@@ -100,6 +110,10 @@ export class Entry {
   async authenticate(args: string): Promise<SignedIn | undefined> {
     const client = this.#client;
     if (client.dropsPipelined("AUTHENTICATE")) return undefined;
+    if (this.#mustStartTls) {
+      client.reply("NO TLS must begin before authentication");
+      return undefined;
+    }
     const [name = "", initial, ...more] = args.split(" ");
     const mechanism = this.#mechanisms().find((one) => one === name.toUpperCase());
     if (mechanism === undefined || more.length > 0) {

@@ -280,8 +280,9 @@ export class Session {
     this.#share.payFrom(shared.budgetsOf(account.name).held);
     client.connection.readFarAhead();
     this.#mail = new MailCommands(client, { account, session, shared });
-    const { isEncrypted: tls } = client.connection;
-    log.write("info", "Signed in", { mechanism, tls });
+    const { isEncrypted: tls, isLoopback } = client.connection;
+    if (tls || isLoopback) log.write("info", "Signed in", { mechanism, tls });
+    else log.write("warning", "Signed in from another machine without TLS", { mechanism, tls });
     client.reply(`OK Success (${tls ? "tls" : "no"} protection)`);
   }
 

@@ -50,7 +50,7 @@ afterAll(() => conforming?.stop());
 
 describe("openSyncPlace()", () => {
   test("begins TLS at once, or with STARTTLS, and checks the certificate", async () => {
-    const server = await serve({ settings: { tls: TEST_TLS } });
+    const server = await serve({ tls: TEST_TLS });
     const trust = { ca: TEST_TLS.cert };
     const address = { ...optionsFor(server).address, host: "localhost" };
     const wholly = { ...address, isTls: true, port: server.tlsPort };
@@ -71,7 +71,7 @@ describe("openSyncPlace()", () => {
       expect(openSyncPlace(one)).rejects.toThrow(/Cannot connect to .*certificate/i);
     }
     const other = { ...wholly, host: "127.0.0.2" };
-    const elsewhere = await serve({ settings: { tls: TEST_TLS }, host: "127.0.0.2" });
+    const elsewhere = await serve({ tls: TEST_TLS, host: "127.0.0.2" });
     expect(
       openSyncPlace(optionsFor(server, { address: { ...other, port: elsewhere.tlsPort }, trust })),
     ).rejects.toThrow(/altname|certificate/i);

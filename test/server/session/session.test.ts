@@ -58,7 +58,7 @@ describe("banner", () => {
   });
 
   test("offers STARTTLS, and after it neither that nor COMPRESS", async () => {
-    const server = await serve({ settings: { tls: TEST_TLS } });
+    const server = await serve({ tls: TEST_TLS });
     const { client, banner } = await Csync.open(server.port);
     clients.push(client);
     expect(banner.data).toContain("STARTTLS");
@@ -76,7 +76,7 @@ describe("banner", () => {
   });
 
   test("speaks TLS at once on a port for that", async () => {
-    const server = await serve({ settings: { tls: TEST_TLS } });
+    const server = await serve({ tls: TEST_TLS });
     const { client, banner } = await Csync.open(server.tlsPort, { tls: true });
     clients.push(client);
     expect(banner.data).toEqual(["SASL SCRAM-SHA-256 PLAIN", "SIEVE-MAILBOX"]);
@@ -174,7 +174,7 @@ describe("AUTHENTICATE", () => {
   test.each(["AUTHENTICATE PLAIN", `AUTHENTICATE PLAIN ${PLAIN}`, "STARTTLS"])(
     "%s ends the session if bytes come with it",
     async (line) => {
-      const server = await serve({ settings: { tls: TEST_TLS } });
+      const server = await serve({ tls: TEST_TLS });
       const client = await stranger(server);
       client.send(`${line}\r\nAPPLY UNUSER admin\r\n`);
       expect((await client.reply()).status).toStartWith("* Fatal error: bytes after ");
@@ -186,7 +186,7 @@ describe("AUTHENTICATE", () => {
 describe("a plain password", () => {
   const isAlone = !has("an address besides loopback");
   test.skipIf(isAlone)("is taken from elsewhere under TLS only", async () => {
-    const server = await serve({ settings: { tls: TEST_TLS } });
+    const server = await serve({ tls: TEST_TLS });
     const { client, banner } = await Csync.open(server.port, { from: outsideAddress() ?? "" });
     clients.push(client);
     expect(banner.data[0]).toBe("SASL SCRAM-SHA-256");
@@ -387,7 +387,7 @@ describe("limits", () => {
 
   test("the time of a TLS handshake on both kinds of port, which is a session", async () => {
     const patience = { ...PATIENCE, handshakeMs: 150 };
-    const server = await serve({ settings: { tls: TEST_TLS, patience } });
+    const server = await serve({ tls: TEST_TLS, settings: { patience } });
     const after = await stranger(server);
     expect((await after.command("STARTTLS")).status).toBe("OK Begin TLS negotiation now");
     const atOnce = connect({ host: "127.0.0.1", port: server.tlsPort });
