@@ -14,9 +14,20 @@ export interface OutputOptions {
   readonly progress: boolean;
 }
 
-/** Whoever read stdout has closed it, so there is nobody to report to. */
+/** What the command prints cannot be written any more: it ends, whatever it was about to do. */
 export class OutputClosed extends Error {
   override readonly name = "OutputClosed";
+
+  /** Says why on stderr, unless the reader of a pipe has gone, who wants no more. */
+  tell(): void {
+    const errno = errnoOf(this.cause) ?? "";
+    if (errno === "EPIPE") return;
+    try {
+      writeAll(STDERR, Buffer.from(`bobbin: Cannot write the output: ${errno}\n`));
+    } catch (error) {
+      if (!(error instanceof OutputClosed)) throw error; // else it is stderr that is closed
+    }
+  }
 }
 
 export interface Output extends OutputOptions {
@@ -98,16 +109,16 @@ export function jsonValue(_key: string, value: unknown): unknown {
   return value <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(value) : value.toString();
 }
 
-/** Writes all of `data`. A pipe may be full for a while (EAGAIN) or closed (EPIPE). */
-function writeAll(fd: number, data: Uint8Array): void {
+/** Writes all of `data`; a pipe may be full for a while (EAGAIN). Throws OutputClosed. */
+export function writeAll(fd: number, data: Uint8Array): void {
   let at = 0;
   while (at < data.length) {
     try {
       at += writeSync(fd, data, at);
     } catch (error) {
       const errno = errnoOf(error);
-      if (errno === "EPIPE") throw new OutputClosed("output closed", { cause: error });
-      if (errno !== "EAGAIN") throw error;
+      if (errno === undefined) throw error;
+      if (errno !== "EAGAIN") throw new OutputClosed("output closed", { cause: error });
       Bun.sleepSync(2);
     }
   }

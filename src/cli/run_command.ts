@@ -1,6 +1,6 @@
 /** Runs a command line. Only here do errors become messages and exit codes. */
 import { Command, CommanderError } from "commander";
-import { AppError } from "../core/errors.ts";
+import { systemError } from "../core/errors.ts";
 import { tellBug } from "./bug.ts";
 import type { CommandEnv, CommandResult, Handle } from "./command.ts";
 import { COMMANDS } from "./command_table.ts";
@@ -41,7 +41,7 @@ export async function runCli(argv: readonly string[], context: CliContext): Prom
     };
   try {
     try {
-      await programOf(handle).parseAsync(argv, { from: "user" });
+      await programOf(handle, output).parseAsync(argv, { from: "user" });
     } catch (error) {
       result = report(error, output);
       ran ||= !(error instanceof CommanderError);
@@ -50,12 +50,13 @@ export async function runCli(argv: readonly string[], context: CliContext): Prom
     output.flush();
     return result.exit;
   } catch (error) {
-    if (error instanceof OutputClosed) return EXIT.io;
-    throw error;
+    if (!(error instanceof OutputClosed)) throw error;
+    error.tell();
+    return EXIT.io;
   }
 }
 
-function programOf(handle: Handle): Command {
+function programOf(handle: Handle, output: Output): Command {
   const program = new Command("bobbin")
     .description("Checks, replicates, serves and keeps mail spools")
     .version(VERSION_TEXT, "--version", "print version and commit")
@@ -66,6 +67,7 @@ function programOf(handle: Handle): Command {
     .option("--internal", "mailbox names as Cyrus' internal ones (user.fred.Sub)")
     .showHelpAfterError("(bobbin help COMMAND tells more)")
     .configureHelp({ showGlobalOptions: true })
+    .configureOutput({ writeOut: (text) => output.bytes(Buffer.from(text)) })
     .exitOverride();
   for (const register of COMMANDS) register(program, handle);
   inheritSettings(program);
@@ -121,11 +123,12 @@ function report(error: unknown, output: Output): CommandResult {
   if (error instanceof CommanderError) {
     return { exit: error.exitCode === 0 ? EXIT.ok : EXIT.usage }; // commander has printed it
   }
-  if (error instanceof AppError) {
-    const hint = hintOf(error);
-    output.error(error.message, { code: error.code, ...error.context, hint });
+  const known = systemError(error);
+  if (known !== undefined) {
+    const hint = hintOf(known);
+    output.error(known.message, { code: known.code, ...known.context, hint });
     if (hint !== undefined) output.talk(`  ${hint}`);
-    return { exit: exitOf(error.code) };
+    return { exit: exitOf(known.code) };
   }
   tellBug(error, output);
   return { exit: EXIT.bug };

@@ -88,3 +88,27 @@ export function errnoOf(error: unknown): string | undefined {
   }
   return undefined;
 }
+
+/** What SQLite says of a disk, a limit or a file; its other codes are misuse of it. */
+const SQLITE_OF_DISK =
+  /^SQLITE_(IOERR|FULL|NOMEM|CANTOPEN|READONLY|PERM|BUSY|LOCKED|CORRUPT|NOTADB)/;
+
+/**
+ * The AppError for a failed call of the system or of SQLite that nobody nearer to it has made one
+ * of, as it concerns the whole command; an AppError as it is. Undefined for any other error, which
+ * is a bug.
+ */
+export function systemError(error: unknown): AppError | undefined {
+  if (error instanceof AppError) return error;
+  const errno = errnoOf(error);
+  // Codes with an underscore are those of the runtime (ERR_INVALID_ARG_TYPE).
+  const isKnown = errno !== undefined && (/^E[A-Z0-9]+$/.test(errno) || SQLITE_OF_DISK.test(errno));
+  if (!isKnown) return undefined;
+  const { syscall = "use", path } = error as { syscall?: string; path?: unknown };
+  const at = typeof path === "string" ? ` ${path}` : "";
+  const code = errno === "EACCES" || errno === "EPERM" ? "refused" : "io";
+  return new AppError(code, `Cannot ${syscall}${at || " a file"}: ${errno}`, {
+    cause: error,
+    context: { errno, ...(at !== "" && { path: at.trim() }) },
+  });
+}

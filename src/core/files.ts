@@ -35,16 +35,17 @@ const OPEN_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBL
 
 /** Opens a regular file for reading. The caller must close `fd`. */
 export function openRegular(path: string | Buffer): OpenedFile {
-  let fd: number;
+  let fd: number | undefined;
+  let opened: OpenedFile;
   try {
     fd = openSync(path, OPEN_FLAGS);
+    const stat = fstatSync(fd);
+    opened = stat.isFile() ? { state: "open", fd, stat } : { state: "not_regular" };
   } catch (error) {
-    return whyUnreadable(error);
+    opened = whyUnreadable(error);
   }
-  const stat = fstatSync(fd);
-  if (stat.isFile()) return { state: "open", fd, stat };
-  closeSync(fd);
-  return { state: "not_regular" };
+  if (fd !== undefined && opened.state !== "open") closeSync(fd);
+  return opened;
 }
 
 /** Reads a whole regular file of at most `limitBytes`. */

@@ -18,6 +18,7 @@ const DAMAGED: Meaning = { code: "bad_data", hint: "Run `bobbin store reconstruc
 const CODES: ReadonlyMap<number, Meaning> = new Map<number, Meaning>([
   [5, { code: "busy", hint: "Another process is writing; run it again." }],
   [6, { code: "busy", hint: "Another process is writing; run it again." }],
+  [7, { code: "io", hint: "The machine has no memory left." }],
   [8, { code: "io", hint: PERMISSION_HINT }],
   [10, { code: "io", hint: "Look at the disk and its free space." }],
   [11, DAMAGED],

@@ -6,7 +6,7 @@
  */
 import { parentPort } from "node:worker_threads";
 import { assert, BugError } from "../core/assert.ts";
-import { AppError, type ErrorCode } from "../core/errors.ts";
+import { AppError, type ErrorCode, systemError } from "../core/errors.ts";
 
 /** Handlers by kind of job. */
 // biome-ignore lint/suspicious/noExplicitAny: a table holds handlers of any request
@@ -120,9 +120,10 @@ export function carryError(error: unknown): CarriedError {
   if (!(error instanceof Error)) {
     return { name: "Error", message: String(error), stack: "" };
   }
-  const { name, message, stack = "" } = error;
-  if (!(error instanceof AppError)) return { name, message, stack };
-  const { code, context, hint } = error;
+  const { name, stack = "" } = error;
+  const known = systemError(error);
+  if (known === undefined) return { name, message: error.message, stack };
+  const { code, message, context, hint } = known;
   return { name, message, stack, app: { code, context, hint } };
 }
 

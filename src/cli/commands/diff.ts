@@ -1,5 +1,5 @@
 /** `bobbin diff A B [USER…]` compares two places and changes neither. */
-import { AppError, type ErrorCode } from "../../core/errors.ts";
+import { AppError, type ErrorCode, systemError } from "../../core/errors.ts";
 import { escapeText } from "../../core/escape.ts";
 import { type Owner, ownerName } from "../../model/names.ts";
 import type { Outcome } from "../../model/outcome.ts";
@@ -142,7 +142,8 @@ async function diffOne(
   try {
     return await diffOwner(...args);
   } catch (error) {
-    if (error instanceof AppError) return error;
+    const known = systemError(error);
+    if (known !== undefined) return known;
     throw error;
   }
 }

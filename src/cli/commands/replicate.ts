@@ -1,5 +1,5 @@
 /** `bobbin replicate USER… --from A --to B` brings B what A holds. Only `--two-way` writes A. */
-import { AppError, type ErrorCode } from "../../core/errors.ts";
+import { AppError, type ErrorCode, systemError } from "../../core/errors.ts";
 import { escapeText } from "../../core/escape.ts";
 import { type Owner, ownerName } from "../../model/names.ts";
 import type { Place, WritablePlace } from "../../places/place.ts";
@@ -297,7 +297,7 @@ function modeOf({ mirror, twoWay }: ReplicateFlags): ManyOptions["mode"] {
 }
 
 function errorOf(ended: OwnerResult["ended"]): Error | undefined {
-  if (ended instanceof Error) return ended;
+  if (ended instanceof Error) return systemError(ended) ?? ended;
   return ended.kind === "refused" ? refusalError(ended) : undefined;
 }
 

@@ -1,7 +1,7 @@
 /** What clients are told of commands, and what is written in the log of the server. */
 import { BugError } from "../../core/assert.ts";
 import { fromLatin1 } from "../../core/bytes.ts";
-import { AppError } from "../../core/errors.ts";
+import { systemError } from "../../core/errors.ts";
 import type { Log, LogFacts } from "../../core/log.ts";
 import type { ApplyRequest } from "../../formats/sync/apply_command.ts";
 import type { GetCommand } from "../../formats/sync/get_command.ts";
@@ -67,8 +67,9 @@ export function levelOf(refusal: Refusal): "error" | "warning" | "info" {
  * with its stack.
  */
 export function logFailure(log: Log, error: unknown, facts: LogFacts = {}): void {
-  if (error instanceof AppError) {
-    log.write("error", error.message, { ...facts, ...error.context, hint: error.hint });
+  const known = systemError(error);
+  if (known !== undefined) {
+    log.write("error", known.message, { ...facts, ...known.context, hint: known.hint });
     return;
   }
   const kind =

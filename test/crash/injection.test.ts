@@ -1,0 +1,188 @@
+/**
+ * Every command against calls that fail, one at a time: a disk, a limit or a permission is never a
+ * bug of Bobbin's. A sample of calls and errors by default; in the long run each error at each call
+ * that differs from those before in more than a number.
+ */
+import { describe, expect, test } from "bun:test";
+import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { bobbin, bobbinPath } from "../support/cli.ts";
+import { unpackFixture } from "../support/fixtures.ts";
+import { has } from "../support/needs.ts";
+import { tempDir } from "../support/temp_dir.ts";
+import { ERRNOS, type FileCall, fileCallsOf, runToEnd, runWith } from "./injection.ts";
+
+const { BOBBIN_TEST_SIZE } = process.env;
+const isLong = BOBBIN_TEST_SIZE === "long";
+
+/** Runs of each command in the short run. */
+const SAMPLE = 3;
+const SEED = 20261130;
+
+/** What a command may end with when a file call fails: never a bug, a signal, or no end at all. */
+const GOOD_EXITS: ReadonlySet<number | undefined> = new Set([
+  ...[0, 1, 2, 3, 64, 65, 66, 69, 73, 74, 75, 77, 78],
+]);
+
+/** A server, stores and a dump below one folder; each command writes only below `work`. */
+interface Stage {
+  readonly root: string;
+  readonly conf: string;
+  readonly spool: string;
+  /** Stores with and without the user. */
+  readonly full: string;
+  readonly empty: string;
+  readonly dump: string;
+  readonly password: string;
+  readonly work: string;
+}
+
+/** What lies in `work` before a command that writes: a copy of a store, or nothing. */
+type Before = "full" | "empty" | "nothing" | "unused";
+
+type Command = readonly [name: string, before: Before, args: (stage: Stage) => readonly string[]];
+
+const COMMANDS: readonly Command[] = [
+  ["fsck of a server", "unused", ({ conf }) => ["fsck", conf, "--user", "bob"]],
+  ["fsck of a spool", "unused", ({ spool }) => ["fsck", spool, "--user", "bob"]],
+  ["fsck of a store", "unused", ({ full }) => ["fsck", full]],
+  ["ls of a server", "unused", ({ conf }) => ["ls", conf, "bob"]],
+  ["ls of a spool", "unused", ({ spool }) => ["ls", spool, "bob"]],
+  ["ls of a mailbox in a store", "unused", ({ full }) => ["ls", full, "bob", "INBOX"]],
+  ["ls of a dump", "unused", ({ dump }) => ["ls", `dump:${dump}`]],
+  ["cat from a store", "unused", ({ full }) => ["cat", full, "user/bob/1"]],
+  ["cat from a server", "unused", ({ conf }) => ["cat", conf, "user/bob/1"]],
+  ["diff", "unused", ({ conf, full }) => ["diff", conf, full, "bob"]],
+  ["replicate", "empty", ({ conf, work }) => replicate(conf, work)],
+  ["replicate to a dump", "nothing", ({ full, work }) => replicate(full, `dump:${work}/dump`)],
+  ["replicate from a dump", "empty", ({ dump, work }) => replicate(`dump:${dump}`, work)],
+  ["replicate both ways", "full", ({ full, work }) => [...replicate(full, work), "--two-way"]],
+  [
+    "replicate that deletes",
+    "full",
+    ({ empty, work }) => [...replicate(empty, work), "--mirror", "--allow-delete", "100"],
+  ],
+  ["dlist", "unused", ({ dump }) => ["dlist", dump]],
+  ["store init", "nothing", ({ work }) => ["store", "init", join(work, "new")]],
+  ["store info", "unused", ({ full }) => ["store", "info", full]],
+  ["store rename", "full", ({ work }) => ["store", "rename", work, "user/bob", "user/bob/Old"]],
+  ["store delete", "full", ({ work }) => ["store", "delete", work, "user/bob"]],
+  ["store gc", "full", ({ work }) => ["store", "gc", work]],
+  ["store reconstruct", "full", ({ work }) => ["store", "reconstruct", work]],
+  [
+    "passwd",
+    "nothing",
+    ({ work, password }) => [
+      ...["passwd", "--users-file", join(work, "users"), "--allow", "*"],
+      ...["--password-file", password, "ann"],
+    ],
+  ],
+];
+
+function replicate(from: string, to: string): readonly string[] {
+  return ["replicate", "bob", "--from", from, "--to", to];
+}
+
+async function makeStage(): Promise<Stage> {
+  const root = tempDir("injection");
+  const at = (name: string): string => join(root, name);
+  cpSync(unpackFixture("cyrus-spools/legacy-paths"), at("server"), { recursive: true });
+  const conf = join(at("server"), "imapd.conf");
+  const text = readFileSync(conf, "utf8").replaceAll("@DIR@", at("server"));
+  writeFileSync(conf, text.replace(/^cyrus_user: .*$/m, "cyrus_user: root"));
+  writeFileSync(at("password"), "secret\n", { mode: 0o600 });
+  for (const args of [
+    ["store", "init", at("full")],
+    ["store", "init", at("empty")],
+    replicate(conf, at("full")),
+    replicate(conf, `dump:${at("dump")}`),
+  ]) {
+    expect(await bobbin(args)).toMatchObject({ exit: 0, stderr: expect.any(String) });
+  }
+  return {
+    ...{ root, conf, spool: join(at("server"), "spool"), full: at("full"), empty: at("empty") },
+    ...{ dump: at("dump"), password: at("password"), work: at("work") },
+  };
+}
+
+function prepare(before: Before, stage: Stage): void {
+  if (before === "unused") return;
+  rmSync(stage.work, { recursive: true, force: true });
+  if (before === "nothing") mkdirSync(stage.work);
+  else cpSync(stage[before], stage.work, { recursive: true });
+}
+
+interface Trial {
+  readonly call: FileCall;
+  readonly errno: string;
+}
+
+/** The trials of a command: of calls that differ in no more than a number or a hash, the first. */
+function trialsOf(calls: readonly FileCall[], random: () => number): readonly Trial[] {
+  const byKind = new Map<string, FileCall>();
+  for (const call of calls) {
+    const kind = call.text.replace(/=.*$/s, "").replace(/[0-9a-f]{8,}|[0-9a-z]{20,}|\d+/g, "#");
+    if (!byKind.has(kind)) byKind.set(kind, call);
+  }
+  const all = [...byKind.values()].flatMap((call) => ERRNOS.map((errno) => ({ call, errno })));
+  if (isLong) return all;
+  return Array.from({ length: SAMPLE }, () => all[Math.floor(random() * all.length)]).filter(
+    (trial) => trial !== undefined,
+  );
+}
+
+/** Numbers from 0 to 1 that are the same in each run (mulberry32). */
+function randomFrom(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+describe.if(has("strace") && has("root"))("a file call that fails", () => {
+  const random = randomFrom(SEED);
+  const made = makeStage();
+  for (const [name, before, args] of COMMANDS) {
+    test(`${name}: is never a bug, a signal or no end`, async () => {
+      const stage = await made;
+      const command = [bobbinPath(), ...args(stage)];
+      const run = (under: readonly string[]) => {
+        prepare(before, stage);
+        return runToEnd([...under, ...command]);
+      };
+      const calls = await fileCallsOf(run, stage.root);
+      expect(calls.length).toBeGreaterThan(5);
+      const exits = new Map<number | undefined, number>();
+      for (const { call, errno } of trialsOf(calls, random)) {
+        const { exit, stderr, isHit } = await runWith(run, call, errno);
+        if (!isHit) continue;
+        exits.set(exit, (exits.get(exit) ?? 0) + 1);
+        const isGood = GOOD_EXITS.has(exit) && !stderr.includes("This is a bug");
+        if (!isGood) throw new Error(`${errno} at ${call.text}: exit ${exit}\n${stderr}`);
+      }
+      const counted = [...exits].map(([exit, count]) => `${count} with exit ${exit}`).join(", ");
+      if (isLong) console.log(`${name}: ${calls.length} calls; made to fail: ${counted}`);
+      expect(exits.size).toBeGreaterThan(0);
+    }, 3_600_000);
+  }
+});
+
+describe("output that cannot be written", () => {
+  const commands = ["--version", "--help", "fsck --help", "store info STORE", "--json ls STORE"];
+  for (const command of commands) {
+    test(`${command}: 74, and the reason`, async () => {
+      const store = join(tempDir("full"), "store");
+      expect((await bobbin(["store", "init", store])).exit).toBe(0);
+      const args = command.replace("STORE", store);
+      const shell = (text: string) => Bun.spawnSync(["sh", "-c", text, bobbinPath()]);
+      const full = shell(`"$0" ${args} >/dev/full`);
+      expect([full.exitCode, full.stderr.toString()]).toEqual([
+        74,
+        "bobbin: Cannot write the output: ENOSPC\n",
+      ]);
+    });
+  }
+});

@@ -1,0 +1,93 @@
+/**
+ * Makes one file call of a command fail, by strace: finds all calls that concern the files of a
+ * folder or the output, then runs the command anew with an error in place of one of them.
+ */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { tempDir } from "../support/temp_dir.ts";
+
+/** The errors that a disk, a limit or a permission may give to any file call. */
+export const ERRNOS = [
+  ...["EACCES", "EIO", "ENOSPC", "EDQUOT", "ENOTDIR", "ELOOP", "EMFILE", "ENOMEM"],
+] as const;
+
+/** Calls by which the runtime and SQLite read, write and look at files. */
+const FILE_CALLS = [
+  ...["openat", "open", "read", "pread64", "readv", "write", "pwrite64", "writev", "fsync"],
+  ...["fdatasync", "syncfs", "ftruncate", "fallocate", "link", "linkat", "rename", "renameat"],
+  ...["renameat2", "unlink", "unlinkat", "mkdir", "mkdirat", "rmdir", "stat", "lstat", "fstat"],
+  ...["newfstatat", "statx", "statfs", "fstatfs", "getdents64", "access", "faccessat"],
+  ...["faccessat2", "flock", "copy_file_range", "chmod", "fchmod", "utimensat", "futimens"],
+  ...["readlink", "mmap", "symlink", "fchown", "lseek", "fadvise64"],
+] as const;
+
+/** The `nth` call of this name that a thread of the command makes. */
+export interface FileCall {
+  readonly call: string;
+  readonly nth: number;
+  /** What it does, for messages. */
+  readonly text: string;
+}
+
+/** How a command ended, as a shell says it; undefined where it had not ended after a minute. */
+export interface Ended {
+  readonly exit: number | undefined;
+  readonly stderr: string;
+}
+
+/** Runs a command behind `under`, which is strace with its options. */
+export type Runner = (under: readonly string[]) => Promise<Ended>;
+
+/** The file calls of a run that concern `root` or what it prints. */
+export async function fileCallsOf(run: Runner, root: string): Promise<FileCall[]> {
+  const log = join(tempDir("trace"), "log");
+  const known = FILE_CALLS.map((name) => `?${name}`).join(","); // not every machine has them all
+  await run(["strace", "-f", "-y", "-s", "0", "-o", log, "-e", `trace=${known}`]);
+  const counts = new Map<string, number>();
+  const found = new Map<string, FileCall>();
+  for (const line of readFileSync(log, "latin1").split("\n")) {
+    const [, thread, call = ""] = /^(\d+)\s+(\w+)\(/.exec(line) ?? [];
+    if (thread === undefined) continue; // a signal, an exit, or the end of a call
+    const nth = (counts.get(`${thread} ${call}`) ?? 0) + 1;
+    counts.set(`${thread} ${call}`, nth);
+    const text = line.replace(/^\d+\s+/, "").replaceAll(root, "…");
+    const isOutput = /^(write|writev)\([12]</.test(text);
+    if (text.includes("…") || isOutput) found.set(`${call} ${nth}`, { call, nth, text });
+  }
+  return [...found.values()];
+}
+
+/** Runs it again with a call that fails with `errno`; `isHit` tells whether there was the call. */
+export async function runWith(
+  run: Runner,
+  { call, nth }: FileCall,
+  errno: string,
+): Promise<Ended & { readonly isHit: boolean }> {
+  const log = join(tempDir("trace"), "log");
+  const fault = `inject=${call}:error=${errno}:when=${nth}`;
+  const only = ["-f", "--seccomp-bpf", "-o", log, "-e", `trace=${call}`, "-e", fault];
+  const ended = await run(["strace", ...only]);
+  return { ...ended, isHit: readFileSync(log, "latin1").includes("(INJECTED)") };
+}
+
+const PATIENCE_MS = 60_000;
+
+/** Runs a command to its end, or kills it after a minute. */
+export async function runToEnd(command: readonly string[]): Promise<Ended> {
+  const child = startCommand(command);
+  let isOver = false;
+  const timer = setTimeout(() => {
+    isOver = true;
+    process.kill(-child.pid, "SIGKILL"); // strace and what it traces
+  }, PATIENCE_MS);
+  const stderr = await new Response(child.stderr).text();
+  const exit = await child.exited;
+  clearTimeout(timer);
+  return { exit: isOver ? undefined : exit, stderr };
+}
+
+function startCommand(command: readonly string[]) {
+  return Bun.spawn([...command], {
+    ...{ stdin: "ignore", stdout: "ignore", stderr: "pipe", detached: true },
+  });
+}
