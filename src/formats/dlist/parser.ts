@@ -8,8 +8,10 @@
 import { assert } from "../../core/assert.ts";
 import { concat, latin1 } from "../../core/bytes.ts";
 import type { Limits } from "../../core/limits.ts";
-import { type Guid, isGuid } from "../../model/guid.ts";
+import { isGuid } from "../../model/guid.ts";
 import { DlistError } from "./dlist_error.ts";
+import { announcedBytes, parseFileHead, parseLiteralHead, tailOf } from "./heads.ts";
+import type { FileStartEvent, ParserEvent } from "./parser_events.ts";
 import { type DlistEntry, type DlistValue, NIL, PAIR_WEIGHT, VALUE_WEIGHT } from "./value.ts";
 
 export type DlistLimits = Pick<
@@ -25,34 +27,6 @@ export interface ParserOptions {
   readonly streamFiles?: boolean;
   /** Keys of the outermost kvlist whose list items are given out one by one and not kept. */
   readonly streamItemsOf?: ReadonlySet<string>;
-}
-
-/** What is complete where the parser stopped. */
-export type ParserEvent =
-  | { readonly kind: "more" }
-  | { readonly kind: "done"; readonly name: string; readonly value: DlistValue }
-  | DlistItemEvent
-  | FileStartEvent
-  | { readonly kind: "fileData"; readonly bytes: Uint8Array }
-  | { readonly kind: "fileEnd" };
-
-/** An item of a list whose items are given out; `name` is that of the line, `key` of the list. */
-export interface DlistItemEvent {
-  readonly kind: "item";
-  readonly name: string;
-  readonly key: string;
-  readonly value: DlistValue;
-}
-
-/** A file literal begins: its GUID is well-formed, and `size` bytes follow as `fileData` events. */
-export interface FileStartEvent {
-  readonly kind: "fileStart";
-  /** The name of the line that the file stands in. */
-  readonly name: string;
-  /** Latin1 text: each character is one byte. */
-  readonly partition: string;
-  readonly guid: Guid;
-  readonly size: number;
 }
 
 type State =
@@ -82,6 +56,7 @@ const OPEN = 0x28;
 const CLOSE = 0x29;
 const BACKSLASH = 0x5c;
 const BRACE = 0x7b;
+const CLOSE_BRACE = 0x7d;
 
 const ENDS_ATOM = new Uint8Array(256);
 for (const byte of [9, LF, 11, 12, CR, SPACE, QUOTE, OPEN, CLOSE]) ENDS_ATOM[byte] = 1;
@@ -90,9 +65,6 @@ const BODIES: ReadonlySet<State> = new Set(["literal", "file", "fileEnded"]);
 
 const LITERAL_HEAD_BYTES = 32;
 const FILE_HEAD_BYTES = 2048;
-const LITERAL_HEAD = /^\{(\d{1,10})\+?\}\r\n$/;
-const ASTRING = '("(?:[^"\\\\\r\n]|\\\\[^\r\n])*"|[^\\s()"]+)';
-const FILE_HEAD = new RegExp(`^\\{${ASTRING} ${ASTRING} (\\d{1,10})\\}\\r?\\n$`);
 
 /** Parses one value. After an error or the event `done` the parser must not be used any more. */
 export class DlistParser {
@@ -132,6 +104,11 @@ export class DlistParser {
   /** About how many bytes this value keeps in memory. */
   get heldBytes(): number {
     return this.#held + this.#pieceBytes;
+  }
+
+  /** The end of the token that is being read, in latin1: it may announce a literal. */
+  get tail(): string {
+    return tailOf(this.#pieces);
   }
 
   /** True while the size of a literal or file is being read: its length is not known yet. */
@@ -360,6 +337,7 @@ export class DlistParser {
   #endAtom(to: number): ParserEvent | undefined {
     const bytes = this.#token(this.at, to, this.#limits.atomBytes);
     if (bytes.length === 0) throw this.#error(this.#isName ? "a name" : "a value");
+    this.#refuseAnnouncement(bytes, to);
     this.at = to;
     if (this.#isName) return this.#string(bytes);
     if (this.#isFlag) {
@@ -369,6 +347,16 @@ export class DlistParser {
     // The letters N, I, L.
     const isNil = bytes.length === 3 && bytes[0] === 0x4e && bytes[1] === 0x49 && bytes[2] === 0x4c;
     return isNil ? this.#value(NIL) : this.#string(bytes);
+  }
+
+  /** An atom may hold braces, but not so that the end of its line announces a literal. */
+  #refuseAnnouncement(atom: Uint8Array, to: number): void {
+    const ender = this.#chunk[to];
+    if (atom.at(-1) !== CLOSE_BRACE || (ender !== CR && ender !== LF)) return;
+    if (announcedBytes(tailOf([atom])) === undefined) return;
+    this.#pieces = [atom];
+    this.at = to;
+    throw this.#error("no literal within an atom");
   }
 
   #quoted(): ParserEvent | undefined {
@@ -388,6 +376,7 @@ export class DlistParser {
         return undefined;
       }
       if (byte === CR || byte === LF) {
+        this.#keep(from, to, this.#limits.atomBytes);
         this.at = to;
         throw this.#error("the end of a quoted string before that of the line");
       }
@@ -422,27 +411,30 @@ export class DlistParser {
   #literalHead(): undefined {
     const head = this.#head(LITERAL_HEAD_BYTES);
     if (head === undefined) return;
-    const digits = LITERAL_HEAD.exec(head)?.[1];
-    if (digits === undefined) throw this.#error("{size} of a literal", { lineEnded: true });
-    this.#remaining = Number(digits);
+    const size = parseLiteralHead(head);
+    if (size === undefined) throw this.#badHead(head, "{size} of a literal");
+    this.#remaining = size;
     this.#checkHeldBody();
     this.#state = "literal";
+  }
+
+  /** The line has ended with its head, but for what that announces all the same. */
+  #badHead(head: string, expected: string): DlistError {
+    const skip = announcedBytes(head);
+    return this.#error(expected, skip === undefined ? { lineEnded: true } : { skip });
   }
 
   #fileHead(): ParserEvent | undefined {
     const head = this.#head(FILE_HEAD_BYTES);
     if (head === undefined) return undefined;
-    const [, partition, guidText, digits] = FILE_HEAD.exec(head) ?? [];
-    if (partition === undefined || guidText === undefined || digits === undefined) {
-      throw this.#error("{partition guid size} of a file", { lineEnded: true });
-    }
-    const size = Number(digits);
-    const guid = unquote(guidText).toLowerCase();
+    const file = parseFileHead(head);
+    if (file === undefined) throw this.#badHead(head, "{partition guid size} of a file");
+    const { partition, guid, size } = file;
     if (!isGuid(guid)) throw this.#error("a GUID of 40 hex digits", { skip: size });
     if (size > this.#limits.messageBytes) throw this.#error("a smaller file", { skip: size });
     this.#remaining = size;
     const name = this.#name;
-    this.#file = { kind: "fileStart", name, partition: unquote(partition), guid, size };
+    this.#file = { kind: "fileStart", name, partition, guid, size };
     this.#state = "file";
     this.#hold(head.length);
     this.#hasStreamed = true;
@@ -490,8 +482,4 @@ export class DlistParser {
     const value: DlistValue = { kind: "file", partition, guid, size };
     return this.#value(content === undefined ? value : { ...value, content });
   }
-}
-
-function unquote(astring: string): string {
-  return astring.startsWith('"') ? astring.slice(1, -1).replace(/\\(.)/gs, "$1") : astring;
 }

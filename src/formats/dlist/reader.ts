@@ -8,10 +8,12 @@
  * `feed` is a generator: its consumer may wait between two events, and may stop to give the rest of
  * the chunk (`rest`) to another layer, as STARTTLS and COMPRESS demand.
  */
-import { concat, latin1 } from "../../core/bytes.ts";
+import { concat, fromLatin1, latin1 } from "../../core/bytes.ts";
 import { FormatError } from "../../core/errors.ts";
 import { DlistError } from "./dlist_error.ts";
-import { type DlistLimits, DlistParser, type ParserEvent } from "./parser.ts";
+import { announcedBytes, tailOf } from "./heads.ts";
+import { type DlistLimits, DlistParser } from "./parser.ts";
+import type { ParserEvent } from "./parser_events.ts";
 import type { DlistValue } from "./value.ts";
 
 /**
@@ -56,9 +58,6 @@ const SPACE = 0x20;
 
 /** No command word is longer; a line whose first word is longer is taken as plain text. */
 const WORD_BYTES = 128;
-/** Bytes of a line's end that are enough to hold the size of a literal or file. */
-const TAIL_BYTES = 32;
-const ENDS_WITH_LITERAL = /[ {](\d{1,10})\+?\}\r?$/;
 
 const NOTHING: Uint8Array = new Uint8Array();
 
@@ -246,7 +245,7 @@ export class DlistReader {
     const isWord = this.#options.expect(this.#words) === "word" && text.length <= WORD_BYTES;
     const words = isWord && text.length > 0 ? [...this.#words, latin1(text)] : this.#words;
     const event: LineEvent = { kind: "text", words, text: isWord ? new Uint8Array() : text };
-    return this.#finishLine(event, latin1(line.subarray(-TAIL_BYTES)));
+    return this.#finishLine(event, tailOf([line]));
   }
 
   #readValue(): ReaderEvent | "more" | undefined {
@@ -288,11 +287,13 @@ export class DlistReader {
   /** Begins to drop the rest of a line that cannot be read; it is reported at its end. */
   #fail(error: DlistError): LineEvent | undefined {
     this.#result = { kind: "malformed", words: this.#words, error };
+    // A literal may be announced half in what was read and half in what is to come.
+    const isAfterBody = error.skip > 0 || error.lineEnded;
+    this.#tail = isAfterBody ? "" : (this.#parser?.tail ?? tailOf(this.#line));
     // What is dropped need not be kept, however long it takes to reach its end.
     this.#line = [];
     this.#lineBytes = 0;
     this.#parser = undefined;
-    this.#tail = "";
     this.#skip = error.skip;
     if (error.lineEnded) return this.#reset();
     this.#state = this.#skip > 0 ? "skip" : "eat";
@@ -309,8 +310,7 @@ export class DlistReader {
   #eatLine(): LineEvent | undefined {
     const end = this.#chunk.indexOf(LF, this.#at);
     const to = end < 0 ? this.#chunk.length : end;
-    const from = Math.max(this.#at, to - TAIL_BYTES);
-    this.#tail = (this.#tail + latin1(this.#chunk.subarray(from, to))).slice(-TAIL_BYTES);
+    this.#tail = tailOf([fromLatin1(this.#tail), this.#chunk.subarray(this.#at, to)]);
     this.#at = end < 0 ? to : end + 1;
     return end < 0 ? undefined : this.#finishLine(this.#result, this.#tail);
   }
@@ -319,9 +319,9 @@ export class DlistReader {
   #finishLine(event: LineEvent | undefined, tail: string): LineEvent | undefined {
     this.#result = event;
     this.#tail = "";
-    const digits = ENDS_WITH_LITERAL.exec(tail)?.[1];
-    if (digits === undefined) return this.#reset();
-    this.#skip = Number(digits);
+    const announced = announcedBytes(tail);
+    if (announced === undefined) return this.#reset();
+    this.#skip = announced;
     this.#state = this.#skip > 0 ? "skip" : "eat";
     return undefined;
   }

@@ -3,7 +3,7 @@
  * goes wrong, all announced bytes are taken off the wire, and the answer comes with the end of the
  * command.
  */
-import type { FileStartEvent } from "../../formats/dlist/parser.ts";
+import type { FileStartEvent } from "../../formats/dlist/parser_events.ts";
 import type { ReaderEvent } from "../../formats/dlist/reader.ts";
 import type { Guid } from "../../model/guid.ts";
 import type { RecordSource } from "../../model/mailbox.ts";

@@ -15,6 +15,56 @@ import {
 import { property } from "../../support/property.ts";
 import { anyValue } from "./values.ts";
 
+/** A command: text, and between two texts the content of the literal that the first announces. */
+type Announcing = readonly { readonly text: string; readonly bodyBytes: number }[];
+
+/** The commands of real clients that hold literals or files. */
+function commandsWithLiterals(): Announcing[] {
+  const found: Announcing[] = [];
+  for (const capture of CAPTURE_SETS.flatMap((set) => capturesOf(set))) {
+    for (const connection of capture.connections) {
+      const text = latin1(bytesOfSide(connection, "C"));
+      if (/COMPRESS|STARTTLS/.test(text)) continue;
+      let parts: { text: string; bodyBytes: number }[] = [];
+      for (let at = 0; at < text.length; ) {
+        const end = text.indexOf("\n", at) + 1;
+        if (end === 0) break;
+        const line = text.slice(at, end);
+        const bodyBytes = Number(/[ {](\d+)\+?\}\r\n$/.exec(line)?.[1] ?? 0);
+        parts.push({ text: line, bodyBytes });
+        at = end + bodyBytes;
+        if (bodyBytes > 0) continue;
+        if (parts.length > 1 && /^(APPLY|GET)/.test(parts[0]?.text ?? "")) found.push(parts);
+        parts = [];
+      }
+    }
+  }
+  return found;
+}
+
+/** The command with its texts changed but for their announcements, and commands for literals. */
+function mutated(
+  command: Announcing,
+  edits: readonly { readonly at: number; readonly kind: string; readonly byte: string }[],
+): string {
+  const texts = command.map(({ text }) => text);
+  for (const { at, kind, byte } of edits) {
+    const which = at % texts.length;
+    const text = texts[which] ?? "";
+    const body = text.length - (/[ {%]*\{?\d*\+?\}?\r\n$/.exec(text)?.[0].length ?? 0);
+    const from = Math.floor(at / texts.length) % Math.max(body, 1);
+    const left = kind === "insert" ? from : from + 1;
+    texts[which] = text.slice(0, from) + (kind === "delete" ? "" : byte) + text.slice(left);
+  }
+  return texts
+    .map((text, at) => {
+      const line = "\r\nSMUGGLED x";
+      const bytes = command[at]?.bodyBytes ?? 0;
+      return text + line.repeat(Math.ceil(bytes / line.length)).slice(0, bytes);
+    })
+    .join("");
+}
+
 const GUID = "92d3b70197cb37afc4a8c9dcbcf685c9596d8abc";
 const limits = DEFAULT_LIMITS;
 
@@ -181,6 +231,69 @@ describe("DlistReader", () => {
       "text C01|LOGIN|{6+}",
       "text NOOP|",
     ]);
+  });
+
+  const NESTED = "NOOP smuggled\r\n";
+  const size = NESTED.length;
+  const announcing = [
+    `APPLY UNUSER {${size}+}\n`,
+    `APPLY UNUSER {${size}}\n`,
+    `APPLY UNUSER {${"0".repeat(40)}${size}+}\r\n`,
+    `APPLY UNUSER {${"0".repeat(11)}${size}}\r\n`,
+    `APPLY UNUSER x{${size}+}\r\n`,
+    `APPLY UNUSER "x {${size}+}\r\n`,
+    `APPLY UNUSER "x\\{${size}+}\r\n`,
+    `APPLY UNUSER x {${size}+}\r\n`,
+    `APPLY UNUSER "x"{${size}+}\r\n`,
+    `APPLY UNUSER ) {${size}+}\r\n`,
+    `APPLY MESSAGE (%{default nothex ${size}}\r\n`,
+    `APPLY MESSAGE (%{default ${GUID} more ${size}}\r\n`,
+    `APPLY MESSAGE ({default ${GUID} ${size}}\r\n`,
+    `APPLY MESSAGE (%{${"p".repeat(3000)} ${GUID} ${size}}\r\n`,
+    `APPLY MESSAGE (% {${size}+}\r\n`,
+    `APPLY SUB %(USERID (a{${size}+}\r\n`,
+    `APPLY SUB %(USERID \\a{${size}+}\r\n`,
+    `NOOP {${size}+}\r\n`,
+    `NOOP ${"x".repeat(limits.atomBytes)}{${size}+}\r\n`,
+    `APPLY UNUSER ${"x".repeat(limits.atomBytes)}{${size}+}\r\n`,
+    `APPLY UNUSER ${"(".repeat(99)}{${size}+}\r\n`,
+  ];
+  for (const line of announcing) {
+    test(`feed() runs nothing of the literal after ${line.slice(0, 60).trimEnd()}`, () => {
+      const bytes = fromLatin1(`${line}${NESTED}\r\nNOOP\r\n`);
+      const whole = read([bytes]);
+      expect(whole.filter((one) => one.includes("smuggled"))).toEqual([]);
+      expect(whole.at(-1)).toBe("text NOOP|");
+      if (bytes.length > 9000) return;
+      const single = Array.from(bytes, (_, at) => bytes.slice(at, at + 1));
+      expect(read(single)).toEqual(whole);
+      for (let at = 1; at < bytes.length; at++) {
+        expect(read([bytes.slice(0, at), bytes.slice(at)])).toEqual(whole);
+      }
+    });
+  }
+
+  test("feed() runs nothing of a literal in mutated captures", () => {
+    const lines = commandsWithLiterals();
+    expect(lines.length).toBeGreaterThan(20);
+    const mutation = fc.record({
+      line: fc.nat(lines.length - 1),
+      edits: fc.array(
+        fc.record({
+          at: fc.nat(),
+          kind: fc.constantFrom("insert", "replace", "delete"),
+          byte: fc.constantFrom(...'(){}%"\\ \tN*+5aA\x00\x80'),
+        }),
+        { minLength: 1, maxLength: 4 },
+      ),
+      cut: fc.nat(),
+    });
+    property(mutation, ({ line, edits, cut }) => {
+      const bytes = fromLatin1(`${mutated(lines[line] ?? [], edits)}\r\n`);
+      const at = cut % bytes.length;
+      const seen = read([bytes.slice(0, at), bytes.slice(at)]);
+      expect(seen.filter((one) => /^(text|malformed|dlist) SMUGGLED/.test(one))).toEqual([]);
+    });
   });
 
   test("end() reports a line that was not finished", () => {
