@@ -10,7 +10,7 @@ import type { RefusalReason } from "../../../src/model/outcome.ts";
 import type { WritablePlace } from "../../../src/places/place.ts";
 import type { SyncOptions } from "../../../src/places/sync/sync_options.ts";
 import { openSyncPlace } from "../../../src/places/sync/sync_place.ts";
-import { bytesOfSide, capturesOf, linesOfSide } from "../../support/captures.ts";
+import { bytesOfSide, capturesOf, linesOfSide, OTHER_SETS } from "../../support/captures.ts";
 import { granted, recordsIn } from "../../support/places.ts";
 import { type Answerer, type ScriptedPeer, scriptedPeer } from "../../support/scripted_peer.ts";
 import { guidOf, message, record, stateOf } from "../../support/store_fixture.ts";
@@ -96,40 +96,53 @@ describe("the sync place and a server that is out of step", () => {
 });
 
 describe("the sync place and transcripts of real Cyrus", () => {
-  test("every FULLMAILBOX, USER and FETCH in them is understood to the last byte", async () => {
-    let asked = 0;
-    for (const capture of [...capturesOf("captures"), ...capturesOf("captures-master")]) {
-      for (const connection of capture.connections) {
-        const said = linesOfSide(connection, "S");
-        const text = latin1(bytesOfSide(connection, "C"));
-        const wanted = /^GET (FULLMAILBOX|USER) ([\w.]+)\r\n/m.exec(text);
-        if (wanted === null || /COMPRESS|STARTTLS/.test(text)) continue;
-        const [command = "", verb, name = ""] = wanted;
-        // What the server said between this command and the next status line.
-        const before = text.slice(0, text.indexOf(command));
-        const statuses = (before.match(/^(AUTH|APPLY|GET|NOOP|RESTART)/gm) ?? []).length;
-        const answer = answersAfter(said, statuses);
-        if (answer === undefined) continue;
-        const place = await openScripted((line) => (line.startsWith("GET ") ? answer : undefined));
-        if (verb === "USER") {
-          const user = await place.user(name);
-          const kind = answer.endsWith("OK success\r\n") ? "ok" : "refused";
-          expect([capture.name, user.kind]).toEqual([capture.name, kind]);
-          if (user.kind === "ok") {
-            expect(user.value.mailboxes.length).toBe((answer.match(/\* MAILBOX /g) ?? []).length);
+  const sets = ["captures", "captures-master", ...OTHER_SETS] as const;
+
+  test.each([...sets])(
+    "%s: every FULLMAILBOX and USER is understood to the last byte",
+    async (set) => {
+      const version = /-([\d.]+)$/.exec(set)?.[1] ?? "3.6.1";
+      const sieve = ["3.8", "3.10", "3.6.1"].includes(version) ? "* SIEVE-MAILBOX\r\n" : "";
+      const banner = `* SASL PLAIN\r\n${sieve}* OK beta Cyrus sync server ${version}\r\n`;
+      let asked = 0;
+      for (const capture of capturesOf(set)) {
+        for (const connection of capture.connections) {
+          const said = linesOfSide(connection, "S");
+          const text = latin1(bytesOfSide(connection, "C"));
+          const wanted = /^GET (FULLMAILBOX|USER) ([\w.]+)\r\n/m.exec(text);
+          if (wanted === null || /COMPRESS|STARTTLS/.test(text)) continue;
+          if (/\/5[56]-/.test(capture.name)) continue; // their literals are not told to the byte
+          const [command = "", verb, name = ""] = wanted;
+          // What the server said between this command and the next status line.
+          const before = text.slice(0, text.indexOf(command));
+          const statuses = (before.match(/^(AUTH|APPLY|GET|NOOP|RESTART)/gm) ?? []).length;
+          const answer = answersAfter(said, statuses);
+          if (answer === undefined) continue;
+          const reply: Answerer = (line) => {
+            if (line.startsWith("GET ANNOTATION")) return "OK success\r\n";
+            return line.startsWith("GET ") ? answer : undefined;
+          };
+          const place = await openScripted(reply, { banner });
+          if (verb === "USER") {
+            const user = await place.user(name);
+            const kind = answer.endsWith("OK success\r\n") ? "ok" : "refused";
+            expect([capture.name, user.kind]).toEqual([capture.name, kind]);
+            if (user.kind === "ok") {
+              expect(user.value.mailboxes.length).toBe((answer.match(/\* MAILBOX /g) ?? []).length);
+            }
+          } else {
+            const found = await place.readMailbox(name);
+            const records = found.kind === "ok" ? await recordsIn(found.value.records) : [];
+            expect(records.length).toBe((answer.match(/%\(UID /g) ?? []).length);
           }
-        } else {
-          const found = await place.readMailbox(name);
-          const records = found.kind === "ok" ? await recordsIn(found.value.records) : [];
-          expect(records.length).toBe((answer.match(/%\(UID /g) ?? []).length);
+          asked += 1;
+          await open.pop()?.close();
+          await peer?.stop();
         }
-        asked += 1;
-        await open.pop()?.close();
-        await peer?.stop();
       }
-    }
-    expect(asked).toBeGreaterThan(30);
-  });
+      expect(asked).toBeGreaterThan(25);
+    },
+  );
 
   test("2.4 answers in lists over several lines, and is sent what it can take", async () => {
     const full =
