@@ -36,7 +36,7 @@ export function fitMailbox(
       ...rest,
       ...{ partition, lastAppenddate, syncCrc: rest.syncCrc ?? 0 },
       ...(hasSums ? { syncCrcAnnot } : {}),
-      ...originOf(state, memory),
+      ...originOf(state, { peer, memory }),
     },
     records: fitRecords(command.records, peer),
   };
@@ -49,16 +49,20 @@ export function withType({ type, ...state }: MailboxState, peer: Peer): MailboxS
 }
 
 /**
- * CREATEDMODSEQ and JMAPID. A server that is not told the first sets it to 0, and makes the second
- * of it: two mailboxes of a user must not have the same.
+ * CREATEDMODSEQ and JMAPID. A server that is not told the first sets it to 0, and a master makes
+ * the second of it: what the source does not say, or a mailbox of the user that the source does not
+ * have was given there, must not come twice.
  */
 function originOf(
   { name, createdmodseq, jmapid }: MailboxState,
-  memory: PeerMemory,
+  { peer, memory }: Pick<FitOptions, "peer" | "memory">,
 ): Pick<MailboxState, "createdmodseq" | "jmapid"> {
   const known = memory.find(name);
   const wanted = createdmodseq ?? known?.createdmodseq ?? 1n;
-  if (!memory.isTaken(name, { createdmodseq: wanted, jmapid })) {
+  const origin = { createdmodseq: wanted, jmapid };
+  const clashes =
+    createdmodseq === undefined ? memory.isTaken(name, origin) : memory.isTakenThere(name, origin);
+  if (!clashes || !can(peer, "fields of master")) {
     return { createdmodseq: wanted, ...(jmapid !== undefined && { jmapid }) };
   }
   let free = known?.createdmodseq ?? wanted;

@@ -11,9 +11,11 @@ export interface KnownMailbox {
   readonly lastUid: number;
   readonly createdmodseq: bigint | undefined;
   readonly jmapid: string | null | undefined;
+  /** It was sent, and the server has not been asked for it since. */
+  readonly isSent?: true;
 }
 
-/** What no two mailboxes of an owner have alike. */
+/** What no two mailboxes of an owner have alike, unless conversations are off. */
 type Origin = Pick<KnownMailbox, "createdmodseq" | "jmapid">;
 
 /** Mailboxes remembered; the oldest are forgotten first and asked for again. */
@@ -39,9 +41,10 @@ export class PeerMemory {
     this.#fallback = options.fallback;
   }
 
-  learn(state: MailboxState): void {
+  /** `isSent`: the state is what was sent; otherwise the server has told it. */
+  learn(state: MailboxState, isSent?: true): void {
     const { name, partition, lastUid, createdmodseq, jmapid } = state;
-    this.note(name, { partition, lastUid, createdmodseq, jmapid });
+    this.note(name, { partition, lastUid, createdmodseq, jmapid, ...(isSent && { isSent }) });
   }
 
   note(name: string, mailbox: KnownMailbox): void {
@@ -77,9 +80,23 @@ export class PeerMemory {
 
   /** True where another mailbox of the owner of `name` has something of this. */
   isTaken(name: string, origin: Origin): boolean {
-    return originKeys(name, origin).some((key) =>
-      [...(this.#origins.get(key) ?? [])].some((other) => other !== name),
-    );
+    return originKeys(name, origin).some((key) => this.#othersWith(key, name).length > 0);
+  }
+
+  /**
+   * True where one other mailbox that the server has told of has something of this. Where several
+   * share it, they do so by themselves: a server without conversations gives all the same.
+   */
+  isTakenThere(name: string, origin: Origin): boolean {
+    return originKeys(name, origin).some((key) => {
+      const others = this.#othersWith(key, name);
+      return others.length === 1 && others[0]?.isSent !== true;
+    });
+  }
+
+  #othersWith(key: string, name: string): readonly KnownMailbox[] {
+    const names = [...(this.#origins.get(key) ?? [])].filter((other) => other !== name);
+    return names.flatMap((other) => this.#mailboxes.get(other) ?? []);
   }
 
   find(name: string): KnownMailbox | undefined {

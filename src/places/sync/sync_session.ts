@@ -262,7 +262,7 @@ export class SyncSession implements PlaceSession {
     const sent = await this.#sendMailbox(fitted, name, isAllInOne ? options : {});
     const outcome =
       sent.kind === "ok" && !isAllInOne ? await this.#applyAnnotations(command.state) : sent;
-    if (outcome.kind === "ok") memory.learn(fitted.state);
+    if (outcome.kind === "ok") memory.learn(fitted.state, true);
     else memory.forget(name);
     return outcome;
   }

@@ -33,7 +33,7 @@ const ABILITIES = {
   "unknown uniqueids": { since: [3, 6], unsaid: false },
   CAPABILITIES: { since: [3, 6], unsaid: false },
   FORCE: { since: [3, 6], unsaid: false },
-  /** Nanoseconds, and the order of virtual annotations. */
+  /** Nanoseconds, the order of virtual annotations, and JMAPIDs made of CREATEDMODSEQ. */
   "fields of master": { since: [3, 13], unsaid: false },
 } as const satisfies Readonly<Record<string, Ability>>;
 

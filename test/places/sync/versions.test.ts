@@ -128,6 +128,17 @@ describe("fitMailbox()", () => {
     expect(fitted(master, { createdmodseq: 136n }, known).state.createdmodseq).toBe(138n);
     known.forget("user.ann.both");
     expect(fitted(master, { createdmodseq: 136n }, known).state.createdmodseq).toBe(136n);
+    // Before JMAPIDs nothing is made of it, and what was sent is the source's own affair.
+    known.note("user.ann.both", { ...there, createdmodseq: 136n, jmapid: "PX-" });
+    expect(fitted(peerOf("3.12.3"), { createdmodseq: 136n }, known).state.createdmodseq).toBe(136n);
+    known.note("user.ann.both", { ...there, createdmodseq: 136n, jmapid: "PX-", isSent: true });
+    expect(fitted(master, { createdmodseq: 136n }, known).state.createdmodseq).toBe(136n);
+    // A server without conversations gives all mailboxes the same by itself.
+    known.note("user.ann.both", { ...there, createdmodseq: 1n, jmapid: "P-F" });
+    known.note("user.ann.next", { ...there, createdmodseq: 1n, jmapid: "P-F" });
+    expect(fitted(master, { createdmodseq: 1n, jmapid: "P-F" }, known).state).toMatchObject({
+      ...{ createdmodseq: 1n, jmapid: "P-F" },
+    });
     // A source of before 3.2 does not say it.
     const { createdmodseq: _, ...unsaid } = stateOf("user.ann.Sub", records);
     const invented = fitMailbox(
