@@ -156,6 +156,17 @@ export interface UnreadableMailbox {
   readonly refusal: Refusal;
 }
 
+/** What belongs to an owner beside mail, by the words of messages. */
+export type Setting =
+  | ("seen state" | "subscriptions" | "scripts" | "quotas" | "annotations")
+  | ("counters" | "conversations");
+
+/** A setting that could not be read, or not whole. */
+export interface FlawedSetting {
+  readonly setting: Setting;
+  readonly refusal: Refusal;
+}
+
 /** The mailboxes of a user, or of a shared top level. */
 export interface OwnedMailboxes {
   /** All mailboxes that could be read, deleted ones (below DELETED) included. */
@@ -166,6 +177,11 @@ export interface OwnedMailboxes {
    * refuses the whole user.
    */
   readonly unreadable?: readonly UnreadableMailbox[];
+  /**
+   * Settings that could not be read: the mail goes on without them. They are to be reported, and
+   * what is not there of them is never taken for removed.
+   */
+  readonly flawed?: readonly FlawedSetting[];
 }
 
 /** Everything about a user except records and messages: the answer to GET USER. */

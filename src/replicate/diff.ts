@@ -12,7 +12,7 @@ import { alone } from "./mailbox/alone.ts";
 import { identified } from "./owner/identified_place.ts";
 import { readOwnerState, withHidden } from "./owner/owner_state.ts";
 import { compareRecords, isLiving, textOf, uidOf } from "./plan/compare_records.ts";
-import { commonHolds } from "./plan/holds.ts";
+import { commonHolds, holdsOf } from "./plan/holds.ts";
 import { planOwner } from "./plan/plan_owner.ts";
 import { type MailboxStep, nameOfStep, type Step } from "./plan/steps.ts";
 import { differingFields, differingSums, stateToSend } from "./plan/target_state.ts";
@@ -29,8 +29,8 @@ export interface DiffOptions {
   /** Every record is compared and every message is read at both sides. */
   readonly deep: boolean;
   readonly difference: (difference: Difference) => void;
-  /** What could not be compared. */
-  readonly failed: (name: string, refusal: Refusal) => void;
+  /** What could not be compared; `isMailbox` unless it is said. */
+  readonly failed: (name: string, refusal: Refusal, isMailbox?: boolean) => void;
   /** So much of what is to be compared of the owner is done. */
   readonly part?: (done: number, of: number) => void;
 }
@@ -60,9 +60,11 @@ export async function diffOwner(
   if (countOf(ours) + countOf(theirs.value) === 0) {
     return refused("nonexistent", `There is no ${who} at ${source.locator} and ${target.locator}`);
   }
-  for (const { name, refusal } of [ours, theirs.value].flatMap((one) => one.unreadable ?? []))
-    options.failed(name, refusal);
-  const holds = commonHolds(source.holds, target.holds);
+  for (const { unreadable = [], flawed = [] } of [ours, theirs.value]) {
+    for (const { name, refusal } of unreadable) options.failed(name, refusal);
+    for (const { setting, refusal } of flawed) options.failed(setting, refusal, false);
+  }
+  const holds = holdsOf(commonHolds(source.holds, target.holds), [ours, theirs.value]);
   const request = {
     owner,
     mode: "mirror",

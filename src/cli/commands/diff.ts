@@ -91,9 +91,9 @@ async function diffAll(owners: AsyncGenerator<Owner, void>, run: Run): Promise<C
           totals.differences += 1;
           tell(difference, user, env);
         },
-        failed: (name, refusal) => {
+        failed: (name, refusal, isMailbox = true) => {
           totals.failures += 1;
-          failedAs.add(tellFailure(name, refusal, { user, env, isMailbox: true }));
+          failedAs.add(tellFailure(name, refusal, { user, env, isMailbox }));
         },
         part: (done, of) => progress.part(owner, done, of),
       },

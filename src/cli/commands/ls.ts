@@ -46,11 +46,12 @@ const runLs: Handler = async (args, options, env) => {
   const [text = "", user, mailbox] = args as readonly [string, string?, string?];
   const place = await openPlace(text, env, options);
   try {
-    if (user === undefined) return await listOwners({ place, env });
+    const listing: Listing = { place, env, told: new Set() };
+    if (user === undefined) return await listOwners(listing);
     const owner = ownerOfArgument(user, options);
-    if (mailbox === undefined) return await listMailboxes(owner, { place, env });
+    if (mailbox === undefined) return await listMailboxes(owner, listing);
     const withHeaders = options["headers"] !== false;
-    return await listMessages(owner, mailbox, { place, env, withHeaders });
+    return await listMessages(owner, mailbox, { ...listing, withHeaders });
   } finally {
     await place.close();
   }
@@ -59,6 +60,8 @@ const runLs: Handler = async (args, options, env) => {
 interface Listing {
   readonly place: Place;
   readonly env: CommandEnv;
+  /** What has been told of settings. */
+  readonly told: Set<string>;
 }
 
 /** A mailbox with its counts. */
@@ -70,11 +73,17 @@ interface CountedMailbox {
 /** Counts the mailboxes of an owner, and reports those that cannot be read. */
 async function countOwner(
   owner: Owner,
-  { place, env }: Listing,
+  { place, env, told }: Listing,
 ): Promise<{ readonly counted: readonly CountedMailbox[]; readonly exits: readonly ExitCode[] }> {
-  const { states, unreadable } = await readOwner(owner, place);
+  const { states, unreadable, flawed } = await readOwner(owner, place);
   const counted: CountedMailbox[] = [];
   const exits = unreadable.map(({ name, refusal }) => tell(refusal, { name, env }));
+  for (const { setting, refusal } of flawed) {
+    const { reason, text } = refusal;
+    if (!told.has(text)) env.output.error(text, { ...ownerFacts(owner), setting, reason });
+    told.add(text); // one file may be that of all owners
+    exits.push(EXIT.partial);
+  }
   for (const state of states) {
     const counts = await countMailbox(state, place);
     if (counts.kind === "ok") counted.push({ state, counts: counts.value });
@@ -83,14 +92,15 @@ async function countOwner(
   return { counted, exits };
 }
 
-async function listOwners({ place, env }: Listing): Promise<CommandResult> {
+async function listOwners(listing: Listing): Promise<CommandResult> {
+  const { place, env } = listing;
   const { output } = env;
   await requireSomebody(place);
   const rows: string[][] = [];
   const exits: ExitCode[] = [];
   const totals = { users: 0, shared: 0, mailboxes: 0, messages: 0, bytes: 0 };
   for await (const owner of chosenOwners({ users: [], shared: false }, [place])) {
-    const { counted, exits: own } = await countOwner(owner, { place, env });
+    const { counted, exits: own } = await countOwner(owner, listing);
     const live = counted.filter(({ state }) => !parseName(state.name).isDeleted);
     const counts = sumOf(live);
     pushAll(exits, own);
@@ -113,8 +123,9 @@ async function listOwners({ place, env }: Listing): Promise<CommandResult> {
   return { exit: worstExit(exits), summary: totals };
 }
 
-async function listMailboxes(owner: Owner, { place, env }: Listing): Promise<CommandResult> {
-  const { counted, exits } = await countOwner(owner, { place, env });
+async function listMailboxes(owner: Owner, listing: Listing): Promise<CommandResult> {
+  const { place, env } = listing;
+  const { counted, exits } = await countOwner(owner, listing);
   if (counted.length + exits.length === 0) throw nobody(owner, await ownerHint(owner, place));
   const rows = counted.map(({ state, counts }) => {
     const { uniqueid, uidvalidity, lastUid, highestmodseq, syncCrc, syncCrcAnnot } = state;

@@ -1,5 +1,6 @@
 /** What `ls` and `cat` read of a place: mailboxes, records, and their counts. */
 import {
+  type FlawedSetting,
   isIntermediate,
   type MailboxState,
   type OwnedMailboxes,
@@ -15,14 +16,15 @@ import { granted } from "../refusal_error.ts";
 export interface OwnerContents {
   readonly states: readonly MailboxState[];
   readonly unreadable: readonly UnreadableMailbox[];
+  readonly flawed: readonly FlawedSetting[];
 }
 
 /** The mailboxes of an owner. Throws AppError if the place refuses all of them. */
 export async function readOwner(owner: Owner, place: Place): Promise<OwnerContents> {
   const owned =
     owner.kind === "shared" ? place.sharedMailboxes(owner.toplevel) : place.user(owner.userid);
-  const { mailboxes, unreadable = [] } = granted<OwnedMailboxes>(await owned);
-  return { states: mailboxes, unreadable };
+  const { mailboxes, unreadable = [], flawed = [] } = granted<OwnedMailboxes>(await owned);
+  return { states: mailboxes, unreadable, flawed };
 }
 
 export interface Counts {

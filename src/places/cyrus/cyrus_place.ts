@@ -5,17 +5,19 @@
  */
 
 import {
+  type FlawedSetting,
   type MailboxState,
   type OwnedMailboxes,
   type Quota,
   recordsOf,
   type UnreadableMailbox,
+  type UserMeta,
   type UserState,
 } from "../../model/mailbox.ts";
 import { externalName, type Owner } from "../../model/names.ts";
 import { isGone, type Outcome, ok, refused } from "../../model/outcome.ts";
 import type { MailboxReading, Place } from "../place.ts";
-import type { CyrusSource } from "./cyrus_source.ts";
+import type { CyrusSource, Flaws } from "./cyrus_source.ts";
 import { type ListedMailbox, type MailboxDirectory, snapshotOfListed } from "./listed_mailboxes.ts";
 import { intermediateState, stateOf } from "./mailbox/mailbox_state.ts";
 import { recordsOfSnapshot } from "./mailbox/snapshot.ts";
@@ -29,7 +31,7 @@ export function cyrusPlace(source: CyrusSource): Place {
     holds: source.holds,
     owners: async () => ok(ownersOf(await source.directory.get())),
     user: (userid) => readUser(source, userid),
-    meta: (userid) => source.meta(userid),
+    meta: (userid) => readMeta(source, userid),
     mailboxes: (names) => readStates(source, (directory) => names.map(directory.named)),
     mailboxesByUniqueid: (uniqueids) =>
       readStates(source, (directory) => uniqueids.map(directory.withUniqueid)),
@@ -117,8 +119,12 @@ async function readAll<Value>(
   return { found, unreadable, outdated };
 }
 
-/** Reads a mailbox with its records. */
-function readerOf(source: CyrusSource): Read<MailboxReading> {
+type Note = (flawed: FlawedSetting) => void;
+
+const unnoted: Note = () => undefined;
+
+/** Reads a mailbox with its records; `note` is told of settings that could not be read. */
+function readerOf(source: CyrusSource, note = unnoted): Read<MailboxReading> {
   return async (mailbox) => {
     const { name, folder, flaw } = mailbox;
     if (folder === undefined && flaw === undefined) {
@@ -129,14 +135,15 @@ function readerOf(source: CyrusSource): Read<MailboxReading> {
     const facts = await source.facts(mailbox);
     if (facts.kind === "refused") return facts;
     const snapshot = outcome.value;
+    for (const one of facts.value.flawed ?? []) note(one);
     const state = stateOf(name, snapshot, facts.value);
     return ok({ state, records: recordsOfSnapshot(snapshot) });
   };
 }
 
 /** Reads the state alone. The bytes of the index, which only the records need, are not kept. */
-function stateReaderOf(source: CyrusSource): Read<MailboxState> {
-  const read = readerOf(source);
+function stateReaderOf(source: CyrusSource, note = unnoted): Read<MailboxState> {
+  const read = readerOf(source, note);
   return async (mailbox) => {
     const outcome = await read(mailbox);
     return outcome.kind === "refused" ? outcome : ok(outcome.value.state);
@@ -162,19 +169,38 @@ async function readOne(source: CyrusSource, name: string): Promise<Outcome<Mailb
 
 async function readOwned(source: CyrusSource, owner: Owner): Promise<OwnedMailboxes> {
   const choose: Choice = (directory) => directory.ownedBy(owner);
-  const { found: mailboxes, unreadable } = await readChosen(source, choose, stateReaderOf(source));
-  return { mailboxes, ...(unreadable.length > 0 && { unreadable }) };
+  const flaws = newFlaws();
+  const read = stateReaderOf(source, flaws.note);
+  const { found: mailboxes, unreadable } = await readChosen(source, choose, read);
+  return { mailboxes, ...(unreadable.length > 0 && { unreadable }), ...flaws.found() };
 }
 
 async function readUser(source: CyrusSource, userid: string): Promise<Outcome<UserState>> {
   const owned = await readOwned(source, { kind: "user", userid });
   const meta = await source.meta(userid);
   if (meta.kind === "refused") return meta;
+  const flaws = newFlaws([...(owned.flawed ?? []), ...(meta.value.flawed ?? [])]);
   const quotas: Quota[] = [];
   for (const root of new Set(owned.mailboxes.map(({ quotaroot }) => quotaroot))) {
     const quota = root === undefined ? ok(undefined) : await source.quota(root);
-    if (quota.kind === "refused") return quota;
-    if (quota.value !== undefined) quotas.push(quota.value);
+    if (quota.kind === "refused" && quota.reason === "busy") return quota;
+    if (quota.kind === "refused") flaws.note({ setting: "quotas", refusal: quota });
+    else if (quota.value !== undefined) quotas.push(quota.value);
   }
-  return ok({ ...meta.value, ...owned, quotas });
+  return ok({ ...meta.value, ...owned, quotas, ...flaws.found() });
+}
+
+/** GET META has no way to leave out a part unsaid. */
+async function readMeta(source: CyrusSource, userid: string): Promise<Outcome<UserMeta>> {
+  const meta = await source.meta(userid);
+  const first = meta.kind === "ok" ? meta.value.flawed?.[0] : undefined;
+  return first?.refusal ?? meta;
+}
+
+/** Gathers what is flawed, each once. */
+function newFlaws(known: readonly FlawedSetting[] = []): { note: Note; found: () => Flaws } {
+  const byText = new Map<string, FlawedSetting>();
+  const note: Note = (one) => void byText.set(one.refusal.text, one);
+  known.forEach(note);
+  return { note, found: () => (byText.size === 0 ? {} : { flawed: [...byText.values()] }) };
 }

@@ -3,12 +3,15 @@
  * mailboxes are, and what is kept outside of them.
  */
 import type { Annotation } from "../../model/annotation.ts";
-import type { Quota, UserMeta } from "../../model/mailbox.ts";
+import type { OwnedMailboxes, Quota, UserMeta } from "../../model/mailbox.ts";
 import type { Outcome } from "../../model/outcome.ts";
 import type { Holds } from "../place.ts";
 import type { Current } from "./current.ts";
 import type { ListedMailbox, MailboxDirectory } from "./listed_mailboxes.ts";
 import type { ListedFacts } from "./mailbox/mailbox_state.ts";
+
+/** Settings that could not be read. */
+export type Flaws = Pick<OwnedMailboxes, "flawed">;
 
 export interface CyrusSource {
   readonly locator: string;
@@ -16,7 +19,8 @@ export interface CyrusSource {
   readonly directory: Current<MailboxDirectory>;
   /** What is known of a listed mailbox beside its own files, read now. */
   facts(mailbox: ListedMailbox): Promise<Outcome<ListedFacts>>;
-  meta(userid: string): Promise<Outcome<UserMeta>>;
+  /** What cannot be read is among the flawed. */
+  meta(userid: string): Promise<Outcome<UserMeta & Flaws>>;
   annotations(name: string): Promise<Outcome<readonly Annotation[]>>;
   quota(root: string): Promise<Outcome<Quota | undefined>>;
   sieveScript(userid: string, filename: string): Promise<Outcome<Uint8Array>>;

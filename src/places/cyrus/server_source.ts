@@ -5,12 +5,12 @@
 
 import { AppError, type ErrorCode } from "../../core/errors.ts";
 import { isStill, watched } from "../../core/file_stamp.ts";
-import type { UserMeta } from "../../model/mailbox.ts";
+import type { FlawedSetting, UserMeta } from "../../model/mailbox.ts";
 import { externalName, inboxOf, parseName, useridOf } from "../../model/names.ts";
 import { type Outcome, ok, type RefusalReason, refused } from "../../model/outcome.ts";
 import { ALL_HELD } from "../place.ts";
 import { type Current, currentOf } from "./current.ts";
-import type { CyrusSource } from "./cyrus_source.ts";
+import type { CyrusSource, Flaws } from "./cyrus_source.ts";
 import { sieveFolder, type UserPlace } from "./layout/server_paths.ts";
 import {
   directoryOf,
@@ -149,10 +149,12 @@ async function factsOf(server: Server, mailbox: ListedMailbox): Promise<Outcome<
   const { name, facts } = mailbox;
   const { uniqueid = "" } = facts;
   const annotations = await server.annotations.get();
-  if (annotations.kind === "refused") return annotations;
+  if (annotations.kind === "refused" && annotations.reason === "busy") return annotations;
   const modseqs = await server.modseqs(useridOf(name));
   if (modseqs.kind === "refused") return modseqs;
   const { raclmodseq, conversations } = modseqs.value;
+  const flawed: FlawedSetting[] = [...modseqs.value.flawed];
+  if (annotations.kind === "refused") flawed.push({ setting: "annotations", refusal: annotations });
   // A deleted mailbox belongs to no conversation any more, though the database still lists it.
   const { isDeleted } = parseName(name);
   const xconvmodseq = isDeleted
@@ -160,7 +162,8 @@ async function factsOf(server: Server, mailbox: ListedMailbox): Promise<Outcome<
     : (conversations.get(uniqueid) ?? conversations.get(name));
   return ok({
     ...facts,
-    annotations: mailboxAnnotations(annotations.value, mailbox),
+    annotations: annotations.kind === "ok" ? mailboxAnnotations(annotations.value, mailbox) : [],
+    ...(flawed.length > 0 && { flawed }),
     ...(raclmodseq !== undefined && raclmodseq !== 0n && { raclmodseq }),
     ...(xconvmodseq !== undefined && { xconvmodseq }),
   });
@@ -180,16 +183,27 @@ async function annotationsOf(server: Server, name: string) {
   return ok(mailboxAnnotations(annotations.value, mailbox));
 }
 
-async function metaOf(server: Server, userid: string): Promise<Outcome<UserMeta>> {
+async function metaOf(server: Server, userid: string): Promise<Outcome<UserMeta & Flaws>> {
   const user = await userPlace(server, userid);
   const seen = await readSeen(user, server.conf);
-  if (seen.kind === "refused") return seen;
   const subscriptions = await readSubscriptions(user, server.conf);
-  if (subscriptions.kind === "refused") return subscriptions;
   const scripts = await scriptsOf(server, userid);
-  if (scripts.kind === "refused") return scripts;
-  const sieve = sieveFilesOf(scripts.value);
-  return ok({ seen: seen.value, subscriptions: subscriptions.value, sieve });
+  const flawed: FlawedSetting[] = [];
+  for (const [setting, outcome] of [
+    ["seen state", seen],
+    ["subscriptions", subscriptions],
+    ["scripts", scripts],
+  ] as const) {
+    if (outcome.kind === "ok") continue;
+    if (outcome.reason === "busy") return outcome;
+    flawed.push({ setting, refusal: outcome });
+  }
+  return ok({
+    seen: seen.kind === "ok" ? seen.value : [],
+    subscriptions: subscriptions.kind === "ok" ? subscriptions.value : [],
+    sieve: scripts.kind === "ok" ? sieveFilesOf(scripts.value) : [],
+    ...(flawed.length > 0 && { flawed }),
+  });
 }
 
 /**

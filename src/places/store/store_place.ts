@@ -2,6 +2,7 @@
  * The store as a place: the synchronous store behind the asynchronous interface. Busy is waited for
  * here; what the store refuses becomes an `Outcome`, and only what breaks is thrown.
  */
+import type { Database } from "bun:sqlite";
 import { closeSync, readSync } from "node:fs";
 import { join } from "node:path";
 import { setImmediate } from "node:timers/promises";
@@ -10,9 +11,11 @@ import type { Annotation } from "../../model/annotation.ts";
 import type { ApplyCommand } from "../../model/apply.ts";
 import type { Guid } from "../../model/guid.ts";
 import {
+  type FlawedSetting,
   isUniqueid,
   type MailboxState,
   type OwnedMailboxes,
+  type Setting,
   type UnreadableMailbox,
   type UserMeta,
   type UserState,
@@ -31,6 +34,7 @@ import {
 } from "../place.ts";
 import {
   type MailboxRow,
+  mailboxAnnotations,
   mailboxById,
   mailboxByName,
   readableMailboxes,
@@ -54,13 +58,7 @@ import { refusalOf } from "./refusal.ts";
 import { keepReserve, withReserve } from "./reserve.ts";
 import { Store, type StoreOptions } from "./store.ts";
 import { StoreSession } from "./store_session.ts";
-import {
-  type MailboxSnapshot,
-  mailboxAnnotations,
-  readingOf,
-  readState,
-  snapshotOf,
-} from "./stored_mailbox.ts";
+import { type MailboxSnapshot, readingOf, readState, snapshotOf } from "./stored_mailbox.ts";
 
 /** Opens the store in the folder `root` as a place. */
 export function openStorePlace(root: string, options: StoreOptions = {}): StorePlace {
@@ -99,7 +97,7 @@ export class StorePlace implements WritablePlace {
     return outcomeOf(() => {
       const folder = this.#user(userid);
       if (folder === undefined) return { ...NO_META, mailboxes: [], quotas: [] };
-      return { ...metaOf(folder), ...readableStates(folder), quotas: folder.read(quotas) };
+      return { ...readableStates(folder), ...readableSettings(folder) };
     });
   }
 
@@ -148,7 +146,9 @@ export class StorePlace implements WritablePlace {
   sharedMailboxes(toplevel: string): Promise<Outcome<OwnedMailboxes>> {
     return outcomeOf(() => {
       const folder = toplevel === "" ? undefined : this.#store.find({ kind: "shared", toplevel });
-      return folder === undefined ? { mailboxes: [] } : readableStates(folder);
+      if (folder === undefined) return { mailboxes: [] };
+      const { flawed } = readableSettings(folder);
+      return { ...readableStates(folder), ...(flawed !== undefined && { flawed }) };
     });
   }
 
@@ -205,7 +205,9 @@ export class StorePlace implements WritablePlace {
     return outcomeOf(() => {
       if (name === "") return this.#store.registry.annotations();
       const found = this.#find(name);
-      return found === undefined ? [] : mailboxAnnotations(found.folder, found.row.uniqueid);
+      return found === undefined
+        ? []
+        : found.folder.read((database) => mailboxAnnotations(database, found.row.uniqueid));
     });
   }
 
@@ -300,6 +302,29 @@ function metaOf(folder: OwnerFolder): UserMeta {
     subscriptions: subscriptions(database),
     sieve: sieveFiles(database),
   }));
+}
+
+/** All settings of an owner that can be read; those that cannot are named, and stop no mail. */
+function readableSettings(folder: OwnerFolder): UserMeta & Pick<UserState, "quotas" | "flawed"> {
+  const flawed: FlawedSetting[] = [];
+  const read = <T>(setting: Setting, rows: (database: Database) => readonly T[]): readonly T[] => {
+    try {
+      return folder.read(rows);
+    } catch (error) {
+      const refusal = refusalOf(error);
+      if (refusal === undefined || refusal.reason === "busy") throw error;
+      flawed.push({ setting, refusal });
+      return [];
+    }
+  };
+  const settings = {
+    seen: read("seen state", seenStates),
+    subscriptions: read("subscriptions", subscriptions),
+    sieve: read("scripts", sieveFiles),
+    quotas: read("quotas", quotas),
+  };
+  read("annotations", (database) => mailboxAnnotations(database));
+  return flawed.length === 0 ? settings : { ...settings, flawed };
 }
 
 /** The mailboxes that can be read, and those that cannot: one damaged mailbox stops no other. */

@@ -7,13 +7,11 @@ import { HeaderImage } from "../../mailbox/header_image.ts";
 import { IndexImage } from "../../mailbox/index_image.ts";
 import { mailRecords, optionLetters } from "../../mailbox/mail_record.ts";
 import type { ImageFiles, MailboxImage } from "../../mailbox/mailbox_image.ts";
-import type { Annotation } from "../../model/annotation.ts";
 import type { MailboxState, RecordSource } from "../../model/mailbox.ts";
 import type { Owner } from "../../model/names.ts";
 import { ANNOT_VARIANTS } from "../../model/sync_crc.ts";
 import type { MailboxReading } from "../place.ts";
-import type { MailboxRow } from "./catalogue/mailbox_rows.ts";
-import { soundRow } from "./catalogue/sound_rows.ts";
+import { type MailboxRow, readableAnnotations } from "./catalogue/mailbox_rows.ts";
 import { readFiles } from "./commit/committed_files.ts";
 import {
   imageOf,
@@ -93,7 +91,7 @@ function stateFrom(
     uidvalidity: index.uidvalidity,
     options: optionLetters(index.options),
     ...(index.deletedmodseq === 0n ? {} : { deletedmodseq: index.deletedmodseq }),
-    annotations: mailboxAnnotations(folder, row.uniqueid),
+    annotations: folder.read((database) => readableAnnotations(database, row.uniqueid)),
     userflags: header.userFlags.filter((flag) => flag !== undefined),
   };
 }
@@ -106,26 +104,6 @@ function intermediateState(row: MailboxRow): MailboxState {
     ...{ recentUid: 0, recentTime: 0, lastAppenddate: 0, pop3LastLogin: 0, pop3ShowAfter: 0 },
     ...{ uidvalidity: 0, options: "", annotations: [] },
   };
-}
-
-/** The annotations of a mailbox itself, not of its messages. */
-export function mailboxAnnotations(folder: OwnerFolder, uniqueid: string): Annotation[] {
-  interface Row {
-    readonly entry: string;
-    readonly userid: string;
-    readonly modseq: string;
-    readonly value: Uint8Array;
-  }
-  return folder.read((database) =>
-    database
-      .query<Row, [string]>(
-        `SELECT entry, userid, modseq, value FROM annotation
-         WHERE uniqueid = ? ORDER BY entry, userid`,
-      )
-      .all(uniqueid)
-      .map((row) => soundRow("annotation", row))
-      .map((row) => ({ ...row, modseq: BigInt(row.modseq) })),
-  );
 }
 
 /** A mailbox as of one commit, as plain data; an intermediate one has no files. */

@@ -11,7 +11,7 @@ import { patient } from "../mailbox/patient.ts";
 import { MailboxPipeline } from "../mailbox/pipeline.ts";
 import type { Work } from "../mailbox/prepare_mailbox.ts";
 import type { Sending } from "../mailbox/run_mailbox.ts";
-import { commonHolds } from "../plan/holds.ts";
+import { commonHolds, holdsOf } from "../plan/holds.ts";
 import { partitionFor, planOwner } from "../plan/plan_owner.ts";
 import { type MailboxStep, type Mode, nameOfStep, type Plan, type Step } from "../plan/steps.ts";
 import { compiledScripts } from "./compiled_scripts.ts";
@@ -87,7 +87,7 @@ async function replicateOnce(
     const same = refuseStranger(ours, theirs.value, { owner, target });
     if (same.kind === "refused") return same;
   }
-  const holds = commonHolds(source.holds, target.holds);
+  const holds = holdsOf(commonHolds(source.holds, target.holds), [ours, theirs.value]);
   const runsBytecode = target.runsBytecode !== undefined;
   const request = { owner, mode, source: ours, target: theirs.value, holds, runsBytecode };
   const plan = planOwner(request);
@@ -101,6 +101,7 @@ async function replicateOnce(
   }
   for (const place of [ours, theirs.value]) {
     for (const { name, refusal } of place.unreadable ?? []) tally.fail(name, refusal);
+    for (const { setting, refusal } of place.flawed ?? []) tally.fail(setting, refusal, false);
   }
   for (const { name, refusal } of ours.unreadable ?? []) if (isGone(refusal)) gone.add(name);
   for (const { filename, refusal } of left) tally.fail(filename, refusal, false);

@@ -230,6 +230,7 @@ function renameUser(user: UserState, { stateOf, rename }: UserRenaming): UserSta
     mailboxes: user.mailboxes.map(stateOf),
     quotas: user.quotas.map((quota) => renameQuota(quota, rename)),
     ...(unreadable !== undefined && { unreadable }),
+    ...(user.flawed !== undefined && { flawed: user.flawed }),
   };
 }
 

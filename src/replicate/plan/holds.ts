@@ -1,4 +1,5 @@
 /** What two places both keep, and what therefore is not compared. */
+import type { OwnedMailboxes, Setting } from "../../model/mailbox.ts";
 import { ALL_HELD, type Holds } from "../../places/place.ts";
 
 /** What both hold: nothing else is compared, demanded or sent. */
@@ -10,6 +11,23 @@ export function commonHolds(left: Holds, right: Holds): Holds {
     mailboxEntries: bothOf(left.mailboxEntries, right.mailboxEntries),
     quotas: left.quotas.filter((resource) => right.quotas.includes(resource)),
   };
+}
+
+/** What each setting is to a place: one that cannot be read is not held. */
+const OF_SETTING: Readonly<Record<Setting, Partial<Holds>>> = {
+  "seen state": { seen: false },
+  subscriptions: { subscriptions: false },
+  scripts: { sieveFiles: false },
+  quotas: { quotas: [] },
+  annotations: { mailboxAnnotations: false },
+  conversations: { conversationModseqs: false },
+  counters: {}, // RACLMODSEQ is compared where both say it
+};
+
+/** `holds` without the settings of an owner that one of the states could not tell. */
+export function holdsOf(holds: Holds, states: readonly OwnedMailboxes[]): Holds {
+  const flawed = states.flatMap((state) => state.flawed ?? []);
+  return Object.assign({ ...holds }, ...flawed.map(({ setting }) => OF_SETTING[setting]));
 }
 
 type Entries = Holds["mailboxEntries"];

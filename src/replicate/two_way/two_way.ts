@@ -73,11 +73,12 @@ interface TwoWayWork extends PairWork, Pass {
   readonly options: RunOptions;
 }
 
-async function reconcileOnce(work: TwoWayWork): Promise<Outcome> {
-  const { owner, places, sessions, tally, options } = work;
-  const planned = await planBoth(work);
+async function reconcileOnce(given: TwoWayWork): Promise<Outcome> {
+  const { owner, places, sessions, tally, options } = given;
+  const planned = await planBoth(given);
   if (planned.kind === "refused") return planned;
   const plan = planned.value;
+  const work = { ...given, holds: plan.holds };
   if (isNobody(plan.states.a) && isNobody(plan.states.b)) {
     const text = `There is no ${ownerName(owner)} at ${places.a.locator} and ${places.b.locator}`;
     return refused("nonexistent", text);
@@ -87,6 +88,8 @@ async function reconcileOnce(work: TwoWayWork): Promise<Outcome> {
     ...plan.mailboxes.map(({ name }) => name),
   ]);
   for (const { name, refusal } of plan.agreed.state.unreadable ?? []) tally.fail(name, refusal);
+  for (const { setting, refusal } of SIDES.flatMap((side) => plan.states[side].flawed ?? []))
+    tally.fail(setting, refusal, false);
   for (const leftover of plan.agreed.leftovers) tally.leave(leftover);
   for (const decision of plan.agreed.decisions) tally.decide(decision);
   const { budgets } = options;

@@ -9,6 +9,7 @@ import { type Outcome, ok } from "../../model/outcome.ts";
 import type { Holds, Place } from "../../places/place.ts";
 import { readOwnerState, takenBy } from "../owner/owner_state.ts";
 import { withoutMoved } from "../owner/strangers.ts";
+import { holdsOf } from "../plan/holds.ts";
 import { parentsFirst, planOwner } from "../plan/plan_owner.ts";
 import { type Both, OTHER_SIDE, SIDES, type Side } from "../plan/sides.ts";
 import type { MailboxStep, Step } from "../plan/steps.ts";
@@ -29,6 +30,8 @@ export interface BringStep {
 }
 
 export interface TwoWayPlan {
+  /** What both places hold of this owner. */
+  readonly holds: Holds;
   readonly states: Both<UserState>;
   readonly agreed: AgreedUser;
   readonly mailboxes: readonly (PairStep | BringStep)[];
@@ -47,7 +50,7 @@ export interface PlanBothRequest {
 export async function planBoth({
   owner,
   places,
-  holds,
+  holds: common,
 }: PlanBothRequest): Promise<Outcome<TwoWayPlan>> {
   const found = await readStates(owner, places);
   if (found.kind === "refused") return found;
@@ -57,6 +60,7 @@ export async function planBoth({
     a: takenBy(places.b, read.value.a),
     b: takenBy(places.a, read.value.b),
   };
+  const holds = holdsOf(common, [states.a, states.b]);
   const unheardOf = await findUnheardOf(states, { places, holds });
   const agreed = agreeUser(states.a, states.b, { holds, unheardOf });
   const { aliases } = agreed;
@@ -72,7 +76,11 @@ export async function planBoth({
   };
   const others = (steps: readonly Step[]) => steps.filter((step) => step.kind !== "mailbox");
   return ok({
-    ...{ states, agreed: { ...agreed, leftovers: [...agreed.leftovers, ...plans.a.leftovers] } },
+    ...{
+      states,
+      holds,
+      agreed: { ...agreed, leftovers: [...agreed.leftovers, ...plans.a.leftovers] },
+    },
     mailboxes: mailboxSteps({ a: plans.a.steps, b: plans.b.steps }, { states, agreed }),
     steps: { a: others(plans.a.steps), b: others(plans.b.steps) },
   });

@@ -35,16 +35,23 @@ export async function getUser({ userid }: Get<"user">, context: CommandContext):
   return DONE;
 }
 
-/** The mailboxes of one owner, all or, like Cyrus, none: what is left out would look deleted. */
+/**
+ * The mailboxes of one owner, all or, like Cyrus, none: what is left out, settings included, would
+ * look deleted.
+ */
 async function sendOwned(
-  { owner, mailboxes, unreadable = [] }: OwnedMailboxes & { readonly owner: string },
+  { owner, mailboxes, unreadable = [], flawed = [] }: OwnedMailboxes & { readonly owner: string },
   context: CommandContext,
 ): Promise<Outcome> {
   for (const { name, refusal } of unreadable) {
     const facts = { user: owner, mailbox: externalName(name), why: refusal.text };
     context.log.write("error", "Mailbox is damaged and not served", facts);
   }
-  const [first] = unreadable;
+  for (const { setting, refusal } of flawed) {
+    const facts = { user: owner, setting, why: refusal.text };
+    context.log.write("error", "Setting is damaged and not served", facts);
+  }
+  const [first] = [...unreadable, ...flawed];
   if (first !== undefined) return first.refusal;
   for (const state of mailboxes) await context.send(mailboxAnswer(state));
   return DONE;

@@ -227,17 +227,29 @@ describe("a damaged server", () => {
     expect(ownersIn(placeOf(server))).rejects.toMatchObject({ code: "config" });
   });
 
-  test("gives no mailbox whose annotations may be missing", async () => {
+  test("gives mailboxes whose annotations may be missing, and says so once", async () => {
     const server = testServer("uuid-paths");
     damage(server.conf.annotationsDb.path, "our Sent");
     const place = placeOf(server);
-    expect(await refusalOf(place.readMailbox("user.bob"))).toMatch(/^damaged: .*annotations\.db/);
+    expect(granted(await place.readMailbox("user.bob")).state.annotations).toEqual([]);
     expect(await refusalOf(place.annotations("user.ann.Sent"))).toMatch(/^damaged: /);
-    const { mailboxes, unreadable = [] } = granted(await place.user("ann"));
-    expect([mailboxes.length, unreadable.length]).toEqual([0, 14]);
+    const { mailboxes, unreadable = [], flawed = [] } = granted(await place.user("ann"));
+    expect([mailboxes.length, unreadable.length]).toEqual([14, 0]);
+    expect(flawed.map(({ setting, refusal }) => [setting, refusal.reason])).toEqual([
+      ["annotations", "damaged"],
+    ]);
   });
 
-  test("refuses what belongs to a user in files that are damaged", async () => {
+  test("takes a line that is there twice once", async () => {
+    const server = testServer("uuid-paths");
+    const ann = join(server.conf.configdirectory, "user/uuid/u/4/u4pduq8e674pzpldk63mek5z");
+    const lines = readFileSync(join(ann, "sub.db"), "latin1");
+    writeFileSync(join(ann, "sub.db"), lines + lines.split("\n").slice(0, 1) + "\n", "latin1");
+    const { subscriptions, flawed = [] } = granted(await placeOf(server).user("ann"));
+    expect([new Set(subscriptions).size, flawed.length > 0]).toEqual([subscriptions.length, false]);
+  });
+
+  test("names settings of a user in files that are damaged, and gives the mail", async () => {
     const server = testServer("uuid-paths");
     const folder = join(server.conf.configdirectory, "user/uuid");
     const ann = join(folder, "u/4/u4pduq8e674pzpldk63mek5z");
@@ -246,9 +258,14 @@ describe("a damaged server", () => {
     damage(join(bob, "seen.db"), "1:4");
     expect(await refusalOf(place.meta("bob"))).toMatch(/^damaged: .*seen\.db/);
     writeFileSync(join(ann, "sub.db"), "no tab and no end");
-    expect(await refusalOf(place.user("ann"))).toMatch(/^damaged: .*sub\.db/);
     const quota = join(server.conf.configdirectory, "quota/a/user.ann");
     writeFileSync(quota, "rubbish");
+    const ofAnn = granted(await place.user("ann"));
+    expect(ofAnn.mailboxes).toHaveLength(14);
+    expect(ofAnn.flawed?.map(({ setting, refusal }) => `${setting}: ${refusal.text}`)).toEqual([
+      expect.stringMatching(/^subscriptions: .*sub\.db/),
+      expect.stringMatching(/^quotas: .*user\.ann/),
+    ]);
     expect(await refusalOf(place.quota("user.ann"))).toMatch(/^damaged: .*user\.ann/);
   });
 

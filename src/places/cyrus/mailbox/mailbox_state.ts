@@ -7,7 +7,7 @@ import type { IndexHeader } from "../../../formats/cyrus/index/index_header.ts";
 import { optionLetters } from "../../../mailbox/mail_record.ts";
 import { annotCrcFor } from "../../../mailbox/sums.ts";
 import type { Annotation } from "../../../model/annotation.ts";
-import type { MailboxState } from "../../../model/mailbox.ts";
+import type { FlawedSetting, MailboxState } from "../../../model/mailbox.ts";
 import type { MailboxSnapshot } from "./snapshot.ts";
 
 /**
@@ -27,6 +27,8 @@ export interface ListedFacts {
   readonly raclmodseq?: bigint;
   readonly xconvmodseq?: bigint;
   readonly annotations?: readonly Annotation[];
+  /** Databases that could not be asked. */
+  readonly flawed?: readonly FlawedSetting[];
 }
 
 /** The state of a mailbox that was read. Where `facts` and cyrus.header differ, `facts` count. */

@@ -1,6 +1,6 @@
 /** Reads the annotations of mailboxes and of the server from annotations.db (spool-format 7.2). */
 import { OWNER_TOKEN, parseMailboxAnnotation } from "../../../formats/cyrus/annotations_db.ts";
-import type { Annotation } from "../../../model/annotation.ts";
+import { type Annotation, annotationKey } from "../../../model/annotation.ts";
 import type { Outcome } from "../../../model/outcome.ts";
 import { entriesOf, parsed } from "./database_access.ts";
 import { readDatabaseFile } from "./database_file.ts";
@@ -18,7 +18,7 @@ export async function readServerAnnotations(conf: ImapdConf): Promise<Outcome<Se
   const entries = entriesOf(await readDatabaseFile(path, { expected: format }));
   if (entries.kind === "refused") return entries;
   return parsed(path, () => {
-    const byMailbox = new Map<string, Annotation[]>();
+    const byMailbox = new Map<string, Map<string, Annotation>>();
     for (const entry of entries.value) {
       const {
         mailbox,
@@ -30,11 +30,10 @@ export async function readServerAnnotations(conf: ImapdConf): Promise<Outcome<Se
       } = parseMailboxAnnotation(entry);
       if (deleted) continue;
       const annotation = { entry: name, userid: userid ?? null, modseq, value };
-      const same = byMailbox.get(mailbox);
-      if (same === undefined) byMailbox.set(mailbox, [annotation]);
-      else same.push(annotation);
+      const same = byMailbox.get(mailbox) ?? new Map<string, Annotation>();
+      byMailbox.set(mailbox, same.set(annotationKey(annotation), annotation));
     }
-    return byMailbox;
+    return new Map([...byMailbox].map(([mailbox, same]) => [mailbox, [...same.values()]]));
   });
 }
 

@@ -8,7 +8,7 @@ import { parseCounters } from "../../../formats/cyrus/counters.ts";
 import type { DatabaseFormat } from "../../../formats/cyrus/databases/database.ts";
 import { parseSeen } from "../../../formats/cyrus/seen.ts";
 import { parseSubscriptions } from "../../../formats/cyrus/sub.ts";
-import type { SeenState } from "../../../model/mailbox.ts";
+import type { FlawedSetting, SeenState } from "../../../model/mailbox.ts";
 import { inboxOf } from "../../../model/names.ts";
 import { type Outcome, ok, refused } from "../../../model/outcome.ts";
 import { sharedFile, type UserPlace, userFiles } from "../layout/server_paths.ts";
@@ -85,13 +85,15 @@ export async function readSeen(
   user: UserPlace,
   conf: ImapdConf,
 ): Promise<Outcome<readonly SeenState[]>> {
-  return parsedEntries(await readSeenFile(user, conf), (entries) =>
-    entries.map((entry) => {
+  return parsedEntries(await readSeenFile(user, conf), (entries) => {
+    const byMailbox = new Map<string, SeenState>(); // of a line that is there twice the last counts
+    for (const entry of entries) {
       const { uniqueid, lastread, lastuid, lastchange, seenuids } = parseSeen(entry);
       const times = { lastRead: lastread, lastChange: lastchange };
-      return { uniqueid, lastUid: lastuid, ...times, seenUids: seenuids };
-    }),
-  );
+      byMailbox.set(uniqueid, { uniqueid, lastUid: lastuid, ...times, seenUids: seenuids });
+    }
+    return [...byMailbox.values()];
+  });
 }
 
 /** Reads the internal names of the mailboxes to which a user is subscribed. */
@@ -100,10 +102,9 @@ export async function readSubscriptions(
   conf: ImapdConf,
 ): Promise<Outcome<readonly string[]>> {
   const inbox = inboxOf(user.userid, { virtualDomains: conf.virtdomains });
-  return parsedEntries(
-    await readSubscriptionFile(user, conf),
-    (entries) => parseSubscriptions(entries, { inbox }).names,
-  );
+  return parsedEntries(await readSubscriptionFile(user, conf), (entries) => [
+    ...new Set(parseSubscriptions(entries, { inbox }).names),
+  ]);
 }
 
 /** Modseqs that the server keeps for a user as a whole and replication tells with each mailbox. */
@@ -112,6 +113,8 @@ export interface OwnerModseqs {
   readonly raclmodseq: bigint | undefined;
   /** XCONVMODSEQ by uniqueid, in old databases by internal name. */
   readonly conversations: ReadonlyMap<string, bigint>;
+  /** Those that could not be read. */
+  readonly flawed: readonly FlawedSetting[];
   /** The files that were read. */
   readonly files: readonly WatchedFile[];
 }
@@ -127,11 +130,22 @@ export async function readOwnerModseqs(
   const conversationsPaths = conf.conversations ? pathsOf("conversations") : [];
   const files = [...countersPaths, ...conversationsPaths].map(watched);
   const counters = raclmodseqOf(await readCountersIn(countersPaths));
-  if (counters.kind === "refused") return counters;
   const reading = await readConversationsIn(conversationsPaths, conf);
   const conversations = parsedEntries(reading, conversationModseqs);
-  if (conversations.kind === "refused") return conversations;
-  return ok({ raclmodseq: counters.value, conversations: conversations.value, files });
+  const flawed: FlawedSetting[] = [];
+  for (const [setting, outcome] of [
+    ["counters", counters],
+    ["conversations", conversations],
+  ] as const) {
+    if (outcome.kind === "ok") continue;
+    if (outcome.reason === "busy") return outcome;
+    flawed.push({ setting, refusal: outcome });
+  }
+  return ok({
+    raclmodseq: counters.kind === "ok" ? counters.value : undefined,
+    conversations: conversations.kind === "ok" ? conversations.value : new Map<string, bigint>(),
+    ...{ flawed, files },
+  });
 }
 
 /** RACLMODSEQ. Undefined where there are no counters, or counters of an old form without it. */

@@ -1,8 +1,9 @@
 /** The rows of a catalogue about mailboxes, their former names and the deleted ones. */
 import type { Database } from "bun:sqlite";
 import { AppError } from "../../../core/errors.ts";
+import type { Annotation } from "../../../model/annotation.ts";
 import type { MailboxState } from "../../../model/mailbox.ts";
-import { soundRow } from "./sound_rows.ts";
+import { isSoundRow, soundRow } from "./sound_rows.ts";
 
 /** What a peer says of a mailbox that no file of its folder can keep just as it was said. */
 export type MailboxDetails = Pick<
@@ -264,6 +265,36 @@ function tombstoneOf(row: StoredTombstone): Tombstone {
 /** Forgets a tombstone. */
 export function removeTombstone(database: Database, number: number): void {
   database.query("DELETE FROM tombstone WHERE number = ?").run(number);
+}
+
+interface AnnotationRow {
+  readonly uniqueid: string;
+  readonly entry: string;
+  readonly userid: string;
+  readonly modseq: string;
+  readonly value: Uint8Array;
+}
+
+/** The annotations of a mailbox itself, or of all mailboxes. Throws bad_data for a damaged one. */
+export function mailboxAnnotations(database: Database, uniqueid?: string): Annotation[] {
+  return annotationRows(database, uniqueid).map((row) => annotationOf(soundRow("annotation", row)));
+}
+
+/** Those that are sound: a damaged one keeps no mail back; the owner's settings tell of it. */
+export function readableAnnotations(database: Database, uniqueid: string): Annotation[] {
+  const rows = annotationRows(database, uniqueid);
+  return rows.filter((row) => isSoundRow("annotation", row)).map(annotationOf);
+}
+
+function annotationRows(database: Database, uniqueid: string | undefined): AnnotationRow[] {
+  const [all, inOrder] = ["SELECT * FROM annotation", "ORDER BY uniqueid, entry, userid"];
+  if (uniqueid === undefined) return database.query<AnnotationRow, []>(`${all} ${inOrder}`).all();
+  const query = database.query<AnnotationRow, [string]>(`${all} WHERE uniqueid = ? ${inOrder}`);
+  return query.all(uniqueid);
+}
+
+function annotationOf({ entry, userid, modseq, value }: AnnotationRow): Annotation {
+  return { entry, userid, modseq: BigInt(modseq), value };
 }
 
 /** Bytes of the values of a mailbox's own annotations: they count in quota_annot_used. */

@@ -190,7 +190,12 @@ export function soundRow<R extends object>(table: keyof typeof CATALOGUE_TABLES,
   return soundIn(CATALOGUE_TABLES, table, row);
 }
 
-/** The same for the registry. */
+/** False for a row for which `soundRow` throws. */
+export function isSoundRow(table: keyof typeof CATALOGUE_TABLES, row: object): boolean {
+  return damagedColumn(CATALOGUE_TABLES[table], row as unknown as Row) === undefined;
+}
+
+/** `soundRow` for the registry. */
 export function soundClaim<R extends object>(table: keyof typeof REGISTRY_TABLES, row: R): R {
   return soundIn(REGISTRY_TABLES, table, row);
 }
