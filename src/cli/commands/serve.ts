@@ -102,6 +102,8 @@ const runServe: Handler = async (args, given, env) => {
   const { sessions, owners: openOwners } = openFilesOf(options, log);
   const tell = (text: string): void => log.write("warning", text);
   const place = openWorkerPlace(locator.path, { url: env.workerUrl, openOwners, tell });
+  const stopMs = (options.stopTimeout ?? STOP_SECONDS) * 1000;
+  let endMs = performance.now() + stopMs;
   try {
     const { allowPlaintext = false, compress } = options;
     const server = await startServer({
@@ -138,9 +140,10 @@ const runServe: Handler = async (args, given, env) => {
       sessions: server.sessionCount(),
     });
     notifyManager(process.env, "STOPPING=1");
-    await server.stop((options.stopTimeout ?? STOP_SECONDS) * 1000);
+    endMs = performance.now() + stopMs;
+    await server.stop(stopMs);
   } finally {
-    if (!(await closesSoon(place))) log.write("error", "The store is still at work: left alone");
+    if (!(await closesBy(place, endMs))) log.write("error", "The store is still at work: left");
   }
   log.write("info", "Stopped");
   return { exit: EXIT.ok };
@@ -174,13 +177,21 @@ function listenToSignals(
   });
 }
 
-/** What the disk keeps waiting has not been acknowledged, and a kill can break nothing. */
+/** What a store has at least to close. */
 const CLOSE_MS = 1000;
 
-async function closesSoon(place: WritablePlace): Promise<boolean> {
+/** False if it takes longer: what the disk keeps has not been acknowledged, so a kill is safe. */
+async function closesBy(place: WritablePlace, endMs: number): Promise<boolean> {
+  const time = Promise.withResolvers<boolean>();
+  const leftMs = Math.max(CLOSE_MS, endMs - performance.now());
+  const timer = setTimeout(() => time.resolve(false), leftMs);
   const closed = place.close().then(() => true);
   closed.catch(() => undefined); // it may fail after the time is over
-  return await Promise.race([closed, Bun.sleep(CLOSE_MS).then(() => false)]);
+  try {
+    return await Promise.race([closed, time.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 function logOf(options: ServeOptions): Log {

@@ -1,11 +1,13 @@
 /**
  * The threads of a store. One stages what sessions send, as that is short work which must never
- * queue behind a long one. The others work for the owners. An owner's name says which of them is
- * his home, and while he has any work under way, all of his goes to the thread that does it: so no
- * thread waits for the lock that another one holds. An owner whose home is busy with others goes to
- * an idle thread, if there is one.
+ * queue behind a long one. Some only read, so that no reader waits for the syncs of a writer: who
+ * reads takes no lock. The others write for the owners. While an owner has any of that under way,
+ * all of his goes to the thread that does it: so no thread waits for the lock that another one
+ * holds. Else he goes to the thread that his name says, if that is busy to one that is idle, and
+ * else to a new one: writers mostly wait for the disk, which syncs many files in the time of one.
  */
 
+import { assert } from "../../../core/assert.ts";
 import { fromLatin1 } from "../../../core/bytes.ts";
 import { AppError } from "../../../core/errors.ts";
 import type { Limits } from "../../../core/limits.ts";
@@ -20,8 +22,9 @@ export type StoreThread = JobThread<StoreJobs>;
 export interface StoreThreadsOptions {
   /** The module that the threads run. */
   readonly url: URL;
-  /** Threads for owners. */
+  /** Threads that write, at most, and threads that read. */
   readonly threads: number;
+  readonly readers: number;
   readonly root: string;
   readonly limits: Limits;
   /** Owners whose folders stay open, in all threads together. */
@@ -40,9 +43,13 @@ interface Seat {
   works: number;
 }
 
+/** Threads that write, begun before any is shared. */
+const BEGUN_AT_ONCE = 2;
+
 export class StoreThreads {
   readonly #options: StoreThreadsOptions;
   readonly #owners: readonly Seat[];
+  readonly #readers: readonly Seat[];
   readonly #staging: Seat = { thread: undefined, works: 0 };
   /** Owners with works under way. */
   readonly #seated = new Map<string, { readonly seat: Seat; works: number }>();
@@ -51,7 +58,13 @@ export class StoreThreads {
 
   constructor(options: StoreThreadsOptions) {
     this.#options = options;
-    this.#owners = Array.from({ length: options.threads }, () => ({ thread: undefined, works: 0 }));
+    this.#owners = seats(options.threads);
+    this.#readers = seats(options.readers);
+  }
+
+  /** Runs `work`, which only reads, for `owner`. */
+  forReader<T>(owner: Owner, work: (thread: StoreThread) => Promise<T>): Promise<T> {
+    return this.#run(leastBusy(this.#readers, ownerKey(owner)), work);
   }
 
   /** Runs `work` with the thread that has `owner`. */
@@ -68,10 +81,9 @@ export class StoreThreads {
     }
   }
 
-  /** Runs `work`, which is about no owner in particular. */
+  /** Runs `work`, which only reads and is about no owner in particular. */
   forAnyone<T>(work: (thread: StoreThread) => Promise<T>): Promise<T> {
-    const idle = this.#owners.find((seat) => seat.works === 0);
-    return this.#run(idle ?? this.#homeOf(""), work);
+    return this.#run(leastBusy(this.#readers, ""), work);
   }
 
   /** Runs `work` with the thread that takes what sessions send. */
@@ -98,21 +110,18 @@ export class StoreThreads {
   async close(): Promise<void> {
     this.#isClosed = true;
     while (this.#works.size > 0) await Promise.allSettled(this.#works);
-    const seats = [...this.#owners, this.#staging];
-    const threads = seats.map(({ thread }) => thread).filter((thread) => thread !== undefined);
+    const all = [...this.#owners, ...this.#readers, this.#staging];
+    const threads = all.map(({ thread }) => thread).filter((thread) => thread !== undefined);
     const closed = await Promise.allSettled(threads.map(endOf));
     const failed = closed.find((one) => one.status === "rejected");
     if (failed !== undefined) throw failed.reason;
   }
 
+  /** A thread that has been begun serves before a new one: each costs memory. */
   #seatFor(word: string): Seat {
-    const home = this.#homeOf(word);
-    if (home.works === 0) return home;
-    return this.#owners.find((seat) => seat.works === 0) ?? home;
-  }
-
-  #homeOf(word: string): Seat {
-    return this.#owners[crc32(fromLatin1(word)) % this.#owners.length] ?? this.#staging;
+    const begun = this.#owners.filter(({ thread }) => thread !== undefined);
+    const seat = begun.length < BEGUN_AT_ONCE ? undefined : leastBusy(begun, word);
+    return seat?.works === 0 ? seat : leastBusy(this.#owners, word);
   }
 
   async #run<T>(seat: Seat, work: (thread: StoreThread) => Promise<T>): Promise<T> {
@@ -128,16 +137,28 @@ export class StoreThreads {
   }
 
   #begin(seat: Seat): StoreThread {
-    const { url, root, limits, threads, openOwners, tell } = this.#options;
+    const { url, root, limits, threads, readers, openOwners, tell } = this.#options;
     const data: StoreThreadData = {
       ...{ root, limits },
-      openOwners: Math.floor(openOwners / threads),
+      openOwners: Math.floor(openOwners / (threads + readers)),
     };
     const onLost = (): void => {
       seat.thread = undefined;
     };
     return new JobThread<StoreJobs>(url, { data, onLost, onNote: tell });
   }
+}
+
+function seats(length: number): Seat[] {
+  return Array.from({ length }, () => ({ thread: undefined, works: 0 }));
+}
+
+/** The seat that the name says, or the first one with less work. */
+function leastBusy(among: readonly Seat[], word: string): Seat {
+  const home = crc32(fromLatin1(word)) % among.length;
+  const [first, ...others] = [...among.slice(home), ...among.slice(0, home)];
+  assert(first !== undefined, "there are threads");
+  return others.reduce((best, seat) => (seat.works < best.works ? seat : best), first);
 }
 
 async function endOf(thread: StoreThread): Promise<void> {

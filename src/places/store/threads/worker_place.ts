@@ -40,7 +40,7 @@ import { WorkerSession } from "./worker_session.ts";
 export interface StoreThreadsChoice {
   /** The module that threads run: one that serves `storeJobs`. */
   readonly url: URL;
-  /** Threads for owners, beside the one that takes what is sent. */
+  /** Threads that write, beside those that read and the one that takes what is sent. */
   readonly threads?: number;
   readonly limits?: Limits;
   /** Owners whose folders stay open. */
@@ -49,8 +49,9 @@ export interface StoreThreadsChoice {
   readonly tell?: (text: string) => void;
 }
 
-/** Few are enough, as most owners are idle; each costs memory. */
-const OWNER_THREADS = 2;
+/** Begun as they are needed: on a slow disk so many owners can be written at a time. */
+const OWNER_THREADS = 8;
+const READER_THREADS = 2;
 
 /** Opens the store in `root` with threads, to be written and upgraded. Throws AppError. */
 export function openWorkerPlace(root: string, choice: StoreThreadsChoice): WritablePlace {
@@ -66,7 +67,8 @@ export function openWorkerPlace(root: string, choice: StoreThreadsChoice): Writa
     openOwners = OPEN_OWNERS,
     tell,
   } = choice;
-  const options = { url, threads, limits, openOwners, root: path, tell };
+  const readers = READER_THREADS;
+  const options = { url, threads, readers, limits, openOwners, root: path, tell };
   return new WorkerPlace(path, new StoreThreads(options));
 }
 
@@ -116,7 +118,7 @@ class WorkerPlace implements WritablePlace {
   }
 
   sharedMailboxes(toplevel: string): Promise<Outcome<OwnedMailboxes>> {
-    return this.#threads.forOwner({ kind: "shared", toplevel }, (thread) =>
+    return this.#threads.forReader({ kind: "shared", toplevel }, (thread) =>
       thread.submit("store.sharedMailboxes", toplevel),
     );
   }
@@ -161,11 +163,11 @@ class WorkerPlace implements WritablePlace {
   }
 
   #forUser<T>(userid: string, work: (thread: StoreThread) => Promise<T>): Promise<T> {
-    return this.#threads.forOwner({ kind: "user", userid }, work);
+    return this.#threads.forReader({ kind: "user", userid }, work);
   }
 
   #forName<T>(name: string, work: (thread: StoreThread) => Promise<T>): Promise<T> {
-    return this.#threads.forOwner(parseName(name).owner, work);
+    return this.#threads.forReader(parseName(name).owner, work);
   }
 
   /** Asks the thread of each owner for that owner's part of the keys. */
@@ -177,7 +179,7 @@ class WorkerPlace implements WritablePlace {
     const answers = await Promise.all(
       parts.map((part) => {
         const owner = part[0]?.owner ?? parseName("").owner;
-        return this.#threads.forOwner(owner, (thread) =>
+        return this.#threads.forReader(owner, (thread) =>
           ask(
             part.map(({ key }) => key),
             thread,

@@ -67,7 +67,7 @@ export class WorkerSession implements PlaceSession {
     const guids = request.guids.filter((guid) => !this.#staged.has(guid));
     const [first] = request.mailboxes;
     if (first === undefined || guids.length === 0) return ok(guids);
-    const found = await this.#threads.forOwner(parseName(first).owner, (thread) =>
+    const found = await this.#threads.forReader(parseName(first).owner, (thread) =>
       thread.submit("store.findSound", { ...request, guids }),
     );
     if (found.kind === "refused") return found;

@@ -70,8 +70,15 @@ async function bring(to: WritablePlace, name: string, count: number): Promise<vo
   await session.close();
 }
 
-async function threadOf(of: WritablePlace, userid: string): Promise<string> {
+async function readerOf(of: WritablePlace, userid: string): Promise<string> {
   return Buffer.from(granted(await of.sieveScript(userid, "thread"))).toString();
+}
+
+async function threadOf(of: WritablePlace, userid: string): Promise<string> {
+  const session = await of.openSession();
+  const outcome = await session.apply({ kind: "unsub", userid, name: "thread" });
+  await session.close();
+  return outcome.kind === "refused" ? outcome.text : "none";
 }
 
 async function failureOf(work: Promise<unknown>): Promise<unknown> {
@@ -102,6 +109,21 @@ describe("openWorkerPlace()", () => {
       const threads = await Promise.all(users.map((user) => threadOf(store, user)));
       expect(new Set(threads).size).toBe(3);
     }
+  });
+
+  test("threads that write are begun as needed, and reading needs none of them", async () => {
+    const store = openEmpty(8);
+    const one = await threadOf(store, "a");
+    const two = await threadOf(store, "b");
+    const alone: string[] = [];
+    for (const user of ["c", "d", "e", "f", "g"]) alone.push(await threadOf(store, user));
+    expect(new Set([one, two, ...alone]).size).toBeLessThan(3);
+    const users = ["a", "b", "c", "d", "e", "f", "g", "h"];
+    const writers = Promise.all(users.map((user) => threadOf(store, user)));
+    const readers = await Promise.all(users.map((user) => readerOf(store, user)));
+    const writing = new Set(await writers);
+    expect(writing.size).toBe(8);
+    expect(readers.filter((thread) => writing.has(thread))).toEqual([]);
   });
 
   test("many sessions write one user and many users at once, and nothing is lost", async () => {
