@@ -1,5 +1,6 @@
 /** Shared mailboxes go to a place that cannot list what it has, renames and quotas with them. */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { refused } from "../../src/model/outcome.ts";
 import type { WritablePlace } from "../../src/places/place.ts";
 import { openSyncPlace } from "../../src/places/sync/sync_place.ts";
 import { diffOwner } from "../../src/replicate/diff.ts";
@@ -18,12 +19,17 @@ describe("replicateOwner() of shared mailboxes", () => {
   beforeEach(async () => {
     source = newStorePlace();
     server = await testServer();
-    target = await openSyncPlace({
+    const synced = await openSyncPlace({
       address: {
         ...{ flavour: "csync", isTls: false, user: "admin", host: "127.0.0.1" },
         port: server.port,
       },
       password: () => Promise.resolve("labpass"),
+    });
+    // As a Cyrus, which cannot list what it has.
+    target = Object.assign(synced, {
+      holds: { ...synced.holds, userList: false },
+      sharedMailboxes: async () => refused("notSupported", "no list"),
     });
     await put(source, "news", [record(1)], { change: { quotaroot: "news" } });
     await put(source, "news.old", [record(2)], { change: { quotaroot: "news" } });
