@@ -79,7 +79,7 @@ function checkNames(context: Context): void {
     if (SUSPICIOUS.test(name) && !isValidName(name)) {
       findings.push(finding("DB10", { mailbox: name }, { name }));
     }
-    // Before 3.6 the parent of a mailbox did not need to exist.
+    // Before 3.6 the parent of a mailbox did not need to exist, and no upgrade makes one.
     if (mailboxes.generation !== "keyed" || !complete || isDeletedName(context, name)) continue;
     const parent = parentOf(name);
     const entry = parent === undefined ? undefined : byName.get(parent);
@@ -182,13 +182,17 @@ function checkUniqueidRecords(context: Context): void {
   }
 }
 
-/** J records exist since 3.13, one for each mailbox with a JMAP id. */
+/**
+ * J records exist since 3.13, one for each JMAP id of a user. Several mailboxes may have the same,
+ * as by default the counter behind it stands still: then the record is of the one written last, and
+ * goes with it.
+ */
 function checkJmapRecords(context: Context): void {
   const { mailboxes, byName, findings, complete } = context;
   const seen = new Set<string>();
   for (const { userid, entry } of mailboxes.jmapids) {
     const { name, jmapid = "", uniqueid } = entry;
-    seen.add(name);
+    seen.add(`${userid} ${jmapid}`);
     const other = byName.get(name);
     if (other === undefined && (!complete || isDeletedName(context, name))) continue;
     const isRight = other?.uniqueid === uniqueid && other?.jmapid === jmapid;
@@ -199,7 +203,8 @@ function checkJmapRecords(context: Context): void {
   }
   if (!complete || seen.size === 0) return;
   for (const { name, type, jmapid } of mailboxes.names) {
-    if (type.deleted || jmapid === undefined || seen.has(name)) continue;
+    const isSeen = seen.has(`${useridOf(name) ?? ""} ${jmapid}`);
+    if (type.deleted || jmapid === undefined || isSeen) continue;
     findings.push(contradiction(name, { what: "no_j_record", field: "J", expected: jmapid }));
   }
 }

@@ -39,6 +39,7 @@ const MAILBOX_LIST_WORDS = {
     ...(isNew && { ...INFO, text: "new folder without an entry yet" }),
   }),
   DB04: ({ what, ...values }: Partial<Pair<string>> & ContradictionFacts) => ({
+    ...(what === "no_j_record" && INFO),
     ...{ text: RECORD_WORDS[what], ...values },
   }),
   DB05: ({ uniqueid, original }: { uniqueid: string; original: string }) => ({
@@ -65,7 +66,7 @@ const MAILBOX_LIST_WORDS = {
   DB10: (facts: { name: string } | { missingParent: string }) =>
     "name" in facts
       ? { text: `name that no mailbox may have: ${nameProblem(facts.name)}`, found: facts.name }
-      : { text: "mailbox without a parent", expected: facts.missingParent },
+      : { ...INFO, text: "mailbox without a parent", expected: facts.missingParent },
   DB11: (facts: Behind) => ({ field: "foldermodseq", ...facts }),
 };
 
