@@ -77,7 +77,7 @@ export function openDumpPlace(path: string, limits: Limits = DEFAULT_LIMITS): Pl
 
 /**
  * Begins a dump; `-` is stdout. There must be no file of that name yet; `close` completes the dump
- * and gives it the name. Throws AppError (cannot_create).
+ * and gives it the name. Throws AppError (cannot_create, io).
  */
 export function createDumpPlace(path: string): WritablePlace {
   const toStdout = path === "-";
@@ -89,8 +89,14 @@ export function createDumpPlace(path: string): WritablePlace {
   const dropped = () => {
     if (!toStdout) dropDumpFile(fd, path);
   };
-  const output = new DumpFile({ fd, locator, toStdout, ended, dropped });
-  return new DumpPlace({ fd, locator, contents: new DumpContents(), damage: undefined, output });
+  try {
+    const output = new DumpFile({ fd, locator, toStdout, ended, dropped });
+    return new DumpPlace({ fd, locator, contents: new DumpContents(), damage: undefined, output });
+  } catch (error) {
+    dropped();
+    closeSync(fd);
+    throw error;
+  }
 }
 
 /**
