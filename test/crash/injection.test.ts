@@ -10,7 +10,18 @@ import { bobbin, bobbinPath } from "../support/cli.ts";
 import { unpackFixture } from "../support/fixtures.ts";
 import { has } from "../support/needs.ts";
 import { tempDir } from "../support/temp_dir.ts";
-import { ERRNOS, type FileCall, fileCallsOf, runToEnd, runWith } from "./injection.ts";
+import {
+  type Ended,
+  ERRNOS,
+  endOf,
+  endTraced,
+  type FileCall,
+  fileCallsOf,
+  type Runner,
+  runToEnd,
+  runWith,
+  startCommand,
+} from "./injection.ts";
 
 const { BOBBIN_TEST_SIZE } = process.env;
 const isLong = BOBBIN_TEST_SIZE === "long";
@@ -24,6 +35,9 @@ const GOOD_EXITS: ReadonlySet<number | undefined> = new Set([
   ...[0, 1, 2, 3, 64, 65, 66, 69, 73, 74, 75, 77, 78],
 ]);
 
+/** What it ends with when none fails. */
+const GOOD_ENDS: ReadonlySet<number | undefined> = new Set([0, 1]);
+
 /** A server, stores and a dump below one folder; each command writes only below `work`. */
 interface Stage {
   readonly root: string;
@@ -34,6 +48,8 @@ interface Stage {
   readonly empty: string;
   readonly dump: string;
   readonly password: string;
+  /** Accounts of a server: `me` may touch everything. */
+  readonly users: string;
   readonly work: string;
 }
 
@@ -65,7 +81,11 @@ const COMMANDS: readonly Command[] = [
   ["dlist", "unused", ({ dump }) => ["dlist", dump]],
   ["store init", "nothing", ({ work }) => ["store", "init", join(work, "new")]],
   ["store info", "unused", ({ full }) => ["store", "info", full]],
-  ["store rename", "full", ({ work }) => ["store", "rename", work, "user/bob", "user/bob/Old"]],
+  [
+    "store rename",
+    "full",
+    ({ work }) => ["store", "rename", work, "user/ann/Sent", "user/ann/Old"],
+  ],
   ["store delete", "full", ({ work }) => ["store", "delete", work, "user/bob"]],
   ["store gc", "full", ({ work }) => ["store", "gc", work]],
   ["store reconstruct", "full", ({ work }) => ["store", "reconstruct", work]],
@@ -79,8 +99,8 @@ const COMMANDS: readonly Command[] = [
   ],
 ];
 
-function replicate(from: string, to: string): readonly string[] {
-  return ["replicate", "bob", "--from", from, "--to", to];
+function replicate(from: string, to: string, ...users: string[]): readonly string[] {
+  return ["replicate", ...(users.length > 0 ? users : ["bob"]), "--from", from, "--to", to];
 }
 
 async function makeStage(): Promise<Stage> {
@@ -94,14 +114,24 @@ async function makeStage(): Promise<Stage> {
   for (const args of [
     ["store", "init", at("full")],
     ["store", "init", at("empty")],
-    replicate(conf, at("full")),
+    replicate(conf, at("full"), "bob", "ann"),
     replicate(conf, `dump:${at("dump")}`),
+    [
+      "passwd",
+      "--users-file",
+      at("users"),
+      "--allow",
+      "*",
+      "--password-file",
+      at("password"),
+      "me",
+    ],
   ]) {
     expect(await bobbin(args)).toMatchObject({ exit: 0, stderr: expect.any(String) });
   }
   return {
     ...{ root, conf, spool: join(at("server"), "spool"), full: at("full"), empty: at("empty") },
-    ...{ dump: at("dump"), password: at("password"), work: at("work") },
+    ...{ dump: at("dump"), password: at("password"), users: at("users"), work: at("work") },
   };
 }
 
@@ -142,32 +172,66 @@ function randomFrom(seed: number): () => number {
   };
 }
 
+/** Runs `bobbin serve` over `work`, pushes a user to it, if it listens, and ends it. */
+async function serveAPush(under: readonly string[], stage: Stage): Promise<Ended> {
+  const { work, users, password, conf } = stage;
+  const command = [bobbinPath(), "--json", "serve", work, "--users-file", users];
+  const server = startCommand([...under, ...command, "--listen", "127.0.0.1:0"]);
+  const { value } = await server.stdout.getReader().read();
+  const port = /:(\d+)"/.exec(new TextDecoder().decode(value))?.[1];
+  const log = new Response(server.stderr).text();
+  if (port !== undefined) {
+    const push = replicate(conf, `sync://me@127.0.0.1:${port}`);
+    const client = await bobbin([...push, "--password-file", password, "--timeout", "20"]);
+    if (!GOOD_EXITS.has(client.exit))
+      throw new Error(`the client: ${client.exit} ${client.stderr}`);
+    endTraced(server.pid, under.length > 0);
+  }
+  return { exit: await endOf(server), stderr: await log };
+}
+
+/** What neither the stderr of a command nor the log of a server may say. */
+const BUG = /This is a bug|unexpected error|a promise inside Bobbin/;
+
 describe.if(has("strace") && has("root"))("a file call that fails", () => {
   const random = randomFrom(SEED);
   const made = makeStage();
+
+  async function tryAll(name: string, run: Runner): Promise<void> {
+    const { root } = await made;
+    expect(GOOD_ENDS.has((await run([])).exit)).toBe(true);
+    const calls = await fileCallsOf(run, root);
+    expect(calls.length).toBeGreaterThan(5);
+    const exits = new Map<number | undefined, number>();
+    for (const { call, errno } of trialsOf(calls, random)) {
+      const { exit, stderr, isHit } = await runWith(run, call, errno);
+      if (!isHit) continue;
+      exits.set(exit, (exits.get(exit) ?? 0) + 1);
+      const isGood = GOOD_EXITS.has(exit) && !BUG.test(stderr);
+      if (!isGood) throw new Error(`${errno} at ${call.text}: exit ${exit}\n${stderr}`);
+    }
+    const counted = [...exits].map(([exit, count]) => `${count} with exit ${exit}`).join(", ");
+    if (isLong) console.log(`${name}: ${calls.length} calls; made to fail: ${counted}`);
+    expect(exits.size).toBeGreaterThan(0);
+  }
+
   for (const [name, before, args] of COMMANDS) {
     test(`${name}: is never a bug, a signal or no end`, async () => {
       const stage = await made;
-      const command = [bobbinPath(), ...args(stage)];
-      const run = (under: readonly string[]) => {
+      await tryAll(name, (under) => {
         prepare(before, stage);
-        return runToEnd([...under, ...command]);
-      };
-      const calls = await fileCallsOf(run, stage.root);
-      expect(calls.length).toBeGreaterThan(5);
-      const exits = new Map<number | undefined, number>();
-      for (const { call, errno } of trialsOf(calls, random)) {
-        const { exit, stderr, isHit } = await runWith(run, call, errno);
-        if (!isHit) continue;
-        exits.set(exit, (exits.get(exit) ?? 0) + 1);
-        const isGood = GOOD_EXITS.has(exit) && !stderr.includes("This is a bug");
-        if (!isGood) throw new Error(`${errno} at ${call.text}: exit ${exit}\n${stderr}`);
-      }
-      const counted = [...exits].map(([exit, count]) => `${count} with exit ${exit}`).join(", ");
-      if (isLong) console.log(`${name}: ${calls.length} calls; made to fail: ${counted}`);
-      expect(exits.size).toBeGreaterThan(0);
-    }, 3_600_000);
+        return runToEnd([...under, bobbinPath(), ...args(stage)]);
+      });
+    }, 7_200_000);
   }
+
+  test("serve, to which a user is pushed: is never a bug, a signal or no end", async () => {
+    const stage = await made;
+    await tryAll("serve", (under) => {
+      prepare("empty", stage);
+      return serveAPush(under, stage);
+    });
+  }, 7_200_000);
 });
 
 describe("output that cannot be written", () => {

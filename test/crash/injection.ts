@@ -4,6 +4,7 @@
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import type { Subprocess } from "bun";
 import { tempDir } from "../support/temp_dir.ts";
 
 /** The errors that a disk, a limit or a permission may give to any file call. */
@@ -75,19 +76,38 @@ const PATIENCE_MS = 60_000;
 /** Runs a command to its end, or kills it after a minute. */
 export async function runToEnd(command: readonly string[]): Promise<Ended> {
   const child = startCommand(command);
+  const [exit, stderr] = await Promise.all([
+    endOf(child),
+    new Response(child.stderr).text(),
+    new Response(child.stdout).text(),
+  ]);
+  return { exit, stderr };
+}
+
+/** Starts a command in a process group of its own. */
+export function startCommand(command: readonly string[]): Child {
+  return Bun.spawn([...command], {
+    ...{ stdin: "ignore", stdout: "pipe", stderr: "pipe", detached: true },
+  });
+}
+
+type Child = Subprocess<"ignore", "pipe", "pipe">;
+
+/** Its exit code; undefined where it had to be killed after a minute. */
+export async function endOf(child: Child): Promise<number | undefined> {
   let isOver = false;
   const timer = setTimeout(() => {
     isOver = true;
     process.kill(-child.pid, "SIGKILL"); // strace and what it traces
   }, PATIENCE_MS);
-  const stderr = await new Response(child.stderr).text();
   const exit = await child.exited;
   clearTimeout(timer);
-  return { exit: isOver ? undefined : exit, stderr };
+  return isOver ? undefined : exit;
 }
 
-function startCommand(command: readonly string[]) {
-  return Bun.spawn([...command], {
-    ...{ stdin: "ignore", stdout: "ignore", stderr: "pipe", detached: true },
-  });
+/** Asks a command to end; of a traced one `pid` is that of strace, which passes no signal on. */
+export function endTraced(pid: number, isTraced: boolean): void {
+  const children = `/proc/${pid}/task/${pid}/children`;
+  const target = isTraced ? Number(readFileSync(children, "latin1").split(" ")[0]) : pid;
+  if (target > 0) process.kill(target, "SIGTERM");
 }
