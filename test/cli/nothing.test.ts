@@ -122,3 +122,24 @@ describe("--user and --mailbox of fsck", () => {
     });
   });
 });
+
+describe("a place inside a spool", () => {
+  test("is named and not walked, and the target takes the right one afterwards", async () => {
+    const above = tempDir("above");
+    const [inner, target] = [join(above, "bobbin"), await newStore("b")];
+    const run = async (...args: string[]) => (await bobbin(args)).exit;
+    expect(await run("store", "init", inner)).toBe(0);
+    expect(await run("replicate", "bob", "--from", sound, "--to", inner)).toBe(0);
+    mkdirSync(join(above, "mail", "stage."), { recursive: true });
+    for (const command of ["ls", "fsck"]) {
+      const { exit, stdout, stderr } = await bobbin([command, above]);
+      expect({ command, isRight: exit === 1 || exit === 2 }).toEqual({ command, isRight: true });
+      expect(stdout + stderr).toMatch(
+        /it is a store, .*\n(.*\n)*.*it is a partition of a server, /,
+      );
+    }
+    expect(await run("replicate", "--all", "--from", above, "--to", target)).toBe(2);
+    expect(await run("replicate", "--all", "--from", inner, "--to", target)).toBe(0);
+    expect(await run("diff", inner, target)).toBe(0);
+  });
+});

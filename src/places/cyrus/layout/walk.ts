@@ -52,7 +52,13 @@ export function* walkMailboxes(roots: PartitionRoots): Generator<WalkStep> {
     let leftover: string | undefined;
     for (const top of tops) {
       const path = join(top, relative);
-      const seen = lookInto(path, { children, walked });
+      const own = new Set<string>();
+      const seen = lookInto(path, { children: own, walked });
+      if (seen.other !== undefined && relative !== "") {
+        yield { kind: "unreadable", relative, path, errno: seen.other };
+        continue;
+      }
+      for (const name of own) children.add(name);
       const isLeftover = top === roots.archive && top !== roots.data && !seen.hasIndex;
       if (seen.isMailbox && isLeftover) leftover = path;
       else isMailbox ||= seen.isMailbox;
@@ -96,6 +102,8 @@ interface Look {
   /** It has cyrus.header or cyrus.index. */
   readonly hasIndex?: boolean;
   readonly isMissing?: true;
+  /** What it is besides: the root of another place, which is not walked as a part of this one. */
+  readonly other?: string;
   /** Why the folder cannot be read. */
   readonly errno?: string;
   /** Links in it that are not followed. */
@@ -109,6 +117,13 @@ interface Walk {
   readonly walked: string[];
 }
 
+/** What only the root of a place holds. No mailbox is called so: its name would end with a dot. */
+const ROOT_OF: Readonly<Record<string, string>> = {
+  "bobbin.json": "it is a store, a place of its own",
+  "stage.": "it is a partition of a server, a place of its own",
+  "sync.": "it is a partition of a server, a place of its own",
+};
+
 /** Tells whether a folder is a mailbox, and what folders lie in it. */
 function lookInto(folder: string, { children, walked }: Walk): Look {
   const closed: { name: string; errno: string }[] = [];
@@ -117,8 +132,10 @@ function lookInto(folder: string, { children, walked }: Walk): Look {
     if (stat === undefined) return { isMailbox: false, isMissing: true, closed };
     if (!stat.isDirectory()) return { isMailbox: false, errno: "ENOTDIR", closed };
     let [isMailbox, hasIndex] = [false, false];
+    let other: string | undefined;
     for (const { name, isLink, isFolder } of entriesOf(folder, { isLeaf: stat.nlink === 2 })) {
       isMailbox ||= !isFolder && MAILBOX_FILE.test(name);
+      if (Object.hasOwn(ROOT_OF, name)) other ??= ROOT_OF[name];
       hasIndex ||= name === "cyrus.header" || name === "cyrus.index";
       // No mailbox begins with a dot: snapshots of filesystems do, and what a store keeps for
       // itself.
@@ -129,7 +146,7 @@ function lookInto(folder: string, { children, walked }: Walk): Look {
       if (errno === "followed") children.add(name);
       else if (errno !== undefined) closed.push({ name, errno });
     }
-    return { isMailbox, hasIndex, closed };
+    return { isMailbox, hasIndex, closed, ...(other !== undefined && { other }) };
   } catch (error) {
     const errno = errnoOf(error);
     if (errno === undefined) throw error;
