@@ -76,7 +76,11 @@ async function plain(dialog: SignInDialog): Promise<SignIn> {
     const fits = await Bun.password.verify(password, account?.argon2id ?? NOBODYS_HASH);
     return fits && account !== undefined;
   };
-  const passed = await dialog.gate.pass(dialog.address, check, dialog.signal);
+  const passed = await dialog.gate.pass(
+    { address: dialog.address, name: authcid },
+    check,
+    dialog.signal,
+  );
   if (passed === undefined) return { kind: "busy" };
   return verdict(passed ? account : undefined, { name: authcid, authzid });
 }
@@ -85,7 +89,9 @@ async function scram(dialog: SignInDialog): Promise<SignIn> {
   const { accounts } = dialog;
   const first = parseClientFirst(textIn(dialog.initial ?? (await answerTo("", dialog))));
   const account = accounts.byName.get(first.user);
-  const verifier = account?.scram ?? fakeVerifier(first.user, accounts);
+  // It is made for an account too, so that both take the same time.
+  const fake = fakeVerifier(first.user, accounts);
+  const verifier = account?.scram ?? fake;
   const nonce = first.nonce + randomBytes(18).toString("base64");
   const { salt, iterations } = verifier;
   const serverFirst = printServerFirst({ nonce, salt, iterations });
@@ -96,7 +102,8 @@ async function scram(dialog: SignInDialog): Promise<SignIn> {
     proof = checkClientFinal(final, exchange, verifier);
     return proof !== undefined && account !== undefined;
   };
-  const passed = await dialog.gate.pass(dialog.address, check, dialog.signal);
+  const claimant = { address: dialog.address, name: first.user };
+  const passed = await dialog.gate.pass(claimant, check, dialog.signal);
   if (passed === undefined) return { kind: "busy" };
   const result = verdict(passed ? account : undefined, {
     name: first.user,
