@@ -1,5 +1,8 @@
 /** A database of the store, open: the file itself, or to read it a private copy that follows it. */
 import type { Database } from "bun:sqlite";
+import { existsSync } from "node:fs";
+import { AppError } from "../core/errors.ts";
+import { statOf } from "./disk.ts";
 import { PrivateCopy } from "./private_copy.ts";
 import { openDatabase, type Schema, type SchemaChange } from "./sqlite.ts";
 
@@ -27,6 +30,7 @@ export class StoreDatabase {
   #database: Database;
 
   constructor(path: string, schema: Schema, { access, create, raised }: StoreDatabaseOptions) {
+    requireRegular(path);
     this.#copy = access === "read" ? new PrivateCopy(path) : undefined;
     const file = this.#copy?.path ?? path;
     const silent = (): void => undefined; // the copy is nobody else's
@@ -53,5 +57,19 @@ export class StoreDatabase {
   close(): void {
     this.#database.close();
     this.#copy?.close();
+  }
+}
+
+/** Refuses a database where something else than a file lies, or a link that leads nowhere. */
+function requireRegular(database: string): void {
+  for (const path of ["", "-wal", "-shm"].map((suffix) => database + suffix)) {
+    const stat = statOf(path);
+    const isRight = stat === undefined || stat.isFile();
+    if (isRight || (stat.isSymbolicLink() && existsSync(path))) continue;
+    const what = stat.isDirectory() ? "a folder" : "no regular file";
+    throw new AppError("bad_data", `Cannot use ${database}: ${path} is ${what}`, {
+      context: { path },
+      hint: "Run `bobbin store reconstruct`.",
+    });
   }
 }

@@ -7,6 +7,7 @@ import { renameSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { AppError } from "../../../core/errors.ts";
 import { diskError, statOf } from "../../../storage/disk.ts";
+import { mayWrite } from "../../../storage/private_copy.ts";
 import { sqliteError } from "../../../storage/sqlite.ts";
 import {
   bound,
@@ -46,9 +47,8 @@ function damaged(path: string, what: string): AppError {
 
 /** True where a database at `path` cannot be used, whoever tries: not for want of a right. */
 export function isBroken(path: string, { code, context }: AppError): boolean {
-  const files = ["", "-wal", "-shm"].map((suffix) => statOf(path + suffix));
-  const isOdd = files.some((stat) => stat !== undefined && !stat.isFile());
-  return code === "bad_data" || isOdd || context["sqlite"] === "SQLITE_READONLY";
+  // A file that may be written, of a form that SQLite says it can only read.
+  return code === "bad_data" || (context["sqlite"] === "SQLITE_READONLY" && mayWrite(path));
 }
 
 /** Rows of a table as they were read. */
