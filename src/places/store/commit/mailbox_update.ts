@@ -25,7 +25,7 @@ import { mailboxFolder } from "../layout.ts";
 import type { KnownMessage } from "../messages/message_file.ts";
 import { type Arrival, admit, placeMessage } from "../messages/pool.ts";
 import { refusal } from "../refusal.ts";
-import { openForChange, storedForm, useKeptCrc } from "./open_mailbox.ts";
+import { countAnnotationBytes, openForChange, storedForm, useKeptCrc } from "./open_mailbox.ts";
 import type { Transaction } from "./owner_folder.ts";
 import { deleteMailboxes } from "./trash.ts";
 import {
@@ -67,9 +67,7 @@ function applyFull(update: MailboxUpdate, context: ApplyContext, transaction: Tr
   // annotations.
   const before = row === undefined ? 0 : annotationBytes(database, uniqueid);
   writeRow(transaction, update.state, { row, variant });
-  const { quotaAnnotUsed } = image.index.header;
-  const more = BigInt(annotationBytes(database, uniqueid) - before);
-  image.index.setSums({ quotaAnnotUsed: quotaAnnotUsed + more });
+  countAnnotationBytes(image, annotationBytes(database, uniqueid) - before);
   arrive(messages, transaction, uniqueid);
   for (const step of image.steps()) transaction.step(uniqueid, step);
   if (variant === undefined) return;

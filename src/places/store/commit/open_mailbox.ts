@@ -71,6 +71,15 @@ export function useKeptCrc(image: MailboxImage, row: MailboxRow): void {
   image.knowAnnotCrc(variant, kept.crc);
 }
 
+/**
+ * Adds so many bytes of annotations of the mailbox itself to its sum, which is never below 0: rows
+ * that the sum has not counted may be gone.
+ */
+export function countAnnotationBytes({ index }: MailboxImage, more: number): void {
+  const used = index.header.quotaAnnotUsed + BigInt(more);
+  index.setSums({ quotaAnnotUsed: used < 0n ? 0n : used });
+}
+
 /** The files of which `imageOf` makes the mailbox of `row`. */
 export function readImageFiles(folder: OwnerFolder, row: MailboxRow): ImageFiles {
   const files = readFiles(folder, row.uniqueid, { names: IMAGE_FILES });

@@ -33,7 +33,7 @@ import { refusal } from "../refusal.ts";
 import type { Store } from "../store.ts";
 import { handOver } from "./handover.ts";
 import { applyMailbox } from "./mailbox_update.ts";
-import { openForChange } from "./open_mailbox.ts";
+import { countAnnotationBytes, openForChange } from "./open_mailbox.ts";
 import type { OwnerFolder, Transaction } from "./owner_folder.ts";
 import { renameMailboxesIn } from "./rename.ts";
 import { deleteMailboxes } from "./trash.ts";
@@ -255,8 +255,7 @@ function annotate(store: Store, command: ApplyAnnotation | ApplyUnannotation): v
     }
     if (row.intermediate) return;
     const image = openForChange(folder, row);
-    const more = BigInt(annotationBytes(database, uniqueid) - before);
-    image.index.setSums({ quotaAnnotUsed: image.index.header.quotaAnnotUsed + more });
+    countAnnotationBytes(image, annotationBytes(database, uniqueid) - before);
     for (const step of image.steps()) transaction.step(uniqueid, step);
   });
 }
