@@ -210,8 +210,9 @@ function nameWinner(
     const why = `not deleted, for it got messages that ${winner === b ? "A" : "B"} never saw`;
     return { winner, why };
   }
+  // A side that does not say when the mailbox was changed is not known to have changed it.
   const [ours, theirs] = [a.foldermodseq ?? 0n, b.foldermodseq ?? 0n];
-  if (ours === 0n || theirs === 0n || ours === theirs) return { winner: a, why: "A's is kept" };
+  if (ours === theirs) return { winner: a, why: "A's is kept" };
   const [winner, side] = ours > theirs ? [a, "A"] : [b, "B"];
   return { winner, why: `${side}'s is kept, which changed it last (modseq ${ours} and ${theirs})` };
 }

@@ -3,6 +3,7 @@ import { describe, expect, test } from "bun:test";
 import {
   chmodSync,
   cpSync,
+  existsSync,
   mkdirSync,
   readdirSync,
   readlinkSync,
@@ -122,7 +123,8 @@ describe("exit codes of bobbin fsck", () => {
   test("143 when it is told to stop", async () => {
     const spool = join(tempDir("stop"), "spool");
     mkdirSync(spool);
-    for (const name of ["a", "b"]) cpSync(damaged, join(spool, name), { recursive: true });
+    for (let copy = 0; copy < 12; copy++)
+      cpSync(damaged, join(spool, `${copy}`), { recursive: true });
     const command = [bobbinPath(), "fsck", spool, "--jobs", "1"];
     const child = Bun.spawn(command, { stdout: "ignore", stderr: "ignore" });
     await until("a file of the spool is open", () => hasOpen(child.pid, spool));
@@ -275,6 +277,7 @@ describe("the binary", () => {
 
 /** True while the process has a file below `folder` open. */
 function hasOpen(pid: number, folder: string): boolean {
+  if (!existsSync(`/proc/${pid}/fd`)) throw new Error("fsck ended before it was told to");
   return readdirSync(`/proc/${pid}/fd`).some((fd) => {
     try {
       return readlinkSync(`/proc/${pid}/fd/${fd}`).startsWith(folder);

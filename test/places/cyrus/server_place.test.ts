@@ -244,7 +244,7 @@ describe("a damaged server", () => {
     const server = testServer("uuid-paths");
     const ann = join(server.conf.configdirectory, "user/uuid/u/4/u4pduq8e674pzpldk63mek5z");
     const lines = readFileSync(join(ann, "sub.db"), "latin1");
-    writeFileSync(join(ann, "sub.db"), lines + lines.split("\n").slice(0, 1) + "\n", "latin1");
+    writeFileSync(join(ann, "sub.db"), `${lines}${lines.split("\n")[0]}\n`, "latin1");
     const { subscriptions, flawed = [] } = granted(await placeOf(server).user("ann"));
     expect([new Set(subscriptions).size, flawed.length > 0]).toEqual([subscriptions.length, false]);
   });

@@ -74,7 +74,7 @@ describe("APPLY MAILBOX", () => {
     { pop3LastLogin: -5 },
     { pop3ShowAfter: 2 ** 40 },
   ])("refuses a time that the index cannot hold: %j", async (change) => {
-    expect(await apply(change)).toBe("failed");
+    expect(await apply(change)).toBe("badParameters");
     expect(await current()).toBeUndefined();
   });
 

@@ -83,23 +83,8 @@ export async function parseScriptMessage(
   if (end === null) return undefined;
   const [, subject] = /^subject:[ \t]*(.*(?:\r?\n[ \t].*)*)/im.exec(text.slice(0, end.index)) ?? [];
   if (subject === undefined) return undefined;
-  const name = decodeWords(subject.replace(/\r?\n(?=[ \t])/g, "").trimEnd());
+  const name = subject.replace(/\r?\n(?=[ \t])/g, "").trimEnd();
   return { name, content: bytes.subarray(end.index + end[0].length) };
-}
-
-const WORD = /=\?utf-8\?([qb])\?([^?]*)\?=/gi;
-
-/** Decodes the words of RFC 2047 into which Cyrus splits long names, and those not ASCII. */
-function decodeWords(text: string): string {
-  return text
-    .replace(/\?=[ \t]+=\?/g, "?==?")
-    .replace(WORD, (_, encoding: string, words: string) =>
-      encoding.toLowerCase() === "b"
-        ? latin1(Buffer.from(words, "base64"))
-        : words
-            .replaceAll("_", " ")
-            .replace(/=([0-9A-F]{2})/gi, (_whole, hex) => String.fromCharCode(parseInt(hex, 16))),
-    );
 }
 
 /** Reads the scripts that are files in `folder`. There are none where there is no such folder. */
