@@ -247,7 +247,7 @@ const runDelete: Handler = (args, options, env) =>
   withStore({ place: argument(args, 0), env }, async (store) => {
     const { read, show } = namesOf(env);
     const name = read(argument(args, 1));
-    const { folder } = folderOf(store, name);
+    const { folder } = withReserve(store.root, () => folderOf(store, name));
     const remove = () =>
       folder.write((transaction) => {
         const all = allMailboxes(transaction.database);
