@@ -84,7 +84,10 @@ describe("APPLY MAILBOX", () => {
       const records = [record(1, { expunged: true, ...change })];
       const state = stateOf("user.fred", records, { syncCrc: 0, syncCrcAnnot: 0 });
       const command = { kind: "mailbox", state, records: recordsOf(records) } as const;
-      expect(await session.apply(command)).toMatchObject({ kind: "refused", reason: "badParameters" });
+      expect(await session.apply(command)).toMatchObject({
+        kind: "refused",
+        reason: "badParameters",
+      });
     },
   );
 
