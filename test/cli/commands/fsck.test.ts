@@ -7,6 +7,7 @@ import {
   mkdirSync,
   readdirSync,
   readlinkSync,
+  rmSync,
   symlinkSync,
   writeFileSync,
 } from "node:fs";
@@ -123,8 +124,13 @@ describe("exit codes of bobbin fsck", () => {
   test("143 when it is told to stop", async () => {
     const spool = join(tempDir("stop"), "spool");
     mkdirSync(spool);
-    for (let copy = 0; copy < 12; copy++)
-      cpSync(damaged, join(spool, `${copy}`), { recursive: true });
+    for (let copy = 0; copy < 12; copy++) {
+      const folder = join(spool, `${copy}`);
+      cpSync(damaged, folder, { recursive: true });
+      // With these a folder would be taken for the root of another spool, which is not walked.
+      for (const name of ["stage.", "sync."])
+        rmSync(join(folder, name), { recursive: true, force: true });
+    }
     const command = [bobbinPath(), "fsck", spool, "--jobs", "1"];
     const child = Bun.spawn(command, { stdout: "ignore", stderr: "ignore" });
     await until("a file of the spool is open", () => hasOpen(child.pid, spool));
