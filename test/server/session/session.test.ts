@@ -429,7 +429,7 @@ describe("limits", () => {
       await deaf(server);
       await untilTaken(server);
       expect(server.server.sessionCount()).toBe(1);
-      await server.server.stop(50);
+      await server.server.stop(2000);
       expect(server.server.sessionCount()).toBe(0);
       expect(server.log.join("\n")).toMatch(/warning Cut off a session peer=127.0.0.1/);
     });
