@@ -204,7 +204,8 @@ export class Connection {
     this.#isHeldBack = false;
     socket.on("error", this.#onError);
     socket.on("close", () => {
-      this.#onEnd();
+      // A peer that has ended its side may have sent bytes that are still being inflated.
+      if (!socket.readableEnded) this.#onEnd();
       deflate.destroy();
     });
     this.#listen(inflate);
