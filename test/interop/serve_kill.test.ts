@@ -119,6 +119,9 @@ describe.skipIf(!hasLab)("bobbin serve, killed", () => {
     const server = await serve();
     const client = await Csync.signedIn(server.port);
     expect((await client.command(`GET USER ${user}`)).status).toStartWith("OK");
+    // Threads that write begin when they are needed. This begins one, and changes nothing.
+    const nothing = await client.command(`APPLY UNMAILBOX user.${user}.none`);
+    expect(nothing.status).toStartWith("NO IMAP_MAILBOX_NONEXISTENT");
     expect((await client.command("EXIT")).status).toStartWith("OK");
     client.close();
     return server;

@@ -84,9 +84,7 @@ export function diskCallsIn(
     const isOpening = name.startsWith("open");
     if (isStream ? !rest.startsWith(`${/^\d+/.exec(rest)?.[0]}<${root}/`) : false) continue;
     if (isOpening && !/O_CREAT|O_TRUNC/.test(rest)) continue;
-    // A call that failed changes nothing, and a thread begun later cannot be counted beforehand.
-    if (/ = -1 E/.test(rest) || (thread < 0 && !isStream)) continue;
-    if (isStream) throw new Error(`nobody can be killed before this: ${line}`);
+    if (isStream || thread < 0) throw new Error(`nobody can be killed before this: ${line}`);
     calls.push({ thread, name, ordinal });
   }
   return calls;
