@@ -31,6 +31,7 @@ import { DEFAULT_LIMITS, type Limits } from "../../core/limits.ts";
 import { type Owner, ownerKey } from "../../model/names.ts";
 import { statOf } from "../../storage/disk.ts";
 import { SyncDescriptors } from "../../storage/durable.ts";
+import { makePrivateFolder, removePrivateFolder } from "../../storage/private_folder.ts";
 import type { SchemaChange } from "../../storage/sqlite.ts";
 import type { Access } from "../../storage/store_database.ts";
 import { mailboxById } from "./catalogue/mailbox_rows.ts";
@@ -88,6 +89,8 @@ export class Store {
     this.caveat = isForeign ? readWithoutRight(this.root) : undefined;
     this.opening = { access, raised: onceEach(this.root, tell) };
     const hasMailboxes = () => this.#hasMailboxes();
+    // Readers copy databases. Without room for copies each would look damaged, and none is.
+    if (access === "read") removePrivateFolder(makePrivateFolder());
     this.registry = new Registry(this.root, { ...this.opening, create: true, hasMailboxes });
     this.#leave = noteOpen(this.root, access);
     this.#syncs = new SyncDescriptors(access === "read" ? [] : [this.root]);
