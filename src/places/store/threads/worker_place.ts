@@ -50,7 +50,7 @@ export interface StoreThreadsChoice {
 }
 
 /** Begun as they are needed: on a slow disk so many owners can be written at a time. */
-const OWNER_THREADS = 8;
+const OWNER_THREADS = 4;
 const READER_THREADS = 2;
 
 /** Opens the store in `root` with threads, to be written and upgraded. Throws AppError. */
