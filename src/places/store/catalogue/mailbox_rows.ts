@@ -3,7 +3,7 @@ import type { Database } from "bun:sqlite";
 import { AppError } from "../../../core/errors.ts";
 import type { Annotation } from "../../../model/annotation.ts";
 import type { MailboxState } from "../../../model/mailbox.ts";
-import { isSoundRow, soundRow } from "./sound_rows.ts";
+import { isSoundRow, OWNER_COLUMN, soundRow } from "./sound_rows.ts";
 
 /** What a peer says of a mailbox that no file of its folder can keep just as it was said. */
 export type MailboxDetails = Pick<
@@ -67,6 +67,7 @@ interface StoredRow {
 }
 
 const COLUMNS = "uniqueid, name, state, annot_variant, annot_crc, annot_crc_of, intermediate";
+const READ = `${COLUMNS}, committed, ${OWNER_COLUMN}`;
 
 const MODSEQS = ["xconvmodseq", "raclmodseq", "createdmodseq", "foldermodseq"] as const;
 
@@ -100,7 +101,7 @@ function storedOf(row: MailboxRow): StoredRow {
 /** The mailbox called `name` now, or undefined. */
 export function mailboxByName(database: Database, name: string): MailboxRow | undefined {
   const found = database
-    .query<StoredRow, [string]>(`SELECT ${COLUMNS} FROM mailbox WHERE name = ?`)
+    .query<StoredRow, [string]>(`SELECT ${READ} FROM mailbox WHERE name = ?`)
     .get(name);
   return found === null ? undefined : rowOf(found);
 }
@@ -108,7 +109,7 @@ export function mailboxByName(database: Database, name: string): MailboxRow | un
 /** The mailbox with `uniqueid`, or undefined. */
 export function mailboxById(database: Database, uniqueid: string): MailboxRow | undefined {
   const found = database
-    .query<StoredRow, [string]>(`SELECT ${COLUMNS} FROM mailbox WHERE uniqueid = ?`)
+    .query<StoredRow, [string]>(`SELECT ${READ} FROM mailbox WHERE uniqueid = ?`)
     .get(uniqueid);
   return found === null ? undefined : rowOf(found);
 }
@@ -135,7 +136,7 @@ export function readableMailboxes(database: Database): {
 } {
   const rows: MailboxRow[] = [];
   const damaged: DamagedMailbox[] = [];
-  const stored = database.query<StoredRow, []>(`SELECT ${COLUMNS} FROM mailbox ORDER BY name`);
+  const stored = database.query<StoredRow, []>(`SELECT ${READ} FROM mailbox ORDER BY name`);
   for (const one of stored.all()) {
     try {
       rows.push(rowOf(one));

@@ -6,7 +6,7 @@
 import type { Database } from "bun:sqlite";
 import { AppError } from "../../../core/errors.ts";
 import { isUniqueid, QUOTA_RESOURCES } from "../../../model/mailbox.ts";
-import { ownerOfKey } from "../../../model/names.ts";
+import { isOwnedBy, ownerOfKey } from "../../../model/names.ts";
 import { ANNOT_VARIANTS } from "../../../model/sync_crc.ts";
 
 type Row = Readonly<Record<string, unknown>>;
@@ -16,6 +16,8 @@ export interface TableShape {
   /** The columns that tell a row from all others. */
   readonly key: readonly string[];
   readonly columns: Readonly<Record<string, Check>>;
+  /** What else is read with each row, for the checks of its columns: SQL. */
+  readonly also?: string;
 }
 
 const matches =
@@ -39,6 +41,13 @@ const uint32: Check = (value) => count(value, {}) && Number(value) <= 0xffff_fff
 const unsigned = matches(/^\d{1,20}$/);
 const uniqueid: Check = (value) => typeof value === "string" && isUniqueid(value);
 const ownerWord: Check = (value) => typeof value === "string" && ownerOfKey(value) !== undefined;
+
+/** Names of mailboxes of somebody else have no place in an owner's catalogue. */
+const ownName: Check = (value, row) => {
+  if (!word(value, row)) return false;
+  const owner = ownerOfKey(`${row["owner"]}`); // of a row without it nothing is known
+  return owner === undefined || isOwnedBy(`${value}`, owner);
+};
 
 /** The object that `value` is the JSON of; undefined for anything else. */
 function objectOf(value: unknown): Row | undefined {
@@ -75,7 +84,7 @@ function isObjectOf(fields: TableShape["columns"], value: unknown): boolean {
 
 const MAILBOX: TableShape["columns"] = {
   uniqueid,
-  name: word,
+  name: ownName,
   state: details,
   intermediate: among(0, 1),
   annot_variant: orNull(among(...ANNOT_VARIANTS.map(({ name }) => name))),
@@ -105,13 +114,16 @@ const stepPath: Check = (value, row) => {
   return found !== null && [undefined, row["uniqueid"]].includes(found.groups?.["own"]);
 };
 
+/** Reads with a row of the catalogue the key of the owner whose it is. */
+export const OWNER_COLUMN = "(SELECT value FROM about WHERE key = 'owner') AS owner";
+
 /** The tables of an owner's catalogue (catalogue.ts). */
 export const CATALOGUE_TABLES = {
   about: {
     key: ["key"],
     columns: { key: word, value: (value, { key }) => key !== "owner" || ownerWord(value, {}) },
   },
-  mailbox: { key: ["uniqueid"], columns: MAILBOX },
+  mailbox: { key: ["uniqueid"], columns: MAILBOX, also: OWNER_COLUMN },
   history: {
     key: ["uniqueid", "number"],
     columns: { uniqueid: word, number: count, name: word, until: count },
@@ -235,7 +247,8 @@ function shown(value: unknown): string {
 
 /** The rows of a table of which a column holds what it never does. */
 export function damagedIn(database: Database, table: string, tables: Tables): DamagedRow[] {
-  const rows = database.query<Record<string, unknown>, []>(`SELECT * FROM ${table}`).all();
+  const columns = ["*", tables[table]?.also ?? []].flat().join(", ");
+  const rows = database.query<Record<string, unknown>, []>(`SELECT ${columns} FROM ${table}`).all();
   return rows.flatMap((row) => {
     const column = damagedColumn(tables[table], row);
     return column === undefined ? [] : [{ table, row, column }];
