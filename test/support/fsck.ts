@@ -63,7 +63,11 @@ export async function lookOnce(folder: string): Promise<readonly ToldFinding[]> 
 async function lookOncePaths(paths: MailboxPaths): Promise<readonly Finding[]> {
   const mailbox = openMailbox(paths);
   const { uid = 0, dev: device = 0 } = mailbox.folder?.stat ?? {};
-  const look = lookAt(mailbox, { nowSeconds: Date.now() / 1000, partition: { uid, device } });
+  const look = lookAt(mailbox, {
+    nowSeconds: Date.now() / 1000,
+    partition: { uid, device },
+    quick: false,
+  });
   closeMailbox(mailbox);
   const { messages, present } = look;
   if (messages === undefined) return look.findings;

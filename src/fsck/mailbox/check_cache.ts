@@ -1,8 +1,11 @@
 /** cyrus.cache against the records that point into it: rows CA01 to CA05 (CA04 by sizes only). */
-import type { Unreadable } from "../../core/files.ts";
+import { readRegular, type Unreadable } from "../../core/files.ts";
+import { DEFAULT_LIMITS } from "../../core/limits.ts";
 import type { IndexRecord } from "../../formats/cyrus/index/index_record.ts";
 import { crc32Range } from "../../hash/crc32.ts";
+import { HeaderEnd } from "../../mailbox/header_end.ts";
 import { CacheFile } from "../../places/cyrus/mailbox/cache_file.ts";
+import { type MailboxPaths, messagePaths } from "../../places/cyrus/mailbox/mailbox_files.ts";
 import type { FactsOf } from "../finding.ts";
 import type { Collector } from "./collector.ts";
 
@@ -21,6 +24,20 @@ const SECTION_HEAD_BYTES = 20;
 /** In smaller files the share of waste says nothing. */
 const WASTE_WORTH_BYTES = 64 * 1024;
 
+/** Where a cache record says that header and body of its message lie. */
+interface Section {
+  readonly headerOffset: number;
+  readonly headerSize: number;
+  readonly contentOffset: number;
+  readonly contentSize: number;
+}
+
+export interface CacheContext {
+  readonly collector: Collector;
+  /** Where the messages lie; undefined where none may be opened. */
+  readonly messages: MailboxPaths | undefined;
+}
+
 /**
  * Checks one cache file, reference by reference. Its lifetime is one look at a mailbox: close it.
  * `finish` says what concerns the whole file. A mailbox without messages has no cyrus.cache, so a
@@ -30,12 +47,14 @@ export class CacheCheck {
   readonly #cache: CacheFile | Unreadable;
   readonly #path: string;
   readonly #collector: Collector;
+  readonly #messages: MailboxPaths | undefined;
   #usedBytes = 4;
 
-  constructor(path: string, collector: Collector) {
+  constructor(path: string, { collector, messages }: CacheContext) {
     this.#cache = CacheFile.open(path);
     this.#path = path;
     this.#collector = collector;
+    this.#messages = messages;
   }
 
   /** CA01, CA02, CA04 for one record. Offset 0 means that the message has no cache record. */
@@ -76,21 +95,23 @@ export class CacheCheck {
    * offset and size of the header, offset and size of the body (spool-format 3; the same in every
    * cache version from 2 to 14).
    */
-  #checkSection(cache: CacheFile, { uid, size, headerSize }: CacheReference): void {
-    const at = cache.itemStart(SECTION_ITEM);
-    const isLong = cache.wordAt(at) >= SECTION_HEAD_BYTES;
-    const isRight =
-      isLong &&
-      cache.wordAt(at + 8) === 0 &&
-      cache.wordAt(at + 12) === headerSize &&
-      cache.wordAt(at + 16) === headerSize &&
-      cache.wordAt(at + 20) === size - headerSize;
-    if (isRight) return;
-    const described = isLong
-      ? { headerSize: cache.wordAt(at + 12), size: cache.wordAt(at + 16) + cache.wordAt(at + 20) }
-      : undefined;
-    const facts = { record: { headerSize, size }, cache: described };
-    this.#collector.add("CA04", { uid, path: this.#path }, facts);
+  #checkSection(cache: CacheFile, reference: CacheReference): void {
+    const { uid, size, headerSize } = reference;
+    const path = this.#path;
+    const section = sectionOf(cache);
+    const end = section && section.contentOffset + section.contentSize;
+    if (section?.headerOffset === 0 && section.headerSize === headerSize) {
+      if (section.contentOffset === headerSize && end === size) return;
+      const isCut = this.#messages && isCutAtNul(messagePaths(this.#messages, uid), size, section);
+      if (isCut === true) return;
+      // Where the message cannot be read, the check of the messages says so.
+      if (isCut === undefined) {
+        this.#collector.tally("CA04", { uid, path }, { what: "unread" });
+        return;
+      }
+    }
+    const cached = section && { headerSize: section.contentOffset, size: end ?? 0 };
+    this.#collector.add("CA04", { uid, path }, { record: { headerSize, size }, cache: cached });
   }
 
   /** CA03, CA05. A new cache not yet renamed over the old one is the legal state L9. */
@@ -111,4 +132,41 @@ export class CacheCheck {
   close(): void {
     if (this.#cache instanceof CacheFile) this.#cache.close();
   }
+}
+
+function sectionOf(cache: CacheFile): Section | undefined {
+  const at = cache.itemStart(SECTION_ITEM);
+  if (cache.wordAt(at) < SECTION_HEAD_BYTES) return undefined;
+  return {
+    headerOffset: cache.wordAt(at + 8),
+    headerSize: cache.wordAt(at + 12),
+    contentOffset: cache.wordAt(at + 16),
+    contentSize: cache.wordAt(at + 20),
+  };
+}
+
+/**
+ * True when the message has NUL octets at which Cyrus cut what it says of it: the header at the
+ * first one, and the body by what follows one in the headers of a part. Undefined where it cannot
+ * be read.
+ */
+function isCutAtNul(
+  paths: readonly string[],
+  size: number,
+  { headerSize, contentOffset, contentSize }: Section,
+): boolean | undefined {
+  for (const path of paths) {
+    const file = readRegular(path, DEFAULT_LIMITS.literalBytes);
+    if (file.state !== "read") continue;
+    const end = new HeaderEnd();
+    end.feed(file.bytes);
+    const bodySize = size - contentOffset;
+    return (
+      headerSize === (end.headerSize ?? size) &&
+      contentOffset === (end.contentOffset ?? size) &&
+      (contentSize === bodySize ||
+        (contentSize < bodySize && file.bytes.includes(0, contentOffset)))
+    );
+  }
+  return undefined;
 }

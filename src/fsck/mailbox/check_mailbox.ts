@@ -111,12 +111,12 @@ interface SureLook {
  * locks are wanted, or a writer kept them for longer than a reader should wait.
  */
 async function lookUnderLocks(request: MailboxRequest): Promise<SureLook | undefined> {
-  const { locks, paths, partition } = request;
+  const { locks, paths } = request;
   if (locks === undefined) return undefined;
   const held = await lockMailbox({ ...locks, index: paths.index });
   if (held === undefined) return undefined;
   try {
-    const { look } = lookOnce(paths, partition);
+    const { look } = lookOnce(request);
     return { look, findings: look.findings, unstable: false };
   } finally {
     held.release();
@@ -129,11 +129,11 @@ interface Sighted extends ReturnType<typeof lookOnce> {
 }
 
 /** Looks until nothing is wrong, or until what is wrong has been seen often enough. */
-async function lookUntilSure({ paths, partition }: MailboxRequest): Promise<SureLook> {
+async function lookUntilSure(request: MailboxRequest): Promise<SureLook> {
   const seenOften = ({ suspicion }: Sighted, times: number) =>
     suspicion.filter(({ sightings }) => sightings >= times);
   const lookAgain = (before: Sighted | undefined) => {
-    const { look, mailbox } = lookOnce(paths, partition);
+    const { look, mailbox } = lookOnce(request);
     const suspicion = look.findings.filter(isDamage).map((finding) => {
       const seen = before?.suspicion.find((other) => sameObservation(other.finding, finding));
       return { finding, sightings: (seen?.sightings ?? 0) + 1 };
@@ -153,10 +153,10 @@ async function lookUntilSure({ paths, partition }: MailboxRequest): Promise<Sure
   return { look, findings: [...remarks, ...seen], unstable: !isSure };
 }
 
-function lookOnce(paths: MailboxPaths, partition: PartitionOwner | undefined) {
+function lookOnce({ paths, partition, quick }: MailboxRequest) {
   const mailbox = openMailbox(paths);
   try {
-    const look = lookAt(mailbox, { nowSeconds: Date.now() / 1000, partition });
+    const look = lookAt(mailbox, { nowSeconds: Date.now() / 1000, partition, quick });
     return { look, mailbox };
   } finally {
     closeMailbox(mailbox);

@@ -14,6 +14,7 @@ import type { Engine } from "../../hash/engines.ts";
 import { hashFile } from "../../hash/hash_file.ts";
 import { md5 } from "../../hash/md5.ts";
 import { SHA1_BYTES } from "../../hash/sha1.ts";
+import { HeaderEnd } from "../../mailbox/header_end.ts";
 import { guidOf, MESSAGE, type MessageTable } from "../../mailbox/message_table.ts";
 import { type Finding, finding } from "../finding.ts";
 import type { Collector } from "./collector.ts";
@@ -161,7 +162,9 @@ function checkHeaderSize(sweep: Sweep, message: ReadMessage): void {
   const { row, at, expunged, head, size } = message;
   const found = sweep.messages.headerSizes[row] ?? 0;
   if (endsHeader(head, found)) return;
-  const expected = headerSizeOf(head, size);
+  const end = new HeaderEnd();
+  end.feed(head);
+  const expected = end.headerSize ?? (head.length === size ? size : undefined);
   if (expected !== undefined && expected !== found) {
     sweep.suspect(row, finding("MS05", at, { expected, found, expunged }));
   }
@@ -201,18 +204,7 @@ function checkUuid(sweep: Sweep, { row, at, expunged }: ReadMessage): void {
 const CR = 13;
 const LF = 10;
 
-/**
- * Bytes up to and with the empty line that ends the header; the whole size where there is none, and
- * undefined where the part in memory does not show it.
- */
-function headerSizeOf(head: Uint8Array, size: number): number | undefined {
-  if (head[0] === CR && head[1] === LF) return 2;
-  const end = Buffer.from(head.buffer, head.byteOffset, head.length).indexOf("\r\n\r\n");
-  if (end !== -1) return end + 4;
-  return head.length === size ? size : undefined;
-}
-
-/** True when an empty line ends just before `at`; its line ends may be bare LF. */
+/** True when an empty line ends just before `at`: one of bare LF, as earlier stores had it, too. */
 function endsHeader(head: Uint8Array, at: number): boolean {
   if (head[at - 1] !== LF) return false;
   return head[at - 2] === LF || (head[at - 2] === CR && head[at - 3] === LF);

@@ -1,6 +1,6 @@
 /**
  * One look at one mailbox: everything that its index, header, cache, annotations and folder
- * listings say of each other. No message is opened here.
+ * listings say of each other. A message is opened only where the cache says something odd of it.
  */
 import { FormatError } from "../../core/errors.ts";
 import type { FileBytes } from "../../core/files.ts";
@@ -35,12 +35,14 @@ export interface Look {
 export interface LookContext {
   readonly nowSeconds: number;
   readonly partition: PartitionOwner | undefined;
+  /** True: no message may be opened. */
+  readonly quick: boolean;
 }
 
 /** Checks an opened mailbox against itself and against the folder as it is now. */
 export function lookAt(mailbox: OpenMailbox, context: LookContext): Look {
   const { paths } = mailbox;
-  const { nowSeconds, partition } = context;
+  const { nowSeconds, partition, quick } = context;
   const collector = new Collector();
   checkPermissions(mailbox, partition, collector);
   const header = checkHeaderFile(paths, mailbox.header, collector);
@@ -52,7 +54,7 @@ export function lookAt(mailbox: OpenMailbox, context: LookContext): Look {
     checkHeaderFileCrc(mailbox.header, recorded, { path: paths.header, collector });
   }
   const records =
-    index && checkContents(index, { mailbox, header, isTrusted, nowSeconds, collector });
+    index && checkContents(index, { mailbox, header, isTrusted, nowSeconds, quick, collector });
   const present = checkListing(
     {
       paths,
@@ -84,14 +86,16 @@ function checkContents(
     readonly header: HeaderFile | undefined;
     readonly isTrusted: boolean;
     readonly nowSeconds: number;
+    readonly quick: boolean;
     readonly collector: Collector;
   },
 ): RecordsResult {
-  const { mailbox, header, isTrusted, nowSeconds, collector } = context;
+  const { mailbox, header, isTrusted, nowSeconds, quick, collector } = context;
   const { paths } = mailbox;
-  const cache = new CacheCheck(paths.cache, collector);
-  const archiveCache =
-    paths.archiveCache === undefined ? cache : new CacheCheck(paths.archiveCache, collector);
+  const cacheAt = (path: string) =>
+    new CacheCheck(path, { collector, messages: quick ? undefined : paths });
+  const cache = cacheAt(paths.cache);
+  const archiveCache = paths.archiveCache === undefined ? cache : cacheAt(paths.archiveCache);
   try {
     const annotations = checkAnnotationsFile(mailbox.annotations, paths.annotations, collector);
     const records = checkRecords(

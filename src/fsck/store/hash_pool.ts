@@ -8,8 +8,8 @@ import { hexOf } from "../../core/bytes.ts";
 import { confirmingEngine, type Engine, type EngineChoice, engineOf } from "../../hash/engines.ts";
 import { type FileHash, hashFile } from "../../hash/hash_file.ts";
 import { SHA1_BYTES } from "../../hash/sha1.ts";
+import { HeaderEnd } from "../../mailbox/header_end.ts";
 import { poolPath } from "../../places/store/layout.ts";
-import { HeaderEnd } from "../../places/store/messages/message_file.ts";
 import type { Finding } from "../finding.ts";
 import { Collector } from "../mailbox/collector.ts";
 import { type KnownFiles, newKnownFiles, octetsOf } from "../mailbox/known_files.ts";
@@ -65,7 +65,7 @@ function readOne(
     const { size, stat, head } = result;
     const end = new HeaderEnd();
     end.feed(head);
-    const headerSize = end.found ?? (head.length === size ? size : 0);
+    const headerSize = end.headerSize ?? (head.length === size ? size : 0);
     known.inodes[row] = stat.ino;
     known.sizes[row] = size;
     known.headerSizes[row] = headerSize;

@@ -91,11 +91,15 @@ export const MAILBOX_WORDS = {
     ...(inRename && { ...INFO, text: "cyrus.cache.NEW was not renamed yet" }),
     ...{ field: "generation_no", expected, found },
   }),
-  CA04: ({ record, cache }: { record: Sizes; cache: Sizes | undefined }) => ({
-    field: "section",
-    expected: `a header of ${record.headerSize} bytes, ${record.size} in all`,
-    found: cache === undefined ? "no description" : `${cache.headerSize} of ${cache.size}`,
-  }),
+  CA04: (facts: { record: Sizes; cache: Sizes | undefined } | { what: "unread" }) => {
+    if ("what" in facts) return { ...INFO, text: "cache records of messages with NUL, or wrong" };
+    const { record, cache } = facts;
+    return {
+      field: "section",
+      expected: `a header of ${record.headerSize} bytes, ${record.size} in all`,
+      found: cache === undefined ? "no description" : `${cache.headerSize} of ${cache.size}`,
+    };
+  },
   CA05: ({ bytes }: { bytes: number }) => ({ field: "bytes", found: bytes }),
   MS01: (facts: OfMessage) =>
     ofMessage(facts, facts.expunged ? { text: "file of an expunged message missing" } : {}),

@@ -167,7 +167,7 @@ function words(values: readonly number[]): Uint8Array {
   return bytes;
 }
 
-function sha1Hex(bytes: Uint8Array): string {
+export function sha1Hex(bytes: Uint8Array): string {
   const digest = new Uint8Array(20);
   Bun.SHA1.hash(bytes, digest);
   return hexOf(digest);

@@ -5,12 +5,13 @@
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { AppError } from "../../../core/errors.ts";
 import { beginSha1 } from "../../../hash/sha1.ts";
+import { HeaderEnd } from "../../../mailbox/header_end.ts";
 import { diskError, isAbsence, READ_FLAGS, readFully } from "../../../storage/disk.ts";
 
 export interface MessageFacts {
   readonly guid: string;
   readonly size: number;
-  /** Bytes up to and including the blank line after the header; all of them where there is none. */
+  /** As Cyrus counts it (`HeaderEnd`). */
   readonly headerSize: number;
 }
 
@@ -75,42 +76,5 @@ function factsOf(parts: Iterable<Uint8Array>): MessageFacts {
     scan.feed(bytes);
     size += bytes.length;
   }
-  return { guid: hash.digest(), size, headerSize: scan.found ?? size };
-}
-
-/**
- * Finds the end of a header (`LF CR LF` or `LF LF`, or a blank first line) in bytes that come in
- * pieces.
- */
-export class HeaderEnd {
-  found: number | undefined;
-  #at = 0;
-  /** True while nothing but an optional CR has been seen of the line. */
-  #blank = true;
-  #cr = false;
-
-  feed(bytes: Uint8Array): void {
-    if (this.found === undefined) this.#scan(bytes);
-    this.#at += bytes.length;
-  }
-
-  #scan(bytes: Uint8Array): void {
-    let at = 0;
-    while (at < bytes.length) {
-      const byte = bytes[at++];
-      if (byte === 10) {
-        if (this.#blank) {
-          this.found = this.#at + at;
-          return;
-        }
-        this.#blank = true;
-        this.#cr = false;
-      } else if (byte === 13 && this.#blank && !this.#cr) this.#cr = true;
-      else {
-        this.#blank = false;
-        const next = bytes.indexOf(10, at); // nothing before the line's end matters
-        at = next === -1 ? bytes.length : next;
-      }
-    }
-  }
+  return { guid: hash.digest(), size, headerSize: scan.headerSize ?? size };
 }

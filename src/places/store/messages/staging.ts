@@ -6,13 +6,14 @@ import { closeSync, constants, copyFileSync, linkSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { AppError, errnoOf } from "../../../core/errors.ts";
 import { beginSha1 } from "../../../hash/sha1.ts";
+import { HeaderEnd } from "../../../mailbox/header_end.ts";
 import { isGuid } from "../../../model/guid.ts";
 import { diskError, removeFile, statOf, writeFully } from "../../../storage/disk.ts";
 import { openBeside } from "../../../storage/durable.ts";
 import { beginWriteback } from "../../../storage/libc.ts";
 import { STAGING_FOLDER } from "../layout.ts";
 import { LINK_REFUSED } from "../store_settings.ts";
-import { HeaderEnd, type KnownMessage, type MessageFacts } from "./message_file.ts";
+import type { KnownMessage, MessageFacts } from "./message_file.ts";
 import { makeSessionFolder } from "./staging_lock.ts";
 
 /** Bytes of one message, in as many pieces as it came. */
@@ -101,7 +102,7 @@ export class StagingWriter {
       beginWriteback(fd);
       closeSync(fd);
     }
-    const headerSize = this.#header.found ?? this.#size;
+    const headerSize = this.#header.headerSize ?? this.#size;
     return this.#options.done({ guid, size: this.#size, headerSize });
   }
 
