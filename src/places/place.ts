@@ -237,6 +237,11 @@ export interface WritablePlace extends Place {
    * what is missing would look as if it had been deleted.
    */
   finished?(owner: Owner, missing: readonly UnreadableMailbox[]): Promise<void>;
+  /**
+   * Present where the place is written anew, and an earlier one has its name. That stays, and what
+   * was written is dropped at `close`, unless `replace` says that nobody is missing.
+   */
+  readonly earlier?: { readonly replace: () => void } | undefined;
 }
 
 /** A message on its way in: APPLY MESSAGE. */

@@ -264,6 +264,11 @@ async function runAll(owners: AsyncGenerator<Owner, void>, run: Run): Promise<Co
   }
   tellTotals(totals, run);
   const isCut = broken !== undefined;
+  const isWhole = totals.failedUsers + totals.leftUsers === 0 && !isCut && !signal.aborted;
+  if (isWhole) target?.earlier?.replace();
+  else if (target?.earlier !== undefined) {
+    env.output.talk(`${target.locator} stays as it was: not everybody was brought`);
+  }
   const exit = exitFor(totals, { refusals, failed, isCut, isCheck: flags.check === true });
   return {
     exit: interruptedBy(signal) ?? exit,

@@ -7,7 +7,6 @@
 import { createHash, type Hash } from "node:crypto";
 import {
   closeSync,
-  existsSync,
   fdatasyncSync,
   fstatSync,
   ftruncateSync,
@@ -19,8 +18,9 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { concat, utf8 } from "../../core/bytes.ts";
+import { concat, latin1, utf8 } from "../../core/bytes.ts";
 import { AppError, errnoOf } from "../../core/errors.ts";
+import { openRegular, readAt } from "../../core/files.ts";
 import { DEFAULT_LIMITS } from "../../core/limits.ts";
 import {
   type MissingInDump,
@@ -40,10 +40,28 @@ const PAUSE_MS = 2;
 
 export type PutDumpBytes = (bytes: Uint8Array) => undefined;
 
-/** Throws AppError (cannot_create) if there is a file at `path` already. */
-export function requireNoDump(path: string): void {
-  if (!existsSync(path)) return;
-  throw new AppError("cannot_create", `Cannot write dump ${path}: there is such a file already`);
+const DUMP_START = "DUMP %(VERSION ";
+
+/**
+ * True where `path` is a dump or an empty file, which a new dump may replace, false where there is
+ * none. Throws AppError (cannot_create) where it is anything else.
+ */
+export function hasEarlierDump(path: string): boolean {
+  const opened = openRegular(path);
+  if (opened.state === "missing") return false;
+  if (opened.state === "open") {
+    try {
+      const start = new Uint8Array(DUMP_START.length);
+      const length = readAt(opened.fd, start, 0);
+      if (length === 0 || latin1(start) === DUMP_START) return true;
+    } finally {
+      closeSync(opened.fd);
+    }
+  }
+  const why = "errno" in opened ? opened.errno : "there is such a file already, and it is no dump";
+  throw new AppError("cannot_create", `Cannot write dump ${path}: ${why}`, {
+    hint: "Give another name, or remove that file",
+  });
 }
 
 /**
@@ -52,7 +70,6 @@ export function requireNoDump(path: string): void {
  * (cannot_create).
  */
 export function createDumpFile(path: string): number {
-  requireNoDump(path);
   try {
     return openBeside(partOf(path));
   } catch (error) {
@@ -65,7 +82,6 @@ export function createDumpFile(path: string): number {
  * Renames a dump that is complete and on disk to `path`, durably. Throws AppError (cannot_create).
  */
 export function keepDumpFile(fd: number, path: string): void {
-  requireNoDump(path);
   try {
     if (keepBeside(fd, partOf(path), path)) return;
   } catch (error) {

@@ -47,8 +47,8 @@ import {
   createSpool,
   DumpFile,
   dropDumpFile,
+  hasEarlierDump,
   keepDumpFile,
-  requireNoDump,
 } from "./dump_file.ts";
 import { DumpSession } from "./dump_session.ts";
 import { type DumpDamage, openDump, readDump } from "./read_dump.ts";
@@ -76,22 +76,35 @@ export function openDumpPlace(path: string, limits: Limits = DEFAULT_LIMITS): Pl
 }
 
 /**
- * Begins a dump; `-` is stdout. There must be no file of that name yet; `close` completes the dump
- * and gives it the name. Throws AppError (cannot_create, io).
+ * Begins a dump; `-` is stdout. `close` completes the dump and gives it the name, unless an earlier
+ * dump has it that is to stay. Throws AppError (io), or (cannot_create) also where a file that is
+ * no dump has the name.
  */
 export function createDumpPlace(path: string): WritablePlace {
   const toStdout = path === "-";
+  const hasEarlier = !toStdout && hasEarlierDump(path);
+  let mayReplace = false;
+  const replace = () => {
+    mayReplace = true;
+  };
   const fd = toStdout ? createSpool() : createDumpFile(path);
   const locator = `dump:${path}`;
   const ended = () => {
-    if (!toStdout) keepDumpFile(fd, path);
+    if (toStdout) return;
+    if (!hasEarlier && hasEarlierDump(path)) {
+      throw new AppError("cannot_create", `Cannot write dump ${path}: another run has made it`);
+    }
+    if (hasEarlier && !mayReplace) dropDumpFile(fd, path);
+    else keepDumpFile(fd, path);
   };
   const dropped = () => {
     if (!toStdout) dropDumpFile(fd, path);
   };
   try {
     const output = new DumpFile({ fd, locator, toStdout, ended, dropped });
-    return new DumpPlace({ fd, locator, contents: new DumpContents(), damage: undefined, output });
+    const contents = new DumpContents();
+    const options = { fd, locator, contents, damage: undefined, output };
+    return new DumpPlace({ ...options, ...(hasEarlier && { earlier: { replace } }) });
   } catch (error) {
     dropped();
     closeSync(fd);
@@ -103,7 +116,7 @@ export function createDumpPlace(path: string): WritablePlace {
  * The empty dump that a dry run writes to. Throws AppError (cannot_create) as `createDumpPlace`.
  */
 export function unwrittenDumpPlace(path: string): Place {
-  if (path !== "-") requireNoDump(path);
+  if (path !== "-") hasEarlierDump(path);
   const [contents, locator] = [new DumpContents(), `dump:${path}`];
   return new DumpPlace({
     fd: createSpool(),
@@ -120,15 +133,18 @@ interface DumpPlaceOptions {
   readonly contents: DumpContents;
   readonly damage: DumpDamage | undefined;
   readonly output: DumpFile | undefined;
+  readonly earlier?: WritablePlace["earlier"];
 }
 
 class DumpPlace implements WritablePlace {
   readonly locator: string;
   readonly holds = ALL_HELD;
+  readonly earlier: WritablePlace["earlier"];
   readonly #options: DumpPlaceOptions;
 
   constructor(options: DumpPlaceOptions) {
     this.locator = options.locator;
+    this.earlier = options.earlier;
     this.#options = options;
   }
 

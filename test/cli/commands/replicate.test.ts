@@ -3,7 +3,7 @@
  * that is killed.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { readdirSync, rmSync } from "node:fs";
+import { readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { bobbin, bobbinPath, jsonLines } from "../../support/cli.ts";
 import { unpackFixture } from "../../support/fixtures.ts";
@@ -310,7 +310,28 @@ describe("bobbin replicate to a dump", () => {
     expect((await bobbin(args)).exit).toBe(0);
     expect(readdirSync(dirname(path))).toEqual(["ann.dlist"]);
     expect((await bobbin(["diff", SPOOL, `dump:${path}`, "ann"])).exit).toBe(0);
-    for (const more of [[], ["-n"]]) expect((await bobbin([...args, ...more])).exit).toBe(73);
+  }, 60_000);
+
+  test("replaces an earlier dump when everybody was brought, and no other file", async () => {
+    const path = join(tempDir("dump"), "d.dlist");
+    const dump = (...args: readonly string[]) =>
+      bobbin(["replicate", "--from", SPOOL, "--to", `dump:${path}`, ...args]);
+    const users = async () => (await bobbin(["ls", `dump:${path}`])).stdout.match(/^[a-z]+/gm);
+    writeFileSync(path, ""); // as mktemp makes it
+    expect((await dump("ann")).exit).toBe(0);
+    expect(await users()).toEqual(["ann"]);
+    expect((await dump("bob", "-n")).exit).toBe(0);
+    const failed = await dump("bob", "nobody");
+    expect([failed.exit, failed.stderr]).toEqual([2, expect.stringContaining("stays as it was")]);
+    expect(await users()).toEqual(["ann"]);
+    expect((await dump("bob")).exit).toBe(0);
+    expect(await users()).toEqual(["bob"]);
+    writeFileSync(path, "From: somebody\r\n\r\n");
+    for (const more of [[], ["-n"]]) expect((await dump("ann", ...more)).exit).toBe(73);
+    rmSync(path);
+    symlinkSync("/dev/full", path);
+    expect((await dump("ann")).exit).toBe(73);
+    expect(readdirSync(dirname(path))).toEqual(["d.dlist"]);
   }, 60_000);
 });
 

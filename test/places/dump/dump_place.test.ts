@@ -428,12 +428,21 @@ describe("createDumpPlace() and openDumpPlace()", () => {
     await read.close();
   });
 
-  test("createDumpPlace() overwrites no file, openDumpPlace() reads only dumps", async () => {
+  test("createDumpPlace() replaces only a dump, openDumpPlace() reads only dumps", async () => {
     const path = await smallDump();
-    expect(() => createDumpPlace(path)).toThrow(/there is such a file already/);
+    const before = readFileSync(path);
+    const another = createDumpPlace(path);
+    await another.close();
+    expect(readFileSync(path)).toEqual(before);
+    const third = createDumpPlace(path);
+    third.earlier?.replace();
+    await third.close();
+    expect(readFileSync(path)).not.toEqual(before);
+    writeFileSync(path, before);
     expect(() => openDumpPlace(`${path}.none`)).toThrow(/ENOENT/);
     const other = `${tempDir("dump")}/other`;
     writeFileSync(other, "From: somebody\r\n\r\n");
+    expect(() => createDumpPlace(other)).toThrow(/there is such a file already/);
     expect(() => openDumpPlace(other)).toThrow(/is no dump/);
     const newer = readFileSync(path, "latin1").replace("VERSION 1", "VERSION 2");
     writeFileSync(other, newer, "latin1");
