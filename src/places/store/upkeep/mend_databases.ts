@@ -8,7 +8,7 @@
 import { dirname, join } from "node:path";
 import type { AppError } from "../../../core/errors.ts";
 import { isUniqueid } from "../../../model/mailbox.ts";
-import { type Owner, ownerKey } from "../../../model/names.ts";
+import { type Owner, ownerKey, ownerOfKey } from "../../../model/names.ts";
 import { statOf } from "../../../storage/disk.ts";
 import { syncPath } from "../../../storage/durable.ts";
 import { writing } from "../../../storage/sqlite.ts";
@@ -64,6 +64,7 @@ const MEANING: Readonly<Record<string, string>> = {
 };
 
 const OF_THE_STORE = "the store";
+const OWNER_SAID = "SELECT value FROM about WHERE key = 'owner'";
 
 /** Makes the registry usable. The claims come from the catalogues, owner by owner. */
 export function mendRegistry({ registry, now }: Store): ReconstructNote[] {
@@ -107,6 +108,9 @@ export function mendCatalogue(
     const rows = rowsOf(found);
     const database = catalogue?.current();
     if (database === undefined) return [];
+    const named = database.query<{ value: string }, []>(OWNER_SAID).get()?.value;
+    // A catalogue of somebody else is no damage of this one: who opens it refuses it by name.
+    if (ownerOfKey(`${named}`) !== undefined && named !== word) return [];
     const isNew = writing(database, path, () => {
       for (const row of rows) dropRow(database, row, CATALOGUE_TABLES);
       for (const uniqueid of unfinished(rows)) giveUpSteps(database, uniqueid);
