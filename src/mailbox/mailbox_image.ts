@@ -3,10 +3,10 @@
  * changes a record gives it whole with its annotations; counts, quota sums and sync checksums
  * follow by themselves, and `steps` says what becomes of the files.
  */
+import { viewOf } from "../core/bytes.ts";
 import { AppError, FormatError } from "../core/errors.ts";
 import type { FileSource } from "../core/file_source.ts";
 import type { MessageAnnotation } from "../formats/cyrus/annotations_db.ts";
-import { printCacheStart } from "../formats/cyrus/cache.ts";
 import {
   BLANK_HEADER_FILE,
   type HeaderFile,
@@ -206,7 +206,9 @@ export class MailboxImage {
     }
     const path = `${uniqueid}/cyrus.index`;
     if (!this.#isNew) return [...steps, ...index.steps(path)];
-    const cache = printCacheStart(index.header.generationNo);
+    // A cyrus.cache begins with the generation; without messages it has nothing else.
+    const cache = new Uint8Array(4);
+    viewOf(cache).setUint32(0, index.header.generationNo);
     steps.push({ kind: "replace", path: `${uniqueid}/cyrus.cache`, bytes: cache });
     return [...steps, { kind: "replace", path, bytes: index.print() }];
   }

@@ -107,13 +107,6 @@ export function isInbox(internal: string): boolean {
   return owner.kind === "user" && !isDeleted && local.indexOf(".", "user.".length) < 0;
 }
 
-/** The name of a mailbox after a delayed delete at `seconds` since 1970. */
-export function deletedName(internal: string, seconds: number): string {
-  const { domain, local } = parseName(internal);
-  const time = seconds.toString(16).toUpperCase().padStart(8, "0");
-  return `${domain === undefined ? "" : `${domain}!`}${DELETED}${local}.${time}`;
-}
-
 /** True if `internal` lies below `parent` in the tree, at any depth. */
 export function isBelow(internal: string, parent: string): boolean {
   return internal.startsWith(`${parent}.`);

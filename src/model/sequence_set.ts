@@ -45,16 +45,3 @@ export function printSequenceSet(ranges: readonly UidRange[]): string {
     .map(({ first, last }) => (first === last ? `${first}` : `${first}:${last}`))
     .join(",");
 }
-
-/** True when `uid` lies in one of the ranges, which are sorted. */
-export function hasUid(ranges: readonly UidRange[], uid: number): boolean {
-  let low = 0;
-  let high = ranges.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if ((ranges[middle]?.last ?? 0) < uid) low = middle + 1;
-    else high = middle;
-  }
-  const range = ranges[low];
-  return range !== undefined && range.first <= uid;
-}

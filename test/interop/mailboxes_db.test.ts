@@ -6,10 +6,10 @@ import { TWOSKIP_MAGIC } from "../../src/formats/cyrus/databases/twoskip_record.
 import { writeTwoskip } from "../../src/formats/cyrus/databases/twoskip_writer.ts";
 import type { MailboxEntry } from "../../src/formats/cyrus/mailbox_entry.ts";
 import { parseMailboxesDb } from "../../src/formats/cyrus/mailboxes_db.ts";
-import { printNameRecord, printUniqueidRecord } from "../../src/formats/cyrus/mailboxes_writer.ts";
 import { cyrusTools } from "../support/cyrus_tools.ts";
 import { filesWithMagic } from "../support/databases.ts";
 import { fixturePath, readOnlyFixture } from "../support/fixtures.ts";
+import { printNameRecord, printUniqueidRecord } from "../support/formats/mailboxes_writer.ts";
 
 const tools = cyrusTools();
 

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { writeTwoskip } from "../../src/formats/cyrus/databases/twoskip_writer.ts";
 import { mailboxType, newEntryCache } from "../../src/formats/cyrus/mailbox_entry.ts";
-import { printNameRecord, printUniqueidRecord } from "../../src/formats/cyrus/mailboxes_writer.ts";
 import { cyrusTools } from "../support/cyrus_tools.ts";
+import { printNameRecord, printUniqueidRecord } from "../support/formats/mailboxes_writer.ts";
 import { type RecordedMailbox, type RecordedServer, recordedPaths } from "../support/mbpath.ts";
 
 const installed = cyrusTools() !== undefined;

@@ -1,7 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import {
-  deletedName,
   externalName,
   inboxOf,
   internalName,
@@ -71,11 +70,6 @@ describe("names of mailboxes", () => {
     expect(parseName("DELETED.user.anne.Sub").deletedAt).toBeUndefined();
     // More than a double holds.
     expect(parseName("DELETED.user.anne.20000000000001").deletedAt).toBe(0x20000000000001n);
-  });
-
-  test("deletedName() is what parseName() takes apart", () => {
-    expect(deletedName("user.anne.Sub", 0x5f3a2b1c)).toBe("DELETED.user.anne.Sub.5F3A2B1C");
-    expect(deletedName("d.org!user.anne", 1)).toBe("d.org!DELETED.user.anne.00000001");
   });
 
   test("inboxOf() minds virtual domains", () => {

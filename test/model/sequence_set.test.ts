@@ -1,8 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import fc from "fast-check";
 import { FormatError } from "../../src/core/errors.ts";
-import { hasUid, parseSequenceSet, printSequenceSet } from "../../src/model/sequence_set.ts";
-import { property } from "../support/property.ts";
+import { parseSequenceSet, printSequenceSet } from "../../src/model/sequence_set.ts";
 
 describe("sequence sets", () => {
   test.each([
@@ -22,12 +20,4 @@ describe("sequence sets", () => {
       expect(() => parseSequenceSet(text)).toThrow(FormatError);
     },
   );
-
-  test("hasUid() says what a set of the same UIDs says", () => {
-    const uids = fc.array(fc.integer({ min: 1, max: 40 }), { minLength: 1 });
-    property(uids, fc.integer({ min: 1, max: 41 }), (members, uid) => {
-      const ranges = parseSequenceSet(members.join(","));
-      expect(hasUid(ranges, uid)).toBe(members.includes(uid));
-    });
-  });
 });

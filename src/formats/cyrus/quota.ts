@@ -9,8 +9,6 @@ import { latin1 } from "../../core/bytes.ts";
 import { FormatError } from "../../core/errors.ts";
 import { itemsOf, lookUp, u64Of } from "../dlist/access.ts";
 import { parseValue } from "../dlist/parse.ts";
-import { printValue } from "../dlist/print.ts";
-import { dlistKvlist, dlistList, dlistNumber } from "../dlist/value.ts";
 
 /** Storage and annotation storage are used in bytes and limited in KiB; the others are counts. */
 export const QUOTA_RESOURCES = ["S", "M", "AS", "NF"] as const;
@@ -37,17 +35,6 @@ const NOT_LISTED: QuotaUse = { used: 0n, limit: undefined };
 /** Reads a quota root in either form. Throws FormatError. */
 export function parseQuota(bytes: Uint8Array): QuotaRoot {
   return bytes[0] === 0x25 ? parseDlistForm(bytes) : parseTextForm(latin1(bytes));
-}
-
-/** The newer form, with the line end that Cyrus gives the file. */
-export function printQuota(root: Omit<QuotaRoot, "listed" | "scanning">): Uint8Array {
-  const uses = QUOTA_RESOURCES.map((resource) => {
-    const { used, limit } = root.resources[resource];
-    const numbers = limit === undefined ? [used] : [used, limit];
-    return [resource, dlistList(numbers.map(dlistNumber))] as const;
-  });
-  const value = dlistKvlist([...uses, ["MODSEQ", dlistNumber(root.modseq)]]);
-  return new Uint8Array([...printValue(value, { from: "server" }), 0x0a]);
 }
 
 function parseDlistForm(bytes: Uint8Array): QuotaRoot {

@@ -7,7 +7,7 @@
  *
  * Values are empty.
  */
-import { fromLatin1, latin1 } from "../../core/bytes.ts";
+import { latin1 } from "../../core/bytes.ts";
 import type { DatabaseEntry } from "./databases/database_contents.ts";
 import { dbNameOfInternal, internalOfDbName } from "./mailbox_dbname.ts";
 
@@ -25,7 +25,8 @@ export interface SubscriptionOptions {
   readonly inbox: string;
 }
 
-const VERSION_KEY = "\x1fVER\x1f";
+/** The key of the version, which the form until 3.4 lacks. */
+export const VERSION_KEY = "\x1fVER\x1f";
 
 /** Reads all records of a subscription database. */
 export function parseSubscriptions(
@@ -45,20 +46,4 @@ export function parseSubscriptions(
   }
   const version = Number(latin1(versionEntry.value));
   return { version: Number.isInteger(version) ? version : -1, names, unknown };
-}
-
-/** The records that hold `subscriptions` in their version. */
-export function printSubscriptions(
-  { version, names }: Pick<Subscriptions, "version" | "names">,
-  options: SubscriptionOptions,
-): DatabaseEntry[] {
-  const entry = (key: string, value = "") => ({ key: fromLatin1(key), value: fromLatin1(value) });
-  if (version === 0) return names.map((name) => entry(name));
-  const inbox = dbNameOfInternal(options.inbox);
-  const keys = names.map((name) => {
-    const dbName = dbNameOfInternal(name);
-    const own = dbName === inbox || dbName.startsWith(`${inbox}\x1f`);
-    return `N${own ? `INBOX${dbName.slice(inbox.length)}` : dbName}`;
-  });
-  return [entry(VERSION_KEY, String(version)), ...keys.sort().map((key) => entry(key))];
 }

@@ -64,8 +64,3 @@ export function uuidMatchesMd5(uuid: MessageUuid, md5: Uint8Array): boolean | un
   if (uuid.kind !== "md5") return undefined;
   return Buffer.from(md5.subarray(0, MD5_PREFIX_BYTES)).toString("hex") === uuid.prefix;
 }
-
-/** The UUID of schema 2 for a message with this MD5 (16 bytes), in the form of 40 hex digits. */
-export function md5Uuid(md5: Uint8Array): Guid {
-  return `02${Buffer.from(md5.subarray(0, MD5_PREFIX_BYTES)).toString("hex")}`.padEnd(40, "0");
-}

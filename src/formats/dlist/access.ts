@@ -98,13 +98,6 @@ export function dateOf(value: DlistValue | undefined, key: string): number {
   return seconds;
 }
 
-/** At most 16 hex digits. Throws FieldError. */
-export function hexOf(value: DlistValue | undefined, key: string): bigint {
-  const text = latin1Of(value, key);
-  if (!/^[0-9a-fA-F]{1,16}$/.test(text)) throw new FieldError(key, "at most 16 hex digits");
-  return BigInt(`0x${text}`);
-}
-
 /** A GUID, in lower case. Throws FieldError. */
 export function guidOf(value: DlistValue | undefined, key: string): Guid {
   const text = latin1Of(value, key);

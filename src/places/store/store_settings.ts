@@ -41,11 +41,6 @@ export interface InitOptions {
 
 const SETTINGS_BYTES_MAX = 64 * 1024;
 
-/** True where `root` holds a store. */
-export function isStore(root: string): boolean {
-  return statOf(join(root, SETTINGS_FILE))?.isFile() ?? false;
-}
-
 /** The settings of the store at `root`; refuses a folder that is none, or one of another format. */
 export function readSettings(root: string): StoreSettings {
   const path = join(root, SETTINGS_FILE);

@@ -13,14 +13,14 @@ import {
   parseMailboxEntry,
 } from "../../../src/formats/cyrus/mailbox_entry.ts";
 import { type MailboxesDb, parseMailboxesDb } from "../../../src/formats/cyrus/mailboxes_db.ts";
+import { fixturePath, readOnlyFixture } from "../../support/fixtures.ts";
 import {
   printJmapRecord,
   printNameRecord,
   printReverseAcl,
   printReverseAclsKept,
   printUniqueidRecord,
-} from "../../../src/formats/cyrus/mailboxes_writer.ts";
-import { fixturePath, readOnlyFixture } from "../../support/fixtures.ts";
+} from "../../support/formats/mailboxes_writer.ts";
 import { property } from "../../support/property.ts";
 
 const LISTED = [

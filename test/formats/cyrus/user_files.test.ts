@@ -7,13 +7,18 @@ import { FormatError } from "../../../src/core/errors.ts";
 import { parseCounters } from "../../../src/formats/cyrus/counters.ts";
 import { readDatabase } from "../../../src/formats/cyrus/databases/database.ts";
 import type { DatabaseEntry } from "../../../src/formats/cyrus/databases/database_contents.ts";
-import { writeFlat } from "../../../src/formats/cyrus/databases/flat.ts";
-import { parseQuota, printQuota } from "../../../src/formats/cyrus/quota.ts";
-import { parseSeen, printSeen } from "../../../src/formats/cyrus/seen.ts";
-import { parseSubscriptions, printSubscriptions } from "../../../src/formats/cyrus/sub.ts";
+import { parseQuota } from "../../../src/formats/cyrus/quota.ts";
+import { parseSeen } from "../../../src/formats/cyrus/seen.ts";
+import { parseSubscriptions } from "../../../src/formats/cyrus/sub.ts";
 import { crc32 } from "../../../src/hash/crc32.ts";
 import { flipped } from "../../support/databases.ts";
 import { readOnlyFixture } from "../../support/fixtures.ts";
+import {
+  printQuota,
+  printSeen,
+  printSubscriptions,
+  writeFlat,
+} from "../../support/formats/user_files_writer.ts";
 import { property } from "../../support/property.ts";
 
 const FIXTURES = [

@@ -4,7 +4,7 @@
  * `reconstruct -G` finds nothing to say.
  */
 import { concat, hexOf, utf8, viewOf } from "../../../src/core/bytes.ts";
-import type { CacheItems } from "../../../src/formats/cyrus/cache.ts";
+import type { CacheItems } from "../formats/cache.ts";
 import { randomOf } from "./random.ts";
 
 export interface SampleMail {

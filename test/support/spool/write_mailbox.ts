@@ -14,7 +14,6 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { assert } from "../../../src/core/assert.ts";
-import { printCacheRecord, printCacheStart } from "../../../src/formats/cyrus/cache.ts";
 import { writeTwoskip } from "../../../src/formats/cyrus/databases/twoskip_writer.ts";
 import { BLANK_HEADER_FILE, printHeaderFile } from "../../../src/formats/cyrus/header_file.ts";
 import { SYSTEM_FLAG } from "../../../src/formats/cyrus/index/index_flags.ts";
@@ -35,6 +34,7 @@ import {
   flagCrc,
   virtualAnnotationsCrc,
 } from "../../../src/model/sync_crc.ts";
+import { printCacheRecord, printCacheStart } from "../formats/cache.ts";
 import { CACHE_VERSION, type SampleMail } from "./sample_mail.ts";
 
 export interface MailboxIdentity {

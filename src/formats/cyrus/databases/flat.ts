@@ -39,18 +39,6 @@ export function readFlat(bytes: Uint8Array): DatabaseContents {
   return { entries, problems, unfinished: false };
 }
 
-/** The bytes of a flat file that holds `entries`, in the order given. */
-export function writeFlat(entries: readonly DatabaseEntry[]): Uint8Array {
-  const out: number[] = [];
-  for (const { key, value } of entries) {
-    pushEscaped(out, key);
-    out.push(TAB);
-    pushEscaped(out, value);
-    out.push(LF);
-  }
-  return Uint8Array.from(out);
-}
-
 function unescaped(bytes: Uint8Array): Uint8Array {
   if (!bytes.includes(ESCAPE)) return bytes;
   const out: number[] = [];
@@ -64,13 +52,4 @@ function unescaped(bytes: Uint8Array): Uint8Array {
     }
   }
   return Uint8Array.from(out);
-}
-
-function pushEscaped(out: number[], bytes: Uint8Array): void {
-  for (const byte of bytes) {
-    if (byte === ESCAPE) out.push(ESCAPE, ESCAPE);
-    else if (byte === 0 || byte === TAB || byte === LF || byte === 0x0d)
-      out.push(ESCAPE, byte | 0x80);
-    else out.push(byte);
-  }
 }

@@ -1,7 +1,7 @@
 /** The bits of cyrus.index: flags of a record (spool-format 2.2), options of the header (1.3). */
 
 /** One bit and what it is called. */
-export interface NamedBit {
+interface NamedBit {
   readonly mask: number;
   readonly name: string;
 }
@@ -56,39 +56,9 @@ export const SYSTEM_FLAGS: readonly NamedBit[] = [
   { mask: SYSTEM_FLAG.seen, name: "\\Seen" },
 ];
 
-export const INTERNAL_FLAGS: readonly NamedBit[] = [
-  { mask: INTERNAL_FLAG.snoozed, name: "SNOOZED" },
-  { mask: INTERNAL_FLAG.splitConversation, name: "SPLITCONVERSATION" },
-  { mask: INTERNAL_FLAG.needsCleanup, name: "NEEDS_CLEANUP" },
-  { mask: INTERNAL_FLAG.archived, name: "ARCHIVED" },
-  { mask: INTERNAL_FLAG.unlinked, name: "UNLINKED" },
-  { mask: INTERNAL_FLAG.expunged, name: "EXPUNGED" },
-];
-
-export const INDEX_OPTIONS: readonly NamedBit[] = [
-  { mask: INDEX_OPTION.pop3NewUidl, name: "POP3_NEW_UIDL" },
-  { mask: INDEX_OPTION.condstore, name: "CONDSTORE" },
-  { mask: INDEX_OPTION.sharedSeen, name: "SHAREDSEEN" },
-  { mask: INDEX_OPTION.duplicateDeliver, name: "DUPDELIVER" },
-  { mask: INDEX_OPTION.hasAlarms, name: "HAS_ALARMS" },
-  { mask: INDEX_OPTION.needsUnlink, name: "NEEDS_UNLINK" },
-  { mask: INDEX_OPTION.needsRepack, name: "NEEDS_REPACK" },
-  { mask: INDEX_OPTION.mailboxDeleted, name: "MAILBOX_DELETED" },
-];
-
 /**
  * True if any bit of `mask` is set in `word`; bit 31 included, which JavaScript takes for a sign.
  */
 export function hasBit(word: number, mask: number): boolean {
   return (word & mask) !== 0;
-}
-
-/** The names of the bits of `word` that `bits` knows, in the order of `bits`. */
-export function namesOfBits(word: number, bits: readonly NamedBit[]): string[] {
-  return bits.filter(({ mask }) => hasBit(word, mask)).map(({ name }) => name);
-}
-
-/** The bits of `word` that `bits` does not know. */
-export function unknownBits(word: number, bits: readonly NamedBit[]): number {
-  return bits.reduce((rest, { mask }) => rest & ~mask, word) >>> 0;
 }

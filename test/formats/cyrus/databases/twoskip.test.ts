@@ -7,11 +7,11 @@ import { DEFAULT_LIMITS } from "../../../../src/core/limits.ts";
 import type { DatabaseEntry } from "../../../../src/formats/cyrus/databases/database_contents.ts";
 import { mailboxOrder } from "../../../../src/formats/cyrus/databases/key_order.ts";
 import { readTwoskip } from "../../../../src/formats/cyrus/databases/twoskip.ts";
-import { lookupTwoskip } from "../../../../src/formats/cyrus/databases/twoskip_lookup.ts";
 import { TWOSKIP_MAGIC } from "../../../../src/formats/cyrus/databases/twoskip_record.ts";
 import { writeTwoskip } from "../../../../src/formats/cyrus/databases/twoskip_writer.ts";
 import * as databases from "../../../support/databases.ts";
 import { fixturePath, readOnlyFixture } from "../../../support/fixtures.ts";
+import { lookupTwoskip } from "../../../support/formats/twoskip_lookup.ts";
 import { property } from "../../../support/property.ts";
 
 const SOUND = ["legacy-paths", "uuid-paths", "uuid-paths-3.12", "uuid-paths-master"];

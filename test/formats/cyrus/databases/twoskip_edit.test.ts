@@ -8,9 +8,9 @@ import {
   type FileWrite,
   TwoskipEdit,
 } from "../../../../src/formats/cyrus/databases/twoskip_edit.ts";
-import { lookupTwoskip } from "../../../../src/formats/cyrus/databases/twoskip_lookup.ts";
 import { writeTwoskip } from "../../../../src/formats/cyrus/databases/twoskip_writer.ts";
 import { entriesOf } from "../../../support/databases.ts";
+import { lookupTwoskip } from "../../../support/formats/twoskip_lookup.ts";
 import { property } from "../../../support/property.ts";
 
 /** `bytes` with `writes` done to it. */

@@ -1,6 +1,10 @@
 /** Writing records of mailboxes.db in the form since Cyrus 3.6 (spool-format 7.1). */
-import { fromLatin1 } from "../../core/bytes.ts";
-import { printValue } from "../dlist/print.ts";
+import { fromLatin1 } from "../../../src/core/bytes.ts";
+import type { DatabaseEntry } from "../../../src/formats/cyrus/databases/database_contents.ts";
+import { dbNameOfInternal } from "../../../src/formats/cyrus/mailbox_dbname.ts";
+import type { FormerName, MailboxEntry } from "../../../src/formats/cyrus/mailbox_entry.ts";
+import type { JmapRecord, ReverseAcl } from "../../../src/formats/cyrus/mailboxes_db.ts";
+import { printValue } from "../../../src/formats/dlist/print.ts";
 import {
   type DlistKvlist,
   type DlistValue,
@@ -9,11 +13,7 @@ import {
   dlistList,
   dlistNumber,
   NIL,
-} from "../dlist/value.ts";
-import type { DatabaseEntry } from "./databases/database_contents.ts";
-import { dbNameOfInternal } from "./mailbox_dbname.ts";
-import type { FormerName, MailboxEntry } from "./mailbox_entry.ts";
-import type { JmapRecord, ReverseAcl } from "./mailboxes_db.ts";
+} from "../../../src/formats/dlist/value.ts";
 
 /** The N record of a mailbox or tombstone. */
 export function printNameRecord(entry: MailboxEntry): DatabaseEntry {

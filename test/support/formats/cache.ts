@@ -9,11 +9,11 @@
  * and padding. Records that no index record points to are legal, as is anything behind the last
  * one.
  */
-import { assert } from "../../core/assert.ts";
-import { viewOf } from "../../core/bytes.ts";
-import { FormatError } from "../../core/errors.ts";
-import { DEFAULT_LIMITS, type Limits } from "../../core/limits.ts";
-import { crc32Range } from "../../hash/crc32.ts";
+import { assert } from "../../../src/core/assert.ts";
+import { viewOf } from "../../../src/core/bytes.ts";
+import { FormatError } from "../../../src/core/errors.ts";
+import { DEFAULT_LIMITS, type Limits } from "../../../src/core/limits.ts";
+import { crc32Range } from "../../../src/hash/crc32.ts";
 
 /**
  * The items of a record in their order. `section` is binary, the others are text as IMAP writes it.

@@ -3,6 +3,11 @@ import fc from "fast-check";
 import { concat, equalBytes, fromLatin1, latin1, utf8, viewOf } from "../../../src/core/bytes.ts";
 import { FormatError } from "../../../src/core/errors.ts";
 import { DEFAULT_LIMITS } from "../../../src/core/limits.ts";
+import { INTERNAL_FLAG } from "../../../src/formats/cyrus/index/index_flags.ts";
+import { IndexImage } from "../../../src/mailbox/index_image.ts";
+import { goldenMailboxes, mailboxFile, mailboxFileIfAny } from "../golden_mailboxes.ts";
+import { examinedMailboxes } from "../mbexamine.ts";
+import { property } from "../property.ts";
 import {
   CACHE_ITEMS,
   type CacheFile,
@@ -17,12 +22,7 @@ import {
   parseNstring,
   printCacheRecord,
   printCacheStart,
-} from "../../../src/formats/cyrus/cache.ts";
-import { INTERNAL_FLAG } from "../../../src/formats/cyrus/index/index_flags.ts";
-import { IndexImage } from "../../../src/mailbox/index_image.ts";
-import { goldenMailboxes, mailboxFile, mailboxFileIfAny } from "../../support/golden_mailboxes.ts";
-import { examinedMailboxes } from "../../support/mbexamine.ts";
-import { property } from "../../support/property.ts";
+} from "./cache.ts";
 
 const golden = goldenMailboxes().flatMap((mailbox) => {
   const bytes = mailboxFileIfAny(mailbox, "cyrus.cache");

@@ -1,8 +1,12 @@
 /** Finding one key of a twoskip file without reading the whole (spool-format 7.3). */
-import { viewOf } from "../../../core/bytes.ts";
-import { type KeyOrder, mailboxOrder, rawOrder } from "./key_order.ts";
-import { readTwoskip } from "./twoskip.ts";
-import * as layout from "./twoskip_record.ts";
+import { viewOf } from "../../../src/core/bytes.ts";
+import {
+  type KeyOrder,
+  mailboxOrder,
+  rawOrder,
+} from "../../../src/formats/cyrus/databases/key_order.ts";
+import { readTwoskip } from "../../../src/formats/cyrus/databases/twoskip.ts";
+import * as layout from "../../../src/formats/cyrus/databases/twoskip_record.ts";
 
 /**
  * The value of `key`, or undefined. Goes down the levels in O(log n) where the file is sound;
