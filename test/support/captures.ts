@@ -46,24 +46,27 @@ export function capturesOf(set: CaptureSet): Capture[] {
     : join(readOnlyFixture(`captures-versions/${set}`), set);
   return readdirSync(folder)
     .sort()
-    .map((file) => readCapture(join(folder, file), set));
+    .map((file) => ({ file, text: readFileSync(join(folder, file), "latin1") }))
+    .map(({ file, text }) => readCapture(`${set}/${basename(file, ".txt")}`, text));
 }
 
-function readCapture(path: string, set: CaptureSet): Capture {
-  const lines = readFileSync(path, "latin1").split("\n");
+/** A transcript from its text. */
+export function readCapture(name: string, whole: string): Capture {
+  const lines = whole.split("\n");
   const connections = new Map<number, { id: number; steps: CaptureStep[] }>();
   let script = 1;
   for (const line of lines) {
     // A script to a server has no times, and says where a connection was closed.
     if (line === "# a new connection") script += 1;
-    const [, number = script, side, text] = /^(?:[\d.]+ #(\d+) )?([CS]):? (.*)$/.exec(line) ?? [];
-    if (text === undefined) continue;
-    const id = Number(number);
+    const [, number, side, said] = /^(?:[\d.]+ #(\d+) )?([CS]):? (.*)$/.exec(line) ?? [];
+    if (said === undefined) continue;
+    const id = Number(number ?? script);
+    // A script is written by the line, and marks one that goes on after a literal.
+    const text = number === undefined ? said.replace(/ \.\.\.$/, "") : said;
     const connection = connections.get(id) ?? { id, steps: [] };
     connections.set(id, connection);
     connection.steps.push({ side: side === "C" ? "C" : "S", bytes: unescaped(text) });
   }
-  const name = `${set}/${basename(path, ".txt")}`;
   return { name, title: (lines[0] ?? "").slice(2), connections: [...connections.values()] };
 }
 

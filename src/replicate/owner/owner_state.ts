@@ -5,6 +5,7 @@
 import { pushAll } from "../../core/lists.ts";
 import {
   isIntermediate,
+  isSieveMailbox,
   isUniqueid,
   type MailboxState,
   type OwnedMailboxes,
@@ -92,6 +93,8 @@ function withoutNameless(state: UserState): UserState {
 export function takenBy(target: Pick<Place, "holds" | "objectionTo">, ours: UserState): UserState {
   const untaken = ours.mailboxes.flatMap((state): UnreadableMailbox[] => {
     if (isIntermediate(state) && !target.holds.placeholders) return [];
+    // Scripts go as files where the target has no mailbox for them, or are named themselves.
+    if (isSieveMailbox(state) && !target.holds.sieveMailboxes) return [];
     const refusal = target.objectionTo?.(state);
     return refusal === undefined ? [] : [{ name: state.name, uniqueid: state.uniqueid, refusal }];
   });

@@ -1,0 +1,171 @@
+/**
+ * `replicate` and servers of every version of Cyrus: stand-ins that answer as the transcripts of
+ * those versions do. First they are held to those transcripts themselves.
+ */
+import { afterEach, describe, expect, test } from "bun:test";
+import { join } from "node:path";
+import type { Owner } from "../../src/model/names.ts";
+import { cyrusPlace } from "../../src/places/cyrus/cyrus_place.ts";
+import { serverSource } from "../../src/places/cyrus/server_source.ts";
+import type { Place, WritablePlace } from "../../src/places/place.ts";
+import { openSyncPlace } from "../../src/places/sync/sync_place.ts";
+import { diffOwner } from "../../src/replicate/diff.ts";
+import { Csync } from "../support/csync.ts";
+import { testServer } from "../support/cyrus_server.ts";
+import { readOnlyFixture } from "../support/fixtures.ts";
+import { granted } from "../support/places.ts";
+import { newStorePlace, replicate } from "../support/replication.ts";
+import {
+  FIXTURE_VERSIONS,
+  type FixtureVersion,
+  readScript,
+  type Said,
+} from "../support/version_answers.ts";
+import { type VersionPeer, versionPeer } from "../support/version_peer.ts";
+
+const closing: (() => Promise<void>)[] = [];
+
+afterEach(async () => {
+  for (const close of closing.splice(0).reverse()) await close();
+});
+
+async function started(version: FixtureVersion, told: boolean): Promise<VersionPeer> {
+  const peer = await versionPeer(version, { told });
+  closing.push(() => peer.stop());
+  return peer;
+}
+
+const statusOf = (status: string | undefined): string =>
+  /^(OK|BAD|closed|NO IMAP_\w+|NO .*)/.exec(status ?? "closed")?.[0] ?? "?";
+
+/** The scripts begin with an INBOX that nobody has sent. */
+const INBOX =
+  "APPLY MAILBOX %(UNIQUEID 3aa87e826b0d929e MBOXNAME user.ann LAST_UID 0 HIGHESTMODSEQ 1 " +
+  "RECENTUID 0 RECENTTIME 0 LAST_APPENDDATE 0 POP3_LAST_LOGIN 0 UIDVALIDITY 1796051614 " +
+  'PARTITION default ACL "" OPTIONS P RECORD ())';
+
+/** Plays a script to the stand-in; what it says otherwise than its version did. */
+async function playedWrong(said: readonly Said[], port: number): Promise<string[]> {
+  const { client } = await Csync.open(port);
+  const wrong: string[] = [];
+  for (const { command, status, data } of said) {
+    const reply = await client.command(command);
+    const [expected, got] = [statusOf(status), statusOf(reply.status)];
+    const isData = data.length === reply.data.length;
+    if (expected !== got || !isData) {
+      wrong.push(
+        `${command.slice(0, 70)}: ${expected}+${data.length}, ${got}+${reply.data.length}`,
+      );
+    }
+    if (reply.status === "closed") break;
+  }
+  client.close();
+  return wrong;
+}
+
+describe("the stand-ins", () => {
+  test.each(FIXTURE_VERSIONS.filter((one) => one !== "master"))(
+    "%s answers the script of that version as it did",
+    async (version) => {
+      const peer = await started(version, false);
+      const folder = join(readOnlyFixture(`captures-versions/captures-${version}`));
+      const path = join(folder, `captures-${version}`, "55-raw-by-script.txt");
+      const wrong: string[] = [];
+      const client = await Csync.signedIn(peer.port);
+      expect((await client.command(INBOX)).status).toBe("OK success");
+      client.close();
+      for (const said of readScript(path).connections) {
+        wrong.push(...(await playedWrong(said, peer.port)));
+      }
+      expect(wrong).toEqual([]);
+    },
+  );
+});
+
+/** The server of `version` as its own sync server shows it. */
+async function placeOf(peer: VersionPeer): Promise<WritablePlace> {
+  const { port } = peer;
+  const place = await openSyncPlace({
+    address: { flavour: "csync", isTls: false, user: "admin", host: "127.0.0.1", port },
+    password: () => Promise.resolve("labpass"),
+    retries: { count: 1, firstMs: 5 },
+    silenceMs: 10_000,
+  });
+  closing.push(() => place.close());
+  return place;
+}
+
+function diskOf(version: FixtureVersion): Place {
+  const place = cyrusPlace(serverSource(testServer(`cyrus-${version}`).conf));
+  closing.push(() => place.close());
+  return place;
+}
+
+const OWNERS: readonly Owner[] = [
+  ...["ann", "bob", "cal"].map((userid) => ({ kind: "user", userid }) as const),
+  { kind: "shared", toplevel: "shared" },
+];
+
+/** Who is on the server of that version. */
+function ownersOf(version: FixtureVersion): readonly Owner[] {
+  const hasCal = version !== "2.4" && version !== "2.5";
+  return OWNERS.filter((one) => hasCal || !("userid" in one && one.userid === "cal"));
+}
+
+/** In what two places differ about all of `owners`, and what could not be compared. */
+async function differences(
+  owners: readonly Owner[],
+  places: { readonly source: Place; readonly target: Place },
+): Promise<string[]> {
+  const found: string[] = [];
+  for (const owner of owners) {
+    const outcome = await diffOwner(owner, places, {
+      deep: true,
+      difference: ({ kind, name, uid, text }) =>
+        found.push(`${kind} ${name}${uid === undefined ? "" : ` uid ${uid}`}: ${text}`),
+      failed: (name, { text }) => found.push(`failed ${name}: ${text}`),
+    });
+    granted(outcome);
+  }
+  return found;
+}
+
+/** Commands of which some version dies, or that this one does not know. */
+const DEADLY = /^APPLY UNANNOTATION|VALUE NIL|^GET UNIQUEIDS|VERSION \d|FLAGS \([^)]*\bNIL\b/;
+
+/** 3.2 never names what only holds a place in the tree; its disk does. */
+const UNSAID: Partial<Record<FixtureVersion, readonly string[]>> = {
+  "3.2": ["mailbox user.ann.Archive: only at A", "mailbox user.ann.Lists: only at A"],
+};
+
+describe("a server of each version as a source", () => {
+  test.each(FIXTURE_VERSIONS)("%s: its own words say what its disk does", async (version) => {
+    const peer = await started(version, true);
+    const target = await placeOf(peer);
+    const owners = ownersOf(version);
+    expect(await differences(owners, { source: diskOf(version), target })).toEqual([]);
+    expect(await differences(owners, { source: target, target: diskOf(version) })).toEqual([]);
+  });
+
+  test.each(FIXTURE_VERSIONS)(
+    "%s: what is brought from it is what its disk has",
+    async (version) => {
+      const peer = await started(version, true);
+      const source = await placeOf(peer);
+      const target = newStorePlace();
+      closing.push(() => target.close());
+      const users = ownersOf(version).filter(({ kind }) => kind === "user");
+      for (const owner of users) {
+        const told = await replicate(owner, { source, target });
+        expect(told).toMatchObject({ leftovers: [], failures: [], outcome: { kind: "ok" } });
+        const again = await replicate(owner, { source, target });
+        expect(again).toMatchObject({ steps: [], leftovers: [], failures: [] });
+      }
+      const unlike = await differences(users, { source: diskOf(version), target });
+      expect(unlike).toEqual([...(UNSAID[version] ?? [])]);
+      expect(peer.deaths).toEqual([]);
+      expect(peer.commands.filter((one) => !/^GET |^APPLY CAPABILITIES/.test(one))).toEqual([]);
+      expect(peer.commands.filter((one) => DEADLY.test(one))).toEqual([]);
+    },
+  );
+});
