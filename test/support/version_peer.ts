@@ -177,7 +177,7 @@ class Session {
       return [...lines, "OK success"];
     }
     if (said === undefined) {
-      // Up to 3.4 what only holds a place in the tree is listed, and not there when it is asked for.
+      // Up to 3.4 a place in the tree is listed, and not there when it is asked for.
       const isThere = command?.kind !== "fullmailbox";
       return [isThere ? "NO not in the transcript" : "NO IMAP_MAILBOX_NONEXISTENT"];
     }
