@@ -20,8 +20,8 @@ import {
   type UserMeta,
   type UserState,
 } from "../../model/mailbox.ts";
-import { type Owner, parseName } from "../../model/names.ts";
-import { type Outcome, ok, refused } from "../../model/outcome.ts";
+import { nameProblem, type Owner, parseName } from "../../model/names.ts";
+import { type Outcome, ok, type Refusal, refused } from "../../model/outcome.ts";
 import type { MailRecord } from "../../model/record.ts";
 import {
   ALL_HELD,
@@ -87,6 +87,11 @@ export class StorePlace implements WritablePlace {
     this.#store = store;
     if (store.caveat !== undefined) this.caveat = store.caveat;
     this.locator = `store:${store.root}`;
+  }
+
+  objectionTo({ name }: Pick<MailboxState, "name">): Refusal | undefined {
+    const problem = nameProblem(name);
+    return problem === undefined ? undefined : refused("notSupported", `${name}: ${problem}`);
   }
 
   owners(): Promise<Outcome<AsyncIterable<Owner>>> {

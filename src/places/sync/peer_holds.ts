@@ -1,5 +1,6 @@
 /** What a server of some version holds and takes (sync-protocol.md 4.3 and 6). */
 import { type MailboxState, QUOTA_RESOURCES } from "../../model/mailbox.ts";
+import { nameProblem } from "../../model/names.ts";
 import { type Refusal, refused } from "../../model/outcome.ts";
 import { ALL_HELD, type Holds } from "../place.ts";
 import type { Peer } from "./peer.ts";
@@ -65,6 +66,8 @@ export function objectionTo(
 ): Refusal | undefined {
   const known = typeFor(peer, type);
   if (typeof known === "object") return { ...known, text: `${name}: ${known.text}` };
+  const problem = peer.software === "bobbin" ? nameProblem(name) : undefined;
+  if (problem !== undefined) return refused("notSupported", `${name}: ${problem}`);
   if (!refusesName(peer, name)) return undefined;
   return refused("notSupported", `${name}: ${nameOf(peer)} takes no mailbox of such a name`);
 }

@@ -5,6 +5,7 @@
 
 import type { AppError } from "../../core/errors.ts";
 import { pushAll } from "../../core/lists.ts";
+import { flawOfMailbox, flawOfRecord } from "../../model/flaws.ts";
 import { type Guid, isLegacyUuid, NULL_GUID } from "../../model/guid.ts";
 import { isIntermediate, type MailboxState, recordsOf } from "../../model/mailbox.ts";
 import { isGone, type Outcome, ok, refused } from "../../model/outcome.ts";
@@ -90,6 +91,8 @@ export async function withMessages(
   const messages = new Map<Guid, WantedMessage>();
   const counts = { records: 0, messages: 0, bytes: 0 };
   if (content.isNothing) return ok({ reading, content, counts, messages });
+  const unfit = isIntermediate(content.state) ? undefined : flawOfMailbox(content.state);
+  if (unfit !== undefined) return refused("notSupported", unfit);
   const kept: MailRecord[] = [];
   let seen = 0;
   for await (const batch of reading.records.batches()) {
@@ -97,10 +100,12 @@ export async function withMessages(
     if (seen <= KEPT_RECORDS) pushAll(kept, batch);
     for (const record of batch) {
       if (!content.isSent(record)) continue;
+      const unfit = flawOfRecord(record, mailbox);
+      if (unfit !== undefined) return { ...refused("notSupported", unfit), uid: record.uid };
       counts.records += 1;
       if (!content.isNew(record)) continue;
       const { uid, guid, size, expunged } = record;
-      const flaw = expunged ? undefined : flawOf(record);
+      const flaw = expunged ? undefined : flawOfNew(record);
       if (flaw !== undefined) {
         return { ...refused("notSupported", `${mailbox} UID ${uid}: ${flaw}`), uid };
       }
@@ -116,8 +121,8 @@ export async function withMessages(
   return ok({ reading: known, content, counts, messages });
 }
 
-/** Why a living record cannot be sent. */
-function flawOf({ guid, size, internaldate }: MailRecord): string | undefined {
+/** Why a living message cannot be sent. */
+function flawOfNew({ guid, size, internaldate }: MailRecord): string | undefined {
   if (guid === NULL_GUID) return "it has no GUID";
   if (isLegacyUuid(guid)) return `its GUID ${guid} is a UUID of Cyrus 2.3, not a SHA-1`;
   if (internaldate === 0) return "it has no internaldate";
