@@ -35,10 +35,7 @@ export function mayTouchUser(scope: Scope, userid: string): boolean {
   return scope.everything || scope.users.has(userid);
 }
 
-/**
- * `name` is internal. A deleted mailbox belongs to the user whose it was. False also for text that
- * cannot be the name of a mailbox.
- */
+/** `name` is internal; a deleted mailbox belongs to whose it was. False also for no valid name. */
 export function mayTouchMailbox(scope: Scope, name: string): boolean {
   if (name === "" || name.length > NAME_BYTES) return false;
   if (scope.everything) return true;

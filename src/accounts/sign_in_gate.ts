@@ -124,10 +124,7 @@ export class SignInGate {
     return isTurn;
   }
 
-  /**
-   * Gives the turn to the check that has waited longest, of known addresses first, so that no new
-   * one can come between.
-   */
+  /** Gives the turn to the check that has waited longest, of known addresses first. */
   #leave(): void {
     const { known, strangers } = this.#waiting;
     const next = known.shift() ?? strangers.shift();

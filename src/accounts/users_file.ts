@@ -14,10 +14,7 @@ import { type Account, type Accounts, isAccountName, noAccounts, SECRET_BYTES } 
 
 const VERSION = 1;
 
-/**
- * The accounts in the file at `path`. Throws AppError (config) if it is none, or others may read
- * it.
- */
+/** The accounts in the file at `path`. Throws AppError (config) if it is none or open to others. */
 export function readAccounts(path: string): Accounts {
   const given = readGiven(path);
   if ("problem" in given) {

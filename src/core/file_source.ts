@@ -5,17 +5,11 @@
  */
 import { viewOf } from "./bytes.ts";
 
-/**
- * A file that stands still while it is read: its owner's writer lock is held, or whoever reads
- * looks afterwards whether it has changed.
- */
+/** A file that stands still: its owner's lock is held, or the reader looks for changes after it. */
 export interface FileParts {
   /** Bytes. */
   readonly size: number;
-  /**
-   * Bytes from `offset` on, fewer where the file ends. They may lie in `into`, of `length` bytes,
-   * whose contents the caller no longer needs.
-   */
+  /** Bytes from `offset` on, fewer at the file's end. They may lie in `into`, of `length` bytes. */
   read(offset: number, length: number, into?: Uint8Array): Uint8Array;
 }
 

@@ -20,10 +20,7 @@ export function readGiven(path: string): GivenFile {
   });
 }
 
-/**
- * Reads what comes up to the end of the first line: of a regular file, or of a pipe (`<(…)` of a
- * shell) that has a writer. Does not throw.
- */
+/** Reads up to the end of the first line of a regular file or a pipe. Does not throw. */
 export function readFirstLine(path: string): GivenFile {
   return withOpen(path, (fd, stat) => {
     if (!stat.isFile() && !stat.isFIFO()) return { problem: "it is neither a file nor a pipe" };

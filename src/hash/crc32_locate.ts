@@ -22,10 +22,7 @@ for (let byte = 0; byte < 256; byte++) {
   BY_HIGH_BYTE[crc >>> 24] = byte;
 }
 
-/**
- * The single byte whose change explains why `length` bytes have the CRC-32 `computed` and not
- * `stored`; undefined when no single byte does.
- */
+/** The one byte whose change turned the CRC-32 of `length` bytes from `stored` to `computed`. */
 export function locateByteError(
   stored: number,
   computed: number,

@@ -42,10 +42,7 @@ export const BUFFER_BYTES = 256 * 1024;
 let headBuffer: Uint8Array<ArrayBuffer> | undefined;
 let partBuffer: Uint8Array<ArrayBuffer> | undefined;
 
-/**
- * Hashes the file at `path`; the SHA-1 goes to `out` (20 bytes), which is untouched unless
- * `hashed`.
- */
+/** Hashes the file at `path`. Its SHA-1 goes to `out` (20 bytes), untouched unless `hashed`. */
 export function hashFile(
   path: string | Buffer,
   out: Uint8Array,

@@ -28,10 +28,7 @@ export type FileStep =
 /** The bytes at the start of a file that `fitProblem` looks at. */
 export const FIT_BYTES = 64;
 
-/**
- * Why a write planned on `fit` cannot be done to the file that begins with `head`; undefined if it
- * can.
- */
+/** Why the write on `fit` cannot be done to the file beginning with `head`; undefined if it can. */
 export function fitProblem(path: string, head: Uint8Array, fit: FileFit): string | undefined {
   const { generation, size, unit } = stateOf(path, head);
   if (generation === fit.generation && (size === fit.before || size === fit.after))
@@ -42,10 +39,7 @@ export function fitProblem(path: string, head: Uint8Array, fit: FileFit): string
   );
 }
 
-/**
- * Of cyrus.annotations, a twoskip file (spool-format 7.3), or of a cyrus.index of any version
- * (1.1).
- */
+/** Of cyrus.annotations (twoskip, spool-format 7.3) or a cyrus.index of any version (1.1). */
 function stateOf(
   path: string,
   head: Uint8Array,

@@ -40,10 +40,7 @@ export class HeaderImage {
     if (change.userFlags !== undefined) this.#flagCrcs = undefined;
   }
 
-  /**
-   * The slot of a user flag, a new one where the mailbox has none of that name. Refuses more flags
-   * than `slots`.
-   */
+  /** The slot of a user flag, a new one for a new name. Refuses more flags than `slots`. */
   flagSlot(name: string, slots: number): number {
     const flags = this.#file.userFlags;
     const wanted = name.toLowerCase();

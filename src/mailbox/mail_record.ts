@@ -123,10 +123,7 @@ export interface Arrived {
 
 const DAY_SECONDS = 24 * 60 * 60;
 
-/**
- * The index record of a new message. Without `arrived` the message has no file, and the record is
- * an unlinked tombstone.
- */
+/** The index record of a new message; without `arrived`, the tombstone of one that has no file. */
 export function newRecord(
   record: MailRecord,
   arrived: Arrived | undefined,

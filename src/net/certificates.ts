@@ -4,10 +4,7 @@ import { AppError } from "../core/errors.ts";
 
 const BLOCK = /-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----.*?(?:-----END [^-]*-----|$)/gs;
 
-/**
- * The certificates in `pem`, one at least, in their order; `path` is for the message. Throws
- * AppError (config).
- */
+/** The certificates in `pem`, one at least; `path` is for the message. Throws AppError (config). */
 export function parseCertificates(
   pem: string,
   path: string,

@@ -136,10 +136,7 @@ export class Connection {
     return this.#draining !== undefined;
   }
 
-  /**
-   * Queues bytes, which must not change any more; the promise, if there is one, must be waited for
-   * before more are written.
-   */
+  /** Queues bytes, which must not change any more. Await the promise, if any, before the next. */
   write(...pieces: readonly Uint8Array[]): Promise<void> | undefined {
     for (const piece of pieces) {
       if (piece.length < WRITTEN_ALONE_BYTES) {
@@ -182,10 +179,7 @@ export class Connection {
     this.#listen(secure);
   }
 
-  /**
-   * Compresses both ways from here on; `rest` was read already and belongs to the compressed
-   * stream.
-   */
+  /** Compresses both ways from here on; `rest` was read already and is compressed. */
   startCompression(rest: Uint8Array): void {
     const socket: Duplex = this.#socket;
     this.#unlisten(socket);

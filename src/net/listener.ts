@@ -113,10 +113,7 @@ function addressOf(server: Server): string {
 
 /** How many clients at a time are told why they are refused: each costs an open file meanwhile. */
 const REFUSED_AT_A_TIME = 16;
-/**
- * How much of the time for a stop a session that was cut off may have to finish the command that it
- * is doing, at most.
- */
+/** The share of a stop's time that a cut-off session has at most to finish its command. */
 const LAST_COMMANDS_MS = 5_000;
 /** How long it has at least, to be told that it is cut off. */
 const LAST_BYTES_MS = 500;

@@ -3,10 +3,7 @@ import { AppError } from "../core/errors.ts";
 import type { RecordSource } from "../model/mailbox.ts";
 import { type Refusal, refused } from "../model/outcome.ts";
 
-/**
- * Reads all records once. Returns the refusal for the first damaged one; undefined if all are
- * sound.
- */
+/** Reads all records once: the refusal for the first damaged one, undefined if all are sound. */
 export async function firstDamage(records: RecordSource): Promise<Refusal | undefined> {
   try {
     for await (const _ of records.batches());

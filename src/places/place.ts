@@ -32,10 +32,7 @@ import type { Outcome, Refusal } from "../model/outcome.ts";
 export interface Holds {
   /** The place can list its users. A Cyrus over the network cannot. */
   readonly userList: boolean;
-  /**
-   * A mailbox keeps its uniqueid when it is renamed, so that a rename can be told from a deletion
-   * and a new mailbox.
-   */
+  /** A renamed mailbox keeps its uniqueid: a rename is no deletion with a new mailbox. */
   readonly uniqueids: boolean;
   readonly uidvalidity: boolean;
   /** A message keeps the UID that it was sent with. Otherwise messages are matched by GUID. */
@@ -84,10 +81,7 @@ export interface Holds {
   readonly quotas: readonly QuotaResource[];
 }
 
-/**
- * Everything that a current Cyrus holds of a mailbox and its user. A place that holds less names
- * what it lacks.
- */
+/** All that a current Cyrus holds of a mailbox and its user; a place names what it lacks. */
 export const ALL_HELD: Holds = {
   userList: true,
   uniqueids: true,
@@ -119,10 +113,7 @@ export const ALL_HELD: Holds = {
   quotas: QUOTA_RESOURCES,
 };
 
-/**
- * Which message is wanted, and where it was listed: enough for GET FETCH, and for any place to find
- * it.
- */
+/** Which message is wanted, and where it was listed: enough for any place to find it. */
 export interface MessageAddress {
   /** Internal name. */
   readonly mailbox: string;
@@ -165,10 +156,7 @@ export interface MailboxReading {
   readonly keptBytes?: number;
 }
 
-/**
- * The GET half of a place. Methods may be called at the same time; a place that cannot do several
- * things at once queues them.
- */
+/** The GET half of a place. Its methods may be called at the same time; a place may queue them. */
 export interface Place {
   /** As an administrator would write the place, e.g. `store:/srv/bobbin`; without secrets. */
   readonly locator: string;
@@ -198,15 +186,9 @@ export interface Place {
    * remembered: the caller reads the message.
    */
   readonly contentGuid?: ((address: MessageAddress) => Promise<Outcome<Guid>>) | undefined;
-  /**
-   * How far `message` is to be called ahead where each answer takes a round trip; left out where
-   * none does.
-   */
+  /** How far to call `message` ahead where each takes a round trip; left out where none does. */
   readonly readAhead?: ReadAhead | undefined;
-  /**
-   * Why the place cannot take a mailbox, as far as its name, type and uniqueid tell. Absent where
-   * it takes all.
-   */
+  /** Why the place cannot take a mailbox, by name, type and uniqueid. Absent: it takes all. */
   readonly objectionTo?: ((mailbox: MailboxState) => Refusal | undefined) | undefined;
   /** The newest version of bytecode that it runs, where it compiles no script that comes. */
   readonly runsBytecode?: number | undefined;
@@ -251,10 +233,7 @@ export interface IncomingMessage {
   readonly guid: Guid;
   /** How many bytes will follow. */
   readonly size: number;
-  /**
-   * The sender has checked that the bytes have the SHA-1 `guid`: a place that only passes them on
-   * need not hash them again.
-   */
+  /** The sender has checked the SHA-1 `guid`; who only passes the bytes on need not hash anew. */
   readonly isVerified?: boolean;
 }
 
@@ -309,10 +288,7 @@ export interface PlaceSession {
    * same.
    */
   stage(message: IncomingMessage): MessageWriter;
-  /**
-   * Tells whether everything staged since the last `flush` is there and has the SHA-1 that its GUID
-   * says.
-   */
+  /** Tells whether all that was staged since the last `flush` is there, each with its SHA-1. */
   flush(): Promise<Outcome>;
   /**
    * Any other APPLY. `mailbox` is all or nothing: after a refusal nothing has changed, and after

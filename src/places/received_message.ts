@@ -85,10 +85,7 @@ export class ReceivedMessage {
     rmSync(folder, { recursive: true });
   }
 
-  /**
-   * An error of the disk is kept for `content`: the rest of the bytes must be read off the wire all
-   * the same.
-   */
+  /** Disk errors are kept for `content`: the rest must be read off the wire all the same. */
   #attempt(work: () => void): void {
     if (this.#trouble !== undefined) return;
     try {

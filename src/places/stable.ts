@@ -14,10 +14,7 @@ export interface Look<Value> {
    * the next look finds the same.
    */
   readonly trust: "proven" | "plausible" | "suspect";
-  /**
-   * Nobody had written for a while before the look, so that a later write shows in the times of the
-   * files at once.
-   */
+  /** Nobody had written for a while before: a later write shows in the files' times at once. */
   readonly isSettled?: boolean;
   /** True while the files are still what they were at the look. */
   readonly stands: () => boolean;
@@ -30,10 +27,7 @@ export interface LookOptions<Value> {
   readonly pausesMs?: readonly number[];
 }
 
-/**
- * The times of files move with a tick of up to 10 ms, and a transaction of a writer takes longer
- * than that.
- */
+/** Times of files move in ticks of up to 10 ms; a transaction of a writer takes longer. */
 const PAUSES_MS = [20, 40, 80, 160, 320];
 
 /**

@@ -33,10 +33,7 @@ export function isSyncAddress(text: string): boolean {
   return scheme !== undefined && Object.hasOwn(SCHEMES, scheme);
 }
 
-/**
- * `text` without what may be a password in it, whatever that is made of: from the first `:` to the
- * last `@`.
- */
+/** `text` without what may be a password: from the first `:` to the last `@`. */
 export function maskPassword(text: string): string {
   return text.replace(/^([^:/]*:\/\/[^:]*):.*@/s, "$1:…@");
 }

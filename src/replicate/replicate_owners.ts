@@ -28,10 +28,7 @@ export interface ManyOptions {
   readonly bytesPerSecond: number | undefined;
   /** An owner who takes longer, lost connections and all, fails; what was brought stays. */
   readonly timeoutMs: number | undefined;
-  /**
-   * An owner is begun again so often when the connection is lost; the pause doubles from `firstMs`
-   * on.
-   */
+  /** How often an owner is begun again after a loss; the pause doubles from `firstMs` on. */
   readonly retries?: { readonly count: number; readonly firstMs: number };
   /** Ends the run as soon as it may: what was brought stays. Its reason is that of the owners. */
   readonly signal?: AbortSignal;
@@ -59,10 +56,7 @@ export interface Ends {
   readonly openSource?: WritablePlace["openSession"];
 }
 
-/**
- * Brings all `owners`, `jobs` at a time. What the list of owners throws is thrown, after the
- * others.
- */
+/** Brings all `owners`, `jobs` at a time. An error of their list is thrown, after the others. */
 export async function replicateOwners(
   owners: AsyncGenerator<Owner, void>,
   ends: Ends,

@@ -38,10 +38,7 @@ export interface ServerSettings {
   readonly idleMs: number;
   readonly patience: Patience;
   readonly limits: Limits;
-  /**
-   * Whether so many bytes more fit on the disk: mail is refused where they do not, and deleting
-   * goes on.
-   */
+  /** Whether so many bytes more fit on the disk. Without room mail is refused, deleting goes on. */
   readonly hasRoom: HasRoom;
 }
 

@@ -39,10 +39,7 @@ export function diskError(error: unknown, doing: string, path: string): AppError
   });
 }
 
-/**
- * True for the error of a call that found nothing at its path, be it that a file is where a folder
- * was expected.
- */
+/** True where nothing lies at the path of a call, also for a file in a folder's place. */
 export function isAbsence(error: unknown): boolean {
   const errno = errnoOf(error);
   return errno === "ENOENT" || errno === "ENOTDIR";

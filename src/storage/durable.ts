@@ -74,10 +74,7 @@ export function openBeside(beside: string): number {
   return openSync(beside, "wx+", FILE_MODE);
 }
 
-/**
- * Gives the file `beside`, open as `fd` and already synced, the name `path`, durably. False where
- * `beside` is another file by now.
- */
+/** Durably gives `beside`, open as `fd` and synced, the name `path`; false if it is another now. */
 export function keepBeside(fd: number, beside: string, path: string): boolean {
   if (statOf(beside)?.ino !== fstatSync(fd).ino) return false;
   renameSync(beside, path);

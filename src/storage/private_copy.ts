@@ -76,10 +76,7 @@ export class PrivateCopy {
     return this.#watch?.hasChanged() ?? true;
   }
 
-  /**
-   * Copies again. The old copy must not be open any more. Throws busy where the database never
-   * holds still.
-   */
+  /** Copies again; the old copy must be closed. Throws busy if the database never holds still. */
   take(): void {
     const [log, copied] = [`${this.#source}-wal`, `${this.path}-wal`];
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
@@ -103,16 +100,10 @@ export class PrivateCopy {
   }
 }
 
-/**
- * Tells whether a database has been written since the watch began. Asked for every read, so it is
- * cheap.
- */
+/** Tells whether a database has been written since. Asked for every read, so it is cheap. */
 class Watch {
   readonly #source: string;
-  /**
-   * The log's index, which every process that has the database open shares; undefined where there
-   * is none.
-   */
+  /** The log's index, which all that have the database open share; undefined without one. */
   readonly #index: number | undefined;
   readonly #before = Buffer.alloc(INDEX_HEADER_BYTES);
   readonly #now = Buffer.alloc(INDEX_HEADER_BYTES);
@@ -133,10 +124,7 @@ class Watch {
     return got < INDEX_HEADER_BYTES || !this.#now.equals(this.#before);
   }
 
-  /**
-   * Without an index of its log nobody has the database open; the last to close it writes all into
-   * it.
-   */
+  /** Without the log's index nobody has the database open: the last to close wrote all. */
   #timesNow(): string {
     const index = statSync(`${this.#source}-shm`, { throwIfNoEntry: false });
     const stat = statSync(this.#source, { throwIfNoEntry: false });

@@ -30,10 +30,7 @@ export interface JobThreadOptions {
   readonly data?: unknown;
 }
 
-/**
- * A worker thread that runs the module at `url`, which calls `serveJobs` with a table of the type
- * given here.
- */
+/** A worker thread that runs the module at `url`, which serves a table of the type given here. */
 export class JobThread<Table extends JobTable> {
   readonly #worker: Worker;
   readonly #running = new Map<number, Running>();

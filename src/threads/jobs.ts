@@ -28,10 +28,7 @@ export interface Moved<Value> {
 
 type Unmoved<Value> = Value extends Moved<infer Inner> ? Inner : Value;
 
-/**
- * What a handler returns to give `buffers` away with its result: the thread cannot use them any
- * more.
- */
+/** What a handler returns to give `buffers` away with its result; the thread loses them. */
 export function moved<Value>(value: Value, buffers: readonly ArrayBuffer[]): Moved<Value> {
   return { [MOVED]: buffers, value };
 }

@@ -227,10 +227,7 @@ type Planned = readonly {
   readonly spools: readonly { readonly request: SpoolRequest; readonly plan: SpoolPlan }[];
 }[];
 
-/**
- * A folder without any mailbox is a mistake of the caller's, not a sound spool; a server may be
- * new.
- */
+/** A folder without any mailbox is the caller's mistake, not a sound spool; a server may be new. */
 function refuseNothing(plans: Planned, places: readonly string[]): void {
   plans.forEach(({ target, spools }, at) => {
     const isSomething = spools.some(

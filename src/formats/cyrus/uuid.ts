@@ -56,10 +56,7 @@ export function classifyUuid(guid: Guid): MessageUuid | undefined {
   }
 }
 
-/**
- * Whether a message with this MD5 (16 bytes) can be the one that `uuid` names; undefined where the
- * UUID says nothing about content.
- */
+/** Whether `uuid` can name a message with this MD5 (16 bytes); undefined where it does not tell. */
 export function uuidMatchesMd5(uuid: MessageUuid, md5: Uint8Array): boolean | undefined {
   if (uuid.kind !== "md5") return undefined;
   return Buffer.from(md5.subarray(0, MD5_PREFIX_BYTES)).toString("hex") === uuid.prefix;

@@ -9,10 +9,7 @@ import { type MailboxPaths, messagePaths } from "../../places/cyrus/mailbox/mail
 import type { FactsOf } from "../finding.ts";
 import type { Collector } from "./collector.ts";
 
-/**
- * What a record says of its cache record. A `cacheCrc` of 0 means that it is not known: versions
- * below 12 have none.
- */
+/** What a record says of its cache record. `cacheCrc` 0 is unknown: below 12 there is none. */
 export type CacheReference = Pick<
   IndexRecord,
   "uid" | "cacheOffset" | "cacheCrc" | "size" | "headerSize"

@@ -28,10 +28,7 @@ export function checkIndexOpening(
   return undefined;
 }
 
-/**
- * IX02, IX04, IX05 and IX15 to IX17. False when the CRC of the header is wrong: then no field of it
- * proves anything.
- */
+/** IX02, IX04, IX05, IX15 to IX17. False where the header's CRC is wrong: no field counts then. */
 export function checkIndexHeader(index: IndexImage, path: string, collector: Collector): boolean {
   const isTrusted = checkHeaderCrc(index, path, collector);
   if (index.missingRecords > 0) {

@@ -85,10 +85,7 @@ function linkedFile(messages: MessageTable, row: number, stat: Stats): LinkedFil
   };
 }
 
-/**
- * The second look: how many messages that should be there cannot be read. Undefined when there was
- * no index to compare with.
- */
+/** The second look: how many expected messages cannot be read. Undefined without an index. */
 async function confirm(
   request: MessagesRequest,
   suspects: ReadonlySet<number>,

@@ -49,10 +49,7 @@ function isDeletedName({ deletedprefix }: Context, name: string): boolean {
   return name.slice(name.indexOf("!") + 1).startsWith(`${deletedprefix}.`);
 }
 
-/**
- * DB05: of two live names with one uniqueid, the one that its I record gives is right, else the
- * older.
- */
+/** DB05: of two live names with one uniqueid its I record's is right, else the older one. */
 function checkDuplicates({ mailboxes, byUniqueid, findings }: Context): void {
   const owners = new Map<string, MailboxEntry>();
   for (const entry of mailboxes.names) {

@@ -35,10 +35,7 @@ export interface SpoolRequest {
   readonly quick: boolean;
   /** Says by its internal name whether a mailbox is to be checked; undefined: all. */
   readonly wanted?: (name: string) => boolean;
-  /**
-   * Gives the identity of the folder at a path below the roots. Where it is undefined, the name
-   * comes from cyrus.header and the path.
-   */
+  /** The identity of the folder at a path below the roots; undefined: by cyrus.header and path. */
   readonly identify?: (relative: string) => FolderIdentity | undefined;
   /** Reads the list of mailboxes again, where the place has one. */
   readonly relist?: () => Promise<Listing>;

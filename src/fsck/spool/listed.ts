@@ -24,10 +24,7 @@ export interface FolderIdentity {
 
 /** The list of a place, as it was read at one moment. Paths are below the roots. */
 export interface Listing {
-  /**
-   * The mailbox that lies in this folder. Undefined where none does; `unknown` where a part of the
-   * list could not be read, which might tell.
-   */
+  /** The mailbox in this folder. Undefined without one; `unknown` where the list may lack it. */
   at(relative: string): FolderIdentity | undefined | "unknown";
   /** The folders of mailboxes that a rename moves; none where folders stay where they are. */
   readonly folders: Iterable<string>;

@@ -101,10 +101,7 @@ function readCatalogues(store: Store): Catalogues {
   return { names, unsettled, owners };
 }
 
-/**
- * Undefined also where its files cannot be read or do not take the journal: they are checked as
- * they lie.
- */
+/** Undefined also where its files are unreadable or unfit: they are checked as they lie. */
 function readUnsettled(folder: OwnerFolder, uniqueid: string): UnsettledMailbox | undefined {
   try {
     return unsettledMailbox(folder, uniqueid);
@@ -141,10 +138,7 @@ function layOver(folder: OwnerFolder, paths: MailboxPaths): LaidOver | undefined
   };
 }
 
-/**
- * A finding with the path that people know; what it says of a file's owner and mode is not the
- * store's.
- */
+/** A finding with the path that people know; owners and modes of files are not the store's. */
 function inStore(found: Finding, aside: string, folder: string): Finding[] {
   const { path } = found.at;
   if (path === undefined || !path.startsWith(aside)) return [found];

@@ -12,10 +12,7 @@ export interface Current<Value> {
 }
 
 export interface CurrentOptions<Value> {
-  /**
-   * True for a value that reading again would only give once more, whatever its age. Never true if
-   * left out.
-   */
+  /** True for a value that reading again would only give once more. Never true if left out. */
   readonly isStill?: (value: Value) => boolean;
   /** A clock in milliseconds; the machine's if not given. */
   readonly now?: () => number;

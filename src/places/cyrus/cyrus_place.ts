@@ -63,10 +63,7 @@ interface Readings<Value> {
 type Choice = (directory: MailboxDirectory) => readonly (ListedMailbox | undefined)[];
 type Read<Value> = (mailbox: ListedMailbox) => Promise<Outcome<Value>>;
 
-/**
- * Reads the chosen mailboxes. Where the list of mailboxes was outdated, those that a new list has
- * otherwise are read again.
- */
+/** Reads the chosen mailboxes, and again those that a newer list of mailboxes has otherwise. */
 async function readChosen<Value>(
   source: CyrusSource,
   choose: Choice,
@@ -82,10 +79,7 @@ async function readChosen<Value>(
   }
 }
 
-/**
- * Like `read`, but a mailbox that was read before is read again only where its name, uniqueid or
- * folder has changed.
- */
+/** Like `read`, but only of mailboxes whose name, uniqueid or folder has changed since `before`. */
 function keepingReadings<Value>(read: Read<Value>): Read<Value> {
   const kept = new Map<string, Outcome<Value>>();
   return async (mailbox) => {

@@ -10,18 +10,12 @@ import { type MailboxSnapshot, takeSnapshot } from "./mailbox/snapshot.ts";
 export interface ListedMailbox {
   /** Internal name. */
   readonly name: string;
-  /**
-   * Where its files lie. Undefined for a name without a folder, which only holds a place in the
-   * tree.
-   */
+  /** Where its files lie. Undefined for a name that only holds a place in the tree. */
   readonly folder: MailboxFolder | undefined;
   readonly facts: ListedFacts;
   /** How a server finds the folder. Undefined where only the folder is known. */
   readonly place?: MailboxPlace;
-  /**
-   * Why the mailbox must not be read, although it is there: another one claims its name or its
-   * folder.
-   */
+  /** Why the mailbox must not be read: another one claims its name or its folder. */
   readonly flaw?: string;
 }
 

@@ -53,10 +53,7 @@ type RecordFinder = (
   uid: number,
 ) => Promise<Outcome<MailRecord | undefined>>;
 
-/**
- * Finds records, and keeps the mailbox of the last one: messages are mostly asked for one after the
- * other.
- */
+/** Finds records, and keeps the last one's mailbox: most messages are asked for in a row. */
 function recordFinder(source: CyrusSource): RecordFinder {
   let last:
     | { readonly name: string; readonly snapshot: Current<Outcome<MailboxSnapshot>> }
@@ -85,10 +82,7 @@ interface MessageFolder {
 }
 
 interface FolderFinder {
-  /**
-   * Finds the folder by the list of mailboxes as it is now. Undefined where the mailbox is not
-   * listed, or has no folder.
-   */
+  /** The folder by the list as it is now. Undefined for a mailbox unlisted or without one. */
   find(address: MessageAddress): Promise<MessageFolder | undefined>;
   /** The folder that was found last, if it was that of this mailbox. It may have moved since. */
   last(address: MessageAddress): MessageFolder | undefined;

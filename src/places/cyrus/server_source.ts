@@ -206,10 +206,7 @@ async function metaOf(server: Server, userid: string): Promise<Outcome<UserMeta 
   });
 }
 
-/**
- * The scripts of a user: from the mailbox `#sieve` where there is one, otherwise from the sieve
- * folder.
- */
+/** A user's scripts: from the mailbox `#sieve` if there is one, else from the sieve folder. */
 async function scriptsOf(server: Server, userid: string): Promise<Outcome<readonly SieveScript[]>> {
   const { conf } = server;
   const inbox = inboxOf(userid, { virtualDomains: conf.virtdomains });

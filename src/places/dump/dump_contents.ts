@@ -129,10 +129,7 @@ export class DumpContents {
     return refused("nonexistent", `There is no mailbox ${name}`);
   }
 
-  /**
-   * Does a command to which there is no objection. `records` gives the records of an APPLY MAILBOX
-   * from the file.
-   */
+  /** Does a command without objection; `records` reads those of an APPLY MAILBOX. */
   apply(sent: ApplyCommand, records: RecordSource): void {
     const owner = ownerOfCommand(sent);
     if (owner === undefined) return;

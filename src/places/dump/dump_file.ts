@@ -102,10 +102,7 @@ export function dropDumpFile(fd: number, path: string): void {
   if (found?.ino === fstatSync(fd).ino) rmSync(part, { force: true });
 }
 
-/**
- * Opens an unnamed temporary file, for data that comes or goes through a pipe. Throws AppError
- * (io).
- */
+/** Opens an unnamed temporary file for data of a pipe. Throws AppError (io). */
 export function createSpool(): number {
   try {
     const folder = mkdtempSync(join(tmpdir(), "bobbin-"));
@@ -186,10 +183,7 @@ export class DumpFile {
     });
   }
 
-  /**
-   * Writes the END, makes the dump durable and reads all of it back. Throws AppError (io); then
-   * there is no dump.
-   */
+  /** Writes the END, syncs, and reads all back. Throws AppError (io); then there is no dump. */
   end(): Promise<void> {
     return this.#exclusively(async () => {
       const end = concat([printDumpCheck(this.#sum(), "END"), CRLF]);

@@ -33,10 +33,7 @@ export interface DumpedFile extends Range {
 }
 
 export type ScannedLine =
-  /**
-   * A command that could be parsed and whose CHECK is right. Its records and messages are left in
-   * the file.
-   */
+  /** A command that is well-formed. Its records and messages are left in the file. */
   | ({
       readonly kind: "command";
       /** Without its records; each of them could be parsed. */

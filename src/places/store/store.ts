@@ -123,10 +123,7 @@ export class Store {
     return folder;
   }
 
-  /**
-   * Whoever is at work on a handover now ends it; one that cannot be ended, or a registry that
-   * cannot be read, waits for fsck.
-   */
+  /** Ends the handovers of `folder`; one that cannot be ended or read now waits for fsck. */
   #settleIfSound(folder: OwnerFolder): void {
     try {
       if (folder.hasHandovers()) settleHandovers(folder, this.#context);

@@ -31,10 +31,7 @@ export function holdsOf(peer: Peer, sieve: SieveForms): Holds {
   };
 }
 
-/**
- * Bytes of the longest literal that the server takes: a new Cyrus ends the session at more than 128
- * KiB (sync-protocol.md 2.3).
- */
+/** The longest literal that the server takes: a new Cyrus ends at over 128 KiB (2.3). */
 export function literalLimitOf(peer: Peer): number {
   return peer.software === "bobbin" ? 64 * 1024 * 1024 : 128 * 1024 - 1;
 }

@@ -31,10 +31,7 @@ export interface ReadOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/**
- * What a command has thrown; a lost connection may be somebody else's fault, and the command is
- * sent again.
- */
+/** What a command threw. A lost connection may be another's fault: it is sent again. */
 interface Failed {
   readonly error: unknown;
   readonly isLost: boolean;
@@ -59,10 +56,7 @@ export class ReadLink {
   /** Settled once the command before has been sent. */
   #turn: Promise<void> = Promise.resolve();
   #underWay = 0;
-  /**
-   * How many commands may be under way: after a loss one alone, so that what a server dies of is
-   * known.
-   */
+  /** How many commands may be under way: after a loss one alone, to know what kills a server. */
   #window = COMMANDS_UNDER_WAY;
   #answered: (() => void) | undefined;
   #isClosed = false;
@@ -115,10 +109,7 @@ export class ReadLink {
     return { ...refused("failed", text), cause: new AppError("unreachable", text) };
   }
 
-  /**
-   * Sends when the command before has been sent and there is room in the window; waits for the
-   * answer.
-   */
+  /** Sends when the one before is sent and the window has room; waits for the answer. */
   async #inTurn(command: GetCommand, options: ReadOptions): Promise<Outcome<Reply> | Failed> {
     const before = this.#turn;
     const { promise, resolve: sent } = Promise.withResolvers<void>();

@@ -327,10 +327,7 @@ export function givesSieveFiles(peer: Peer, wanted: SyncOptions["sieve"]): boole
   return wanted === "files" || peer.software === "bobbin" || !hasSieveMailbox(peer);
 }
 
-/**
- * The capabilities in a line of the csync banner: `* SASL PLAIN`, `* COMPRESS DEFLATE`, `*
- * STARTTLS`.
- */
+/** The capabilities in a line of the banner: `* SASL PLAIN`, `* COMPRESS DEFLATE`, `* STARTTLS`. */
 function capabilitiesIn(line: string): string[] {
   const [star, word = "", ...rest] = line.toUpperCase().split(" ");
   if (star !== "*") return [];

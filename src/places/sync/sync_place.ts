@@ -221,10 +221,7 @@ class SyncPlace implements WritablePlace {
     return ok({ state: state.value, records: recordsOf(ascending(records, name)) });
   }
 
-  /**
-   * To a Cyrus a mailbox that only holds a place in the tree is one to be listed, and none to be
-   * read.
-   */
+  /** To a Cyrus a name that only holds a place in the tree is listed, and never read. */
   async #placeholder(name: string, refusal: Refusal): Promise<Outcome<MailboxReading>> {
     if (refusal.reason !== "nonexistent") return refusal;
     const listed = await this.mailboxes([name]);

@@ -297,10 +297,7 @@ export class SyncSession implements PlaceSession {
     return refused("notSupported", text);
   }
 
-  /**
-   * What Cyrus would answer with the end of its process is refused here (sync-protocol.md 4.4,
-   * 5.5).
-   */
+  /** What would end a Cyrus' process is refused here (sync-protocol.md 4.4, 5.5). */
   async #objectionTo(command: ApplyMailbox, partition: string): Promise<Refusal | undefined> {
     const { peer } = this.#alive().link;
     const { name } = command.state;
@@ -376,10 +373,7 @@ export class SyncSession implements PlaceSession {
     throw new AppError("unreachable", `The session with ${this.#options.locator} is closed`);
   }
 
-  /**
-   * Notes the loss of the connection: from then on nobody knows what the server has of the last
-   * command.
-   */
+  /** Notes the loss of the connection: what the server has of the last command is unknown. */
   #watched<Value>(work: Promise<Value>): Promise<Value>;
   #watched<Value>(work: Promise<Value> | undefined): Promise<Value> | undefined;
   #watched<Value>(work: Promise<Value> | undefined): Promise<Value> | undefined {

@@ -64,10 +64,7 @@ export class Upload {
     this.#options = options;
   }
 
-  /**
-   * A large file that is not what its GUID says has been sent: all that is staged must be
-   * forgotten.
-   */
+  /** A large file that is not its GUID's has been sent: all that is staged must be forgotten. */
   get isPoisoned(): boolean {
     return this.#isPoisoned;
   }

@@ -16,10 +16,7 @@ interface Heard {
   readonly isEncrypted: boolean;
 }
 
-/**
- * The error for a server that has begun with `first`, if that is not what `address` says; undefined
- * if it is, or could be.
- */
+/** The error for a server that began with `first`, if `address` says otherwise; else undefined. */
 export function wrongSpeech(
   address: SyncAddress,
   first: Uint8Array,

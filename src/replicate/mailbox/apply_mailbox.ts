@@ -24,10 +24,7 @@ export interface Applying {
   readonly sent?: (() => void) | undefined;
 }
 
-/**
- * Applies the records of `prepared`, with `state` as that of the mailbox; deletes nothing that the
- * plan has not counted.
- */
+/** Applies `prepared`, with `state` as the mailbox's; deletes only what the plan has counted. */
 export async function applyContent(
   { reading, content }: Prepared,
   state: MailboxState,

@@ -45,10 +45,7 @@ export interface BrakeOptions {
   readonly budget: Budget;
   /** Whose, for the refusal. */
   readonly who: string;
-  /**
-   * The side, where both are written. Neither is a mere copy then: what the other records as
-   * deleted counts.
-   */
+  /** The side, where both are written: then what the other records as deleted counts. */
   readonly at?: "A" | "B";
 }
 

@@ -9,10 +9,7 @@ import { ANNOT_VARIANTS, mailAnnotCrc } from "../../model/sync_crc.ts";
 import type { Holds, MailboxReading } from "../../places/place.ts";
 import { differingFields, differingSums, stateToSend } from "./target_state.ts";
 
-/**
- * True where `theirs` differs in the sum over annotations alone, and that is what another version
- * gives of these records.
- */
+/** True where only annotation sums differ, and another version gives `theirs` of these records. */
 export async function isSummedOtherwise(
   { state, records }: MailboxReading,
   theirs: MailboxState,

@@ -25,10 +25,7 @@ export type RecordDifference =
       readonly fields: readonly string[];
     };
 
-/**
- * Every UID in which the two differ, ascending. Throws AppError (bad_data) where UIDs do not
- * ascend.
- */
+/** The UIDs in which the two differ. Throws AppError (bad_data) where UIDs do not ascend. */
 export async function* compareRecords(
   source: RecordSource,
   target: RecordSource,

@@ -122,10 +122,7 @@ function planSieve(request: MetaRequest): Plan {
   return found;
 }
 
-/**
- * Scripts in a form that the target does not take, files or a mailbox: they must not be lost
- * unsaid.
- */
+/** Scripts in a form that the target does not take must not be lost unsaid. */
 function unsentScripts({ source, holds }: MetaRequest): Plan {
   const mailbox = source.mailboxes.find(isSieveMailbox);
   const scripts = scriptsOf(source.sieve);

@@ -115,10 +115,7 @@ function isEmpty(state: MailboxState): boolean {
   return isIntermediate(state) || state.lastUid === 0;
 }
 
-/**
- * Pairs by uniqueid, by name where a place has none. What cannot be read now takes no part on
- * either side.
- */
+/** Pairs by uniqueid, or by name where a place has none; without what cannot be read now. */
 function pairMailboxes({ source, target, holds }: PlanRequest): {
   readonly pairs: readonly Pair[];
   readonly unpaired: readonly MailboxState[];

@@ -22,16 +22,10 @@ const OPTIONAL = [
   ...(["raclmodseq", "usergroups", "createdmodseq", "foldermodseq"] as const),
 ];
 
-/**
- * What a Cyrus raises by itself, at a rename or where somebody else's ACL changes, and never
- * lowers.
- */
+/** What a Cyrus raises by itself, at a rename or a change of ACLs, and never lowers. */
 const RISING = ["xconvmodseq", "raclmodseq", "foldermodseq"] as const;
 
-/**
- * The state that the target is to have: `ours`, but for what the source cannot know, or the target
- * not take back.
- */
+/** The target's state: `ours`, but for what the source cannot know or the target not undo. */
 export function stateToSend(ours: MailboxState, context: StateContext): MailboxState {
   const { holds, theirs, partition } = context;
   if (theirs === undefined) return { ...ours, partition: ours.acl === null ? null : partition };
@@ -72,10 +66,7 @@ function keepsUidl(ours: MailboxState, theirs: MailboxState): boolean {
   return !ours.syncCrc && theirs.options.startsWith(UIDL) && !ours.options.startsWith(UIDL);
 }
 
-/**
- * What is to be sent to a target that keeps records of its own: numbers only ever rise, and no sum
- * can be told.
- */
+/** What is sent where the target keeps records: numbers only rise, and no sum is known. */
 export function stateBeside(ours: MailboxState, theirs: MailboxState): MailboxState {
   return {
     ...ours,

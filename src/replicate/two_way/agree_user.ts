@@ -29,10 +29,7 @@ export interface AgreedUser {
 
 export interface AgreeOptions {
   readonly holds: Holds;
-  /**
-   * Uniqueids of mailboxes that one side has deleted while the other got messages that it never
-   * saw.
-   */
+  /** Uniqueids of mailboxes that one side deleted while the other got mail that it never saw. */
   readonly unheardOf: ReadonlySet<string>;
 }
 
@@ -196,10 +193,7 @@ function agreePair(a: MailboxState, b: MailboxState, { taken, agreeing }: Naming
   return [{ ...agreed, name, ...(syncCrcAnnot !== undefined && { syncCrcAnnot }) }];
 }
 
-/**
- * Whose name is kept: that of the side which changed the mailbox last; but nothing is deleted
- * unread.
- */
+/** The side whose name is kept, the later to change; but nothing is deleted unread. */
 function nameWinner(
   a: MailboxState,
   b: MailboxState,

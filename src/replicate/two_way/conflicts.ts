@@ -32,10 +32,7 @@ export interface Agreement {
   readonly state: MailboxState;
   readonly a: SideChange;
   readonly b: SideChange;
-  /**
-   * By new UID: where a message that got one lies. All others lie at the other side, under their
-   * UID.
-   */
+  /** By new UID: where a message that got one lies. Others lie at the other side, as they were. */
   readonly moved: ReadonlyMap<number, { readonly side: Side; readonly uid: number }>;
   readonly decisions: readonly Decision[];
 }
@@ -126,10 +123,7 @@ function judge(difference: RecordDifference, walk: Walk): void {
   }
 }
 
-/**
- * A record that one side has: it goes to the other, under its own UID if that one is still free
- * there.
- */
+/** A record of one side goes to the other, under its own UID if that is still free there. */
 function judgeSingle(side: Side, record: MailRecord, walk: Walk): void {
   const other = OTHER_SIDE[side];
   const { uid, expunged } = record;
@@ -233,10 +227,7 @@ async function decideKept(
 
 const BOOKKEEPING: ReadonlySet<string> = new Set(["modseq", "lastUpdated"]);
 
-/**
- * A modseq not below those of `records`, and above all that clients of the `changed` sides have
- * heard of.
- */
+/** A modseq not below any of `records`, and above all that clients of `changed` sides know. */
 function modseqFor(
   records: readonly MailRecord[],
   changed: readonly Side[],
@@ -309,10 +300,7 @@ async function syncCrcOf(source: RecordSource): Promise<number> {
   return sum >>> 0;
 }
 
-/**
- * True where `living` has a message that `deleted`, the same mailbox at the other side, has never
- * heard of.
- */
+/** True where `living` has a message that `deleted`, its other side, never heard of. */
 export async function hasUnheardOf(
   living: RecordSource,
   deleted: RecordSource,

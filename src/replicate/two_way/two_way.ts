@@ -280,10 +280,7 @@ async function doCommand(
   }
 }
 
-/**
- * The mailbox that a step takes away: one that never had mail gives way, one that is deleted is
- * moved to DELETED.
- */
+/** The mailbox that a step takes away: one without mail gives way, one deleted is moved. */
 function takenBy(step: Step, { mailboxes }: UserState): MailboxState | undefined {
   if (step.kind === "delete") return step.state;
   if (step.kind !== "rename" || !isMoveToDeleted(step.rename)) return undefined;
@@ -302,10 +299,7 @@ async function isUnchanged(
   return false;
 }
 
-/**
- * A message that came between the look and the move to DELETED has moved with the mailbox: that is
- * undone.
- */
+/** A message that came before the move to DELETED has moved with it: that is undone. */
 async function takeBack(
   { rename, command }: Extract<Step, { kind: "rename" }>,
   { side, doing }: { readonly side: Side; readonly doing: Doing },

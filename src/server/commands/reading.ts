@@ -35,10 +35,7 @@ export async function getUser({ userid }: Get<"user">, context: CommandContext):
   return DONE;
 }
 
-/**
- * The mailboxes of one owner, all or, like Cyrus, none: what is left out, settings included, would
- * look deleted.
- */
+/** An owner's mailboxes, all or, like Cyrus, none: what is left out would look deleted. */
 async function sendOwned(
   { owner, mailboxes, unreadable = [], flawed = [] }: OwnedMailboxes & { readonly owner: string },
   context: CommandContext,

@@ -13,10 +13,7 @@ import type { MailRecord } from "../../model/record.ts";
 import type { CommandContext } from "../session/context.ts";
 import { mailboxRefusal } from "./writing.ts";
 
-/**
- * How often the mailbox is looked at and appended to before we give up: somebody else may write in
- * between.
- */
+/** Attempts at looking and appending: somebody else may write in between. */
 const ATTEMPTS = 5;
 
 export async function restoreMailbox(

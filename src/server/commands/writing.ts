@@ -74,10 +74,7 @@ export async function applyRename(command: ApplyRename, context: CommandContext)
   return context.session.apply(command);
 }
 
-/**
- * As in Cyrus 3.6 and later, a file that is no script is taken and ignored. Older clients send
- * bytecode too.
- */
+/** Like Cyrus since 3.6, ignores a file that is no script. Older clients send bytecode too. */
 export async function applyScript(
   command: Apply<"sieve" | "unsieve">,
   context: CommandContext,

@@ -10,10 +10,7 @@ import type { Answers, PutBytes } from "./context.ts";
 const STAR = utf8("* ");
 const CRLF = utf8("\r\n");
 
-/**
- * Thrown when an answer broke off: the connection must end, as the client cannot know where the
- * answer ends.
- */
+/** Thrown when an answer broke off: the client cannot know where it ends, so all must end. */
 export class BrokenAnswer extends Error {
   override readonly name = "BrokenAnswer";
 }

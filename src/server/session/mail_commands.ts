@@ -172,10 +172,7 @@ export class MailCommands {
   }
 }
 
-/**
- * Cyrus 2.4 sends the first of the two checksums and none of the keys that 2.5 brought
- * (sync-protocol.md 6).
- */
+/** Cyrus 2.4 sends the first checksum only, and no keys of 2.5 (sync-protocol.md 6). */
 function isFrom24(state: MailboxState): boolean {
   const later = [state.syncCrcAnnot, state.pop3ShowAfter, state.createdmodseq];
   return state.syncCrc !== undefined && later.every((one) => one === undefined);

@@ -30,10 +30,7 @@ export class MemoryShare {
     this.#held = held;
   }
 
-  /**
-   * Says that the session holds `bytes` now. False, and nothing is changed, if there is no room for
-   * so much.
-   */
+  /** Says that the session holds `bytes` now. False, with nothing changed, without room for it. */
   pay(bytes: number): boolean {
     const more = bytes - this.#paidBytes;
     if (bytes > 0 && Math.abs(more) < STEP_BYTES) return true;
@@ -51,10 +48,7 @@ export class MemoryShare {
     this.#paidBytes = 0;
   }
 
-  /**
-   * Begins anew with nothing held. What was paid stays so until the function that this gives is
-   * called.
-   */
+  /** Begins anew with nothing held; what was paid stays so until the given function is called. */
   handOver(): () => void {
     const [held, bytes] = [this.#held, this.#paidBytes];
     this.#paidBytes = 0;

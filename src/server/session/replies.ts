@@ -62,10 +62,7 @@ export function levelOf(refusal: Refusal): "error" | "warning" | "info" {
   }
 }
 
-/**
- * Logs an error: one that an administrator can act on with its hint, and any other, which is a bug,
- * with its stack.
- */
+/** Logs an error: an administrator's with its hint, any other, a bug, with its stack. */
 export function logFailure(log: Log, error: unknown, facts: LogFacts = {}): void {
   const known = systemError(error);
   if (known !== undefined) {

@@ -16,10 +16,7 @@ import { type KeyOrder, mailboxOrder, rawOrder } from "./key_order.ts";
 import * as layout from "./twoskip_record.ts";
 import { replayTwoskip } from "./twoskip_replay.ts";
 
-/**
- * All live entries of a twoskip file, with what is wrong in it. Never throws and never loops,
- * whatever the bytes are.
- */
+/** All live entries of a twoskip file, and what is wrong in it. Never throws, never loops. */
 export function readTwoskip(bytes: Uint8Array): DatabaseContents {
   if (!layout.hasTwoskipHeader(bytes)) {
     const found = `${bytes.length} bytes beginning "${latin1(bytes.subarray(0, 4))}"`;

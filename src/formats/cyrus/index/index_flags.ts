@@ -6,10 +6,7 @@ interface NamedBit {
   readonly name: string;
 }
 
-/**
- * Bits 0 to 15 of a record's `systemFlags`: what IMAP shows. \Seen is the owner's, since version
- * 12.
- */
+/** Bits 0 to 15 of `systemFlags`: what IMAP shows. \Seen is the owner's, since version 12. */
 export const SYSTEM_FLAG = {
   answered: 0x0000_0001,
   flagged: 0x0000_0002,

@@ -60,10 +60,7 @@ export interface IndexHeader {
   readonly quotaExpungedUsed: bigint;
   /** As stored; `printIndexHeader` computes its own. */
   readonly headerCrc: number;
-  /**
-   * Nanoseconds beside the seconds of version 20's times, where there are any. Cyrus writes none,
-   * so the property is almost always missing.
-   */
+  /** Nanoseconds beside version 20's times. Cyrus writes none, so this is almost always missing. */
   readonly subseconds?: Readonly<Partial<Record<HeaderField, number>>>;
 }
 

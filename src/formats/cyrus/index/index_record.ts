@@ -61,10 +61,7 @@ export interface IndexRecord {
   readonly cacheCrc: number;
   /** As stored; `printIndexRecord` computes its own. */
   readonly recordCrc: number;
-  /**
-   * Nanoseconds beside the other times of version 20, where there are any. Cyrus writes none, so
-   * the property is almost always missing.
-   */
+  /** Nanoseconds beside version 20's times. Cyrus writes none, so this is almost always missing. */
   readonly subseconds?: Readonly<Partial<Record<WideTime, number>>>;
 }
 

@@ -288,10 +288,7 @@ export function tableOf(version: number, recordSize?: number): IndexTable | unde
   );
 }
 
-/**
- * The field at `slot` of the structure that starts at byte `base`, as it lies there: of 4 or 8
- * bytes, unsigned. Times are not scaled.
- */
+/** The field at `slot` of the structure at byte `base`: 4 or 8 bytes, unsigned, not scaled. */
 export function readField(view: DataView, base: number, slot: Slot): bigint {
   assert(slot.size === 4 || slot.size === 8, `a field of ${slot.size} bytes is no number`);
   return slot.size === 8
@@ -308,10 +305,7 @@ export function writeField(view: DataView, base: number, slot: Slot, value: bigi
   else view.setUint32(base + offset, Number(value));
 }
 
-/**
- * The byte ranges `[start, end)` of a version's header that belong to no field: zero in sound
- * files.
- */
+/** The bytes `[start, end)` of a version's header that are no field's: zero in sound files. */
 export function spareRanges(table: IndexTable): readonly (readonly [number, number])[] {
   const slots = Object.values(table.header).sort((a, b) => a.offset - b.offset);
   const ranges: [number, number][] = [];

@@ -28,10 +28,7 @@ export function mailboxFolder(mailbox: MailboxPlace, settings: PathSettings): st
   return mailbox.uniqueid === undefined ? undefined : uniqueidFolder(mailbox.uniqueid);
 }
 
-/**
- * The folder of a uniqueid. Undefined for a text that cannot be one: nothing of a damaged database
- * becomes a path.
- */
+/** The folder of a uniqueid. Undefined for what cannot be one: damage never becomes a path. */
 export function uniqueidFolder(uniqueid: string): string | undefined {
   if (!/^[A-Za-z0-9][A-Za-z0-9-]{1,63}$/.test(uniqueid)) return undefined;
   return `uuid/${uniqueid[0]}/${uniqueid[1]}/${uniqueid}`;
@@ -148,10 +145,7 @@ function splitUserid(
   return { domain: isDefault ? undefined : domain, local: userid.slice(0, at) };
 }
 
-/**
- * The folder of a user's sieve scripts. Undefined where there is no INBOX, and where scripts lie in
- * the users' homes.
- */
+/** The folder of a user's sieve scripts. Undefined without an INBOX, or with scripts in homes. */
 export function sieveFolder(user: UserPlace, settings: PathSettings): string | undefined {
   const { inbox, userid } = user;
   const { sievedir } = settings;
@@ -188,10 +182,7 @@ export function quotaFile(root: string, settings: PathSettings): string | undefi
 
 /** The lock files that a reader of a mailbox takes, in this order (spool-format 8). */
 export interface LockFiles {
-  /**
-   * The lock of the user, or of the shared namespace, first as 3.6 to 3.10 spell it, then as 3.12
-   * does.
-   */
+  /** The lock of the user or shared namespace, as 3.6 to 3.10 spell it, then as 3.12 does. */
   readonly user: readonly string[];
   /** The lock of the mailbox itself. */
   readonly mailbox: string | undefined;

@@ -35,10 +35,7 @@ export function nameOfMailbox({ relative, folder, headerName }: MailboxFolder): 
   return byPath ?? headerName;
 }
 
-/**
- * The internal name of the mailbox at `relative`. Undefined in the layout by uniqueid, and for the
- * root.
- */
+/** The internal name of the mailbox at `relative`. Undefined for the root, and by uniqueid. */
 export function nameOfRelative(relative: string): string | undefined {
   const parts = partsOf(relative);
   if (parts[0] === "uuid" || parts.length === 0) return undefined;
@@ -59,10 +56,7 @@ export function isOneOwners(name: string): boolean {
   return owner.kind === "user" || !/^(.|user|DELETED(\..*)?)$/.test(name.replace(/^.*!/, ""));
 }
 
-/**
- * The uniqueid in the path of a folder, where no damage can reach it. Undefined in the layout by
- * name.
- */
+/** The uniqueid in the path of a folder, safe from damage. Undefined in the layout by name. */
 export function uniqueidByPath(folder: string): string | undefined {
   const parts = partsOf(folder);
   return isByUniqueid(parts) ? parts.at(-1) : undefined;
@@ -81,10 +75,7 @@ function isByUniqueid(parts: readonly string[]): boolean {
   return layout === "uuid" && uniqueid.startsWith(`${first}${second}`);
 }
 
-/**
- * The parts without the folder that hashimapspool adds: one letter. A name of one letter has it
- * twice.
- */
+/** The parts without hashimapspool's folder of one letter. A name of one letter has it twice. */
 function withoutHash(parts: readonly string[]): readonly string[] {
   return parts.length > 1 && parts[0]?.length === 1 ? parts.slice(1) : parts;
 }
@@ -98,10 +89,7 @@ function endsWith(name: string, folders: readonly string[]): boolean {
   return `.${local}`.endsWith(`.${folders.join(".")}`);
 }
 
-/**
- * The names that an absolute path may stand for: each of its parts `user` or `DELETED` may be where
- * a name begins.
- */
+/** The names of an absolute path: each part `user` or `DELETED` may be where a name begins. */
 function namesOfAbsolute(parts: readonly string[]): string[] {
   const names: string[] = [];
   for (const [at, part] of parts.entries()) {

@@ -20,10 +20,7 @@ export type CacheRecord =
 /** An open cyrus.cache. Its lifetime is that of the file descriptor: close it. */
 export class CacheFile {
   readonly sizeBytes: number;
-  /**
-   * Bytes 0–3, which must be as in the index (spool-format 3). Undefined in a file shorter than
-   * that.
-   */
+  /** Bytes 0–3, as in the index (spool-format 3). Undefined in a shorter file. */
   readonly generation: number | undefined;
   readonly #fd: number;
   readonly #itemStarts = new Uint32Array(ITEMS);
@@ -53,10 +50,7 @@ export class CacheFile {
     return this.#window;
   }
 
-  /**
-   * Where item `item` (0 to 9) of the record that was read last begins in the window, at its length
-   * word.
-   */
+  /** Where item 0 to 9 of the record read last begins in the window, at its length word. */
   itemStart(item: number): number {
     return this.#itemStarts[item] ?? 0;
   }
@@ -85,10 +79,7 @@ export class CacheFile {
     closeSync(this.#fd);
   }
 
-  /**
-   * Reads the lengths of the items from byte `at` of the window on. Returns where they end;
-   * undefined when they lead out of the window.
-   */
+  /** Reads items' lengths from byte `at` of the window. Their end; undefined past the window. */
   #scan(at: number): number | undefined {
     const window = this.#window;
     const starts = this.#itemStarts;

@@ -34,10 +34,7 @@ export interface MailboxFacts {
   readonly stamp: string;
 }
 
-/**
- * Makes the facts of a mailbox whose files fsck has read already. `readMailboxFacts` reads them
- * from disk.
- */
+/** The facts of a mailbox whose files have been read; `readMailboxFacts` reads them. */
 export function mailboxFacts(
   place: Pick<MailboxFacts, "partition" | "folder" | "path" | "changedAt" | "stamp">,
   header: HeaderFile | undefined,
@@ -104,10 +101,7 @@ export function readMailboxFacts(
   return mailboxFacts(place, headerFileOf(paths), readIndexHeader(paths.index));
 }
 
-/**
- * Undefined where there is no index, or its checksum is wrong: the checks of the mailbox itself
- * report that.
- */
+/** Undefined without a sound index: the checks of the mailbox itself report that. */
 function readIndexHeader(path: string): IndexHeader | undefined {
   const opened = openIndex(path);
   if (opened.state !== "open") return undefined;

@@ -56,10 +56,7 @@ export function mailboxPaths(roots: PartitionRoots, relative: string): MailboxPa
   };
 }
 
-/**
- * The paths at which the file of a message may lie: in the spool, then in the archive. Between two
- * steps of Cyrus it may lie in both.
- */
+/** Where a message's file may lie: spool, then archive. While Cyrus moves it, in both. */
 export function messagePaths({ data, archive }: MailboxPaths, uid: number): string[] {
   const folders = archive === undefined ? [data] : [data, archive];
   return folders.map((folder) => join(folder, `${uid}.`));

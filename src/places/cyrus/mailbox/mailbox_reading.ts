@@ -77,10 +77,7 @@ export function readMailboxHeader(paths: MailboxPaths): FileBytes {
   return readRegular(paths.header, DEFAULT_LIMITS.headerFileBytes);
 }
 
-/**
- * Reads cyrus.header. Undefined where it is missing, damaged, or cannot be read; whoever reads the
- * mailbox itself is told of that.
- */
+/** Reads cyrus.header. Undefined where that cannot be done: whoever reads the mailbox is told. */
 export function headerFileOf(paths: MailboxPaths): HeaderFile | undefined {
   const file = readMailboxHeader(paths);
   if (file.state !== "read") return undefined;

@@ -10,10 +10,7 @@ import type { Annotation } from "../../../model/annotation.ts";
 import type { FlawedSetting, MailboxState } from "../../../model/mailbox.ts";
 import type { MailboxSnapshot } from "./snapshot.ts";
 
-/**
- * What mailboxes.db and other databases say of a mailbox. A field is absent where its database
- * cannot be asked.
- */
+/** What other databases say of a mailbox. A field is absent where its database cannot be asked. */
 export interface ListedFacts {
   readonly uniqueid?: string;
   /** Letters of the type, as in mailboxes.db. */
@@ -70,10 +67,7 @@ export function stateOf(name: string, snapshot: MailboxSnapshot, facts: ListedFa
   };
 }
 
-/**
- * The state of a name that only holds a place in the tree: zeros where the protocol wants numbers
- * (4.3).
- */
+/** The state of a name that only holds a place in the tree: its numbers are zero (4.3). */
 export function intermediateState(name: string, facts: ListedFacts): MailboxState {
   const { createdmodseq, foldermodseq } = facts;
   return {
@@ -98,10 +92,7 @@ export function intermediateState(name: string, facts: ListedFacts): MailboxStat
   };
 }
 
-/**
- * The letters without `l`, which says how the folder is found and is never sent. Undefined for
- * plain mail.
- */
+/** The letters without `l`, which says how the folder is found. Undefined for plain mail. */
 export function typeLetters(letters: string): string | undefined {
   const sent = letters.replaceAll("l", "");
   return sent === "" || sent === "e" ? undefined : sent;

@@ -73,10 +73,7 @@ export async function openMessage(
 
 type MessageFile = Extract<OpenedFile, { state: "open" }> & { readonly path: string };
 
-/**
- * The content of an open file, or a text that says what is wrong with it. The file is closed,
- * unless `held` has it.
- */
+/** The content of an open file, or what is wrong with it. The file is closed unless `held`. */
 async function openFile(
   wanted: WantedMessage,
   file: MessageFile,
@@ -107,10 +104,7 @@ function readKept({ fd, stat }: MessageFile): Uint8Array {
   return bytes.subarray(0, readAt(fd, bytes, 0));
 }
 
-/**
- * What is wrong with a message. A message is called damaged only when both hash engines find the
- * wrong SHA-1.
- */
+/** What is wrong with a message: damage only when both hash engines find the wrong SHA-1. */
 async function flawOf(
   wanted: WantedMessage,
   file: MessageFile,
@@ -143,10 +137,7 @@ function sha1Of(file: MessageFile, kept: Uint8Array | undefined, engine: Engine)
   return hexOf(digest);
 }
 
-/**
- * The bytes of the file up to the size it had when it was opened. Every part is given in the same
- * block.
- */
+/** The file's bytes up to the size it had when opened, each part in the same block. */
 function* partsOf({ fd, stat }: MessageFile, block: Uint8Array): Generator<Uint8Array, void> {
   for (let at = 0; at < stat.size; ) {
     const length = readAt(fd, block.subarray(0, Math.min(BLOCK_BYTES, stat.size - at)), at);

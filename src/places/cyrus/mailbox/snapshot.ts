@@ -192,10 +192,7 @@ function addUp(index: IndexImage, sums: MailboxSums): number | undefined {
   return disorder;
 }
 
-/**
- * Reads the annotations. A damaged database is refused: the rest of it would look as if it had been
- * removed.
- */
+/** Reads the annotations. Of a damaged database the rest would look removed: it is refused. */
 function annotationsOf(reading: WholeReading): MessageAnnotations {
   if (reading.annotations.state === "missing") return new Map();
   const found = readAnnotations(bytesOf(reading.annotations));

@@ -9,10 +9,7 @@ import type { ImapdConf } from "./imapd_conf.ts";
 /** By uniqueid, in databases of old releases by internal name; "" is the server. */
 export type ServerAnnotations = ReadonlyMap<string, readonly Annotation[]>;
 
-/**
- * Reads annotations.db. Annotations that are private to the owner keep `OWNER_TOKEN` as their
- * userid: see `ownedBy`.
- */
+/** Reads annotations.db. The owner's private ones keep `OWNER_TOKEN` as userid: see `ownedBy`. */
 export async function readServerAnnotations(conf: ImapdConf): Promise<Outcome<ServerAnnotations>> {
   const { path, format } = conf.annotationsDb;
   const entries = entriesOf(await readDatabaseFile(path, { expected: format }));

@@ -29,10 +29,7 @@ export interface ServerReading extends MailboxesReading {
   readonly sharedCounters: FileReading;
 }
 
-/**
- * Reads the databases that a server has once. mailboxes.db is taken from the reading `before` if it
- * has not changed since.
- */
+/** Reads a server's databases once; mailboxes.db, if unchanged, is taken from `before`. */
 export async function readServer(conf: ImapdConf, before?: ServerReading): Promise<ServerReading> {
   const { annotationsDb } = conf;
   return {

@@ -32,10 +32,7 @@ export interface SieveScript {
   readonly bytecode?: { readonly lastUpdate: number; readonly content: Uint8Array };
 }
 
-/**
- * The scripts as replication names them: each with its GUID, the bytecode that is there, and that
- * of the active one.
- */
+/** The scripts as replication names them: each with GUID and bytecode, and which is active. */
 export function sieveFilesOf(scripts: readonly SieveScript[]): SieveFile[] {
   return scripts.flatMap(({ name, lastUpdate, content, isActive, bytecode }) => {
     const guid = sha1Of(content);

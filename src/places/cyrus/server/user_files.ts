@@ -65,10 +65,7 @@ function readDatabaseIn(
   return firstPresent(paths, (path) => readDatabaseFile(path, { expected }));
 }
 
-/**
- * The first of several paths at which something lies. If nothing does, the likeliest one as
- * missing.
- */
+/** The first of several paths at which something lies, else the likeliest as missing. */
 async function firstPresent<Reading extends { readonly state: string }>(
   paths: readonly string[],
   read: (path: string) => Promise<Reading>,

@@ -194,10 +194,7 @@ export interface DamagedRow {
   readonly column: string;
 }
 
-/**
- * A row of the catalogue's table `table`, or those of its columns that were asked for. Throws
- * bad_data.
- */
+/** A row of the catalogue's `table`, or the columns of it asked for. Throws bad_data. */
 export function soundRow<R extends object>(table: keyof typeof CATALOGUE_TABLES, row: R): R {
   return soundIn(CATALOGUE_TABLES, table, row);
 }

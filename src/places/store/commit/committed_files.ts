@@ -121,10 +121,7 @@ function asCommitted<T>(
   );
 }
 
-/**
- * Where the mailbox's files are now. A folder on its way in from the trash or from another owner is
- * first moved to its place, if this process may do so.
- */
+/** Where the mailbox's files are now, moved in first from trash or handover if that may be. */
 function pathNow(folder: OwnerFolder, uniqueid: string, steps: readonly MailboxStep[]): string {
   const usual = join(folder.folder, mailboxFolder(uniqueid));
   const move = steps.map(({ step }) => step).find((step) => step.kind === "move");

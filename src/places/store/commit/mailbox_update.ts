@@ -107,10 +107,7 @@ function makeRoom(update: MailboxUpdate, context: ApplyContext, transaction: Tra
   if (!hadMail || update.force === true) deleteMailboxes(transaction, [named], context.now);
 }
 
-/**
- * The row of the mailbox, undefined for one that is not there. Refuses a request whose name and
- * uniqueid are those of two mailboxes.
- */
+/** The mailbox's row, if any. Refuses a name and a uniqueid that are two mailboxes'. */
 function findRow(state: MailboxState, transaction: Transaction): MailboxRow | undefined {
   const { uniqueid, name } = state;
   mailboxFolder(uniqueid);

@@ -9,10 +9,7 @@ import { allMailboxes, tombstones } from "../catalogue/mailbox_rows.ts";
 import { openImage } from "./open_mailbox.ts";
 import type { OwnerFolder } from "./owner_folder.ts";
 
-/**
- * The GUIDs that mailboxes of `folder` other than `uniqueid` name, also the deleted ones; undefined
- * where one of them cannot be read.
- */
+/** GUIDs that mailboxes but `uniqueid` name, deleted ones too; undefined if one is unreadable. */
 export function guidsOutside(folder: OwnerFolder, uniqueid: string): Set<string> | undefined {
   const guids = new Set<string>();
   try {

@@ -16,10 +16,7 @@ import type { MailboxRow } from "../catalogue/mailbox_rows.ts";
 import { lockedFile, peekIndex, readFiles } from "./committed_files.ts";
 import type { OwnerFolder } from "./owner_folder.ts";
 
-/**
- * The form of the CRCs in a mailbox's files: that of the releases of Cyrus that read its index
- * version.
- */
+/** The form of the CRCs in a mailbox's files: that of the Cyrus that reads its index version. */
 export function storedForm(owner: Owner, indexVersion: number): CrcForm {
   const variant = indexVersion >= 20 ? ANNOT_VARIANTS[1] : ANNOT_VARIANTS[0];
   return { variant, owner: owner.kind === "user" ? owner.userid : "" };
@@ -60,10 +57,7 @@ export function hasRecord(folder: OwnerFolder, row: MailboxRow, uid: number): bo
   return number !== undefined;
 }
 
-/**
- * Tells `image` the SYNC_CRC_ANNOT that the catalogue keeps for the mailbox's peer, if the index is
- * still the one for which it was computed.
- */
+/** Tells `image` the SYNC_CRC_ANNOT that the catalogue keeps, if it is of this index. */
 export function useKeptCrc(image: MailboxImage, row: MailboxRow): void {
   const variant = ANNOT_VARIANTS.find(({ name }) => name === row.annotVariant);
   const kept = row.annotCrc;

@@ -161,10 +161,7 @@ function stagingJobs(told: StoreThreadData) {
     return found;
   };
   return {
-    /**
-     * Opens the staging of a session; returns its folder. `abandoned` is the folder that it had in
-     * a thread that was lost, or "".
-     */
+    /** Opens a session's staging: its folder. `abandoned` is its folder in a lost thread, or "". */
     "staging.open": ({ session, abandoned }: { session: number; abandoned: string }): string => {
       if (abandoned !== "") rmSync(abandoned, { recursive: true, force: true });
       const staging = withReserve(told.root, () => new Staging(told.root, told.limits));
@@ -241,10 +238,7 @@ async function gathered<T>(found: Outcome<AsyncIterable<T>>): Promise<Outcome<re
   return found.kind === "refused" ? found : ok(await Array.fromAsync(found.value));
 }
 
-/**
- * The snapshot, once all its records have been checked: with many records that takes long, and in
- * this thread it stalls no session.
- */
+/** The snapshot with its records checked, which takes long: here it stalls no session. */
 async function soundSnapshot(found: Outcome<MailboxSnapshot>): Promise<Outcome<MailboxSnapshot>> {
   if (found.kind === "refused") return found;
   return (await firstDamage(readingOf(found.value).records)) ?? found;

@@ -100,10 +100,7 @@ function foldersOf(folder: OwnerFolder): MailboxRow[] {
   return folder.read(allMailboxes).filter((row) => !row.intermediate);
 }
 
-/**
- * Removes deleted mailboxes past their time: the tombstone, where there is one, at the commit, the
- * folder after it.
- */
+/** Removes deleted mailboxes past their time: tombstones at the commit, then the folders. */
 function emptyTrash(folder: OwnerFolder, options: GcOptions): number {
   return folder.write(({ database, step, unfit }) => {
     let count = 0;
