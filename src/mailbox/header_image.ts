@@ -1,8 +1,11 @@
 /** The cyrus.header of one mailbox: what it says, and what a transaction changes in it. */
 import { AppError } from "../core/errors.ts";
+import { DEFAULT_LIMITS } from "../core/limits.ts";
 import { type HeaderFile, parseHeaderFile, printHeaderFile } from "../formats/cyrus/header_file.ts";
 import { crc32 } from "../hash/crc32.ts";
 import { type UserFlagCrcs, userFlagCrcs } from "./sums.ts";
+
+const { headerFileBytes } = DEFAULT_LIMITS;
 
 export class HeaderImage {
   /** CRC-32 of the file as it is: the index holds the same, or 0 where it was not recorded. */
@@ -65,8 +68,16 @@ export class HeaderImage {
     return slot;
   }
 
-  /** The file as it is to be, or undefined where nothing changed and `isNew` is false. */
+  /**
+   * The file as it is to be, or undefined where nothing changed and `isNew` is false. Refuses a
+   * file that is too large to be read again.
+   */
   print(isNew: boolean): Uint8Array | undefined {
-    return this.#isChanged || isNew ? printHeaderFile(this.#file) : undefined;
+    if (!this.#isChanged && !isNew) return undefined;
+    const bytes = printHeaderFile(this.#file);
+    if (bytes.length <= headerFileBytes) return bytes;
+    const { name } = this.#file;
+    const text = `Mailbox ${name}: cyrus.header would have ${bytes.length} bytes of flags and ACL`;
+    throw new AppError("refused", `${text}, over ${headerFileBytes}`);
   }
 }

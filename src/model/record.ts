@@ -70,12 +70,15 @@ type VirtualName = (typeof VIRTUAL_ORDERS)[VirtualOrder][number];
 const VIRTUAL: Readonly<Record<VirtualName, VirtualKind>> = {
   thrid: hexField("cid"),
   basethrid: hexField("basecid"),
-  savedate: secondsField("savedate"),
+  savedate: numberField("savedate", 2 ** 32),
   createdmodseq: {
     text: (fields) => (fields.createdmodseq === 0n ? "" : fields.createdmodseq.toString()),
-    parse: (text) => (/^[1-9]\d{0,19}$/.test(text) ? { createdmodseq: BigInt(text) } : undefined),
+    parse: (text) => {
+      const value = /^[1-9]\d{0,19}$/.test(text) ? BigInt(text) : 0n;
+      return value === 0n || value >= 1n << 64n ? undefined : { createdmodseq: value };
+    },
   },
-  "internaldate.nsec": secondsField("internaldateNsec"),
+  "internaldate.nsec": numberField("internaldateNsec", 1e9),
 };
 
 interface VirtualKind {
@@ -95,10 +98,13 @@ function hexField(field: "cid" | "basecid"): VirtualKind {
   };
 }
 
-function secondsField(field: "savedate" | "internaldateNsec"): VirtualKind {
+function numberField(field: "savedate" | "internaldateNsec", limit: number): VirtualKind {
   return {
     text: (fields) => (fields[field] === 0 ? "" : fields[field].toString()),
-    parse: (text) => (/^[1-9]\d{0,14}$/.test(text) ? { [field]: Number(text) } : undefined),
+    parse: (text) => {
+      const value = /^[1-9]\d{0,9}$/.test(text) ? Number(text) : 0;
+      return value === 0 || value >= limit ? undefined : { [field]: value };
+    },
   };
 }
 
@@ -162,14 +168,23 @@ export function withVirtualFields(
   };
 }
 
-function virtualFieldOf(annotation: Annotation): Partial<VirtualFields> | undefined {
-  const { entry, userid, modseq, value } = annotation;
-  const isShared = userid === "" || userid === null;
-  if (!isShared || modseq !== 0n || !entry.startsWith(PREFIX)) return undefined;
-  const name = entry.slice(PREFIX.length);
-  return isVirtualName(name) ? VIRTUAL[name].parse(latin1(value)) : undefined;
+/**
+ * True for an annotation by the name of a virtual one that cannot be one: it is private, or Cyrus
+ * would not print its value. No mailbox gives such an annotation back.
+ */
+export function isFalseVirtual(annotation: Annotation): boolean {
+  const isNamedSo = virtualNameOf(annotation) !== undefined;
+  return isNamedSo && virtualFieldOf({ ...annotation, modseq: 0n }) === undefined;
 }
 
-function isVirtualName(name: string): name is VirtualName {
-  return Object.hasOwn(VIRTUAL, name);
+function virtualFieldOf(annotation: Annotation): Partial<VirtualFields> | undefined {
+  const { userid, modseq, value } = annotation;
+  const isShared = userid === "" || userid === null;
+  const name = isShared && modseq === 0n ? virtualNameOf(annotation) : undefined;
+  return name === undefined ? undefined : VIRTUAL[name].parse(latin1(value));
+}
+
+function virtualNameOf({ entry }: Annotation): VirtualName | undefined {
+  const name = entry.startsWith(PREFIX) ? entry.slice(PREFIX.length) : "";
+  return Object.hasOwn(VIRTUAL, name) ? (name as VirtualName) : undefined; // its own key
 }

@@ -163,6 +163,22 @@ describe("an account for one user", () => {
     expect((await admin.command(line)).data).toEqual([]);
   });
 
+  test.each(["APPLY", "RESTORE"])(
+    "%s of a mailbox with bob's uniqueid is denied as bob's mailbox is",
+    async (verb) => {
+      const before = await everything();
+      for (const id of ["bobs-inbox", "bobs-sub", "the-lists"]) {
+        const [own, bobs] = ["user.anne.New", "user.bob"].map((name) => mailbox(name, id, ""));
+        const told = await anne.command(`${verb} ${own}`);
+        expect(told).toEqual(await anne.command(`${verb} ${bobs}`));
+        expect(told.status).toStartWith("NO IMAP_PERMISSION_DENIED");
+      }
+      const moved = await anne.command(`APPLY ${mailbox("user.anne.New", "annes-inbox", "")}`);
+      expect(moved.status).toStartWith("NO IMAP_MAILBOX_MOVED");
+      expect(await everything()).toEqual(before);
+    },
+  );
+
   test("its own user it may do everything with", async () => {
     await ok(anne, `APPLY MESSAGE (%{default ${GUID} ${MESSAGE.length}}\r\n${MESSAGE})`);
     await ok(anne, `APPLY ${mailbox("user.anne.Mine", "annes-own", RECORD)}`);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { flawOfMailbox, flawOfRecord } from "../../src/model/flaws.ts";
+import { flawOfMailbox, flawOfRecord, flawOfSetting } from "../../src/model/flaws.ts";
 import { record, stateOf } from "../support/store_fixture.ts";
 
 const NAME = "user.anne";
@@ -49,5 +49,30 @@ describe("flawOfMailbox()", () => {
     }
     expect(flawOf({ userflags: ["a b"] })).toContain('the keyword "a b"');
     expect(flawOf({ recentTime: 2 ** 32 })).toContain("RECENTTIME");
+  });
+});
+
+describe("flawOfSetting()", () => {
+  const seen = { uniqueid: "id", lastRead: 1, lastUid: 2, lastChange: 3, seenUids: "1:2" };
+  const seenOf = (change: object) =>
+    flawOfSetting({ kind: "seen", userid: "anne", seen: { ...seen, ...change } });
+
+  test("finds what is no set of UIDs, no uniqueid and no time in seen state", () => {
+    expect(seenOf({})).toBeUndefined();
+    expect(seenOf({ seenUids: "" })).toBeUndefined();
+    expect(seenOf({ seenUids: "1,x" })).toBe(
+      'A seen state of anne: SEENUIDS "1,x" is no set of UIDs',
+    );
+    expect(seenOf({ uniqueid: "../x" })).toContain("UNIQUEID");
+    expect(seenOf({ lastRead: -1 })).toContain("LASTREAD -1");
+  });
+
+  test("finds names that would end a line or a key", () => {
+    const sub = (name: string) => flawOfSetting({ kind: "sub", userid: "anne", name });
+    expect(sub("user.anne.A b")).toBeUndefined();
+    for (const name of ["", "a\0", "a\nb", "x".repeat(5000)])
+      expect(sub(name)).toContain("MBOXNAME");
+    const entry = { name: "", entry: "/a\tb", userid: "", value: new Uint8Array() };
+    expect(flawOfSetting({ kind: "annotation", ...entry })).toContain('ENTRY "/a\\tb"');
   });
 });

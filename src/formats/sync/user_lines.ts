@@ -7,7 +7,16 @@ import {
   type SeenState,
   type SieveFile,
 } from "../../model/mailbox.ts";
-import { dateOf, guidOf, latin1Of, lookUp, ownBytesOf, u32Of, u64Of } from "../dlist/access.ts";
+import {
+  dateOf,
+  FieldError,
+  guidOf,
+  latin1Of,
+  lookUp,
+  ownBytesOf,
+  u32Of,
+  u64Of,
+} from "../dlist/access.ts";
 import {
   type DlistKvlist,
   type DlistValue,
@@ -68,6 +77,8 @@ const OLD_NAMES: Partial<Readonly<Record<QuotaResource, string>>> = {
 };
 
 const UNLIMITED = 0xffff_ffff;
+/** Numbers from here on are negative ones, by which unlimited is meant too. */
+const NEGATIVE = 1n << 63n;
 
 /** Parses a quota. In 2.4 LIMIT is that of STORAGE, and unlimited is 2^32-1 or 2^64-1. */
 export function parseQuota(kvlist: DlistKvlist): Quota {
@@ -80,7 +91,8 @@ export function parseQuota(kvlist: DlistKvlist): Quota {
   const limit = lookUp(kvlist, "LIMIT");
   if (limits.STORAGE === undefined && limit !== undefined) {
     const legacy = u64Of(limit, "LIMIT");
-    if (legacy < UNLIMITED) limits.STORAGE = Number(legacy);
+    const isLimit = legacy !== BigInt(UNLIMITED) && legacy < NEGATIVE;
+    if (isLimit) limits.STORAGE = limitOf(limit, "LIMIT");
   }
   const modseq = lookUp(kvlist, "MODSEQ");
   return {
@@ -92,7 +104,8 @@ export function parseQuota(kvlist: DlistKvlist): Quota {
 
 function limitOf(value: DlistValue, key: string): number {
   const limit = Number(u64Of(value, key));
-  return Math.min(limit, Number.MAX_SAFE_INTEGER);
+  if (!Number.isSafeInteger(limit)) throw new FieldError(key, "a number below 2^53");
+  return limit;
 }
 
 /** Prints a quota with the names of 3.8 and before, or with both that 3.10 and later print. */

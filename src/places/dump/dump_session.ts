@@ -5,7 +5,7 @@ import { printFileHead, printLine } from "../../formats/dlist/print.ts";
 import { printSieve, putMailbox } from "../../formats/sync/apply_bytes.ts";
 import { printApply } from "../../formats/sync/apply_command.ts";
 import type { ApplyCommand, ApplyMailbox } from "../../model/apply.ts";
-import { flawOfMailbox, flawOfRecord } from "../../model/flaws.ts";
+import { flawOfMailbox, flawOfRecord, flawOfSetting } from "../../model/flaws.ts";
 import type { Guid } from "../../model/guid.ts";
 import { isIntermediate } from "../../model/mailbox.ts";
 import { DONE, type Outcome, ok, type Refusal, refused } from "../../model/outcome.ts";
@@ -83,6 +83,8 @@ export class DumpSession implements PlaceSession {
     const { contents, output } = this.#options;
     const objection = contents.objectionTo(command);
     if (objection.kind === "refused") return objection;
+    const flaw = flawOfSetting(command);
+    if (flaw !== undefined) return refused("notSupported", flaw);
     if (command.kind === "mailbox") {
       const objection = await this.#objectionTo(command);
       if (objection !== undefined) return objection;

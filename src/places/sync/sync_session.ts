@@ -18,7 +18,7 @@ import {
   annotationChanges,
   type RestoreMailbox,
 } from "../../model/apply.ts";
-import { flawOfMailbox, flawOfRecord } from "../../model/flaws.ts";
+import { flawOfMailbox, flawOfRecord, flawOfSetting } from "../../model/flaws.ts";
 import type { Guid } from "../../model/guid.ts";
 import { isIntermediate, type MailboxState } from "../../model/mailbox.ts";
 import { DONE, type Outcome, ok, type Refusal, refused } from "../../model/outcome.ts";
@@ -133,6 +133,8 @@ export class SyncSession implements PlaceSession {
       const forced = await this.#force();
       if (forced.kind === "refused") return forced;
     }
+    const flaw = flawOfSetting(command);
+    if (flaw !== undefined) return refused("notSupported", flaw);
     const { memory } = this.#options;
     switch (command.kind) {
       case "mailbox":

@@ -11,7 +11,7 @@ import { useridOf } from "../../model/names.ts";
 import type { Outcome } from "../../model/outcome.ts";
 import type { MailRecord } from "../../model/record.ts";
 import type { CommandContext } from "../session/context.ts";
-import { mailboxRefusal } from "./writing.ts";
+import { mailboxRefusal, putMailbox } from "./writing.ts";
 
 /** Attempts at looking and appending: somebody else may write in between. */
 const ATTEMPTS = 5;
@@ -28,11 +28,9 @@ export async function restoreMailbox(
     if (found.kind === "refused") return found;
     const [state] = found.value;
     const mailbox = state === undefined ? newMailbox(command, context) : state;
-    const outcome = await context.session.apply(
-      await appendOf(command, mailbox, { isNew: state === undefined }),
-    );
+    const append = await appendOf(command, mailbox, { isNew: state === undefined });
+    const outcome = await putMailbox(append, context, { force: false });
     const isRace = outcome.kind === "refused" && /changed|checksum|moved/.test(outcome.reason);
-    if (outcome.kind === "ok") await context.files.applied(command.records);
     if (!isRace || attempt === ATTEMPTS) return outcome;
   }
 }

@@ -5,7 +5,13 @@ import type { ApplyCommand, ApplyMailbox, ApplyRename } from "../../model/apply.
 import { isGuid, NULL_GUID } from "../../model/guid.ts";
 import type { MailboxState } from "../../model/mailbox.ts";
 import { nameProblem } from "../../model/names.ts";
-import { DONE, type Outcome, type Refusal, refused } from "../../model/outcome.ts";
+import {
+  DONE,
+  type Outcome,
+  type Refusal,
+  type RefusalReason,
+  refused,
+} from "../../model/outcome.ts";
 import { CAPABILITIES, type CommandContext, SIEVE_MAILBOX } from "../session/context.ts";
 
 type Apply<Kind extends ApplyRequest["kind"]> = Extract<ApplyRequest, { readonly kind: Kind }>;
@@ -41,9 +47,29 @@ export async function applyMailbox(
   context: CommandContext,
 ): Promise<Outcome> {
   const refusal = mailboxRefusal(command.state, context);
-  if (refusal !== undefined) return refusal;
-  const outcome = await context.session.apply(command, { force: context.modes.force });
-  if (outcome.kind === "ok") await context.files.applied(command.records);
+  return refusal ?? putMailbox(command, context, { force: context.modes.force });
+}
+
+/** Why a mailbox is refused because of who has its uniqueid. */
+const OF_ITS_HOLDER: ReadonlySet<RefusalReason> = new Set(["moved", "busy", "damaged"]);
+
+/**
+ * Lets the place apply a mailbox. Where its uniqueid is that of a mailbox which the account may not
+ * touch, the answer is that for everything which the account may not touch.
+ */
+export async function putMailbox(
+  command: ApplyMailbox,
+  { session, files, place, scope }: CommandContext,
+  { force }: { readonly force: boolean },
+): Promise<Outcome> {
+  const outcome = await session.apply(command, { force });
+  if (outcome.kind === "ok") await files.applied(command.records);
+  else if (OF_ITS_HOLDER.has(outcome.reason) && !scope.everything) {
+    const found = await place.mailboxesByUniqueid([command.state.uniqueid]);
+    const isHis =
+      found.kind === "ok" && found.value.every(({ name }) => mayTouchMailbox(scope, name));
+    if (!isHis) return refused("permissionDenied", outcome.text);
+  }
   return outcome;
 }
 

@@ -461,7 +461,7 @@ describe("replicateOwner()", () => {
 
   test("deletes no mailbox that gets mail between the plan and its turn", async () => {
     const name = `${INBOX}.a`;
-    const change = { uniqueid: "made-by-a-client", highestmodseq: 1n };
+    const change = { uniqueid: "made-by-a-client", highestmodseq: 3n };
     await put(source, INBOX, [record(1)]);
     await put(source, name, [record(2)]);
     await put(target, INBOX, [record(1)]);

@@ -41,6 +41,7 @@ import {
 
 /** Applies `update`; returns when it is durable. A refusal is thrown and has changed nothing. */
 export function applyMailbox(update: MailboxUpdate, context: ApplyContext): void {
+  requireSound(update);
   context.folder.write((transaction) => {
     if (isIntermediate(update.state)) applyIntermediate(update, context, transaction);
     else applyFull(update, context, transaction);
@@ -49,7 +50,6 @@ export function applyMailbox(update: MailboxUpdate, context: ApplyContext): void
 
 function applyFull(update: MailboxUpdate, context: ApplyContext, transaction: Transaction): void {
   const { uniqueid } = update.state;
-  requireSound(update);
   makeRoom(update, context, transaction);
   const row = findRow(update.state, transaction);
   const image = row === undefined ? makeImage(update, context) : openForChange(context.folder, row);

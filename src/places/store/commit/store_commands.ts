@@ -10,6 +10,7 @@ import type {
   ApplyRename,
   ApplyUnannotation,
 } from "../../../model/apply.ts";
+import { flawOfSetting } from "../../../model/flaws.ts";
 import {
   isInbox,
   isOwnedBy,
@@ -54,6 +55,8 @@ export function applyCommand(
   session: ApplySession,
 ): void {
   const { store } = session;
+  const flaw = flawOfSetting(command);
+  if (flaw !== undefined) throw refusal("badParameters", flaw);
   switch (command.kind) {
     case "mailbox": {
       const { owner } = parseName(command.state.name);

@@ -98,11 +98,19 @@ export function planRecords(
   const { index } = image;
   const { lastUid } = index.header;
   const planned: PlannedRecord[] = [];
+  const { name, lastUid: mostUid, highestmodseq } = update.state;
   let previous = 0;
   for (const record of update.records) {
-    const { uid } = record;
+    const { uid, modseq } = record;
     if (uid <= previous) {
-      throw refusal("badParameters", `Mailbox ${update.state.name}: UID ${uid} after ${previous}`);
+      throw refusal("badParameters", `Mailbox ${name}: UID ${uid} after ${previous}`);
+    }
+    if (uid > mostUid) {
+      throw refusal("badParameters", `Mailbox ${name}: UID ${uid} over LAST_UID ${mostUid}`);
+    }
+    if (modseq > highestmodseq) {
+      const what = `UID ${uid} has modseq ${modseq}, over HIGHESTMODSEQ ${highestmodseq}`;
+      throw refusal("badParameters", `Mailbox ${name}: ${what}`);
     }
     previous = uid;
     const number = index.find(uid);
@@ -112,10 +120,7 @@ export function planRecords(
     } else if (uid > lastUid) {
       planned.push({ kind: "append", record, staged: stagedFor(record, update, context) });
     } else if (!record.expunged) {
-      throw refusal(
-        "checksum",
-        `Mailbox ${update.state.name}: UID ${uid} is not here, ${lastUid} was`,
-      );
+      throw refusal("checksum", `Mailbox ${name}: UID ${uid} is not here, ${lastUid} was`);
     }
   }
   return planned;

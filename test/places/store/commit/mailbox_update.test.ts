@@ -81,7 +81,7 @@ describe("applyMailbox()", () => {
       ],
       [
         "checksum",
-        () => apply(store, { state, records: [record(1, { guid: record(2).guid, modseq: 9n })] }),
+        () => apply(store, { state, records: [record(1, { guid: record(2).guid, modseq: 3n })] }),
       ],
       ["checksum", () => apply(store, { state, records: [record(1, { modseq: 1n })] })],
       ["moved", () => apply(store, { state: { ...state, uniqueid: "other" }, records: [] })],

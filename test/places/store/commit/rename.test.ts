@@ -205,7 +205,8 @@ describe("collectOwner()", () => {
     const { root, store } = newStore();
     fill(store, "user.fred", 3);
     const gone = [record(2, { modseq: 50n, expunged: true, lastUpdated: 1000 })];
-    apply(store, { state: stateOf("user.fred", [record(1), record(3)]), records: gone });
+    const state = stateOf("user.fred", [record(1), record(3)], { highestmodseq: 50n });
+    apply(store, { state, records: gone });
     fill(store, "user.fred.A", 1); // message 1 once more
     const before = verifyStore(root);
     const folder = store.make(owner);
