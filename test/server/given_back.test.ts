@@ -196,8 +196,8 @@ describe("what a client sends", () => {
     ["a createdmodseq of 65 bits", odd(`${VENDOR}/createdmodseq`, "18446744073709551616")],
   ])("in a record with %s is refused", async (_, annotations, uid = 1, modseq = 1) => {
     const record =
-      `%(UID ${uid} MODSEQ ${modseq} LAST_UPDATED 1 FLAGS () INTERNALDATE 1 SIZE ${MESSAGE.length} ` +
-      `GUID ${GUID} ANNOTATIONS (${annotations}))`;
+      `%(UID ${uid} MODSEQ ${modseq} LAST_UPDATED 1 FLAGS () INTERNALDATE 1 ` +
+      `SIZE ${MESSAGE.length} GUID ${GUID} ANNOTATIONS (${annotations}))`;
     const fields = { ...MAILBOX, MBOXNAME: "user.p.Odd", UNIQUEID: "id-odd", LAST_UID: "9" };
     const text = latin1(line("MAILBOX", fields)).trimEnd();
     await client.command(`APPLY MESSAGE (%{default ${GUID} ${MESSAGE.length}}\r\n${MESSAGE})`);
