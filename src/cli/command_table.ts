@@ -5,6 +5,8 @@ import { registerCat } from "./commands/cat.ts";
 import { registerDiff } from "./commands/diff.ts";
 import { registerDlist } from "./commands/dlist.ts";
 import { registerFsck } from "./commands/fsck.ts";
+import { registerGenerate } from "./commands/generate.ts";
+import { registerHelp } from "./commands/help.ts";
 import { registerLs } from "./commands/ls.ts";
 import { registerPasswd } from "./commands/passwd.ts";
 import { registerReplicate } from "./commands/replicate.ts";
@@ -21,4 +23,6 @@ export const COMMANDS: readonly Register[] = [
   registerStore,
   registerReplicate,
   registerDiff,
+  registerGenerate,
+  registerHelp,
 ];

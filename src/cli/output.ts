@@ -4,7 +4,7 @@
  */
 
 import { writeSync } from "node:fs";
-import { errnoOf } from "../core/errors.ts";
+import { AppError, errnoOf } from "../core/errors.ts";
 import { escapeText } from "../core/escape.ts";
 
 export interface OutputOptions {
@@ -101,6 +101,11 @@ export function processOutput(options: OutputOptions): Output {
 /** An output that prints its lines on stderr, where stdout belongs to a dump. */
 export function aside(output: Output): Output {
   return { ...output, line: (text) => output.talk(text) };
+}
+
+/** Throws AppError (usage) with `--json` where a command prints `what`, which is no data. */
+export function refuseJson({ json }: Output, what: string): void {
+  if (json) throw new AppError("usage", `Cannot print ${what} as JSON lines: leave out --json`);
 }
 
 /** Keeps 64-bit values exact: they are numbers up to 2^53 - 1, else strings. */

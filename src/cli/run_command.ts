@@ -11,6 +11,7 @@ import { INSECURE } from "./open_place.ts";
 import { refuseEmpty } from "./options.ts";
 import { type Output, OutputClosed, processOutput } from "./output.ts";
 import { progressNow } from "./progress.ts";
+import { helpColumns } from "./text.ts";
 import { VERSION_TEXT } from "./version.ts";
 
 export interface CliContext {
@@ -41,7 +42,9 @@ export async function runCli(argv: readonly string[], context: CliContext): Prom
     };
   try {
     try {
-      await programOf(handle, output).parseAsync(argv, { from: "user" });
+      const program = programOf(handle, output);
+      if (asksForHelp(argv)) (await import("./manual/help_text.ts")).addManual(program);
+      await program.parseAsync(argv, { from: "user" });
     } catch (error) {
       result = report(error, output);
       ran ||= !(error instanceof CommanderError);
@@ -56,30 +59,52 @@ export async function runCli(argv: readonly string[], context: CliContext): Prom
   }
 }
 
-function programOf(handle: Handle, output: Output): Command {
+/** All commands, of which each does what `handle` makes of its work. */
+export function programOf(handle: Handle, output: Output): Command {
   const program = new Command("bobbin")
     .description("Checks, replicates, serves and keeps mail spools")
-    .version(VERSION_TEXT, "--version", "print version and commit")
+    .version(VERSION_TEXT, "-V, --version", "print version and commit")
+    .helpOption("-h, --help", "tell what a command does, with examples")
+    .helpCommand(false)
     .option("--json", "one JSON object a line on stdout, the last one a summary")
     .option("--quiet", "no talk on stderr but errors")
     .option("-v, --verbose", "more talk on stderr")
     .option("--no-progress", "no progress bar")
     .option("--internal", "mailbox names as Cyrus' internal ones (user.fred.Sub)")
     .showHelpAfterError("(bobbin help COMMAND tells more)")
-    .configureHelp({ showGlobalOptions: true })
-    .configureOutput({ writeOut: (text) => output.bytes(Buffer.from(text)) })
+    .configureHelp({ showGlobalOptions: true, minWidthToWrap: 20, subcommandTerm })
+    .configureOutput({
+      writeOut: (text) => output.bytes(Buffer.from(text)),
+      getOutHelpWidth: () => helpColumns(process.stdout),
+      getErrHelpWidth: () => helpColumns(process.stderr),
+    })
     .exitOverride();
   for (const register of COMMANDS) register(program, handle);
   inheritSettings(program);
   return program;
 }
 
+/** How a command stands in the list of commands: its name and arguments. */
+function subcommandTerm(command: Command): string {
+  const names = command.registeredArguments.map((argument) => {
+    const text = `${argument.name()}${argument.variadic ? "..." : ""}`;
+    return argument.required ? `<${text}>` : `[${text}]`;
+  });
+  return [command.name(), ...names].join(" ");
+}
+
 /** Gives commands the program's settings; without them each would end the process. */
 function inheritSettings(parent: Command): void {
   for (const command of parent.commands) {
-    command.copyInheritedSettings(parent);
+    command.copyInheritedSettings(parent).helpCommand(false);
     inheritSettings(command);
   }
+}
+
+/** Only then is the manual loaded. */
+function asksForHelp(argv: readonly string[]): boolean {
+  const asking: readonly string[] = ["help", "--help", "-h"];
+  return argv.length === 0 || argv.some((word) => asking.includes(word));
 }
 
 /** The output options, read before commander parses, as they apply to its errors too. */

@@ -18,9 +18,7 @@ function printVersion(): ExitCode {
 
 /** Runs one command line and returns its exit code. Never throws. */
 export async function start(argv: readonly string[], context: CliContext): Promise<ExitCode> {
-  if (argv.length === 1 && argv[0] === "--version") {
-    return printVersion();
-  }
+  if (argv.length === 1 && (argv[0] === "--version" || argv[0] === "-V")) return printVersion();
   const lean = leanEnvironment({ argv, moduleUrl: context.workerUrl, env: process.env });
   if (lean !== undefined) startAgain(argv, lean);
   const { runCli } = await import("./run_command.ts");

@@ -1,5 +1,10 @@
 /** Formats values for people: aligned, and in units that are easy to read. */
 
+/** Columns of help: 80, or fewer where the terminal has fewer. */
+export function helpColumns({ columns }: { readonly columns?: number }): number {
+  return Math.min(columns || 80, 80);
+}
+
 /** `1536` as `1.5 KiB`. */
 export function formatBytes(bytes: number): string {
   const units = ["bytes", "KiB", "MiB", "GiB", "TiB", "PiB"];

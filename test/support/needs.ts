@@ -33,7 +33,12 @@ const NEEDS = {
     hint: INSTALL_CYRUS,
   },
   strace: { isThere: () => existsSync("/usr/bin/strace"), hint: "apt-get install strace" },
-  python3: { isThere: () => Bun.which("python3") !== null, hint: "apt-get install python3" },
+  python3: tool("python3"),
+  zsh: tool("zsh"),
+  fish: tool("fish"),
+  man: tool("man", "man-db"),
+  mandoc: tool("mandoc"),
+  "systemd-analyze": tool("systemd-analyze", "systemd"),
   root: { isThere: isRoot, hint: "run the tests as root" },
   "mounting a file system": {
     isThere: canMount,
@@ -46,6 +51,11 @@ const NEEDS = {
     isOptional: true,
   },
 } satisfies Record<string, NeedFacts>;
+
+/** A program of Debian's. */
+function tool(name: string, debian = name): NeedFacts {
+  return { isThere: () => Bun.which(name) !== null, hint: `apt-get install ${debian}` };
+}
 
 export type Need = keyof typeof NEEDS;
 

@@ -1,0 +1,26 @@
+/** The lines of `--json`: what each `type` is. `bobbin generate json-schema` has the fields. */
+
+export const JSON_LINES: Readonly<Record<string, string>> = {
+  user: "ls: a user with counts; replicate: how it went with a user",
+  shared: "ls: mailboxes that belong to no user, with counts",
+  mailbox: "ls, store info: a mailbox",
+  message: "ls: a message",
+  owner: "store info: a user, or the first part of the names of shared mailboxes",
+  deleted: "store info: a deleted mailbox that can be undeleted",
+  finding: "fsck, dlist: something that is not as it should be, with its code",
+  step: "replicate, store: something that was done, or in a dry run would be done",
+  difference: "diff, replicate: something in which the two places differ",
+  line: "dlist: a line of the protocol",
+  item: "dlist talk: one value of an answer",
+  listening: "serve: the addresses on which it listens",
+  progress: "how far a long command is, every ten seconds",
+  error: "what failed, as on stderr, with a hint where there is one",
+  summary: "always the last line: what was done, and `exit`, the exit code",
+};
+
+export const JSON_NOTES: readonly string[] = [
+  "With --json every line on stdout is one JSON object, and `type` says what it is. The last " +
+    "line is always a summary.",
+  "Times are RFC 3339 in UTC, sizes are bytes, GUIDs are hexadecimal in small letters. A whole " +
+    "number above 2^53-1 is a string. A name that is not UTF-8 is there as base64 too.",
+];

@@ -1,0 +1,87 @@
+/** What a PLACE can be, for help, the man page, completions and the README's table. */
+import type { PlaceLocator } from "../../places/locator.ts";
+
+export interface PlaceKind {
+  readonly kind: PlaceLocator["kind"];
+  /** How the locator begins. */
+  readonly scheme: string;
+  /** Locators as an administrator writes them; a path alone too where it is recognised. */
+  readonly examples: readonly string[];
+  /** The TCP port where the locator names none. */
+  readonly port?: number;
+  /** What it is. */
+  readonly is: string;
+  /** How it can be written; undefined for a kind that is only read. */
+  readonly written?: string;
+}
+
+const AS_SERVER = "yes, with an account that may do so";
+
+export const PLACE_KINDS: readonly PlaceKind[] = [
+  {
+    kind: "cyrus",
+    scheme: "cyrus:",
+    examples: ["cyrus:/etc/imapd.conf", "/etc/imapd.conf"],
+    is: "a Cyrus server on this machine, running or not; its imapd.conf says where everything lies",
+  },
+  {
+    kind: "cyrus",
+    scheme: "cyrus:",
+    examples: ["cyrus:/var/spool/cyrus/mail", "/var/spool/cyrus/mail"],
+    is: "the folder of a Cyrus partition, or of one mailbox, without the server's databases",
+  },
+  {
+    kind: "store",
+    scheme: "store:",
+    examples: ["store:/srv/bobbin", "/srv/bobbin"],
+    is: "Bobbin's own store, made with `bobbin store init`",
+    written: "yes",
+  },
+  {
+    kind: "sync",
+    scheme: "sync://",
+    examples: ["sync://repl@mail.example.com", "sync://repl@192.0.2.7:2005"],
+    port: 2005,
+    is: "a sync server, Cyrus or `bobbin serve`; TLS begins with STARTTLS where it is offered",
+    written: AS_SERVER,
+  },
+  {
+    kind: "sync",
+    scheme: "syncs://",
+    examples: ["syncs://repl@mail.example.com"],
+    port: 2005,
+    is: "the same, with TLS from the first byte on",
+    written: AS_SERVER,
+  },
+  {
+    kind: "sync",
+    scheme: "imap://",
+    examples: ["imap://repl@mail.example.com"],
+    port: 143,
+    is: "the same protocol within IMAP, as Cyrus offers it to its administrators",
+    written: AS_SERVER,
+  },
+  {
+    kind: "sync",
+    scheme: "imaps://",
+    examples: ["imaps://repl@mail.example.com"],
+    port: 993,
+    is: "within IMAP, with TLS from the first byte on",
+    written: AS_SERVER,
+  },
+  {
+    kind: "dump",
+    scheme: "dump:",
+    examples: ["dump:ann.dlist", "dump:-"],
+    is: "a file with users' mail, checksummed; - is stdin or stdout",
+    written: "in one go, as a whole",
+  },
+];
+
+export const PLACE_NOTES: readonly string[] = [
+  "A path alone is recognised by what lies there. With a scheme before it nothing is guessed.",
+  "Where the name of an account holds @, write %40: sync://ann%40example.com@mail.example.com. " +
+    "An IPv6 address stands in brackets: sync://repl@[2001:db8::7]:2005.",
+  "A password never stands in a PLACE. It comes from --password-file, BOBBIN_PASSWORD, a " +
+    "credential of systemd, or is asked for on a terminal.",
+];
