@@ -119,6 +119,6 @@ function movedRefusal(
     "so it was renamed to another owner at one of them";
   const hint =
     "Rename it at the other too (a Cyrus with allowusermoves: RENAME as an administrator), " +
-    "or delete the old one there (bobbin store delete)";
+    "or delete the old one there (bobbin store delete --tree)";
   return { ...refused("permissionDenied", text), hint };
 }
