@@ -3,7 +3,7 @@ import { AppError } from "../core/errors.ts";
 import { type Owner, ownerKey } from "../model/names.ts";
 import { parsePlace } from "../places/locator.ts";
 import type { Place } from "../places/place.ts";
-import { bytesOfArgument } from "./mailbox_names.ts";
+import { ownerOfArgument } from "./mailbox_names.ts";
 import { granted } from "./refusal_error.ts";
 
 export interface OwnerChoice {
@@ -18,23 +18,21 @@ export async function* chosenOwners(
   { users, shared }: OwnerChoice,
   places: readonly Place[],
 ): AsyncGenerator<Owner, void> {
-  const names = new Set(users.map(bytesOfArgument));
-  for (const name of names) {
-    yield shared ? { kind: "shared", toplevel: name } : { kind: "user", userid: name };
-  }
-  if (names.size > 0) return;
+  const seen = new Set<string>();
+  const isFirst = (owner: Owner): boolean => {
+    const key = ownerKey(owner);
+    return !seen.has(key) && seen.add(key).has(key);
+  };
+  yield* users.map((user) => ownerOfArgument(user, { shared })).filter(isFirst);
+  if (users.length > 0) return;
   const [first] = places;
   if (first === undefined || !first.holds.userList) {
     const whose = first === undefined ? "either place" : first.locator;
     throw new AppError("usage", `Cannot list the users of ${whose}: name them`);
   }
-  const seen = new Set<string>();
   for (const place of places.filter(({ holds }) => holds.userList)) {
     for await (const owner of granted(await place.owners())) {
-      const key = ownerKey(owner);
-      if (seen.has(key)) continue;
-      seen.add(key);
-      yield owner;
+      if (isFirst(owner)) yield owner;
     }
   }
 }

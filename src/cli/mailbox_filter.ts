@@ -1,7 +1,7 @@
 /** Which mailboxes `--user` and `--mailbox` leave of a place. */
 import { AppError } from "../core/errors.ts";
 import { useridOf } from "../model/names.ts";
-import { bytesOfArgument, displayName, textOfName } from "./mailbox_names.ts";
+import { displayName, textOfName, useridOfArgument } from "./mailbox_names.ts";
 
 export interface FilterOptions {
   /** User ids; none is all. */
@@ -21,7 +21,7 @@ export interface MailboxFilter {
 /** The filter of these options; undefined where they leave nothing out. */
 export function mailboxFilter({ user, mailbox }: FilterOptions): MailboxFilter | undefined {
   if (user.length + mailbox.length === 0) return undefined;
-  const users = new Map(user.map((text) => [bytesOfArgument(text), text]));
+  const users = new Map(user.map((text) => [useridOfArgument(text), text]));
   const unmatched = new Set([...user, ...mailbox]);
   return {
     wants: (name) => {

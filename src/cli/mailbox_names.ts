@@ -24,9 +24,14 @@ export function showName(
   });
 }
 
-/** A user id or name from the command line as latin1: each character is one byte. */
+/** A name from the command line as latin1: each character is one byte. */
 export function bytesOfArgument(text: string): string {
   return latin1(utf8(text));
+}
+
+/** A user id from the command line; `fred^doe`, as names of mailboxes write it, is `fred.doe`. */
+export function useridOfArgument(text: string): string {
+  return bytesOfArgument(text).replaceAll("^", ".");
 }
 
 /** A user id or internal name as text: decoded if it is UTF-8, else one character a byte. */
@@ -36,10 +41,9 @@ export function textOfName(name: string): string {
 
 /** The owner that USER on the command line means; with `--shared` it is a shared top level. */
 export function ownerOfArgument(text: string, options: Readonly<Record<string, unknown>>): Owner {
-  const name = bytesOfArgument(text);
   return options["shared"] === true
-    ? { kind: "shared", toplevel: name }
-    : { kind: "user", userid: name };
+    ? { kind: "shared", toplevel: bytesOfArgument(text) }
+    : { kind: "user", userid: useridOfArgument(text) };
 }
 
 /** The error for an owner who does not exist. */

@@ -11,6 +11,7 @@ import { type Holds, type MailboxReading, type Place, releaseMessage } from "../
 import { alone } from "./mailbox/alone.ts";
 import { identified } from "./owner/identified_place.ts";
 import { readOwnerState, withHidden } from "./owner/owner_state.ts";
+import type { FailedKind } from "./owner/tally.ts";
 import { compareRecords, isLiving, textOf, uidOf } from "./plan/compare_records.ts";
 import { commonHolds, holdsOf } from "./plan/holds.ts";
 import { planOwner } from "./plan/plan_owner.ts";
@@ -29,8 +30,8 @@ export interface DiffOptions {
   /** Every record is compared and every message is read at both sides. */
   readonly deep: boolean;
   readonly difference: (difference: Difference) => void;
-  /** What could not be compared; `isMailbox` unless it is said. */
-  readonly failed: (name: string, refusal: Refusal, isMailbox?: boolean) => void;
+  /** What could not be compared: a mailbox unless another `kind` is said. */
+  readonly failed: (name: string, refusal: Refusal, kind?: FailedKind) => void;
   /** So much of what is to be compared of the owner is done. */
   readonly part?: (done: number, of: number) => void;
 }
@@ -62,7 +63,7 @@ export async function diffOwner(
   }
   for (const { unreadable = [], flawed = [] } of [ours, theirs.value]) {
     for (const { name, refusal } of unreadable) options.failed(name, refusal);
-    for (const { setting, refusal } of flawed) options.failed(setting, refusal, false);
+    for (const { setting, refusal } of flawed) options.failed(setting, refusal, "setting");
   }
   const holds = holdsOf(commonHolds(source.holds, target.holds), [ours, theirs.value]);
   const request = {

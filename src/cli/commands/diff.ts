@@ -76,7 +76,7 @@ async function diffAll(owners: AsyncGenerator<Owner, void>, run: Run): Promise<C
   const { output } = env;
   const totals = { users: 0, mailboxes: 0, messages: 0, differences: 0, failures: 0 };
   const codes = new Set<ExitCode>();
-  const failedAs = new Set<ErrorCode>();
+  const [failedAs, told] = [new Set<ErrorCode>(), new Set<string>()];
   const listed = await listOwners(owners);
   const progress = startOwnersProgress(output, listed.owners.length);
   for (const owner of listed.owners) {
@@ -91,9 +91,9 @@ async function diffAll(owners: AsyncGenerator<Owner, void>, run: Run): Promise<C
           totals.differences += 1;
           tell(difference, user, env);
         },
-        failed: (name, refusal, isMailbox = true) => {
+        failed: (name, refusal, kind = "mailbox") => {
           totals.failures += 1;
-          failedAs.add(tellFailure(name, refusal, { user, env, isMailbox }));
+          failedAs.add(tellFailure(name, refusal, { user, env, kind, told }));
         },
         part: (done, of) => progress.part(owner, done, of),
       },

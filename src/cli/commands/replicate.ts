@@ -16,7 +16,7 @@ import { chosenOwners, listOwners, requireSomebody } from "../chosen_owners.ts";
 import type { CommandEnv, CommandResult, Handler, Register } from "../command.ts";
 import { EXIT, type ExitCode, exitOf, worstExit } from "../exit.ts";
 import { hintOf } from "../hints.ts";
-import { bytesOfArgument, nameFacts, showName, textOfName } from "../mailbox_names.ts";
+import { nameFacts, showName, textOfName, useridOfArgument } from "../mailbox_names.ts";
 import {
   addPlaceOptions,
   areOneStore,
@@ -165,7 +165,7 @@ function renamedSource(
   { as }: ReplicateFlags,
 ): Place {
   if (as === undefined || as === user) return place;
-  return asUser(place, { from: bytesOfArgument(user), to: bytesOfArgument(as) });
+  return asUser(place, { from: useridOfArgument(user), to: useridOfArgument(as) });
 }
 
 interface Run {
@@ -206,7 +206,7 @@ async function runAll(owners: AsyncGenerator<Owner, void>, run: Run): Promise<Co
   const isDry = target === undefined;
   const refusals: AppError[] = [];
   const unknown: Owner[] = [];
-  const failed = new Set<ErrorCode>();
+  const [failed, told] = [new Set<ErrorCode>(), new Set<string>()];
   const listed = await listOwners(owners);
   const progress = startOwnersProgress(env.output, listed.owners.length);
   const signal = interruption(env);
@@ -227,7 +227,7 @@ async function runAll(owners: AsyncGenerator<Owner, void>, run: Run): Promise<Co
       signal,
       events: (owner) => {
         begun += 1;
-        return reportEvents(owner, { env, progress, failed: (code) => failed.add(code) });
+        return reportEvents(owner, { env, told, progress, failed: (code) => failed.add(code) });
       },
       done: (owner, { ended, counts }) => {
         totals.users += 1;

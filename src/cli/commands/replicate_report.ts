@@ -5,7 +5,7 @@ import type { ApplyCommand } from "../../model/apply.ts";
 import { type Owner, ownerName } from "../../model/names.ts";
 import type { Refusal } from "../../model/outcome.ts";
 import type { SurveyedStep } from "../../replicate/owner/survey.ts";
-import type { ReplicateEvents } from "../../replicate/owner/tally.ts";
+import type { FailedKind, ReplicateEvents } from "../../replicate/owner/tally.ts";
 import { nameOf } from "../../replicate/plan/sides.ts";
 import {
   type Decision,
@@ -15,13 +15,18 @@ import {
   type Step,
 } from "../../replicate/plan/steps.ts";
 import type { CommandEnv } from "../command.ts";
+import { hintOf } from "../hints.ts";
 import { displayName, nameFacts, showName, textOfName } from "../mailbox_names.ts";
 import type { OwnersProgress } from "../owners_progress.ts";
 import { refusalError } from "../refusal_error.ts";
 import { formatBytes, plural } from "../text.ts";
 
+/** What is said once in a run: of settings whose file is that of many users, and hints. */
+export type ToldOnce = Set<string>;
+
 export interface ReportOptions {
   readonly env: CommandEnv;
+  readonly told: ToldOnce;
   readonly progress: OwnersProgress;
   /** Called with the error code of each failure. */
   readonly failed: (code: ErrorCode) => void;
@@ -30,7 +35,7 @@ export interface ReportOptions {
 /** Reports the events of `owner` as they happen. */
 export function reportEvents(
   owner: Owner,
-  { env, progress, failed }: ReportOptions,
+  { env, told, progress, failed }: ReportOptions,
 ): ReplicateEvents {
   const { output } = env;
   const user = textOfName(ownerName(owner));
@@ -57,8 +62,8 @@ export function reportEvents(
       output.object({ type: "step", user, step: "decide", ...aboutFacts(decision) });
       line(`decided: ${aboutText(decision, env)}`);
     },
-    failed: (name, refusal, isMailbox) => {
-      failed(tellFailure(name, refusal, { user, env, isMailbox }));
+    failed: (name, refusal, kind) => {
+      failed(tellFailure(name, refusal, { user, env, kind, told }));
     },
     part: (done, of) => progress.part(owner, done, of),
     sent: (bytes) => progress.sent(bytes),
@@ -68,22 +73,28 @@ export function reportEvents(
 export interface FailureOptions {
   readonly user: string;
   readonly env: CommandEnv;
-  /** True if `name` is the name of a mailbox rather than of a script, a user or something else. */
-  readonly isMailbox: boolean;
+  readonly kind: FailedKind;
+  readonly told: ToldOnce;
 }
 
 /** Reports a failure with names in the form that is shown. Returns the code of its error. */
 export function tellFailure(
   name: string,
   refusal: Refusal,
-  { user, env, isMailbox }: FailureOptions,
+  { user, env, kind, told }: FailureOptions,
 ): ErrorCode {
   const { reason, text, uid } = refusal;
-  const { code } = refusalError(refusal);
+  const error = refusalError(refusal);
+  const { code } = error;
+  if (kind === "setting" && told.has(text)) return code;
   const { output, internalNames: internal } = env;
-  const about = { name: textOfName(name), ...(isMailbox && nameFacts(name)) };
-  const words = isMailbox ? showName(text, name, { internal }) : text;
+  const isNamed = kind === "mailbox";
+  const about = { name: textOfName(name), ...(isNamed && nameFacts(name)) };
+  const words = isNamed ? showName(text, name, { internal }) : text;
   output.error(`User ${user}: ${words}`, { user, ...about, uid, reason, code });
+  const hint = hintOf(error);
+  if (hint !== undefined && !told.has(hint)) output.talk(`  ${hint}`);
+  told.add(text).add(hint ?? text);
   return code;
 }
 

@@ -6,10 +6,12 @@
  * twice is not asked a third time: it may be what the server dies of. A server that has stayed away
  * so long is tried once a read from then on, until it answers.
  */
+
 import { before } from "../../core/before.ts";
 import { AppError } from "../../core/errors.ts";
 import { type GetCommand, printGet } from "../../formats/sync/get_command.ts";
 import { type Outcome, ok, type Refusal, refused } from "../../model/outcome.ts";
+import { asAsked, asKnown, domainLeftOut } from "./default_domain.ts";
 import { type FileTaker, mayHaveDied, type Reply } from "./dialogue.ts";
 import { refusalIn, requireFit } from "./refusals.ts";
 import { type Link, openLink } from "./sign_in.ts";
@@ -61,6 +63,8 @@ export class ReadLink {
   #answered: (() => void) | undefined;
   #isClosed = false;
   #isGone = false;
+  /** The domain that the server leaves out of names, once an answer has shown it. */
+  #defaultDomain: string | undefined;
 
   constructor(link: Link, { options, locator }: { options: SyncOptions; locator: string }) {
     this.#options = options;
@@ -142,7 +146,10 @@ export class ReadLink {
     signal?.addEventListener("abort", cut, { once: true });
     try {
       link = await reading.link;
-      const reply = await link.dialogue.command("GET", printGet(command), { files, sent });
+      const entry = printGet(asKnown(command, this.#defaultDomain));
+      const answer = await link.dialogue.command("GET", entry, { files, sent });
+      const reply = asAsked(answer, command);
+      this.#defaultDomain ??= domainLeftOut(answer, reply);
       requireFit(reply, command, this.#locator);
       this.#isGone = false;
       this.#window = Math.min(COMMANDS_UNDER_WAY, this.#window * 2);

@@ -21,6 +21,7 @@ import {
 import { flawOfMailbox, flawOfRecord, flawOfSetting } from "../../model/flaws.ts";
 import type { Guid } from "../../model/guid.ts";
 import { isIntermediate, type MailboxState } from "../../model/mailbox.ts";
+import { parseName } from "../../model/names.ts";
 import { DONE, type Outcome, ok, type Refusal, refused } from "../../model/outcome.ts";
 import { type StagedGuids, stagedIn } from "../../model/staged_guids.ts";
 import type {
@@ -32,6 +33,7 @@ import type {
 } from "../place.ts";
 import type { Reply } from "./dialogue.ts";
 import { fitMailbox, withType } from "./fit_mailbox.ts";
+import type { Peer } from "./peer.ts";
 import { literalLimitOf, objectionTo } from "./peer_holds.ts";
 import type { PeerMemory } from "./peer_memory.ts";
 import { answersOf, refusalIn } from "./refusals.ts";
@@ -266,7 +268,7 @@ export class SyncSession implements PlaceSession {
       sent.kind === "ok" && !isAllInOne ? await this.#applyAnnotations(command.state) : sent;
     if (outcome.kind === "ok") memory.learn(fitted.state, true);
     else memory.forget(name);
-    return outcome;
+    return outcome.kind === "refused" ? inItsDomain(outcome, name, peer) : outcome;
   }
 
   /** To a server that is told of annotations one by one: those of a mailbox that differ there. */
@@ -343,7 +345,7 @@ export class SyncSession implements PlaceSession {
     if (got.kind === "refused") return got.reason === "nonexistent" ? ok(0) : got;
     const [answer] = answersOf(got.value, "mailbox");
     if (answer === undefined) memory.forget(name);
-    else memory.learn(answer.state);
+    else memory.learn({ ...answer.state, name });
     return ok(answer?.state.lastUid ?? 0);
   }
 
@@ -389,6 +391,14 @@ export class SyncSession implements PlaceSession {
   #isStaged(message: StagedMessage): boolean {
     return this.#staged.get(message.partition)?.has(message.guid) === true;
   }
+}
+
+/** A server without domains says `Unknown error` to each name in one: no fault of its disk. */
+function inItsDomain(refusal: Refusal, name: string, { software }: Peer): Refusal {
+  const isName = software === "cyrus" && parseName(name).domain !== undefined;
+  if (!isName || refusal.reason !== "failed") return refusal;
+  const hint = "A Cyrus with virtdomains: off takes no mailbox in a domain";
+  return { ...refusal, reason: "notSupported", hint };
 }
 
 function tooLong(limit: number): string {

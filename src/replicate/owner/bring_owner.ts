@@ -101,10 +101,10 @@ async function replicateOnce(
   }
   for (const place of [ours, theirs.value]) {
     for (const { name, refusal } of place.unreadable ?? []) tally.fail(name, refusal);
-    for (const { setting, refusal } of place.flawed ?? []) tally.fail(setting, refusal, false);
+    for (const { setting, refusal } of place.flawed ?? []) tally.fail(setting, refusal, "setting");
   }
   for (const { name, refusal } of ours.unreadable ?? []) if (isGone(refusal)) gone.add(name);
-  for (const { filename, refusal } of left) tally.fail(filename, refusal, false);
+  for (const { filename, refusal } of left) tally.fail(filename, refusal, "other");
   for (const leftover of plan.leftovers) tally.leave(leftover);
   if (dryRun || (mode === "mirror" && !budgets.b.isUnlimited)) {
     const surveyed = await surveyPlan(plan, work);
@@ -163,7 +163,7 @@ interface Doing {
 
 async function doSteps(plan: Plan, doing: Doing): Promise<void> {
   const { work, session, tally, target, options } = doing;
-  const [moved, begun] = [new Set<string>(), new Set<string>()];
+  const [moved, begun, brought] = [new Set<string>(), new Set<string>(), new Set<string>()];
   let hasFailed = false;
   let done = 0;
   const sending: Sending = {
@@ -180,8 +180,10 @@ async function doSteps(plan: Plan, doing: Doing): Promise<void> {
     },
   };
   const told = (step: Step, outcome: Outcome): void => {
-    if (outcome.kind === "ok") tally.ended(keyOf(step));
-    else tally.failStep(step, outcome);
+    if (outcome.kind === "ok") {
+      tally.ended(keyOf(step));
+      if (step.kind === "mailbox") brought.add(step.ours.uniqueid);
+    } else tally.failStep(step, outcome);
     hasFailed ||= outcome.kind === "refused";
   };
   const part = (left: number) => tally.part(done - left, plan.steps.length);
@@ -201,7 +203,7 @@ async function doSteps(plan: Plan, doing: Doing): Promise<void> {
   } finally {
     await pipeline.end();
   }
-  await proveOwner(plan, doing, hasFailed);
+  await proveOwner(plan, doing, { hasFailed, brought });
 }
 
 /**
@@ -267,14 +269,18 @@ export async function commandOf(
 }
 
 /** Plans again from what the target now has: anything left to do has not come about. */
-async function proveOwner(done: Plan, doing: Doing, hasFailed: boolean): Promise<void> {
+async function proveOwner(
+  done: Plan,
+  doing: Doing,
+  { hasFailed, brought }: { readonly hasFailed: boolean; readonly brought: ReadonlySet<string> },
+): Promise<void> {
   const { owner, mode, source, work, tally } = doing;
   const proven = new Set(
     done.steps.flatMap((step) => (step.kind === "mailbox" ? [step.ours.uniqueid] : [])),
   );
   const now = await readOwnerState(work.target, owner, source);
   if (now.kind === "refused") {
-    tally.fail(ownerName(owner), now, false);
+    tally.fail(ownerName(owner), now, "other");
     return;
   }
   const plan = planOwner({
@@ -282,6 +288,12 @@ async function proveOwner(done: Plan, doing: Doing, hasFailed: boolean): Promise
     runsBytecode: work.target.runsBytecode !== undefined,
   });
   for (const step of plan.steps) {
+    if (step.kind === "mailbox" && step.theirs === undefined && brought.has(step.ours.uniqueid)) {
+      const text = `${step.name} was made at the target, which does not list it as this owner's`;
+      const hint = "One of the servers may have virtual domains (virtdomains) and the other none";
+      tally.failStep(step, { ...refused("moved", text), hint });
+      continue;
+    }
     // Mailboxes that were sent are proven one by one, and what failed has been told.
     if (step.kind === "mailbox" ? proven.has(step.ours.uniqueid) : hasFailed) continue;
     const text = `${nameOfStep(step)} is not at the target what it is at the source`;

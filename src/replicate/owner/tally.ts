@@ -11,6 +11,9 @@ import {
 } from "../plan/steps.ts";
 import type { SurveyedStep } from "./survey.ts";
 
+/** What has failed: a mailbox, a setting of the owner, or a script, a user … */
+export type FailedKind = "mailbox" | "setting" | "other";
+
 export interface ReplicateEvents {
   /** Before a step is done, or instead of it in a dry run. */
   readonly step: (step: SurveyedStep) => void;
@@ -18,7 +21,7 @@ export interface ReplicateEvents {
   /** What was decided where both sides are written and disagree. */
   readonly decided: (decision: Decision) => void;
   /** A step that could not be done, or a mailbox that could not be read. */
-  readonly failed: (name: string, refusal: Refusal, isMailbox: boolean) => void;
+  readonly failed: (name: string, refusal: Refusal, kind: FailedKind) => void;
   /** So much of the steps of the owner is done. */
   readonly part?: (done: number, of: number) => void;
   /** Bytes of messages have been sent. */
@@ -54,8 +57,8 @@ export interface Tally {
   readonly part: (done: number, of: number) => void;
   readonly decide: (decision: Decision) => void;
   readonly leave: (leftover: Leftover) => void;
-  /** `isMailbox` unless it is said: of a script, a user … the name is something else. */
-  readonly fail: (name: string, refusal: Refusal, isMailbox?: boolean) => void;
+  /** It is a mailbox unless another `kind` is said. */
+  readonly fail: (name: string, refusal: Refusal, kind?: FailedKind) => void;
   readonly failStep: (step: Step, refusal: Refusal, side?: Side) => void;
   readonly sent: (messages: number, bytes: number) => void;
   readonly result: () => ReplicateResult;
@@ -79,10 +82,10 @@ export function mailboxKey(name: string, side?: Side): string {
 export function newTally(events: ReplicateEvents): Tally {
   const count = { steps: 0, messages: 0, bytes: 0 };
   const leftovers: Leftover[] = [];
-  const failures: { name: string; refusal: Refusal; isMailbox: boolean }[] = [];
+  const failures: { name: string; refusal: Refusal; kind: FailedKind }[] = [];
   const [pending, begun] = [new Set<string>(), new Set<string>()];
-  const fail: Tally["fail"] = (name, refusal, isMailbox = true) => {
-    failures.push({ name, refusal, isMailbox });
+  const fail: Tally["fail"] = (name, refusal, kind = "mailbox") => {
+    failures.push({ name, refusal, kind });
   };
   const ended: Tally["ended"] = (key, isDone = true) => {
     pending.delete(key);
@@ -97,7 +100,7 @@ export function newTally(events: ReplicateEvents): Tally {
     },
     tell: () => {
       for (const leftover of leftovers) events.leftover(leftover);
-      for (const { name, refusal, isMailbox } of failures) events.failed(name, refusal, isMailbox);
+      for (const { name, refusal, kind } of failures) events.failed(name, refusal, kind);
     },
     step: (surveyed) => {
       const key = keyOf(surveyed.step, surveyed.side);
@@ -113,7 +116,7 @@ export function newTally(events: ReplicateEvents): Tally {
     fail,
     failStep: (step, refusal, side) => {
       ended(keyOf(step, side), false);
-      fail(nameOfStep(step), refusal, namesMailbox(step));
+      fail(nameOfStep(step), refusal, namesMailbox(step) ? "mailbox" : "other");
     },
     sent: (messages, bytes) => {
       events.sent?.(bytes);

@@ -16,7 +16,7 @@ import { commandOf, isNobody, tellSurvey } from "../owner/bring_owner.ts";
 import { identified } from "../owner/identified_place.ts";
 import { type Pass, type RunOptions, runPasses } from "../owner/passes.ts";
 import { brake, isMoveToDeleted, type SurveyedStep, surveyMailbox } from "../owner/survey.ts";
-import { keyOf, mailboxKey, type Tally } from "../owner/tally.ts";
+import { type FailedKind, keyOf, mailboxKey, type Tally } from "../owner/tally.ts";
 import { unchanged } from "../owner/unchanged.ts";
 import { commonHolds } from "../plan/holds.ts";
 import { partitionFor } from "../plan/plan_owner.ts";
@@ -89,7 +89,7 @@ async function reconcileOnce(given: TwoWayWork): Promise<Outcome> {
   ]);
   for (const { name, refusal } of plan.agreed.state.unreadable ?? []) tally.fail(name, refusal);
   for (const { setting, refusal } of SIDES.flatMap((side) => plan.states[side].flawed ?? []))
-    tally.fail(setting, refusal, false);
+    tally.fail(setting, refusal, "setting");
   for (const leftover of plan.agreed.leftovers) tally.leave(leftover);
   for (const decision of plan.agreed.decisions) tally.decide(decision);
   const { budgets } = options;
@@ -213,7 +213,7 @@ function endMailbox({ name }: PairStep | BringStep, isDone: boolean, tally: Tall
 }
 
 interface Failing extends Pick<Doing, "work" | "seen"> {
-  readonly isMailbox?: boolean;
+  readonly kind?: FailedKind;
 }
 
 /** After an error nobody knows what the sessions have staged. */
@@ -232,9 +232,9 @@ interface Doing {
   readonly seen: { failed: boolean; written: boolean };
 }
 
-function fail(name: string, refusal: Refusal, { work, seen, isMailbox }: Failing): void {
+function fail(name: string, refusal: Refusal, { work, seen, kind }: Failing): void {
   seen.failed = true;
-  work.tally.fail(name, refusal, isMailbox);
+  work.tally.fail(name, refusal, kind);
 }
 
 function sendingOf(
@@ -270,9 +270,9 @@ async function doCommand(
     command.kind === "refused"
       ? command
       : await patient(() => sending.sessions[side].apply(command.value));
-  const isMailbox = namesMailbox(step);
+  const kind = namesMailbox(step) ? "mailbox" : "other";
   tally.ended(keyOf(step, side), done.kind === "ok");
-  if (done.kind === "refused") fail(nameOfStep(step), done, { ...doing, isMailbox });
+  if (done.kind === "refused") fail(nameOfStep(step), done, { ...doing, kind });
   else if (step.kind === "rename" && taken !== undefined) {
     const planned = { ...taken, name: step.rename.newName };
     if (await isUnchanged(planned, { side, doing })) work.options.budgets[side].spendMailbox(taken);
@@ -351,7 +351,7 @@ async function proveBoth(doing: Doing): Promise<void> {
   const { work, seen } = doing;
   const planned = await planBoth(work);
   if (planned.kind === "refused") {
-    fail(ownerName(work.owner), planned, { ...doing, isMailbox: false });
+    fail(ownerName(work.owner), planned, { ...doing, kind: "other" });
     return;
   }
   // What failed has been told.

@@ -3,7 +3,7 @@
  * that is killed.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { bobbin, bobbinPath, jsonLines } from "../../support/cli.ts";
 import { unpackFixture } from "../../support/fixtures.ts";
@@ -249,6 +249,24 @@ describe("bobbin replicate", () => {
     expect(summary).toMatchObject({ type: "summary", failures: errors.length, exit: 2 });
     expect((await bobbin(["ls", store, "dan"])).stdout).toContain("user/dan/00-clean");
     expect((await bobbin(["fsck", store])).exit).toBe(0);
+  }, 60_000);
+
+  test("a setting of all users that cannot be read is named once, by diff and ls too", async () => {
+    const [server, store] = [unpackFixture("cyrus-spools/uuid-paths"), await newStore()];
+    const conf = join(server, "imapd.conf");
+    writeFileSync(conf, readFileSync(conf, "utf8").replaceAll("@DIR@", server));
+    writeFileSync(join(server, "conf", "annotations.db"), "no database");
+    const ends = ["--from", conf, "--to", store];
+    for (const args of [
+      ["replicate", "--all", ...ends, "-n"],
+      ["replicate", "--all", ...ends],
+      ["replicate", "--all", "--mirror", ...ends],
+      ["diff", conf, store],
+      ["ls", conf],
+    ]) {
+      const { exit, stderr } = await bobbin(args);
+      expect([args[0], exit, stderr.match(/annotations\.db/g)?.length]).toEqual([args[0], 2, 1]);
+    }
   }, 60_000);
 
   test("refuses what it cannot do with the exit code for it", async () => {
