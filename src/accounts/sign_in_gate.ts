@@ -60,6 +60,11 @@ export class SignInGate {
     this.#options = options;
   }
 
+  /** True for an address from which somebody has signed in. */
+  knows(address: string): boolean {
+    return this.#good.has(networkOf(address));
+  }
+
   /**
    * Runs `check` for a claimant when it is its turn; false is a wrong password. The answer to a
    * failure is held back as long as the address deserves. Undefined: too many are waiting, try

@@ -36,6 +36,8 @@ export interface ListenerOptions {
   /** What is shown where TLS begins at once; asked for each connection, as it may be renewed. */
   readonly tls?: (() => TlsIdentity) | undefined;
   readonly limits: Pick<Limits, "sessions" | "sessionsOfAddress">;
+  /** True for an address from which somebody has signed in; strangers cannot take its place. */
+  readonly isKnown: (address: string) => boolean;
   readonly patience: ConnectionPatience;
   readonly log: Log;
 }
@@ -111,6 +113,8 @@ function addressOf(server: Server): string {
   return `${host}:${address.port}`;
 }
 
+/** The part of all sessions that is kept for addresses that are known. */
+const KEPT_PART = 1 / 4;
 /** How many clients at a time are told why they are refused: each costs an open file meanwhile. */
 const REFUSED_AT_A_TIME = 16;
 /** The share of a stop's time that a cut-off session has at most to finish its command. */
@@ -143,7 +147,7 @@ class Connections {
     const connection = new Connection(socket, patience);
     const network = networkOf(connection.address);
     const ofNetwork = this.#ofNetwork.get(network) ?? 0;
-    const isFull = this.#running.size >= limits.sessions || ofNetwork >= limits.sessionsOfAddress;
+    const isFull = ofNetwork >= limits.sessionsOfAddress || !this.#hasRoomFor(connection);
     if (isFull || this.#stopping.signal.aborted) {
       const why = isFull ? "too many connections" : "shutting down";
       log.write("warning", "Connection refused", { peer: connection.address, why });
@@ -153,6 +157,16 @@ class Connections {
     }
     this.#ofNetwork.set(network, ofNetwork + 1);
     this.#running.set(connection, this.#serve(connection, { network, tls }));
+  }
+
+  /** Of those whom nobody knows yet only so many are let in that room is left for the others. */
+  #hasRoomFor({ address }: Connection): boolean {
+    const { limits, isKnown } = this.#options;
+    if (this.#running.size >= limits.sessions) return false;
+    if (isKnown(address)) return true;
+    let strangers = 0;
+    for (const other of this.#running.keys()) if (!isKnown(other.address)) strangers++;
+    return strangers < limits.sessions - Math.floor(limits.sessions * KEPT_PART);
   }
 
   async #refuse(connection: Connection): Promise<void> {

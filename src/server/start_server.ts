@@ -47,6 +47,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     tls: settings.tls,
     limits: settings.limits,
     patience: settings.patience,
+    isKnown: (address) => shared.gate.knows(address),
   });
   return {
     addresses: listener.addresses,

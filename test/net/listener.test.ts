@@ -41,7 +41,7 @@ async function listen(limits: { sessions: number; sessionsOfAddress: number }): 
       { ...at, tls: true },
     ],
     tls: () => TEST_TLS,
-    limits,
+    ...{ limits, isKnown: () => false },
     patience: PATIENCE,
     log: makeLog({ sink: (line) => log.push(line), form: "text", level: "info", now: () => 0 }),
   });
@@ -121,6 +121,7 @@ describe("startListener()", () => {
     const port = Number(listener.addresses[0]?.split(":").at(-1));
     const again = startListener({
       protocol: ECHO,
+      isKnown: () => false,
       listen: [{ host: "127.0.0.1", port, tls: false }],
       limits: { sessions: 1, sessionsOfAddress: 1 },
       patience: PATIENCE,

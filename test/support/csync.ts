@@ -37,7 +37,11 @@ export class Csync {
   /** Connects and reads the banner. */
   static async open(
     port: number,
-    options: { readonly tls?: boolean; readonly from?: string; readonly host?: string } = {},
+    options: {
+      readonly tls?: boolean;
+      readonly from?: string | undefined;
+      readonly host?: string;
+    } = {},
   ): Promise<{ client: Csync; banner: Reply }> {
     const { from, tls = false, host = "127.0.0.1" } = options;
     const at = { host, port, ...(from !== undefined && { localAddress: from }) };
