@@ -1,8 +1,8 @@
 /** What every command receives and returns. */
 import type { Command } from "commander";
 import type { ExitCode } from "./exit.ts";
-import type { LastingSignals } from "./lasting_signals.ts";
 import type { Output } from "./output.ts";
+import type { LastingSignals } from "./signals.ts";
 
 export interface CommandEnv {
   readonly output: Output;

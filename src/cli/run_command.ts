@@ -6,11 +6,11 @@ import type { CommandEnv, CommandResult, Handle } from "./command.ts";
 import { COMMANDS } from "./command_table.ts";
 import { EXIT, type ExitCode, exitOf } from "./exit.ts";
 import { hintOf } from "./hints.ts";
-import { type LastingSignals, outliveSignals } from "./lasting_signals.ts";
 import { INSECURE } from "./open_place.ts";
 import { refuseEmpty } from "./options.ts";
 import { type Output, OutputClosed, processOutput } from "./output.ts";
 import { progressNow } from "./progress.ts";
+import { type LastingSignals, outliveSignals } from "./signals.ts";
 import { helpColumns } from "./text.ts";
 import { VERSION_TEXT } from "./version.ts";
 

@@ -46,8 +46,16 @@ export interface FsckTarget {
   /** What the user should know of the way in which the place is read. */
   readonly caveat?: string;
   /** Checks what the place has beside mailbox folders. */
-  afterwards(context: ReadContext): Promise<readonly Finding[]>;
+  afterwards(context: ReadContext): Promise<AfterReport>;
 }
+
+/** What was found, and how many things seemed wrong but never stood still. */
+export interface AfterReport {
+  readonly findings: readonly Finding[];
+  readonly unstable: number;
+}
+
+const NOTHING_MORE: AfterReport = { findings: [], unstable: 0 };
 
 /** The folder of a partition, or of one mailbox. Throws AppError when it cannot be read. */
 export function spoolTarget(roots: PartitionRoots, options: TargetOptions): FsckTarget {
@@ -56,7 +64,7 @@ export function spoolTarget(roots: PartitionRoots, options: TargetOptions): Fsck
     isWhole: false,
     spools: [requestOf(roots, options)],
     countsLinks: true,
-    afterwards: async () => [],
+    afterwards: async () => NOTHING_MORE,
   };
 }
 
@@ -94,7 +102,7 @@ export async function serverTarget(path: string, options: TargetOptions): Promis
     countsLinks: true,
     afterwards: async () => {
       const { findings } = await checkServerUntilSure(conf, readAllFacts(conf), server);
-      return findings.filter((one) => isWanted(one, options));
+      return { findings: findings.filter((one) => isWanted(one, options)), unstable: 0 };
     },
   };
 }
@@ -115,9 +123,10 @@ export function storeTarget(path: string, options: TargetOptions): FsckTarget {
     ...(store.caveat !== undefined && { caveat: store.caveat }),
     afterwards: async (context) => {
       try {
-        if (options.wanted !== undefined) return [];
+        if (options.wanted !== undefined) return NOTHING_MORE;
         const inPools = (await sweep?.finish(context)) ?? [];
-        return [...checkWholeStore(store), ...inPools];
+        const { findings, unstable } = await checkWholeStore(store);
+        return { findings: [...findings, ...inPools], unstable };
       } finally {
         store.close();
       }

@@ -6,7 +6,12 @@ import { checkMessages } from "../../src/fsck/mailbox/check_messages.ts";
 import { Collector } from "../../src/fsck/mailbox/collector.ts";
 import { lookAt } from "../../src/fsck/mailbox/look.ts";
 import { atLeast, type Severity } from "../../src/fsck/severity.ts";
-import { checkSpool, planSpool, type SpoolRequest } from "../../src/fsck/spool/check_spool.ts";
+import {
+  checkSpool,
+  NOTHING_DONE,
+  planSpool,
+  type SpoolRequest,
+} from "../../src/fsck/spool/check_spool.ts";
 import { LinkCensus } from "../../src/fsck/spool/link_census.ts";
 import { UniqueidCensus } from "../../src/fsck/spool/uniqueid_census.ts";
 import { checkWholeStore } from "../../src/fsck/store/check_store.ts";
@@ -34,7 +39,7 @@ export async function fsckSpool(
   const censuses = { uniqueids: new UniqueidCensus(), links: new LinkCensus() };
   await checkSpool(request, plan, {
     pool: inlinePool(FSCK_JOBS),
-    censuses,
+    ...{ censuses, totals: { ...NOTHING_DONE } },
     events: {
       mailbox: ({ findings }) => {
         found.push(...findings);
@@ -50,7 +55,7 @@ export async function fsckSpool(
 export async function fsckStore(store: Store): Promise<Finding[]> {
   const pool = inlinePool(FSCK_JOBS);
   const inPools = await poolSweep(store, "auto").finish({ pool, onRead: () => undefined });
-  return [...checkWholeStore(store), ...inPools];
+  return [...(await checkWholeStore(store)).findings, ...inPools];
 }
 
 /**

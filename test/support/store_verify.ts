@@ -27,14 +27,21 @@ export function verifyStore(root: string): Contents {
       const folder = store.find(owner);
       if (folder === undefined) continue; // the kill came before the catalogue was made
       if (folder.pending().length > 0) throw new Error("the journal was not replayed at opening");
-      refuseFindings(checkOwner(folder));
+      refuseFindings(toEnd(checkOwner(folder)));
       verifyPool(folder);
       verifyMailboxes(folder, contents);
     }
-    refuseFindings(checkStore(store));
+    refuseFindings(toEnd(checkStore(store)));
     return contents;
   } finally {
     store.close();
+  }
+}
+
+function toEnd<T>(steps: Generator<void, T>): T {
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done === true) return value;
   }
 }
 

@@ -10,8 +10,8 @@ import {
   checkSpool,
   NOTHING_DONE,
   planSpool,
+  type SpoolCounts,
   type SpoolPlan,
-  type SpoolReport,
   type SpoolRequest,
 } from "../../fsck/spool/check_spool.ts";
 import { LinkCensus } from "../../fsck/spool/link_census.ts";
@@ -38,6 +38,7 @@ import { EXIT, worstExit } from "../exit.ts";
 import { type MailboxFilter, mailboxFilter } from "../mailbox_filter.ts";
 import { choiceOption, collect, countOption } from "../options.ts";
 import { type Progress, startProgress } from "../progress.ts";
+import { interruptedBy, interruption } from "../signals.ts";
 import {
   countByCode,
   findingObject,
@@ -117,17 +118,18 @@ const runFsck: Handler = async (args, given, env) => {
     const listed = options.minSeverity ?? "info";
     if (atLeast(severityOf(one), listed)) env.output.object(findingObject(one));
   };
-  const totals = { ...NOTHING_DONE };
-  const pool = poolFor(plans, options, { env, isBesideServer });
+  const parts: SpoolCounts[] = [];
   const progress = startProgress(env.output, options.quick ? "mailboxes" : "messages");
+  const signal = interruption(env.takeSignals());
+  const pool = interruptible(poolFor(plans, options, { env, isBesideServer }), signal);
   // Several partition folders may be of one server; a whole server or store stands for itself.
   const ofFolders = new UniqueidCensus();
-  try {
+  const checkAll = async () => {
     for (const planned of plans) {
       const isWhole = options.user.length + options.mailbox.length === 0;
       const uniqueids = planned.target.isWhole ? new UniqueidCensus() : ofFolders;
       const from = reported.length;
-      await checkPlanned(planned, { pool, uniqueids, totals, report, progress, isWhole });
+      await checkPlanned(planned, { pool, uniqueids, parts, report, progress, isWhole, signal });
       if (!planned.target.isWhole) continue;
       for (const one of await uniqueids.findings()) {
         const isTold = reported
@@ -137,15 +139,38 @@ const runFsck: Handler = async (args, given, env) => {
       }
     }
     (await ofFolders.findings()).forEach(report);
+  };
+  try {
+    await Promise.race([checkAll(), rejection(signal)]);
+  } catch (error) {
+    if (!signal.aborted) throw error;
   } finally {
     progress.stop();
     await pool.close();
   }
   const elapsedMs = performance.now() - started;
-  const { records: messages, ...others } = totals;
+  const { records: messages, ...others } = sumOf(parts);
   const done = { messages, ...others, unreadable: reported.filter(isUnread).length, elapsedMs };
-  return conclude(reported, { totals: done, options, env });
+  return conclude(reported, { totals: done, options, env, signal });
 };
+
+/** A pool that takes no more jobs once the signal has come. */
+function interruptible(pool: JobPool<FsckJobs>, signal: AbortSignal): JobPool<FsckJobs> {
+  return {
+    workers: pool.workers,
+    capacity: pool.capacity,
+    submit: (kind, request) =>
+      signal.aborted ? Promise.reject(signal.reason) : pool.submit(kind, request),
+    room: () => pool.room(),
+    close: () => pool.close(),
+  };
+}
+
+function rejection(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    signal.addEventListener("abort", () => reject(signal.reason));
+  });
+}
 
 /** Checks one place: its spools, what it has beside them, and the hard links of all of them. */
 async function checkPlanned(
@@ -153,18 +178,20 @@ async function checkPlanned(
   context: {
     readonly pool: JobPool<FsckJobs>;
     readonly uniqueids: UniqueidCensus;
-    readonly totals: { -readonly [Key in keyof SpoolReport]: number };
+    /** Gets the counts of each spool, and of what is checked after them. */
+    readonly parts: SpoolCounts[];
     readonly report: (one: Finding) => void;
     readonly progress: Progress;
     /** No filter leaves mailboxes out, which could hold other names of a file. */
     readonly isWhole: boolean;
+    readonly signal: AbortSignal;
   },
 ): Promise<void> {
-  const { pool, uniqueids, totals, report, progress } = context;
+  const { pool, uniqueids, parts, report, progress, signal } = context;
   const links = new LinkCensus();
   for (const { request, plan } of spools) {
-    const done = await checkSpool(request, plan, {
-      pool,
+    await checkSpool(request, plan, {
+      ...{ pool, totals: countIn(parts) },
       censuses: { uniqueids, links },
       events: {
         mailbox: ({ findings }) => findings.forEach(report),
@@ -172,14 +199,29 @@ async function checkPlanned(
       },
     });
     plan.loose.forEach(report);
-    const keys = Object.keys(totals) as (keyof SpoolReport)[]; // it is made of nothing else
-    for (const key of keys) totals[key] += done[key];
   }
+  const totals = countIn(parts);
   const onRead = (_files: number, bytes: number) => {
     totals.bytesRead += bytes;
   };
-  (await target.afterwards({ pool, onRead })).forEach(report);
+  const { findings, unstable } = await target.afterwards({ pool, onRead });
+  signal.throwIfAborted();
+  findings.forEach(report);
+  totals.unstable += unstable;
   if (target.countsLinks && context.isWhole) links.findings().forEach(report);
+}
+
+function countIn(parts: SpoolCounts[]): SpoolCounts {
+  const counts = { ...NOTHING_DONE };
+  parts.push(counts);
+  return counts;
+}
+
+function sumOf(parts: readonly SpoolCounts[]): SpoolCounts {
+  const sum = { ...NOTHING_DONE };
+  const keys = Object.keys(sum) as (keyof SpoolCounts)[]; // it is made of nothing else
+  for (const part of parts) for (const key of keys) sum[key] += part[key];
+  return sum;
 }
 
 /** A running server may be at work here. */
@@ -258,23 +300,32 @@ function conclude(
     readonly totals: ReportTotals;
     readonly options: FsckOptions;
     readonly env: CommandEnv;
+    /** Aborted where a signal has ended the run early. */
+    readonly signal: AbortSignal;
   },
 ): CommandResult {
-  const { totals, options, env } = context;
+  const { totals, options, env, signal } = context;
   const minSeverity = options.minSeverity ?? "warning";
   const isExplained = reported.length > 0 || totals.unstable > 0 || options.quick === true;
+  const interrupted = interruptedBy(signal);
   assert(
-    isExplained || totals.messagesLeft === 0,
+    isExplained || interrupted !== undefined || totals.messagesLeft === 0,
     `${totals.messagesLeft} messages were passed over`,
   );
   const { internalNames, output } = env;
   printFindings(reported, output, { minSeverity, internalNames });
   printTotals(reported, totals, output);
+  if (interrupted !== undefined) {
+    output.error(`${signal.reason.message}: what was not checked until then is not counted`);
+  }
   const isDamaged = reported.some((one) => atLeast(severityOf(one), minSeverity));
   const isPartial = totals.unstable + totals.unreadable > 0;
   const exit = worstExit([isDamaged ? EXIT.damage : EXIT.ok, isPartial ? EXIT.partial : EXIT.ok]);
   const findings = Object.fromEntries(
     countByCode(reported).map(({ code, count }) => [code, count]),
   );
-  return { exit, summary: { ...totals, elapsedMs: Math.round(totals.elapsedMs), findings } };
+  return {
+    exit: interrupted ?? exit,
+    summary: { ...totals, elapsedMs: Math.round(totals.elapsedMs), findings },
+  };
 }

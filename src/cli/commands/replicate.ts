@@ -31,6 +31,7 @@ import { byteRateOption, countOption, percentOption, secondsOption } from "../op
 import { aside } from "../output.ts";
 import { startOwnersProgress } from "../owners_progress.ts";
 import { refusalError } from "../refusal_error.ts";
+import { interruptedBy, interruption } from "../signals.ts";
 import { ownerHint } from "../similar_names.ts";
 import { formatBytes, plural } from "../text.ts";
 import { reportEvents } from "./replicate_report.ts";
@@ -209,7 +210,7 @@ async function runAll(owners: AsyncGenerator<Owner, void>, run: Run): Promise<Co
   const [failed, told] = [new Set<ErrorCode>(), new Set<string>()];
   const listed = await listOwners(owners);
   const progress = startOwnersProgress(env.output, listed.owners.length);
-  const signal = interruption(env);
+  const signal = interruption(env.takeSignals());
   let begun = 0;
   await replicateOwners(
     each(listed.owners),
@@ -274,26 +275,6 @@ async function runAll(owners: AsyncGenerator<Owner, void>, run: Run): Promise<Co
     exit: interruptedBy(signal) ?? exit,
     summary: { ...totals, notCompared: unheld, dryRun: isDry },
   };
-}
-
-/** Aborts with an AppError for the users under way; its `context.exit` is the run's code. */
-function interruption(env: CommandEnv): AbortSignal {
-  const taken = env.takeSignals();
-  const controller = new AbortController();
-  taken.addEventListener("abort", () => {
-    const { exit, name } = SIGNALS[taken.reason === "SIGTERM" ? "SIGTERM" : "SIGINT"];
-    controller.abort(new AppError("busy", `Ended by ${name}`, { context: { exit } }));
-  });
-  return controller.signal;
-}
-
-const SIGNALS = {
-  SIGINT: { name: "SIGINT", exit: 130 },
-  SIGTERM: { name: "SIGTERM", exit: 143 },
-} as const;
-
-function interruptedBy({ aborted, reason }: AbortSignal): ExitCode | undefined {
-  return aborted && reason instanceof AppError ? Number(reason.context["exit"]) : undefined;
 }
 
 function modeOf({ mirror, twoWay }: ReplicateFlags): ManyOptions["mode"] {

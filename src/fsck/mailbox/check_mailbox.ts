@@ -1,8 +1,6 @@
 /**
  * One mailbox, live or not. Nothing is locked: a mailbox is looked at, and what seems wrong must be
- * seen again later before it is called damage (spool-format 8, protocol B). A writer may be between
- * two of its writes at the first look; it is not there any more, at the same place, at the second
- * and third.
+ * seen again later before it is called damage (sightings.ts).
  */
 import { statSync } from "node:fs";
 import { assert } from "../../core/assert.ts";
@@ -15,9 +13,9 @@ import {
   openMailbox,
   stillStands,
 } from "../../places/cyrus/mailbox/opened_mailbox.ts";
-import { lookUntilSame } from "../../places/stable.ts";
 import { type LockPaths, lockMailbox } from "../../storage/file_locks.ts";
-import { type Finding, isDamage, sameObservation } from "../finding.ts";
+import type { Finding } from "../finding.ts";
+import { lookUntilSure } from "../sightings.ts";
 import type { PartitionOwner } from "./check_permissions.ts";
 import { type Look, lookAt } from "./look.ts";
 import { type LinkedFile, type MessagesReport, sweepMessages } from "./sweep_messages.ts";
@@ -61,16 +59,12 @@ export interface MailboxReport {
   readonly parts: readonly MessagesPart[];
 }
 
-/** Times that a finding must be seen in a mailbox that stands still after the last look. */
-const SIGHTINGS_STANDING = 2;
-/** The same in a mailbox that was written to meanwhile. */
-const SIGHTINGS_MOVING = 3;
-
 /** Checks one mailbox; reads its messages too unless `quick`. */
 export async function checkMailbox(request: MailboxRequest): Promise<MailboxReport> {
   const { paths, quick } = request;
-  const { look, unstable, findings } =
-    (await lookUnderLocks(request)) ?? (await lookUntilSure(request));
+  const { sight, unstable, findings } =
+    (await lookUnderLocks(request)) ?? (await lookUntilSure(() => lookOnce(request)));
+  const { look } = sight;
   const parts = quick ? [] : partsOf(paths, look);
   const report: MessagesReport[] = [];
   const left: MessagesPart[] = [];
@@ -100,64 +94,28 @@ export async function checkMailbox(request: MailboxRequest): Promise<MailboxRepo
   };
 }
 
-interface SureLook {
-  readonly look: Look;
-  readonly findings: readonly Finding[];
-  readonly unstable: boolean;
-}
-
 /**
  * With Cyrus' locks held one look is enough, as no writer is between two writes. Undefined when no
  * locks are wanted, or a writer kept them for longer than a reader should wait.
  */
-async function lookUnderLocks(request: MailboxRequest): Promise<SureLook | undefined> {
+async function lookUnderLocks(request: MailboxRequest) {
   const { locks, paths } = request;
   if (locks === undefined) return undefined;
   const held = await lockMailbox({ ...locks, index: paths.index });
   if (held === undefined) return undefined;
   try {
-    const { look } = lookOnce(request);
-    return { look, findings: look.findings, unstable: false };
+    const sight = lookOnce(request);
+    return { sight, findings: sight.findings, unstable: false };
   } finally {
     held.release();
   }
-}
-
-/** One look, with how often each of its findings has been seen by then. */
-interface Sighted extends ReturnType<typeof lookOnce> {
-  readonly suspicion: readonly { readonly finding: Finding; readonly sightings: number }[];
-}
-
-/** Looks until nothing is wrong, or until what is wrong has been seen often enough. */
-async function lookUntilSure(request: MailboxRequest): Promise<SureLook> {
-  const seenOften = ({ suspicion }: Sighted, times: number) =>
-    suspicion.filter(({ sightings }) => sightings >= times);
-  const lookAgain = (before: Sighted | undefined) => {
-    const { look, mailbox } = lookOnce(request);
-    const suspicion = look.findings.filter(isDamage).map((finding) => {
-      const seen = before?.suspicion.find((other) => sameObservation(other.finding, finding));
-      return { finding, sightings: (seen?.sightings ?? 0) + 1 };
-    });
-    const value = { look, mailbox, suspicion };
-    const isProven = seenOften(value, SIGHTINGS_MOVING).length === suspicion.length;
-    const trust = isProven ? "proven" : "suspect";
-    return { value, trust, stands: () => stillStands(mailbox) } as const;
-  };
-  const { value, isSure } = await lookUntilSame(lookAgain, {
-    isSame: (_, now) => seenOften(now, SIGHTINGS_STANDING).length === now.suspicion.length,
-  });
-  const { look, mailbox } = value;
-  const times = isSure || stillStands(mailbox) ? SIGHTINGS_STANDING : SIGHTINGS_MOVING;
-  const seen = seenOften(value, times).map(({ finding }) => finding);
-  const remarks = look.findings.filter((one) => !isDamage(one));
-  return { look, findings: [...remarks, ...seen], unstable: !isSure };
 }
 
 function lookOnce({ paths, partition, quick }: MailboxRequest) {
   const mailbox = openMailbox(paths);
   try {
     const look = lookAt(mailbox, { nowSeconds: Date.now() / 1000, partition, quick });
-    return { look, mailbox };
+    return { look, findings: look.findings, stands: () => stillStands(mailbox) };
   } finally {
     closeMailbox(mailbox);
   }

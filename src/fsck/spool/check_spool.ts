@@ -81,16 +81,17 @@ export interface CheckedMailbox {
   readonly findings: readonly Finding[];
 }
 
-export interface SpoolReport {
-  readonly mailboxes: number;
-  readonly records: number;
-  readonly messagesRead: number;
-  readonly messagesLeft: number;
-  readonly bytesRead: number;
-  readonly unstable: number;
+/** What was done; counted as it is done, so that a run that is ended early can tell. */
+export interface SpoolCounts {
+  mailboxes: number;
+  records: number;
+  messagesRead: number;
+  messagesLeft: number;
+  bytesRead: number;
+  unstable: number;
 }
 
-export const NOTHING_DONE: SpoolReport = {
+export const NOTHING_DONE: Readonly<SpoolCounts> = {
   ...{ mailboxes: 0, records: 0, messagesRead: 0, messagesLeft: 0, bytesRead: 0, unstable: 0 },
 };
 
@@ -154,7 +155,7 @@ function mayHoldWanted(relative: string, { identify, wanted }: SpoolRequest): bo
 /** Bytes of an index record, about. */
 const RECORD_BYTES = 112;
 
-/** Checks what was planned. */
+/** Checks what was planned, and counts it in `totals`. */
 export async function checkSpool(
   request: SpoolRequest,
   plan: SpoolPlan,
@@ -162,13 +163,13 @@ export async function checkSpool(
     readonly pool: JobPool<FsckJobs>;
     readonly events: SpoolEvents;
     readonly censuses: Censuses;
+    readonly totals: SpoolCounts;
   },
-): Promise<SpoolReport> {
-  const { pool, events } = context;
+): Promise<void> {
+  const { pool, events, totals } = context;
   const { uniqueids, links } = context.censuses;
   const { engine, quick, roots } = request;
   const partition = partitionOf(roots);
-  const totals = { ...NOTHING_DONE };
   let filesRead = 0;
   const progress = () => {
     const done = quick ? totals.mailboxes : Math.max(filesRead, totals.messagesRead);
@@ -262,7 +263,6 @@ export async function checkSpool(
     if (round < ROUNDS) await checkAll(moved);
     else totals.unstable += moved.length;
   }
-  return totals;
 }
 
 /** Rounds over what has been renamed meanwhile. */

@@ -4,16 +4,20 @@
  * changes nothing; what a running writer is about to do is never reported as damage.
  */
 import { join, relative } from "node:path";
+import { setImmediate } from "node:timers/promises";
 import { AppError } from "../../core/errors.ts";
+import { stampAt } from "../../core/file_stamp.ts";
+import { pushAll } from "../../core/lists.ts";
 import type { MailboxImage } from "../../mailbox/mailbox_image.ts";
 import { type Owner, ownerKey } from "../../model/names.ts";
 import {
   type MailboxRow,
+  mailboxById,
   readableMailboxes,
   type Tombstone,
   tombstones,
 } from "../../places/store/catalogue/mailbox_rows.ts";
-import type { MailboxStep } from "../../places/store/catalogue/redo_rows.ts";
+import { type MailboxStep, pendingSteps } from "../../places/store/catalogue/redo_rows.ts";
 import { openImage } from "../../places/store/commit/open_mailbox.ts";
 import type { OwnerFolder } from "../../places/store/commit/owner_folder.ts";
 import { strayGraves } from "../../places/store/commit/trash.ts";
@@ -25,50 +29,98 @@ import {
   STAGING_FOLDER,
 } from "../../places/store/layout.ts";
 import { uidOfFile } from "../../places/store/messages/leftovers.ts";
-import { ownerPaths } from "../../places/store/owner_paths.ts";
+import { type OwnerPath, ownerPaths } from "../../places/store/owner_paths.ts";
 import type { Store } from "../../places/store/store.ts";
 import { straysOfOwner, straysOfStore } from "../../places/store/upkeep/strays.ts";
 import { foldersIn, namesIn, statOf } from "../../storage/disk.ts";
 import { type Finding, finding, placed } from "../finding.ts";
 import { Collector } from "../mailbox/collector.ts";
+import { lookUntilSure } from "../sightings.ts";
 import { poolEntries } from "./pool_entries.ts";
+
+/** What was found, and in how many folders something seemed wrong that never stood still. */
+export interface StoreReport {
+  readonly findings: readonly Finding[];
+  readonly unstable: number;
+}
+
+/** A check in steps, between which others may have a turn. */
+type Steps = Generator<void, readonly Finding[]>;
 
 /**
  * Checks a store but for the insides of its mailboxes: registry, staging, and every owner's folder.
  * Paths in findings are below the store. A folder that cannot be opened is a finding, and the rest
- * goes on.
+ * goes on. What seems wrong must be seen again, as in a mailbox.
  */
-export function* checkWholeStore(store: Store): Generator<Finding, void> {
-  for (const { folder, owner: ownerAt } of ownerPaths(store)) {
-    for (const path of straysOfOwner(folder)) yield finding("ST15", { path });
-    const below = relative(store.root, folder);
-    try {
-      const owner = ownerAt();
-      const opened = owner === undefined ? undefined : store.find(owner);
-      if (opened === undefined) yield finding("ST01", { path: below });
-      else
-        for (const one of checkOwner(opened))
-          yield placed(one, { path: join(below, one.at.path ?? "") });
-    } catch (error) {
-      if (!(error instanceof AppError) || error.code === "busy") throw error;
-      yield finding("ST16", { path: join(below, CATALOGUE_FILE) }, { error: error.message });
-    }
+export async function checkWholeStore(store: Store): Promise<StoreReport> {
+  const findings: Finding[] = [];
+  let unstable = 0;
+  const look = async (check: () => Steps, database: string) => {
+    const files = ["", "-wal"].map((suffix) => database + suffix);
+    const stamps = () => files.map((path) => stampAt(path)).join();
+    const sure = await lookUntilSure(async () => {
+      const before = stamps();
+      return { findings: await inTurns(check()), stands: () => stamps() === before };
+    }).catch((error: unknown) => {
+      if (error instanceof AppError && error.code === "busy") return undefined;
+      throw error;
+    });
+    pushAll(findings, sure?.findings ?? []);
+    if (sure?.unstable ?? true) unstable += 1;
+  };
+  for (const path of ownerPaths(store)) {
+    await look(() => checkOwnerPath(store, path), join(path.folder, CATALOGUE_FILE));
   }
-  yield* checkStore(store);
-  for (const path of straysOfStore(store.root, store.settings)) yield finding("ST15", { path });
+  await look(() => checkStore(store), join(store.root, REGISTRY_FILE));
+  return { findings, unstable };
 }
 
-/** Checks what belongs to the whole store: the registry against the users, and staging. */
-export function checkStore(store: Store): readonly Finding[] {
+/** Longest time without a turn for timers and signals. */
+const TURN_MS = 20;
+
+async function inTurns(steps: Steps): Promise<readonly Finding[]> {
+  for (let since = performance.now(); ; ) {
+    const { done, value } = steps.next();
+    if (done === true) return value;
+    if (performance.now() - since < TURN_MS) continue;
+    await setImmediate();
+    since = performance.now();
+  }
+}
+
+function* checkOwnerPath(store: Store, { folder, owner: ownerAt }: OwnerPath): Steps {
+  const below = relative(store.root, folder);
+  const findings = straysOfOwner(folder).map((path) => finding("ST15", { path }));
+  try {
+    const owner = ownerAt();
+    const opened = owner === undefined ? undefined : store.find(owner);
+    if (opened === undefined) findings.push(finding("ST01", { path: below }));
+    else {
+      const found = yield* checkOwner(opened);
+      pushAll(
+        findings,
+        found.map((one) => placed(one, { path: join(below, one.at.path ?? "") })),
+      );
+    }
+  } catch (error) {
+    if (!(error instanceof AppError) || error.code === "busy") throw error;
+    findings.push(finding("ST16", { path: join(below, CATALOGUE_FILE) }, { error: error.message }));
+  }
+  return findings;
+}
+
+/** Checks what belongs to the whole store: the registry against the users, staging, strays. */
+export function* checkStore(store: Store): Steps {
   const collector = new Collector();
-  checkRegistry(store, collector);
+  yield* checkRegistry(store, collector);
   for (const name of foldersIn(join(store.root, STAGING_FOLDER))) {
     collector.add("ST11", { path: `${STAGING_FOLDER}/${name}` });
   }
+  for (const path of straysOfStore(store.root, store.settings)) collector.add("ST15", { path });
   return collector.findings();
 }
 
-function checkRegistry(store: Store, collector: Collector): void {
+function* checkRegistry(store: Store, collector: Collector): Generator<void, void> {
   const damage = store.registry.damage();
   for (const { error } of damage) {
     collector.add("ST16", { path: REGISTRY_FILE }, { error: error.message });
@@ -81,6 +133,7 @@ function checkRegistry(store: Store, collector: Collector): void {
   const claims = new Map(store.registry.claims().map(({ uniqueid, owner }) => [uniqueid, owner]));
   const held = new Set<string>();
   for (const owner of store.owners()) {
+    yield;
     for (const uniqueid of releasedBy(store, owner)) claims.delete(uniqueid);
     for (const { uniqueid, name } of rowsOf(store, owner)) {
       held.add(uniqueid);
@@ -120,8 +173,8 @@ function ofReadable<T>(read: () => T): T | undefined {
   }
 }
 
-/** Checks one owner's folder but for the insides of mailboxes. */
-export function checkOwner(folder: OwnerFolder): readonly Finding[] {
+/** Checks one owner's folder but for the insides of mailboxes. Paths in findings are below it. */
+export function* checkOwner(folder: OwnerFolder): Steps {
   const collector = new Collector();
   const damage = folder.damage();
   for (const { error } of damage)
@@ -142,7 +195,10 @@ export function checkOwner(folder: OwnerFolder): readonly Finding[] {
     if (unfit.some((left) => left.uniqueid === uniqueid)) continue;
     collector.add("ST10", {}, { step: step.kind, uniqueid });
   }
-  for (const row of rows) if (!row.intermediate) checkMailbox(folder, row, { collector, guids });
+  for (const row of rows) {
+    if (!row.intermediate) checkMailbox(folder, row, { collector, guids });
+    yield;
+  }
   checkFolders(folder, { rows: [...rows, ...damaged], pending, graves }, collector);
   checkPool(folder, guids, collector);
   return collector.findings();
@@ -166,7 +222,7 @@ function checkMailbox(folder: OwnerFolder, row: MailboxRow, { collector, guids }
     return;
   }
   const { name } = image.header.file;
-  if (name !== row.name) {
+  if (name !== row.name && isNamed(folder, row)) {
     const path = `${row.uniqueid}/cyrus.header`;
     collector.add("ST03", { path }, { expected: row.name, found: name ?? "NIL" });
   }
@@ -175,6 +231,20 @@ function checkMailbox(folder: OwnerFolder, row: MailboxRow, { collector, guids }
     const uid = uidOfFile(file) ?? 0;
     if (uid > lastUid) collector.add("ST04", { path: `${row.uniqueid}/${file}`, uid });
   }
+}
+
+/** True where the mailbox has still the name of `row`, which was read before its files. */
+function isNamed(folder: OwnerFolder, { uniqueid, name }: MailboxRow): boolean {
+  return folder.read((database) => mailboxById(database, uniqueid))?.name === name;
+}
+
+/** True where the catalogue has a mailbox or a step for it by now. */
+function isListed(folder: OwnerFolder, uniqueid: string): boolean {
+  return folder.read(
+    (database) =>
+      mailboxById(database, uniqueid)?.intermediate === false ||
+      pendingSteps(database, uniqueid).length > 0,
+  );
 }
 
 /** What the catalogue says of folders; undefined where that cannot be read. */
@@ -199,7 +269,9 @@ function checkFolders(
     const hasIndex = statOf(join(folder.folder, name, "cyrus.index")) !== undefined;
     // A mailbox whose creation did not commit has messages at most; one that was moved away has a
     // step.
-    if (!isMoving(name)) collector.add(hasIndex ? "ST02" : "ST04", { path: name });
+    if (isMoving(name) || isListed(folder, name)) continue;
+    if (statOf(join(folder.folder, name)) === undefined) continue; // deleted while we looked
+    collector.add(hasIndex ? "ST02" : "ST04", { path: name });
   }
   for (const name of foldersIn(join(folder.folder, ARRIVING_FOLDER))) {
     if (!isMoving(name)) collector.add("ST04", { path: `${ARRIVING_FOLDER}/${name}` });

@@ -121,23 +121,58 @@ describe("exit codes of bobbin fsck", () => {
     expect(stderr).toContain("EACCES");
   });
 
-  test("143 when it is told to stop", async () => {
-    const spool = join(tempDir("stop"), "spool");
-    mkdirSync(spool);
-    for (let copy = 0; copy < 12; copy++) {
-      const folder = join(spool, `${copy}`);
-      cpSync(damaged, folder, { recursive: true });
-      // With these a folder would be taken for the root of another spool, which is not walked.
-      for (const name of ["stage.", "sync."])
-        rmSync(join(folder, name), { recursive: true, force: true });
-    }
-    const command = [bobbinPath(), "fsck", spool, "--jobs", "1"];
-    const child = Bun.spawn(command, { stdout: "ignore", stderr: "ignore" });
-    await until("a file of the spool is open", () => hasOpen(child.pid, spool));
-    child.kill("SIGTERM");
-    expect(await child.exited).toBe(143);
-  });
+  const SIGNALS = { SIGINT: 130, SIGTERM: 143 } as const;
+
+  for (const [signal, exit] of Object.entries(SIGNALS)) {
+    test(`${exit} at ${signal}, with true counts and nothing left in TMPDIR`, async () => {
+      const store = join(tempDir("stop"), "store");
+      await bobbin(["store", "init", store]);
+      await bobbin(["replicate", "ann", "dan", "--from", sound, "--to", store]);
+      for (const place of [manyMailboxes(), store]) {
+        const TMPDIR = tempDir("copies");
+        const child = Bun.spawn([bobbinPath(), "fsck", place, "--json"], {
+          ...({ stdout: "pipe", stderr: "pipe" } as const),
+          env: { ...process.env, TMPDIR },
+        });
+        const isAtWork = () => hasOpen(child.pid, place) || readdirSync(TMPDIR).length > 0;
+        await until("fsck is at work", isAtWork);
+        // From then on it answers this signal, and is ended when it has said that it counts.
+        let [said, isTold] = ["", false];
+        const asking = setInterval(() => child.kill("SIGUSR1"), 2);
+        for await (const bytes of child.stderr) {
+          said += Buffer.from(bytes).toString();
+          if (isTold || !/ of \d+ messages/.test(said)) continue;
+          clearInterval(asking);
+          child.kill(signal as keyof typeof SIGNALS); // a second one would end it at once
+          isTold = true;
+        }
+        clearInterval(asking);
+        const summary = jsonLines(await new Response(child.stdout).text()).at(-1);
+        expect([place, await child.exited]).toEqual([place, exit]);
+        expect(summary).toMatchObject({ type: "summary", exit });
+        expect(said).toContain(`Ended by ${signal}`);
+        const { stdout } = await bobbin(["fsck", place, "--json"]);
+        const whole = jsonLines(stdout).at(-1);
+        expect(Number(summary?.["mailboxes"])).toBeLessThan(Number(whole?.["mailboxes"]));
+        expect(readdirSync(TMPDIR)).toEqual([]);
+      }
+    }, 60_000);
+  }
 });
+
+/** A spool that fsck reads for a while. */
+function manyMailboxes(): string {
+  const spool = join(tempDir("many"), "spool");
+  mkdirSync(spool);
+  for (let copy = 0; copy < 4; copy++) {
+    const folder = join(spool, `${copy}`);
+    cpSync(damaged, folder, { recursive: true });
+    // With these a folder would be taken for the root of another spool, which is not walked.
+    for (const name of ["stage.", "sync."])
+      rmSync(join(folder, name), { recursive: true, force: true });
+  }
+  return spool;
+}
 
 describe("output of bobbin fsck", () => {
   test("--json is one object a line, findings first and the summary last", async () => {

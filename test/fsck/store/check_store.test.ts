@@ -1,7 +1,11 @@
 import { describe, expect, spyOn, test } from "bun:test";
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { isDamage, tell } from "../../../src/fsck/finding.ts";
+import { checkOwner, checkWholeStore } from "../../../src/fsck/store/check_store.ts";
 import { mailboxByName } from "../../../src/places/store/catalogue/mailbox_rows.ts";
+import type { OwnerFolder } from "../../../src/places/store/commit/owner_folder.ts";
+import { renameMailboxesIn } from "../../../src/places/store/commit/rename.ts";
 import { deleteMailboxes } from "../../../src/places/store/commit/trash.ts";
 import { poolPath } from "../../../src/places/store/layout.ts";
 import type { Store } from "../../../src/places/store/store.ts";
@@ -135,4 +139,47 @@ describe("checkWholeStore()", () => {
       again.close();
     });
   }
+});
+
+describe("a store that is written to while it is checked", () => {
+  const rename = (folder: OwnerFolder, from: string, to: string) =>
+    renameMailboxesIn(folder, {
+      ...{ requests: [{ from, to, tree: false }], isOwn: () => true, now: NOW },
+    });
+  const changes: Readonly<Record<string, (store: Store, folder: OwnerFolder) => void>> = {
+    "is renamed": (_, folder) => rename(folder, "user.fred.B", "user.fred.C"),
+    "is made": (store) => fill(store, "user.fred.New", 1),
+    "is deleted": (_, folder) =>
+      folder.write((transaction) => {
+        const row = mailboxByName(transaction.database, "user.fred.B");
+        if (row !== undefined) deleteMailboxes(transaction, [row], NOW);
+      }),
+  };
+  for (const [what, change] of Object.entries(changes)) {
+    test(`has no damage where a mailbox ${what} meanwhile`, () => {
+      const { store } = newStore();
+      for (const name of ["user.fred.A", "user.fred.B"]) fill(store, name, 1);
+      const folder = store.make(owner);
+      const steps = checkOwner(folder);
+      expect(steps.next().done).toBe(false); // A is checked, B is not
+      change(store, folder);
+      let step = steps.next();
+      while (step.done !== true) step = steps.next();
+      expect(step.value.filter(isDamage).map(tell)).toEqual([]);
+      store.close();
+    });
+  }
+
+  test("has no damage that is gone at the second look", async () => {
+    const { root, store } = newStore();
+    fill(store, "user.fred.A", 1);
+    const folder = join(root, "user/f/fred");
+    const stray = join(folder, "stray1");
+    Bun.spawnSync(["cp", "-a", join(folder, ID), stray]);
+    expect(await codesOf(store)).toEqual(["ST02"]);
+    const check = checkWholeStore(store); // its first look is over
+    rmSync(stray, { recursive: true });
+    expect(await check).toEqual({ findings: [], unstable: 0 });
+    store.close();
+  });
 });

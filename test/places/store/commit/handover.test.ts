@@ -253,7 +253,7 @@ describe("a handover that was left half done", () => {
     });
   }
 
-  test("checkWholeStore() tells of one that cannot be ended, and of what did not arrive", () => {
+  test("checkWholeStore() tells of one that cannot be ended and what did not arrive", async () => {
     const { root, store } = filled();
     const { uniqueid } = stateOf(SUB, []);
     store.registry.beginHandover({ uniqueid, source: fred, target: anne });
@@ -263,7 +263,7 @@ describe("a handover that was left half done", () => {
     const again = storeAt(root);
     rmSync(join(root, "user/a/anne/.catalogue.sqlite"));
     Bun.write(join(root, "user/a/anne/.catalogue.sqlite"), "x".repeat(5000));
-    const codes = [...checkWholeStore(again)].map(({ code }) => code);
+    const codes = (await checkWholeStore(again)).findings.map(({ code }) => code);
     expect(codes).toContain("ST13");
     again.close();
   });

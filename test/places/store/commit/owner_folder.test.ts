@@ -45,8 +45,8 @@ function killed(): { root: string; folder: string } {
   return { root, folder: join(root, "user/f/fred", ID) };
 }
 
-function codes(store: Store): string[] {
-  return [...checkWholeStore(store)]
+async function codes(store: Store): Promise<string[]> {
+  return (await checkWholeStore(store)).findings
     .map(tell)
     .filter(({ severity }) => severity !== "info")
     .map(({ code, other }) => `${code} ${other}`);
@@ -76,7 +76,7 @@ function setGeneration(folder: string, generation: number): void {
 
 describe("committed changes that the files of their mailbox do not take", () => {
   for (const [what, lose, putBack, rest] of LOSSES) {
-    test(`where its folder ${what}, that mailbox is refused, and the others go on`, () => {
+    test(`where its folder ${what}, that mailbox is refused, and the others go on`, async () => {
       const { root, folder } = killed();
       lose(folder);
       const store = storeAt(root);
@@ -86,7 +86,7 @@ describe("committed changes that the files of their mailbox do not take", () => 
       expect(() => removeMailbox(store)).toThrow(`Cannot change mailbox ${SUB}: Cannot `);
       const gc = collectOwner(store.make(owner), { now: NOW, retentionSeconds: 0 });
       expect(gc.skipped.length).toBe(1);
-      expect(codes(store)).toEqual([`ST14 ${SUB}`, `ST01 ${SUB}`]);
+      expect(await codes(store)).toEqual([`ST14 ${SUB}`, `ST01 ${SUB}`]);
       store.close();
       putBack(folder);
       const again = storeAt(root);
@@ -109,7 +109,7 @@ describe("committed changes that the files of their mailbox do not take", () => 
       expect(store.make(owner).pending()).toEqual([]);
       if (rest === undefined) append(store, SUB);
       removeMailbox(store);
-      expect(codes(store)).toEqual([]);
+      expect(await codes(store)).toEqual([]);
       append(store, "user.fred");
       if (rest !== undefined)
         expect(() => undeleteMailbox(store.make(owner), { which: SUB }, () => undefined)).toThrow(
