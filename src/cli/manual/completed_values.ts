@@ -109,7 +109,9 @@ async function mailboxes({ current, typed, env }: Wanted): Promise<readonly Cand
     if (user !== undefined) {
       const owner = ownerOfArgument(user, { shared: typed.flags.has("--shared") });
       const names = await mailboxesOf(owner, place);
-      return [...names, ...names.map(withoutUser)].map((word) => ({ word }));
+      const short = names.map(withoutUser);
+      const isShort = short.some((name) => name.startsWith(current));
+      return (isShort ? short : names).map((word) => ({ word }));
     }
     const owners = (await ownersOf(place)).filter((owner) => mayMean(current, owner));
     if (owners.length > FEW) return owners.map((owner) => ({ word: rootOf(owner) }));
@@ -163,7 +165,7 @@ async function withPlace(
   env: CommandEnv,
   list: (place: Place) => Promise<readonly Candidate[]>,
 ): Promise<readonly Candidate[]> {
-  const at = command.registeredArguments.findIndex(({ name }) => PLACES.has(name()));
+  const at = command.registeredArguments.findIndex((one) => PLACES.has(one.name()));
   const text = values.get("--from") ?? args[at];
   if (text === undefined || parsePlace(text).kind === "sync" || text === "dump:-") return [];
   const output = { ...env.output, talk: () => undefined };
