@@ -192,6 +192,8 @@ export interface Place {
   readonly objectionTo?: ((mailbox: MailboxState) => Refusal | undefined) | undefined;
   /** The newest version of bytecode that it runs, where it compiles no script that comes. */
   readonly runsBytecode?: number | undefined;
+  /** Its scripts are messages, and it makes them of what comes as files: a Cyrus since 3.6. */
+  readonly mailsScripts?: boolean | undefined;
   /** GET ANNOTATION: the annotations of a mailbox, or of the server for the empty name. */
   annotations(name: string): Promise<Outcome<readonly Annotation[]>>;
   /** GET QUOTA; undefined if there is no such root. */

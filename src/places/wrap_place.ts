@@ -27,6 +27,7 @@ export function wrapPlace(place: Place, change: PlaceChange): Place {
     readAhead: place.readAhead,
     objectionTo: place.objectionTo && ((mailbox) => place.objectionTo?.(mailbox)),
     runsBytecode: place.runsBytecode,
+    mailsScripts: place.mailsScripts,
     annotations: (name) => place.annotations(name),
     quota: (root) => place.quota(root),
     sieveScript: (userid, filename) => place.sieveScript(userid, filename),

@@ -11,6 +11,7 @@ import { type Holds, type MailboxReading, type Place, releaseMessage } from "../
 import { alone } from "./mailbox/alone.ts";
 import { identified } from "./owner/identified_place.ts";
 import { readOwnerState, withHidden } from "./owner/owner_state.ts";
+import { withScriptsAlike } from "./owner/script_forms.ts";
 import type { FailedKind } from "./owner/tally.ts";
 import { compareRecords, isLiving, textOf, uidOf } from "./plan/compare_records.ts";
 import { commonHolds, holdsOf } from "./plan/holds.ts";
@@ -48,29 +49,35 @@ export async function diffOwner(
   places: { readonly source: Place; readonly target: Place },
   options: DiffOptions,
 ): Promise<Outcome<DiffResult>> {
-  const [source, target] = [identified(places.source), identified(places.target)];
-  const isAsked = owner.kind === "shared" && !source.holds.userList;
-  const known = isAsked ? await readOwnerState(target, owner) : undefined;
+  const [one, other] = [identified(places.source), identified(places.target)];
+  const isAsked = owner.kind === "shared" && !one.holds.userList;
+  const known = isAsked ? await readOwnerState(other, owner) : undefined;
   if (known?.kind === "refused") return known;
-  const read = await readOwnerState(source, owner, known?.value);
+  const read = await readOwnerState(one, owner, known?.value);
   if (read.kind === "refused") return read;
-  const theirs = known ?? (await readOwnerState(target, owner, read.value));
-  if (theirs.kind === "refused") return theirs;
-  const ours = await withHidden(read.value, theirs.value, { source, owner });
+  const found = known ?? (await readOwnerState(other, owner, read.value));
+  if (found.kind === "refused") return found;
+  const { a, b } = await withScriptsAlike(owner, {
+    a: { place: one, state: read.value },
+    b: { place: other, state: found.value },
+  });
+  const { place: source } = a;
+  const { place: target, state: theirs } = b;
+  const ours = await withHidden(a.state, theirs, { source, owner });
   const who = ownerName(owner);
-  if (countOf(ours) + countOf(theirs.value) === 0) {
+  if (countOf(ours) + countOf(theirs) === 0) {
     return refused("nonexistent", `There is no ${who} at ${source.locator} and ${target.locator}`);
   }
-  for (const { unreadable = [], flawed = [] } of [ours, theirs.value]) {
+  for (const { unreadable = [], flawed = [] } of [ours, theirs]) {
     for (const { name, refusal } of unreadable) options.failed(name, refusal);
     for (const { setting, refusal } of flawed) options.failed(setting, refusal, "setting");
   }
-  const holds = holdsOf(commonHolds(source.holds, target.holds), [ours, theirs.value]);
+  const holds = holdsOf(commonHolds(source.holds, target.holds), [ours, theirs]);
   const request = {
     owner,
     mode: "mirror",
     source: ours,
-    target: theirs.value,
+    target: theirs,
     holds,
   } as const;
   const { steps } = planOwner(request);
@@ -84,9 +91,9 @@ export async function diffOwner(
     looked.add(step.ours.uniqueid);
     await diffMailbox({ step, ours: step.ours, theirs: step.theirs }, work);
   }
-  work.result.mailboxes = Math.max(countOf(ours), countOf(theirs.value));
+  work.result.mailboxes = Math.max(countOf(ours), countOf(theirs));
   if (options.deep) {
-    const pairs = samePairs(ours, theirs.value, holds);
+    const pairs = samePairs(ours, theirs, holds);
     for (const [at, pair] of pairs.entries()) {
       options.part?.(at, pairs.length);
       if (!looked.has(pair.ours.uniqueid)) await diffMailbox(pair, work);

@@ -14,7 +14,7 @@ import { Csync } from "../support/csync.ts";
 import { testServer } from "../support/cyrus_server.ts";
 import { readOnlyFixture } from "../support/fixtures.ts";
 import { granted } from "../support/places.ts";
-import { newStorePlace, replicate } from "../support/replication.ts";
+import { applyTo, newStorePlace, reconcile, replicate } from "../support/replication.ts";
 import {
   FIXTURE_VERSIONS,
   type FixtureVersion,
@@ -108,7 +108,7 @@ const OWNERS: readonly Owner[] = [
 
 /** Who is on the server of that version. */
 function ownersOf(version: FixtureVersion): readonly Owner[] {
-  const hasCal = version !== "2.4" && version !== "2.5";
+  const hasCal = FIXTURE_VERSIONS.indexOf(version) >= FIXTURE_VERSIONS.indexOf("3.0");
   return OWNERS.filter((one) => hasCal || !("userid" in one && one.userid === "cal"));
 }
 
@@ -130,8 +130,21 @@ async function differences(
   return found;
 }
 
-/** Commands of which some version dies, or that this one does not know. */
-const DEADLY = /^APPLY UNANNOTATION|VALUE NIL|^GET UNIQUEIDS|VERSION \d|FLAGS \([^)]*\bNIL\b/;
+/** Commands of which a version dies or that it does not know, and up to which version that is. */
+const DEADLY: readonly (readonly [FixtureVersion, RegExp])[] = [
+  ["2.5", /^APPLY UNANNOTATION/],
+  ["3.0", /savedate|createdmodseq/], // these would be annotations there that somebody has made
+  ["3.4", /^GET UNIQUEIDS|^APPLY CAPABILITIES/],
+  ["master", / VERSION \d|FLAGS \([^)"]*\bNIL\b/],
+];
+
+function deadlyTo(version: FixtureVersion, commands: readonly string[]): string[] {
+  const at = FIXTURE_VERSIONS.indexOf(version);
+  const rules = DEADLY.filter(([last]) => FIXTURE_VERSIONS.indexOf(last) >= at);
+  const nil = version === "2.5" || version === "3.0" ? [/VALUE NIL/] : [];
+  const wrong = [...rules.map(([, rule]) => rule), ...nil];
+  return commands.filter((one) => wrong.some((rule) => rule.test(one)));
+}
 
 /** 3.2 never names what only holds a place in the tree; its disk does. */
 const UNSAID: Partial<Record<FixtureVersion, readonly string[]>> = {
@@ -165,7 +178,96 @@ describe("a server of each version as a source", () => {
       expect(unlike).toEqual([...(UNSAID[version] ?? [])]);
       expect(peer.deaths).toEqual([]);
       expect(peer.commands.filter((one) => !/^GET |^APPLY CAPABILITIES/.test(one))).toEqual([]);
-      expect(peer.commands.filter((one) => DEADLY.test(one))).toEqual([]);
+      expect(deadlyTo(version, peer.commands)).toEqual([]);
     },
   );
+});
+
+const isLong = process.env["BOBBIN_TEST_SIZE"] === "long";
+
+/** From each version to itself, to the next and back, and all the way; every pair if long. */
+const PAIRS = FIXTURE_VERSIONS.flatMap((from, at) =>
+  FIXTURE_VERSIONS.flatMap((to, other): [FixtureVersion, FixtureVersion][] => {
+    const isNear = Math.abs(other - at) <= 1;
+    const isWhole = Math.abs(other - at) === FIXTURE_VERSIONS.length - 1;
+    return isLong || isNear || isWhole ? [[from, to]] : [];
+  }),
+);
+
+const SCRIPTS = ["main.script", "other.script"];
+
+/** 2.x runs no bytecode newer than its own, and since 3.6 there is none to be had. */
+function unrunnable(from: FixtureVersion, to: FixtureVersion): readonly string[] {
+  const [source, target] = [FIXTURE_VERSIONS.indexOf(from), FIXTURE_VERSIONS.indexOf(to)];
+  return source > 1 && target <= 1 ? SCRIPTS : [];
+}
+
+describe("a server of each version as a target", () => {
+  test.each(PAIRS)(
+    "from %s to %s: all arrives, and a second run has nothing to do",
+    async (from, to) => {
+      const source = await placeOf(await started(from, true));
+      const peer = await started(to, false);
+      const target = await placeOf(peer);
+      const left = unrunnable(from, to);
+      const isLeft = (text: string) => left.some((name) => text.startsWith(`${name}: `));
+      for (const owner of ownersOf(from)) {
+        const places = { source: owner.kind === "user" ? source : diskOf(from), target };
+        const planned = await replicate(owner, places, { dryRun: true });
+        const told = await replicate(owner, places);
+        expect(told).toMatchObject({ leftovers: [], outcome: { kind: "ok" } });
+        expect(told.failures.filter((one) => !isLeft(one))).toEqual([]);
+        expect([planned.steps, planned.failures]).toEqual([told.steps, told.failures]);
+        const again = await replicate(owner, places);
+        expect(again).toMatchObject({ steps: [], leftovers: [], failures: told.failures });
+        if (left.length > 0 && "userid" in owner && owner.userid === "ann") {
+          expect(told.failures.map((one) => one.split(":", 1)[0])).toEqual([...SCRIPTS]);
+          continue;
+        }
+        expect(await differences([owner], places)).toEqual([]);
+      }
+      expect(peer.deaths).toEqual([]);
+      expect(deadlyTo(to, peer.commands)).toEqual([]);
+    },
+  );
+});
+
+describe("both ways", () => {
+  const ANN = { kind: "user", userid: "ann" } as const;
+
+  test("a server that compiles nothing gets the bytecode of scripts, and runs them", async () => {
+    const peer = await started("2.5", false);
+    const b = await placeOf(peer);
+    const a = await placeOf(await started("2.4", false));
+    await replicate(ANN, { source: diskOf("2.4"), target: a });
+    expect(await reconcile(ANN, { a, b })).toMatchObject({ failures: [], leftovers: [] });
+    const sent = peer.commands.filter((one) => /SIEVE/.test(one));
+    expect(sent.map((one) => /^APPLY (\w+) .*FILENAME ([\w.]+)/.exec(one)?.slice(1))).toEqual([
+      ["SIEVE", "main.script"],
+      ["SIEVE", "other.script"],
+      ["SIEVE", "main.bc"],
+      ["SIEVE", "other.bc"],
+      ["ACTIVATE_SIEVE", "main.bc"],
+    ]);
+    expect(await reconcile(ANN, { a, b })).toMatchObject({ steps: [], failures: [] });
+  });
+
+  test("scripts that are files at one side and messages at the other are the same", async () => {
+    const [a, b] = [
+      await placeOf(await started("3.4", false)),
+      await placeOf(await started("3.8", false)),
+    ];
+    await replicate(ANN, { source: diskOf("3.4"), target: a });
+    for (const place of [a, b]) {
+      await applyTo(place, {
+        ...{ kind: "sieve", userid: "ann", filename: "late.script", lastUpdate: 1_800_000_000 },
+        content: Buffer.from(place === a ? "keep;" : "stop;"),
+      });
+    }
+    const told = await reconcile(ANN, { a, b });
+    expect(told).toMatchObject({ failures: [], leftovers: [] });
+    expect(told.decisions.filter((one) => one.startsWith("sieve"))).toHaveLength(1);
+    expect(await reconcile(ANN, { a, b })).toMatchObject({ steps: [], failures: [] });
+    expect(await differences([ANN], { source: a, target: b })).toEqual([]);
+  });
 });

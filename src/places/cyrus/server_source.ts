@@ -5,6 +5,7 @@
 
 import { AppError, type ErrorCode } from "../../core/errors.ts";
 import { isStill, watched } from "../../core/file_stamp.ts";
+import { type SieveScript, sieveFilesOf } from "../../formats/sieve/script_files.ts";
 import type { FlawedSetting, UserMeta } from "../../model/mailbox.ts";
 import { externalName, inboxOf, parseName, useridOf } from "../../model/names.ts";
 import { type Outcome, ok, type RefusalReason, refused } from "../../model/outcome.ts";
@@ -27,12 +28,7 @@ import {
   readServerAnnotations,
   type ServerAnnotations,
 } from "./server/server_annotations.ts";
-import {
-  readScriptFolder,
-  readScriptMailbox,
-  type SieveScript,
-  sieveFilesOf,
-} from "./server/sieve_scripts.ts";
+import { readScriptFolder, readScriptMailbox } from "./server/sieve_scripts.ts";
 import {
   type OwnerModseqs,
   readOwnerModseqs,

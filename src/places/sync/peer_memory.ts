@@ -29,6 +29,8 @@ export class PeerMemory {
   readonly #fallback: string | undefined;
   readonly #partitions = new Set<string>();
   readonly #mailboxes = new Map<string, KnownMailbox>();
+  /** What the server calls scripts that have another name, by user and name. */
+  readonly #scripts = new Map<string, string>();
   /** Names of the mailboxes of an owner that have one CREATEDMODSEQ, or one JMAPID. */
   readonly #origins = new Map<string, Set<string>>();
 
@@ -97,6 +99,16 @@ export class PeerMemory {
   #othersWith(key: string, name: string): readonly KnownMailbox[] {
     const names = [...(this.#origins.get(key) ?? [])].filter((other) => other !== name);
     return names.flatMap((other) => this.#mailboxes.get(other) ?? []);
+  }
+
+  /** A script that the server calls something else than a person does. */
+  noteScript(userid: string, filename: string, calledThere: string): void {
+    this.#scripts.set(`${userid}\0${filename}`, calledThere);
+  }
+
+  /** What the server calls a script. */
+  scriptThere(userid: string, filename: string): string {
+    return this.#scripts.get(`${userid}\0${filename}`) ?? filename;
   }
 
   find(name: string): KnownMailbox | undefined {

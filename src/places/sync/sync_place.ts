@@ -5,6 +5,7 @@
 
 import { AppError } from "../../core/errors.ts";
 import { pushAll } from "../../core/lists.ts";
+import { decodeScriptName } from "../../formats/sieve/script_files.ts";
 import type { GetCommand } from "../../formats/sync/get_command.ts";
 import type { Annotation } from "../../model/annotation.ts";
 import {
@@ -77,6 +78,7 @@ class SyncPlace implements WritablePlace {
   readonly caveat?: string;
   readonly readAhead = READ_AHEAD;
   readonly runsBytecode: number | undefined;
+  readonly mailsScripts: boolean;
   readonly #parts: SyncParts;
   readonly #peer: Peer;
   readonly #memory: PeerMemory;
@@ -91,6 +93,7 @@ class SyncPlace implements WritablePlace {
     const sieveMailboxes = hasSieveMailbox(peer) && options.sieve !== "files";
     this.holds = holdsOf(peer, { sieveFiles, sieveMailboxes });
     this.#hidesSieve = sieveFiles && peer.software === "cyrus";
+    this.mailsScripts = sieveMailboxes && peer.software === "cyrus";
     this.runsBytecode = can(peer, "compiles scripts") ? undefined : BYTECODE_OF_2X;
     this.#parts = parts;
     this.#peer = peer;
@@ -134,7 +137,7 @@ class SyncPlace implements WritablePlace {
     const mailboxes = await this.#statesIn(got.value);
     if (mailboxes.kind === "refused") return mailboxes;
     return ok({
-      ...metaOf(got.value),
+      ...this.#metaOf(userid, got.value),
       mailboxes: mailboxes.value,
       quotas: answers.flatMap((one) => (one.kind === "quota" ? [one.quota] : [])),
     });
@@ -144,7 +147,7 @@ class SyncPlace implements WritablePlace {
     const got = await this.#get({ kind: "meta", userid });
     if (got.kind === "refused") return nothingIf(got, NO_META);
     answersOf(got.value, ...META_KINDS);
-    return ok(metaOf(got.value));
+    return ok(this.#metaOf(userid, got.value));
   }
 
   mailboxes(names: readonly string[]): Promise<Outcome<readonly MailboxState[]>> {
@@ -274,11 +277,27 @@ class SyncPlace implements WritablePlace {
   }
 
   async sieveScript(userid: string, filename: string): Promise<Outcome<Uint8Array>> {
-    const got = await this.#get({ kind: "fetchSieve", userid, filename });
+    const calledThere = this.#memory.scriptThere(userid, filename);
+    const got = await this.#get({ kind: "fetchSieve", userid, filename: calledThere });
     if (got.kind === "refused") return got;
     const [script] = answersOf(got.value, "sieveContent");
     if (script !== undefined) return ok(script.content);
     return refused("nonexistent", `User ${userid} has no script ${filename}`);
+  }
+
+  #metaOf(userid: string, { answers }: Reply): UserMeta {
+    const files = answers.flatMap((one) => (one.kind === "sieve" ? [one.file] : []));
+    return {
+      seen: answers.flatMap((one) => (one.kind === "seen" ? [one.seen] : [])),
+      subscriptions: answers.flatMap((one) => (one.kind === "subscriptions" ? one.names : [])),
+      sieve: files.map((file) => {
+        const filename = decodeScriptName(file.filename);
+        const isOther = filename !== file.filename && this.#peer.software === "cyrus";
+        if (!isOther) return file;
+        this.#memory.noteScript(userid, filename, file.filename);
+        return { ...file, filename };
+      }),
+    };
   }
 
   openSession(): Promise<PlaceSession> {
@@ -306,14 +325,6 @@ async function* each(owners: readonly Owner[]): AsyncGenerator<Owner, void> {
 
 const META_KINDS = ["seen", "subscriptions", "sieve"] as const;
 const NO_META: UserMeta = { seen: [], subscriptions: [], sieve: [] };
-
-function metaOf({ answers }: Reply): UserMeta {
-  return {
-    seen: answers.flatMap((one) => (one.kind === "seen" ? [one.seen] : [])),
-    subscriptions: answers.flatMap((one) => (one.kind === "subscriptions" ? one.names : [])),
-    sieve: answers.flatMap((one) => (one.kind === "sieve" ? [one.file] : [])),
-  };
-}
 
 /** A placeholder of the tree has no ACL: servers say so as an empty one. */
 function plain(state: MailboxState): MailboxState {

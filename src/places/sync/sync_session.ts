@@ -151,7 +151,9 @@ export class SyncSession implements PlaceSession {
       case "unannotation":
         return this.#annotate(command);
       case "activateSieve":
-        return this.#activate(command);
+        return this.#activate(this.#asCalledThere(command));
+      case "unsieve":
+        return this.#sendPrinted(this.#asCalledThere(command));
       case "unmailbox":
         memory.forget(command.name);
         return this.#sendPrinted(command);
@@ -215,6 +217,13 @@ export class SyncSession implements PlaceSession {
       return link.dialogue.finish();
     });
     return got.kind === "refused" ? got : DONE;
+  }
+
+  #asCalledThere<Command extends { readonly userid: string; readonly filename: string }>(
+    command: Command,
+  ): Command {
+    const { userid, filename } = command;
+    return { ...command, filename: this.#options.memory.scriptThere(userid, filename) };
   }
 
   /** 2.x takes a name without bytecode, and runs no script from then on. */

@@ -14,10 +14,11 @@ import type { Sending } from "../mailbox/run_mailbox.ts";
 import { commonHolds, holdsOf } from "../plan/holds.ts";
 import { partitionFor, planOwner } from "../plan/plan_owner.ts";
 import { type MailboxStep, type Mode, nameOfStep, type Plan, type Step } from "../plan/steps.ts";
-import { compiledScripts } from "./compiled_scripts.ts";
+import { compiledScripts, type LeftScript } from "./compiled_scripts.ts";
 import { identified } from "./identified_place.ts";
 import { readOwnerState, takenBy, withHidden } from "./owner_state.ts";
 import { type Pass, type RunOptions, runPasses } from "./passes.ts";
+import { withScriptsAlike } from "./script_forms.ts";
 import { refuseStranger, withoutMoved } from "./strangers.ts";
 import { brake, type SurveyedStep, surveyPlan } from "./survey.ts";
 import { keyOf, type Tally } from "./tally.ts";
@@ -60,12 +61,20 @@ interface OneWayPass extends Pass {
   readonly uniqueids: Map<string, string>;
 }
 
-async function replicateOnce(
+/** What both sides hold of an owner, made comparable. */
+interface Comparable {
+  readonly source: Place;
+  readonly target: Place;
+  readonly ours: UserState;
+  readonly theirs: UserState;
+  readonly left: readonly LeftScript[];
+}
+
+async function readSides(
   owner: Owner,
-  { source, target, session }: Sides,
-  { options, tally, gone, uniqueids }: OneWayPass,
-): Promise<Outcome> {
-  const { mode, dryRun, budgets } = options;
+  { source, target }: Omit<Sides, "session">,
+  mode: Mode,
+): Promise<Outcome<Comparable>> {
   const read = await readOwnerState(source, owner);
   if (read.kind === "refused") return read;
   const theirs = await readOwnerState(target, owner, read.value);
@@ -74,32 +83,47 @@ async function replicateOnce(
   const both = { a: read.value, b: theirs.value };
   const moved = await withoutMoved(both, { owner, places, sides: ["a"] });
   if (moved.kind === "refused") return moved;
-  const taken = takenBy(target, moved.value.a);
+  const { a, b } = await withScriptsAlike(owner, {
+    a: { place: source, state: moved.value.a },
+    b: { place: target, state: theirs.value },
+  });
+  const alike = { source: a.place, target: b.place, theirs: b.state };
+  const taken = takenBy(b.place, a.state);
   const known =
-    mode === "mirror" ? await withHidden(taken, theirs.value, { source, owner }) : taken;
-  const scripts = { owner, source, target, theirs: theirs.value };
-  const { ours, left } = await compiledScripts(known, scripts);
+    mode === "mirror" ? await withHidden(taken, b.state, { source: a.place, owner }) : taken;
+  return ok({ ...alike, ...(await compiledScripts(known, { owner, ...alike })) });
+}
+
+async function replicateOnce(
+  owner: Owner,
+  sides: Sides,
+  { options, tally, gone, uniqueids }: OneWayPass,
+): Promise<Outcome> {
+  const { mode, dryRun, budgets } = options;
+  const read = await readSides(owner, sides, mode);
+  if (read.kind === "refused") return read;
+  const { source, target, ours, theirs, left } = read.value;
   const who = ownerName(owner);
-  if (isNobody(ours) && isNobody(theirs.value)) {
+  if (isNobody(ours) && isNobody(theirs)) {
     return refused("nonexistent", `There is no ${who} at ${source.locator}`);
   }
   if (options.mustBeCopy === true) {
-    const same = refuseStranger(ours, theirs.value, { owner, target });
+    const same = refuseStranger(ours, theirs, { owner, target });
     if (same.kind === "refused") return same;
   }
-  const holds = holdsOf(commonHolds(source.holds, target.holds), [ours, theirs.value]);
+  const holds = holdsOf(commonHolds(source.holds, target.holds), [ours, theirs]);
   const runsBytecode = target.runsBytecode !== undefined;
-  const request = { owner, mode, source: ours, target: theirs.value, holds, runsBytecode };
+  const request = { owner, mode, source: ours, target: theirs, holds, runsBytecode };
   const plan = planOwner(request);
   tally.plan(plan.steps.map((step) => keyOf(step)));
   const work: Work = {
     ...{ source, target, holds, mode, gone, broken: options.broken },
-    partitionFor: (state) => partitionFor(state, theirs.value),
+    partitionFor: (state) => partitionFor(state, theirs),
   };
   for (const { name, uniqueid } of [...ours.mailboxes, ...(ours.unreadable ?? [])]) {
     if (uniqueid !== undefined) uniqueids.set(name, uniqueid);
   }
-  for (const place of [ours, theirs.value]) {
+  for (const place of [ours, theirs]) {
     for (const { name, refusal } of place.unreadable ?? []) tally.fail(name, refusal);
     for (const { setting, refusal } of place.flawed ?? []) tally.fail(setting, refusal, "setting");
   }
@@ -108,13 +132,13 @@ async function replicateOnce(
   for (const leftover of plan.leftovers) tally.leave(leftover);
   if (dryRun || (mode === "mirror" && !budgets.b.isUnlimited)) {
     const surveyed = await surveyPlan(plan, work);
-    const braking = { target, theirs: theirs.value, budget: budgets.b, who };
+    const braking = { target, theirs: theirs, budget: budgets.b, who };
     const allowed = mode === "mirror" ? await brake(surveyed, braking) : DONE;
     if (dryRun || allowed.kind === "refused") tellSurvey(surveyed, { tally, dryRun, allowed });
     if (allowed.kind === "refused") return allowed;
   }
-  if (!dryRun && session !== undefined && plan.steps.length > 0) {
-    await doSteps(plan, { ...request, work, session: await session(), tally, options });
+  if (!dryRun && sides.session !== undefined && plan.steps.length > 0) {
+    await doSteps(plan, { ...request, work, session: await sides.session(), tally, options });
   }
   return DONE;
 }
@@ -283,8 +307,12 @@ async function proveOwner(
     tally.fail(ownerName(owner), now, "other");
     return;
   }
+  const { b } = await withScriptsAlike(owner, {
+    a: { place: work.source, state: source },
+    b: { place: work.target, state: now.value },
+  });
   const plan = planOwner({
-    ...{ owner, mode, source, target: now.value, holds: work.holds },
+    ...{ owner, mode, source, target: b.state, holds: work.holds },
     runsBytecode: work.target.runsBytecode !== undefined,
   });
   for (const step of plan.steps) {

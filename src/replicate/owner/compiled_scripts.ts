@@ -8,6 +8,7 @@ import type { SieveFile, UserState } from "../../model/mailbox.ts";
 import type { Owner } from "../../model/names.ts";
 import { type Outcome, ok, type Refusal, refused } from "../../model/outcome.ts";
 import type { Place } from "../../places/place.ts";
+import { activeScript, haveSameContent, scriptsOf } from "../plan/scripts.ts";
 
 /** A script that is not sent, and why. */
 export interface LeftScript {
@@ -40,16 +41,21 @@ export async function compiledScripts(
   const sieve: SieveFile[] = [];
   const left: LeftScript[] = [];
   const kept = new Set<string>();
-  const active = ours.sieve.find(({ isActive }) => isActive)?.filename;
-  for (const script of ours.sieve.filter(({ filename }) => filename.endsWith(".script"))) {
+  const active = `${activeScript(ours.sieve)}.bc`;
+  for (const script of scriptsOf(ours.sieve)) {
     const { filename } = script;
     const compiled = filename.replace(/script$/, "bc");
+    const isActive = active === compiled;
+    const runs = runningAt(theirs, script, compiled);
+    if (runs !== undefined) {
+      sieve.push(script, { ...runs, isActive });
+      continue;
+    }
     const found = await source.sieveScript(owner.userid, compiled);
     const fit = found.kind === "ok" ? fitBytecode(found.value, { compiled, newest }) : found;
     if (fit.kind === "ok") {
       const listed = ours.sieve.find((file) => file.filename === compiled);
       const lastUpdate = listed?.lastUpdate || script.lastUpdate;
-      const isActive = active === compiled;
       sieve.push(script, { filename: compiled, lastUpdate, guid: sha1Of(fit.value), isActive });
       continue;
     }
@@ -58,10 +64,24 @@ export async function compiledScripts(
     left.push({ filename, refusal: refused("notSupported", text) });
   }
   for (const file of theirs.sieve) {
-    const isChosen = active !== undefined && kept.has(active) && file.isActive;
+    const isChosen = kept.has(active) && file.isActive;
     if (kept.has(file.filename) || isChosen) sieve.push({ ...file, isActive: isChosen });
   }
   return { ours: { ...ours, sieve }, left };
+}
+
+/** The bytecode of the same script at the target, made since: that is the target's own affair. */
+function runningAt(
+  { sieve }: UserState,
+  script: SieveFile,
+  compiled: string,
+): SieveFile | undefined {
+  const known = sieve.find(({ filename }) => filename === script.filename);
+  const isSame =
+    known && (haveSameContent(script, known) ?? script.lastUpdate === known.lastUpdate);
+  if (known === undefined || isSame !== true) return undefined;
+  const since = Math.max(1, known.lastUpdate);
+  return sieve.find((file) => file.filename === compiled && file.lastUpdate >= since);
 }
 
 function fitBytecode(

@@ -3,7 +3,7 @@
  * was seen.
  */
 import { FormatError } from "../../core/errors.ts";
-import { isSieveMailbox, type Quota, type SeenState, type SieveFile } from "../../model/mailbox.ts";
+import type { Quota, SeenState, SieveFile } from "../../model/mailbox.ts";
 import { isOwnedBy } from "../../model/names.ts";
 import { joinRanges, parseSequenceSet, printSequenceSet } from "../../model/sequence_set.ts";
 import type { Holds } from "../../places/place.ts";
@@ -21,7 +21,6 @@ export function planMeta(request: MetaRequest): Plan {
     planQuotas(request),
     ...(holds.subscriptions ? [planSubscriptions(request)] : []),
     ...(holds.sieveFiles ? [planSieve(request)] : []),
-    unsentScripts(request),
     ...(holds.seen ? [planSeen(request)] : []),
   ];
   return {
@@ -120,21 +119,6 @@ function planSieve(request: MetaRequest): Plan {
     );
   }
   return found;
-}
-
-/** Scripts in a form that the target does not take must not be lost unsaid. */
-function unsentScripts({ source, holds }: MetaRequest): Plan {
-  const mailbox = source.mailboxes.find(isSieveMailbox);
-  const scripts = scriptsOf(source.sieve);
-  const leave = (name: string, text: string): Leftover => ({ kind: "sieve", name, text });
-  if (mailbox === undefined) {
-    const text = "the target takes scripts as a mailbox, and the source has files: --sieve files";
-    const unsent = holds.sieveFiles ? [] : scripts;
-    return { steps: [], leftovers: unsent.map(({ filename }) => leave(filename, text)) };
-  }
-  const isSent = holds.sieveMailboxes || (holds.sieveFiles && scripts.length > 0);
-  const text = "the target takes scripts as files, and the source has a mailbox: --sieve files";
-  return { steps: [], leftovers: isSent ? [] : [leave(mailbox.name, text)] };
 }
 
 /** Scripts and their bytecode: each `x.bc` after its `x.script`, and none that is a mere mark. */

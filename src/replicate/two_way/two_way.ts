@@ -74,11 +74,12 @@ interface TwoWayWork extends PairWork, Pass {
 }
 
 async function reconcileOnce(given: TwoWayWork): Promise<Outcome> {
-  const { owner, places, sessions, tally, options } = given;
+  const { owner, sessions, tally, options } = given;
   const planned = await planBoth(given);
   if (planned.kind === "refused") return planned;
   const plan = planned.value;
-  const work = { ...given, holds: plan.holds };
+  const work = { ...given, holds: plan.holds, places: plan.places };
+  const { places } = plan;
   if (isNobody(plan.states.a) && isNobody(plan.states.b)) {
     const text = `There is no ${ownerName(owner)} at ${places.a.locator} and ${places.b.locator}`;
     return refused("nonexistent", text);
@@ -90,6 +91,7 @@ async function reconcileOnce(given: TwoWayWork): Promise<Outcome> {
   for (const { name, refusal } of plan.agreed.state.unreadable ?? []) tally.fail(name, refusal);
   for (const { setting, refusal } of SIDES.flatMap((side) => plan.states[side].flawed ?? []))
     tally.fail(setting, refusal, "setting");
+  for (const { filename, refusal } of plan.left) tally.fail(filename, refusal, "other");
   for (const leftover of plan.agreed.leftovers) tally.leave(leftover);
   for (const decision of plan.agreed.decisions) tally.decide(decision);
   const { budgets } = options;

@@ -7,9 +7,11 @@ import { isIntermediate, type MailboxState, type UserState } from "../../model/m
 import type { Owner } from "../../model/names.ts";
 import { type Outcome, ok } from "../../model/outcome.ts";
 import type { Holds, Place } from "../../places/place.ts";
+import { compiledScripts, type LeftScript } from "../owner/compiled_scripts.ts";
 import { readOwnerState, takenBy } from "../owner/owner_state.ts";
+import { withScriptsAlike } from "../owner/script_forms.ts";
 import { withoutMoved } from "../owner/strangers.ts";
-import { holdsOf } from "../plan/holds.ts";
+import { commonHolds, holdsOf } from "../plan/holds.ts";
 import { parentsFirst, planOwner } from "../plan/plan_owner.ts";
 import { type Both, OTHER_SIDE, SIDES, type Side } from "../plan/sides.ts";
 import type { MailboxStep, Step } from "../plan/steps.ts";
@@ -32,8 +34,12 @@ export interface BringStep {
 export interface TwoWayPlan {
   /** What both places hold of this owner. */
   readonly holds: Holds;
+  /** With scripts in a form that both have. */
+  readonly places: Both<Place>;
   readonly states: Both<UserState>;
   readonly agreed: AgreedUser;
+  /** Scripts that one of the sides could not run. */
+  readonly left: readonly LeftScript[];
   readonly mailboxes: readonly (PairStep | BringStep)[];
   /** All but mailboxes. */
   readonly steps: Both<readonly Exclude<Step, MailboxStep>[]>;
@@ -42,24 +48,27 @@ export interface TwoWayPlan {
 export interface PlanBothRequest {
   readonly owner: Owner;
   readonly places: Both<Place>;
-  /** What both places hold. */
-  readonly holds: Holds;
 }
 
 /** Reads both sides and plans for each; nothing is written. */
 export async function planBoth({
   owner,
-  places,
-  holds: common,
+  places: given,
 }: PlanBothRequest): Promise<Outcome<TwoWayPlan>> {
-  const found = await readStates(owner, places);
+  const found = await readStates(owner, given);
   if (found.kind === "refused") return found;
-  const read = await withoutMoved(found.value, { owner, places, sides: SIDES });
+  const read = await withoutMoved(found.value, { owner, places: given, sides: SIDES });
   if (read.kind === "refused") return read;
+  const alike = await withScriptsAlike(owner, {
+    a: { place: given.a, state: read.value.a },
+    b: { place: given.b, state: read.value.b },
+  });
+  const places = { a: alike.a.place, b: alike.b.place };
   const states = {
-    a: takenBy(places.b, read.value.a),
-    b: takenBy(places.a, read.value.b),
+    a: takenBy(places.b, alike.a.state),
+    b: takenBy(places.a, alike.b.state),
   };
+  const common = commonHolds(places.a.holds, places.b.holds);
   const holds = holdsOf(common, [states.a, states.b]);
   const unheardOf = await findUnheardOf(states, { places, holds });
   const agreed = agreeUser(states.a, states.b, { holds, unheardOf });
@@ -69,16 +78,22 @@ export async function planBoth({
     return uniqueid === undefined ? state : { ...state, uniqueid };
   };
   const aliased = { ...states.b, mailboxes: states.b.mailboxes.map(known) };
-  const request = { owner, mode: "merge", source: agreed.state, holds } as const;
-  const plans = {
-    a: planOwner({ ...request, target: states.a }),
-    b: planOwner({ ...request, target: aliased }),
+  const runnable = async (side: Side, theirs: UserState) => {
+    const [source, target] = [places[OTHER_SIDE[side]], places[side]];
+    return compiledScripts(agreed.state, { owner, source, target, theirs });
   };
+  const wanted = { a: await runnable("a", states.a), b: await runnable("b", states.b) };
+  const planFor = (side: Side, target: UserState) =>
+    planOwner({
+      ...{ owner, mode: "merge", source: wanted[side].ours, target, holds },
+      runsBytecode: places[side].runsBytecode !== undefined,
+    });
+  const plans = { a: planFor("a", states.a), b: planFor("b", aliased) };
   const others = (steps: readonly Step[]) => steps.filter((step) => step.kind !== "mailbox");
   return ok({
     ...{
-      states,
-      holds,
+      ...{ places, states, holds },
+      left: [...wanted.a.left, ...wanted.b.left],
       agreed: { ...agreed, leftovers: [...agreed.leftovers, ...plans.a.leftovers] },
     },
     mailboxes: mailboxSteps({ a: plans.a.steps, b: plans.b.steps }, { states, agreed }),

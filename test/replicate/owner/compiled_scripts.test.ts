@@ -69,16 +69,28 @@ describe("compiledScripts()", () => {
   });
 
   test("leaves out what would not run, and deletes none of it at the target", async () => {
-    const ours = [file("a.script"), file("a.bc", { isActive: true }), file("n.script")];
+    const ours = [file("a.script", { lastUpdate: 9 }), file("n.script")];
     const theirs = [file("a.script"), file("a.bc", { isActive: true }), file("old.script")];
     const files = { "n.bc": bytecode(17) };
     expect(await planTo25(ours, theirs, files)).toEqual({
-      steps: [["unsieve", "old.script"]],
+      steps: [
+        ["unsieve", "old.script"],
+        ["unactivateSieve", "unactivateSieve"],
+      ],
       left: [
         ["a.script", "notSupported"],
         ["n.script", "notSupported"],
       ],
     });
+  });
+
+  test("leaves a script alone that the target has and runs, whoever has compiled it", async () => {
+    const ours = [file("a.script"), file("a.bc", { isActive: true })];
+    const theirs = [file("a.script"), file("a.bc", { isActive: true })];
+    expect(await planTo25(ours, theirs, {})).toEqual({ steps: [], left: [] });
+    // Bytecode that is older than its script is that of another.
+    const stale = [file("a.script"), file("a.bc", { lastUpdate: 1, isActive: true })];
+    expect((await planTo25(ours, stale, {})).left).toEqual([["a.script", "notSupported"]]);
   });
 
   test("changes nothing for a target that compiles by itself", async () => {

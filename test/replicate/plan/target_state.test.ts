@@ -68,20 +68,12 @@ describe("planOwner()", () => {
     expect(plan({ ours: [full], theirs: [{ ...full, options: "PS" }] }).steps).toHaveLength(1);
   });
 
-  test("leaves #sieve to places that both have one, and drops no script unsaid", () => {
+  test("leaves #sieve to places that both have one", () => {
     const scripts = stateOf("user.fred.#sieve", [], { type: "f" });
     const holds = { sieveMailboxes: false };
     expect(plan({ ours: [INBOX, scripts], holds }).steps).toEqual([]);
     const mirror = plan({ theirs: [INBOX, scripts], holds, mode: "mirror" });
     expect(mirror).toEqual({ steps: [], leftovers: [] });
     expect(plan({ ours: [INBOX, scripts] }).steps).toHaveLength(1);
-
-    const files = ["a.script", "a.bc"];
-    const asMailbox = { sieveFiles: false };
-    expect(plan({ scripts: files, holds: asMailbox }).leftovers).toEqual([
-      expect.objectContaining({ kind: "sieve", name: "a.script" }),
-    ]);
-    const both = { ours: [INBOX, scripts], theirs: [INBOX, scripts], scripts: files };
-    expect(plan({ ...both, holds: asMailbox }).leftovers).toEqual([]);
   });
 });

@@ -1,8 +1,6 @@
 /**
- * Reads a user's sieve scripts. Until 3.4 they are files `x.script` in the sieve folder. Since 3.6
- * each is a message of the mailbox `#sieve`, with its name in the Subject and its text in the body;
- * the active script is \Flagged (Cyrus imap/sieve_db.c). In the folder the active one is marked by
- * a link to its bytecode.
+ * Reads a user's sieve scripts. Until 3.4 they are files `x.script` in the sieve folder, and a link
+ * to its bytecode marks the active one. Since 3.6 they are the messages of the mailbox `#sieve`.
  */
 
 import { readdirSync, readlinkSync } from "node:fs";
@@ -11,38 +9,13 @@ import { concat, latin1, utf8 } from "../../../core/bytes.ts";
 import { errnoOf } from "../../../core/errors.ts";
 import { readRegular } from "../../../core/files.ts";
 import { DEFAULT_LIMITS } from "../../../core/limits.ts";
-import { sha1Of } from "../../../hash/sha1.ts";
-import { activeMark, type SieveFile } from "../../../model/mailbox.ts";
+import { parseScriptMessage, type SieveScript } from "../../../formats/sieve/script_files.ts";
 import { externalName } from "../../../model/names.ts";
 import { type Outcome, ok, refused } from "../../../model/outcome.ts";
-import type { MessageContent } from "../../place.ts";
 import { messagePaths } from "../mailbox/mailbox_files.ts";
 import { openMessage } from "../mailbox/message_content.ts";
 import { recordsOfSnapshot, type SnapshotRequest, takeSnapshot } from "../mailbox/snapshot.ts";
 import { accessRefusal } from "../refused_access.ts";
-
-export interface SieveScript {
-  /** Without the suffix; latin1. */
-  readonly name: string;
-  /** Unix seconds. */
-  readonly lastUpdate: number;
-  readonly content: Uint8Array;
-  readonly isActive: boolean;
-  /** What it was compiled to, where that is a file beside it. */
-  readonly bytecode?: { readonly lastUpdate: number; readonly content: Uint8Array };
-}
-
-/** The scripts as replication names them: each with GUID and bytecode, and which is active. */
-export function sieveFilesOf(scripts: readonly SieveScript[]): SieveFile[] {
-  return scripts.flatMap(({ name, lastUpdate, content, isActive, bytecode }) => {
-    const guid = sha1Of(content);
-    const script = { filename: `${name}.script`, lastUpdate, guid, isActive: false };
-    const filename = `${name}.bc`;
-    if (bytecode === undefined) return isActive ? [script, activeMark(filename)] : [script];
-    const compiled = { lastUpdate: bytecode.lastUpdate, guid: sha1Of(bytecode.content) };
-    return [script, { filename, ...compiled, isActive }];
-  });
-}
 
 /** Reads the scripts that are messages of the mailbox `#sieve`. */
 export async function readScriptMailbox(mailbox: SnapshotRequest): Promise<Outcome<SieveScript[]>> {
@@ -57,31 +30,14 @@ export async function readScriptMailbox(mailbox: SnapshotRequest): Promise<Outco
       const wanted = { label, paths: messagePaths(paths, uid), guid, recordedSize: size };
       const message = await openMessage(wanted, new Set());
       if (message.kind === "refused") return message;
-      const script = await parseScriptMessage(message.value);
+      const parts = await Array.fromAsync(message.value.chunks());
+      const script = parseScriptMessage(concat(parts));
       if (script === undefined) return refused("damaged", `Cannot read ${label}: no sieve script`);
       const isActive = flags.includes("\\Flagged");
       scripts.push({ ...script, lastUpdate: internaldate, isActive });
     }
   }
   return ok(scripts);
-}
-
-const BLANK_LINE = /\r?\n\r?\n/;
-
-/** The name and text in a message of `#sieve`; undefined where it has no Subject. */
-export async function parseScriptMessage(
-  message: MessageContent,
-): Promise<Pick<SieveScript, "name" | "content"> | undefined> {
-  const parts: Uint8Array[] = [];
-  for await (const part of message.chunks()) parts.push(part);
-  const bytes = concat(parts);
-  const text = latin1(bytes);
-  const end = BLANK_LINE.exec(text);
-  if (end === null) return undefined;
-  const [, subject] = /^subject:[ \t]*(.*(?:\r?\n[ \t].*)*)/im.exec(text.slice(0, end.index)) ?? [];
-  if (subject === undefined) return undefined;
-  const name = subject.replace(/\r?\n(?=[ \t])/g, "").trimEnd();
-  return { name, content: bytes.subarray(end.index + end[0].length) };
 }
 
 /** Reads the scripts that are files in `folder`. There are none where there is no such folder. */

@@ -2,11 +2,8 @@ import { describe, expect, test } from "bun:test";
 import { rmSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { latin1, utf8 } from "../../../../src/core/bytes.ts";
-import {
-  parseScriptMessage,
-  readScriptFolder,
-  sieveFilesOf,
-} from "../../../../src/places/cyrus/server/sieve_scripts.ts";
+import { sieveFilesOf } from "../../../../src/formats/sieve/script_files.ts";
+import { readScriptFolder } from "../../../../src/places/cyrus/server/sieve_scripts.ts";
 import { granted } from "../../../support/places.ts";
 import { tempDir } from "../../../support/temp_dir.ts";
 
@@ -49,27 +46,5 @@ describe("readScriptFolder()", () => {
     const folder = tempDir("sieve");
     symlinkSync("/etc/passwd", join(folder, "evil.script"));
     expect(readScriptFolder(folder)).toMatchObject({ kind: "refused", reason: "damaged" });
-  });
-});
-
-describe("parseScriptMessage()", () => {
-  const parse = (text: string) =>
-    parseScriptMessage({
-      size: text.length,
-      chunks: () => [utf8(text.slice(0, 9)), utf8(text.slice(9))],
-    });
-
-  test("takes the Subject as it stands, unfolded, and the body", async () => {
-    const text =
-      "From: <ann@a>\r\nSubject: =?UTF-8?Q?Gr=C3?=\r\n =?UTF-8?Q?x?=\r\nX: y\r\n\r\nkeep;\r\n\r\n" +
-      "stop;";
-    const script = await parse(text);
-    expect(script?.name).toBe("=?UTF-8?Q?Gr=C3?= =?UTF-8?Q?x?=");
-    expect(latin1(script?.content ?? expect.unreachable())).toBe("keep;\r\n\r\nstop;");
-  });
-
-  test("finds no script in a message without header or Subject", async () => {
-    expect(await parse("keep;")).toBeUndefined();
-    expect(await parse("From: x\r\n\r\nSubject: y")).toBeUndefined();
   });
 });
