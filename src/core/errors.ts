@@ -93,6 +93,12 @@ export function errnoOf(error: unknown): string | undefined {
 const SQLITE_OF_DISK =
   /^SQLITE_(IOERR|FULL|NOMEM|CANTOPEN|READONLY|PERM|BUSY|LOCKED|CORRUPT|NOTADB)/;
 
+/** True where nothing lies at the path of a call, also for a file in a folder's place. */
+export function isAbsence(error: unknown): boolean {
+  const errno = errnoOf(error);
+  return errno === "ENOENT" || errno === "ENOTDIR";
+}
+
 /**
  * The AppError for a failed call of the system or of SQLite that nobody nearer to it has made one
  * of, as it concerns the whole command; an AppError as it is. Undefined for any other error, which

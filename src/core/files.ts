@@ -4,7 +4,7 @@
  * regular. Anything else is reported as a state, not as an exception.
  */
 import { closeSync, constants, fstatSync, openSync, readSync, type Stats } from "node:fs";
-import { errnoOf } from "./errors.ts";
+import { errnoOf, isAbsence } from "./errors.ts";
 import { type FileStamp, NO_FILE, stampAt, stampOf } from "./file_stamp.ts";
 
 /** Why a file cannot be opened. */
@@ -31,14 +31,15 @@ export type OpenedFile =
   | { readonly state: "open"; readonly fd: number; readonly stat: Stats }
   | Unopened;
 
-const OPEN_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+/** Opens nothing but what lies at the path itself, and waits for no other process. */
+export const READ_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
 /** Opens a regular file for reading. The caller must close `fd`. */
 export function openRegular(path: string | Buffer): OpenedFile {
   let fd: number | undefined;
   let opened: OpenedFile;
   try {
-    fd = openSync(path, OPEN_FLAGS);
+    fd = openSync(path, READ_FLAGS);
     const stat = fstatSync(fd);
     opened = stat.isFile() ? { state: "open", fd, stat } : { state: "not_regular" };
   } catch (error) {
@@ -93,7 +94,7 @@ export function readAt(fd: number, into: Uint8Array, position: number): number {
 function whyUnreadable(error: unknown): Unopened {
   const errno = errnoOf(error);
   if (errno === undefined) throw error;
-  if (errno === "ENOENT" || errno === "ENOTDIR") return { state: "missing" };
+  if (isAbsence(error)) return { state: "missing" };
   // With O_NOFOLLOW a link gives ELOOP, with O_NONBLOCK a socket gives ENXIO.
   if (errno === "ELOOP" || errno === "ENXIO") return { state: "not_regular" };
   return { state: "unreadable", errno };

@@ -55,9 +55,7 @@ export function crc32Range(bytes: Uint8Array, start: number, end: number): numbe
       (t[0x100 + (bytes[at + 6] as number)] as number) ^
       (t[bytes[at + 7] as number] as number);
   }
-  for (; at < end; at++) {
-    crc = (crc >>> 8) ^ (t[(crc ^ (bytes[at] as number)) & 0xff] as number);
-  }
+  for (; at < end; at++) crc = (crc >>> 8) ^ (t[(crc ^ (bytes[at] as number)) & 0xff] as number);
   return ~crc >>> 0;
 }
 

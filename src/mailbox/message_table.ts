@@ -54,9 +54,7 @@ export class MessageTableBuilder {
       (hasBit(systemFlags, INTERNAL_FLAG.needsCleanup) ? MESSAGE.needsCleanup : 0);
     const { recordAt, guidBytes } = this.#layout;
     const from = offset + recordAt.guid;
-    for (let at = 0; at < guidBytes; at++) {
-      table.guids[row * 20 + at] = bytes[from + at] ?? 0;
-    }
+    for (let at = 0; at < guidBytes; at++) table.guids[row * 20 + at] = bytes[from + at] ?? 0;
     this.#length += 1;
   }
 

@@ -15,10 +15,27 @@ export function isGuid(text: string): boolean {
   return GUID_PATTERN.test(text);
 }
 
+/** True where the GUID is the SHA-1 of its message: neither unknown nor a UUID. */
+export function isSha1(guid: Guid): boolean {
+  return guid !== NULL_GUID && !isLegacyUuid(guid);
+}
+
 /**
  * True for a 12-byte UUID that Cyrus 2.3 gave a message, which is kept in a 20-byte field with
- * eight zero bytes behind it. It says nothing about the content (spool-format 2.3).
+ * eight zero bytes behind it. It says nothing about the content, but for `md5PrefixOf`.
  */
 export function isLegacyUuid(guid: Guid): boolean {
   return guid !== NULL_GUID && guid.endsWith("0".repeat(16));
+}
+
+/** Bytes of the MD5 that a UUID has room for. */
+const MD5_PREFIX_BYTES = 11;
+
+/**
+ * What a UUID of the first backup system, known by its first byte 02, says of its message: hex
+ * digits with which the MD5 begins. Undefined for any other GUID.
+ */
+export function md5PrefixOf(guid: Guid): string | undefined {
+  if (!isLegacyUuid(guid) || !guid.startsWith("02")) return undefined;
+  return guid.slice(2, 2 + 2 * MD5_PREFIX_BYTES);
 }

@@ -181,7 +181,7 @@ export interface Place {
   /** GET FETCH. `nonexistent` if there is no such file, `damaged` if its size or SHA-1 is wrong. */
   message(address: MessageAddress): Promise<Outcome<MessageContent>>;
   /**
-   * The SHA-1 of a message whose GUID says nothing about its content (formats/cyrus/uuid.ts), which
+   * The SHA-1 of a message whose GUID says nothing about its content (model/guid.ts), which
    * the place remembers for as long as the file stays what it was. Absent where nothing is
    * remembered: the caller reads the message.
    */

@@ -14,20 +14,17 @@ import {
   mkdirSync,
   openSync,
   readdirSync,
-  readSync,
   type Stats,
   unlinkSync,
   writeSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
-import { AppError, errnoOf } from "../core/errors.ts";
+import { AppError, errnoOf, isAbsence } from "../core/errors.ts";
+import { READ_FLAGS, readAt } from "../core/files.ts";
 
 /** Mail is for its owner alone. */
 export const FILE_MODE = 0o600;
 export const FOLDER_MODE = 0o700;
-
-/** Opens nothing but what lies at the path itself, and waits for no other process. */
-export const READ_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
 /** The `AppError` for a failed system call: `doing` is a phrase such as "link message 7". */
 export function diskError(error: unknown, doing: string, path: string): AppError {
@@ -37,12 +34,6 @@ export function diskError(error: unknown, doing: string, path: string): AppError
     cause: error,
     context: { path, errno: errno ?? "unknown" },
   });
-}
-
-/** True where nothing lies at the path of a call, also for a file in a folder's place. */
-export function isAbsence(error: unknown): boolean {
-  const errno = errnoOf(error);
-  return errno === "ENOENT" || errno === "ENOTDIR";
 }
 
 /** Writes all of `bytes` at `offset`; write(2) may take less than it is given. */
@@ -56,13 +47,7 @@ export function writeFully(fd: number, bytes: Uint8Array, offset: number): void 
 /** Reads `length` bytes at `offset`, or fewer where the file ends. */
 export function readFully(fd: number, length: number, offset: number): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(length);
-  let done = 0;
-  while (done < length) {
-    const got = readSync(fd, bytes, done, length - done, offset + done);
-    if (got === 0) return bytes.subarray(0, done);
-    done += got;
-  }
-  return bytes;
+  return bytes.subarray(0, readAt(fd, bytes, offset));
 }
 
 /** The whole of a regular file of at most `limit` bytes, or undefined where there is none. */

@@ -18,7 +18,8 @@ import {
   statSync,
 } from "node:fs";
 import { dirname } from "node:path";
-import { diskError, FILE_MODE, READ_FLAGS, removeFile, statOf, writeFully } from "./disk.ts";
+import { READ_FLAGS } from "../core/files.ts";
+import { diskError, FILE_MODE, removeFile, statOf, writeFully } from "./disk.ts";
 import { syncFileSystem, syncfsTellsLosses } from "./libc.ts";
 
 /** Makes the bytes of a file durable, or the names in a folder. */

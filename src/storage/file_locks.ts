@@ -12,8 +12,9 @@
 import { closeSync, constants, fstatSync, openSync } from "node:fs";
 import { dirname } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { AppError, errnoOf } from "../core/errors.ts";
-import { FILE_MODE, makeFolder, READ_FLAGS, statOf } from "./disk.ts";
+import { AppError, errnoOf, isAbsence } from "../core/errors.ts";
+import { READ_FLAGS } from "../core/files.ts";
+import { FILE_MODE, makeFolder, statOf } from "./disk.ts";
 import { openLibc } from "./libc.ts";
 
 /** The lock files of one mailbox, by the release that made them there are several for a user. */
@@ -120,9 +121,8 @@ function openLockFile(
     const flags = isWritten ? O_RDWR | O_NOFOLLOW | O_NONBLOCK : READ_FLAGS;
     return openSync(path, mayMake ? flags | O_CREAT : flags, FILE_MODE);
   } catch (error) {
-    const errno = errnoOf(error);
-    if (errno === "ENOENT" || errno === "ENOTDIR") return undefined;
-    throw new AppError("refused", `Cannot lock ${path}: ${errno ?? String(error)}`, {
+    if (isAbsence(error)) return undefined;
+    throw new AppError("refused", `Cannot lock ${path}: ${errnoOf(error) ?? String(error)}`, {
       cause: error,
       hint: "Run as the user Cyrus runs as, or leave --lock out",
     });

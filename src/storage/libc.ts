@@ -23,13 +23,16 @@ export function openLibc<Symbols extends Record<string, FFIFunction>>(symbols: S
   return undefined;
 }
 
-let opened: { readonly call: ((fd: number) => number) | undefined } | undefined;
-
-/** Undefined where no libc can be opened. */
-function syncfs(): ((fd: number) => number) | undefined {
-  opened ??= { call: openLibc({ syncfs: { args: ["int"], returns: "int" } })?.syncfs };
-  return opened.call;
+/** What `open` gives when it is first asked for. */
+function lazily<T>(open: () => T): () => T {
+  let opened: { readonly value: T } | undefined;
+  return () => {
+    opened ??= { value: open() };
+    return opened.value;
+  };
 }
+
+const syncfs = lazily(() => openLibc({ syncfs: { args: ["int"], returns: "int" } })?.syncfs);
 
 /** How a file system can be made durable at once on this machine. */
 export function syncfsMeans(): "ffi" | "command" {
@@ -65,9 +68,10 @@ export function syncfsTellsLosses(): boolean {
   return isNew && syncfsMeans() === "ffi";
 }
 
-type WriteRange = (fd: number, offset: number, bytes: number, flags: number) => number;
-
-let writeRange: { readonly call: WriteRange | undefined } | undefined;
+const writeRange = lazily(() => {
+  const args = ["int", "i64", "i64", "u32"] as const;
+  return openLibc({ sync_file_range: { args, returns: "int" } })?.sync_file_range;
+});
 const SYNC_FILE_RANGE_WRITE = 2;
 
 /**
@@ -75,15 +79,10 @@ const SYNC_FILE_RANGE_WRITE = 2;
  * Nothing depends on it: where it cannot be done it is not.
  */
 export function beginWriteback(fd: number): void {
-  writeRange ??= {
-    call: openLibc({
-      sync_file_range: { args: ["int", "i64", "i64", "u32"], returns: "int" },
-    })?.sync_file_range,
-  };
-  writeRange.call?.(fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+  writeRange()?.(fd, 0, 0, SYNC_FILE_RANGE_WRITE);
 }
 
-let flock: { readonly call: ((fd: number, how: number) => number) | undefined } | undefined;
+const flock = lazily(() => openLibc({ flock: { args: ["int", "int"], returns: "int" } })?.flock);
 const LOCK_EX_NB = 2 | 4;
 
 /**
@@ -91,8 +90,7 @@ const LOCK_EX_NB = 2 | 4;
  * where another opening has locked it; undefined where no libc can be opened.
  */
 export function lockAlone(fd: number): boolean | undefined {
-  flock ??= { call: openLibc({ flock: { args: ["int", "int"], returns: "int" } })?.flock };
-  const done = flock.call?.(fd, LOCK_EX_NB);
+  const done = flock()?.(fd, LOCK_EX_NB);
   return done === undefined ? undefined : done === 0;
 }
 

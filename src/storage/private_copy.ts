@@ -12,7 +12,6 @@
  */
 import {
   accessSync,
-  type BigIntStats,
   closeSync,
   constants,
   copyFileSync,
@@ -24,7 +23,7 @@ import {
 } from "node:fs";
 import { basename, join } from "node:path";
 import { AppError, errnoOf } from "../core/errors.ts";
-import { type FileStamp, stampAt } from "../core/file_stamp.ts";
+import { stampAt } from "../core/file_stamp.ts";
 import { diskError, readPart } from "./disk.ts";
 import { makePrivateFolder, removePrivateFolder } from "./private_folder.ts";
 
@@ -153,22 +152,14 @@ function copyIfThere(from: string, to: string): void {
   }
 }
 
-function statsOf(path: string): BigIntStats | undefined {
-  return statSync(path, { bigint: true, throwIfNoEntry: false });
-}
-
-function timesOf(path: string): FileStamp {
-  return stampAt(path, { followsLinks: true });
-}
-
 /** What must be the same before and after a copy; undefined while it cannot be told. */
 function stateOf(source: string): string | undefined {
   const header = startOf(`${source}-wal`, LOG_HEADER_BYTES);
-  const stat = statsOf(source);
+  const stat = statSync(source, { bigint: true, throwIfNoEntry: false });
   if (header !== "") return `${stat?.ino} ${header}`;
   // Without a log all is in the database, which then must not change at all.
   const ageMs = stat === undefined ? SETTLED_MS : Date.now() - Number(stat.mtimeMs);
-  return ageMs < SETTLED_MS ? undefined : timesOf(source);
+  return ageMs < SETTLED_MS ? undefined : stampAt(source, { followsLinks: true });
 }
 
 function startOf(path: string, length: number): string {

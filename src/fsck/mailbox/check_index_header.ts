@@ -69,9 +69,7 @@ function checkFields(index: IndexImage, path: string, collector: Collector): voi
   }
   const reserved = (header.options & ~OPTIONS_KNOWN) >>> 0;
   // Versions 6 and 7 know one option only; other bits come from an earlier use of the field.
-  if (reserved !== 0 && table.version >= 8) {
-    collector.add("IX17", { path }, { options: reserved });
-  }
+  if (reserved !== 0 && table.version >= 8) collector.add("IX17", { path }, { options: reserved });
   for (const [start, end] of spareRanges(table)) {
     const at = headerBytes.subarray(start, end).findIndex((byte) => byte !== 0);
     if (at !== -1) collector.add("IX17", { path }, { spareByteAt: start + at });

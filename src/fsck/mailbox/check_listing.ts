@@ -97,9 +97,7 @@ function checkPresence(
     if (inSpool) rows.spool[counts.spool++] = row;
     if (inArchive) rows.archive[counts.archive++] = row;
     if (inSpool || inArchive) {
-      if ((state & MESSAGE.unlinked) !== 0) {
-        collector.tally("MS09", { uid });
-      }
+      if ((state & MESSAGE.unlinked) !== 0) collector.tally("MS09", { uid });
       checkSide(uid, { state, inSpool, inArchive, input, collector });
     } else if ((state & MESSAGE.unlinked) === 0) {
       const expunged = (state & MESSAGE.expunged) !== 0;

@@ -9,13 +9,13 @@ import { hexOf } from "../../core/bytes.ts";
 import { errnoOf } from "../../core/errors.ts";
 import { readRegular } from "../../core/files.ts";
 import { DEFAULT_LIMITS } from "../../core/limits.ts";
-import { classifyUuid, uuidMatchesMd5 } from "../../formats/cyrus/uuid.ts";
 import type { Engine } from "../../hash/engines.ts";
 import { hashFile } from "../../hash/hash_file.ts";
 import { md5 } from "../../hash/md5.ts";
 import { SHA1_BYTES } from "../../hash/sha1.ts";
 import { HeaderEnd } from "../../mailbox/header_end.ts";
 import { guidOf, MESSAGE, type MessageTable } from "../../mailbox/message_table.ts";
+import { md5PrefixOf } from "../../model/guid.ts";
 import { type Finding, finding } from "../finding.ts";
 import type { Collector } from "./collector.ts";
 import { isKnown, type KnownFiles, octetsOf, tallyOctets } from "./known_files.ts";
@@ -190,15 +190,13 @@ function isShortId(messages: MessageTable, row: number): boolean {
 
 /** Only UUIDs that begin with byte 02 depend on the message: they hold a part of its MD5. */
 function checkUuid(sweep: Sweep, { row, at, expunged }: ReadMessage): void {
-  const uuid = classifyUuid(hexOf(guidOf(sweep.messages, row)));
-  if (uuid?.kind !== "md5") return;
+  const expected = md5PrefixOf(hexOf(guidOf(sweep.messages, row)));
+  if (expected === undefined) return;
   const file = readRegular(at.path, DEFAULT_LIMITS.literalBytes);
   if (file.state !== "read") return; // it was read a moment ago: gone, or too large to hold
-  const digest = md5(file.bytes);
-  if (uuidMatchesMd5(uuid, digest) !== false) return;
-  const found = hexOf(digest).slice(0, uuid.prefix.length);
-  const uuids = { expected: uuid.prefix, found };
-  sweep.suspect(row, finding("MS04", at, { field: "uuid", ...uuids, expunged }));
+  const found = hexOf(md5(file.bytes)).slice(0, expected.length);
+  if (found === expected) return;
+  sweep.suspect(row, finding("MS04", at, { field: "uuid", expected, found, expunged }));
 }
 
 const CR = 13;
@@ -219,7 +217,5 @@ function checkStat(
   if (ownerUid !== undefined && stat.uid !== ownerUid) {
     collector.tally("PM01", at, { what: "message_owner", expected: ownerUid });
   }
-  if ((stat.mode & 0o002) !== 0) {
-    collector.tally("PM01", at, { what: "message_writable" });
-  }
+  if ((stat.mode & 0o002) !== 0) collector.tally("PM01", at, { what: "message_writable" });
 }

@@ -52,9 +52,7 @@ export class RecordCheck {
     const at = { uid: record.uid, path: this.#input.path };
     const modseq = effectiveModseq(record, this.#input.index.header);
     if (modseq !== record.modseq) this.#collector.tally("IX08", at, { what: "upper_half" });
-    if (record.createdmodseq > modseq) {
-      this.#collector.tally("IX16", at, { what: "createdmodseq" });
-    }
+    if (record.createdmodseq > modseq) this.#collector.tally("IX16", at, { what: "createdmodseq" });
     const live = !hasBit(record.systemFlags, INTERNAL_FLAG.expunged);
     if (
       live &&
@@ -102,8 +100,6 @@ export class RecordCheck {
       if (value !== 0 && value <= this.#latest) continue;
       this.#collector.tally("IX21", at, { what: value === 0 ? "0" : "in the future", of });
     }
-    if (record.subseconds !== undefined) {
-      this.#collector.tally("IX21", at, { what: "subseconds" });
-    }
+    if (record.subseconds !== undefined) this.#collector.tally("IX21", at, { what: "subseconds" });
   }
 }

@@ -199,9 +199,7 @@ function compareFacts(
     state.findings.push(finding("HD03", at, { field, expected, found }));
   // A rename that moves the folder leaves the old name in its header.
   const isFormer = state.former.get(entry.uniqueid ?? "")?.has(header.name ?? "") ?? false;
-  if (header.name && header.name !== name && !isFormer) {
-    contradicts("name", name, header.name);
-  }
+  if (header.name && header.name !== name && !isFormer) contradicts("name", name, header.name);
   const content = header.type?.slice(0, 1);
   if (content && /[abcefjnps]/.test(content) && content !== entry.type.content) {
     contradicts("mbtype", entry.type.text, header.type ?? "");

@@ -113,9 +113,7 @@ function checkSubscriptionFile({ reading, directory, complete }: UserFilesInput)
   if (![0, 1, 2, 3].includes(version)) {
     findings.push(finding("SU01", { path }, { what: "version", found: version }));
   }
-  for (const key of unknown) {
-    findings.push(finding("SU01", { path }, { what: "key", found: key }));
-  }
+  for (const key of unknown) findings.push(finding("SU01", { path }, { what: "key", found: key }));
   for (const mailbox of names) {
     if (!complete || isLiveName(directory, mailbox)) continue;
     findings.push(finding("SU01", { path }, { what: "mailbox", mailbox }));

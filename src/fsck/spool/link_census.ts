@@ -4,7 +4,7 @@
  * outside the spool.
  */
 import { DEFAULT_LIMITS } from "../../core/limits.ts";
-import { isLegacyUuid, NULL_GUID } from "../../model/guid.ts";
+import { isSha1 } from "../../model/guid.ts";
 import { type Finding, finding } from "../finding.ts";
 import type { LinkedFile } from "../mailbox/sweep_messages.ts";
 
@@ -16,11 +16,6 @@ interface Inode {
   /** The mailbox that named it last: all names of one mailbox come one after the other. */
   latest: string;
   seen: number;
-}
-
-/** Null GUIDs and UUIDs of old versions say nothing about the content. */
-function isSha1(guid: string): boolean {
-  return guid !== NULL_GUID && !isLegacyUuid(guid);
 }
 
 /** Counts the names of every linked file of a spool, up to the limit. */

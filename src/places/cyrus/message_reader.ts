@@ -5,9 +5,8 @@
 import { closeSync } from "node:fs";
 import { isStill, type WatchedFile, watched } from "../../core/file_stamp.ts";
 import { DEFAULT_LIMITS } from "../../core/limits.ts";
-import { classifyUuid } from "../../formats/cyrus/uuid.ts";
 import { beginSha1 } from "../../hash/sha1.ts";
-import type { Guid } from "../../model/guid.ts";
+import { type Guid, isSha1 } from "../../model/guid.ts";
 import { externalName } from "../../model/names.ts";
 import { type Outcome, ok, refused } from "../../model/outcome.ts";
 import type { MailRecord } from "../../model/record.ts";
@@ -115,7 +114,7 @@ async function readMessage(
   { held, record, where }: Finders,
 ): Promise<Outcome<MessageContent>> {
   const { uid, guid } = address;
-  const isProven = classifyUuid(guid) === undefined;
+  const isProven = isSha1(guid);
   // A file that has the SHA-1 is the message, wherever the mailbox is by now: the list of mailboxes
   // need not be asked for each.
   const recent = isProven ? where.last(address) : undefined;

@@ -3,9 +3,8 @@
  * and replication knows messages by nothing else; so they are computed here as mailboxes are read.
  * The sum over GUIDs that nobody else has is left out.
  */
-import { classifyUuid } from "../../formats/cyrus/uuid.ts";
 import { beginSha1 } from "../../hash/sha1.ts";
-import type { Guid } from "../../model/guid.ts";
+import { type Guid, isSha1 } from "../../model/guid.ts";
 import type { RecordSource } from "../../model/mailbox.ts";
 import { type Outcome, ok, refused } from "../../model/outcome.ts";
 import type { MailboxReading, MessageAddress, Place } from "../../places/place.ts";
@@ -47,7 +46,7 @@ async function identify(
   const guids = new Map<number, Guid>();
   for await (const batch of records.batches()) {
     for (const record of batch) {
-      if (classifyUuid(record.guid) === undefined || record.unlinked === true) continue;
+      if (isSha1(record.guid) || record.unlinked === true) continue;
       const { uniqueid, name: mailbox, partition } = state;
       const { uid, guid: original } = record;
       const guid = await hashOf({ mailbox, uniqueid, partition, uid, guid: original }, place);

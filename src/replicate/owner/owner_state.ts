@@ -138,9 +138,7 @@ async function findHidden(
   }
   // Servers before 3.2 know names only; there nothing is hidden, for they refuse the whole user.
   if (first === undefined || found.reason === "notSupported") return [];
-  if (missing.length === 1) {
-    return [{ name: first.name, uniqueid: first.uniqueid, refusal: found }];
-  }
+  if (missing.length === 1) return [{ name: first.name, uniqueid: first.uniqueid, refusal: found }];
   const hidden: UnreadableMailbox[] = [];
   for (const one of missing) pushAll(hidden, await findHidden([one], at));
   return hidden;

@@ -62,9 +62,7 @@ export async function brake(
   const all = theirs.mailboxes.length + spent.mailboxes;
   const where = at === undefined ? "" : ` at ${at}`;
   const deletesUser = steps.some(({ step }) => step.kind === "deleteUser");
-  if (deletesUser && percent < 100) {
-    return braked(`${who} would be deleted, with ${all} mailboxes`);
-  }
+  if (deletesUser && percent < 100) return braked(`${who} would be deleted, with ${all} mailboxes`);
   const goneIds = new Set(
     steps.flatMap(({ step }) => (at === undefined ? deletedBy(step) : movedAwayBy(step))),
   );

@@ -180,9 +180,7 @@ function agreePair(a: MailboxState, b: MailboxState, { taken, agreeing }: Naming
     const names = `${a.name} at A, ${b.name} at B`;
     agreeing.decisions.push({ kind: "mailbox", name, text: `${names}: ${text}` });
   }
-  if (isIntermediate(a) !== isIntermediate(b)) {
-    return [{ ...(isIntermediate(a) ? b : a), name }];
-  }
+  if (isIntermediate(a) !== isIntermediate(b)) return [{ ...(isIntermediate(a) ? b : a), name }];
   const [lastUid, highestmodseq] = [
     Math.max(a.lastUid, b.lastUid),
     a.highestmodseq > b.highestmodseq ? a.highestmodseq : b.highestmodseq,

@@ -2,8 +2,8 @@
 import { describe, expect, spyOn, test } from "bun:test";
 import { appendFileSync, existsSync, utimesSync } from "node:fs";
 import { join } from "node:path";
-import { classifyUuid } from "../../../src/formats/cyrus/uuid.ts";
 import { sha1Of } from "../../../src/hash/sha1.ts";
+import { isSha1 } from "../../../src/model/guid.ts";
 import { cyrusPlace } from "../../../src/places/cyrus/cyrus_place.ts";
 import * as content from "../../../src/places/cyrus/mailbox/message_content.ts";
 import { spoolSource } from "../../../src/places/cyrus/spool_source.ts";
@@ -18,7 +18,7 @@ async function oldMessages(place: Place): Promise<MessageAddress[]> {
   for (const { name: mailbox, uniqueid, partition } of await allMailboxes(place)) {
     const { records } = granted(await place.readMailbox(mailbox));
     for (const { uid, guid, unlinked } of await recordsIn(records)) {
-      if (classifyUuid(guid) === undefined || unlinked === true) continue;
+      if (isSha1(guid) || unlinked === true) continue;
       addresses.push({ mailbox, uniqueid, partition, uid, guid });
     }
   }
@@ -66,7 +66,7 @@ describe("contentGuid()", () => {
     for (const { name: mailbox, uniqueid, partition } of mailboxes) {
       const { records } = granted(await renamed.readMailbox(mailbox));
       for (const { uid, guid, unlinked } of await recordsIn(records)) {
-        if (classifyUuid(guid) === undefined || unlinked === true) continue;
+        if (isSha1(guid) || unlinked === true) continue;
         const address = { mailbox, uniqueid, partition, uid, guid };
         const found = granted((await renamed.contentGuid?.(address)) ?? expect.unreachable());
         expect(found).toBe(sha1Of(await bytesOf(renamed, address)));

@@ -74,9 +74,7 @@ function checkHead(bytes: Uint8Array): DatabaseProblem | undefined {
   }
   const view = viewOf(bytes);
   const version = view.getUint32(20);
-  if (version !== 1) {
-    return { offset: 20, what: "version", expected: "1", found: `${version}` };
-  }
+  if (version !== 1) return { offset: 20, what: "version", expected: "1", found: `${version}` };
   const dummy = recordAt(bytes, view, DUMMY_OFFSET);
   if (dummy?.type === DUMMY && dummy.entry?.key.length === 0) return undefined;
   return { offset: DUMMY_OFFSET, what: "first record", expected: "the dummy", found: "another" };

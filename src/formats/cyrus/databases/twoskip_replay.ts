@@ -87,9 +87,7 @@ function readLog(file: layout.TwoskipFile, options: ReplayOptions): Log {
     }
     offset += record.size;
   }
-  if (damagedFrom !== undefined && options.committed) {
-    reportGap(log, damagedFrom, { to: file.end });
-  }
+  if (damagedFrom !== undefined && options.committed) reportGap(log, damagedFrom, { to: file.end });
   return log;
 }
 

@@ -8,11 +8,10 @@ import { hexOf } from "../../../core/bytes.ts";
 import { AppError, errnoOf } from "../../../core/errors.ts";
 import { type OpenedFile, openRegular, readAt } from "../../../core/files.ts";
 import { DEFAULT_LIMITS } from "../../../core/limits.ts";
-import { classifyUuid, uuidMatchesMd5 } from "../../../formats/cyrus/uuid.ts";
 import { confirmingEngine, type Engine, engineOf } from "../../../hash/engines.ts";
 import { md5OfParts } from "../../../hash/md5.ts";
 import { SHA1_BYTES } from "../../../hash/sha1.ts";
-import type { Guid } from "../../../model/guid.ts";
+import { type Guid, isSha1, md5PrefixOf } from "../../../model/guid.ts";
 import { type Outcome, ok, refused } from "../../../model/outcome.ts";
 import type { MessageContent } from "../../place.ts";
 import { accessRefusal } from "../refused_access.ts";
@@ -111,17 +110,17 @@ async function flawOf(
   kept: Uint8Array | undefined,
 ): Promise<string | undefined> {
   const { guid, recordedSize } = wanted;
-  const uuid = classifyUuid(guid);
-  if (uuid === undefined) {
+  if (isSha1(guid)) {
     if (sha1Of(file, kept, await engineOf("auto")) === guid) return undefined;
     const found = sha1Of(file, kept, await confirmingEngine());
     return found === guid ? undefined : `its SHA-1 is ${found}, not ${guid}`;
   }
   const { size } = file.stat;
   if (size !== recordedSize) return `it has ${size} bytes, and ${recordedSize} by the index`;
-  if (uuid.kind !== "md5") return undefined;
+  const prefix = md5PrefixOf(guid);
+  if (prefix === undefined) return undefined;
   const parts = kept === undefined ? partsOf(file, new Uint8Array(BLOCK_BYTES)) : [kept];
-  return uuidMatchesMd5(uuid, md5OfParts(parts)) ? undefined : `its MD5 is not that of ${guid}`;
+  return hexOf(md5OfParts(parts)).startsWith(prefix) ? undefined : `its MD5 is not that of ${guid}`;
 }
 
 function sha1Of(file: MessageFile, kept: Uint8Array | undefined, engine: Engine): Guid {
@@ -175,7 +174,7 @@ function* readAgain(
     }
     const digest = new Uint8Array(SHA1_BYTES);
     stream.digest(digest);
-    if (classifyUuid(wanted.guid) === undefined && hexOf(digest) !== wanted.guid) {
+    if (isSha1(wanted.guid) && hexOf(digest) !== wanted.guid) {
       throw new AppError("io", `${file.path} changed while it was read`);
     }
   } finally {

@@ -3,10 +3,11 @@
  * header ends.
  */
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
-import { AppError } from "../../../core/errors.ts";
+import { AppError, isAbsence } from "../../../core/errors.ts";
+import { READ_FLAGS } from "../../../core/files.ts";
 import { beginSha1 } from "../../../hash/sha1.ts";
 import { HeaderEnd } from "../../../mailbox/header_end.ts";
-import { diskError, isAbsence, READ_FLAGS, readFully } from "../../../storage/disk.ts";
+import { diskError, readFully } from "../../../storage/disk.ts";
 
 export interface MessageFacts {
   readonly guid: string;
