@@ -1,4 +1,5 @@
 /** `bobbin replicate USER… --from A --to B` brings B what A holds. Only `--two-way` writes A. */
+import { before } from "../../core/before.ts";
 import { AppError, type ErrorCode, systemError } from "../../core/errors.ts";
 import { escapeText } from "../../core/escape.ts";
 import { type Owner, ownerName } from "../../model/names.ts";
@@ -12,7 +13,7 @@ import {
   replicateOwners,
 } from "../../replicate/replicate_owners.ts";
 import { tellBug } from "../bug.ts";
-import { chosenOwners, listOwners, requireSomebody } from "../chosen_owners.ts";
+import { chosenOwners, type ListedOwners, listOwners, requireSomebody } from "../chosen_owners.ts";
 import type { CommandEnv, CommandResult, Handler, Register } from "../command.ts";
 import { EXIT, type ExitCode, exitOf, worstExit } from "../exit.ts";
 import { hintOf } from "../hints.ts";
@@ -114,23 +115,30 @@ const runReplicate: Handler = async (args, options, given) => {
   const a = optionsOfSide(flags, flags.fromPasswordFile);
   const b = optionsOfSide(flags, flags.toPasswordFile);
   const isOneStore = !isDry && areOneStore(flags.from, flags.to);
+  const inTime = openingTime(flags);
   const writable =
     isOneStore || (flags.twoWay === true && !isDry)
-      ? await openWritablePlace(flags.from, env, a)
+      ? await inTime(flags.from, openWritablePlace(flags.from, env, a), close)
       : undefined;
   const written = flags.twoWay === true ? writable : undefined;
-  const source = renamedSource(writable ?? (await openPlace(flags.from, env, a)), users, flags);
+  const opened = writable ?? (await inTime(flags.from, openPlace(flags.from, env, a), close));
+  const source = renamedSource(opened, users, flags);
   try {
-    if (flags.all === true && flags.allowEmpty !== true) await requireSomebody(source);
-    const target = isDry ? undefined : await openWritablePlace(flags.to, env, b);
-    const reading = target ?? (await openTargetToLook(flags.to, env, b));
+    if (flags.all === true && flags.allowEmpty !== true) {
+      await inTime(flags.from, requireSomebody(source));
+    }
+    const target = isDry
+      ? undefined
+      : await inTime(flags.to, openWritablePlace(flags.to, env, b), close);
+    const reading = target ?? (await inTime(flags.to, openTargetToLook(flags.to, env, b), close));
     try {
       const choice = {
         users: flags.as === undefined ? users : [flags.as],
         shared: flags.shared === true,
       };
-      const owners = chosenOwners(choice, [source, reading]);
-      return await runAll(owners, { source, reading, written, target, flags, env });
+      const places = [source, reading];
+      const listed = await inTime(flags.from, listOwners(chosenOwners(choice, places)));
+      return await runAll(listed, { source, reading, written, target, flags, env });
     } finally {
       await reading.close();
     }
@@ -138,6 +146,29 @@ const runReplicate: Handler = async (args, options, given) => {
     await source.close();
   }
 };
+
+type InTime = <Value>(
+  place: string,
+  work: Promise<Value>,
+  late?: (value: Value) => void,
+) => Promise<Value>;
+
+/** Waits for what opens and lists the places as long as `--timeout` allows, all together. */
+function openingTime({ timeout }: ReplicateFlags): InTime {
+  const signal = timeout === undefined ? undefined : AbortSignal.timeout(timeout * 1000);
+  return (place, work, late) =>
+    before(work, signal, late).catch((error: unknown) => {
+      if (signal?.aborted !== true || error !== signal.reason) throw error;
+      throw new AppError("busy", `Cannot open ${place}: the time is up`, {
+        hint: "Is the server slow, or is it another one? --timeout gives it more time",
+      });
+    });
+}
+
+/** Closes a place that nobody has used. */
+function close(place: Place): void {
+  place.close().catch(() => undefined);
+}
 
 /** Where a dump goes to stdout, everything else goes to stderr. */
 function beside({ to, dryRun, check }: ReplicateFlags, env: CommandEnv): CommandEnv {
@@ -198,7 +229,7 @@ export interface Totals {
   bytes: number;
 }
 
-async function runAll(owners: AsyncGenerator<Owner, void>, run: Run): Promise<CommandResult> {
+async function runAll(listed: ListedOwners, run: Run): Promise<CommandResult> {
   const { source, reading, written, target, flags, env } = run;
   const totals: Totals = {
     ...{ users: 0, failedUsers: 0, bugs: 0, steps: 0, differences: 0, leftUsers: 0 },
@@ -208,7 +239,6 @@ async function runAll(owners: AsyncGenerator<Owner, void>, run: Run): Promise<Co
   const refusals: AppError[] = [];
   const unknown: Owner[] = [];
   const [failed, told] = [new Set<ErrorCode>(), new Set<string>()];
-  const listed = await listOwners(owners);
   const progress = startOwnersProgress(env.output, listed.owners.length);
   const signal = interruption(env.takeSignals());
   let begun = 0;

@@ -3,7 +3,9 @@
  * that is killed.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { once } from "node:events";
 import { readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
 import { dirname, join } from "node:path";
 import { bobbin, bobbinPath, jsonLines } from "../../support/cli.ts";
 import { unpackFixture } from "../../support/fixtures.ts";
@@ -309,6 +311,27 @@ describe("bobbin replicate", () => {
       rmSync(store.slice("store:".length), { recursive: true });
     }
   }, 1_800_000);
+});
+
+describe("bobbin replicate with a server that says nothing", () => {
+  test("--timeout covers the opening of both places", async () => {
+    const server = createServer().listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const address = server.address();
+    if (address === null || typeof address === "string") throw new Error("no port");
+    const [silent, store] = [`sync://admin@127.0.0.1:${address.port}`, await newStore()];
+    for (const args of [
+      ["ann", "--from", silent, "--to", store],
+      ["ann", "--from", SPOOL, "--to", silent],
+      ["ann", "--from", SPOOL, "--to", silent, "-n"],
+      ["--all", "--two-way", "--from", store, "--to", silent],
+    ]) {
+      const { exit, stderr } = await bobbin(["replicate", "--timeout", "1", ...args], PASSWORD);
+      const said = expect.stringContaining(`Cannot open ${silent}: the time is up`);
+      expect([exit, stderr]).toEqual([75, said]);
+    }
+    server.close();
+  }, 60_000);
 });
 
 describe("bobbin replicate to a dump", () => {
