@@ -56,7 +56,14 @@ interface Stage {
 /** What lies in `work` before a command that writes: a copy of a store, or nothing. */
 type Before = "full" | "empty" | "nothing" | "unused";
 
-type Command = readonly [name: string, before: Before, args: (stage: Stage) => readonly string[]];
+type Args = readonly string[];
+type Command = readonly [
+  name: string,
+  before: Before,
+  args: (stage: Stage) => Args,
+  /** Commands that end with 0 where this one has, whatever has failed meanwhile. */
+  proof?: (stage: Stage) => readonly Args[],
+];
 
 const COMMANDS: readonly Command[] = [
   ["fsck of a server", "unused", ({ conf }) => ["fsck", conf, "--user", "bob"]],
@@ -69,26 +76,89 @@ const COMMANDS: readonly Command[] = [
   ["cat from a store", "unused", ({ full }) => ["cat", full, "user/bob/1"]],
   ["cat from a server", "unused", ({ conf }) => ["cat", conf, "user/bob/1"]],
   ["diff", "unused", ({ conf, full }) => ["diff", conf, full, "bob"]],
-  ["replicate", "empty", ({ conf, work }) => replicate(conf, work)],
-  ["replicate to a dump", "nothing", ({ full, work }) => replicate(full, `dump:${work}/dump`)],
-  ["replicate from a dump", "empty", ({ dump, work }) => replicate(`dump:${dump}`, work)],
-  ["replicate both ways", "full", ({ full, work }) => [...replicate(full, work), "--two-way"]],
+  [
+    "replicate",
+    "empty",
+    ({ conf, work }) => replicate(conf, work),
+    ({ conf, work }) => [
+      ["diff", "--deep", conf, work, "bob"],
+      ["fsck", work],
+    ],
+  ],
+  [
+    "replicate to a dump",
+    "nothing",
+    ({ full, work }) => replicate(full, `dump:${work}/dump`),
+    ({ full, work }) => [["diff", "--deep", full, `dump:${work}/dump`, "bob"]],
+  ],
+  [
+    "replicate from a dump",
+    "empty",
+    ({ dump, work }) => replicate(`dump:${dump}`, work),
+    ({ dump, work }) => [
+      ["diff", "--deep", `dump:${dump}`, work, "bob"],
+      ["fsck", work],
+    ],
+  ],
+  [
+    "replicate both ways",
+    "full",
+    ({ full, work }) => [...replicate(full, work), "--two-way"],
+    ({ full, work }) => [
+      ["diff", "--deep", full, work, "bob"],
+      ["fsck", work],
+    ],
+  ],
   [
     "replicate that deletes",
     "full",
     ({ empty, work }) => [...replicate(empty, work), "--mirror", "--allow-delete", "100"],
+    ({ work }) => [
+      ["fsck", work],
+      ["ls", work, "ann"],
+    ],
   ],
   ["dlist", "unused", ({ dump }) => ["dlist", dump]],
-  ["store init", "nothing", ({ work }) => ["store", "init", join(work, "new")]],
+  [
+    "store init",
+    "nothing",
+    ({ work }) => ["store", "init", join(work, "new")],
+    ({ work }) => [["fsck", join(work, "new")]],
+  ],
   ["store info", "unused", ({ full }) => ["store", "info", full]],
   [
     "store rename",
     "full",
     ({ work }) => ["store", "rename", work, "user/ann/Sent", "user/ann/Old"],
+    ({ work }) => [
+      ["ls", work, "ann", "Old"],
+      ["fsck", work],
+    ],
   ],
-  ["store delete", "full", ({ work }) => ["store", "delete", work, "user/bob"]],
-  ["store gc", "full", ({ work }) => ["store", "gc", work]],
-  ["store reconstruct", "full", ({ work }) => ["store", "reconstruct", work]],
+  [
+    "store delete",
+    "full",
+    ({ work }) => ["store", "delete", work, "user/bob"],
+    ({ work }) => [["fsck", work]],
+  ],
+  [
+    "store gc",
+    "full",
+    ({ work }) => ["store", "gc", work],
+    ({ full, work }) => [
+      ["diff", "--deep", full, work],
+      ["fsck", work],
+    ],
+  ],
+  [
+    "store reconstruct",
+    "full",
+    ({ work }) => ["store", "reconstruct", work],
+    ({ full, work }) => [
+      ["diff", "--deep", full, work],
+      ["fsck", work],
+    ],
+  ],
   [
     "passwd",
     "nothing",
@@ -99,7 +169,7 @@ const COMMANDS: readonly Command[] = [
   ],
 ];
 
-function replicate(from: string, to: string, ...users: string[]): readonly string[] {
+function replicate(from: string, to: string, ...users: string[]): Args {
   return ["replicate", ...(users.length > 0 ? users : ["bob"]), "--from", from, "--to", to];
 }
 
@@ -133,6 +203,14 @@ async function makeStage(): Promise<Stage> {
     ...{ root, conf, spool: join(at("server"), "spool"), full: at("full"), empty: at("empty") },
     ...{ dump: at("dump"), password: at("password"), users: at("users"), work: at("work") },
   };
+}
+
+let stageOnce: Promise<Stage> | undefined;
+
+/** The stage of all these tests, made once. */
+function theStage(): Promise<Stage> {
+  stageOnce ??= makeStage();
+  return stageOnce;
 }
 
 function prepare(before: Before, stage: Stage): void {
@@ -187,7 +265,21 @@ async function serveAPush(under: readonly string[], stage: Stage): Promise<Ended
       throw new Error(`the client: ${client.exit} ${client.stderr}`);
     endTraced(server.pid, under.length > 0);
   }
-  return { exit: await endOf(server), stderr: await log };
+  return { exit: await endOf(server), stdout: "", stderr: await log };
+}
+
+/** Pushes a user to `bobbin serve`, which nothing fails for, and ends that. */
+async function pushToServer(under: Args, stage: Stage): Promise<Ended> {
+  const { work, users, password, conf } = stage;
+  const serve = [bobbinPath(), "--json", "serve", work, "--users-file", users];
+  const server = startCommand([...serve, "--listen", "127.0.0.1:0"]);
+  const { value } = await server.stdout.getReader().read();
+  const port = /:(\d+)"/.exec(new TextDecoder().decode(value))?.[1];
+  const push = replicate(conf, `sync://me@127.0.0.1:${port}`);
+  const ended = await runToEnd([...under, bobbinPath(), ...push, "--password-file", password]);
+  server.kill();
+  await endOf(server);
+  return { ...ended, stdout: ended.stdout.replaceAll(`:${port}`, "") };
 }
 
 /** What neither the stderr of a command nor the log of a server may say. */
@@ -195,35 +287,63 @@ const BUG = /This is a bug|unexpected error|a promise inside Bobbin/;
 
 describe.if(has("strace") && has("root"))("a file call that fails", () => {
   const random = randomFrom(SEED);
-  const made = makeStage();
+  const made = theStage();
 
-  async function tryAll(name: string, run: Runner): Promise<void> {
+  /** What ended well although a call failed must have done all that it does else. */
+  async function prove(what: string, proof: readonly Args[]): Promise<void> {
+    for (const args of proof) {
+      const { exit, stdout, stderr } = await bobbin(args);
+      if (exit !== 0)
+        throw new Error(`${what}: ${args.join(" ")}: exit ${exit}\n${stdout}${stderr}`);
+    }
+  }
+
+  async function tryAll(name: string, run: Runner, proof: readonly Args[] = []): Promise<void> {
     const { root } = await made;
-    expect(GOOD_ENDS.has((await run([])).exit)).toBe(true);
-    const calls = await fileCallsOf(run, root);
+    const clean = await run([]);
+    expect(GOOD_ENDS.has(clean.exit)).toBe(true);
+    const { calls, ended } = await fileCallsOf(run, root);
     expect(calls.length).toBeGreaterThan(5);
+    const isSteady = ended.stdout === clean.stdout;
     const exits = new Map<number | undefined, number>();
     for (const { call, errno } of trialsOf(calls, random)) {
-      const { exit, stderr, isHit } = await runWith(run, call, errno);
+      const { exit, stdout, stderr, isHit } = await runWith(run, call, errno);
       if (!isHit) continue;
       exits.set(exit, (exits.get(exit) ?? 0) + 1);
       const isGood = GOOD_EXITS.has(exit) && !BUG.test(stderr);
-      if (!isGood) throw new Error(`${errno} at ${call.text}: exit ${exit}\n${stderr}`);
+      const what = `${errno} at ${call.text}: exit ${exit}`;
+      if (!isGood) throw new Error(`${what}\n${stderr}`);
+      if (exit !== clean.exit) continue;
+      if (isSteady && stdout !== clean.stdout) throw new Error(`${what}, and it says\n${stdout}`);
+      await prove(what, proof);
     }
     const counted = [...exits].map(([exit, count]) => `${count} with exit ${exit}`).join(", ");
     if (isLong) console.log(`${name}: ${calls.length} calls; made to fail: ${counted}`);
     expect(exits.size).toBeGreaterThan(0);
   }
 
-  for (const [name, before, args] of COMMANDS) {
+  for (const [name, before, args, proof] of COMMANDS) {
     test(`${name}: is never a bug, a signal or no end`, async () => {
       const stage = await made;
-      await tryAll(name, (under) => {
+      const run: Runner = (under) => {
         prepare(before, stage);
         return runToEnd([...under, bobbinPath(), ...args(stage)]);
-      });
+      };
+      await tryAll(name, run, proof?.(stage));
     }, 7_200_000);
   }
+
+  test("replicate to a server: is never a bug, a signal or no end", async () => {
+    const stage = await made;
+    const run: Runner = (under) => {
+      prepare("empty", stage);
+      return pushToServer(under, stage);
+    };
+    await tryAll("replicate to a server", run, [
+      ["diff", "--deep", stage.conf, stage.work, "bob"],
+      ["fsck", stage.work],
+    ]);
+  }, 7_200_000);
 
   test("serve, to which a user is pushed: is never a bug, a signal or no end", async () => {
     const stage = await made;
@@ -235,18 +355,26 @@ describe.if(has("strace") && has("root"))("a file call that fails", () => {
 });
 
 describe("output that cannot be written", () => {
-  const commands = ["--version", "--help", "fsck --help", "store info STORE", "--json ls STORE"];
-  for (const command of commands) {
-    test(`${command}: 74, and the reason`, async () => {
-      const store = join(tempDir("full"), "store");
-      expect((await bobbin(["store", "init", store])).exit).toBe(0);
-      const args = command.replace("STORE", store);
-      const shell = (text: string) => Bun.spawnSync(["sh", "-c", text, bobbinPath()]);
-      const full = shell(`"$0" ${args} >/dev/full`);
-      expect([full.exitCode, full.stderr.toString()]).toEqual([
-        74,
-        "bobbin: Cannot write the output: ENOSPC\n",
-      ]);
-    });
+  const made = theStage();
+  const plain: Command[] = [["--version"], ["--help"], ["fsck", "--help"]].map((args) => [
+    args.join(" "),
+    "unused",
+    () => args,
+  ]);
+  for (const [name, before, argsOf] of [...plain, ...COMMANDS]) {
+    test(`${name}: 74, and the reason`, async () => {
+      const stage = await made;
+      for (const form of before === "unused" ? [[], ["--json"]] : [[]]) {
+        prepare(before, stage);
+        const args = [...form, ...argsOf(stage)];
+        const { exit, stdout } = await bobbin(args);
+        if (exit === 64 || stdout === "") continue; // --json does not fit, or nothing is said
+        expect(GOOD_ENDS.has(exit)).toBe(true);
+        prepare(before, stage);
+        const full = Bun.spawnSync(["sh", "-c", `"$0" "$@" >/dev/full`, bobbinPath(), ...args]);
+        const said = full.stderr.toString().trimEnd().split("\n").at(-1);
+        expect([full.exitCode, said]).toEqual([74, "bobbin: Cannot write the output: ENOSPC"]);
+      }
+    }, 60_000);
   }
 });

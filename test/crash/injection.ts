@@ -33,17 +33,21 @@ export interface FileCall {
 /** How a command ended, as a shell says it; undefined where it had not ended after a minute. */
 export interface Ended {
   readonly exit: number | undefined;
+  readonly stdout: string;
   readonly stderr: string;
 }
 
 /** Runs a command behind `under`, which is strace with its options. */
 export type Runner = (under: readonly string[]) => Promise<Ended>;
 
-/** The file calls of a run that concern `root` or what it prints. */
-export async function fileCallsOf(run: Runner, root: string): Promise<FileCall[]> {
+/** The file calls of a run that concern `root` or what it prints, and how the run ended. */
+export async function fileCallsOf(
+  run: Runner,
+  root: string,
+): Promise<{ readonly calls: readonly FileCall[]; readonly ended: Ended }> {
   const log = join(tempDir("trace"), "log");
   const known = FILE_CALLS.map((name) => `?${name}`).join(","); // not every machine has them all
-  await run(["strace", "-f", "-y", "-s", "0", "-o", log, "-e", `trace=${known}`]);
+  const ended = await run(["strace", "-f", "-y", "-s", "0", "-o", log, "-e", `trace=${known}`]);
   const counts = new Map<string, number>();
   const found = new Map<string, FileCall>();
   for (const line of readFileSync(log, "latin1").split("\n")) {
@@ -55,7 +59,7 @@ export async function fileCallsOf(run: Runner, root: string): Promise<FileCall[]
     const isOutput = /^(write|writev)\([12]</.test(text);
     if (text.includes("…") || isOutput) found.set(`${call} ${nth}`, { call, nth, text });
   }
-  return [...found.values()];
+  return { calls: [...found.values()], ended };
 }
 
 /** Runs it again with a call that fails with `errno`; `isHit` tells whether there was the call. */
@@ -76,12 +80,12 @@ const PATIENCE_MS = 60_000;
 /** Runs a command to its end, or kills it after a minute. */
 export async function runToEnd(command: readonly string[]): Promise<Ended> {
   const child = startCommand(command);
-  const [exit, stderr] = await Promise.all([
+  const [exit, stdout, stderr] = await Promise.all([
     endOf(child),
-    new Response(child.stderr).text(),
     new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
   ]);
-  return { exit, stderr };
+  return { exit, stdout, stderr };
 }
 
 /** Starts a command in a process group of its own. */
