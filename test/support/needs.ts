@@ -45,6 +45,11 @@ const NEEDS = {
     hint: "run as root with the capability SYS_ADMIN",
     isOptional: true,
   },
+  "a systemd of its own": {
+    isThere: canBoot,
+    hint: "run as root, with systemd installed and the capability SYS_ADMIN",
+    isOptional: true,
+  },
   "an address besides loopback": {
     isThere: () => outsideAddress() !== undefined,
     hint: "run on a machine with a network",
@@ -96,4 +101,11 @@ function canMount(): boolean {
   const folder = tempDir("mount");
   const mount = Bun.spawnSync(["mount", "-t", "tmpfs", "bobbin-test", folder]);
   return mount.success && Bun.spawnSync(["umount", folder]).success;
+}
+
+/** True where processes, mounts and control groups can be had apart from those of the machine. */
+function canBoot(): boolean {
+  if (!isRoot() || !existsSync("/lib/systemd/systemd")) return false;
+  const apart = ["unshare", "--mount", "--pid", "--cgroup", "--ipc", "--fork"];
+  return Bun.spawnSync([...apart, "mount", "-t", "cgroup2", "cgroup", "/sys/fs/cgroup"]).success;
 }

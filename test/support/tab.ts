@@ -33,8 +33,10 @@ const SHELLS: Readonly<Record<Shell, ShellFiles>> = {
   fish: {
     completion: ".config/fish/completions/bobbin.fish",
     others: {
-      ".config/fish/config.fish":
-        `function fish_prompt; echo -n '${PROMPT}'; end\n` + "set -g fish_greeting\n",
+      ".config/fish/config.fish": `
+function fish_prompt; echo -n '${PROMPT}'; end
+set -g fish_greeting
+`,
     },
     argv: ["fish", "-i"],
   },

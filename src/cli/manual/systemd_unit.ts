@@ -25,7 +25,8 @@ export function systemdUnit({ binary, store, user, listen }: UnitOptions): strin
       ? `ReadWritePaths=${unitWord(store)}`
       : `StateDirectory=${unitWord(state)}\nStateDirectoryMode=0700`;
   const port = Number(/\d+$/.exec(listen)?.[0]);
-  const right = port < OPEN_PORTS ? "CAP_NET_BIND_SERVICE" : "";
+  const isLow = port > 0 && port < OPEN_PORTS;
+  const right = isLow ? "CAP_NET_BIND_SERVICE" : "";
   const isHome = /^\/(home|root)\//.test(store);
   return `# Made by \`bobbin generate systemd\`, bobbin ${VERSION}.
 #
@@ -75,8 +76,9 @@ ProtectKernelModules=yes
 ProtectKernelTunables=yes
 RemoveIPC=yes
 
-# It needs no right of root's${right === "" ? "" : " but to listen on this port"}.
+# It needs no right of root's${isLow ? " but to listen on this port" : ""}.
 NoNewPrivileges=yes
+PrivateUsers=${isLow ? "no" : "yes"}
 CapabilityBoundingSet=${right}
 AmbientCapabilities=${right}
 RestrictSUIDSGID=yes
@@ -86,7 +88,7 @@ LockPersonality=yes
 RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX
 SystemCallArchitectures=native
 SystemCallFilter=@system-service
-SystemCallFilter=~@privileged
+SystemCallFilter=~@privileged @resources
 SystemCallErrorNumber=EPERM
 # MemoryDenyWriteExecute= cannot be set: the JavaScript engine compiles code as it runs.
 
