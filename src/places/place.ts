@@ -293,9 +293,10 @@ export interface PlaceSession {
   /** Tells whether all that was staged since the last `flush` is there, each with its SHA-1. */
   flush(): Promise<Outcome>;
   /**
-   * Any other APPLY. `mailbox` is all or nothing: after a refusal nothing has changed, and after
-   * `ok` it is on disk. It is refused as `checksum` where a record is new and not expunged, and its
-   * message is not staged.
+   * Any other APPLY. Where the connection is lost before the answer, the error's context says
+   * `unanswered`: the server may have died of the command. `mailbox` is all or nothing: after a
+   * refusal nothing has changed, and after `ok` it is on disk. It is refused as `checksum` where a
+   * record is new and not expunged, and its message is not staged.
    */
   apply(command: ApplyCommand, options?: ApplyOptions): Promise<Outcome>;
   /** RESTART: forgets what has been staged. */

@@ -103,6 +103,8 @@ const RETRIES = { count: 4, firstMs: 500 };
  * A connection may be lost twice by chance; over the same mailbox once more, it is because of that.
  */
 const CHANCES = 3;
+/** The same where the server had all of a command: it may have died of it, and is not to again. */
+const DEATHS = 2;
 /** Mailboxes of an owner that are left out before he is given up. */
 const MOST_BROKEN = 8;
 
@@ -131,7 +133,8 @@ async function bringOwner(owner: Owner, tally: Tally, job: Job): Promise<Outcome
       if (typeof mailbox === "string") {
         const times = (losses.get(mailbox) ?? 0) + 1;
         losses.set(mailbox, times);
-        if (times === CHANCES && broken.size < MOST_BROKEN) {
+        const chances = result.context["unanswered"] === undefined ? CHANCES : DEATHS;
+        if (times >= chances && broken.size < MOST_BROKEN) {
           broken.set(mailbox, result);
           attempt = 0;
         }

@@ -13,8 +13,9 @@ import { diffOwner } from "../../src/replicate/diff.ts";
 import { Csync } from "../support/csync.ts";
 import { testServer } from "../support/cyrus_server.ts";
 import { readOnlyFixture } from "../support/fixtures.ts";
-import { granted } from "../support/places.ts";
-import { applyTo, newStorePlace, reconcile, replicate } from "../support/replication.ts";
+import { granted, recordsIn } from "../support/places.ts";
+import { applyTo, newStorePlace, put, reconcile, replicate } from "../support/replication.ts";
+import { record } from "../support/store_fixture.ts";
 import {
   FIXTURE_VERSIONS,
   type FixtureVersion,
@@ -230,6 +231,32 @@ describe("a server of each version as a target", () => {
       expect(deadlyTo(to, peer.commands)).toEqual([]);
     },
   );
+});
+
+describe("a mailbox that has mail of its own at the target", () => {
+  const FRED = { kind: "user", userid: "fred" } as const;
+
+  test.each(FIXTURE_VERSIONS)("%s: takes the rest beside it", async (version) => {
+    const source = newStorePlace();
+    const target = await placeOf(await started(version, false));
+    closing.push(() => source.close());
+    await put(source, "user.fred", [record(1), record(2)]);
+    expect(await replicate(FRED, { source, target })).toMatchObject({ failures: [] });
+    await put(target, "user.fred", [record(3, { savedate: 0, createdmodseq: 0n })], {
+      change: { syncCrc: 0, syncCrcAnnot: 0 },
+    });
+    const [one, two] = [record(1, { flags: ["\\Seen"], modseq: 9n }), record(2)];
+    await put(source, "user.fred", [one, two], { change: { highestmodseq: 9n } });
+    const told = await replicate(FRED, { source, target });
+    expect(told).toMatchObject({ failures: [], leftovers: ["message user.fred 3"] });
+    const { records } = granted(await target.readMailbox("user.fred"));
+    const found = (await recordsIn(records)).map(({ uid, flags }) => [uid, flags]);
+    expect(found).toEqual([
+      [1, ["\\Seen"]],
+      [2, []],
+      [3, []],
+    ]);
+  });
 });
 
 describe("both ways", () => {

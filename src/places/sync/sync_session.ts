@@ -7,7 +7,7 @@ import { AppError } from "../../core/errors.ts";
 import { printLine } from "../../formats/dlist/print.ts";
 import { printRemoval, printSieve, putMailbox } from "../../formats/sync/apply_bytes.ts";
 import { printApply } from "../../formats/sync/apply_command.ts";
-import { printGet } from "../../formats/sync/get_command.ts";
+import { type GetCommand, printGet } from "../../formats/sync/get_command.ts";
 import type { Annotation } from "../../model/annotation.ts";
 import {
   type ApplyAnnotation,
@@ -24,6 +24,7 @@ import { isIntermediate, type MailboxState } from "../../model/mailbox.ts";
 import { parseName } from "../../model/names.ts";
 import { DONE, type Outcome, ok, type Refusal, refused } from "../../model/outcome.ts";
 import { type StagedGuids, stagedIn } from "../../model/staged_guids.ts";
+import { mailSyncCrc } from "../../model/sync_crc.ts";
 import type {
   ApplyOptions,
   IncomingMessage,
@@ -230,10 +231,7 @@ export class SyncSession implements PlaceSession {
   async #activate(command: ApplyActivate): Promise<Outcome> {
     const { userid, filename } = command;
     if (!can(this.#alive().link.peer, "compiles scripts")) {
-      const entry = printGet({ kind: "meta", userid });
-      const got = await this.#command(`scripts of ${userid}`, ({ link }) =>
-        link.dialogue.command("GET", entry),
-      );
+      const got = await this.#get({ kind: "meta", userid }, `scripts of ${userid}`);
       if (got.kind === "refused") return got;
       const isThere = got.value.answers.some(
         (one) => one.kind === "sieve" && one.file.filename === filename,
@@ -269,7 +267,9 @@ export class SyncSession implements PlaceSession {
     const partition = memory.find(name)?.partition ?? memory.partitionFor(command.state.partition);
     const objection = await this.#objectionTo(command, partition);
     if (objection !== undefined) return objection;
-    const fitted = fitMailbox(command, { peer, memory, partition });
+    const summed = await this.#withSum(command);
+    if (summed.kind === "refused") return summed;
+    const fitted = fitMailbox(summed.value, { peer, memory, partition });
     const isAllInOne = can(peer, "annotations within MAILBOX");
     // What comes after the mailbox must not get between the parts of a message.
     const sent = await this.#sendMailbox(fitted, name, isAllInOne ? options : {});
@@ -283,10 +283,7 @@ export class SyncSession implements PlaceSession {
   /** To a server that is told of annotations one by one: those of a mailbox that differ there. */
   async #applyAnnotations({ name, annotations }: MailboxState): Promise<Outcome> {
     const known = ({ entry }: Annotation) => ENTRIES_OF_24.includes(entry);
-    const entry = printGet({ kind: "annotation", name });
-    const got = await this.#command(`mailbox ${name}`, ({ link }) =>
-      link.dialogue.command("GET", entry),
-    );
+    const got = await this.#get({ kind: "annotation", name }, `mailbox ${name}`);
     if (got.kind === "refused") return got;
     const there = answersOf(got.value, "annotation").map(({ annotation }) => annotation);
     const changes = annotationChanges(name, annotations.filter(known), there.filter(known));
@@ -347,15 +344,25 @@ export class SyncSession implements PlaceSession {
     const { memory } = this.#options;
     const known = memory.find(name)?.lastUid ?? 0;
     if (uid <= known) return ok(known);
-    const entry = printGet({ kind: "mailboxes", names: [name] });
-    const got = await this.#command(`mailbox ${name}`, ({ link }) =>
-      link.dialogue.command("GET", entry),
-    );
+    const got = await this.#get({ kind: "mailboxes", names: [name] }, `mailbox ${name}`);
     if (got.kind === "refused") return got.reason === "nonexistent" ? ok(0) : got;
     const [answer] = answersOf(got.value, "mailbox");
     if (answer === undefined) memory.forget(name);
     else memory.learn({ ...answer.state, name });
     return ok(answer?.state.lastUid ?? 0);
+  }
+
+  /** 2.4 compares a sum of 0 too, where records come: it is told that of what it will have. */
+  async #withSum(command: ApplyMailbox): Promise<Outcome<ApplyMailbox>> {
+    const { name, syncCrc = 0 } = command.state;
+    if (syncCrc !== 0 || can(this.#alive().link.peer, "no sum")) return ok(command);
+    const sent = (await Array.fromAsync(command.records.batches())).flat();
+    if (sent.length === 0) return ok(command);
+    const got = await this.#get({ kind: "fullmailbox", name }, `mailbox ${name}`);
+    if (got.kind === "refused" && got.reason !== "nonexistent") return got;
+    const [there] = got.kind === "ok" ? answersOf(got.value, "mailbox") : [];
+    const all = new Map([...(there?.records ?? []), ...sent].map((one) => [one.uid, one]));
+    return ok({ ...command, state: { ...command.state, syncCrc: mailSyncCrc(all.values()) } });
   }
 
   async #sendMailbox(
@@ -371,6 +378,10 @@ export class SyncSession implements PlaceSession {
       return link.dialogue.finish({ sent });
     });
     return got.kind === "refused" ? got : DONE;
+  }
+
+  #get(command: GetCommand, what: string): Promise<Outcome<Reply>> {
+    return this.#command(what, ({ link }) => link.dialogue.command("GET", printGet(command)));
   }
 
   /** Sends a command after the messages before it. */
