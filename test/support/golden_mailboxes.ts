@@ -16,7 +16,7 @@ export interface GoldenMailbox {
 export const CLEAN_SPOOLS = [
   ...["conversations-3.6", "index-versions", "index-versions-master", "legacy-paths"],
   ...["uuid-paths", "uuid-paths-3.12", "uuid-paths-master"],
-  ...["cyrus-2.4", "cyrus-3.4", "cyrus-3.10"],
+  ...["2.4", "2.5", "3.0", "3.2", "3.4", "3.8", "3.10", "master"].map((one) => `cyrus-${one}`),
 ];
 
 let found: readonly GoldenMailbox[] | undefined;
