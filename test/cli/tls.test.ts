@@ -51,6 +51,18 @@ describe("a sync server behind TLS", () => {
     );
   });
 
+  test("is believed by an authority of the environment, which can turn no check off", async () => {
+    const atOnce = `syncs://admin@localhost:${server.tlsPort}`;
+    const exits = [];
+    for (const more of [
+      ...[{ SSL_CERT_FILE: ca }, { NODE_EXTRA_CA_CERTS: ca }],
+      { NODE_TLS_REJECT_UNAUTHORIZED: "0" },
+    ]) {
+      exits.push((await bobbin(["ls", atOnce, "anne"], { env: { ...env, ...more } })).exit);
+    }
+    expect(exits).toEqual([66, 66, 69]);
+  });
+
   test.skipIf(!has("an address besides loopback"))(
     "without TLS to another machine it is said each time what that gives up",
     async () => {

@@ -79,7 +79,7 @@ export const NOTES: Readonly<Record<string, CommandNotes>> = {
       ok: "it was ended by SIGTERM or SIGINT",
       notFound: "no store is there",
       cannotCreate: "an address cannot be listened on",
-      ...{ badData: "", refused: "" },
+      ...{ badData: "", busy: "", refused: "" },
       config: "users file, certificate or key cannot be used, or too few files may be open",
     },
     environment: [
@@ -153,7 +153,11 @@ export const NOTES: Readonly<Record<string, CommandNotes>> = {
         does: "print a telemetry log of Cyrus, and name what in it breaks the protocol",
       },
     ],
-    exits: { damage: "something in it is damaged", badData: "", notFound: "", refused: "" },
+    exits: {
+      damage: "something in it is damaged",
+      badData: "it is neither a dump nor a telemetry log",
+      notFound: "",
+    },
     environment: [],
     seeAlso: ["dlist talk", "replicate"],
   },

@@ -4,8 +4,10 @@ import { readAccounts } from "../../accounts/users_file.ts";
 import { AppError, errnoOf } from "../../core/errors.ts";
 import { pushAll } from "../../core/lists.ts";
 import { externalName, type Owner, ownerName, parseName } from "../../model/names.ts";
-import { parsePlace } from "../../places/locator.ts";
+import { parseLocator, parsePlace } from "../../places/locator.ts";
 import type { Place } from "../../places/place.ts";
+import { tombstones } from "../../places/store/catalogue/mailbox_rows.ts";
+import { Store } from "../../places/store/store.ts";
 import type { CommandEnv } from "../command.ts";
 import { readOwner } from "../commands/place_contents.ts";
 import { ownerOfArgument, textOfName } from "../mailbox_names.ts";
@@ -104,6 +106,7 @@ async function mailboxes({ current, typed, env }: Wanted): Promise<readonly Cand
   const { command, args, values } = typed;
   const at = command.registeredArguments.findIndex((one) => one.name() === "user");
   const user = values.get("--user") ?? args[at];
+  if (command.name() === "undelete") return deletedMailboxes(typed, current);
   const end = command.name() === "cat" ? "/" : ""; // the UID follows
   return withPlace(typed, env, async (place) => {
     if (user !== undefined) {
@@ -119,6 +122,18 @@ async function mailboxes({ current, typed, env }: Wanted): Promise<readonly Cand
     for (const owner of owners) pushAll(names, await mailboxesOf(owner, place));
     return names.map((word) => ({ word: `${word}${end}` }));
   });
+}
+
+/** Names of mailboxes that can be undeleted. */
+function deletedMailboxes({ args }: Typed, current: string): readonly Candidate[] {
+  const store = new Store(parseLocator(args[0] ?? "").path, { access: "read" });
+  try {
+    const owners = store.owners().filter((owner) => mayMean(current, owner));
+    const found = owners.flatMap((owner) => store.find(owner)?.read(tombstones) ?? []);
+    return found.slice(0, CANDIDATES).map(({ name }) => ({ word: externalName(name) }));
+  } finally {
+    store.close();
+  }
 }
 
 /** Up to so many users are listed with their mailboxes, more by their names alone. */

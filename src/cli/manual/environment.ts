@@ -16,6 +16,14 @@ export const VARIABLES = {
     "value of yours is kept",
 } as const;
 
+/** Obeyed by the runtime that the executable is built with, not by code of Bobbin's. */
+export const RUNTIME_VARIABLES: Readonly<Record<string, string>> = {
+  SSL_CERT_FILE: "a PEM file of authorities to trust; NODE_EXTRA_CA_CERTS adds some likewise",
+  BUN_OPTIONS:
+    "options of the runtime, which come before those of Bobbin and can change all it does; with " +
+    "BUN_BE_BUN=1 the executable is the runtime alone: leave both unset",
+};
+
 export type VariableName = keyof typeof VARIABLES;
 
 export interface KnownFile {

@@ -51,7 +51,7 @@ export const EXIT_MEANINGS: Readonly<Record<ExitName, ExitMeaning>> = {
     advice: "Look at the system's log before you run it again.",
   },
   busy: {
-    means: "another process is writing",
+    means: "another process is writing, or the time was up",
     advice: "Run it again later.",
   },
   protocol: {

@@ -7,7 +7,7 @@ import { CODES, type Code } from "../../fsck/codes.ts";
 import { EXIT } from "../exit.ts";
 import { CODE_HELP } from "./code_help.ts";
 import { type CommandNotes, NOTES } from "./command_notes.ts";
-import { FILES, SIGNALS, VARIABLES } from "./environment.ts";
+import { FILES, RUNTIME_VARIABLES, SIGNALS, VARIABLES } from "./environment.ts";
 import { ALWAYS, EXIT_MEANINGS, type ExitName, SIGNAL_EXITS } from "./exit_codes.ts";
 import { JSON_LINES, JSON_NOTES } from "./json_lines.ts";
 import { PLACE_KINDS, PLACE_NOTES } from "./place_kinds.ts";
@@ -63,7 +63,7 @@ export const TOPICS: Readonly<Record<string, readonly Section[]>> = {
   ],
   json: [{ title: "JSON lines", paragraphs: JSON_NOTES, rows: Object.entries(JSON_LINES) }],
   environment: [
-    { title: "Environment", rows: Object.entries(VARIABLES) },
+    { title: "Environment", rows: Object.entries({ ...VARIABLES, ...RUNTIME_VARIABLES }) },
     { title: "Files", rows: FILES.map(({ path, is }) => [path, is]) },
     { title: "Signals", rows: Object.entries(SIGNALS) },
   ],

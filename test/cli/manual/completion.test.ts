@@ -60,6 +60,8 @@ describe("bobbin generate complete", () => {
     expect(await candidates("store", "delete", store, "user/bob/")).toEqual([
       ...["user/bob/Synced", "user/bob/Work"],
     ]);
+    await bobbin(["store", "delete", store, "user/bob/Synced"]);
+    expect(await candidates("store", "undelete", store, "user/b")).toEqual(["user/bob/Synced"]);
     expect(await candidates("cat", store, "user/cal/S")).toEqual(["user/cal/Sent/"]);
     expect(await candidates("passwd", "--users-file", usersFile, "")).toEqual(["repl"]);
   });
