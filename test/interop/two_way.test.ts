@@ -10,7 +10,7 @@ import { openSyncPlace } from "../../src/places/sync/sync_place.ts";
 import { imapClient } from "../support/imap.ts";
 import { type Lab, labLog, labUp } from "../support/lab.ts";
 import { has } from "../support/needs.ts";
-import { granted } from "../support/places.ts";
+import { bytesOf, granted, recordsIn } from "../support/places.ts";
 import {
   applyTo,
   NOTHING_DONE,
@@ -26,6 +26,13 @@ import { differencesOf, playRounds, type RoundsResult } from "../support/two_sid
 const isLong = process.env["BOBBIN_TEST_SIZE"] === "long";
 const SEED = 20260102;
 
+function cyrusAt({ syncPort: port }: Lab): Promise<WritablePlace> {
+  return openSyncPlace({
+    address: { flavour: "csync", isTls: false, user: "admin", host: "127.0.0.1", port },
+    password: () => Promise.resolve("labpass"),
+  });
+}
+
 function isReal(state: MailboxState): boolean {
   return !isIntermediate(state);
 }
@@ -37,15 +44,9 @@ describe.skipIf(!has("a Cyrus server"))("reconcileOwner() between a real Cyrus a
   }, 60_000);
   afterAll(() => lab.down());
 
-  const cyrusOf = ({ syncPort: port }: Lab): Promise<WritablePlace> =>
-    openSyncPlace({
-      address: { flavour: "csync", isTls: false, user: "admin", host: "127.0.0.1", port },
-      password: () => Promise.resolve("labpass"),
-    });
-
   async function play(userid: string, cyrusIs: "a" | "b", rounds: number): Promise<RoundsResult> {
     await lab.run("user", userid, "--plain");
-    const cyrus = await cyrusOf(lab);
+    const cyrus = await cyrusAt(lab);
     const store = newStorePlace();
     const owner = { kind: "user", userid } as const;
     const places = cyrusIs === "a" ? { a: cyrus, b: store } : { a: store, b: cyrus };
@@ -81,7 +82,7 @@ describe.skipIf(!has("a Cyrus server"))("reconcileOwner() between a real Cyrus a
   test("a run has an end where Cyrus keeps places in the tree that nobody sent", async () => {
     const owner = { kind: "user", userid: "bea" } as const;
     const [store, further] = [newStorePlace(), newStorePlace()];
-    const cyrus = await cyrusOf(lab);
+    const cyrus = await cyrusAt(lab);
     const fromStore = { source: store, target: cyrus };
     await put(store, "user.bea", [record(1)]);
     await put(store, "user.bea.p.q.r", [record(1)]);
@@ -107,4 +108,66 @@ describe.skipIf(!has("a Cyrus server"))("reconcileOwner() between a real Cyrus a
     expect(again).toMatchObject(NOTHING_DONE);
     for (const place of [cyrus, store, further]) await place.close();
   }, 60_000);
+});
+
+describe.skipIf(!has("a Cyrus server"))("reconcileOwner() between two real Cyrus", () => {
+  const labs: Lab[] = [];
+  beforeAll(async () => {
+    labs.push(await labUp(), await labUp());
+  }, 120_000);
+  afterAll(async () => {
+    for (const lab of labs) await lab.down();
+  });
+
+  test("brings all that either has to the other, and a second run has nothing to do", async () => {
+    const owner = { kind: "user", userid: "ann" } as const;
+    const [one, two] = labs as [Lab, Lab];
+    const subjects: string[] = [];
+    for (const [at, lab] of [one, two].entries()) {
+      await lab.run("user", "ann", "--plain");
+      const client = await imapClient(lab.imapPort, "ann");
+      // «both» is made on each, at the same modseq.
+      for (const name of ["both", at === 0 ? "only-a" : "only-b"]) {
+        await client.command(`CREATE ${name}`);
+        const subject = `${name} of ${at}`;
+        subjects.push(subject);
+        const text = `From: <a@example.com>\r\nSubject: ${subject}\r\n\r\nbody\r\n`;
+        await client.command(`APPEND ${name} {{${text}}}`);
+      }
+      client.close();
+    }
+    const [a, b] = [await cyrusAt(one), await cyrusAt(two)];
+    for (const [place, text] of [
+      [a, "keep;"],
+      [b, "stop;"],
+    ] as const) {
+      const script = { userid: "ann", filename: `${text.slice(0, 4)}.script`, lastUpdate: 9 };
+      await applyTo(place, { kind: "sieve", ...script, content: Buffer.from(text) });
+    }
+    const told = await reconcile(owner, { a, b });
+    expect(told.failures).toEqual([]);
+    const again = await reconcile(owner, { a, b });
+    expect(again).toMatchObject({ steps: [], failures: [] });
+    expect(await differencesOf(owner, { a, b }, { deep: true })).toEqual([]);
+    for (const [place, lab] of [
+      [a, one],
+      [b, two],
+    ] as const) {
+      const found: string[] = [];
+      const { mailboxes } = granted(await place.user("ann"));
+      const origins = mailboxes.map(({ createdmodseq }) => createdmodseq);
+      for (const { name, uniqueid, partition } of mailboxes.filter(isReal)) {
+        const { records } = granted(await place.readMailbox(name));
+        for (const { uid, guid, expunged } of await recordsIn(records)) {
+          if (expunged) continue;
+          const text = await bytesOf(place, { mailbox: name, uniqueid, partition, uid, guid });
+          found.push(/^Subject: (.*)\r$/m.exec(text.toString())?.[1] ?? "");
+        }
+      }
+      expect(found.filter((one) => subjects.includes(one)).sort()).toEqual([...subjects].sort());
+      expect(origins.every((one) => one !== undefined)).toBe(true);
+      expect(labLog(lab)).not.toMatch(/IOERROR|assert|fatal/i);
+      await place.close();
+    }
+  }, 120_000);
 });

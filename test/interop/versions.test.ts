@@ -279,6 +279,32 @@ describe("both ways", () => {
     expect(await reconcile(ANN, { a, b })).toMatchObject({ steps: [], failures: [] });
   });
 
+  test("two masters: mailboxes made on each at one modseq get no JMAPID in common", async () => {
+    const [a, b] = [
+      await placeOf(await started("master", false)),
+      await placeOf(await started("master", false)),
+    ];
+    for (const [place, id] of [
+      [a, "11"],
+      [b, "22"],
+    ] as const) {
+      const born = { createdmodseq: 136n, jmapid: "P-136", uidvalidity: 7, version: 20 };
+      await put(place, "user.ann", [], { change: { createdmodseq: 1n, jmapid: "P-1" } });
+      const change = { ...born, uniqueid: `0000${id}` };
+      const mail = [record(1, {}, Number(id))];
+      await put(place, "user.ann.both", mail, { change, numbers: [Number(id)] });
+    }
+    expect(await reconcile(ANN, { a, b })).toMatchObject({ failures: [], leftovers: [] });
+    expect(await reconcile(ANN, { a, b })).toMatchObject({ steps: [], failures: [] });
+    for (const place of [a, b]) {
+      const { mailboxes } = granted(await place.user("ann"));
+      expect(mailboxes.map(({ lastUid }) => lastUid).sort()).toEqual([0, 1, 1]);
+      expect(new Set(mailboxes.map(({ jmapid }) => jmapid)).size).toBe(3);
+      expect(new Set(mailboxes.map(({ createdmodseq }) => createdmodseq)).size).toBe(3);
+    }
+    expect(await differences([ANN], { source: a, target: b })).toEqual([]);
+  });
+
   test("scripts that are files at one side and messages at the other are the same", async () => {
     const [a, b] = [
       await placeOf(await started("3.4", false)),

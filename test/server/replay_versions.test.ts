@@ -4,22 +4,73 @@
  * words end a session.
  */
 import { describe, expect, test } from "bun:test";
+import { recordsOf } from "../../src/model/mailbox.ts";
 import { type CaptureSet, capturesOf, OTHER_SETS } from "../support/captures.ts";
 import { catchUp, chainsOf, type Exchange, isSame, messagesIn, replay } from "../support/replay.ts";
+import { applyTo } from "../support/replication.ts";
 import { testServer } from "../support/serve.ts";
+import { stateOf } from "../support/store_fixture.ts";
 
 /** Before these something was done to the replica by other means than the protocol. */
 const REPLICA_CHANGED = /\/3[0-3]-/;
 
+/** A script to find out what a version refuses, keeps and dies of. */
+const RAW_SCRIPT = /\/5[56]-/;
+
+const raw = (command: RegExp, count: number, why: string) => ({
+  ...{ capture: RAW_SCRIPT, command, count, why },
+});
+
+const RAW = [
+  raw(/^APPLY CAPABILITIES/, 10, "up to 3.4 there are none"),
+  raw(/^APPLY ACTIVATE_SIEVE/, 10, "before 3.6 any name is taken; since then the error is unknown"),
+  raw(
+    /^GET META/,
+    15,
+    "the mailbox of the scripts was enabled, which hides files; up to 3.4 it was not",
+  ),
+  raw(/^APPLY ANNOTATION.*(vendor|specialuse)/, 12, "entries that a version does not define"),
+  raw(
+    /^APPLY (UN)?ANNOTATION/,
+    10,
+    "2.5 takes them with their mailbox only and 3.0 no VALUE NIL; 2.4 dies of UNANNOTATION",
+  ),
+  raw(/^GET ANNOTATION/, 32, "an empty value is kept here, and is none since 3.0; and as above"),
+  raw(
+    /^APPLY MAILBOX .*MBOXNAME "user\.ann\.(\[x\]|a\(b\)c|star\*)"/,
+    3,
+    "2.5 refuses these names",
+  ),
+  raw(
+    /^APPLY MAILBOX .*MBOXNAME ("user\.ann\.(a\{b|back)|user |user\.ann\.(&bad|\xe4))/,
+    45,
+    "2.4 takes these names, and so does a copy of it; later versions do not",
+  ),
+  raw(
+    /^APPLY MAILBOX .*MBOXNAME ("user\.ann\.\x01ctl"|user\.ann\.(\.empty|p%70q))/,
+    30,
+    "a name that no path can be made of is a bad parameter; 2.4 takes it, later ones say no more",
+  ),
+  raw(/^APPLY MAILBOX .*MBOXTYPE /, 17, "types that a version does not know, or dies of"),
+  raw(/^APPLY MAILBOX .*MBOXNAME user\.ann\.nopart/, 10, "there are no partitions to be unknown"),
+  raw(/^APPLY MAILBOX .*MBOXNAME user\.ann\.v\d/, 6, "2.4 compares a sum of 0, master dies of 99"),
+  raw(
+    /^APPLY MAILBOX .*MBOXNAME user\.ann\.k\d/,
+    52,
+    "Cyrus dies of a bare NIL, and calls what is no atom a protocol error",
+  ),
+  raw(
+    /^GET (USER|MAILBOXES|FULLMAILBOX)/,
+    54,
+    "what was taken or refused before, by these reasons",
+  ),
+  raw(/^GET QUOTA/, 15, "2.4 keeps STORAGE alone; up to 3.8 there are not the new names"),
+  raw(/^GET UNIQUEIDS/, 5, "up to 3.0 it is not known, 3.2 and 3.4 die of it"),
+] as const;
+
 /** What is other than it was in Cyrus: the first that fits is the reason. */
 const DIFFERENT = [
-  {
-    capture: /\/5[56]-/,
-    count: 386,
-    why:
-      "a script to find out what a version refuses, keeps and dies of: the user it begins with " +
-      "is not here, and what a current server refuses is refused",
-  },
+  ...RAW,
   {
     capture: /-2\.4\/(19|2|3[0-3])/,
     command: /UNANNOTATION|GET ANNOTATION/,
@@ -99,6 +150,10 @@ async function exchangesOf(set: CaptureSet): Promise<Exchange[]> {
   for (const chain of chainsOf(captures)) {
     const server = await testServer();
     for (const capture of chain) {
+      if (RAW_SCRIPT.test(capture.name)) {
+        const inbox = { ...stateOf("user.ann", []), annotations: [] };
+        await applyTo(server.place, { kind: "mailbox", state: inbox, records: recordsOf([]) });
+      }
       if (REPLICA_CHANGED.test(capture.name)) await catchUp(capture, server.place, messages);
       exchanges.push(...(await replay(capture, server.port)));
     }
@@ -119,7 +174,7 @@ describe("the transcripts of other versions", () => {
       const reason = reasonFor(one);
       if (reason !== undefined) met.set(reason, (met.get(reason) ?? 0) + 1);
     }
-    const isRaw = ({ where }: Exchange) => /\/5[56]-/.test(where);
+    const isRaw = ({ where }: Exchange) => RAW_SCRIPT.test(where);
     const [all, other] = [exchanges, different].map((list) => list.filter((one) => !isRaw(one)));
     expect(all?.length).toBeGreaterThan(3 * (other?.length ?? 0));
   });

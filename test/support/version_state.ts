@@ -368,6 +368,10 @@ export class VersionState {
     }
     const known = this.#mailboxes.get(name);
     const fields = new Map([...(known?.fields ?? []), ...fieldsOf(value)]);
+    if (this.#since("master") && !fields.has("JMAPID")) {
+      // It is made of this number alone.
+      fields.set("JMAPID", dlistLatin1(`P-${textAt(value, "CREATEDMODSEQ")}`));
+    }
     const mailbox = { fields, records: known?.records ?? new Map<number, DlistKvlist>() };
     this.#mailboxes.set(name, mailbox);
     if (this.#since("2.5")) this.#takeAnnotations(name, lookUp(value, "ANNOTATIONS"));

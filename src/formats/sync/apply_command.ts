@@ -96,15 +96,13 @@ const READERS: Readonly<Record<string, Reader>> = {
   SUB: (value) => ({ kind: "sub", ...readSubscription(value) }),
   UNSUB: (value) => ({ kind: "unsub", ...readSubscription(value) }),
   ANNOTATION: (value) => {
-    const { name, annotation } = parseNamedAnnotation(kvlistOf(value, "ANNOTATION"));
+    const kvlist = kvlistOf(value, "ANNOTATION");
+    if (lookUp(kvlist, "VALUE")?.kind === "nil") return readUnannotation(kvlist);
+    const { name, annotation } = parseNamedAnnotation(kvlist);
     const { entry, userid } = annotation;
     return { kind: "annotation", name, entry, userid, value: annotation.value };
   },
-  UNANNOTATION: (value) => {
-    const kvlist = kvlistOf(value, "UNANNOTATION");
-    const [name, entry] = [text(kvlist, "MBOXNAME"), text(kvlist, "ENTRY")];
-    return { kind: "unannotation", name, entry, userid: text(kvlist, "USERID") };
-  },
+  UNANNOTATION: (value) => readUnannotation(kvlistOf(value, "UNANNOTATION")),
   SIEVE: (value) => readSieve(value),
   UNSIEVE: (value) => ({ kind: "unsieve", ...readScriptName(value) }),
   ACTIVATE_SIEVE: (value) => ({ kind: "activateSieve", ...readScriptName(value) }),
@@ -148,6 +146,12 @@ export function parseRestore(
     records: recordsOf(readRecords(kvlist, options)),
     isLocal: key === "LOCAL_MAILBOX",
   };
+}
+
+/** UNANNOTATION, or ANNOTATION with the value NIL: the one way at 2.4, and one of two since 3.2. */
+function readUnannotation(kvlist: DlistKvlist): ApplyRequest {
+  const [name, entry] = [text(kvlist, "MBOXNAME"), text(kvlist, "ENTRY")];
+  return { kind: "unannotation", name, entry, userid: text(kvlist, "USERID") };
 }
 
 function text(kvlist: DlistKvlist, key: string): string {
