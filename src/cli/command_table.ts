@@ -1,5 +1,4 @@
 /** All commands, in the order in which the help lists them. */
-
 import type { Register } from "./command.ts";
 import { registerCat } from "./commands/cat.ts";
 import { registerDiff } from "./commands/diff.ts";

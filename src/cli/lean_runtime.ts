@@ -4,7 +4,6 @@
  * fifth of all CPU time (`npm run bench -- replicate` into `bobbin serve`). Only the environment
  * can turn it off, and only before the runtime starts.
  */
-
 import { assert } from "../core/assert.ts";
 
 const SETTING = "BUN_JSC_useFTLJIT";

@@ -2,7 +2,6 @@
  * The output of a command: data goes to stdout, messages go to stderr. With `--json` stdout holds
  * one JSON object a line, the last of which is always `{"type":"summary", …, "exit": n}`.
  */
-
 import { writeSync } from "node:fs";
 import { AppError, errnoOf } from "../core/errors.ts";
 import { escapeText } from "../core/escape.ts";

@@ -1,5 +1,4 @@
 /** What a person may have meant by the name of a user or mailbox that is not there. */
-
 import type { OwnedMailboxes } from "../model/mailbox.ts";
 import { externalName, type Owner, ownerName } from "../model/names.ts";
 import type { Outcome } from "../model/outcome.ts";

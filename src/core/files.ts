@@ -4,7 +4,7 @@
  * regular. Anything else is reported as a state, not as an exception.
  */
 import { closeSync, constants, fstatSync, openSync, readSync, type Stats } from "node:fs";
-import { errnoOf, isAbsence } from "./errors.ts";
+import { AppError, errnoOf, isAbsence } from "./errors.ts";
 import { type FileStamp, NO_FILE, stampAt, stampOf } from "./file_stamp.ts";
 
 /** Why a file cannot be opened. */
@@ -88,6 +88,29 @@ export function readAt(fd: number, into: Uint8Array, position: number): number {
     length += count;
   }
   return length;
+}
+
+const CHUNK_BYTES = 256 * 1024;
+
+/**
+ * The bytes of a file from `start` up to `end`, each part in memory of its own. Throws AppError
+ * (io) where the file, which errors call `name`, ends before that.
+ */
+export function* chunksOf(
+  fd: number,
+  {
+    start = 0,
+    end,
+    name,
+  }: { readonly start?: number; readonly end: number; readonly name: string },
+): Generator<Uint8Array, void> {
+  for (let at = start; at < end; ) {
+    const chunk = new Uint8Array(Math.min(CHUNK_BYTES, end - at));
+    const length = readAt(fd, chunk, at);
+    if (length === 0) throw new AppError("io", `Cannot read ${name}: it ends at byte ${at}`);
+    yield chunk.subarray(0, length);
+    at += length;
+  }
 }
 
 /** The state that a failed open or read means; other errors are thrown on. */

@@ -49,15 +49,8 @@ export function hashFile(
   options: HashFileOptions,
 ): FileHash {
   const opened = openRegular(path);
-  switch (opened.state) {
-    case "missing":
-    case "not_regular":
-      return { kind: opened.state };
-    case "unreadable":
-      return { kind: "unreadable", errno: opened.errno };
-    case "open":
-      break;
-  }
+  if (opened.state === "unreadable") return { kind: "unreadable", errno: opened.errno };
+  if (opened.state !== "open") return { kind: opened.state };
   try {
     return hashOpen(opened, out, options);
   } catch (error) {

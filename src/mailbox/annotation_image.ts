@@ -46,27 +46,22 @@ export function readAnnotations(bytes: Uint8Array): AnnotationsReading {
   const contents = readDatabase(bytes, { expected: "twoskip" });
   if (contents.kind === "unsupported") return contents;
   const problems: AnnotationProblem[] = contents.problems.map(
-    ({ offset, what, expected, found }) => ({
-      offset,
-      what,
-      detail: `${what}: ${found}, expected ${expected}`,
-    }),
+    ({ offset, what, expected, found }) => {
+      return { offset, what, detail: `${what}: ${found}, expected ${expected}` };
+    },
   );
-  const byUid = new Map<number, MessageAnnotation[]>();
+  const living: MessageAnnotation[] = [];
   for (const entry of contents.entries) {
     try {
       const annotation = parseMessageAnnotation(entry);
-      if (annotation.deleted) continue;
-      const same = byUid.get(annotation.uid);
-      if (same === undefined) byUid.set(annotation.uid, [annotation]);
-      else same.push(annotation);
+      if (!annotation.deleted) living.push(annotation);
     } catch (error) {
       if (!(error instanceof FormatError)) throw error;
       const what = `annotation cannot be parsed: ${error.message}`;
       problems.push({ offset: undefined, what, detail: what });
     }
   }
-  return { kind: "read", byUid, problems };
+  return { kind: "read", byUid: Map.groupBy(living, ({ uid }) => uid), problems };
 }
 
 /** Messages looked up one by one; who asks for more is given all of the file. */

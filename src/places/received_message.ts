@@ -3,19 +3,18 @@
  * it is kept until its last byte has come: a small one in memory, a large one in an unnamed
  * temporary file.
  */
-import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from "node:fs";
+import { closeSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { concat } from "../core/bytes.ts";
 import { AppError } from "../core/errors.ts";
-import { readAt } from "../core/files.ts";
+import { chunksOf } from "../core/files.ts";
 import { beginSha1 } from "../hash/sha1.ts";
 import type { Guid } from "../model/guid.ts";
+import { openUnnamed } from "../storage/private_folder.ts";
 import type { MessageContent } from "./place.ts";
 
 /** Larger messages go to a file: some hundred may be under way at a time. */
 const HELD_BYTES = 256 * 1024;
-const CHUNK_BYTES = 256 * 1024;
 
 /** Takes one message at a time; `content` gives it once it is whole. */
 export class ReceivedMessage {
@@ -34,7 +33,10 @@ export class ReceivedMessage {
     this.#got = 0;
     this.#hash = beginSha1();
     this.#held = [];
-    if (file.size > HELD_BYTES) this.#attempt(() => this.#openFile());
+    if (file.size <= HELD_BYTES) return;
+    this.#attempt(() => {
+      this.#fd = openUnnamed();
+    });
   }
 
   data(bytes: Uint8Array): void {
@@ -67,7 +69,7 @@ export class ReceivedMessage {
       });
     }
     const size = this.#size;
-    if (fd !== undefined) return { size, chunks: () => chunksOf(fd, size) };
+    if (fd !== undefined) return { size, chunks: () => takenFrom(fd, size) };
     const whole = concat(this.#held);
     return { size, chunks: () => (size === 0 ? [] : [whole]) };
   }
@@ -77,12 +79,6 @@ export class ReceivedMessage {
     if (this.#fd !== undefined) closeSync(this.#fd);
     this.#fd = undefined;
     this.#held = [];
-  }
-
-  #openFile(): void {
-    const folder = mkdtempSync(join(tmpdir(), "bobbin-"));
-    this.#fd = openSync(join(folder, "message"), "wx+", 0o600);
-    rmSync(folder, { recursive: true });
   }
 
   /** Disk errors are kept for `content`: the rest must be read off the wire all the same. */
@@ -96,15 +92,9 @@ export class ReceivedMessage {
   }
 }
 
-function* chunksOf(fd: number, size: number): Generator<Uint8Array> {
+function* takenFrom(fd: number, size: number): Generator<Uint8Array, void> {
   try {
-    for (let at = 0; at < size; ) {
-      const chunk = new Uint8Array(Math.min(CHUNK_BYTES, size - at));
-      const got = readAt(fd, chunk, at);
-      if (got === 0) throw new AppError("io", `A message in ${tmpdir()} ends at byte ${at}`);
-      yield chunk.subarray(0, got);
-      at += got;
-    }
+    yield* chunksOf(fd, { end: size, name: `a message in ${tmpdir()}` });
   } finally {
     closeSync(fd);
   }

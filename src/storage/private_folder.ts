@@ -1,8 +1,9 @@
 /** Folders below TMPDIR for what this process alone reads: copies of databases, files laid over. */
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, openSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { AppError, errnoOf } from "../core/errors.ts";
+import { FILE_MODE } from "./disk.ts";
 
 /** Those that are there, to be removed when the process ends, whatever ends it in good order. */
 const folders = new Set<string>();
@@ -22,6 +23,16 @@ export function makePrivateFolder(): string {
       context: { path: tmpdir() },
       hint: "Set TMPDIR to a folder that this user can write to.",
     });
+  }
+}
+
+/** Opens a temporary file that has no name any more: it is gone with its descriptor. */
+export function openUnnamed(): number {
+  const folder = mkdtempSync(join(tmpdir(), "bobbin-"));
+  try {
+    return openSync(join(folder, "file"), "wx+", FILE_MODE);
+  } finally {
+    rmSync(folder, { recursive: true });
   }
 }
 

@@ -93,10 +93,22 @@ export function apply(
 ): void {
   const staging = store.stage();
   try {
-    for (const bytes of messages) staging.put(guidOf(bytes), [bytes]);
+    for (const bytes of messages) stageWhole(staging, bytes);
     applyStaged(store, update, staging);
   } finally {
     staging.close();
+  }
+}
+
+/** Stages a message, under its own GUID if no other is given. */
+export function stageWhole(staging: Staging, bytes: Uint8Array, guid = guidOf(bytes)): void {
+  const writer = staging.begin(guid);
+  try {
+    writer.write(bytes);
+    writer.end();
+  } catch (error) {
+    writer.abort();
+    throw error;
   }
 }
 

@@ -5,7 +5,6 @@ import { type Owner, ownerName } from "../../model/names.ts";
 import type { Outcome } from "../../model/outcome.ts";
 import type { Place } from "../../places/place.ts";
 import { type Difference, type DiffResult, diffOwner } from "../../replicate/diff.ts";
-
 import { notCompared } from "../../replicate/plan/holds.ts";
 import { chosenOwners, listOwners, requireSomebody } from "../chosen_owners.ts";
 import type { CommandEnv, CommandResult, Handler, Register } from "../command.ts";

@@ -12,7 +12,6 @@ import { maskSecrets } from "../../formats/sync/masking.ts";
 import { parseTelemetry, type TelemetryPiece } from "../../formats/sync/telemetry.ts";
 import { externalName, ownerName } from "../../model/names.ts";
 import { scanDump } from "../../places/dump/scan.ts";
-
 import type { CommandEnv, CommandResult, Handler, Register } from "../command.ts";
 import { EXIT } from "../exit.ts";
 import { addPlaceOptions } from "../open_place.ts";

@@ -57,14 +57,8 @@ export function printFindings(
   output: Output,
   options: ReportOptions,
 ): void {
-  const groups = new Map<string, ToldFinding[]>();
-  for (const one of reported.map(tell)) {
-    if (!atLeast(one.severity, options.minSeverity)) continue;
-    const title = ownerOf(one, options);
-    const group = groups.get(title);
-    if (group === undefined) groups.set(title, [one]);
-    else group.push(one);
-  }
+  const told = reported.map(tell).filter((one) => atLeast(one.severity, options.minSeverity));
+  const groups = Map.groupBy(told, (one) => ownerOf(one, options));
   const worstFirst = [...groups].sort(
     ([leftTitle, left], [rightTitle, right]) =>
       weight(right) - weight(left) || (leftTitle < rightTitle ? -1 : 1),

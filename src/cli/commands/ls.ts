@@ -1,5 +1,4 @@
 /** `bobbin ls PLACE [USER [MAILBOX]]` lists users, their mailboxes, or messages. */
-
 import { AppError } from "../../core/errors.ts";
 import { escapeText } from "../../core/escape.ts";
 import { pushAll } from "../../core/lists.ts";

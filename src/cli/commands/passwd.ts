@@ -1,5 +1,4 @@
 /** `bobbin passwd` sets who may sign in to `bobbin serve` and what each account may touch. */
-
 import { type Account, isAccountName, makeAccount } from "../../accounts/account.ts";
 import { changeAccounts } from "../../accounts/users_file.ts";
 import { AppError } from "../../core/errors.ts";

@@ -1,5 +1,4 @@
 /** `bobbin store init|info|rename|delete|undelete|gc|reconstruct` maintains Bobbin's own store. */
-
 import { resolve } from "node:path";
 import type { Command } from "commander";
 import { AppError } from "../../core/errors.ts";

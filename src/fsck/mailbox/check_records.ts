@@ -10,10 +10,8 @@ import {
   recordCrcs,
 } from "../../formats/cyrus/index/index_record.ts";
 import { RECORD_FIELDS } from "../../formats/cyrus/index/index_table.ts";
-
 import { annotationsIn } from "../../mailbox/annotation_image.ts";
 import type { RecordPiece } from "../../mailbox/index_image.ts";
-
 import { badRecordCrcs } from "../../mailbox/index_records.ts";
 import { type MessageTable, MessageTableBuilder } from "../../mailbox/message_table.ts";
 import { MailboxSums, userFlagCrcs } from "../../mailbox/sums.ts";

@@ -77,17 +77,6 @@ function placeKey(partition: string, folder: string): string {
   return `${partition}\0${folder}`;
 }
 
-function groupByUniqueid(folders: readonly MailboxFacts[]): Map<string, MailboxFacts[]> {
-  const groups = new Map<string, MailboxFacts[]>();
-  for (const facts of folders) {
-    const uniqueid = facts.header?.uniqueid ?? "";
-    const group = groups.get(uniqueid);
-    if (group === undefined) groups.set(uniqueid, [facts]);
-    else group.push(facts);
-  }
-  return groups;
-}
-
 function formerNames({ uniqueids }: MailboxesDb): Map<string, ReadonlySet<string>> {
   const renamed = uniqueids.filter(({ history }) => history.length > 0);
   return new Map(
@@ -170,7 +159,8 @@ function findElsewhere(
   }
   const { uniqueid } = entry;
   if (uniqueid === undefined || uniqueid === "") return undefined;
-  state.byUniqueid ??= groupByUniqueid(state.input.folders.mailboxes);
+  const { mailboxes } = state.input.folders;
+  state.byUniqueid ??= Map.groupBy(mailboxes, ({ header }) => header?.uniqueid ?? "");
   const claimants = state.byUniqueid.get(uniqueid) ?? [];
   return claimants.find((facts) => !state.claimed.has(facts));
 }

@@ -2,7 +2,6 @@
  * Quota roots against the mailboxes they count (rows QU01, QU02). A mailbox counts for the root
  * that its cyrus.header names; Cyrus sets it when a mailbox or a root is made.
  */
-
 import { pushAll } from "../../core/lists.ts";
 import { QUOTA_RESOURCES, type QuotaResource, type QuotaRoot } from "../../formats/cyrus/quota.ts";
 import type { MailboxFacts } from "../../places/cyrus/mailbox/mailbox_facts.ts";

@@ -3,7 +3,6 @@
  * and user files say of each other and of the folders. Pure: what is to be checked has been read
  * before.
  */
-
 import { pushAll } from "../../core/lists.ts";
 import type { MailboxEntry } from "../../formats/cyrus/mailbox_entry.ts";
 import { isInbox, parseName, useridOf } from "../../model/names.ts";

@@ -2,7 +2,6 @@
  * What a user has outside of mailboxes: seen state, subscriptions, counters and conversations (rows
  * SE01, SE02, SU01, CO01, DB11, CV01).
  */
-
 import { FormatError } from "../../core/errors.ts";
 import { type Counters, parseCounters } from "../../formats/cyrus/counters.ts";
 import type { DatabaseEntry } from "../../formats/cyrus/databases/database_contents.ts";

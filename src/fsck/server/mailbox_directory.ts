@@ -35,18 +35,14 @@ export function mailboxDirectory(
   records: RecordIndex,
   listed: readonly ListedMailbox[],
 ): MailboxDirectory {
-  const byOwner = new Map<string, ListedMailbox[]>();
   const listedByUniqueid = new Map<string, ListedMailbox>();
   const ownerOf = ownerLookup();
   for (const mailbox of listed) {
     // Older releases keep the uniqueid in cyrus.header alone.
     const uniqueid = mailbox.entry.uniqueid ?? mailbox.facts?.header?.uniqueid;
     if (uniqueid) listedByUniqueid.set(uniqueid, mailbox);
-    const owner = ownerOf(mailbox.entry.name) ?? "";
-    const others = byOwner.get(owner);
-    if (others === undefined) byOwner.set(owner, [mailbox]);
-    else others.push(mailbox);
   }
+  const byOwner = Map.groupBy(listed, ({ entry }) => ownerOf(entry.name) ?? "");
   return { ...records, listedByUniqueid, byOwner };
 }
 

@@ -4,7 +4,6 @@
  * with the files of the users concerned read anew, at every one of several looks (spool-format 8,
  * protocol B).
  */
-
 import { existsSync } from "node:fs";
 import { isDeepStrictEqual } from "node:util";
 import { pushAll } from "../../core/lists.ts";

@@ -2,7 +2,6 @@
  * fsck over a whole spool: finds the mailboxes, has them checked by workers, and then compares what
  * no mailbox can know by itself: uniqueids and hard links.
  */
-
 import { lstatSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";

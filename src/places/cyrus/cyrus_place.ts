@@ -3,7 +3,6 @@
  * is written. Each mailbox is read as of one moment (mailbox/snapshot.ts), and one that fails a
  * checksum is refused as damaged.
  */
-
 import {
   type FlawedSetting,
   type MailboxState,

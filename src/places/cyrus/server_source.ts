@@ -2,7 +2,6 @@
  * A whole Cyrus server as the source of a place, found by its imapd.conf: the mailboxes, and
  * everything that the databases of the server hold.
  */
-
 import { AppError, type ErrorCode } from "../../core/errors.ts";
 import { isStill, watched } from "../../core/file_stamp.ts";
 import { type SieveScript, sieveFilesOf } from "../../formats/sieve/script_files.ts";

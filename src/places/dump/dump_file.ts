@@ -10,14 +10,11 @@ import {
   fdatasyncSync,
   fstatSync,
   ftruncateSync,
-  mkdtempSync,
-  openSync,
   rmSync,
   statSync,
   writeSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { concat, latin1, utf8 } from "../../core/bytes.ts";
 import { AppError, errnoOf } from "../../core/errors.ts";
 import { openRegular, readAt } from "../../core/files.ts";
@@ -29,7 +26,9 @@ import {
 } from "../../formats/sync/dump_line.ts";
 import type { RecordSource } from "../../model/mailbox.ts";
 import type { Owner } from "../../model/names.ts";
+import { writeFully } from "../../storage/disk.ts";
 import { keepBeside, openBeside } from "../../storage/durable.ts";
+import { openUnnamed } from "../../storage/private_folder.ts";
 import { recordsAt } from "./dump_records.ts";
 import { CommandCheck, type Range, scanDump } from "./scan.ts";
 
@@ -105,10 +104,7 @@ export function dropDumpFile(fd: number, path: string): void {
 /** Opens an unnamed temporary file for data of a pipe. Throws AppError (io). */
 export function createSpool(): number {
   try {
-    const folder = mkdtempSync(join(tmpdir(), "bobbin-"));
-    const fd = openSync(join(folder, "dump"), "wx+", 0o600);
-    rmSync(folder, { recursive: true });
-    return fd;
+    return openUnnamed();
   } catch (error) {
     const text = `Cannot make a temporary file in ${tmpdir()}: ${errnoOf(error)}`;
     throw new AppError("io", text, { cause: error });
@@ -188,7 +184,7 @@ export class DumpFile {
     return this.#exclusively(async () => {
       const end = concat([printDumpCheck(this.#sum(), "END"), CRLF]);
       this.#attempt(() => {
-        this.#writeToFile(end);
+        writeFully(this.#options.fd, end, this.#offset);
         if (!this.#options.toStdout) fdatasyncSync(this.#options.fd);
         this.#readBack();
         if (this.#options.toStdout) writeToPipe(end);
@@ -236,17 +232,11 @@ export class DumpFile {
 
   #write(bytes: Uint8Array): undefined {
     this.#attempt(() => {
-      this.#writeToFile(bytes);
+      writeFully(this.#options.fd, bytes, this.#offset);
       if (this.#options.toStdout) writeToPipe(bytes);
     });
     this.#hash.update(bytes);
     this.#offset += bytes.length;
-  }
-
-  #writeToFile(bytes: Uint8Array): void {
-    for (let at = 0; at < bytes.length; ) {
-      at += writeSync(this.#options.fd, bytes, at, bytes.length - at, this.#offset + at);
-    }
   }
 
   /** An error of the disk or of stdout ends the dump: every later call throws it again. */

@@ -9,10 +9,9 @@
  * Commands must fit the ones before them, and every message must have been sent; sums and states
  * are checked by the place to which the dump is brought.
  */
-
 import { closeSync } from "node:fs";
 import { AppError } from "../../core/errors.ts";
-import { readAt } from "../../core/files.ts";
+import { chunksOf } from "../../core/files.ts";
 import { DEFAULT_LIMITS, type Limits } from "../../core/limits.ts";
 import type { MissingInDump } from "../../formats/sync/dump_line.ts";
 import { beginSha1 } from "../../hash/sha1.ts";
@@ -52,9 +51,6 @@ import {
 } from "./dump_file.ts";
 import { DumpSession } from "./dump_session.ts";
 import { type DumpDamage, openDump, readDump } from "./read_dump.ts";
-import type { Range } from "./scan.ts";
-
-const CHUNK_BYTES = 256 * 1024;
 
 /**
  * Opens a dump to be read; `-` is stdin. A damaged dump holds the owners who were complete before
@@ -232,12 +228,12 @@ class DumpPlace implements WritablePlace {
     const range = this.#contents.message(guid);
     const where = `message ${uid} of ${mailbox}`;
     if (range === undefined) return this.#nothing(`There is no ${where}`);
-    const { fd } = this.#options;
+    const chunks = () => chunksOf(this.#options.fd, { ...range, name: this.locator });
     const hash = beginSha1();
-    for (const chunk of chunksOf(fd, range)) hash.update(chunk);
+    for (const chunk of chunks()) hash.update(chunk);
     const digest = hash.digest();
     if (digest !== guid) return refused("damaged", `${where} should be ${guid} and is ${digest}`);
-    return ok({ size: range.end - range.start, chunks: () => chunksOf(fd, range) });
+    return ok({ size: range.end - range.start, chunks });
   }
 
   async annotations(name: string): Promise<Outcome<readonly Annotation[]>> {
@@ -298,14 +294,4 @@ const MOST_MISSING = 100;
 
 function stateOf(owner: DumpedOwner | undefined): UserState {
   return userStateOf(owner?.contents ?? noContents());
-}
-
-function* chunksOf(fd: number, { start, end }: Range): Generator<Uint8Array> {
-  for (let at = start; at < end; ) {
-    const chunk = new Uint8Array(Math.min(CHUNK_BYTES, end - at));
-    const got = readAt(fd, chunk, at);
-    if (got === 0) throw new AppError("io", `The dump ends at byte ${at}, within a message`);
-    yield chunk.subarray(0, got);
-    at += got;
-  }
 }

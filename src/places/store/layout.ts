@@ -7,7 +7,6 @@
  * Only user ids, shared top levels, uniqueids and GUIDs ever take part in a path, and each only in
  * the form this file gives it. Mailbox names never do.
  */
-
 import { fromLatin1, latin1 } from "../../core/bytes.ts";
 import { AppError } from "../../core/errors.ts";
 import { sha1Of } from "../../hash/sha1.ts";

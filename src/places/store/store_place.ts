@@ -3,10 +3,10 @@
  * here; what the store refuses becomes an `Outcome`, and only what breaks is thrown.
  */
 import type { Database } from "bun:sqlite";
-import { closeSync, readSync } from "node:fs";
+import { closeSync } from "node:fs";
 import { join } from "node:path";
 import { setImmediate } from "node:timers/promises";
-import { AppError } from "../../core/errors.ts";
+import { chunksOf } from "../../core/files.ts";
 import type { Annotation } from "../../model/annotation.ts";
 import type { ApplyCommand } from "../../model/apply.ts";
 import type { Guid } from "../../model/guid.ts";
@@ -356,20 +356,10 @@ async function* asAsync<T>(values: Iterable<T>): AsyncGenerator<T> {
   yield* values;
 }
 
-const CHUNK_BYTES = 256 * 1024;
-
 /** The bytes of a large message, whose file is closed at the end. */
 function* readChunks({ path, size, fd }: Extract<FoundMessage, { fd: number }>) {
   try {
-    let done = 0;
-    while (done < size) {
-      const chunk = new Uint8Array(Math.min(CHUNK_BYTES, size - done));
-      const got = readSync(fd, chunk, 0, chunk.length, done);
-      if (got === 0)
-        throw new AppError("io", `Cannot read ${path}: it ends at ${done} of ${size} bytes`);
-      done += got;
-      yield chunk.subarray(0, got);
-    }
+    yield* chunksOf(fd, { end: size, name: path });
   } finally {
     closeSync(fd);
   }

@@ -6,7 +6,6 @@
  * twice is not asked a third time: it may be what the server dies of. A server that has stayed away
  * so long is tried once a read from then on, until it answers.
  */
-
 import { before } from "../../core/before.ts";
 import { AppError } from "../../core/errors.ts";
 import { type GetCommand, printGet } from "../../formats/sync/get_command.ts";

@@ -2,7 +2,6 @@
  * A sync server as a place: real Cyrus (2.4 to master) or `bobbin serve`, over csync or inside
  * IMAP. Reads share one connection (read_link.ts). Sessions have connections of their own.
  */
-
 import { AppError } from "../../core/errors.ts";
 import { pushAll } from "../../core/lists.ts";
 import { decodeScriptName } from "../../formats/sieve/script_files.ts";

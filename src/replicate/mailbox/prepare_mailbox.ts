@@ -2,7 +2,6 @@
  * One mailbox looked at from both sides: its content planned, and the messages named that may have
  * to be sent. Nothing is written.
  */
-
 import type { AppError } from "../../core/errors.ts";
 import { pushAll } from "../../core/lists.ts";
 import { flawOfMailbox, flawOfRecord } from "../../model/flaws.ts";

@@ -3,7 +3,6 @@
  * mailboxes that are alike may differ. Then the records of one side tell what its sum would be in
  * the other's way.
  */
-
 import type { MailboxState } from "../../model/mailbox.ts";
 import { ANNOT_VARIANTS, mailAnnotCrc } from "../../model/sync_crc.ts";
 import type { Holds, MailboxReading } from "../../places/place.ts";

@@ -4,7 +4,6 @@
  * bit set, 0xFF as two of them. The file is always replaced as a whole, so that a cut line is
  * damage.
  */
-
 import type { DatabaseProblem } from "./database_contents.ts";
 import { addProblem, type DatabaseContents, type DatabaseEntry } from "./database_contents.ts";
 

@@ -20,87 +20,6 @@ export interface Slot {
   readonly kind: SlotKind;
 }
 
-export const HEADER_FIELDS = [
-  "generationNo",
-  "format",
-  "minorVersion",
-  "startOffset",
-  "recordSize",
-  "numRecords",
-  "lastAppenddate",
-  "lastUid",
-  "quotaMailboxUsed",
-  "pop3LastLogin",
-  "uidvalidity",
-  "deleted",
-  "answered",
-  "flagged",
-  "options",
-  "leakedCache",
-  "highestmodseq",
-  "deletedmodseq",
-  "exists",
-  "firstExpunged",
-  "lastRepackTime",
-  "headerFileCrc",
-  "syncCrc",
-  "recentuid",
-  "recenttime",
-  "pop3ShowAfter",
-  "quotaAnnotUsed",
-  "syncCrcAnnot",
-  "unseen",
-  "createdmodseq",
-  "changesEpoch",
-  "quotaDeletedUsed",
-  "quotaExpungedUsed",
-  "headerCrc",
-] as const;
-
-export const RECORD_FIELDS = [
-  "uid",
-  "internaldate",
-  "sentdate",
-  "size",
-  "headerSize",
-  "contentOffset",
-  "gmtime",
-  "cacheOffset",
-  "lastUpdated",
-  "systemFlags",
-  "userFlags",
-  "contentLines",
-  "savedate",
-  "cacheVersion",
-  "guid",
-  "modseq",
-  "cid",
-  "createdmodseq",
-  "basecid",
-  "cacheCrc",
-  "recordCrc",
-] as const;
-
-export type HeaderField = (typeof HEADER_FIELDS)[number];
-export type RecordField = (typeof RECORD_FIELDS)[number];
-export type HeaderSlots = Readonly<Partial<Record<HeaderField, Slot>>>;
-export type RecordSlots = Readonly<Partial<Record<RecordField, Slot>>>;
-
-/** One version: sizes in bytes, and where its fields are. What a version lacks has no slot. */
-export interface IndexTable {
-  readonly version: number;
-  readonly headerSize: number;
-  readonly recordSize: number;
-  readonly header: HeaderSlots;
-  readonly record: RecordSlots;
-  /** Offsets of the record's fields, -1 for absent ones: for the parser of a million records. */
-  readonly recordAt: Readonly<Record<RecordField, number>>;
-  /** Records hold times of 8 bytes in nanoseconds, and sizes of 8 bytes. */
-  readonly wideRecord: boolean;
-  /** Bytes of a record's GUID field: 20, 12 for the UUIDs of versions 7 to 9, else 0. */
-  readonly guidBytes: number;
-}
-
 const u32 = (offset: number): Slot => ({ offset, size: 4, kind: "u32" });
 const u64 = (offset: number): Slot => ({ offset, size: 8, kind: "u64" });
 const seconds = (offset: number): Slot => ({ offset, size: 4, kind: "time" });
@@ -109,12 +28,7 @@ const flagWords = (offset: number): Slot => ({ offset, size: 16, kind: "flags" }
 const uuid = (offset: number): Slot => ({ offset, size: 12, kind: "guid" });
 const guid = (offset: number): Slot => ({ offset, size: 20, kind: "guid" });
 
-function without(slots: RecordSlots, field: RecordField): RecordSlots {
-  const { [field]: _, ...kept } = slots;
-  return kept;
-}
-
-const HEADER_6: HeaderSlots = {
+const HEADER_6 = {
   generationNo: u32(0),
   format: u32(4),
   minorVersion: u32(8),
@@ -132,8 +46,8 @@ const HEADER_6: HeaderSlots = {
   options: u32(60),
   leakedCache: u32(64),
 };
-const HEADER_8: HeaderSlots = { ...HEADER_6, highestmodseq: u64(68) };
-const HEADER_12: HeaderSlots = {
+const HEADER_8 = { ...HEADER_6, highestmodseq: u64(68) };
+const HEADER_12 = {
   ...HEADER_8,
   deletedmodseq: u64(76),
   exists: u32(84),
@@ -145,21 +59,21 @@ const HEADER_12: HeaderSlots = {
   recenttime: seconds(108),
   headerCrc: u32(124),
 };
-const HEADER_13: HeaderSlots = {
+const HEADER_13 = {
   ...HEADER_12,
   pop3ShowAfter: seconds(112),
   quotaAnnotUsed: u32(116),
   syncCrcAnnot: u32(120),
 };
-const HEADER_14: HeaderSlots = { ...HEADER_13, unseen: u32(124), headerCrc: u32(156) };
-const HEADER_16: HeaderSlots = { ...HEADER_14, createdmodseq: u64(128) };
-const HEADER_17: HeaderSlots = { ...HEADER_16, changesEpoch: seconds(136) };
-const HEADER_18: HeaderSlots = {
+const HEADER_14 = { ...HEADER_13, unseen: u32(124), headerCrc: u32(156) };
+const HEADER_16 = { ...HEADER_14, createdmodseq: u64(128) };
+const HEADER_17 = { ...HEADER_16, changesEpoch: seconds(136) };
+const HEADER_18 = {
   ...HEADER_17,
   quotaDeletedUsed: u64(140),
   quotaExpungedUsed: u64(148),
 };
-const HEADER_19: HeaderSlots = {
+const HEADER_19 = {
   ...HEADER_18,
   exists: u32(60),
   options: u32(64),
@@ -170,7 +84,7 @@ const HEADER_19: HeaderSlots = {
   quotaExpungedUsed: u64(144),
   changesEpoch: seconds(152),
 };
-const HEADER_20: HeaderSlots = {
+const HEADER_20 = {
   ...HEADER_19,
   lastAppenddate: nanoseconds(24),
   pop3LastLogin: nanoseconds(40),
@@ -186,7 +100,7 @@ const HEADER_20: HeaderSlots = {
   headerCrc: u32(188),
 };
 
-const RECORD_6: RecordSlots = {
+const RECORD_6 = {
   uid: u32(0),
   internaldate: seconds(4),
   sentdate: seconds(8),
@@ -200,29 +114,31 @@ const RECORD_6: RecordSlots = {
   contentLines: u32(52),
   cacheVersion: u32(56),
 };
-const RECORD_7: RecordSlots = { ...RECORD_6, guid: uuid(60) };
-const RECORD_8: RecordSlots = { ...RECORD_7, modseq: u64(72) };
-const RECORD_10: RecordSlots = { ...RECORD_8, guid: guid(60), modseq: u64(80) };
-const RECORD_12: RecordSlots = {
-  ...without(RECORD_10, "contentOffset"),
+const RECORD_7 = { ...RECORD_6, guid: uuid(60) };
+const RECORD_8 = { ...RECORD_7, modseq: u64(72) };
+const RECORD_10 = { ...RECORD_8, guid: guid(60), modseq: u64(80) };
+const { contentOffset: _offset, ...WITHOUT_OFFSET } = RECORD_10;
+const RECORD_12 = {
+  ...WITHOUT_OFFSET,
   gmtime: seconds(20),
   cacheCrc: u32(88),
   recordCrc: u32(92),
 };
-const RECORD_13: RecordSlots = {
+const RECORD_13 = {
   ...RECORD_12,
   cid: u64(88),
   cacheCrc: u32(96),
   recordCrc: u32(100),
 };
-const RECORD_15: RecordSlots = { ...without(RECORD_13, "contentLines"), savedate: seconds(52) };
-const RECORD_16: RecordSlots = {
+const { contentLines: _lines, ...WITHOUT_LINES } = RECORD_13;
+const RECORD_15 = { ...WITHOUT_LINES, savedate: seconds(52) };
+const RECORD_16 = {
   ...RECORD_15,
   createdmodseq: u64(96),
   cacheCrc: u32(104),
   recordCrc: u32(108),
 };
-const RECORD_20: RecordSlots = {
+const RECORD_20 = {
   ...RECORD_16,
   cacheOffset: u32(4),
   internaldate: nanoseconds(8),
@@ -238,6 +154,31 @@ const RECORD_20: RecordSlots = {
   cacheCrc: u32(136),
   recordCrc: u32(140),
 };
+
+/** The fields of the header. None was ever given up. */
+export type HeaderField = keyof typeof HEADER_20;
+export type HeaderSlots = Readonly<Partial<Record<HeaderField, Slot>>>;
+export const HEADER_FIELDS = Object.keys(HEADER_20) as HeaderField[];
+
+/** The fields of a record, of all versions together. */
+export type RecordField = keyof typeof RECORD_10 | keyof typeof RECORD_20;
+export type RecordSlots = Readonly<Partial<Record<RecordField, Slot>>>;
+export const RECORD_FIELDS = Object.keys({ ...RECORD_10, ...RECORD_20 }) as RecordField[];
+
+/** One version: sizes in bytes, and where its fields are. What a version lacks has no slot. */
+export interface IndexTable {
+  readonly version: number;
+  readonly headerSize: number;
+  readonly recordSize: number;
+  readonly header: HeaderSlots;
+  readonly record: RecordSlots;
+  /** Offsets of the record's fields, -1 for absent ones: for the parser of a million records. */
+  readonly recordAt: Readonly<Record<RecordField, number>>;
+  /** Records hold times of 8 bytes in nanoseconds, and sizes of 8 bytes. */
+  readonly wideRecord: boolean;
+  /** Bytes of a record's GUID field: 20, 12 for the UUIDs of versions 7 to 9, else 0. */
+  readonly guidBytes: number;
+}
 
 function table(
   version: number,

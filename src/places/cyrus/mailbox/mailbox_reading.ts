@@ -3,7 +3,6 @@
  * B). Afterwards the files are looked at again by path: if none of them was replaced or written to
  * meanwhile, they are one state of the mailbox, or one that a crash could have left.
  */
-
 import { existsSync, lstatSync, type Stats, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { errnoOf, FormatError } from "../../../core/errors.ts";

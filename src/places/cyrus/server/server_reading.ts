@@ -2,7 +2,6 @@
  * Reads the databases of a whole Cyrus server for fsck: its list of mailboxes, its annotations,
  * quota roots and shared counters. Nothing is locked and nothing is written.
  */
-
 import { type MailboxesDb, parseMailboxesDb } from "../../../formats/cyrus/mailboxes_db.ts";
 import { sharedFile } from "../layout/server_paths.ts";
 import type { FileReading } from "./database_file.ts";

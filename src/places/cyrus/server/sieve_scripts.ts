@@ -2,7 +2,6 @@
  * Reads a user's sieve scripts. Until 3.4 they are files `x.script` in the sieve folder, and a link
  * to its bytecode marks the active one. Since 3.6 they are the messages of the mailbox `#sieve`.
  */
-
 import { readdirSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 import { concat, latin1, utf8 } from "../../../core/bytes.ts";

@@ -3,7 +3,6 @@
  * a message. Names lead to uniqueids here and nowhere else. 64-bit numbers are kept as decimal
  * text: SQLite's integers are signed. Everything of a message lives in the mailbox folder.
  */
-
 import { StoreDatabase, type StoreDatabaseOptions } from "../../../storage/store_database.ts";
 import { REDO_SCHEMA, REDO_UNFIT } from "./redo_rows.ts";
 

@@ -56,10 +56,7 @@ export interface Tombstone {
   readonly mailbox: MailboxRow;
 }
 
-interface StoredRow {
-  readonly uniqueid: string;
-  readonly name: string;
-  readonly state: string;
+interface StoredRow extends Readonly<Record<"uniqueid" | "name" | "state", string>> {
   readonly annot_variant: string | null;
   readonly annot_crc: number | null;
   readonly annot_crc_of: number | null;
@@ -100,17 +97,21 @@ function storedOf(row: MailboxRow): StoredRow {
 
 /** The mailbox called `name` now, or undefined. */
 export function mailboxByName(database: Database, name: string): MailboxRow | undefined {
-  const found = database
-    .query<StoredRow, [string]>(`SELECT ${READ} FROM mailbox WHERE name = ?`)
-    .get(name);
-  return found === null ? undefined : rowOf(found);
+  return mailboxWhere(database, "name", name);
 }
 
 /** The mailbox with `uniqueid`, or undefined. */
 export function mailboxById(database: Database, uniqueid: string): MailboxRow | undefined {
-  const found = database
-    .query<StoredRow, [string]>(`SELECT ${READ} FROM mailbox WHERE uniqueid = ?`)
-    .get(uniqueid);
+  return mailboxWhere(database, "uniqueid", uniqueid);
+}
+
+function mailboxWhere(
+  database: Database,
+  column: "name" | "uniqueid",
+  value: string,
+): MailboxRow | undefined {
+  const sql = `SELECT ${READ} FROM mailbox WHERE ${column} = ?`;
+  const found = database.query<StoredRow, [string]>(sql).get(value);
   return found === null ? undefined : rowOf(found);
 }
 
@@ -177,12 +178,9 @@ export function keepAnnotCrc(database: Database, uniqueid: string, kept: KeptAnn
 
 /** Former names of a mailbox, the oldest first. */
 export function formerNames(database: Database, uniqueid: string): FormerName[] {
-  return database
-    .query<FormerName, [string]>(
-      "SELECT name, until FROM history WHERE uniqueid = ? ORDER BY number",
-    )
-    .all(uniqueid)
-    .map((row) => soundRow("history", row));
+  const sql = "SELECT name, until FROM history WHERE uniqueid = ? ORDER BY number";
+  const rows = database.query<FormerName, [string]>(sql).all(uniqueid);
+  return rows.map((row) => soundRow("history", row));
 }
 
 /** Notes that a mailbox was called `former.name` until now. */
@@ -209,12 +207,7 @@ export function renameMailboxes(database: Database, names: ReadonlyMap<string, s
   for (const [uniqueid, name] of names) set.run(name, uniqueid);
 }
 
-interface StoredTombstone {
-  readonly number: number;
-  readonly uniqueid: string;
-  readonly name: string;
-  readonly deleted: number;
-  readonly trash: string;
+interface StoredTombstone extends Omit<Tombstone, "mailbox"> {
   readonly mailbox: string;
 }
 
@@ -241,20 +234,15 @@ export function buryMailbox(
 
 /** Every tombstone, the oldest first. */
 export function tombstones(database: Database): Tombstone[] {
-  return database
-    .query<StoredTombstone, []>("SELECT * FROM tombstone ORDER BY deleted, number")
-    .all()
-    .map(tombstoneOf);
+  const sql = "SELECT * FROM tombstone ORDER BY deleted, number";
+  return database.query<StoredTombstone, []>(sql).all().map(tombstoneOf);
 }
 
 /** The tombstone of what was deleted last under the name, or with the uniqueid, `which`. */
 export function lastTombstone(database: Database, which: string): Tombstone | undefined {
-  const found = database
-    .query<StoredTombstone, [string]>(
-      `SELECT * FROM tombstone WHERE name = ?1 OR uniqueid = ?1
-       ORDER BY deleted DESC, number DESC LIMIT 1`,
-    )
-    .get(which);
+  const sql = `SELECT * FROM tombstone WHERE name = ?1 OR uniqueid = ?1
+    ORDER BY deleted DESC, number DESC LIMIT 1`;
+  const found = database.query<StoredTombstone, [string]>(sql).get(which);
   return found === null ? undefined : tombstoneOf(found);
 }
 
@@ -268,11 +256,8 @@ export function removeTombstone(database: Database, number: number): void {
   database.query("DELETE FROM tombstone WHERE number = ?").run(number);
 }
 
-interface AnnotationRow {
-  readonly uniqueid: string;
-  readonly entry: string;
-  readonly userid: string;
-  readonly modseq: string;
+interface AnnotationRow
+  extends Readonly<Record<"uniqueid" | "entry" | "userid" | "modseq", string>> {
   readonly value: Uint8Array;
 }
 
@@ -300,11 +285,6 @@ function annotationOf({ entry, userid, modseq, value }: AnnotationRow): Annotati
 
 /** Bytes of the values of a mailbox's own annotations: they count in quota_annot_used. */
 export function annotationBytes(database: Database, uniqueid: string): number {
-  return (
-    database
-      .query<{ bytes: number | null }, [string]>(
-        "SELECT sum(length(value)) AS bytes FROM annotation WHERE uniqueid = ?",
-      )
-      .get(uniqueid)?.bytes ?? 0
-  );
+  const sql = "SELECT sum(length(value)) AS bytes FROM annotation WHERE uniqueid = ?";
+  return database.query<{ bytes: number | null }, [string]>(sql).get(uniqueid)?.bytes ?? 0;
 }

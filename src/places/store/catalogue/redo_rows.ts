@@ -45,16 +45,13 @@ export const REDO_SCHEMA = `
 /** The second version of the table: why the step could not be done, where its mailbox is unfit. */
 export const REDO_UNFIT = "ALTER TABLE redo ADD COLUMN unfit TEXT";
 
-interface RedoRow {
-  readonly uniqueid: string;
-  readonly kind: string;
-  readonly path: string;
+type NumberColumn = "offset" | "generation" | "records_before" | "records_after";
+
+interface RedoRow
+  extends Readonly<Record<"uniqueid" | "kind" | "path", string>>,
+    Readonly<Record<NumberColumn, number | null>> {
   readonly target: string | null;
-  readonly offset: number | null;
   readonly bytes: Uint8Array | null;
-  readonly generation: number | null;
-  readonly records_before: number | null;
-  readonly records_after: number | null;
 }
 
 const COLUMNS =
@@ -78,14 +75,11 @@ export function recordSteps(database: Database, steps: readonly MailboxStep[]): 
 
 /** The steps not yet done, in order: of one mailbox, or of all. */
 export function pendingSteps(database: Database, uniqueid?: string): MailboxStep[] {
+  const [all, inOrder] = [`SELECT ${COLUMNS} FROM redo`, "ORDER BY number"];
   const rows =
     uniqueid === undefined
-      ? database.query<RedoRow, []>(`SELECT ${COLUMNS} FROM redo ORDER BY number`).all()
-      : database
-          .query<RedoRow, [string]>(
-            `SELECT ${COLUMNS} FROM redo WHERE uniqueid = ? ORDER BY number`,
-          )
-          .all(uniqueid);
+      ? database.query<RedoRow, []>(`${all} ${inOrder}`).all()
+      : database.query<RedoRow, [string]>(`${all} WHERE uniqueid = ? ${inOrder}`).all(uniqueid);
   return rows.map((row) => ({ uniqueid: row.uniqueid, step: stepOfRow(row) }));
 }
 
@@ -94,12 +88,8 @@ function stepOfRow(row: RedoRow): RedoStep {
   if (row.kind === "write" && bytes !== null && row.offset !== null) {
     const step = { kind: "write", path, offset: row.offset, bytes } as const;
     if (row.generation === null) return step;
-    const fit = {
-      generation: row.generation,
-      before: row.records_before ?? 0,
-      after: row.records_after ?? 0,
-    };
-    return { ...step, fit };
+    const { generation, records_before: before, records_after: after } = row;
+    return { ...step, fit: { generation, before: before ?? 0, after: after ?? 0 } };
   }
   if (row.kind === "replace" && bytes !== null) return { kind: "replace", path, bytes };
   if (row.kind === "move" && row.target !== null) return { kind: "move", path, target: row.target };

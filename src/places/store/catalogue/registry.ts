@@ -169,13 +169,15 @@ export class Registry {
 
   /** Notes durably that `uniqueid` is about to go from one owner to another. Returns its number. */
   beginHandover({ uniqueid, source, target }: Omit<Handover, "number">): number {
-    return this.#write((database) =>
-      Number(
-        database
-          .query("INSERT INTO handover (uniqueid, source, target) VALUES (?, ?, ?)")
-          .run(uniqueid, ownerKey(source), ownerKey(target)).lastInsertRowid,
-      ),
-    );
+    return this.#write((database) => {
+      const insert = "INSERT INTO handover (uniqueid, source, target) VALUES (?, ?, ?)";
+      const { lastInsertRowid } = database.run(insert, [
+        uniqueid,
+        ownerKey(source),
+        ownerKey(target),
+      ]);
+      return Number(lastInsertRowid);
+    });
   }
 
   /** Forgets a handover that is over. */
@@ -219,12 +221,9 @@ export class Registry {
       const isWanted = "uniqueid IN (SELECT value FROM json_each(?1))";
       database.run(`DELETE FROM claim WHERE owner = ?2 AND NOT ${isWanted}`, [list, word]);
       database.run("INSERT OR IGNORE INTO claim SELECT value, ?2 FROM json_each(?1)", [list, word]);
-      return database
-        .query<{ uniqueid: string }, [string, string]>(
-          `SELECT uniqueid FROM claim WHERE owner <> ?2 AND ${isWanted}`,
-        )
-        .all(list, word)
-        .map(({ uniqueid }) => uniqueid);
+      const others = `SELECT uniqueid FROM claim WHERE owner <> ?2 AND ${isWanted}`;
+      const rows = database.query<{ uniqueid: string }, [string, string]>(others).all(list, word);
+      return rows.map(({ uniqueid }) => uniqueid);
     });
   }
 
@@ -269,16 +268,10 @@ export class Registry {
   }
 }
 
-interface ClaimRow {
-  readonly uniqueid: string;
-  readonly owner: string;
-}
+type ClaimRow = Readonly<Record<"uniqueid" | "owner", string>>;
 
-interface HandoverRow {
+interface HandoverRow extends Readonly<Record<"uniqueid" | "source" | "target", string>> {
   readonly number: number;
-  readonly uniqueid: string;
-  readonly source: string;
-  readonly target: string;
 }
 
 function setClaim(database: Database, uniqueid: string, owner: Owner): void {
@@ -293,12 +286,7 @@ function ownerIn(word: string): Owner {
 }
 
 function lost(path: string): AppError {
-  return new AppError(
-    "bad_data",
-    `Cannot use ${path}: it is gone or empty, and mailboxes are there`,
-    {
-      context: { path },
-      hint: "Run `bobbin store reconstruct`.",
-    },
-  );
+  const text = `Cannot use ${path}: it is gone or empty, and mailboxes are there`;
+  const hint = "Run `bobbin store reconstruct`.";
+  return new AppError("bad_data", text, { context: { path }, hint });
 }

@@ -26,13 +26,8 @@ export function subscriptions(database: Database): string[] {
 
 /** What the user has seen, of his own and of others' mailboxes. */
 export function seenStates(database: Database): SeenState[] {
-  interface Row {
-    readonly uniqueid: string;
-    readonly lastread: number;
-    readonly lastuid: number;
-    readonly lastchange: number;
-    readonly seenuids: string;
-  }
+  type Row = Record<"uniqueid" | "seenuids", string> &
+    Record<"lastread" | "lastuid" | "lastchange", number>;
   return database
     .query<Row, []>("SELECT * FROM seen ORDER BY uniqueid")
     .all()
@@ -60,11 +55,9 @@ export function sieveFiles(database: Database): SieveFile[] {
   const files: SieveFile[] = [];
   for (const row of database.query<Row, []>("SELECT * FROM sieve ORDER BY filename").all()) {
     const { filename, last_update: lastUpdate } = soundRow("sieve", row);
-    const guid = sha1Of(row.content);
-    files.push({ filename, lastUpdate, guid, isActive: false });
+    files.push({ filename, lastUpdate, guid: sha1Of(row.content), isActive: false });
     if (row.active === 0) continue;
-    const bytecode = filename.replace(/\.script$/, ".bc");
-    files.push(activeMark(bytecode));
+    files.push(activeMark(filename.replace(/\.script$/, ".bc")));
   }
   return files;
 }
@@ -77,11 +70,7 @@ export function sieveScript(database: Database, filename: string): Uint8Array | 
   return row === null ? undefined : soundRow("sieve", row).content;
 }
 
-interface QuotaRow {
-  readonly root: string;
-  readonly resource: string;
-  readonly value: string;
-}
+type QuotaRow = Readonly<Record<"root" | "resource" | "value", string>>;
 
 /** The resource of a row that says that a root exists, even if it limits nothing. */
 const ROOT = "";

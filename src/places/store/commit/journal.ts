@@ -10,7 +10,6 @@
  * Steps are only ever done to files under the writer lock: by the writer itself, or after a kill by
  * the next process that opens the owner to write.
  */
-
 import { closeSync, constants, existsSync, openSync, renameSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { assert } from "../../../core/assert.ts";

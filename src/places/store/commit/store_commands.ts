@@ -1,14 +1,15 @@
 /**
  * Does every APPLY command to the store, as one transaction. Refusals are thrown, change nothing.
  */
-import { unreachable } from "../../../core/assert.ts";
+import { assert } from "../../../core/assert.ts";
 import { hasBit, INTERNAL_FLAG } from "../../../formats/cyrus/index/index_flags.ts";
-import type {
-  ApplyAnnotation,
-  ApplyCommand,
-  ApplyExpunge,
-  ApplyRename,
-  ApplyUnannotation,
+import {
+  type ApplyAnnotation,
+  type ApplyCommand,
+  type ApplyExpunge,
+  type ApplyRename,
+  type ApplyUnannotation,
+  ownerOfCommand,
 } from "../../../model/apply.ts";
 import { flawOfSetting } from "../../../model/flaws.ts";
 import {
@@ -28,7 +29,6 @@ import {
   updateMailbox,
 } from "../catalogue/mailbox_rows.ts";
 import { applyRows, dropUserRows, type RowCommand } from "../catalogue/user_rows.ts";
-
 import type { Staging } from "../messages/staging.ts";
 import { refusal } from "../refusal.ts";
 import type { Store } from "../store.ts";
@@ -83,41 +83,19 @@ export function applyCommand(
     case "unuser":
       unuser(store, command.userid);
       return;
-    case "quota":
-    case "unquota":
-      applyToRows(store, command, {
-        owner: parseName(command.kind === "quota" ? command.quota.root : command.root).owner,
-        makes: command.kind === "quota",
-      });
-      return;
-    case "seen":
-    case "sub":
-    case "sieve":
-      applyToRows(store, command, { owner: { kind: "user", userid: command.userid }, makes: true });
-      return;
-    case "unsub":
-    case "unsieve":
-    case "activateSieve":
-    case "unactivateSieve":
-      applyToRows(store, command, {
-        owner: { kind: "user", userid: command.userid },
-        makes: false,
-      });
-      return;
     default:
-      unreachable(command);
+      applyToRows(store, command);
   }
 }
 
-/**
- * Does `command` to the rows of `owner`; `makes` says whether it makes an owner who is not there.
- */
-function applyToRows(
-  store: Store,
-  command: RowCommand,
-  { owner, makes }: { readonly owner: Owner; readonly makes: boolean },
-): void {
-  const folder = makes ? store.make(owner) : store.find(owner);
+/** The commands about rows that make an owner who is not there. */
+const MAKES_OWNER: ReadonlySet<RowCommand["kind"]> = new Set(["quota", "seen", "sub", "sieve"]);
+
+/** Does `command` to the rows of its owner. */
+function applyToRows(store: Store, command: RowCommand): void {
+  const owner = ownerOfCommand(command);
+  assert(owner !== undefined, `${command.kind} is somebody's`);
+  const folder = MAKES_OWNER.has(command.kind) ? store.make(owner) : store.find(owner);
   if (folder !== undefined) folder.write(({ database }) => applyRows(database, command));
   else if (command.kind === "activateSieve") {
     throw refusal("nonexistent", `User ${command.userid} has no script ${command.filename}`);

@@ -2,7 +2,6 @@
  * How what a transaction that did not commit leaves is told from a mailbox: it made message files,
  * and nothing else.
  */
-
 import { join } from "node:path";
 import { isUniqueid } from "../../../model/mailbox.ts";
 import { foldersIn, namesIn, statOf } from "../../../storage/disk.ts";

@@ -16,9 +16,6 @@ import { LINK_REFUSED } from "../store_settings.ts";
 import type { KnownMessage, MessageFacts } from "./message_file.ts";
 import { makeSessionFolder } from "./staging_lock.ts";
 
-/** Bytes of one message, in as many pieces as it came. */
-export type MessageBytes = Iterable<Uint8Array>;
-
 /**
  * What is sent here is counted by the server, which knows all sessions of an account; what is
  * copied here for a session that has sent nothing only this place can count.
@@ -41,15 +38,6 @@ interface StagingWriterOptions {
   /** Bytes that a message may have. */
   readonly limitBytes: number;
   readonly done: (facts: MessageFacts) => KnownMessage;
-}
-
-/** A new file: what lies at `path` may be a link to a message of a pool, and is not written to. */
-function openNew(path: string): number {
-  try {
-    return openBeside(path);
-  } catch (error) {
-    throw diskError(error, "stage a message", path);
-  }
 }
 
 /**
@@ -154,31 +142,23 @@ export class Staging {
     return facts === undefined ? undefined : { path: stagedPath(this.folder, guid), facts };
   }
 
-  /** Stages a message; its bytes must have the SHA-1 that `guid` says. A repeat is ignored. */
-  put(guid: string, bytes: MessageBytes): void {
-    const writer = this.begin(guid);
-    try {
-      for (const piece of bytes) writer.write(piece);
-      writer.end();
-    } catch (error) {
-      writer.abort();
-      throw error;
-    }
-  }
-
   /**
    * Begins to stage a message that comes in pieces. The bytes of a repeat are checked and let go.
    */
   begin(guid: string): StagingWriter {
     if (!isGuid(guid)) throw new AppError("refused", `Cannot stage "${guid}": no GUID`);
     const path = stagedPath(this.folder, guid);
-    const isRepeat = this.#facts.has(guid);
-    const fd = isRepeat ? undefined : openNew(path);
     const done = (facts: MessageFacts): KnownMessage => {
       this.#facts.set(guid, facts);
       return { path, facts };
     };
-    return new StagingWriter({ guid, path, fd }, { limitBytes: this.#limits.messageBytes, done });
+    try {
+      // What lies at `path` may be a link to a message of a pool, and is not written to.
+      const fd = this.#facts.has(guid) ? undefined : openBeside(path);
+      return new StagingWriter({ guid, path, fd }, { limitBytes: this.#limits.messageBytes, done });
+    } catch (error) {
+      throw diskError(error, "stage a message", path);
+    }
   }
 
   /** Stages a message that lies in a pool, by a link where that can be; what is staged then. */

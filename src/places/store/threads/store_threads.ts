@@ -6,7 +6,6 @@
  * holds. Else he goes to the thread that his name says, if that is busy to one that is idle, and
  * else to a new one: writers mostly wait for the disk, which syncs many files in the time of one.
  */
-
 import { assert } from "../../../core/assert.ts";
 import { fromLatin1 } from "../../../core/bytes.ts";
 import { AppError } from "../../../core/errors.ts";
@@ -14,7 +13,6 @@ import type { Limits } from "../../../core/limits.ts";
 import { crc32 } from "../../../hash/crc32.ts";
 import { type Owner, ownerKey } from "../../../model/names.ts";
 import { JobThread } from "../../../threads/job_thread.ts";
-
 import type { StoreJobs, StoreThreadData } from "./store_jobs.ts";
 
 export type StoreThread = JobThread<StoreJobs>;

@@ -4,7 +4,6 @@
  * whose answers are passed on; only records and large messages are put together here, as they are
  * too large to be sent as a whole.
  */
-
 import { closeSync } from "node:fs";
 import { resolve } from "node:path";
 import { AppError } from "../../../core/errors.ts";

@@ -133,23 +133,25 @@ type CleanResult = Omit<GcResult, "unlinked" | "trash">;
 function cleanFiles(folder: OwnerFolder, options: CleanOptions): CleanResult {
   const skipped: string[] = [];
   const guids = new Set<string>();
-  let leftovers = removeOrphanFolders(folder, options) + removeArriving(folder, options);
-  for (const row of foldersOf(folder)) {
+  const unlessDamaged = (work: () => void): void => {
     try {
-      const { index } = openImage(folder, row);
-      addGuids(index, guids);
-      leftovers += removeLateMessages(folder, row, { lastUid: index.header.lastUid, ...options });
+      work();
     } catch (error) {
       if (!(error instanceof AppError)) throw error;
       skipped.push(error.message);
     }
+  };
+  let leftovers = removeOrphanFolders(folder, options) + removeArriving(folder, options);
+  for (const row of foldersOf(folder)) {
+    unlessDamaged(() => {
+      const { index } = openImage(folder, row);
+      addGuids(index, guids);
+      leftovers += removeLateMessages(folder, row, { lastUid: index.header.lastUid, ...options });
+    });
   }
-  try {
+  unlessDamaged(() => {
     for (const index of buriedIndexes(folder)) addGuids(index, guids);
-  } catch (error) {
-    if (!(error instanceof AppError)) throw error;
-    skipped.push(error.message);
-  }
+  });
   if (skipped.length > 0) return { poolFiles: 0, poolBytes: 0, leftovers, skipped };
   return { ...cleanPool(folder, guids, options), leftovers, skipped };
 }

@@ -4,7 +4,6 @@
  * be read is set aside, and what can still be read of it is taken over. Everything that is lost is
  * told.
  */
-
 import { dirname, join } from "node:path";
 import type { AppError } from "../../../core/errors.ts";
 import { isUniqueid } from "../../../model/mailbox.ts";

@@ -7,7 +7,6 @@
  * The store may be in use meanwhile: each owner is done under the owner's writer lock, and of the
  * registry's claims only those of that owner are changed with it.
  */
-
 import { join } from "node:path";
 import { AppError } from "../../../core/errors.ts";
 import { pushAll } from "../../../core/lists.ts";
@@ -92,12 +91,10 @@ function addMailboxes(owner: Owner, store: Store): ReconstructNote[] {
     }
     for (const uniqueid of foldersIn(folder.folder)) {
       if (uniqueid.startsWith(".") || known.has(uniqueid)) continue;
-      const header = headerIn(join(folder.folder, uniqueid));
+      const header = fitHeader(join(folder.folder, uniqueid), { uniqueid, owner, names });
       if (header === undefined) continue;
-      const reason =
-        typeof header === "string" ? header : whyNot(header, { uniqueid, owner, names });
-      if (reason !== undefined || typeof header === "string") {
-        notes.push({ owner: word, what: "folder left out", name: uniqueid, reason: reason ?? "" });
+      if (typeof header === "string") {
+        notes.push({ owner: word, what: "folder left out", name: uniqueid, reason: header });
         continue;
       }
       const row = rowOf(header, uniqueid);
@@ -160,13 +157,11 @@ function addGrave(
   { trash, uniqueid, deleted }: StrayGrave,
   notes: ReconstructNote[],
 ): void {
-  const header = headerIn(join(folder, trash));
+  const header = fitHeader(join(folder, trash), { uniqueid, owner, names: new Set() });
   if (header === undefined || deleted === undefined) return;
   const word = ownerKey(owner);
-  const reason =
-    typeof header === "string" ? header : whyNot(header, { uniqueid, owner, names: new Set() });
-  if (reason !== undefined || typeof header === "string") {
-    notes.push({ owner: word, what: "folder left out", name: trash, reason: reason ?? "" });
+  if (typeof header === "string") {
+    notes.push({ owner: word, what: "folder left out", name: trash, reason: header });
     return;
   }
   const row = rowOf(header, uniqueid);
@@ -177,10 +172,13 @@ function addGrave(
   notes.push({ owner: word, what: "deleted mailbox added", name: row.name });
 }
 
-function whyNot(
-  header: HeaderFile,
+/** The header of the mailbox in `path`, or why it can be none of `owner`'s; undefined for none. */
+function fitHeader(
+  path: string,
   place: { readonly uniqueid: string; readonly owner: Owner; readonly names: ReadonlySet<string> },
-): string | undefined {
+): HeaderFile | string | undefined {
+  const header = headerIn(path);
+  if (header === undefined || typeof header === "string") return header;
   const name = header.name ?? "";
   if (!isUniqueid(place.uniqueid) || header.uniqueid !== place.uniqueid) {
     return `its header has the uniqueid ${header.uniqueid}`;
@@ -188,8 +186,7 @@ function whyNot(
   const problem = nameProblem(name);
   if (problem !== undefined) return `its header has the name "${name}": ${problem}`;
   if (!isOwnedBy(name, place.owner)) return `${name} is not its owner's`;
-  if (place.names.has(name)) return `there is another mailbox ${name}`;
-  return undefined;
+  return place.names.has(name) ? `there is another mailbox ${name}` : header;
 }
 
 function rowOf(header: HeaderFile, uniqueid: string): MailboxRow {

@@ -3,7 +3,6 @@
  * belongs, a link, a name that the store gives to nothing. Nothing reads or removes it; fsck names
  * it. The insides of mailbox folders are Cyrus' own form and are not looked at here.
  */
-
 import { statSync } from "node:fs";
 import { basename, join } from "node:path";
 import { pushAll } from "../../../core/lists.ts";

@@ -8,7 +8,14 @@ import type { Store } from "../../../../src/places/store/store.ts";
 import { collectOwner } from "../../../../src/places/store/upkeep/gc.ts";
 import { DurableBatch, SyncDescriptors } from "../../../../src/storage/durable.ts";
 import { newStore } from "../../../support/new_store.ts";
-import { apply, applyStaged, message, record, stateOf } from "../../../support/store_fixture.ts";
+import {
+  apply,
+  applyStaged,
+  message,
+  record,
+  stageWhole,
+  stateOf,
+} from "../../../support/store_fixture.ts";
 import { verifyStore } from "../../../support/store_verify.ts";
 import { tempDir } from "../../../support/temp_dir.ts";
 
@@ -19,7 +26,7 @@ const pooled = (root: string, owner: string): string => join(folderOf(root, owne
 /** Sends message 1 once and applies it to each mailbox. */
 function sendTo(store: Store, names: readonly string[]): void {
   const staging = store.stage();
-  staging.put(guid, [message(1)]);
+  stageWhole(staging, message(1), guid);
   const records = [record(1)];
   for (const name of names) applyStaged(store, { state: stateOf(name, records), records }, staging);
   staging.close();
@@ -89,7 +96,7 @@ describe("a message that cannot be made durable", () => {
   test("is not trusted a second time: it has to be sent anew", () => {
     const { root, store } = newStore();
     const staging = store.stage();
-    staging.put(guid, [message(1)]);
+    stageWhole(staging, message(1), guid);
     const staged = staging.find(guid)?.path ?? expect.unreachable();
     const records = [record(1)];
     const update = { state: stateOf("user.ann", records), records };
@@ -102,7 +109,7 @@ describe("a message that cannot be made durable", () => {
     expect(existsSync(staged)).toBe(false);
     expect(() => applyStaged(store, update, staging)).toThrow(/gone or changed/);
     staging.clear();
-    staging.put(guid, [message(1)]);
+    stageWhole(staging, message(1), guid);
     applyStaged(store, update, staging);
     staging.close();
     expect(Object.keys(verifyStore(root))).toEqual(["user.ann"]);

@@ -4,7 +4,7 @@ import { existsSync, linkSync, readFileSync, statSync, writeFileSync } from "nod
 import { join } from "node:path";
 import { Staging } from "../../../../src/places/store/messages/staging.ts";
 import { newStore } from "../../../support/new_store.ts";
-import { guidOf, message } from "../../../support/store_fixture.ts";
+import { guidOf, message, stageWhole } from "../../../support/store_fixture.ts";
 import { tempDir } from "../../../support/temp_dir.ts";
 
 const MEMORY = "/dev/shm";
@@ -46,18 +46,18 @@ describe("Staging.reserve()", () => {
   });
 });
 
-describe("Staging.put()", () => {
+describe("Staging.begin()", () => {
   test("refuses a message over its limit; what is sent the server counts", () => {
     const { root, store } = newStore();
     const small = new Staging(root, { stagingBytes: 1, messageBytes: facts.size - 1 });
-    expect(() => small.put(facts.guid, [bytes])).toThrow(`over ${facts.size - 1} bytes`);
+    expect(() => stageWhole(small, bytes, facts.guid)).toThrow(`over ${facts.size - 1} bytes`);
     expect([small.has(facts.guid), existsSync(join(small.folder, facts.guid))]).toEqual([
       false,
       false,
     ]);
     small.close();
     const fits = new Staging(root, { stagingBytes: 1, messageBytes: facts.size });
-    fits.put(facts.guid, [bytes]);
+    stageWhole(fits, bytes, facts.guid);
     expect([fits.has(facts.guid), fits.bytes]).toEqual([true, 0]);
     fits.close();
     store.close();

@@ -3,7 +3,7 @@ import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { collectStaging } from "../../../../src/places/store/upkeep/gc.ts";
 import { newStore } from "../../../support/new_store.ts";
-import { guidOf, message } from "../../../support/store_fixture.ts";
+import { guidOf, message, stageWhole } from "../../../support/store_fixture.ts";
 
 const STORE = join(import.meta.dir, "../../../../src/places/store/store.ts");
 
@@ -15,7 +15,7 @@ describe("collectStaging()", () => {
       writeFileSync(join(root, ".staging", name, guidOf(message(1))), message(1));
     }
     const [one, two] = [store.stage(), store.stage()];
-    one.put(guidOf(message(1)), [message(1)]);
+    stageWhole(one, message(1), guidOf(message(1)));
     expect(collectStaging(root)).toBe(2);
     expect(one.has(guidOf(message(1))) && readdirSync(one.folder)).toEqual([guidOf(message(1))]);
     for (let times = 0; times < 2; times++) one.close();
