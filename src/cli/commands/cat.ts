@@ -61,6 +61,11 @@ async function print(content: MessageContent, { output }: CommandEnv): Promise<C
 
 /** The first sound copy in any mailbox; a damaged one counts only if there is no other. */
 async function findByGuid(place: Place, guid: Guid): Promise<MessageContent> {
+  if (!place.holds.userList) {
+    throw new AppError("usage", `Cannot search ${place.locator}, which cannot list its users`, {
+      hint: "Give USER/MAILBOX/UID in place of the GUID",
+    });
+  }
   let wrong: Refusal | undefined;
   let unread: Refusal | undefined;
   for await (const owner of chosenOwners({ users: [], shared: false }, [place])) {

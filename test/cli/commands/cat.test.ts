@@ -5,7 +5,11 @@ import { join } from "node:path";
 import { bobbin, bobbinPath } from "../../support/cli.ts";
 import { unpackFixture } from "../../support/fixtures.ts";
 import { has } from "../../support/needs.ts";
+import { put } from "../../support/replication.ts";
+import { testServer } from "../../support/serve.ts";
+import { guidOf, message, record } from "../../support/store_fixture.ts";
 import { tempDir } from "../../support/temp_dir.ts";
+import { versionPeer } from "../../support/version_peer.ts";
 
 const NOBODY = 65534;
 const sound = join(unpackFixture("cyrus-spools/uuid-paths"), "spool");
@@ -129,5 +133,37 @@ describe("exit codes of bobbin cat", () => {
     const { exit, stderr } = await bobbin(["cat", spool, "eve/INBOX/1"], { uid: NOBODY });
     expect(exit).toBe(77);
     expect(stderr).toContain("EACCES");
+  });
+});
+
+describe("bobbin cat from a server", () => {
+  const env = { BOBBIN_PASSWORD: "labpass" };
+  const mine = { 1: message(1), 2: message(2) };
+
+  test("finds a GUID among the users that the account may touch, and no other's", async () => {
+    const server = await testServer();
+    await put(server.place, "user.anne", [record(1)]);
+    await put(server.place, "user.bob", [record(2)]);
+    const at = (user: string) => `sync://${user}@127.0.0.1:${server.port}`;
+    const cat = (user: string, wanted: string) => bobbin(["cat", at(user), wanted], { env });
+    for (const [number, bytes] of Object.entries(mine)) {
+      const found = await cat("admin", guidOf(bytes));
+      expect([number, found.exit, found.stderr]).toEqual([number, 0, ""]);
+      expect(found.stdout).toBe(Buffer.from(bytes).toString());
+    }
+    expect((await cat("anne", guidOf(mine[1]))).exit).toBe(0);
+    expect((await cat("anne", guidOf(mine[2]))).exit).toBe(66);
+    expect((await cat("anne", "user/anne/1")).exit).toBe(0);
+    await server.stop();
+  });
+
+  test("says that a Cyrus cannot be searched, and gives a message by its address", async () => {
+    const peer = await versionPeer("3.4", { told: true });
+    const at = `sync://admin@127.0.0.1:${peer.port}`;
+    const asked = await bobbin(["cat", at, "f".repeat(40)], { env });
+    expect([asked.exit, asked.stdout]).toEqual([64, ""]);
+    expect(asked.stderr).toMatch(/cannot list its users\n.*USER\/MAILBOX\/UID/);
+    expect((await bobbin(["cat", at, "user/ann/1"], { env })).exit).toBe(0);
+    await peer.stop();
   });
 });
