@@ -13,7 +13,10 @@ const FROM_COPY =
   "Copy the mailbox folder away, then bring the mailbox back from a replica or a backup. Cyrus' " +
   "reconstruct keeps less: messages get new UIDs and lose their flags.";
 const BRING_BACK = "Bring the message back from a replica or a backup.";
-const COUNT_AGAIN = "Cyrus' `reconstruct MAILBOX` counts again; no mail is touched.";
+const COUNT_AGAIN =
+  "Cyrus' `reconstruct MAILBOX` puts it right. Look at what else is found in the mailbox first.";
+const IN_PART = "Cyrus' `reconstruct MAILBOX` puts some of it right; it does no harm.";
+const NOT_BY_CYRUS = "Cyrus' reconstruct leaves it; bring the mailbox back from a replica.";
 const CACHE_AGAIN = "Cyrus' `reconstruct -G MAILBOX` writes the cache anew from the messages.";
 const RECONSTRUCT = "Keep a copy of the store, and run `bobbin store reconstruct`.";
 const NOTHING = "Nothing.";
@@ -47,17 +50,17 @@ export const CODE_HELP: Readonly<Record<Code, CodeHelp>> = {
   ),
   IX14: help(
     "cyrus.header has changed since cyrus.index noted its checksum.",
-    "If it has no finding HD01 or HD04 too, Cyrus' `reconstruct MAILBOX` notes the new one.",
+    `Compare the ACL and the names of keywords in it with a replica. ${NOT_BY_CYRUS}`,
   ),
   IX15: help(
     "The mailbox has no uidvalidity, so mail programs fetch everything anew.",
     COUNT_AGAIN,
   ),
-  IX16: help("The times of changes (modseqs) contradict each other.", COUNT_AGAIN),
+  IX16: help("The times of changes (modseqs) contradict each other.", IN_PART),
   IX17: help("Bytes that have no use are not zero.", "Nothing, unless other findings go with it."),
   IX18: help("A message has a keyword that has no name.", COUNT_AGAIN),
   IX19: help("The time of the first expunged message is wrong.", NOTHING),
-  IX20: help("Marks that only Cyrus uses contradict each other.", COUNT_AGAIN),
+  IX20: help("Marks that only Cyrus uses contradict each other.", IN_PART),
   IX21: help("A date of the message lies in the far past or the future.", NOTHING),
 
   HD01: help(
@@ -71,9 +74,9 @@ export const CODE_HELP: Readonly<Record<Code, CodeHelp>> = {
   ),
   HD03: help(
     "Name, ACL or quota root in cyrus.header are not those of mailboxes.db, which is right.",
-    "Cyrus' `reconstruct -o MAILBOX` takes those of mailboxes.db.",
+    "Set the ACL or the quota anew at the server; Cyrus' reconstruct leaves it.",
   ),
-  HD04: help("A keyword has a name that is none, or two have one name.", COUNT_AGAIN),
+  HD04: help("A keyword has a name that is none, or two have one name.", NOT_BY_CYRUS),
 
   CA01: help("What the cache holds of this message cannot be read.", CACHE_AGAIN),
   CA02: help("What the cache holds of this message has changed on the disk.", CACHE_AGAIN),
@@ -89,10 +92,14 @@ export const CODE_HELP: Readonly<Record<Code, CodeHelp>> = {
     "The file of this message is empty.",
     `${BRING_BACK} Cyrus' reconstruct would remove the file and expunge the message.`,
   ),
-  MS03: help("The file of this message has another size than its record says.", BRING_BACK),
+  MS03: help(
+    "The file of this message has another size than its record says.",
+    `${BRING_BACK} Without a finding MS04 the file is right, and reconstruct corrects the record.`,
+  ),
   MS04: help(
     "The bytes of this message are not those that were stored: its SHA-1 is not its GUID.",
-    `${BRING_BACK} Keep the damaged file until then.`,
+    `${BRING_BACK} Keep the damaged file until then: Cyrus' reconstruct changes nothing, with -R ` +
+      "it takes the damaged bytes for right, with -U it deletes them.",
   ),
   MS05: help("The length of the message's header is noted wrongly.", CACHE_AGAIN),
   MS06: help(
@@ -137,7 +144,7 @@ export const CODE_HELP: Readonly<Record<Code, CodeHelp>> = {
   ),
   DB05: help(
     "Two mailboxes have one uniqueid, mostly as a folder was copied; replication mixes them up.",
-    "Move the copy away, and bring its messages in as new ones.",
+    "Cyrus' `reconstruct -I MAILBOX COPY` gives the second a new one.",
   ),
   DB06: help("mailboxes.db has another uidvalidity than the mailbox itself.", COUNT_AGAIN),
   DB07: help(
@@ -154,10 +161,7 @@ export const CODE_HELP: Readonly<Record<Code, CodeHelp>> = {
     "Let Cyrus write it anew: switch reverseacls off and on, with a start between.",
   ),
   DB10: help("A mailbox has a name that Cyrus does not allow, or none above it.", NOTHING),
-  DB11: help(
-    "A counter of the user is behind his mailboxes.",
-    "Cyrus raises it at the next change.",
-  ),
+  DB11: help("A counter of the user is behind his mailboxes.", NOT_BY_CYRUS),
   QU01: help("The quota counts wrongly how much is used.", "Cyrus' `quota -f` counts again."),
   QU02: help(
     "A mailbox belongs to the wrong quota, or to none that is there.",
@@ -171,11 +175,12 @@ export const CODE_HELP: Readonly<Record<Code, CodeHelp>> = {
   SU01: help("A user subscribes to a mailbox that is not there.", NOTHING),
   AN01: help(
     "Annotations are damaged, or belong to messages that are gone.",
-    "Bring the mailbox back from a replica if they matter; else Cyrus' reconstruct drops them.",
+    "Bring the mailbox back from a replica if they matter. Cyrus' reconstruct drops what is " +
+      "stale, and fails where cyrus.annotations is damaged: move the file away first.",
   ),
   CO01: help(
     "The counters of a user are damaged or behind, so clients may miss changes.",
-    "Bring the user back from a replica, or raise them by Cyrus' reconstruct.",
+    "Cyrus' reconstruct leaves them; bring the user back from a replica.",
   ),
   CV01: help(
     "The database of conversations is missing or damaged.",
