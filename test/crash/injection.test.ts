@@ -313,7 +313,7 @@ describe.if(has("strace") && has("root"))("a file call that fails", () => {
     const isSteady = ended.stdout === clean.stdout;
     const exits = new Map<number | undefined, number>();
     for (const { call, errno } of trialsOf(calls, random)) {
-      const { exit, stdout, stderr, isHit } = await runWith(run, call, errno);
+      const { exit, stdout, stderr, isHit } = await runWith(run, { call, errno, root });
       if (!isHit) continue;
       exits.set(exit, (exits.get(exit) ?? 0) + 1);
       const isGood = GOOD_EXITS.has(exit) && !BUG.test(stderr);

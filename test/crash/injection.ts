@@ -55,24 +55,40 @@ export async function fileCallsOf(
     if (thread === undefined) continue; // a signal, an exit, or the end of a call
     const nth = (counts.get(`${thread} ${call}`) ?? 0) + 1;
     counts.set(`${thread} ${call}`, nth);
+    if (!concerns(line, root)) continue;
     const text = line.replace(/^\d+\s+/, "").replaceAll(root, "…");
-    const isOutput = /^(write|writev)\([12]</.test(text);
-    if (text.includes("…") || isOutput) found.set(`${call} ${nth}`, { call, nth, text });
+    found.set(`${call} ${nth}`, { call, nth, text });
   }
   return { calls: [...found.values()], ended };
 }
 
-/** Runs it again with a call that fails with `errno`; `isHit` tells whether there was the call. */
+/** Whether a line of strace tells of a call for a file below `root`, or for the output. */
+function concerns(line: string, root: string): boolean {
+  return line.includes(root) || /^\d+\s+(write|writev)\([12]</.test(line);
+}
+
+export interface Fault {
+  readonly call: FileCall;
+  readonly errno: string;
+  readonly root: string;
+}
+
+/**
+ * Runs it again with a call that fails; `isHit` tells whether there was such a call below `root`.
+ * Every thread has an nth call, so the runtime may be hit in its own files, and may end over that.
+ */
 export async function runWith(
   run: Runner,
-  { call, nth }: FileCall,
-  errno: string,
+  { call: { call, nth }, errno, root }: Fault,
 ): Promise<Ended & { readonly isHit: boolean }> {
   const log = join(tempDir("trace"), "log");
   const fault = `inject=${call}:error=${errno}:when=${nth}`;
-  const only = ["-f", "--seccomp-bpf", "-o", log, "-e", `trace=${call}`, "-e", fault];
+  const only = ["-f", "-y", "--seccomp-bpf", "-o", log, "-e", `trace=${call}`, "-e", fault];
   const ended = await run(["strace", ...only]);
-  return { ...ended, isHit: readFileSync(log, "latin1").includes("(INJECTED)") };
+  const injected = readFileSync(log, "latin1")
+    .split("\n")
+    .filter((line) => /\(INJECTED\)/.test(line));
+  return { ...ended, isHit: injected.some((line) => concerns(line, root)) };
 }
 
 const PATIENCE_MS = 60_000;
