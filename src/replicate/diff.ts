@@ -86,7 +86,8 @@ export async function diffOwner(
   const looked = new Set<string>();
   for (const [at, step] of steps.entries()) {
     if (!options.deep) options.part?.(at, steps.length);
-    tellStep(step, names, options);
+    const difference = differenceOf(step, names);
+    if (difference !== undefined) options.difference(difference);
     if (step.kind !== "mailbox" || step.theirs === undefined) continue;
     looked.add(step.ours.uniqueid);
     await diffMailbox({ step, ours: step.ours, theirs: step.theirs }, work);
@@ -106,29 +107,24 @@ function countOf({ mailboxes, unreadable = [] }: UserState): number {
   return mailboxes.length + unreadable.length;
 }
 
-/** A step of the plan as the difference that it would end. */
-function tellStep(step: Step, names: ReadonlySet<string>, { difference }: DiffOptions): void {
+/** The difference that a step of the plan would end; undefined where that is inside a mailbox. */
+function differenceOf(step: Step, names: ReadonlySet<string>): Difference | undefined {
   const name = nameOfStep(step);
   switch (step.kind) {
     case "mailbox":
-      if (step.theirs === undefined) difference({ kind: "mailbox", name, text: "only at A" });
-      return;
+      return step.theirs === undefined ? { kind: "mailbox", name, text: "only at A" } : undefined;
     case "rename":
       // A ring is resolved by way of a name that neither has.
-      if (!names.has(name)) return;
-      difference({ kind: "mailbox", name, text: `has the name ${step.rename.oldName} at B` });
-      return;
+      if (!names.has(name)) return undefined;
+      return { kind: "mailbox", name, text: `has the name ${step.rename.oldName} at B` };
     case "delete":
-      difference({ kind: "mailbox", name, text: "only at B" });
-      return;
+      return { kind: "mailbox", name, text: "only at B" };
     case "deleteUser":
-      difference({ kind: "user", name, text: "only at B" });
-      return;
+      return { kind: "user", name, text: "only at B" };
     case "sieve":
-      difference({ kind: "setting", name, text: "this script differs" });
-      return;
+      return { kind: "setting", name, text: "this script differs" };
     case "apply":
-      difference({ kind: "setting", name, text: SETTING_TEXTS[step.command.kind] ?? "differs" });
+      return { kind: "setting", name, text: SETTING_TEXTS[step.command.kind] ?? "differs" };
   }
 }
 

@@ -29,6 +29,7 @@ import {
 } from "./server/server_annotations.ts";
 import { readScriptFolder, readScriptMailbox } from "./server/sieve_scripts.ts";
 import {
+  flawedOf,
   type OwnerModseqs,
   readOwnerModseqs,
   readSeen,
@@ -183,21 +184,13 @@ async function metaOf(server: Server, userid: string): Promise<Outcome<UserMeta 
   const seen = await readSeen(user, server.conf);
   const subscriptions = await readSubscriptions(user, server.conf);
   const scripts = await scriptsOf(server, userid);
-  const flawed: FlawedSetting[] = [];
-  for (const [setting, outcome] of [
-    ["seen state", seen],
-    ["subscriptions", subscriptions],
-    ["scripts", scripts],
-  ] as const) {
-    if (outcome.kind === "ok") continue;
-    if (outcome.reason === "busy") return outcome;
-    flawed.push({ setting, refusal: outcome });
-  }
+  const flawed = flawedOf({ "seen state": seen, subscriptions, scripts });
+  if (flawed.kind === "refused") return flawed;
   return ok({
     seen: seen.kind === "ok" ? seen.value : [],
     subscriptions: subscriptions.kind === "ok" ? subscriptions.value : [],
     sieve: scripts.kind === "ok" ? sieveFilesOf(scripts.value) : [],
-    ...(flawed.length > 0 && { flawed }),
+    ...(flawed.value.length > 0 && { flawed: flawed.value }),
   });
 }
 

@@ -8,7 +8,7 @@ import { parseCounters } from "../../../formats/cyrus/counters.ts";
 import type { DatabaseFormat } from "../../../formats/cyrus/databases/database.ts";
 import { parseSeen } from "../../../formats/cyrus/seen.ts";
 import { parseSubscriptions } from "../../../formats/cyrus/sub.ts";
-import type { FlawedSetting, SeenState } from "../../../model/mailbox.ts";
+import type { FlawedSetting, SeenState, Setting } from "../../../model/mailbox.ts";
 import { inboxOf } from "../../../model/names.ts";
 import { type Outcome, ok, refused } from "../../../model/outcome.ts";
 import { sharedFile, type UserPlace, userFiles } from "../layout/server_paths.ts";
@@ -129,20 +129,26 @@ export async function readOwnerModseqs(
   const counters = raclmodseqOf(await readCountersIn(countersPaths));
   const reading = await readConversationsIn(conversationsPaths, conf);
   const conversations = parsedEntries(reading, conversationModseqs);
-  const flawed: FlawedSetting[] = [];
-  for (const [setting, outcome] of [
-    ["counters", counters],
-    ["conversations", conversations],
-  ] as const) {
-    if (outcome.kind === "ok") continue;
-    if (outcome.reason === "busy") return outcome;
-    flawed.push({ setting, refusal: outcome });
-  }
+  const flawed = flawedOf({ counters, conversations });
+  if (flawed.kind === "refused") return flawed;
   return ok({
     raclmodseq: counters.kind === "ok" ? counters.value : undefined,
     conversations: conversations.kind === "ok" ? conversations.value : new Map<string, bigint>(),
-    ...{ flawed, files },
+    ...{ flawed: flawed.value, files },
   });
+}
+
+/** The settings that could not be read. Refused where one is busy: it may be read later. */
+export function flawedOf(
+  settings: Readonly<Partial<Record<Setting, Outcome<unknown>>>>,
+): Outcome<FlawedSetting[]> {
+  const flawed: FlawedSetting[] = [];
+  for (const [setting, refusal] of Object.entries(settings)) {
+    if (refusal.kind === "ok") continue;
+    if (refusal.reason === "busy") return refusal;
+    flawed.push({ setting: setting as Setting, refusal }); // the type of `settings` says so
+  }
+  return ok(flawed);
 }
 
 /** RACLMODSEQ. Undefined where there are no counters, or counters of an old form without it. */

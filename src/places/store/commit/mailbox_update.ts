@@ -85,10 +85,8 @@ function applyIntermediate(
   const row = findRow(update.state, transaction);
   if (row === undefined) requireClaim(update.state, context);
   if (row !== undefined && !row.intermediate) {
-    throw refusal(
-      "notSupported",
-      `Mailbox ${row.name} has messages and cannot become a placeholder`,
-    );
+    const text = `Mailbox ${row.name} has messages and cannot become a placeholder`;
+    throw refusal("notSupported", text);
   }
   writeRow(transaction, update.state, { row, variant: undefined });
 }
@@ -122,10 +120,8 @@ function findRow(state: MailboxState, transaction: Transaction): MailboxRow | un
     throw refusal("moved", `Mailbox ${name} has the uniqueid ${named.uniqueid}, not ${uniqueid}`);
   }
   if (row !== undefined && !row.intermediate && (row.details.type ?? "") !== (state.type ?? "")) {
-    throw refusal(
-      "failed",
-      `Mailbox ${name} has the type "${row.details.type}", not "${state.type}"`,
-    );
+    const text = `Mailbox ${name} has the type "${row.details.type}", not "${state.type}"`;
+    throw refusal("failed", text);
   }
   return row?.intermediate === true && !isIntermediate(state) ? undefined : row;
 }
@@ -133,10 +129,8 @@ function findRow(state: MailboxState, transaction: Transaction): MailboxRow | un
 function requireClaim(state: MailboxState, context: ApplyContext): void {
   const holder = context.claim(state.uniqueid);
   if (holder === undefined) return;
-  throw refusal(
-    "moved",
-    `Mailbox ${state.name}: its uniqueid ${state.uniqueid} belongs to ${holder}`,
-  );
+  const text = `Mailbox ${state.name}: its uniqueid ${state.uniqueid} belongs to ${holder}`;
+  throw refusal("moved", text);
 }
 
 function makeImage(update: MailboxUpdate, context: ApplyContext): MailboxImage {
@@ -276,16 +270,9 @@ function writeRow(
 }
 
 const DETAILS = [
-  ...([
-    "jmapid",
-    "type",
-    "acl",
-    "quotaroot",
-    "xconvmodseq",
-    "compactEmailids",
-    "raclmodseq",
-  ] as const),
-  ...(["usergroups", "version", "createdmodseq", "foldermodseq"] as const),
+  ...(["jmapid", "type", "acl", "quotaroot", "usergroups", "version"] as const),
+  ...(["xconvmodseq", "compactEmailids", "raclmodseq"] as const),
+  ...(["createdmodseq", "foldermodseq"] as const),
 ];
 
 /**
@@ -294,10 +281,9 @@ const DETAILS = [
  * mailbox stays on its partition.
  */
 function detailsOf(state: MailboxState, row: MailboxRow | undefined): MailboxDetails {
-  const given = DETAILS.filter((field) => state[field] !== undefined).map((field) => [
-    field,
-    state[field],
-  ]);
+  const given = DETAILS.flatMap((field) =>
+    state[field] === undefined ? [] : [[field, state[field]]],
+  );
   const partition = row === undefined ? state.partition : row.details.partition;
   return { acl: state.acl, ...Object.fromEntries(given), partition };
 }

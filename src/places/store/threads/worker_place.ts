@@ -19,6 +19,7 @@ import type {
 } from "../../../model/mailbox.ts";
 import { type Owner, ownerKey, parseName } from "../../../model/names.ts";
 import { type Outcome, ok } from "../../../model/outcome.ts";
+import type { Kind, Request, Result } from "../../../threads/jobs.ts";
 import {
   ALL_HELD,
   type MailboxReading,
@@ -33,6 +34,7 @@ import type { FoundMessage } from "../store_place.ts";
 import { readSettings, refuseNetwork } from "../store_settings.ts";
 import { readingOf } from "../stored_mailbox.ts";
 import { BufferStock } from "./outbox.ts";
+import type { StoreJobs } from "./store_jobs.ts";
 import { OPEN_OWNERS, type StoreThread, StoreThreads } from "./store_threads.ts";
 import { WorkerSession } from "./worker_session.ts";
 
@@ -83,54 +85,47 @@ class WorkerPlace implements WritablePlace {
   }
 
   async owners(): Promise<Outcome<AsyncIterable<Owner>>> {
-    const found = await this.#threads.forAnyone((thread) =>
-      thread.submit("store.owners", undefined),
-    );
+    const found = await this.#threads.forAnyone(job("store.owners", undefined));
     return found.kind === "refused" ? found : ok(asAsync(found.value));
   }
 
   user(userid: string): Promise<Outcome<UserState>> {
-    return this.#forUser(userid, (thread) => thread.submit("store.user", userid));
+    return this.#forUser(userid, job("store.user", userid));
   }
 
   meta(userid: string): Promise<Outcome<UserMeta>> {
-    return this.#forUser(userid, (thread) => thread.submit("store.meta", userid));
+    return this.#forUser(userid, job("store.meta", userid));
   }
 
   mailboxes(names: readonly string[]): Promise<Outcome<readonly MailboxState[]>> {
     const owned = names.map((name) => ({ key: name, owner: parseName(name).owner }));
-    return this.#byOwner(owned, (some, thread) => thread.submit("store.mailboxes", some));
+    return this.#byOwner(owned, (some) => job("store.mailboxes", some));
   }
 
   async mailboxesByUniqueid(
     uniqueids: readonly string[],
   ): Promise<Outcome<readonly MailboxState[]>> {
-    const holders = await this.#threads.forAnyone((thread) =>
-      thread.submit("store.holders", uniqueids),
-    );
+    const holders = await this.#threads.forAnyone(job("store.holders", uniqueids));
     if (holders.kind === "refused") return holders;
     const owned: Owned[] = [];
     for (const [at, owner] of holders.value.entries()) {
       if (owner !== undefined) owned.push({ key: uniqueids[at] ?? "", owner });
     }
-    return this.#byOwner(owned, (some, thread) => thread.submit("store.mailboxesByUniqueid", some));
+    return this.#byOwner(owned, (some) => job("store.mailboxesByUniqueid", some));
   }
 
   sharedMailboxes(toplevel: string): Promise<Outcome<OwnedMailboxes>> {
-    return this.#threads.forReader({ kind: "shared", toplevel }, (thread) =>
-      thread.submit("store.sharedMailboxes", toplevel),
-    );
+    const owner = { kind: "shared", toplevel } as const;
+    return this.#threads.forReader(owner, job("store.sharedMailboxes", toplevel));
   }
 
   async readMailbox(name: string): Promise<Outcome<MailboxReading>> {
-    const found = await this.#forName(name, (thread) => thread.submit("store.snapshot", name));
+    const found = await this.#forName(name, job("store.snapshot", name));
     return found.kind === "refused" ? found : ok({ ...readingOf(found.value), isSound: true });
   }
 
   async message(address: MessageAddress): Promise<Outcome<MessageContent>> {
-    const found = await this.#forName(address.mailbox, (thread) =>
-      thread.submit("store.message", address),
-    );
+    const found = await this.#forName(address.mailbox, job("store.message", address));
     if (found.kind === "refused") return found;
     const message = found.value;
     if ("bytes" in message) return ok({ size: message.size, chunks: () => [message.bytes] });
@@ -138,17 +133,15 @@ class WorkerPlace implements WritablePlace {
   }
 
   annotations(name: string): Promise<Outcome<readonly Annotation[]>> {
-    return this.#forName(name, (thread) => thread.submit("store.annotations", name));
+    return this.#forName(name, job("store.annotations", name));
   }
 
   quota(root: string): Promise<Outcome<Quota | undefined>> {
-    return this.#forName(root, (thread) => thread.submit("store.quota", root));
+    return this.#forName(root, job("store.quota", root));
   }
 
   sieveScript(userid: string, filename: string): Promise<Outcome<Uint8Array>> {
-    return this.#forUser(userid, (thread) =>
-      thread.submit("store.sieveScript", { userid, filename }),
-    );
+    return this.#forUser(userid, job("store.sieveScript", { userid, filename }));
   }
 
   async openSession(): Promise<PlaceSession> {
@@ -172,18 +165,13 @@ class WorkerPlace implements WritablePlace {
   /** Asks the thread of each owner for that owner's part of the keys. */
   async #byOwner(
     owned: readonly Owned[],
-    ask: (keys: string[], thread: StoreThread) => Promise<Outcome<readonly MailboxState[]>>,
+    ask: (keys: string[]) => (thread: StoreThread) => Promise<Outcome<readonly MailboxState[]>>,
   ): Promise<Outcome<readonly MailboxState[]>> {
     const parts = [...Map.groupBy(owned, ({ owner }) => ownerKey(owner)).values()];
     const answers = await Promise.all(
       parts.map((part) => {
         const owner = part[0]?.owner ?? parseName("").owner;
-        return this.#threads.forReader(owner, (thread) =>
-          ask(
-            part.map(({ key }) => key),
-            thread,
-          ),
-        );
+        return this.#threads.forReader(owner, ask(part.map(({ key }) => key)));
       }),
     );
     const states: MailboxState[] = [];
@@ -199,9 +187,7 @@ class WorkerPlace implements WritablePlace {
     try {
       for (let offset = 0; offset < size; ) {
         const request = { fd, offset, length: Math.min(CHUNK_BYTES, size - offset) };
-        const chunk = await this.#forName(mailbox, (thread) =>
-          thread.submit("store.readAt", request),
-        );
+        const chunk = await this.#forName(mailbox, job("store.readAt", request));
         if (chunk.length === 0) {
           throw new AppError("io", `Cannot read ${path}: it ends at ${offset} of ${size} bytes`);
         }
@@ -212,6 +198,11 @@ class WorkerPlace implements WritablePlace {
       closeSync(fd);
     }
   }
+}
+
+/** Submits a job to whichever thread is given. */
+function job<K extends Kind<StoreJobs>>(kind: K, request: Request<StoreJobs, K>) {
+  return (thread: StoreThread): Promise<Result<StoreJobs, K>> => thread.submit(kind, request);
 }
 
 type LargeMessage = Extract<FoundMessage, { fd: number }>;
