@@ -146,7 +146,7 @@ function seenIn(request: SnapshotRequest, reading: WholeReading): Seen {
     return { kind: "seen", snapshot };
   } catch (error) {
     if (!(error instanceof FormatError)) throw error;
-    return trouble(name, `${part} is damaged: ${error.message}`);
+    return trouble(name, `${part}: ${error.message}`);
   }
 }
 
