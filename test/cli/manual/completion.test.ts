@@ -18,6 +18,8 @@ beforeAll(async () => {
   await bobbin(["store", "init", store]);
   const { exit } = await bobbin(["replicate", "--all", "--from", spool, "--to", store]);
   expect(exit).toBe(0);
+  const other = ["cal", "--as", "cal@example.com", "--from", spool, "--to", store];
+  expect((await bobbin(["replicate", ...other])).exit).toBe(0);
   await bobbin(["passwd", "--users-file", usersFile, "--allow", "*", "repl"], {
     env: { BOBBIN_PASSWORD: "x" },
   });
@@ -53,7 +55,9 @@ describe("bobbin generate complete", () => {
   });
 
   test("tells users, mailboxes and accounts from where they lie", async () => {
-    expect(await candidates("ls", store, "")).toEqual(["ann", "bob", "cal"]);
+    expect(await candidates("ls", store, "")).toEqual([
+      ...["ann", "bob", "cal", "cal@example.com"],
+    ]);
     expect(await candidates("replicate", "--from", `store:${store}`, "b")).toEqual(["bob"]);
     expect(await candidates("ls", "--shared", store, "")).toEqual(["shared"]);
     expect(await candidates("ls", store, "ann", "Tw")).toEqual(["Two Words"]);
@@ -94,6 +98,7 @@ describe.each(["bash", "zsh", "fish"] as const)("Tab in %s", (shell: Shell) => {
       expect(await run(`bobbin cat ${store} user/bob/W\t7`)).toEqual([
         ...["cat", store, "user/bob/Work/7"],
       ]);
+      expect(await run(`bobbin ls ${store} cal@e\t`)).toEqual(["ls", store, "cal@example.com"]);
       await shows("bobbin store ", "reconstruct");
       await shows(`bobbin ls ${store} `, "cal");
     } finally {
