@@ -58,7 +58,7 @@ export const registerFsck: Register = (program, handle) => {
     )
     .argument("<place...>", "what to check")
     .option("--user <user>", "only this user's mailboxes (repeat for more)", collect, [])
-    .option("--mailbox <name>", "only this mailbox (repeat for more)", collect, [])
+    .option("--mailbox <mailbox>", "only this mailbox (repeat for more)", collect, [])
     .option("--quick", "read index, header, cache and folder listings, but open no message")
     .option("--archive-partition <dir>", "archived messages of the same mailboxes")
     .option("--meta-partition <dir>", "cyrus.* files of the same mailboxes")

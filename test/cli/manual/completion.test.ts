@@ -64,6 +64,9 @@ describe("bobbin generate complete", () => {
     expect(await candidates("store", "delete", store, "user/bob/")).toEqual([
       ...["user/bob/Synced", "user/bob/Work"],
     ]);
+    expect(await candidates("fsck", store, "--mailbox", "user/ann/Ar")).toEqual([
+      ...["user/ann/Archive", "user/ann/Archive/2026"],
+    ]);
     await bobbin(["store", "delete", store, "user/bob/Synced"]);
     expect(await candidates("store", "undelete", store, "user/b")).toEqual(["user/bob/Synced"]);
     expect(await candidates("cat", store, "user/cal/S")).toEqual(["user/cal/Sent/"]);
