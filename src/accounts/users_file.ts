@@ -1,12 +1,13 @@
 /**
  * The file that accounts are kept in: JSON, replaced as a whole, which only its owner may read.
  */
-import { closeSync, existsSync, openSync, statSync } from "node:fs";
+import { closeSync, openSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { textOf, utf8 } from "../core/bytes.ts";
 import { AppError, errnoOf } from "../core/errors.ts";
 import { readGiven } from "../core/given_file.ts";
 import type { ScramVerifier } from "../formats/sasl/scram.ts";
+import { statOf } from "../storage/disk.ts";
 import { replaceFile } from "../storage/durable.ts";
 import { lockAlone } from "../storage/libc.ts";
 import { whileBusy } from "../storage/retry.ts";
@@ -45,7 +46,10 @@ export async function changeAccounts(
       if (lockAlone(folder) !== false) return;
       throw new AppError("busy", `Cannot change users file ${path}: somebody else is changing it`);
     });
-    writeAccounts(path, await change(existsSync(path) ? readAccounts(path) : noAccounts()));
+    writeAccounts(
+      path,
+      await change(statOf(path) === undefined ? noAccounts() : readAccounts(path)),
+    );
   } finally {
     closeSync(folder);
   }

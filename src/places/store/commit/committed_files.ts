@@ -2,7 +2,6 @@
  * The files of a mailbox as the last commit left them, beside whatever a writer is doing now: what
  * lies on disk with the journal laid over it, read again where a commit fell in between.
  */
-import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { assert } from "../../../core/assert.ts";
 import { AppError } from "../../../core/errors.ts";
@@ -129,7 +128,7 @@ function pathNow(folder: OwnerFolder, uniqueid: string, steps: readonly MailboxS
   // The transaction itself has tried to settle the journal.
   if (!folder.database.inTransaction && folder.settleIfFree()) return usual;
   const now = join(folder.folder, move.path);
-  return existsSync(now) ? now : usual;
+  return statOf(now) === undefined ? usual : now;
 }
 
 /**

@@ -14,7 +14,7 @@
  * the target has the mailbox: if so the rest is done, else the handover is forgotten. Nobody writes
  * to either owner before that.
  */
-import { existsSync, rmSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { AppError } from "../../../core/errors.ts";
 import { hasBit, INTERNAL_FLAG } from "../../../formats/cyrus/index/index_flags.ts";
@@ -274,7 +274,7 @@ function settle(handover: Handover, source: OwnerFolder, context: StoreContext):
 function hasArrived(uniqueid: string, target: Owner, context: StoreContext): boolean {
   const { root, settings, opening } = context;
   const path = join(root, ownerFolder(target, settings.hash), CATALOGUE_FILE);
-  if (!existsSync(path)) return false;
+  if (statOf(path) === undefined) return false;
   const catalogue = openCatalogue(path, { ...opening, create: false });
   try {
     const database = catalogue.current();

@@ -3,12 +3,11 @@
  * lies in `.trash` until gc takes it. Its rows of annotations and history stay as long.
  */
 import type { Database } from "bun:sqlite";
-import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { AppError } from "../../../core/errors.ts";
 import { IMAGE_FILES, type ImageFiles } from "../../../mailbox/mailbox_image.ts";
 import { externalName, isOwnedBy } from "../../../model/names.ts";
-import { foldersIn, readWhole } from "../../../storage/disk.ts";
+import { foldersIn, readWhole, statOf } from "../../../storage/disk.ts";
 import { withHistory } from "../catalogue/history.ts";
 import {
   addFormerName,
@@ -43,7 +42,8 @@ export function deleteMailboxes(
     requireFit(uniqueid);
     const folder = mailboxFolder(uniqueid);
     // A mailbox whose folder was lost leaves nothing in the trash.
-    const isThere = !row.intermediate && existsSync(join(transaction.pool.folder, folder));
+    const isThere =
+      !row.intermediate && statOf(join(transaction.pool.folder, folder)) !== undefined;
     const trash = isThere ? `${names.next().value}/${folder}` : "";
     buryMailbox(database, row, { deleted: now, trash });
     if (trash !== "") step(uniqueid, { kind: "move", path: folder, target: trash });
@@ -63,7 +63,7 @@ function* freeNames({ database, pool }: Transaction, now: number): Generator<str
     .get(now);
   for (let number = last === null ? 0 : numberOf(dirname(last.trash)) + 1; ; number++) {
     const name = `${TRASH_FOLDER}/${number === 0 ? now : `${now}-${number}`}`;
-    if (!existsSync(join(pool.folder, name))) yield name;
+    if (statOf(join(pool.folder, name)) === undefined) yield name;
   }
 }
 
@@ -151,7 +151,7 @@ export function undeleteMailbox(
 /** Refuses a mailbox whose folder is not in the trash any more, or cannot go where it was. */
 function requireFolders({ folder }: OwnerFolder, grave: Tombstone): void {
   const { name, uniqueid, trash, mailbox } = grave;
-  if (!mailbox.intermediate && (trash === "" || !existsSync(join(folder, trash)))) {
+  if (!mailbox.intermediate && (trash === "" || statOf(join(folder, trash)) === undefined)) {
     throw new AppError("not_found", `Cannot undelete ${externalName(name)}: its folder is gone`, {
       context: { uniqueid },
       hint: "Put the folder back from a copy of the store.",
