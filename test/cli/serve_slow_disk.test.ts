@@ -5,7 +5,7 @@ import { has } from "../support/needs.ts";
 import { type ServedBinary, serveBinary } from "../support/served_binary.ts";
 
 const SYNCS = "fsync,fdatasync,syncfs";
-const WRITERS = 4;
+const WRITERS = 8;
 const MAILBOXES = 3;
 
 describe.if(has("strace"))("a slow disk", () => {
