@@ -296,6 +296,37 @@ describe("DlistReader", () => {
     });
   });
 
+  test("feed() runs nothing of a literal that a line of garbage announces", () => {
+    const verb = fc.constantFrom("APPLY", "GET", "RESTORE", "NOOP", "X", "");
+    const token = fc.oneof(
+      fc.constantFrom(...'(){}%"\\ \t\0\xff'),
+      fc.constantFrom(
+        "%(",
+        "%{",
+        "{3}",
+        "{1+}",
+        "MAILBOX",
+        "RECORD",
+        "NIL",
+        "\\Seen",
+        '"a b"',
+        ") ",
+      ),
+      fc.string({ unit: "binary-ascii", maxLength: 6 }).map((one) => one.replace(/[\r\n]/g, "_")),
+    );
+    const head = fc.constantFrom("{N}\r\n", "{N+}\r\n", "{N+}\n", `%{default ${GUID} N}\r\n`);
+    const line = fc.tuple(verb, fc.array(token, { maxLength: 12 }), head, fc.nat(40), fc.nat());
+    property(line, ([first, tokens, announced, count, cut]) => {
+      const body = "SMUGGLED\r\n".repeat(count);
+      const opening = announced.replace("N", `${body.length}`);
+      const bytes = fromLatin1(`${first} ${tokens.join("")} ${opening}${body}\r\nNOOP\r\n`);
+      const whole = read([bytes]);
+      expect(whole.filter((one) => /^(text|malformed|dlist) SMUGGLED/.test(one))).toEqual([]);
+      const at = cut % bytes.length;
+      expect(read([bytes.slice(0, at), bytes.slice(at)])).toEqual(whole);
+    });
+  });
+
   test("end() reports a line that was not finished", () => {
     expect(read(text("APPLY MAILBOX %(UNIQUEID\r\nNOOP\r\nEXIT\r\n"))).toEqual([
       "at the end: malformed APPLY",
