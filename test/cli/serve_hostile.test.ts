@@ -54,6 +54,32 @@ describe("bobbin serve", () => {
     anne.close();
   }, 120_000);
 
+  test.each(Object.entries(FORMS))(
+    "bounds what four sessions hold in %s",
+    async (_, { begins, repeats, ends, answered }) => {
+      const packed = deflated(repeats.repeat(BYTES / repeats.length));
+      const rest = deflated("x".repeat(BYTES % repeats.length));
+      const [head, tail] = [deflated(begins), deflated(ends)];
+      const isCut = ends === "";
+      const clients: Csync[] = [];
+      for (let count = 0; count < 4; count++) {
+        const client = await Csync.signedIn(served.port, "anne");
+        await client.compress();
+        for (const piece of [head, packed, rest, tail]) client.sendRaw(piece);
+        if (isCut) client.sendRaw(deflated(`${"x".repeat(BYTES)})\r\n`));
+        clients.push(client);
+      }
+      for (const client of clients) expect((await client.reply()).status).toMatch(answered);
+      await expectWell();
+      for (const client of clients) {
+        client.sendRaw(deflated("NOOP\r\n"));
+        expect((await client.reply()).status).toBe("OK Noop completed");
+        client.close();
+      }
+    },
+    120_000,
+  );
+
   test.each([
     ["empty lists", "() "],
     ["strings", "a "],
@@ -81,6 +107,56 @@ describe("bobbin serve", () => {
     120_000,
   );
 });
+
+/** A line in latin1: how it begins, what of it is repeated up to `bytes`, and how it ends. */
+interface Form {
+  readonly begins: string;
+  readonly repeats: string;
+  readonly ends: string;
+  /** The status; a client that is refused for want of memory is told `NO_ROOM`. */
+  readonly answered: RegExp;
+}
+
+const BYTES = 60_000_000;
+const BAD = /^BAD IMAP_PROTOCOL_ERROR/;
+const REFUSED = /^NO IMAP_(PROTOCOL_BAD_PARAMETERS|MAILBOX_LOCKED)/;
+const FULL_OR_DONE = /^(NO IMAP_MAILBOX_LOCKED|OK)/;
+const SCRIPT = "APPLY SIEVE %(USERID anne FILENAME x.script LAST_UPDATE 1 CONTENT";
+
+const FORMS: Readonly<Record<string, Form>> = {
+  "lists in lists": { begins: "GET MAILBOXES ", repeats: "(", ends: "\r\n", answered: BAD },
+  "an atom": { begins: "GET USER ", repeats: "a", ends: "\r\n", answered: BAD },
+  "a quoted string": { begins: 'GET USER "', repeats: "a ", ends: '"\r\n', answered: BAD },
+  "text that is no command": { begins: "", repeats: "x", ends: "\r\n", answered: /^BAD/ },
+  "names of mailboxes": {
+    ...{
+      begins: "GET MAILBOXES (",
+      repeats: "user.anne.abcdefghijklmnopqrstuvwxyz ",
+      ends: ")\r\n",
+    },
+    answered: FULL_OR_DONE,
+  },
+  "a script": {
+    ...{ begins: `${SCRIPT} {${BYTES}+}\r\n`, repeats: "# keep;\r\n", ends: ")\r\n" },
+    answered: FULL_OR_DONE,
+  },
+  "a literal larger than is taken": {
+    ...{ begins: `${SCRIPT} {${BYTES * 2}+}\r\n`, repeats: "xxxxxxxx", ends: "" },
+    answered: BAD,
+  },
+  "an ACL": {
+    begins: `${mailboxHead("anne", 1).replace('ACL ""', "")} RECORD () ACL {${BYTES}+}\r\n`,
+    ...{ repeats: "anne\tl\t", ends: ")\r\n", answered: REFUSED },
+  },
+  "flags of one record": {
+    begins: `${mailboxHead("anne", 1)} RECORD (%(UID 1 MODSEQ 4 FLAGS (`,
+    ...{ repeats: "$abcdefgh ", ends: "))))\r\n", answered: REFUSED },
+  },
+  "uids to expunge": {
+    begins: "APPLY EXPUNGE %(MBOXNAME user.anne UNIQUEID id-anne UID (",
+    ...{ repeats: "4294967295 ", ends: "))\r\n", answered: REFUSED },
+  },
+};
 
 /** Raw deflate that ends on a byte, so that more may follow. */
 function deflated(text: string): Uint8Array {
