@@ -6,6 +6,7 @@
  */
 import { latin1 } from "../core/bytes.ts";
 import { FormatError } from "../core/errors.ts";
+import { DEFAULT_LIMITS } from "../core/limits.ts";
 import { parseAcl } from "./acl.ts";
 import { type Annotation, annotationKey } from "./annotation.ts";
 import type { ApplyCommand } from "./apply.ts";
@@ -64,7 +65,10 @@ export function flawOfSetting(command: ApplyCommand): string | undefined {
       return flawOfUsers("subscription", command, flawOfName("MBOXNAME", command.name));
     case "sieve": {
       const { filename, lastUpdate } = command;
-      const flaw = flawOfName("FILENAME", filename) ?? flawOfMoment("LAST_UPDATE", lastUpdate);
+      const flaw =
+        flawOfName("FILENAME", filename) ??
+        flawOfMoment("LAST_UPDATE", lastUpdate) ??
+        flawOfSize("CONTENT", command.content);
       return flawOfUsers("script", command, flaw);
     }
     case "quota":
@@ -97,10 +101,13 @@ function flawOfSeen({ uniqueid, lastRead, lastChange, seenUids }: SeenState): st
 }
 
 function flawOfAnnotations(
-  annotations: readonly Pick<Annotation, "entry" | "userid">[],
+  annotations: readonly Pick<Annotation, "entry" | "userid" | "value">[],
 ): string | undefined {
-  for (const { entry, userid } of annotations) {
-    const flaw = flawOfName("ENTRY", entry) ?? flawOfWord("USERID", userid ?? "");
+  for (const { entry, userid, value } of annotations) {
+    const flaw =
+      flawOfName("ENTRY", entry) ??
+      flawOfWord("USERID", userid ?? "") ??
+      flawOfSize(`the value of ${entry}`, value);
     if (flaw !== undefined) return flaw;
   }
   const keys = new Set(annotations.length > 1 ? annotations.map(annotationKey) : []);
@@ -112,6 +119,12 @@ function flawOfAnnotations(
 function flawOfVirtual(annotation: Annotation | undefined): string | undefined {
   if (annotation === undefined) return undefined;
   return `the annotation ${annotation.entry} with the value ${shown(latin1(annotation.value))}`;
+}
+
+/** A client would not take a longer literal in an answer. */
+function flawOfSize(field: string, { length }: Uint8Array): string | undefined {
+  const { answerLiteralBytes: most } = DEFAULT_LIMITS;
+  return length > most ? `${field} has ${length} bytes, over ${most}` : undefined;
 }
 
 function flawOfName(field: string, name: string): string | undefined {

@@ -1,6 +1,7 @@
 /** What a server is told at its start, and what all its sessions share. */
 import type { Accounts } from "../accounts/account.ts";
 import type { SignInGate } from "../accounts/sign_in_gate.ts";
+import type { InTurn } from "../core/in_turns.ts";
 import type { Limits } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
 import type { ByteBudget } from "../net/byte_budget.ts";
@@ -51,6 +52,7 @@ export interface SharedState {
   /** `log` with a limit to the lines of one origin. */
   readonly limitLog: (log: Log, origin: string) => Log;
   readonly memory: MemoryWatch;
+  readonly askInTurn: InTurn;
   /** The bytes that all sessions together may hold in memory. */
   readonly held: ByteBudget;
   readonly budgetsOf: (account: string) => AccountBudgets;

@@ -2,6 +2,7 @@
 import { setTimeout } from "node:timers/promises";
 import type { Accounts } from "../accounts/account.ts";
 import { SignInGate } from "../accounts/sign_in_gate.ts";
+import { inTurns } from "../core/in_turns.ts";
 import { type Log, limitedLogs } from "../core/log.ts";
 import { ByteBudget } from "../net/byte_budget.ts";
 import { type ListenAt, startListener } from "../net/listener.ts";
@@ -57,6 +58,9 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   };
 }
 
+/** Questions to the place whose answers may be large: more than there are threads that read. */
+const ASKED_AT_A_TIME = 4;
+
 function sharedState({ settings, place, accounts, log, sleep }: ServerOptions): SharedState {
   const { heldBytes, accountHeldBytes, accountStagingBytes } = settings.limits;
   const held = new ByteBudget(heldBytes);
@@ -65,6 +69,7 @@ function sharedState({ settings, place, accounts, log, sleep }: ServerOptions): 
     ...{ settings, place, accounts, log },
     limitLog: limitedLogs(() => performance.now()),
     memory: new MemoryWatch(OWN_MEMORY),
+    askInTurn: inTurns(ASKED_AT_A_TIME),
     held,
     gate: new SignInGate({ now: () => performance.now(), sleep: sleep ?? sleepUnless }),
     budgetsOf: (account) => {

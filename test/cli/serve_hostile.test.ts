@@ -80,6 +80,34 @@ describe("bobbin serve", () => {
     120_000,
   );
 
+  test("bounds what sixty sessions hold in answers that they do not take", async () => {
+    const clients: Csync[] = [];
+    for (let count = 0; count < 60; count++) {
+      clients.push(await Csync.signedIn(served.port, "anne"));
+    }
+    const script = "#".repeat(8 * 1024 * 1024);
+    const status = (await clients[0]?.command(`${SCRIPT} {${script.length}+}\r\n${script})`))
+      ?.status;
+    expect(status).toBe("OK success");
+    for (const client of clients) {
+      client.pause();
+      client.send("GET FETCH_SIEVE %(USERID anne FILENAME x.script)\r\n");
+    }
+    // The account holds all that it may; another one is served.
+    await expectWell();
+    for (const client of clients) client.resume();
+    const told = new Map<string, number>();
+    for (const client of clients) {
+      const { data, status: answer } = await client.reply();
+      if (answer === "OK success") expect(data.join().length).toBeGreaterThan(script.length);
+      told.set(answer, (told.get(answer) ?? 0) + 1);
+    }
+    expect([...told.keys()].toSorted()).toEqual([NO_ROOM, "OK success"]);
+    expect(told.get("OK success")).toBeGreaterThan(3);
+    await expectWell();
+    for (const client of clients) client.close();
+  }, 120_000);
+
   test.each([
     ["empty lists", "() "],
     ["strings", "a "],
@@ -138,7 +166,7 @@ const FORMS: Readonly<Record<string, Form>> = {
   },
   "a script": {
     ...{ begins: `${SCRIPT} {${BYTES}+}\r\n`, repeats: "# keep;\r\n", ends: ")\r\n" },
-    answered: FULL_OR_DONE,
+    answered: REFUSED,
   },
   "a literal larger than is taken": {
     ...{ begins: `${SCRIPT} {${BYTES * 2}+}\r\n`, repeats: "xxxxxxxx", ends: "" },

@@ -67,6 +67,14 @@ describe("flawOfSetting()", () => {
     expect(seenOf({ lastRead: -1 })).toContain("LASTREAD -1");
   });
 
+  test("finds a script that no client would take", () => {
+    const script = { filename: "x.script", lastUpdate: 1 };
+    const flawOf = (bytes: number) =>
+      flawOfSetting({ kind: "sieve", userid: "a", ...script, content: new Uint8Array(bytes) });
+    expect(flawOf(8 * 1024 * 1024)).toBeUndefined();
+    expect(flawOf(8 * 1024 * 1024 + 1)).toContain("CONTENT has 8388609 bytes");
+  });
+
   test("finds names that would end a line or a key", () => {
     const sub = (name: string) => flawOfSetting({ kind: "sub", userid: "anne", name });
     expect(sub("user.anne.A b")).toBeUndefined();

@@ -14,10 +14,10 @@ import { type Answer, parseAnswer } from "../../formats/sync/answer.ts";
 import { expectAnswer } from "../../formats/sync/expectations.ts";
 import { parseRecord } from "../../formats/sync/record_line.ts";
 import type { Guid } from "../../model/guid.ts";
+import { heldBytes, recordBytes } from "../../model/held_bytes.ts";
 import type { MailRecord } from "../../model/record.ts";
 import type { Connection } from "../../net/connection.ts";
 import type { SyncFlavour } from "../sync_address.ts";
-import { heldBytes, recordBytes } from "./held_bytes.ts";
 
 export type Verb = "GET" | "APPLY" | "RESTORE" | "RESTART";
 

@@ -7,11 +7,13 @@ import { printFileHead, printValue } from "../../formats/dlist/print.ts";
 import { type Answer, printMailboxOpening, RECORDS_END } from "../../formats/sync/answer.ts";
 import type { GetCommand, GetFetch } from "../../formats/sync/get_command.ts";
 import { printRecord } from "../../formats/sync/record_line.ts";
+import { heldBytes } from "../../model/held_bytes.ts";
 import {
   isIntermediate,
   type MailboxState,
   type OwnedMailboxes,
   type UserMeta,
+  type UserState,
 } from "../../model/mailbox.ts";
 import { externalName, type Owner, parseName } from "../../model/names.ts";
 import { DONE, type Outcome, refused } from "../../model/outcome.ts";
@@ -19,20 +21,72 @@ import { firstDamage } from "../../places/first_damage.ts";
 import type { MailboxReading } from "../../places/place.ts";
 import { type CommandContext, type PutBytes, SIEVE_MAILBOX } from "../session/context.ts";
 
+/** Copies of the line that is being sent: from a thread, printed, in the buffers of the socket. */
+const LINE_COPIES = 4;
+
+/** Bytes of memory that an answer takes whose lines say these values, one after the other. */
+function answerBytes(lines: readonly unknown[]): number {
+  let [all, longest] = [0, 0];
+  for (const line of lines) {
+    const bytes = heldBytes(line);
+    all += bytes;
+    longest = Math.max(longest, bytes);
+  }
+  return all + LINE_COPIES * longest;
+}
+
+/**
+ * Has `send` send what a place finds when it is asked. That stays in memory until the client has
+ * taken all of it, however slowly: refuses where the account's sessions hold too much already.
+ */
+async function whileHeld<Value>(
+  ask: () => Promise<Outcome<Value>>,
+  { held, memory, askInTurn }: CommandContext,
+  bytesOf: (value: Value) => number,
+  send: (value: Value) => Promise<Outcome>,
+): Promise<Outcome> {
+  let bytes = 0;
+  // How large an answer is nobody knows before it is here, so few are on their way at a time.
+  const found = await askInTurn(async (): Promise<Outcome<Value>> => {
+    const answer = await ask();
+    if (answer.kind === "refused") return answer;
+    bytes = bytesOf(answer.value);
+    memory.took(bytes);
+    if (held.take(bytes)) return answer;
+    bytes = 0;
+    return refused("busy", "room in memory");
+  });
+  try {
+    return found.kind === "refused" ? found : await send(found.value);
+  } finally {
+    held.give(bytes);
+  }
+}
+
+const userBytes = (user: UserState): number => answerBytes(user.mailboxes) + metaBytes(user);
+const metaBytes = ({ seen, subscriptions, sieve }: UserMeta): number =>
+  answerBytes([...seen, subscriptions, ...sieve]);
+
 type Get<Kind extends GetCommand["kind"]> = Extract<GetCommand, { readonly kind: Kind }>;
 
 /** Everything about a user but records. An unknown user is answered with nothing. */
 export async function getUser({ userid }: Get<"user">, context: CommandContext): Promise<Outcome> {
-  const found = await context.place.user(userid);
-  if (found.kind === "refused") return found;
-  const { mailboxes, quotas } = found.value;
-  const sent = await sendOwned({ owner: userid, ...found.value }, context);
-  if (sent.kind === "refused") return sent;
-  for (const quota of quotas) await context.send({ kind: "quota", quota });
-  // Since 3.6 a user without a real mailbox has no seen state, subscriptions and scripts either.
-  const isThere = mailboxes.some((one) => !isIntermediate(one) && !parseName(one.name).isDeleted);
-  if (isThere) await sendMeta(found.value, context);
-  return DONE;
+  return whileHeld(
+    () => context.place.user(userid),
+    context,
+    userBytes,
+    async (user) => {
+      const { mailboxes, quotas } = user;
+      const sent = await sendOwned({ owner: userid, ...user }, context);
+      if (sent.kind === "refused") return sent;
+      for (const quota of quotas) await context.send({ kind: "quota", quota });
+      // Since 3.6 a user without a real mailbox has no seen state, subscriptions and scripts either.
+      const isThere = mailboxes.some(
+        (one) => !isIntermediate(one) && !parseName(one.name).isDeleted,
+      );
+      return isThere ? sendMeta(user, context) : DONE;
+    },
+  );
 }
 
 /** An owner's mailboxes, all or, like Cyrus, none: what is left out would look deleted. */
@@ -81,26 +135,33 @@ export async function getShared(
   { toplevel }: Get<"shared">,
   context: CommandContext,
 ): Promise<Outcome> {
-  const found = await context.place.sharedMailboxes(toplevel);
-  return found.kind === "ok" ? sendOwned({ owner: toplevel, ...found.value }, context) : found;
+  return whileHeld(
+    () => context.place.sharedMailboxes(toplevel),
+    context,
+    ({ mailboxes }) => answerBytes(mailboxes),
+    (found) => sendOwned({ owner: toplevel, ...found }, context),
+  );
 }
 
 /** Seen state, subscriptions, and scripts unless they travel as a mailbox. */
 export async function getMeta({ userid }: Get<"meta">, context: CommandContext): Promise<Outcome> {
-  const found = await context.place.meta(userid);
-  if (found.kind === "refused") return found;
-  await sendMeta(found.value, context);
-  return DONE;
+  return whileHeld(
+    () => context.place.meta(userid),
+    context,
+    metaBytes,
+    (meta) => sendMeta(meta, context),
+  );
 }
 
 /** The lines of GET META, with which GET USER ends too. */
-async function sendMeta(meta: UserMeta, context: CommandContext): Promise<void> {
+async function sendMeta(meta: UserMeta, context: CommandContext): Promise<Outcome> {
   for (const seen of meta.seen) await context.send({ kind: "seen", seen });
   if (meta.subscriptions.length > 0) {
     await context.send({ kind: "subscriptions", names: meta.subscriptions });
   }
-  if (context.modes.enabled.has(SIEVE_MAILBOX)) return;
+  if (context.modes.enabled.has(SIEVE_MAILBOX)) return DONE;
   for (const file of meta.sieve) await context.send({ kind: "sieve", file });
+  return DONE;
 }
 
 /** The mailboxes of these names that are there, in any order. */
@@ -109,7 +170,7 @@ export async function getMailboxes(
   context: CommandContext,
 ): Promise<Outcome> {
   const names = command.names.filter((name) => mayTouchMailbox(context.scope, name));
-  return sendMailboxes(await context.place.mailboxes(names), context);
+  return sendMailboxes(() => context.place.mailboxes(names), context);
 }
 
 export async function getUniqueids(
@@ -117,26 +178,27 @@ export async function getUniqueids(
   context: CommandContext,
 ): Promise<Outcome> {
   const { place, scope } = context;
-  if (scope.everything) return sendMailboxes(await place.mailboxesByUniqueid(uniqueids), context);
-  for (const uniqueid of uniqueids) {
-    const found = await place.mailboxesByUniqueid([uniqueid]);
+  for (const some of scope.everything ? [uniqueids] : uniqueids.map((one) => [one])) {
+    const sent = await sendMailboxes(() => place.mailboxesByUniqueid(some), context);
+    if (sent.kind === "ok") continue;
     // A mailbox that cannot be read may be anybody's: to say so would say that it is there.
-    if (found.kind === "ok") await sendMailboxes(found, context);
-    else context.log.write("error", "Mailbox is not served", { uniqueid, why: found.text });
+    if (scope.everything || sent.reason === "busy") return sent;
+    context.log.write("error", "Mailbox is not served", { uniqueid: some[0], why: sent.text });
   }
   return DONE;
 }
 
-async function sendMailboxes(
-  found: Outcome<readonly MailboxState[]>,
+function sendMailboxes(
+  ask: () => Promise<Outcome<readonly MailboxState[]>>,
   context: CommandContext,
 ): Promise<Outcome> {
-  if (found.kind === "refused") return found;
-  for (const state of found.value) {
-    // A uniqueid does not say whose it is before it is found.
-    if (mayTouchMailbox(context.scope, state.name)) await context.send(mailboxAnswer(state));
-  }
-  return DONE;
+  return whileHeld(ask, context, answerBytes, async (states) => {
+    for (const state of states) {
+      // A uniqueid does not say whose it is before it is found.
+      if (mayTouchMailbox(context.scope, state.name)) await context.send(mailboxAnswer(state));
+    }
+    return DONE;
+  });
 }
 
 /**
@@ -154,22 +216,15 @@ export async function getFullmailbox(
   { name }: Get<"fullmailbox">,
   context: CommandContext,
 ): Promise<Outcome> {
-  const found = await context.place.readMailbox(name);
-  if (found.kind === "refused") return found;
-  const reading = found.value;
-  // A NO cannot follow an answer that has begun. The client would have to be cut off, and would
-  // come again and again.
-  const damage = reading.isSound ? undefined : await firstDamage(reading.records);
-  if (damage !== undefined) return damage;
-  const { keptBytes = 0 } = reading;
-  // The mailbox as it was is kept in memory until the client has taken all of it, however slowly.
-  if (!context.held.take(keptBytes)) return refused("busy", "room in memory");
-  try {
-    await context.sendPieces((put) => putMailbox(reading, put));
-  } finally {
-    context.held.give(keptBytes);
-  }
-  return DONE;
+  const send = async (reading: MailboxReading): Promise<Outcome> => {
+    // A NO cannot follow an answer that has begun. The client would have to be cut off, and would
+    // come again and again.
+    const damage = reading.isSound ? undefined : await firstDamage(reading.records);
+    if (damage === undefined) await context.sendPieces((put) => putMailbox(reading, put));
+    return damage ?? DONE;
+  };
+  const kept = ({ keptBytes = 0, state }: MailboxReading) => keptBytes + heldBytes(state);
+  return whileHeld(() => context.place.readMailbox(name), context, kept, send);
 }
 
 const SPACE = utf8(" ");
@@ -225,13 +280,18 @@ export async function getAnnotation(
   { name }: Get<"annotation">,
   context: CommandContext,
 ): Promise<Outcome> {
-  const found = await context.place.annotations(name);
-  if (found.kind === "refused") return found;
-  for (const one of found.value) {
-    const annotation = { ...one, userid: one.userid ?? "" };
-    await context.send({ kind: "annotation", name, annotation });
-  }
-  return DONE;
+  return whileHeld(
+    () => context.place.annotations(name),
+    context,
+    answerBytes,
+    async (found) => {
+      for (const one of found) {
+        const annotation = { ...one, userid: one.userid ?? "" };
+        await context.send({ kind: "annotation", name, annotation });
+      }
+      return DONE;
+    },
+  );
 }
 
 export async function getQuota({ root }: Get<"quota">, context: CommandContext): Promise<Outcome> {
@@ -246,8 +306,10 @@ export async function getFetchSieve(
   { userid, filename }: Get<"fetchSieve">,
   context: CommandContext,
 ): Promise<Outcome> {
-  const found = await context.place.sieveScript(userid, filename);
-  if (found.kind === "refused") return found;
-  await context.send({ kind: "sieveContent", userid, filename, content: found.value });
-  return DONE;
+  const script = () => context.place.sieveScript(userid, filename);
+  const bytes = (content: Uint8Array) => answerBytes([content]);
+  return whileHeld(script, context, bytes, async (content) => {
+    await context.send({ kind: "sieveContent", userid, filename, content });
+    return DONE;
+  });
 }

@@ -1,8 +1,10 @@
 /** What the commands of a session share. */
 import type { Scope } from "../../accounts/scope.ts";
+import type { InTurn } from "../../core/in_turns.ts";
 import type { Log } from "../../core/log.ts";
 import type { Answer } from "../../formats/sync/answer.ts";
 import type { ByteBudget } from "../../net/byte_budget.ts";
+import type { MemoryWatch } from "../../net/memory_watch.ts";
 import type { PlaceSession, WritablePlace } from "../../places/place.ts";
 import type { IncomingFiles } from "./incoming_files.ts";
 
@@ -17,6 +19,9 @@ export interface CommandContext extends Answers {
   readonly log: Log;
   /** What all sessions of the account may hold in memory together. */
   readonly held: ByteBudget;
+  readonly memory: MemoryWatch;
+  /** Asks the place for what may be large: a few such questions of all sessions run at a time. */
+  readonly askInTurn: InTurn;
   /** Seconds since 1970. */
   readonly now: () => number;
   /** Set by FORCE and CAPABILITIES; they live as long as the connection. */

@@ -60,7 +60,7 @@ export class MailCommands {
       files: new IncomingFiles(session, { budget, hasRoom }),
       scope: scopeOf(account.allow),
       log: client.log,
-      held,
+      ...{ held, memory: shared.memory, askInTurn: shared.askInTurn },
       now: () => Math.floor(Date.now() / 1000),
       modes: { force: false, enabled: new Set() },
       ...client.answers,

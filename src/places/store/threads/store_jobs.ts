@@ -6,7 +6,6 @@
 import { rmSync } from "node:fs";
 import { assert } from "../../../core/assert.ts";
 import type { Limits } from "../../../core/limits.ts";
-import type { Annotation } from "../../../model/annotation.ts";
 import type { ApplyCommand } from "../../../model/apply.ts";
 import type { Guid } from "../../../model/guid.ts";
 import { recordsOf } from "../../../model/mailbox.ts";
@@ -90,13 +89,15 @@ export function storeJobs(data: unknown) {
     "store.mailboxesByUniqueid": (uniqueids: readonly string[]) =>
       place().mailboxesByUniqueid(uniqueids),
     "store.sharedMailboxes": (toplevel: string) => place().sharedMailboxes(toplevel),
-    "store.annotations": (name: string): Promise<Outcome<readonly Annotation[]>> =>
-      place().annotations(name),
+    "store.annotations": async (name: string) =>
+      moving(await place().annotations(name), (all) => all.map(({ value }) => value)),
     "store.quota": (root: string) => place().quota(root),
-    "store.sieveScript": ({ userid, filename }: { userid: string; filename: string }) =>
-      place().sieveScript(userid, filename),
+    "store.sieveScript": async ({ userid, filename }: { userid: string; filename: string }) =>
+      moving(await place().sieveScript(userid, filename), (content) => [content]),
     "store.snapshot": async (name: string) =>
-      movedSnapshot(await soundSnapshot(await place().snapshot(name))),
+      moving(await soundSnapshot(await place().snapshot(name)), ({ image }) =>
+        image === undefined ? [] : Object.values(image.files),
+      ),
     "store.message": async (address: MessageAddress) =>
       movedMessage(await place().findMessage(address)),
     "store.readAt": ({ fd, length, offset }: { fd: number; length: number; offset: number }) => {
@@ -244,13 +245,14 @@ async function soundSnapshot(found: Outcome<MailboxSnapshot>): Promise<Outcome<M
   return (await firstDamage(readingOf(found.value).records)) ?? found;
 }
 
-/** The snapshot with its files handed over instead of copied. */
-function movedSnapshot(
-  found: Outcome<MailboxSnapshot>,
-): Outcome<MailboxSnapshot> | Moved<Outcome<MailboxSnapshot>> {
-  if (found.kind === "refused" || found.value.image === undefined) return found;
+/** What was found, with those of its bytes given away that are all of a block of memory. */
+function moving<Value>(
+  found: Outcome<Value>,
+  bytesIn: (value: Value) => readonly (Uint8Array | undefined)[],
+): Outcome<Value> | Moved<Outcome<Value>> {
+  if (found.kind === "refused") return found;
   const buffers: ArrayBuffer[] = [];
-  for (const bytes of Object.values(found.value.image.files)) {
+  for (const bytes of bytesIn(found.value)) {
     const isAll = bytes !== undefined && bytes.buffer.byteLength === bytes.length;
     if (isAll && bytes.buffer instanceof ArrayBuffer) buffers.push(bytes.buffer);
   }

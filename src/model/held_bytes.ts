@@ -1,5 +1,5 @@
-/** What was read from a server keeps in memory, roughly: measured as the growth of the process. */
-import type { MailRecord } from "../../model/record.ts";
+/** What values keep in memory, roughly: measured as the growth of the process. */
+import type { MailRecord } from "./record.ts";
 
 const BYTES = { small: 16, text: 32, bytes: 250, object: 100, record: 280 } as const;
 
