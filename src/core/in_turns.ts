@@ -1,7 +1,7 @@
 /** Runs `work` when it is its turn. */
 export type InTurn = <Value>(work: () => Promise<Value>) => Promise<Value>;
 
-/** Lets so many works run at a time; further ones wait and begin in the order in which they came. */
+/** Lets so many works run at a time; further ones wait, and begin in the order of their coming. */
 export function inTurns(atATime: number): InTurn {
   const waiting: (() => void)[] = [];
   let running = 0;

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { inTurns } from "../../src/core/in_turns.ts";
 
-test("inTurns() runs so many works at a time, in their order, also after one has failed", async () => {
+test("inTurns() runs so many works at a time, in order, also after one has failed", async () => {
   const inTurn = inTurns(2);
   const begun: number[] = [];
   const ends = Array.from({ length: 5 }, () => Promise.withResolvers<number>());

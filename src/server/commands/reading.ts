@@ -80,7 +80,7 @@ export async function getUser({ userid }: Get<"user">, context: CommandContext):
       const sent = await sendOwned({ owner: userid, ...user }, context);
       if (sent.kind === "refused") return sent;
       for (const quota of quotas) await context.send({ kind: "quota", quota });
-      // Since 3.6 a user without a real mailbox has no seen state, subscriptions and scripts either.
+      // Since 3.6 a user without a real mailbox has no seen state, subscriptions or scripts.
       const isThere = mailboxes.some(
         (one) => !isIntermediate(one) && !parseName(one.name).isDeleted,
       );
