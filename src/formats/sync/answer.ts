@@ -3,15 +3,7 @@ import { type Guid, isGuid } from "../../model/guid.ts";
 import type { MailboxState, Quota, SeenState, SieveFile } from "../../model/mailbox.ts";
 import { type Owner, ownerKey, ownerOfKey } from "../../model/names.ts";
 import type { MailRecord, VirtualOrder } from "../../model/record.ts";
-import {
-  FieldError,
-  itemsOf,
-  kvlistOf,
-  latin1Of,
-  lookUp,
-  ownBytesOf,
-  wordsOf,
-} from "../dlist/access.ts";
+import { FieldError, itemsOf, kvlistOf, lookUp, ownBytesOf, wordsOf } from "../dlist/access.ts";
 import { printLine } from "../dlist/print.ts";
 import {
   type DlistEntry,
@@ -19,7 +11,6 @@ import {
   type DlistKvlist,
   type DlistValue,
   dlistKvlist,
-  dlistLatin1,
   dlistString,
   NIL,
 } from "../dlist/value.ts";
@@ -30,12 +21,15 @@ import {
   type NamedAnnotation,
   parseNamedAnnotation,
   parseQuota,
+  parseScriptName,
   parseSeen,
   parseSieveFile,
   printNamedAnnotation,
   printQuota,
   printSeen,
   printSieveFile,
+  type ScriptName,
+  scriptName,
 } from "./user_lines.ts";
 
 export type Answer =
@@ -60,27 +54,15 @@ export type Answer =
   | { readonly kind: "owners"; readonly owners: readonly Owner[] };
 
 /** The answer to GET FETCH_SIEVE. */
-export interface SieveContent {
+export interface SieveContent extends ScriptName {
   readonly kind: "sieveContent";
-  readonly userid: string;
-  readonly filename: string;
   readonly content: Uint8Array;
 }
 
 /** Names of data lines: a dlist value follows `* ` and one of these. */
 export const ANSWER_NAMES: ReadonlySet<string> = new Set([
-  ...[
-    "MAILBOX",
-    "SEEN",
-    "LSUB",
-    "SIEVE",
-    "QUOTA",
-    "ANNOTATION",
-    "MISSING",
-    "MESSAGE",
-    "ENABLED",
-    "OWNERS",
-  ],
+  ...["MAILBOX", "SEEN", "LSUB", "SIEVE", "QUOTA", "ANNOTATION", "MISSING"],
+  ...["MESSAGE", "ENABLED", "OWNERS"],
 ]);
 
 export interface ParseAnswerOptions {
@@ -139,12 +121,8 @@ function parseMailboxAnswer(kvlist: DlistKvlist, options: ParseAnswerOptions): A
 function parseSieve(kvlist: DlistKvlist): Answer {
   const content = lookUp(kvlist, "CONTENT");
   if (content === undefined) return { kind: "sieve", file: parseSieveFile(kvlist) };
-  return {
-    kind: "sieveContent",
-    userid: latin1Of(lookUp(kvlist, "USERID"), "USERID"),
-    filename: latin1Of(lookUp(kvlist, "FILENAME"), "FILENAME"),
-    content: ownBytesOf(content, "CONTENT"),
-  };
+  const script = parseScriptName(kvlist);
+  return { kind: "sieveContent", ...script, content: ownBytesOf(content, "CONTENT") };
 }
 
 function guidsOf(value: DlistValue): Guid[] {
@@ -175,8 +153,10 @@ export function printAnswer(answer: Answer, options: PrintAnswerOptions = {}): D
       return { name: "LSUB", value: printTexts(answer.names) };
     case "sieve":
       return { name: "SIEVE", value: printSieveFile(answer.file) };
-    case "sieveContent":
-      return { name: "SIEVE", value: printSieveContent(answer) };
+    case "sieveContent": {
+      const content = ["CONTENT", dlistString(answer.content)] as const;
+      return { name: "SIEVE", value: dlistKvlist([...scriptName(answer), content]) };
+    }
     case "quota":
       return { name: "QUOTA", value: printQuota(answer.quota, options.quotaNames) };
     case "annotation":
@@ -203,11 +183,3 @@ export function printMailboxOpening(state: MailboxState): Uint8Array {
 
 /** Closes the list of records and the kvlist around it. */
 export const RECORDS_END = "))";
-
-function printSieveContent(answer: SieveContent): DlistKvlist {
-  return dlistKvlist([
-    ["USERID", dlistLatin1(answer.userid)],
-    ["FILENAME", dlistLatin1(answer.filename)],
-    ["CONTENT", dlistString(answer.content)],
-  ]);
-}

@@ -39,10 +39,12 @@ import {
   annotationAddress,
   parseNamedAnnotation,
   parseQuota,
+  parseScriptName,
   parseSeen,
   printNamedAnnotation,
   printQuota,
   printSeen,
+  scriptName,
 } from "./user_lines.ts";
 
 /** A command that changes mail, or one that prepares a session. */
@@ -104,8 +106,11 @@ const READERS: Readonly<Record<string, Reader>> = {
   },
   UNANNOTATION: (value) => readUnannotation(kvlistOf(value, "UNANNOTATION")),
   SIEVE: (value) => readSieve(value),
-  UNSIEVE: (value) => ({ kind: "unsieve", ...readScriptName(value) }),
-  ACTIVATE_SIEVE: (value) => ({ kind: "activateSieve", ...readScriptName(value) }),
+  UNSIEVE: (value) => ({ kind: "unsieve", ...parseScriptName(kvlistOf(value, "SIEVE")) }),
+  ACTIVATE_SIEVE: (value) => ({
+    kind: "activateSieve",
+    ...parseScriptName(kvlistOf(value, "SIEVE")),
+  }),
   UNACTIVATE_SIEVE: (value) => {
     return { kind: "unactivateSieve", userid: text(kvlistOf(value, "UNACTIVATE_SIEVE"), "USERID") };
   },
@@ -205,16 +210,11 @@ function readSubscription(value: DlistValue): { userid: string; name: string } {
   return { userid: text(kvlist, "USERID"), name: text(kvlist, "MBOXNAME") };
 }
 
-function readScriptName(value: DlistValue): { userid: string; filename: string } {
-  const kvlist = kvlistOf(value, "SIEVE");
-  return { userid: text(kvlist, "USERID"), filename: text(kvlist, "FILENAME") };
-}
-
 function readSieve(value: DlistValue): ApplySieve {
   const kvlist = kvlistOf(value, "SIEVE");
   return {
     kind: "sieve",
-    ...readScriptName(value),
+    ...parseScriptName(kvlist),
     lastUpdate: dateOf(lookUp(kvlist, "LAST_UPDATE"), "LAST_UPDATE"),
     content: ownBytesOf(lookUp(kvlist, "CONTENT"), "CONTENT"),
   };
@@ -256,16 +256,15 @@ function print(command: ApplyRequest, options: PrintApplyOptions): DlistEntry {
       return { name: "MAILBOX", value: printMailboxCommand(command, options) };
     case "unmailbox":
       return { name: "UNMAILBOX", value: dlistLatin1(command.name) };
-    case "rename":
+    case "rename": {
+      const { oldName, newName, partition, uidvalidity } = command;
       return entry("RENAME", [
-        ["OLDMBOXNAME", dlistLatin1(command.oldName)],
-        ["NEWMBOXNAME", dlistLatin1(command.newName)],
-        ["PARTITION", dlistLatin1(command.partition)],
-        [
-          "UIDVALIDITY",
-          command.uidvalidity === undefined ? undefined : dlistNumber(command.uidvalidity),
-        ],
+        ["OLDMBOXNAME", dlistLatin1(oldName)],
+        ["NEWMBOXNAME", dlistLatin1(newName)],
+        ["PARTITION", dlistLatin1(partition)],
+        ["UIDVALIDITY", uidvalidity === undefined ? undefined : dlistNumber(uidvalidity)],
       ]);
+    }
     case "expunge":
       return entry("EXPUNGE", [
         ["MBOXNAME", dlistLatin1(command.name)],
@@ -290,14 +289,14 @@ function print(command: ApplyRequest, options: PrintApplyOptions): DlistEntry {
       return entry("UNANNOTATION", annotationAddress(command));
     case "sieve":
       return entry("SIEVE", [
-        ...scriptPairs(command),
+        ...scriptName(command),
         ["LAST_UPDATE", dlistNumber(command.lastUpdate)],
         ["CONTENT", dlistString(command.content)],
       ]);
     case "unsieve":
-      return entry("UNSIEVE", scriptPairs(command));
+      return entry("UNSIEVE", scriptName(command));
     case "activateSieve":
-      return entry("ACTIVATE_SIEVE", scriptPairs(command));
+      return entry("ACTIVATE_SIEVE", scriptName(command));
     case "unactivateSieve":
       return entry("UNACTIVATE_SIEVE", [["USERID", dlistLatin1(command.userid)]]);
     case "unuser":
@@ -316,14 +315,4 @@ function printMailboxCommand(
   const records = (options.records ?? []).map((one) => printRecord(one, options.virtualOrder));
   const since = command.kind === "mailbox" ? command.since : undefined;
   return printMailbox(command.state, { purpose: "apply", since, records });
-}
-
-function scriptPairs(script: {
-  readonly userid: string;
-  readonly filename: string;
-}): (readonly [string, DlistValue])[] {
-  return [
-    ["USERID", dlistLatin1(script.userid)],
-    ["FILENAME", dlistLatin1(script.filename)],
-  ];
 }

@@ -10,6 +10,7 @@ import {
   dlistNumber,
   NIL,
 } from "../dlist/value.ts";
+import { parseScriptName, type ScriptName, scriptName } from "./user_lines.ts";
 
 export type GetCommand =
   | { readonly kind: "user"; readonly userid: string }
@@ -25,7 +26,7 @@ export type GetCommand =
   /** Bobbin's own: the mailboxes of a shared top level, answered as GET USER is. */
   | { readonly kind: "shared"; readonly toplevel: string }
   | GetFetch
-  | { readonly kind: "fetchSieve"; readonly userid: string; readonly filename: string };
+  | ({ readonly kind: "fetchSieve" } & ScriptName);
 
 export interface GetFetch {
   readonly kind: "fetch";
@@ -62,15 +63,8 @@ export function parseGet(name: string, value: DlistValue): GetCommand | undefine
       return { kind: "shared", toplevel: latin1Of(value, key) };
     case "FETCH":
       return parseFetch(value);
-    case "FETCH_SIEVE": {
-      const kvlist = kvlistOf(value, key);
-      const userid = latin1Of(lookUp(kvlist, "USERID"), "USERID");
-      return {
-        kind: "fetchSieve",
-        userid,
-        filename: latin1Of(lookUp(kvlist, "FILENAME"), "FILENAME"),
-      };
-    }
+    case "FETCH_SIEVE":
+      return { kind: "fetchSieve", ...parseScriptName(kvlistOf(value, key)) };
     default:
       return undefined;
   }
@@ -115,14 +109,8 @@ export function printGet(command: GetCommand): DlistEntry {
       return { name: "SHARED", value: dlistLatin1(command.toplevel) };
     case "fetch":
       return { name: "FETCH", value: printFetch(command) };
-    case "fetchSieve": {
-      const { userid, filename } = command;
-      const value = dlistKvlist([
-        ["USERID", dlistLatin1(userid)],
-        ["FILENAME", dlistLatin1(filename)],
-      ]);
-      return { name: "FETCH_SIEVE", value };
-    }
+    case "fetchSieve":
+      return { name: "FETCH_SIEVE", value: dlistKvlist(scriptName(command)) };
   }
 }
 

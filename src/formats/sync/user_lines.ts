@@ -51,6 +51,26 @@ export function printSeen(seen: SeenState, userid?: string): DlistKvlist {
   ]);
 }
 
+/** A script of a user's, by its file: `x.script`, or `x.bc` for its bytecode. */
+export interface ScriptName {
+  readonly userid: string;
+  readonly filename: string;
+}
+
+export function parseScriptName(kvlist: DlistKvlist): ScriptName {
+  return {
+    userid: latin1Of(lookUp(kvlist, "USERID"), "USERID"),
+    filename: latin1Of(lookUp(kvlist, "FILENAME"), "FILENAME"),
+  };
+}
+
+export function scriptName({ userid, filename }: ScriptName): Pairs {
+  return [
+    ["USERID", dlistLatin1(userid)],
+    ["FILENAME", dlistLatin1(filename)],
+  ];
+}
+
 export function parseSieveFile(kvlist: DlistKvlist): SieveFile {
   const guid = lookUp(kvlist, "GUID");
   return {
