@@ -114,7 +114,7 @@ async function diffAll(owners: AsyncGenerator<Owner, void>, run: Run): Promise<C
   }
   progress.stop();
   if (listed.broken !== undefined) throw listed.broken;
-  const unheld = notCompared(source.holds, target.holds);
+  const unheld = notCompared(source, target);
   if (unheld.length > 0) output.talk(`Not held by both places: ${unheld.join(", ")}`);
   const { users, mailboxes, differences, failures } = totals;
   const counts = [plural(users, "user"), plural(mailboxes, "mailbox", "mailboxes")];

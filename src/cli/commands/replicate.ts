@@ -287,7 +287,7 @@ async function runAll(listed: ListedOwners, run: Run): Promise<CommandResult> {
   const { broken } = listed;
   if (broken !== undefined) env.output.error(broken.message, { code: broken.code });
   totals.failedUsers = refusals.length + totals.bugs;
-  const unheld = notCompared(source.holds, reading.holds);
+  const unheld = notCompared(source, reading);
   if (unheld.length > 0) env.output.talk(`Not held by both places: ${unheld.join(", ")}`);
   if (flags.all === true && !reading.holds.userList) {
     const what = "users and shared mailboxes that only it has stay, and are not counted";

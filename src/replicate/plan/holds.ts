@@ -1,6 +1,6 @@
 /** What two places both keep, and what therefore is not compared. */
 import type { OwnedMailboxes, Setting } from "../../model/mailbox.ts";
-import { ALL_HELD, type Holds } from "../../places/place.ts";
+import { ALL_HELD, type Holds, type Place } from "../../places/place.ts";
 
 /** What both hold: nothing else is compared, demanded or sent. */
 export function commonHolds(left: Holds, right: Holds): Holds {
@@ -37,8 +37,12 @@ function bothOf(left: Entries, right: Entries): Entries {
   return right === "all" ? left : left.filter((entry) => right.includes(entry));
 }
 
+type Keeper = Pick<Place, "holds" | "mailsScripts">;
+
 /** Names of what only one of the two places holds, for the result. */
-export function notCompared(left: Holds, right: Holds): string[] {
+export function notCompared(one: Keeper, other: Keeper): string[] {
+  const [left, right] = [one.holds, other.holds];
+  const goAsFiles = [one, other].some((place) => place.mailsScripts === true);
   const names: string[] = FACTS.filter((key) => left[key] !== right[key]);
   if (left.keywords !== right.keywords) names.push("keywords");
   if (left.mailboxEntries !== right.mailboxEntries) {
@@ -47,7 +51,7 @@ export function notCompared(left: Holds, right: Holds): string[] {
   }
   const [ours, theirs] = [new Set(left.quotas), new Set(right.quotas)];
   const single = [...ours.symmetricDifference(theirs)];
-  const told = names.filter((name) => !UNTOLD.has(name));
+  const told = names.filter((name) => !UNTOLD.has(name) && !(goAsFiles && SCRIPTS.has(name)));
   return [...told, ...single.map((name) => `quota ${name}`)];
 }
 
@@ -55,6 +59,9 @@ export function notCompared(left: Holds, right: Holds): string[] {
 const UNTOLD: ReadonlySet<string> = new Set([
   ...["userList", "gapsInTree", "placeholders", "conversationModseqs"],
 ]);
+
+/** A place that makes messages of scripts that are files has them in either form. */
+const SCRIPTS: ReadonlySet<string> = new Set(["sieveFiles", "sieveMailboxes"]);
 
 type FactName = Exclude<keyof Holds, "keywords" | "mailboxEntries" | "quotas">;
 

@@ -204,8 +204,10 @@ describe("commonHolds()", () => {
   test("keeps what both hold, and notCompared() names the rest", () => {
     const less = { ...HOLDS, seen: false, keywords: 0, quotas: ["STORAGE"] } as const;
     expect(commonHolds(HOLDS, less)).toEqual(less);
-    expect(notCompared(HOLDS, HOLDS)).toEqual([]);
+    expect(notCompared({ holds: HOLDS }, { holds: HOLDS })).toEqual([]);
+    const mails = { holds: { ...HOLDS, sieveFiles: false }, mailsScripts: true };
+    expect(notCompared({ holds: HOLDS }, mails)).toEqual([]);
     const quotas = ["quota MESSAGE", "quota ANNOTATION-STORAGE", "quota MAILBOX"];
-    expect(notCompared(HOLDS, less)).toEqual(["seen", "keywords", ...quotas]);
+    expect(notCompared({ holds: HOLDS }, { holds: less })).toEqual(["seen", "keywords", ...quotas]);
   });
 });
