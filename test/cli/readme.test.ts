@@ -219,7 +219,9 @@ function cronLine(text: string): string | undefined {
   return found === null ? undefined : `runuser -u ${found[1]} -- sh -ec '${found[2]}'`;
 }
 
-describe.skipIf(!has("a systemd of its own") || !has("a Cyrus server"))("its examples", () => {
+const needs = ["a systemd of its own", "a Cyrus server", "ip", "openssl"] as const;
+
+describe.skipIf(!needs.every(has))("its examples", () => {
   test("do what they say, from the first to the last, on a machine of their own", async () => {
     const sandbox = await bootSandbox();
     let server: Typed | undefined;

@@ -38,6 +38,8 @@ const NEEDS = {
   fish: tool("fish"),
   man: tool("man", "man-db"),
   mandoc: tool("mandoc"),
+  ip: tool("ip", "iproute2"),
+  openssl: tool("openssl"),
   "systemd-analyze": tool("systemd-analyze", "systemd"),
   root: { isThere: isRoot, hint: "run the tests as root" },
   "mounting a file system": {
