@@ -1,5 +1,6 @@
 /** Reporting a bug: an error that only Bobbin's authors can do something about. */
 import { BugError } from "../core/assert.ts";
+import type { OwnerFacts } from "./json/values.ts";
 import { type Output, OutputClosed } from "./output.ts";
 import { VERSION_TEXT } from "./version.ts";
 
@@ -7,7 +8,7 @@ import { VERSION_TEXT } from "./version.ts";
 export function tellBug(
   error: unknown,
   output: Output,
-  { who = "", ...facts }: { readonly who?: string; readonly user?: string } = {},
+  { who = "", ...facts }: { readonly who?: string } & OwnerFacts = {},
 ): void {
   if (error instanceof OutputClosed) throw error;
   const message = error instanceof Error ? error.message : String(error);

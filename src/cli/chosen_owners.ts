@@ -1,4 +1,5 @@
 /** The owners that a command works on: those named, or all that the places list. */
+import { breathe } from "../core/breathe.ts";
 import { AppError } from "../core/errors.ts";
 import { type Owner, ownerKey } from "../model/names.ts";
 import { parsePlace } from "../places/locator.ts";
@@ -32,6 +33,7 @@ export async function* chosenOwners(
   }
   for (const place of places.filter(({ holds }) => holds.userList)) {
     for await (const owner of granted(await place.owners())) {
+      await breathe();
       if (isFirst(owner)) yield owner;
     }
   }

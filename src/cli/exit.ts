@@ -37,6 +37,9 @@ const BY_ERROR: Readonly<Record<ErrorCode, ExitCode>> = {
   config: EXIT.config,
 };
 
+/** What the error lines of `--json` have as their `code`. */
+export const ERROR_CODES = [...(Object.keys(BY_ERROR) as ErrorCode[]), "bug"] as const;
+
 /** The exit code of an AppError. */
 export function exitOf(code: ErrorCode): ExitCode {
   return BY_ERROR[code];

@@ -1,7 +1,9 @@
-/** What a person is told to do about an error. */
+/** What is told of an error beside its text, such as what may be done about it. */
 import { readFileSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { AppError, errnoOf, PERMISSION_HINT } from "../core/errors.ts";
+import type { ErrorFacts } from "./json/lines.ts";
+import { nameFacts } from "./mailbox_names.ts";
 
 /** The hint of an error; where rights are missing, with the user who has them. */
 export function hintOf(error: AppError): string | undefined {
@@ -9,6 +11,16 @@ export function hintOf(error: AppError): string | undefined {
   const path = pathBehind(error);
   const owner = path === undefined ? undefined : ownerOf(path);
   return owner === undefined ? error.hint : `${PERMISSION_HINT} (${owner})`;
+}
+
+/** What an error line says of an error beside its text. */
+export function errorFacts(error: AppError): ErrorFacts {
+  const { mailbox, ...context } = error.context;
+  return {
+    ...{ code: error.code, hint: hintOf(error) },
+    ...(typeof mailbox === "string" && nameFacts(mailbox)),
+    ...(Object.keys(context).length > 0 && { context }),
+  };
 }
 
 function pathBehind(error: AppError): string | undefined {

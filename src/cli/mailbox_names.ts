@@ -2,6 +2,7 @@
 import { fromLatin1, latin1, textOf, utf8 } from "../core/bytes.ts";
 import { AppError } from "../core/errors.ts";
 import { externalName, type Owner, parseName } from "../model/names.ts";
+import type { NameFacts, OwnerFacts } from "./json/values.ts";
 
 /** The name to show for an internal name. */
 export function displayName(name: string, { internal }: { readonly internal: boolean }): string {
@@ -53,10 +54,21 @@ export function nobody(owner: Owner, hint?: string): AppError {
 }
 
 /** The fields of an owner for `--json`. */
-export function ownerFacts(owner: Owner): Readonly<Record<string, string>> {
-  return owner.kind === "user"
-    ? { user: textOfName(owner.userid) }
-    : { toplevel: textOfName(owner.toplevel) };
+export function ownerFacts(owner: Owner): OwnerFacts {
+  if (owner.kind === "user") return userFacts(owner.userid);
+  const { user: toplevel, userBase64: toplevelBase64 } = userFacts(owner.toplevel);
+  return { toplevel, toplevelBase64 };
+}
+
+/** The fields of a user id for `--json`. */
+export function userFacts(userid: string): OwnerFacts {
+  return { user: textOfName(userid), userBase64: base64Of(userid) };
+}
+
+/** A name that is not UTF-8 in base64, else undefined. */
+function base64Of(name: string): string | undefined {
+  const bytes = fromLatin1(name);
+  return textOf(bytes) === undefined ? Buffer.from(bytes).toString("base64") : undefined;
 }
 
 /** The owner for people to read. */
@@ -67,12 +79,11 @@ export function ownerLabel(owner: Owner): string {
 }
 
 /** The fields of a mailbox name for `--json`: both forms, and its bytes if not UTF-8. */
-export function nameFacts(name: string): Readonly<Record<string, string>> {
-  const bytes = fromLatin1(name);
+export function nameFacts(name: string): NameFacts {
   return {
     mailbox: displayName(name, { internal: false }),
     internalname: textOfName(name),
-    ...(textOf(bytes) === undefined && { base64: Buffer.from(bytes).toString("base64") }),
+    base64: base64Of(name),
   };
 }
 

@@ -1,15 +1,21 @@
 /**
  * The output of a command: data goes to stdout, messages go to stderr. With `--json` stdout holds
- * one JSON object a line, the last of which is always `{"type":"summary", …, "exit": n}`.
+ * one JSON object a line (`json/lines.ts`), the last of which is always the summary.
  */
 import { writeSync } from "node:fs";
 import { AppError, errnoOf } from "../core/errors.ts";
 import { escapeText } from "../core/escape.ts";
+import { jsonLine } from "../core/json.ts";
+import { alikeErrors } from "./alike.ts";
+import type { ErrorFacts, Line } from "./json/lines.ts";
+import type { Summary } from "./json/summaries.ts";
+
+/** How much is told: errors alone, the last line too, what is usual, or each thing. */
+export type Loudness = "errors" | "summary" | "usual" | "more";
 
 export interface OutputOptions {
   readonly json: boolean;
-  readonly quiet: boolean;
-  readonly verbose: boolean;
+  readonly loudness: Loudness;
   readonly progress: boolean;
 }
 
@@ -32,16 +38,26 @@ export class OutputClosed extends Error {
 export interface Output extends OutputOptions {
   /** True if stdout may have colours. */
   readonly color: boolean;
-  /** Prints a line of escaped data for people; dropped with `--json`. */
+  /** Prints a line of escaped data for people: what was asked for, or what is wrong. */
   line(text: string): void;
+  /** Prints an escaped line of what was done; `--quiet` and `--summary` leave it out. */
+  step(text: string): void;
+  /** Prints the escaped line that sums up; `--quiet` leaves it out. */
+  total(text: string): void;
   /** Prints one JSON object; dropped without `--json`. */
-  object(value: Readonly<Record<string, unknown>>): void;
+  object(value: Line): void;
   /** Writes raw bytes to stdout (for `cat`). */
   bytes(data: Uint8Array): void;
-  /** Prints a message on stderr and escapes it; dropped with `--quiet`. */
+  /** Prints a message on stderr and escapes it; `--quiet` and `--summary` leave it out. */
   talk(text: string): void;
-  /** Prints an error on stderr and escapes it, always; with `--json` also as an `error` object. */
-  error(text: string, facts?: Readonly<Record<string, unknown>>): void;
+  /**
+   * Prints an error on stderr, with its hint as a message below it the first time, and escapes
+   * both; with `--json` also as an object. Of many that are alike some are told, unless all are
+   * with `-v`.
+   */
+  error(text: string, facts: ErrorFacts): void;
+  /** Prints the last object, and how many errors were not told. */
+  end(summary: Summary): void;
   /** Writes out what is buffered. */
   flush(): void;
   /** `hide` is called before anything is written to the terminal, to remove a progress bar. */
@@ -54,8 +70,11 @@ const BUFFER_LIMIT = 64 * 1024;
 
 /** The output of this process. */
 export function processOutput(options: OutputOptions): Output {
+  const { json, loudness } = options;
   let buffered = "";
   let hide: (() => void) | undefined;
+  const alike = alikeErrors();
+  const hints = new Set<string>();
   const put = (fd: number, data: Uint8Array) => {
     if (fd === STDERR || process.stdout.isTTY === true) hide?.();
     writeAll(fd, data);
@@ -69,26 +88,46 @@ export function processOutput(options: OutputOptions): Output {
     buffered += `${text}\n`;
     if (buffered.length > BUFFER_LIMIT) flush();
   };
+  const writeText = (text: string) => {
+    if (!json) write(text);
+  };
+  const writeError = (text: string) => {
+    flush();
+    put(STDERR, Buffer.from(`bobbin: ${escapeText(text)}\n`));
+  };
+  const talk = (text: string) => {
+    if (isUsual(loudness)) put(STDERR, Buffer.from(`${escapeText(text)}\n`));
+  };
   return {
     ...options,
-    color: !options.json && process.stdout.isTTY === true && !process.env["NO_COLOR"],
-    line: (text) => {
-      if (!options.json) write(text);
+    color: !json && process.stdout.isTTY === true && !process.env["NO_COLOR"],
+    line: writeText,
+    step: (text) => {
+      if (isUsual(loudness)) writeText(text);
+    },
+    total: (text) => {
+      if (loudness !== "errors") writeText(text);
     },
     object: (value) => {
-      if (options.json) write(JSON.stringify(value, jsonValue));
+      if (json) write(jsonLine(value));
     },
     bytes: (data) => {
       flush();
       put(STDOUT, data);
     },
-    talk: (text) => {
-      if (!options.quiet) put(STDERR, Buffer.from(`${escapeText(text)}\n`));
+    talk,
+    error: (text, facts) => {
+      if (json) write(jsonLine({ type: "error", text, ...facts }));
+      if (loudness !== "more" && !alike.isToBeTold(text, facts)) return;
+      writeError(text);
+      const { hint } = facts;
+      if (hint !== undefined && !hints.has(hint)) talk(`  ${hint}`);
+      hints.add(hint ?? "");
     },
-    error: (text, facts = {}) => {
-      if (options.json) write(JSON.stringify({ type: "error", text, ...facts }, jsonValue));
+    end: (summary) => {
+      for (const text of alike.others()) if (loudness !== "more") writeError(text);
+      if (json) write(jsonLine({ type: "summary", ...summary }));
       flush();
-      put(STDERR, Buffer.from(`bobbin: ${escapeText(text)}\n`));
     },
     flush,
     overlay: (bar) => {
@@ -97,20 +136,20 @@ export function processOutput(options: OutputOptions): Output {
   };
 }
 
+/** True where messages and steps are told. */
+export function isUsual(loudness: Loudness): boolean {
+  return loudness === "usual" || loudness === "more";
+}
+
 /** An output that prints its lines on stderr, where stdout belongs to a dump. */
 export function aside(output: Output): Output {
-  return { ...output, line: (text) => output.talk(text) };
+  const { talk } = output;
+  return { ...output, line: talk, step: talk, total: talk };
 }
 
 /** Throws AppError (usage) with `--json` where a command prints `what`, which is no data. */
 export function refuseJson({ json }: Output, what: string): void {
   if (json) throw new AppError("usage", `Cannot print ${what} as JSON lines: leave out --json`);
-}
-
-/** Keeps 64-bit values exact: they are numbers up to 2^53 - 1, else strings. */
-export function jsonValue(_key: string, value: unknown): unknown {
-  if (typeof value !== "bigint") return value;
-  return value <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(value) : value.toString();
 }
 
 /** Writes all of `data`; a pipe may be full for a while (EAGAIN). Throws OutputClosed. */

@@ -1,6 +1,7 @@
 /** Progress of a command: a bar on a terminal, an object from time to time with `--json`. */
 import { Presets, SingleBar } from "cli-progress";
-import type { Output } from "./output.ts";
+import type { Line } from "./json/lines.ts";
+import { isUsual, type Output } from "./output.ts";
 import { formatBytes, formatDuration } from "./text.ts";
 
 export interface Progress {
@@ -8,6 +9,8 @@ export interface Progress {
   update(done: number, total: number, bytes: number): void;
   stop(): void;
 }
+
+type ProgressLine = Extract<Line, { type: "progress" }>;
 
 /** The time between two objects; a shorter run prints none. */
 const OBJECT_MS = 10_000;
@@ -22,13 +25,15 @@ let now: string | undefined;
 /** Starts the progress of a command that counts `unit`. */
 export function startProgress(
   output: Output,
-  unit: string,
+  unit: ProgressLine["unit"],
   { everyMs = OBJECT_MS }: { readonly everyMs?: number } = {},
 ): Progress {
   const isShown = output.progress;
   const shown = [
     ...(isShown && output.json ? [objects(output, { unit, everyMs })] : []),
-    ...(isShown && !output.quiet && process.stderr.isTTY === true ? [bar(output, unit)] : []),
+    ...(isShown && isUsual(output.loudness) && process.stderr.isTTY === true
+      ? [bar(output, unit)]
+      : []),
   ];
   return {
     update: (done, total, bytes) => {
@@ -42,12 +47,12 @@ export function startProgress(
 }
 
 interface ObjectsOptions {
-  readonly unit: string;
+  readonly unit: ProgressLine["unit"];
   readonly everyMs: number;
 }
 
 function objects(output: Output, { unit, everyMs }: ObjectsOptions): Progress {
-  let last: Readonly<Record<string, unknown>> | undefined;
+  let last: Omit<ProgressLine, "type" | "unit"> | undefined;
   const timer = setInterval(() => {
     if (last === undefined) return;
     output.object({ type: "progress", unit, ...last });

@@ -2,15 +2,17 @@
 import { Command, CommanderError } from "commander";
 import { systemError } from "../core/errors.ts";
 import { tellBug } from "./bug.ts";
-import type { CommandEnv, CommandResult, Handle } from "./command.ts";
+import { type CommandEnv, type CommandResult, type Handle, pathOf } from "./command.ts";
 import { COMMANDS } from "./command_table.ts";
 import { EXIT, type ExitCode, exitOf } from "./exit.ts";
-import { hintOf } from "./hints.ts";
+import { errorFacts } from "./hints.ts";
+import type { ErrorFacts } from "./json/lines.ts";
+import type { Counts } from "./json/summaries.ts";
 import { INSECURE } from "./open_place.ts";
 import { refuseEmpty } from "./options.ts";
-import { type Output, OutputClosed, processOutput } from "./output.ts";
+import { type Loudness, type Output, OutputClosed, processOutput } from "./output.ts";
 import { progressNow } from "./progress.ts";
-import { type LastingSignals, outliveSignals } from "./signals.ts";
+import { EXIT_OF_SIGNAL, outliveSignals } from "./signals.ts";
 import { helpColumns } from "./text.ts";
 import { VERSION_TEXT } from "./version.ts";
 
@@ -21,43 +23,82 @@ export interface CliContext {
 /** Runs one command line and returns its exit code. Never throws. */
 export async function runCli(argv: readonly string[], context: CliContext): Promise<ExitCode> {
   const output = outputOf(argv);
-  let result: CommandResult = { exit: EXIT.ok };
-  let ran = false;
+  let command: string | undefined;
+  let soFar: (() => Counts) | undefined;
+  const end = ({ exit, summary = soFar?.() }: CommandResult): ExitCode => {
+    output.end({ command, ...summary, exit });
+    return exit;
+  };
+  let result: CommandResult | undefined;
   const handle: Handle =
     (handler) =>
     async (...args) => {
-      ran = true;
-      const command = args.pop() as Command;
+      const called = args.pop() as Command;
       args.pop(); // the command's own options; below they are read with the program's
-      const options = command.optsWithGlobals();
-      const signals = outliveSignals(() => {
-        const seconds = Math.round(performance.now() / 1000);
-        const at = progressNow() ?? "no count yet";
-        output.talk(`bobbin ${command.name()}: running for ${seconds} s, ${at}`);
-      });
-      const env = environmentOf({ output, options, context, signals });
-      refuseEmpty(command);
+      command = pathOf(called);
+      const options = called.optsWithGlobals();
+      const env: CommandEnv = {
+        output,
+        workerUrl: context.workerUrl,
+        internalNames: options["internal"] === true,
+        signals: outliveSignals(() => tellState(called, output)),
+        takeSignals: takeSignals((exit) => process.exit(orClosed(() => end({ exit })))),
+        soFar: (tell) => {
+          let told: ReturnType<typeof tell> | undefined;
+          const once = () => {
+            told ??= tell();
+            return told;
+          };
+          soFar = once;
+          return once;
+        },
+      };
+      refuseEmpty(called);
       if (options["insecure"] === true) output.talk(INSECURE);
       result = await handler(args, options, env);
     };
   try {
-    try {
-      const program = programOf(handle, output);
-      if (asksForHelp(argv)) (await import("./manual/help_text.ts")).addManual(program);
-      await program.parseAsync(argv, { from: "user" });
-    } catch (error) {
-      result = report(error, output);
-      ran ||= !(error instanceof CommanderError);
-    }
-    if (ran) output.object({ type: "summary", ...result.summary, exit: result.exit });
-    output.flush();
-    return result.exit;
+    const program = programOf(handle, output);
+    if (asksForHelp(argv)) (await import("./manual/help_text.ts")).addManual(program);
+    await program.parseAsync(argv, { from: "user" });
+  } catch (error) {
+    if (error instanceof CommanderError && error.exitCode === 0) return EXIT.ok; // help, version
+    return orClosed(() => end({ exit: report(error, output) }));
+  }
+  return orClosed(() => end(result ?? { exit: EXIT.ok }));
+}
+
+/** The exit code that `end` gives, or that of an output which nobody takes any more. */
+function orClosed(end: () => ExitCode): ExitCode {
+  try {
+    return end();
   } catch (error) {
     if (!(error instanceof OutputClosed)) throw error;
     error.tell();
     return EXIT.io;
   }
 }
+
+function tellState(command: Command, output: Output): void {
+  const seconds = Math.round(performance.now() / 1000);
+  const at = progressNow() ?? "no count yet";
+  output.talk(`bobbin ${command.name()}: running for ${seconds} s, ${at}`);
+}
+
+/** From now on a signal ends the process by `end`, until the command takes signals itself. */
+function takeSignals(end: (exit: ExitCode) => void): () => AbortSignal {
+  const controller = new AbortController();
+  let act = (name: SignalName): void => end(EXIT_OF_SIGNAL[name]);
+  for (const name of SIGNAL_NAMES) process.once(name, () => act(name));
+  return () => {
+    act = (name) => controller.abort(name);
+    return controller.signal;
+  };
+}
+
+type SignalName = keyof typeof EXIT_OF_SIGNAL;
+
+const SIGNAL_NAMES = Object.keys(EXIT_OF_SIGNAL) as SignalName[]; // it has no other keys
 
 /** All commands, of which each does what `handle` makes of its work. */
 export function programOf(handle: Handle, output: Output): Command {
@@ -67,14 +108,15 @@ export function programOf(handle: Handle, output: Output): Command {
     .helpOption("-h, --help", "tell what a command does, with examples")
     .helpCommand(false)
     .option("--json", "one JSON object a line on stdout, the last one a summary")
-    .option("--quiet", "no talk on stderr but errors")
-    .option("-v, --verbose", "more talk on stderr")
+    .option("--quiet", "errors alone, and what was asked for or is wrong")
+    .option("--summary", "that, and the last line")
+    .option("-v, --verbose", "more: each error, also of many that are alike")
     .option("--no-progress", "no progress bar")
     .option("--internal", "mailbox names as Cyrus' internal ones (user.fred.Sub)")
-    .showHelpAfterError("(bobbin help COMMAND tells more)")
     .configureHelp({ showGlobalOptions: true, minWidthToWrap: 20, subcommandTerm })
     .configureOutput({
       writeOut: (text) => output.bytes(Buffer.from(text)),
+      outputError: () => undefined, // `report` tells it
       getOutHelpWidth: () => helpColumns(process.stdout),
       getErrHelpWidth: () => helpColumns(process.stderr),
     })
@@ -107,54 +149,49 @@ function asksForHelp(argv: readonly string[]): boolean {
   return argv.length === 0 || argv.some((word) => asking.includes(word));
 }
 
+/** The first of them that is given counts. */
+const LOUDNESS: readonly (readonly [flag: string, loudness: Loudness])[] = [
+  ...([
+    ["--summary", "summary"],
+    ["--quiet", "errors"],
+  ] as const),
+  ...([
+    ["-v", "more"],
+    ["--verbose", "more"],
+  ] as const),
+];
+
 /** The output options, read before commander parses, as they apply to its errors too. */
 function outputOf(argv: readonly string[]): Output {
   const end = argv.indexOf("--");
   const options = new Set(end === -1 ? argv : argv.slice(0, end));
   return processOutput({
     json: options.has("--json"),
-    quiet: options.has("--quiet"),
-    verbose: options.has("-v") || options.has("--verbose"),
+    loudness: LOUDNESS.find(([flag]) => options.has(flag))?.[1] ?? "usual",
     progress: !options.has("--no-progress"),
   });
 }
 
-interface Situation {
-  readonly output: Output;
-  readonly options: Readonly<Record<string, unknown>>;
-  readonly context: CliContext;
-  readonly signals: LastingSignals;
-}
-
-function environmentOf({ output, options, context, signals }: Situation): CommandEnv {
-  return {
-    output,
-    signals,
-    workerUrl: context.workerUrl,
-    internalNames: options["internal"] === true,
-    takeSignals: () => {
-      const controller = new AbortController();
-      for (const name of ["SIGINT", "SIGTERM"] as const) {
-        process.once(name, () => controller.abort(name));
-      }
-      return controller.signal;
-    },
-  };
-}
-
-/** Reports an error as text on stderr and as an object with `--json`, and gives the exit code. */
-function report(error: unknown, output: Output): CommandResult {
-  if (error instanceof OutputClosed) throw error;
+/** Reports an error, and gives the exit code. Throws it where the output is closed. */
+function report(error: unknown, output: Output): ExitCode {
   if (error instanceof CommanderError) {
-    return { exit: error.exitCode === 0 ? EXIT.ok : EXIT.usage }; // commander has printed it
+    output.error(...usageError(error));
+    return EXIT.usage;
   }
   const known = systemError(error);
   if (known !== undefined) {
-    const hint = hintOf(known);
-    output.error(known.message, { code: known.code, ...known.context, hint });
-    if (hint !== undefined) output.talk(`  ${hint}`);
-    return { exit: exitOf(known.code) };
+    output.error(known.message, errorFacts(known));
+    return exitOf(known.code);
   }
   tellBug(error, output);
-  return { exit: EXIT.bug };
+  return EXIT.bug;
+}
+
+/** What commander says of a command line, with what it takes it for. */
+function usageError({ code, message }: CommanderError): [text: string, facts: ErrorFacts] {
+  const [first = "", meant] = message.replace(/^error: /, "").split("\n");
+  // It has printed the help of a command that wants the name of another one after it.
+  const text = code === "commander.help" ? "a command is missing" : first;
+  const hint = meant?.replace(/^\((.*)\)$/, "$1") ?? "`bobbin help COMMAND` tells more";
+  return [`${text.slice(0, 1).toUpperCase()}${text.slice(1)}`, { code: "usage", hint }];
 }

@@ -28,14 +28,17 @@ export function outliveSignals(tellState: () => void): LastingSignals {
   };
 }
 
-const EXITS = { SIGINT: 130, SIGTERM: 143 } as const;
+/** The exit code of a command that a signal has ended. */
+export const EXIT_OF_SIGNAL = { SIGINT: 130, SIGTERM: 143 } as const;
 
 /** Aborts when `taken` (`takeSignals` of command.ts) does, with an AppError as the reason. */
 export function interruption(taken: AbortSignal): AbortSignal {
   const controller = new AbortController();
   taken.addEventListener("abort", () => {
     const name = taken.reason === "SIGTERM" ? "SIGTERM" : "SIGINT";
-    controller.abort(new AppError("busy", `Ended by ${name}`, { context: { exit: EXITS[name] } }));
+    controller.abort(
+      new AppError("busy", `Ended by ${name}`, { context: { exit: EXIT_OF_SIGNAL[name] } }),
+    );
   });
   return controller.signal;
 }

@@ -1,13 +1,16 @@
 /**
  * Log lines of a server: one event a line, its text first and then facts as `key=value`. Foreign
  * text is escaped here, so that nobody can forge a line. In the form for journald a line begins
- * with its priority, as `<4>`, and has no time of its own (sd-daemon(3)).
+ * with its priority, as `<4>`, and has no time of its own (sd-daemon(3)). In the form for programs
+ * it is a JSON object, whose facts stand beside `time`, `level` and `text`.
  */
 import { errnoOf } from "./errors.ts";
 import { escapeText } from "./escape.ts";
+import { jsonLine } from "./json.ts";
 
 /** The levels, the most severe first, in the order of syslog's priorities. */
-export type LogLevel = "error" | "warning" | "notice" | "info" | "debug";
+export const LOG_LEVELS = ["error", "warning", "notice", "info", "debug"] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
 
 const PRIORITY: Readonly<Record<LogLevel, number>> = {
   error: 3,
@@ -29,7 +32,7 @@ export interface Log {
 export interface LogOptions {
   /** Receives each line, without a line end. */
   readonly sink: (line: string) => void;
-  readonly form: "text" | "journal";
+  readonly form: "text" | "journal" | "json";
   /** The least severe level that is written. */
   readonly level: LogLevel;
   /** Milliseconds since 1970. */
@@ -41,8 +44,15 @@ export function makeLog(options: LogOptions, facts: LogFacts = {}): Log {
   return {
     write: (level, text, more = {}) => {
       if (PRIORITY[level] > PRIORITY[options.level]) return;
-      const line = `${escapeText(shortened(text))}${factsText({ ...facts, ...more })}`;
-      const time = options.form === "text" ? new Date(options.now()).toISOString() : "";
+      const all = { ...facts, ...more };
+      const time = new Date(options.now()).toISOString();
+      if (options.form === "json") {
+        options.sink(
+          jsonLine({ ...shortFacts(all), type: "log", time, level, text: shortened(text) }),
+        );
+        return;
+      }
+      const line = `${escapeText(shortened(text))}${factsText(all)}`;
       options.sink(
         options.form === "text" ? `${time} ${level} ${line}` : `<${PRIORITY[level]}>${line}`,
       );
@@ -59,13 +69,18 @@ export function sinkThatMayFail(write: (line: string) => boolean): (line: string
   let lost = 0;
   return (line) => {
     try {
-      if (write(lost === 0 ? line : `${line} linesLostBefore=${lost}`)) lost = 0;
+      if (write(lost === 0 ? line : afterLoss(line, lost))) lost = 0;
       else lost++;
     } catch (error) {
       if (errnoOf(error) === undefined) throw error;
       lost++;
     }
   };
+}
+
+function afterLoss(line: string, lost: number): string {
+  if (!line.startsWith("{")) return `${line} linesLostBefore=${lost}`;
+  return `${line.slice(0, -1)},"linesLostBefore":${lost}}`;
 }
 
 /** Lines that one origin may have written at once, and a second from then on. */
@@ -137,6 +152,14 @@ function factsText(facts: LogFacts): string {
     if (value !== undefined) text += ` ${key}=${quoted(shortened(String(value)))}`;
   }
   return text;
+}
+
+function shortFacts(facts: LogFacts): LogFacts {
+  const short = ([key, value]: [string, LogFacts[string]]) => [
+    key,
+    typeof value === "string" ? shortened(value) : value,
+  ];
+  return Object.fromEntries(Object.entries(facts).map(short));
 }
 
 /** The longest text in a line; foreign text may be of any length. */

@@ -37,7 +37,7 @@ describe("progress", () => {
     jest.useFakeTimers();
     for (const wanted of [true, false]) {
       const told: unknown[] = [];
-      const options = { json: true, quiet: true, verbose: false, progress: wanted };
+      const options = { json: true, loudness: "errors", progress: wanted } as const;
       const output = { ...processOutput(options), object: (one: unknown) => told.push(one) };
       const progress = startProgress(output, "users", { everyMs: 20 });
       progress.update(2.5, 8, 1000);

@@ -6,8 +6,9 @@ import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Command, CommanderError } from "commander";
+import { pathOf } from "../../src/cli/command.ts";
 import { VARIABLES } from "../../src/cli/manual/environment.ts";
-import { allCommands, pathOf } from "../../src/cli/manual/sections.ts";
+import { allCommands } from "../../src/cli/manual/sections.ts";
 import { processOutput } from "../../src/cli/output.ts";
 import { programOf } from "../../src/cli/run_command.ts";
 import { CODES } from "../../src/fsck/codes.ts";
@@ -21,7 +22,7 @@ const root = join(import.meta.dir, "..", "..");
 const README = readFileSync(join(root, "README.md"), "utf8");
 const blocks = blocksOf(README);
 
-const QUIET = processOutput({ json: false, quiet: true, verbose: false, progress: false });
+const QUIET = processOutput({ json: false, loudness: "errors", progress: false });
 const program = programOf(() => async () => undefined, QUIET);
 const commands = allCommands(program);
 

@@ -1,6 +1,7 @@
 /** Runs the built binary, as an administrator would. */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { holdRunToSchema } from "./json_schema.ts";
 
 const binary = join(import.meta.dir, "..", "..", "dist", "bobbin");
 
@@ -47,7 +48,19 @@ export async function bobbin(
     new Response(child.stderr).text(),
   ]);
   const exit = await child.exited;
+  if (isJson(args) && exit !== KILLED && exit !== OUTPUT_CLOSED) {
+    holdRunToSchema(jsonLines(stdout), exit);
+  }
   return { exit, stdout, stderr, peakBytes: child.resourceUsage()?.maxRSS ?? 0 };
+}
+
+/** 128 + SIGKILL: a process that was killed tells nothing more. */
+const KILLED = 137;
+/** Nor does one whose output nobody takes, which is one of the ways to this exit code. */
+const OUTPUT_CLOSED = 74;
+
+function isJson(args: readonly string[]): boolean {
+  return args.slice(0, [...args, "--"].indexOf("--")).includes("--json");
 }
 
 export interface TerminalOptions {

@@ -3,7 +3,8 @@ import { openSync, readFileSync } from "node:fs";
 import type { Subprocess } from "bun";
 import { noAccounts } from "../../src/accounts/account.ts";
 import { writeAccounts } from "../../src/accounts/users_file.ts";
-import { bobbin, bobbinPath } from "./cli.ts";
+import { bobbin, bobbinPath, jsonLines } from "./cli.ts";
+import { holdToSchema } from "./json_schema.ts";
 import { cheapAccount } from "./serve.ts";
 import { tempDir } from "./temp_dir.ts";
 
@@ -45,7 +46,9 @@ export async function serveBinary(options: ServedBinaryOptions = {}): Promise<Se
     stderr,
   });
   const { value } = await child.stdout.getReader().read();
-  const port = Number(/:(\d+)"/.exec(new TextDecoder().decode(value))?.[1]);
+  const said = new TextDecoder().decode(value);
+  holdToSchema(jsonLines(said));
+  const port = Number(/:(\d+)"/.exec(said)?.[1]);
   const peakMib = (): number => {
     const status = readFileSync(`/proc/${child.pid}/status`, "latin1");
     return Number(/VmHWM:\s*(\d+) kB/.exec(status)?.[1] ?? 0) / 1024;

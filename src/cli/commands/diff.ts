@@ -9,9 +9,11 @@ import { notCompared } from "../../replicate/plan/holds.ts";
 import { chosenOwners, listOwners, requireSomebody } from "../chosen_owners.ts";
 import type { CommandEnv, CommandResult, Handler, Register } from "../command.ts";
 import { EXIT, type ExitCode, exitOf, worstExit } from "../exit.ts";
-import { hintOf } from "../hints.ts";
-import { displayName, nameFacts, textOfName } from "../mailbox_names.ts";
+import { errorFacts } from "../hints.ts";
+import type { Counts } from "../json/summaries.ts";
+import { displayName, nameFacts, ownerFacts, textOfName } from "../mailbox_names.ts";
 import { addPlaceOptions, openPlace, optionsOfSide, type PlaceOptions } from "../open_place.ts";
+import type { Output } from "../output.ts";
 import { startOwnersProgress } from "../owners_progress.ts";
 import { refusalError } from "../refusal_error.ts";
 import { ownerHint } from "../similar_names.ts";
@@ -41,7 +43,7 @@ interface DiffFlags extends PlaceOptions {
   readonly shared?: boolean;
 }
 
-const runDiff: Handler = async (args, options, env) => {
+const runDiff: Handler<"diff"> = async (args, options, env) => {
   const flags = options as unknown as DiffFlags; // as commander was told above
   const [a = "", b = "", users = []] = args as readonly [string, string, (readonly string[])?];
   const source = await openPlace(a, env, optionsOfSide(flags, flags.aPasswordFile));
@@ -67,15 +69,24 @@ interface Run {
   readonly deep: boolean;
   /** The owners come from a list, so one who has nothing at either place any more is no failure. */
   readonly isListed: boolean;
-  readonly env: CommandEnv;
+  readonly env: CommandEnv<"diff">;
 }
 
-async function diffAll(owners: AsyncGenerator<Owner, void>, run: Run): Promise<CommandResult> {
+async function diffAll(
+  owners: AsyncGenerator<Owner, void>,
+  run: Run,
+): Promise<CommandResult<"diff">> {
   const { source, target, deep, isListed, env } = run;
   const { output } = env;
   const totals = { users: 0, mailboxes: 0, messages: 0, differences: 0, failures: 0 };
   const codes = new Set<ExitCode>();
   const [failedAs, told] = [new Set<ErrorCode>(), new Set<string>()];
+  const conclude = env.soFar((): Counts<"diff"> => {
+    const unheld = notCompared(source, target);
+    if (unheld.length > 0) output.talk(`Not held by both places: ${unheld.join(", ")}`);
+    tellTotals(totals, output);
+    return { ...totals, notCompared: unheld };
+  });
   const listed = await listOwners(owners);
   const progress = startOwnersProgress(output, listed.owners.length);
   for (const owner of listed.owners) {
@@ -88,11 +99,11 @@ async function diffAll(owners: AsyncGenerator<Owner, void>, run: Run): Promise<C
         deep,
         difference: (difference) => {
           totals.differences += 1;
-          tell(difference, user, env);
+          tell(difference, owner, env);
         },
         failed: (name, refusal, kind = "mailbox") => {
           totals.failures += 1;
-          failedAs.add(tellFailure(name, refusal, { user, env, kind, told }));
+          failedAs.add(tellFailure(name, refusal, { owner, env, kind, told }));
         },
         part: (done, of) => progress.part(owner, done, of),
       },
@@ -104,9 +115,9 @@ async function diffAll(owners: AsyncGenerator<Owner, void>, run: Run): Promise<C
       codes.add(exitOf(error.code));
       failedAs.add(error.code);
       totals.failures += 1;
-      output.error(`User ${user}: ${error.message}`, { user, code: error.code });
-      const hint = error.code === "not_found" ? await ownerHint(owner, source) : hintOf(error);
-      if (hint !== undefined) output.talk(`  ${hint}`);
+      const similar = error.code === "not_found" ? await ownerHint(owner, source) : undefined;
+      const { hint = similar, ...facts } = errorFacts(error);
+      output.error(`User ${user}: ${error.message}`, { ...ownerFacts(owner), ...facts, hint });
     } else {
       totals.mailboxes += result.value.mailboxes;
       totals.messages += result.value.messages;
@@ -114,12 +125,8 @@ async function diffAll(owners: AsyncGenerator<Owner, void>, run: Run): Promise<C
   }
   progress.stop();
   if (listed.broken !== undefined) throw listed.broken;
-  const unheld = notCompared(source, target);
-  if (unheld.length > 0) output.talk(`Not held by both places: ${unheld.join(", ")}`);
-  const { users, mailboxes, differences, failures } = totals;
-  const counts = [plural(users, "user"), plural(mailboxes, "mailbox", "mailboxes")];
-  const failed = failures > 0 ? `, ${failures} failed` : "";
-  output.line(`${counts.join(", ")}: ${plural(differences, "difference")}${failed}`);
+  const summary = conclude();
+  const { users, differences, failures } = totals;
   const [code] = codes;
   const alone = users === 1 && code !== undefined ? code : undefined;
   return {
@@ -130,8 +137,15 @@ async function diffAll(owners: AsyncGenerator<Owner, void>, run: Run): Promise<C
         failures > 0 ? EXIT.partial : EXIT.ok,
         differences > 0 ? EXIT.damage : EXIT.ok,
       ]),
-    summary: { ...totals, notCompared: unheld },
+    summary,
   };
+}
+
+function tellTotals(totals: Omit<Counts<"diff">, "notCompared">, output: Output): void {
+  const { users, mailboxes, differences, failures } = totals;
+  const counts = [plural(users, "user"), plural(mailboxes, "mailbox", "mailboxes")];
+  const failed = failures > 0 ? `, ${failures} failed` : "";
+  output.total(`${counts.join(", ")}: ${plural(differences, "difference")}${failed}`);
 }
 
 /** Compares one owner. What a place throws is reported for this owner, and the others go on. */
@@ -147,12 +161,13 @@ async function diffOne(
   }
 }
 
-function tell({ kind, name, uid, text }: Difference, user: string, env: CommandEnv): void {
+function tell({ kind, name, uid, text }: Difference, owner: Owner, env: CommandEnv): void {
   const { output, internalNames: internal } = env;
   const isName = kind === "setting" || kind === "user";
   const facts = isName ? { name: textOfName(name) } : nameFacts(name);
-  output.object({ type: "difference", user, kind, ...facts, uid, text });
+  output.object({ type: "difference", ...ownerFacts(owner), kind, ...facts, uid, text });
   const shown = isName ? textOfName(name) : displayName(name, { internal });
   const at = uid === undefined ? "" : ` uid ${uid}`;
-  output.line(`${escapeText(user)}: ${kind} ${escapeText(shown)}${at}: ${escapeText(text)}`);
+  const user = escapeText(textOfName(ownerName(owner)));
+  output.line(`${user}: ${kind} ${escapeText(shown)}${at}: ${escapeText(text)}`);
 }

@@ -1,5 +1,6 @@
 /** `bobbin dlist FILE` prints and checks a dump or a telemetry log. */
 import { closeSync } from "node:fs";
+import { breathe } from "../../core/breathe.ts";
 import { latin1 } from "../../core/bytes.ts";
 import { AppError } from "../../core/errors.ts";
 import { escapeText } from "../../core/escape.ts";
@@ -10,10 +11,11 @@ import { expectDumpLine } from "../../formats/sync/dump_line.ts";
 import { expectAnswer, expectCommand } from "../../formats/sync/expectations.ts";
 import { maskSecrets } from "../../formats/sync/masking.ts";
 import { parseTelemetry, type TelemetryPiece } from "../../formats/sync/telemetry.ts";
-import { externalName, ownerName } from "../../model/names.ts";
 import { scanDump } from "../../places/dump/scan.ts";
 import type { CommandEnv, CommandResult, Handler, Register } from "../command.ts";
 import { EXIT } from "../exit.ts";
+import type { Counts } from "../json/summaries.ts";
+import { nameFacts, ownerFacts } from "../mailbox_names.ts";
 import { addPlaceOptions } from "../open_place.ts";
 import { formatTime, plural } from "../text.ts";
 import { runTalk } from "./dlist_talk.ts";
@@ -40,7 +42,7 @@ export const registerDlist: Register = (program, handle) => {
   addPlaceOptions(talk).action(handle(runTalk));
 };
 
-const runDlist: Handler = async ([path = ""], _options, env) => {
+const runDlist: Handler<"dlist"> = async ([path = ""], _options, env) => {
   const file = String(path);
   const opened = openRegular(file);
   if (opened.state !== "open") {
@@ -49,7 +51,7 @@ const runDlist: Handler = async ([path = ""], _options, env) => {
   try {
     const start = new Uint8Array(5);
     readAt(opened.fd, start, 0);
-    if (latin1(start) === "DUMP ") return printDump(opened.fd, env);
+    if (latin1(start) === "DUMP ") return await printDump(opened.fd, env);
   } finally {
     closeSync(opened.fd);
   }
@@ -57,17 +59,19 @@ const runDlist: Handler = async ([path = ""], _options, env) => {
 };
 
 /** Checks the sums first, then prints the lines that they confirm. */
-function printDump(fd: number, env: CommandEnv): CommandResult {
+async function printDump(fd: number, env: DlistEnv): Promise<CommandResult<"dlist">> {
   const { output } = env;
   let damage: { readonly offset: number; readonly why: string } | undefined;
-  const owners: string[] = [];
+  const owners: CompleteOwner[] = [];
   let commands = 0;
+  const counts = () => ({ commands, owners, damagedAt: damage?.offset ?? null });
+  env.soFar(counts);
   for (const line of scanDump(fd, DEFAULT_LIMITS)) {
+    await breathe();
     if (line.kind === "command") commands += 1;
     if (line.kind === "complete") {
-      const name = ownerName(line.owner);
-      const lacks = line.missing.map((one) => externalName(one.name));
-      owners.push(lacks.length === 0 ? name : `${name} (without ${lacks.join(", ")})`);
+      const missing = line.missing.map(({ name }) => nameFacts(name));
+      owners.push({ ...ownerFacts(line.owner), missing });
     }
     if (line.kind === "damage") damage = line;
   }
@@ -77,28 +81,36 @@ function printDump(fd: number, env: CommandEnv): CommandResult {
     const chunk = new Uint8Array(Math.min(CHUNK_BYTES, end - at));
     const got = readAt(fd, chunk, at);
     if (got === 0) break;
-    printer.take(chunk.subarray(0, got), "");
+    printer.take(chunk.subarray(0, got));
     at += got;
+    await breathe();
   }
-  const summary = { commands, owners, damagedAt: damage?.offset ?? null };
+  const complete = owners.map(nameOf).join(", ") || "no one";
   if (damage === undefined) {
-    output.talk(
-      `Sound: ${plural(commands, "command")}, ` +
-        `complete: ${escapeText(owners.join(", ")) || "no one"}`,
-    );
-    return { exit: EXIT.ok, summary };
+    output.talk(`Sound: ${plural(commands, "command")}, complete: ${complete}`);
+    return { exit: EXIT.ok, summary: counts() };
   }
   const { offset, why } = damage;
-  output.object({ type: "finding", severity: "error", field: "dump", offset, found: why });
+  output.object({ type: "damage", text: why, offset });
   output.line(`Damaged at byte ${offset}: ${escapeText(why)}`);
-  output.talk(`Complete before it: ${escapeText(owners.join(", ")) || "no one"}`);
-  return { exit: EXIT.damage, summary };
+  output.talk(`Complete before it: ${complete}`);
+  return { exit: EXIT.damage, summary: counts() };
+}
+
+type DlistEnv = CommandEnv<"dlist">;
+
+/** An owner who is whole in a dump, but for mailboxes that could not be put into it. */
+type CompleteOwner = Extract<Counts<"dlist">, { owners: unknown }>["owners"][number];
+
+function nameOf({ user, toplevel, missing }: CompleteOwner): string {
+  const lacks = missing.map(({ mailbox }) => mailbox).join(", ");
+  return `${user ?? toplevel}${lacks === "" ? "" : ` (without ${lacks})`}`;
 }
 
 const CHUNK_BYTES = 256 * 1024;
 const LOG_BYTES = 1024 ** 3;
 
-function printTelemetry(path: string, env: CommandEnv): CommandResult {
+async function printTelemetry(path: string, env: DlistEnv): Promise<CommandResult<"dlist">> {
   const read = readRegular(path, LOG_BYTES);
   if (read.state !== "read") {
     throw new AppError("io", `Cannot read ${path}: ${read.state.replace("_", " ")}`);
@@ -111,20 +123,26 @@ function printTelemetry(path: string, env: CommandEnv): CommandResult {
     client: new LinePrinter(env, { expect: expectCommand }),
     server: new LinePrinter(env, { expect: expectAnswer }),
   };
-  for (const piece of pieces) sides[piece.side].take(piece.bytes, markOf(piece));
-  const broken = sides.client.end() + sides.server.end();
-  const lines = sides.client.lines + sides.server.lines;
-  return { exit: broken > 0 ? EXIT.damage : EXIT.ok, summary: { lines, broken } };
+  const counts = () => ({
+    lines: sides.client.lines + sides.server.lines,
+    broken: sides.client.broken + sides.server.broken,
+  });
+  env.soFar(counts);
+  for (const piece of pieces) {
+    sides[piece.side].take(piece.bytes, piece);
+    await breathe();
+  }
+  for (const side of [sides.client, sides.server]) side.end();
+  return { exit: counts().broken > 0 ? EXIT.damage : EXIT.ok, summary: counts() };
 }
 
-function markOf({ side, time }: TelemetryPiece): string {
-  return `${formatTime(time)} ${side === "client" ? "C" : "S"} `;
-}
+type Sent = Pick<TelemetryPiece, "side" | "time">;
 
 /** Prints the lines of one direction of a connection, each when it is complete. */
 class LinePrinter {
   lines = 0;
-  #broken = 0;
+  /** Lines that could not be read. */
+  broken = 0;
   readonly #env: CommandEnv;
   readonly #reader: DlistReader;
 
@@ -133,36 +151,37 @@ class LinePrinter {
     this.#reader = new DlistReader({ limits: DEFAULT_LIMITS, expect });
   }
 
-  /** Takes bytes; `mark` is printed before each line that they complete. */
-  take(bytes: Uint8Array, mark: string): void {
-    for (const event of this.#reader.feed(bytes)) this.#print(event, mark);
+  /** Takes bytes; when and by which side they were sent is told of each line they complete. */
+  take(bytes: Uint8Array, sent?: Sent): void {
+    for (const event of this.#reader.feed(bytes)) this.#print(event, sent);
   }
 
-  /** Reports an unfinished last line. Returns the number of lines that could not be read. */
-  end(): number {
+  /** Reports an unfinished last line. */
+  end(): void {
     const left = this.#reader.end();
-    if (left !== undefined) this.#print(left, "");
-    return this.#broken;
+    if (left !== undefined) this.#print(left);
   }
 
-  #print(event: ReaderEvent, mark: string): void {
+  #print(event: ReaderEvent, sent?: Sent): void {
     const { output } = this.#env;
+    const facts = sent && { time: formatTime(sent.time), side: sent.side };
+    const mark = facts === undefined ? "" : `${facts.time} ${facts.side === "client" ? "C" : "S"} `;
     if (event.kind === "text") {
       const text = maskSecrets([...event.words, latin1(event.text)].join(" ").trimEnd());
       output.line(`${mark}${escapeText(text)}`);
-      output.object({ type: "line", mark: mark.trim(), text });
+      output.object({ type: "line", ...facts, text });
     } else if (event.kind === "malformed") {
-      this.#broken += 1;
+      this.broken += 1;
       const words = event.words.join(" ");
       output.line(`${mark}${escapeText(words)} cannot be read: ${event.error.message}`);
-      output.object({ type: "finding", mark: mark.trim(), words, found: event.error.message });
+      output.object({ type: "damage", ...facts, words, text: event.error.message });
     } else if (event.kind === "dlist") {
       const head = [...event.words, ...(event.words.at(-1) === event.name ? [] : [event.name])];
       const [first = "", ...others] = dlistLines(escapeText(head.join(" ")), event.value);
       output.line(`${mark}${first}`);
       for (const line of others) output.line(line);
       output.object({
-        ...{ type: "line", mark: mark.trim(), words: event.words, name: event.name },
+        ...{ type: "line", ...facts, words: event.words, name: event.name },
         value: dlistJson(event.value),
       });
     } else {

@@ -13,7 +13,7 @@ import type { Output } from "../output.ts";
 import { dlistJson, dlistLines } from "./dlist_text.ts";
 
 /** Sends each line of stdin as a command and prints the answers, until either end. */
-export const runTalk: Handler = async ([text = ""], options, env) => {
+export const runTalk: Handler<"dlist talk"> = async ([text = ""], options, env) => {
   const locator = parsePlace(String(text));
   if (locator.kind !== "sync") {
     throw new AppError("usage", `Cannot talk to ${text}: it is no sync server`);
@@ -30,9 +30,13 @@ export const runTalk: Handler = async ([text = ""], options, env) => {
   }
 };
 
-async function talk({ dialogue }: Link, env: CommandEnv): Promise<CommandResult> {
+async function talk(
+  { dialogue }: Link,
+  env: CommandEnv<"dlist talk">,
+): Promise<CommandResult<"dlist talk">> {
   const { output } = env;
   let commands = 0;
+  env.soFar(() => ({ commands }));
   for await (const line of linesOfStdin()) {
     if (line.trim() === "") continue;
     commands += 1;

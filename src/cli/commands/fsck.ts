@@ -91,7 +91,7 @@ interface FsckOptions {
   readonly minSeverity?: Severity;
 }
 
-const runFsck: Handler = async (args, given, env) => {
+const runFsck: Handler<"fsck"> = async (args, given, env) => {
   const options = given as unknown as FsckOptions; // as commander was told above
   const places = args[0] as readonly string[];
   const started = performance.now();
@@ -303,7 +303,7 @@ function conclude(
     /** Aborted where a signal has ended the run early. */
     readonly signal: AbortSignal;
   },
-): CommandResult {
+): CommandResult<"fsck"> {
   const { totals, options, env, signal } = context;
   const minSeverity = options.minSeverity ?? "warning";
   const isExplained = reported.length > 0 || totals.unstable > 0 || options.quick === true;
@@ -316,7 +316,8 @@ function conclude(
   printFindings(reported, output, { minSeverity, internalNames });
   printTotals(reported, totals, output);
   if (interrupted !== undefined) {
-    output.error(`${signal.reason.message}: what was not checked until then is not counted`);
+    const text = `${signal.reason.message}: what was not checked until then is not counted`;
+    output.error(text, { code: "busy" });
   }
   const isDamaged = reported.some((one) => atLeast(severityOf(one), minSeverity));
   const isPartial = totals.unstable + totals.unreadable > 0;

@@ -8,7 +8,8 @@ import { CODES, type Code } from "../../fsck/codes.ts";
 import { type Finding, severityOf, type ToldFinding, tell } from "../../fsck/finding.ts";
 import { atLeast, SEVERITIES, type Severity } from "../../fsck/severity.ts";
 import { useridOf } from "../../model/names.ts";
-import { displayName } from "../mailbox_names.ts";
+import type { Line } from "../json/lines.ts";
+import { displayName, nameFacts, textOfName, userFacts } from "../mailbox_names.ts";
 import type { Output } from "../output.ts";
 import { columns, formatBytes, formatCount, formatDuration, plural } from "../text.ts";
 
@@ -31,16 +32,16 @@ export interface ReportTotals {
 }
 
 /** The object of `--json` for one finding. */
-export function findingObject(finding: Finding): Record<string, unknown> {
+export function findingObject(finding: Finding): Extract<Line, { type: "finding" }> {
   const { mailbox, userid, ...told } = tell(finding);
+  const user = userid ?? (mailbox === undefined ? undefined : useridOf(mailbox));
   return {
     type: "finding",
     code: told.code,
     severity: told.severity,
     text: told.text,
-    user: userid ?? (mailbox === undefined ? undefined : useridOf(mailbox)),
-    mailbox: mailbox === undefined ? undefined : displayName(mailbox, { internal: false }),
-    internalname: mailbox,
+    ...(user !== undefined && userFacts(user)),
+    ...(mailbox !== undefined && nameFacts(mailbox)),
     uid: told.uid,
     path: told.path,
     field: told.field,
@@ -94,7 +95,7 @@ export function printTotals(
       : []),
     `${read}, ${formatDuration(totals.elapsedMs)}`,
   ];
-  output.line(parts.join(", "));
+  output.total(parts.join(", "));
   const counts = countByCode(reported);
   const rows = counts.map(({ code, severity, count }) => [
     `  ${code}`,
@@ -102,8 +103,8 @@ export function printTotals(
     formatCount(count),
     CODES[code].title,
   ]);
-  for (const line of columns(rows)) output.line(line);
-  if (counts.length === 0) output.line("nothing wrong");
+  for (const line of columns(rows)) output.total(line);
+  if (counts.length === 0) output.total("nothing wrong");
   if (totals.unreadable > 0) {
     const things = plural(totals.unreadable, "thing");
     output.line(`${things} could not be looked at, and may be sound or not: see the findings`);
@@ -135,7 +136,7 @@ export function countByCode(
 
 function ownerOf({ mailbox, userid }: ToldFinding, { internalNames }: ReportOptions): string {
   if (mailbox !== undefined) return displayName(mailbox, { internal: internalNames });
-  return userid === undefined ? "outside of any mailbox" : `user ${userid}`;
+  return userid === undefined ? "outside of any mailbox" : `user ${textOfName(userid)}`;
 }
 
 function rank(finding: ToldFinding): number {

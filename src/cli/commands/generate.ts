@@ -21,6 +21,10 @@ export const registerGenerate: Register = (program, handle) => {
     .addArgument(generate.createArgument("<shell>").choices(["bash", "zsh", "fish"]))
     .action(handle(completion));
   generate
+    .command("json-schema")
+    .summary("the JSON Schema of a line of --json")
+    .action(handle(schema));
+  generate
     .command("systemd")
     .summary("a unit for `bobbin serve`, closed in as far as it can be")
     .option("--store <folder>", "the store that it serves", "/var/lib/bobbin")
@@ -50,6 +54,8 @@ const completion = printing(async ([shell]) => {
   const { SHELL_SCRIPTS } = await import("../manual/shell_scripts.ts");
   return SHELL_SCRIPTS[shell as keyof typeof SHELL_SCRIPTS]; // commander knows its choices
 });
+
+const schema = printing(async () => (await import("../json/json_schema.ts")).jsonSchema());
 
 const systemd = printing(async (_, options, { output }) => {
   const given = options as { readonly store: string; readonly user: string; listen: string };

@@ -2,7 +2,7 @@
 import type { Command } from "commander";
 import { AppError } from "../../core/errors.ts";
 import type { Code } from "../../fsck/codes.ts";
-import type { Handler, Register } from "../command.ts";
+import { type Handler, pathOf, type Register } from "../command.ts";
 import { EXIT } from "../exit.ts";
 import { type Output, refuseJson } from "../output.ts";
 import { similarName } from "../similar_names.ts";
@@ -34,7 +34,7 @@ async function printHelp(
 ): Promise<void> {
   const { CODE_HELP } = await import("../manual/code_help.ts");
   const { helpText } = await import("../manual/help_text.ts");
-  const { TOPICS, allCommands, codeSections, pathOf } = await import("../manual/sections.ts");
+  const { TOPICS, allCommands, codeSections } = await import("../manual/sections.ts");
   const commands = allCommands(program);
   const wanted = words.join(" ");
   const command = commands.find((one) => pathOf(one) === wanted);

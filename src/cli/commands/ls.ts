@@ -20,7 +20,7 @@ import {
   ownerOfArgument,
 } from "../mailbox_names.ts";
 import { addPlaceOptions, openPlace } from "../open_place.ts";
-import { granted, refusalError } from "../refusal_error.ts";
+import { granted, refusalError, refusalFacts } from "../refusal_error.ts";
 import { mailboxHint, ownerHint } from "../similar_names.ts";
 import { columns, formatBytes, formatCount, formatTime } from "../text.ts";
 import { type MessageHeader, readMessageHeader } from "./message_header.ts";
@@ -41,7 +41,7 @@ export const registerLs: Register = (program, handle) => {
     .action(handle(runLs));
 };
 
-const runLs: Handler = async (args, options, env) => {
+const runLs: Handler<"ls"> = async (args, options, env) => {
   const [text = "", user, mailbox] = args as readonly [string, string?, string?];
   const place = await openPlace(text, env, options);
   try {
@@ -58,7 +58,7 @@ const runLs: Handler = async (args, options, env) => {
 
 interface Listing {
   readonly place: Place;
-  readonly env: CommandEnv;
+  readonly env: CommandEnv<"ls">;
   /** What has been told of settings. */
   readonly told: Set<string>;
 }
@@ -76,28 +76,33 @@ async function countOwner(
 ): Promise<{ readonly counted: readonly CountedMailbox[]; readonly exits: readonly ExitCode[] }> {
   const { states, unreadable, flawed } = await readOwner(owner, place);
   const counted: CountedMailbox[] = [];
-  const exits = unreadable.map(({ name, refusal }) => tell(refusal, { name, env }));
+  const exits = unreadable.map(({ name, refusal }) => tellError(refusal, { name, env }));
   for (const { setting, refusal } of flawed) {
-    const { reason, text } = refusal;
-    if (!told.has(text)) env.output.error(text, { ...ownerFacts(owner), setting, reason });
+    const { text } = refusal;
+    const facts = { ...ownerFacts(owner), setting, ...refusalFacts(refusal) };
+    if (!told.has(text)) env.output.error(text, facts);
     told.add(text); // one file may be that of all owners
     exits.push(EXIT.partial);
   }
   for (const state of states) {
     const counts = await countMailbox(state, place);
     if (counts.kind === "ok") counted.push({ state, counts: counts.value });
-    else exits.push(tell(counts, { name: state.name, env }));
+    else exits.push(tellError(counts, { name: state.name, env }));
   }
   return { counted, exits };
 }
 
-async function listOwners(listing: Listing): Promise<CommandResult> {
+async function listOwners(listing: Listing): Promise<CommandResult<"ls">> {
   const { place, env } = listing;
   const { output } = env;
   await requireSomebody(place);
   const rows: string[][] = [];
   const exits: ExitCode[] = [];
   const totals = { users: 0, shared: 0, mailboxes: 0, messages: 0, bytes: 0 };
+  const tell = env.soFar(() => {
+    printTable(["USER", "MAILBOXES", "MESSAGES", "SIZE"], rows, env);
+    return totals;
+  });
   for await (const owner of chosenOwners({ users: [], shared: false }, [place])) {
     const { counted, exits: own } = await countOwner(owner, listing);
     const live = counted.filter(({ state }) => !parseName(state.name).isDeleted);
@@ -118,11 +123,10 @@ async function listOwners(listing: Listing): Promise<CommandResult> {
       formatBytes(counts.bytes),
     ]);
   }
-  printTable(["USER", "MAILBOXES", "MESSAGES", "SIZE"], rows, env);
-  return { exit: worstExit(exits), summary: totals };
+  return { exit: worstExit(exits), summary: tell() };
 }
 
-async function listMailboxes(owner: Owner, listing: Listing): Promise<CommandResult> {
+async function listMailboxes(owner: Owner, listing: Listing): Promise<CommandResult<"ls">> {
   const { place, env } = listing;
   const { counted, exits } = await countOwner(owner, listing);
   if (counted.length + exits.length === 0) throw nobody(owner, await ownerHint(owner, place));
@@ -152,7 +156,7 @@ async function listMessages(
   owner: Owner,
   wanted: string,
   listing: Listing & { readonly withHeaders: boolean },
-): Promise<CommandResult> {
+): Promise<CommandResult<"ls">> {
   const { place, env, withHeaders } = listing;
   const { states, unreadable } = await readOwner(owner, place);
   const all = [...states, ...unreadable];
@@ -171,11 +175,15 @@ async function listMessages(
   const { state, records } = granted(await place.readMailbox(found.name));
   const rows: string[][] = [];
   const exits: ExitCode[] = [];
+  const tell = env.soFar(() => {
+    printTable(["UID", "FLAGS", "DATE", "SIZE", "GUID", "FROM", "SUBJECT"], rows, env);
+    return { messages: rows.length };
+  });
   for await (const record of recordsIn(records)) {
     if (record.expunged) continue;
     const { uid, flags, size, guid, modseq } = record;
     const opened = withHeaders ? await openHeader(record, state, place) : undefined;
-    if (opened?.kind === "refused") exits.push(tell(opened, { name: state.name, uid, env }));
+    if (opened?.kind === "refused") exits.push(tellError(opened, { name: state.name, uid, env }));
     const header = opened?.kind === "ok" ? opened.value : undefined;
     const date = formatTime(record.internaldate);
     const facts = { uid, flags, date, size, guid, modseq, ...header };
@@ -189,8 +197,7 @@ async function listMessages(
     const [shownFlags = "", from = "", subject = ""] = texts;
     rows.push([String(uid), shownFlags, date, String(size), guid, from, subject]);
   }
-  printTable(["UID", "FLAGS", "DATE", "SIZE", "GUID", "FROM", "SUBJECT"], rows, env);
-  return { exit: worstExit(exits), summary: { messages: rows.length } };
+  return { exit: worstExit(exits), summary: tell() };
 }
 
 async function openHeader(
@@ -211,8 +218,9 @@ interface Told {
 }
 
 /** Reports on stderr what could not be read, and returns the exit code for it. */
-function tell({ reason, text }: Refusal, { name, uid, env }: Told): ExitCode {
-  env.output.error(text, { reason, ...nameFacts(name), uid });
+function tellError(refusal: Refusal, { name, uid, env }: Told): ExitCode {
+  const { reason, text } = refusal;
+  env.output.error(text, { ...refusalFacts(refusal), ...nameFacts(name), uid });
   return reason === "damaged" || reason === "moved" ? EXIT.damage : EXIT.partial;
 }
 

@@ -4,6 +4,7 @@ import { changeAccounts } from "../../accounts/users_file.ts";
 import { AppError } from "../../core/errors.ts";
 import type { Handler, Register } from "../command.ts";
 import { EXIT } from "../exit.ts";
+import type { Counts } from "../json/summaries.ts";
 import { collect } from "../options.ts";
 import { readPassword } from "../secrets.ts";
 
@@ -31,7 +32,7 @@ interface PasswdOptions {
   readonly delete?: boolean;
 }
 
-const runPasswd: Handler = async (args, given, env) => {
+const runPasswd: Handler<"passwd"> = async (args, given, env) => {
   const options = given as unknown as PasswdOptions; // as commander was told above
   const name = String(args[0]);
   if (!isAccountName(name)) {
@@ -40,7 +41,7 @@ const runPasswd: Handler = async (args, given, env) => {
     });
   }
   const path = options.usersFile;
-  let done = "";
+  let done: Counts<"passwd">["done"] = "changed";
   await changeAccounts(path, async (accounts) => {
     const before = accounts.byName.get(name);
     const byName = new Map(accounts.byName);

@@ -1,4 +1,5 @@
 /** What `ls` and `cat` read of a place: mailboxes, records, and their counts. */
+import { breathe } from "../../core/breathe.ts";
 import {
   type FlawedSetting,
   isIntermediate,
@@ -71,5 +72,8 @@ export function sumOf(mailboxes: readonly { readonly counts: Counts }[]): Counts
 
 /** Yields the records of a source one by one. */
 export async function* recordsIn(records: RecordSource): AsyncGenerator<MailRecord, void> {
-  for await (const batch of records.batches()) yield* batch;
+  for await (const batch of records.batches()) {
+    await breathe();
+    yield* batch;
+  }
 }

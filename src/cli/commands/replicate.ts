@@ -16,8 +16,8 @@ import { tellBug } from "../bug.ts";
 import { chosenOwners, type ListedOwners, listOwners, requireSomebody } from "../chosen_owners.ts";
 import type { CommandEnv, CommandResult, Handler, Register } from "../command.ts";
 import { EXIT, type ExitCode, exitOf, worstExit } from "../exit.ts";
-import { hintOf } from "../hints.ts";
-import { nameFacts, showName, textOfName, useridOfArgument } from "../mailbox_names.ts";
+import { errorFacts } from "../hints.ts";
+import { ownerFacts, showName, textOfName, useridOfArgument } from "../mailbox_names.ts";
 import {
   addPlaceOptions,
   areOneStore,
@@ -97,7 +97,7 @@ interface ReplicateFlags extends PlaceOptions {
 const ALLOW_DELETE_PERCENT = 20;
 const JOBS = 2;
 
-const runReplicate: Handler = async (args, options, given) => {
+const runReplicate: Handler<"replicate"> = async (args, options, given) => {
   const flags = options as unknown as ReplicateFlags; // as commander was told above
   const env = beside(flags, given);
   const users = (args[0] ?? []) as readonly string[];
@@ -229,7 +229,7 @@ export interface Totals {
   bytes: number;
 }
 
-async function runAll(listed: ListedOwners, run: Run): Promise<CommandResult> {
+async function runAll(listed: ListedOwners, run: Run): Promise<CommandResult<"replicate">> {
   const { source, reading, written, target, flags, env } = run;
   const totals: Totals = {
     ...{ users: 0, failedUsers: 0, bugs: 0, steps: 0, differences: 0, leftUsers: 0 },
@@ -239,6 +239,17 @@ async function runAll(listed: ListedOwners, run: Run): Promise<CommandResult> {
   const refusals: AppError[] = [];
   const unknown: Owner[] = [];
   const [failed, told] = [new Set<ErrorCode>(), new Set<string>()];
+  const conclude = env.soFar(() => {
+    totals.failedUsers = refusals.length + totals.bugs;
+    const unheld = notCompared(source, reading);
+    if (unheld.length > 0) env.output.talk(`Not held by both places: ${unheld.join(", ")}`);
+    if (flags.all === true && !reading.holds.userList) {
+      const what = "users and shared mailboxes that only it has stay, and are not counted";
+      env.output.talk(`${reading.locator} cannot list what it has: ${what}`);
+    }
+    tellTotals(totals, run);
+    return { ...totals, notCompared: unheld, dryRun: isDry };
+  });
   const progress = startOwnersProgress(env.output, listed.owners.length);
   const signal = interruption(env.takeSignals());
   let begun = 0;
@@ -270,7 +281,7 @@ async function runAll(listed: ListedOwners, run: Run): Promise<CommandResult> {
         if (error instanceof AppError) refusals.push(tellRefused(owner, error, env));
         else if (error !== undefined) {
           const user = textOfName(ownerName(owner));
-          tellBug(error, env.output, { who: `User ${user}: `, user });
+          tellBug(error, env.output, { who: `User ${user}: `, ...ownerFacts(owner) });
           totals.bugs += 1;
         }
         if ("isBrake" in ended) totals.braked += 1;
@@ -285,15 +296,8 @@ async function runAll(listed: ListedOwners, run: Run): Promise<CommandResult> {
     if (hint !== undefined) env.output.talk(`  User ${textOfName(ownerName(owner))}: ${hint}`);
   }
   const { broken } = listed;
-  if (broken !== undefined) env.output.error(broken.message, { code: broken.code });
-  totals.failedUsers = refusals.length + totals.bugs;
-  const unheld = notCompared(source, reading);
-  if (unheld.length > 0) env.output.talk(`Not held by both places: ${unheld.join(", ")}`);
-  if (flags.all === true && !reading.holds.userList) {
-    const what = "users and shared mailboxes that only it has stay, and are not counted";
-    env.output.talk(`${reading.locator} cannot list what it has: ${what}`);
-  }
-  tellTotals(totals, run);
+  if (broken !== undefined) env.output.error(broken.message, errorFacts(broken));
+  const summary = conclude();
   const isCut = broken !== undefined;
   const isWhole = totals.failedUsers + totals.leftUsers === 0 && !isCut && !signal.aborted;
   if (isWhole) target?.earlier?.replace();
@@ -301,10 +305,7 @@ async function runAll(listed: ListedOwners, run: Run): Promise<CommandResult> {
     env.output.talk(`${target.locator} stays as it was: not everybody was brought`);
   }
   const exit = exitFor(totals, { refusals, failed, isCut, isCheck: flags.check === true });
-  return {
-    exit: interruptedBy(signal) ?? exit,
-    summary: { ...totals, notCompared: unheld, dryRun: isDry },
-  };
+  return { exit: interruptedBy(signal) ?? exit, summary };
 }
 
 function modeOf({ mirror, twoWay }: ReplicateFlags): ManyOptions["mode"] {
@@ -321,13 +322,9 @@ function tellRefused(owner: Owner, error: AppError, env: CommandEnv): AppError {
   const { output, internalNames: internal } = env;
   const user = textOfName(ownerName(owner));
   const { mailbox } = error.context;
-  const [words, about] =
-    typeof mailbox === "string"
-      ? [showName(error.message, mailbox, { internal }), nameFacts(mailbox)]
-      : [error.message, {}];
-  output.error(`User ${user}: ${words}`, { user, ...about, code: error.code });
-  const hint = hintOf(error);
-  if (hint !== undefined) output.talk(`  ${hint}`);
+  const words =
+    typeof mailbox === "string" ? showName(error.message, mailbox, { internal }) : error.message;
+  output.error(`User ${user}: ${words}`, { ...ownerFacts(owner), ...errorFacts(error) });
   return error;
 }
 
@@ -354,7 +351,7 @@ function tellUser(owner: Owner, counts: ReplicateResult, { env, isDry, error }: 
   const failed = error !== undefined;
   const isIdle = Object.values(counts).every((count) => count === 0);
   if (isIdle && !failed) return;
-  env.output.object({ type: "user", user, ...others, differences, failed });
+  env.output.object({ type: "user", ...ownerFacts(owner), ...others, differences, failed });
   if (!failed && counts.failures + counts.left === 0) return;
   env.output.line(`${escapeText(user)}: ${countsText({ ...others, differences }, isDry)}`);
 }
@@ -377,7 +374,7 @@ function tellTotals(totals: Totals, { target, env }: Run): void {
   const notBegun = leftUsers > 0 ? ` (${leftUsers} more not begun)` : "";
   const counts = { ...totals, failures: failures + failedUsers };
   const text = countsText(counts, target === undefined);
-  env.output.line(`${plural(users, "user")}${notBegun}, ${text}`);
+  env.output.total(`${plural(users, "user")}${notBegun}, ${text}`);
 }
 
 export interface Ended {

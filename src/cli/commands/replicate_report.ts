@@ -15,13 +15,13 @@ import {
   type Step,
 } from "../../replicate/plan/steps.ts";
 import type { CommandEnv } from "../command.ts";
-import { hintOf } from "../hints.ts";
-import { displayName, nameFacts, showName, textOfName } from "../mailbox_names.ts";
+import type { Line } from "../json/lines.ts";
+import { displayName, nameFacts, ownerFacts, showName, textOfName } from "../mailbox_names.ts";
 import type { OwnersProgress } from "../owners_progress.ts";
-import { refusalError } from "../refusal_error.ts";
+import { refusalError, refusalFacts } from "../refusal_error.ts";
 import { formatBytes, plural } from "../text.ts";
 
-/** What is said once in a run: of settings whose file is that of many users, and hints. */
+/** What is said once in a run: of settings whose file is that of many users. */
 export type ToldOnce = Set<string>;
 
 export interface ReportOptions {
@@ -39,31 +39,36 @@ export function reportEvents(
 ): ReplicateEvents {
   const { output } = env;
   const user = textOfName(ownerName(owner));
-  const line = (text: string): void => output.line(`${escapeText(user)}: ${text}`);
+  const facts = ownerFacts(owner);
+  const said = (text: string): string => `${escapeText(user)}: ${text}`;
   return {
     step: (surveyed) => {
       const { step, counts, side } = surveyed;
       const at = side === undefined ? undefined : nameOf(side);
       const action = actionOf(surveyed);
-      const facts = { ...subjectFacts(step), ...counts };
-      output.object({ type: "step", user, ...(at && { at }), step: action, ...facts });
+      output.object({
+        ...{ type: "step", ...facts, at, step: action },
+        ...{ ...subjectFacts(step), ...counts },
+      });
       const size =
         counts === undefined || counts.records === 0
           ? ""
           : ` (${plural(counts.records, "record")}, ${formatBytes(counts.bytes)} of messages)`;
-      line(`${at === undefined ? "" : `at ${at}: `}${action} ${subjectText(step, env)}${size}`);
+      output.step(
+        said(`${at === undefined ? "" : `at ${at}: `}${action} ${subjectText(step, env)}${size}`),
+      );
       output.flush(); // who reads along is told before it is done
     },
     leftover: (leftover) => {
-      output.object({ type: "difference", user, ...aboutFacts(leftover) });
-      line(`differs: ${aboutText(leftover, env)}`);
+      output.object({ type: "difference", ...facts, ...aboutFacts(leftover) });
+      output.line(said(`differs: ${aboutText(leftover, env)}`));
     },
     decided: (decision) => {
-      output.object({ type: "step", user, step: "decide", ...aboutFacts(decision) });
-      line(`decided: ${aboutText(decision, env)}`);
+      output.object({ type: "step", ...facts, step: "decide", ...aboutFacts(decision) });
+      output.step(said(`decided: ${aboutText(decision, env)}`));
     },
     failed: (name, refusal, kind) => {
-      failed(tellFailure(name, refusal, { user, env, kind, told }));
+      failed(tellFailure(name, refusal, { owner, env, kind, told }));
     },
     part: (done, of) => progress.part(owner, done, of),
     sent: (bytes) => progress.sent(bytes),
@@ -71,7 +76,7 @@ export function reportEvents(
 }
 
 export interface FailureOptions {
-  readonly user: string;
+  readonly owner: Owner;
   readonly env: CommandEnv;
   readonly kind: FailedKind;
   readonly told: ToldOnce;
@@ -81,27 +86,28 @@ export interface FailureOptions {
 export function tellFailure(
   name: string,
   refusal: Refusal,
-  { user, env, kind, told }: FailureOptions,
+  { owner, env, kind, told }: FailureOptions,
 ): ErrorCode {
-  const { reason, text, uid } = refusal;
-  const error = refusalError(refusal);
-  const { code } = error;
+  const { text } = refusal;
+  const { code } = refusalError(refusal);
   if (kind === "setting" && told.has(text)) return code;
+  told.add(text);
+  const user = textOfName(ownerName(owner));
   const { output, internalNames: internal } = env;
   const isNamed = kind === "mailbox";
   const about = { name: textOfName(name), ...(isNamed && nameFacts(name)) };
+  const facts = { ...ownerFacts(owner), ...about, ...refusalFacts(refusal) };
   const words = isNamed ? showName(text, name, { internal }) : text;
-  output.error(`User ${user}: ${words}`, { user, ...about, uid, reason, code });
-  const hint = hintOf(error);
-  if (hint !== undefined && !told.has(hint)) output.talk(`  ${hint}`);
-  told.add(text).add(hint ?? text);
+  output.error(`User ${user}: ${words}`, facts);
   return code;
 }
 
-function aboutFacts(about: Leftover | Decision): Readonly<Record<string, unknown>> {
+function aboutFacts(about: Leftover | Decision): AboutFacts {
   const { kind, name, uid, text } = about;
   return { kind, ...(isMailbox(about) ? nameFacts(name) : { name }), uid, text };
 }
+
+type AboutFacts = Omit<Extract<Line, { type: "difference" }>, "type">;
 
 function aboutText(about: Leftover | Decision, env: CommandEnv): string {
   const { kind, name, uid, text } = about;
@@ -146,7 +152,7 @@ const COMMAND_WORDS: Partial<Readonly<Record<ApplyCommand["kind"], string>>> = {
   unactivateSieve: "deactivate script",
 };
 
-function subjectFacts(step: Step): Readonly<Record<string, unknown>> {
+function subjectFacts(step: Step): Omit<Extract<Line, { type: "step" }>, "type" | "step"> {
   const name = nameOfStep(step);
   if (!namesMailbox(step)) return { name: textOfName(name) };
   return {

@@ -22,8 +22,9 @@ import type { CommandEnv, Handler, Register } from "../command.ts";
 import { EXIT } from "../exit.ts";
 import { type OpenFiles, openFilesLimit, shareFiles } from "../open_files.ts";
 import { choiceOption, collect, countOption, secondsOption } from "../options.ts";
-import { readIdentity, type ServedIdentity, warnOfExpiry } from "../served_identity.ts";
+import type { Loudness, Output } from "../output.ts";
 import { VERSION } from "../version.ts";
+import { readIdentity, type ServedIdentity, warnOfExpiry } from "./served_identity.ts";
 
 export const registerServe: Register = (program, handle) => {
   program
@@ -50,7 +51,7 @@ export const registerServe: Register = (program, handle) => {
     .option("--min-free <mib>", "refuse mail when less of the disk is free (64)", countOption)
     .option("--max-held <mib>", "memory for unfinished commands (360)", countOption)
     .option("--max-sessions <n>", "connections at a time (1000)", countOption)
-    .addOption(choiceOption("--log-form <form>", "log lines", ["text", "journal"]))
+    .addOption(choiceOption("--log-form <form>", "log lines", ["text", "journal", "json"]))
     .option("--syslog <socket>", "log to syslog too, whose socket mostly is /dev/log")
     .action(handle(runServe));
 };
@@ -69,10 +70,8 @@ interface ServeOptions {
   readonly minFree?: number;
   readonly maxHeld?: number;
   readonly maxSessions?: number;
-  readonly logForm?: "text" | "journal";
+  readonly logForm?: "text" | "journal" | "json";
   readonly syslog?: string;
-  readonly verbose?: boolean;
-  readonly quiet?: boolean;
 }
 
 const IDLE_SECONDS = 1800;
@@ -81,7 +80,7 @@ const MIN_FREE_MIB = 64;
 const STDERR = 2;
 const EXPIRY_EVERY_MS = 24 * 3600 * 1000;
 
-const runServe: Handler = async (args, given, env) => {
+const runServe: Handler<"serve"> = async (args, given, env) => {
   const options = given as unknown as ServeOptions; // as commander was told above
   const locator = parseLocator(String(args[0]));
   if (locator.kind !== "store") {
@@ -89,7 +88,7 @@ const runServe: Handler = async (args, given, env) => {
       hint: "Make one with `bobbin store init FOLDER`.",
     });
   }
-  const log = logOf(options);
+  const log = logOf(options, env.output);
   const { usersFile } = options;
   const accounts = new WatchedFiles({
     ...{ paths: [usersFile], what: "users file", log },
@@ -194,8 +193,12 @@ async function closesBy(place: WritablePlace, endMs: number): Promise<boolean> {
   }
 }
 
-function logOf(options: ServeOptions): Log {
-  const level: LogLevel = options.verbose ? "debug" : options.quiet ? "warning" : "info";
+const LEVELS: Readonly<Record<Loudness, LogLevel>> = {
+  ...({ errors: "warning", summary: "notice", usual: "info", more: "debug" } as const),
+};
+
+function logOf(options: ServeOptions, { loudness }: Output): Log {
+  const level = LEVELS[loudness];
   // systemd sets JOURNAL_STREAM when stderr goes to its journal.
   const form =
     options.logForm ?? (process.env["JOURNAL_STREAM"] === undefined ? "text" : "journal");

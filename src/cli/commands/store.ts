@@ -1,6 +1,7 @@
 /** `bobbin store init|info|rename|delete|undelete|gc|reconstruct` maintains Bobbin's own store. */
 import { resolve } from "node:path";
 import type { Command } from "commander";
+import { breathe } from "../../core/breathe.ts";
 import { AppError } from "../../core/errors.ts";
 import { escapeText } from "../../core/escape.ts";
 import { isUniqueid } from "../../model/mailbox.ts";
@@ -26,19 +27,24 @@ import { withReserve } from "../../places/store/reserve.ts";
 import { Store } from "../../places/store/store.ts";
 import { initStore } from "../../places/store/store_settings.ts";
 import { collectOwner, collectStaging } from "../../places/store/upkeep/gc.ts";
+import type { ReconstructNote } from "../../places/store/upkeep/mend_databases.ts";
 import { reconstructStore } from "../../places/store/upkeep/reconstruct.ts";
 import { whileBusy } from "../../storage/retry.ts";
 import type { Access } from "../../storage/store_database.ts";
 import type { CommandEnv, CommandResult, Handler, Register } from "../command.ts";
 import { EXIT } from "../exit.ts";
+import { errorFacts } from "../hints.ts";
+import type { Counts } from "../json/summaries.ts";
 import {
   bytesOfArgument,
+  nameFacts,
   nobody,
   ownerFacts,
   ownerOfArgument,
   textOfName,
 } from "../mailbox_names.ts";
 import { choiceOption, countOption } from "../options.ts";
+import { formatBytes } from "../text.ts";
 
 export const registerStore: Register = (program, handle) => {
   const store = program.command("store").summary("make and keep a store of Bobbin's own");
@@ -142,7 +148,7 @@ function wordOf(owner: Owner): string {
   return textOfName(ownerKey(owner));
 }
 
-const runInit: Handler = async (args, options, env) => {
+const runInit: Handler<"store init"> = async (args, options, env) => {
   const root = newStorePath(argument(args, 0));
   const { flat, indexVersion, retention } = options;
   const settings = initStore(root, {
@@ -152,72 +158,75 @@ const runInit: Handler = async (args, options, env) => {
   });
   new Store(root).close(); // makes the registry, and proves that the store opens
   const how = settings.pool === "link" ? "hard links" : "copies, for want of hard links";
-  env.output.line(
+  env.output.total(
     `Made the store ${escapeText(root)} (index version ${settings.indexVersion}, ${how}).`,
   );
   return { exit: EXIT.ok, summary: { root, ...settings } };
 };
 
-const runInfo: Handler = (args, options, env) =>
+const runInfo: Handler<"store info"> = (args, options, env) =>
   withStore({ place: argument(args, 0), env, access: "read" }, (store) => {
     if (typeof args[1] !== "string") return storeInfo(store, env);
     return ownerInfo(store, ownerOfArgument(args[1], options), env);
   });
 
-function storeInfo(store: Store, env: CommandEnv): CommandResult {
+async function storeInfo(
+  store: Store,
+  env: CommandEnv<"store info">,
+): Promise<CommandResult<"store info">> {
   const { output } = env;
-  let mailboxes = 0;
-  let pending = 0;
-  let failed = 0;
-  const owners = store.owners();
-  for (const owner of owners) {
+  const { settings, root } = store;
+  const totals = { owners: 0, mailboxes: 0, pending: 0, failed: 0 };
+  const tell = env.soFar(() => {
+    const { owners, mailboxes } = totals;
+    output.total(
+      `${owners} owners, ${mailboxes} mailboxes, index version ${settings.indexVersion}`,
+    );
+    return { root, ...settings, ...totals };
+  });
+  for (const owner of store.owners()) {
+    await breathe();
+    totals.owners += 1;
     const word = wordOf(owner);
     try {
       const folder = store.find(owner);
       const count = folder?.read(allMailboxes).length ?? 0;
       const steps = folder?.pending().length ?? 0;
-      mailboxes += count;
-      pending += steps;
-      output.object({ type: "owner", owner: word, mailboxes: count, pending: steps });
+      totals.mailboxes += count;
+      totals.pending += steps;
+      output.object({ type: "owner", ...ownerFacts(owner), mailboxes: count, pending: steps });
       output.line(`${escapeText(word)}  ${count} mailboxes`);
     } catch (error) {
       if (!(error instanceof AppError)) throw error;
-      failed++;
-      output.error(`${word}: ${error.message}`, { owner: word });
+      totals.failed += 1;
+      output.error(`${word}: ${error.message}`, { ...ownerFacts(owner), ...errorFacts(error) });
     }
   }
-  const { settings, root } = store;
-  output.line(
-    `${owners.length} owners, ${mailboxes} mailboxes, index version ${settings.indexVersion}`,
-  );
-  return {
-    exit: failed > 0 ? EXIT.partial : EXIT.ok,
-    summary: { root, ...settings, owners: owners.length, mailboxes, pending, failed },
-  };
+  return { exit: totals.failed > 0 ? EXIT.partial : EXIT.ok, summary: tell() };
 }
 
-function ownerInfo(store: Store, owner: Owner, env: CommandEnv): CommandResult {
+function ownerInfo(store: Store, owner: Owner, env: CommandEnv): CommandResult<"store info"> {
   const { output } = env;
   const { show } = namesOf(env);
   const folder = store.find(owner);
   if (folder === undefined) throw nobody(owner, "What belongs to no user is named with --shared");
   const rows = folder.read(allMailboxes);
   for (const { name, uniqueid } of rows) {
-    output.object({ type: "mailbox", name: textOfName(name), mailbox: show(name), uniqueid });
+    output.object({ type: "mailbox", ...ownerFacts(owner), ...nameFacts(name), uniqueid });
     output.line(`${show(name)}  ${uniqueid}`);
   }
   const graves = folder.read(tombstones);
   for (const { name, uniqueid, deleted } of graves) {
     const time = new Date(deleted * 1000).toISOString();
-    const names = { name: textOfName(name), mailbox: show(name) };
-    output.object({ type: "deleted", ...names, uniqueid, deleted: time });
+    const facts = { ...ownerFacts(owner), ...nameFacts(name), uniqueid };
+    output.object({ type: "deleted", ...facts, deleted: time });
     output.line(`${show(name)}  ${uniqueid}  deleted ${time}`);
   }
   const counts = { mailboxes: rows.length, deleted: graves.length };
   return { exit: EXIT.ok, summary: { ...ownerFacts(owner), ...counts } };
 }
 
-const runRename: Handler = (args, options, env) =>
+const runRename: Handler<"store rename"> = (args, options, env) =>
   withStore({ place: argument(args, 0), env }, async (store) => {
     const { read, show } = namesOf(env);
     const [from, to] = [read(argument(args, 1)), read(argument(args, 2))];
@@ -233,16 +242,16 @@ const runRename: Handler = (args, options, env) =>
       env.output.object({
         type: "step",
         step: "rename",
-        from: textOfName(row.name),
-        to: textOfName(name),
+        ...nameFacts(name),
+        from: nameFacts(row.name),
         uniqueid: row.uniqueid,
       });
-      env.output.line(`${show(row.name)} -> ${show(name)}`);
+      env.output.step(`${show(row.name)} -> ${show(name)}`);
     }
     return { exit: EXIT.ok, summary: { renamed: done.length } };
   });
 
-const runDelete: Handler = (args, options, env) =>
+const runDelete: Handler<"store delete"> = (args, options, env) =>
   withStore({ place: argument(args, 0), env }, async (store) => {
     const { read, show } = namesOf(env);
     const name = read(argument(args, 1));
@@ -263,15 +272,15 @@ const runDelete: Handler = (args, options, env) =>
       env.output.object({
         type: "step",
         step: "delete",
-        name: textOfName(row.name),
+        ...nameFacts(row.name),
         uniqueid: row.uniqueid,
       });
-      env.output.line(`deleted ${show(row.name)}`);
+      env.output.step(`deleted ${show(row.name)}`);
     }
     return { exit: EXIT.ok, summary: { deleted: rows.length } };
   });
 
-const runUndelete: Handler = (args, options, env) =>
+const runUndelete: Handler<"store undelete"> = (args, options, env) =>
   withStore({ place: argument(args, 0), env }, async (store) => {
     const { read, show } = namesOf(env);
     const { as: text } = options;
@@ -283,8 +292,8 @@ const runUndelete: Handler = (args, options, env) =>
     };
     const found = await whileBusy(() => undeleteMailbox(folder, { which, as }, claim));
     const { name, uniqueid } = found;
-    env.output.object({ type: "step", step: "undelete", name: textOfName(name), uniqueid });
-    env.output.line(`brought back ${show(name)}`);
+    env.output.object({ type: "step", step: "undelete", ...nameFacts(name), uniqueid });
+    env.output.step(`brought back ${show(name)}`);
     return { exit: EXIT.ok, summary: { undeleted: 1 } };
   });
 
@@ -309,15 +318,23 @@ function findGrave(
 
 const DAY_SECONDS = 24 * 60 * 60;
 
-const runGc: Handler = (args, _, env) =>
+const runGc: Handler<"store gc"> = (args, _, env) =>
   withStore({ place: argument(args, 0), env }, async (store) => {
     const totals = { unlinked: 0, poolFiles: 0, poolBytes: 0, trash: 0, leftovers: 0, failed: 0 };
+    const tell = env.soFar(() => {
+      env.output.total(
+        `${totals.poolFiles} messages (${formatBytes(totals.poolBytes)}), ${totals.unlinked} ` +
+          `expunged, ${totals.trash} deleted mailboxes and ${totals.leftovers} leftovers removed`,
+      );
+      return totals;
+    });
     const options = {
       now: store.now(),
       retentionSeconds: store.settings.retentionDays * DAY_SECONDS,
     };
     for (const owner of store.owners()) {
       const word = wordOf(owner);
+      await breathe();
       try {
         const folder = withReserve(store.root, () => store.find(owner));
         if (folder === undefined) continue;
@@ -326,36 +343,45 @@ const runGc: Handler = (args, _, env) =>
         for (const [key, count] of Object.entries(done)) totals[key as keyof typeof done] += count;
         for (const reason of skipped) {
           totals.failed++;
-          env.output.error(`The pool of ${word} was left alone: ${reason}`, { owner: word });
+          env.output.error(`The pool of ${word} was left alone: ${reason}`, {
+            ...{ ...ownerFacts(owner), code: "bad_data" },
+          });
         }
       } catch (error) {
         if (!(error instanceof AppError)) throw error;
         totals.failed++;
-        env.output.error(`${word}: ${error.message}`, { owner: word });
+        env.output.error(`${word}: ${error.message}`, {
+          ...ownerFacts(owner),
+          ...errorFacts(error),
+        });
       }
     }
     totals.leftovers += collectStaging(store.root);
-    env.output.line(
-      `${totals.poolFiles} messages (${totals.poolBytes} bytes), ${totals.unlinked} expunged, ` +
-        `${totals.trash} deleted mailboxes and ${totals.leftovers} leftovers removed`,
-    );
-    return { exit: totals.failed > 0 ? EXIT.partial : EXIT.ok, summary: totals };
+    return { exit: totals.failed > 0 ? EXIT.partial : EXIT.ok, summary: tell() };
   });
 
-const runReconstruct: Handler = (args, _, env) =>
+const runReconstruct: Handler<"store reconstruct"> = (args, _, env) =>
   withStore({ place: argument(args, 0), env }, async (store) => {
-    const notes = await reconstructStore(store);
-    for (const note of notes) {
-      env.output.object({ type: "step", step: note.what, ...note });
-      const reason = note.reason === undefined ? "" : ` (${note.reason})`;
-      env.output.line(escapeText(`${note.owner}: ${note.what}: ${note.name}${reason}`));
-    }
-    const isLoss: ReadonlySet<string> = new Set([
-      ...["folder left out", "mailbox without a folder", "changes dropped"],
-    ]);
-    const left = notes.filter(({ what }) => isLoss.has(what));
-    return {
-      exit: left.length > 0 ? EXIT.damage : EXIT.ok,
-      summary: { changed: notes.length, left: left.length },
-    };
+    const notes: ReconstructNote[] = [];
+    const tell = env.soFar(() => tellNotes(notes, env));
+    await reconstructStore(store, notes);
+    const summary = tell();
+    return { exit: summary.left > 0 ? EXIT.damage : EXIT.ok, summary };
   });
+
+/** What is lost, and not only put right. */
+const LOSSES: ReadonlySet<string> = new Set([
+  ...["folder left out", "mailbox without a folder", "changes dropped"],
+]);
+
+function tellNotes(
+  notes: readonly ReconstructNote[],
+  { output }: CommandEnv,
+): Counts<"store reconstruct"> {
+  for (const { what, owner, name, reason: text } of notes) {
+    output.object({ type: "step", step: what, owner: textOfName(owner), name, text });
+    const reason = text === undefined ? "" : ` (${text})`;
+    output.line(escapeText(`${textOfName(owner)}: ${what}: ${name}${reason}`));
+  }
+  return { changed: notes.length, left: notes.filter(({ what }) => LOSSES.has(what)).length };
+}

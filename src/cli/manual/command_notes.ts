@@ -385,6 +385,21 @@ export const NOTES: Readonly<Record<string, CommandNotes>> = {
     environment: [],
     seeAlso: [],
   },
+  "generate json-schema": {
+    examples: [
+      {
+        line: "bobbin generate json-schema > bobbin.schema.json",
+        does: "save what each line of --json holds, for a validator of JSON Schema",
+      },
+      {
+        line: "bobbin generate json-schema | jq '.anyOf[].properties.type.const'",
+        does: "list the kinds of lines",
+      },
+    ],
+    exits: {},
+    environment: [],
+    seeAlso: ["json"],
+  },
   "generate systemd": {
     examples: [
       {

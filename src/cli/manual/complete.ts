@@ -4,9 +4,10 @@
  */
 import type { Command, Option } from "commander";
 import type { CommandEnv } from "../command.ts";
+import { pathOf } from "../command.ts";
 import { CODE_HELP } from "./code_help.ts";
 import { valuesOf } from "./completed_values.ts";
-import { allCommands, pathOf, TOPICS } from "./sections.ts";
+import { allCommands, TOPICS } from "./sections.ts";
 import { type Candidate, optionsOf, parseTyped, type Wanted } from "./typed_line.ts";
 
 /**

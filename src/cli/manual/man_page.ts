@@ -1,7 +1,8 @@
 /** Prints the whole manual as one page for man(1), in the macros of man(7). */
 import { type Command, Help } from "commander";
+import { pathOf } from "../command.ts";
 import { VERSION } from "../version.ts";
-import { allCommands, commandSections, pathOf, type Section, TOPICS } from "./sections.ts";
+import { allCommands, commandSections, type Section, TOPICS } from "./sections.ts";
 
 /** The page as roff, in ASCII. */
 export function manPage(program: Command): string {

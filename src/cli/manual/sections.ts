@@ -2,8 +2,10 @@
  * The manual as data: sections of paragraphs and of rows. `help_text.ts` prints them for a
  * terminal, `man_page.ts` for man(1).
  */
+
 import type { Command } from "commander";
 import { CODES, type Code } from "../../fsck/codes.ts";
+import { pathOf } from "../command.ts";
 import { EXIT } from "../exit.ts";
 import { CODE_HELP } from "./code_help.ts";
 import { type CommandNotes, NOTES } from "./command_notes.ts";
@@ -106,12 +108,6 @@ export function commandSections(command: Command): readonly Section[] {
     },
   ];
   return sections.filter(({ rows = [], paragraphs = [] }) => rows.length + paragraphs.length > 0);
-}
-
-/** The words of a command without the program's name: `store init`. */
-export function pathOf(command: Command): string {
-  const { parent } = command;
-  return parent === null ? "" : `${pathOf(parent)} ${command.name()}`.trim();
 }
 
 /** A command and all below it, in the order of the help. */

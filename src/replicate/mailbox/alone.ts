@@ -1,4 +1,5 @@
 /** One step by itself: an error that is its own becomes its refusal, and stops no other step. */
+import { breathe } from "../../core/breathe.ts";
 import { AppError, type ErrorCode, FormatError } from "../../core/errors.ts";
 import { type Outcome, type RefusalReason, refused } from "../../model/outcome.ts";
 
@@ -29,6 +30,7 @@ export async function alone<Value>(
     const text = `${name} is left out, for ${why}`;
     return { ...refused("failed", text), cause: before };
   }
+  await breathe();
   try {
     return await work();
   } catch (error) {

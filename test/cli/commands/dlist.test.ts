@@ -1,4 +1,5 @@
 /** `bobbin dlist`, as the built binary. */
+
 import { afterAll, describe, expect, test } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
 import { bobbin, bobbinPath, jsonLines } from "../../support/cli.ts";
@@ -46,8 +47,8 @@ describe("bobbin dlist FILE", () => {
     const cut = await bobbin(["dlist", "--json", path]);
     const lines = jsonLines(cut.stdout);
     expect(cut.exit).toBe(1);
-    expect(lines.at(-2)).toMatchObject({ type: "finding", severity: "error" });
-    expect(lines.at(-1)).toMatchObject({ type: "summary", owners: ["anne"], exit: 1 });
+    expect(lines.at(-2)).toMatchObject({ type: "damage", offset: expect.any(Number) });
+    expect(lines.at(-1)).toMatchObject({ type: "summary", owners: [{ user: "anne" }], exit: 1 });
     expect(Number(lines.at(-1)?.["damagedAt"])).toBeLessThan(after);
     const ls = await bobbin(["ls", `dump:${path}`, "anne"]);
     expect([ls.exit, ls.stdout.includes("user/anne")]).toEqual([0, true]);

@@ -1,8 +1,10 @@
 /** Help, man page and tables agree with the tree of commands, whatever is added to it. */
+
 import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { Glob } from "bun";
 import type { Command } from "commander";
+import { pathOf } from "../../../src/cli/command.ts";
 import { EXIT } from "../../../src/cli/exit.ts";
 import { CODE_HELP } from "../../../src/cli/manual/code_help.ts";
 import { NOTES } from "../../../src/cli/manual/command_notes.ts";
@@ -13,7 +15,6 @@ import { PLACE_KINDS } from "../../../src/cli/manual/place_kinds.ts";
 import {
   allCommands,
   codeSections,
-  pathOf,
   type Section,
   TOPICS,
 } from "../../../src/cli/manual/sections.ts";
@@ -26,7 +27,7 @@ import { bobbin } from "../../support/cli.ts";
 import { has } from "../../support/needs.ts";
 import { tempDir } from "../../support/temp_dir.ts";
 
-const QUIET = processOutput({ json: false, quiet: true, verbose: false, progress: false });
+const QUIET = processOutput({ json: false, loudness: "errors", progress: false });
 
 const program = programOf(() => async () => undefined, QUIET);
 const [, ...commands] = allCommands(program);

@@ -34,11 +34,15 @@ import type { Store } from "../store.ts";
 import { mendCatalogue, mendRegistry, type ReconstructNote } from "./mend_databases.ts";
 
 /**
- * Rebuilds the whole store's catalogues and registry; says what it changed. What stops it at one
- * owner, be it a writer that does not let go of the lock, stops it at no other.
+ * Rebuilds the whole store's catalogues and registry; says in `notes`, which is returned, what it
+ * has changed so far. What stops it at one owner, be it a writer that does not let go of the lock,
+ * stops it at no other.
  */
-export async function reconstructStore(store: Store): Promise<ReconstructNote[]> {
-  const notes = await whileBusy(() => mendRegistry(store));
+export async function reconstructStore(
+  store: Store,
+  notes: ReconstructNote[] = [],
+): Promise<ReconstructNote[]> {
+  pushAll(notes, await whileBusy(() => mendRegistry(store)));
   for (const path of ownerPaths(store)) {
     try {
       await reconstructOwner(path, store, notes);

@@ -1,11 +1,11 @@
 /** The certificate and key that `bobbin serve` is given, and how long they are good. */
 import { createSecureContext } from "node:tls";
-import { latin1 } from "../core/bytes.ts";
-import { AppError } from "../core/errors.ts";
-import { readGiven } from "../core/given_file.ts";
-import type { Log } from "../core/log.ts";
-import { parseCertificates } from "../net/certificates.ts";
-import type { TlsIdentity } from "../net/tls.ts";
+import { latin1 } from "../../core/bytes.ts";
+import { AppError } from "../../core/errors.ts";
+import { readGiven } from "../../core/given_file.ts";
+import type { Log } from "../../core/log.ts";
+import { parseCertificates } from "../../net/certificates.ts";
+import type { TlsIdentity } from "../../net/tls.ts";
 
 export interface ServedIdentity extends TlsIdentity {
   readonly expires: Date;
