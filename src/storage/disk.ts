@@ -64,10 +64,8 @@ export function readWhole(path: string, limit: number): Uint8Array<ArrayBuffer> 
     const stat = fstatSync(fd);
     if (!stat.isFile()) throw new AppError("bad_data", `Cannot read ${path}: not a regular file`);
     if (stat.size > limit) {
-      throw new AppError(
-        "bad_data",
-        `Cannot read ${path}: ${stat.size} bytes, at most ${limit} expected`,
-      );
+      const text = `Cannot read ${path}: ${stat.size} bytes, at most ${limit} expected`;
+      throw new AppError("bad_data", text);
     }
     return readFully(fd, stat.size, 0);
   } catch (error) {

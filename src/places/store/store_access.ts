@@ -20,11 +20,8 @@ export function readWithoutRight(root: string): string {
 
 /** The refusal to write to a store that was opened to be read, or must not be written to. */
 export function notToBeWritten(root: string): AppError {
-  return new AppError(
-    "refused",
-    `Cannot write to the store ${root}: this process may only read it`,
-    { context: { path: root }, hint: PERMISSION_HINT },
-  );
+  const text = `Cannot write to the store ${root}: this process may only read it`;
+  return new AppError("refused", text, { context: { path: root }, hint: PERMISSION_HINT });
 }
 
 /** Stores that are open here, by path, with the number of those who read and of those who write. */

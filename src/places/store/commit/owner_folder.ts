@@ -130,9 +130,8 @@ export class OwnerFolder {
   /** Writes the owner's name into a new catalogue; refuses an old one that has another name. */
   #introduce(made: readonly string[]): void {
     const word = ownerKey(this.owner);
-    const find = this.database.query<{ value: string }, []>(
-      "SELECT value FROM about WHERE key = 'owner'",
-    );
+    const sql = "SELECT value FROM about WHERE key = 'owner'";
+    const find = this.database.query<{ value: string }, []>(sql);
     if (find.get() === null) requireNew(this.folder);
     if (find.get() === null && !this.isRead) {
       writing(this.database, this.#path, () => {
@@ -145,14 +144,11 @@ export class OwnerFolder {
     }
     const found = find.get()?.value ?? word;
     if (found === word) return;
-    throw new AppError(
-      "bad_data",
-      `Cannot open ${this.folder} as ${word}: it belongs to ${found}`,
-      {
-        context: { path: this.folder },
-        hint: "Folders of a store are not to be renamed or copied by hand.",
-      },
-    );
+    const text = `Cannot open ${this.folder} as ${word}: it belongs to ${found}`;
+    throw new AppError("bad_data", text, {
+      context: { path: this.folder },
+      hint: "Folders of a store are not to be renamed or copied by hand.",
+    });
   }
 
   /**

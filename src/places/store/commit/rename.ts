@@ -53,10 +53,8 @@ export function planRenames(
   const planned = new Map<string, PlannedRename>();
   for (const { from, to, tree } of requests) {
     if (!rows.some((row) => row.name === from)) {
-      throw new AppError(
-        "not_found",
-        `Cannot rename ${externalName(from)}: there is no such mailbox`,
-      );
+      const text = `Cannot rename ${externalName(from)}: there is no such mailbox`;
+      throw new AppError("not_found", text);
     }
     for (const row of rows) {
       const isBelow = tree && row.name.startsWith(`${from}.`);

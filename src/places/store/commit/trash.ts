@@ -151,32 +151,27 @@ export function undeleteMailbox(
 /** Refuses a mailbox whose folder is not in the trash any more, or cannot go where it was. */
 function requireFolders({ folder }: OwnerFolder, grave: Tombstone): void {
   const { name, uniqueid, trash, mailbox } = grave;
+  const what = `Cannot undelete ${externalName(name)}`;
   if (!mailbox.intermediate && (trash === "" || statOf(join(folder, trash)) === undefined)) {
-    throw new AppError("not_found", `Cannot undelete ${externalName(name)}: its folder is gone`, {
+    throw new AppError("not_found", `${what}: its folder is gone`, {
       context: { uniqueid },
       hint: "Put the folder back from a copy of the store.",
     });
   }
   if (trash === "" || holdsOnlyMessages(join(folder, mailboxFolder(uniqueid)))) return;
-  throw new AppError(
-    "refused",
-    `Cannot undelete ${externalName(name)}: there is a folder ${uniqueid}`,
-    {
-      context: { uniqueid },
-      hint: "The catalogue names no mailbox there: `bobbin fsck` or `store reconstruct` tell more.",
-    },
-  );
+  throw new AppError("refused", `${what}: there is a folder ${uniqueid}`, {
+    context: { uniqueid },
+    hint: "The catalogue names no mailbox there: `bobbin fsck` or `store reconstruct` tell more.",
+  });
 }
 
 /** What was deleted last under that name, or with that uniqueid. */
 function buried(database: Database, which: string): Tombstone {
   const found = lastTombstone(database, which);
   if (found !== undefined) return found;
-  throw new AppError(
-    "not_found",
-    `Cannot undelete ${externalName(which)}: the trash has no such mailbox`,
-    { hint: "See `bobbin store info` for what can be undeleted." },
-  );
+  const text = `Cannot undelete ${externalName(which)}: the trash has no such mailbox`;
+  const hint = "See `bobbin store info` for what can be undeleted.";
+  throw new AppError("not_found", text, { hint });
 }
 
 /** The steps that write another name into the files of a mailbox, once they are back in place. */
