@@ -2,7 +2,7 @@
  * The README is the manual: its tables are those of the commands, and each of its examples is run
  * as it stands there.
  */
-import { describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Command, CommanderError } from "commander";
@@ -220,40 +220,73 @@ function cronLine(text: string): string | undefined {
   return found === null ? undefined : `runuser -u ${found[1]} -- sh -ec '${found[2]}'`;
 }
 
+/** Message -> what somebody has done wrong who sees it. */
+const TROUBLES: Readonly<Record<string, string>> = {
+  "Cannot sign in": "bobbin ls sync://repl@replica.example.com ann",
+  "does not match certificate's altnames": "bobbin ls sync://repl@192.0.2.7 ann",
+  "self signed certificate": `
+    rm -f /etc/ssl/certs/*.0
+    bobbin ls sync://repl@replica.example.com ann`,
+  "bailing out!": `
+    BOBBIN_PASSWORD=other bobbin passwd --users-file /etc/bobbin/users --allow ann other
+    systemctl restart bobbin
+    sed -i 's/^sync_authname:.*/sync_authname: other/; s/^sync_password:.*/sync_password: other/' \
+        /etc/imapd.conf
+    cyrus sync_client -v -u bob`,
+  "the account may not touch": "grep 'Refused' /run/serve.log",
+  "Can not connect to server": `
+    sed -i 's/^sync_password:.*/sync_password: wrong/' /etc/imapd.conf
+    timeout 3 cyrus sync_client -v -u ann || true
+    grep -q 'Sign-in refused.*account=other' /run/serve.log || exit 1`,
+  "nothing listens there": `
+    systemctl stop bobbin
+    bobbin ls sync://repl@replica.example.com ann`,
+};
+
 const needs = ["a systemd of its own", "a Cyrus server", "ip", "openssl"] as const;
 
 describe.skipIf(!needs.every(has))("its examples", () => {
+  let sandbox: Sandbox;
+  beforeAll(async () => {
+    sandbox = await bootSandbox();
+  }, 120_000);
+  afterAll(() => sandbox.close());
+
   test("do what they say, from the first to the last, on a machine of their own", async () => {
-    const sandbox = await bootSandbox();
     let server: Typed | undefined;
     let shown = "";
-    try {
-      for (const block of blocks) {
-        const { language, text, before } = block;
-        if (server !== undefined && before.includes("press Ctrl-C")) {
-          server.type("\x03");
-          await server.exited;
-          await until("the server", () => sandbox.run("! pgrep -x bobbin").then(isTrue, isFalse));
-          server = undefined;
-        }
-        if (language === "text") expectShown(shown, block);
-        if (language === "cyrus.conf") {
-          await sandbox.run(`sed -i '/^START/r /dev/stdin' /etc/cyrus.conf <<'END'\n${text}\nEND`);
-        }
-        if (language !== "sh") continue;
-        if (text.includes("bobbin serve")) {
-          server = await startServer(sandbox, block);
-          continue;
-        }
-        shown = await sandbox.run(text, answer);
-        const cron = cronLine(text);
-        if (cron !== undefined) expect(await sandbox.run(cron)).toBe("");
-        if (text.includes("restart cyrus-imapd")) await expectFollowed(sandbox);
+    for (const block of blocks) {
+      const { language, text, before } = block;
+      if (server !== undefined && before.includes("press Ctrl-C")) {
+        server.type("\x03");
+        await server.exited;
+        await until("the server", () => sandbox.run("! pgrep -x bobbin").then(isTrue, isFalse));
+        server = undefined;
       }
-    } finally {
-      await sandbox.close();
+      if (language === "text") expectShown(shown, block);
+      if (language === "cyrus.conf") {
+        await sandbox.run(`sed -i '/^START/r /dev/stdin' /etc/cyrus.conf <<'END'\n${text}\nEND`);
+      }
+      if (language !== "sh") continue;
+      if (text.includes("bobbin serve")) {
+        server = await startServer(sandbox, block);
+        continue;
+      }
+      shown = await sandbox.run(text, answer);
+      const cron = cronLine(text);
+      if (cron !== undefined) expect(await sandbox.run(cron)).toBe("");
+      if (text.includes("restart cyrus-imapd")) await expectFollowed(sandbox);
     }
   }, 300_000);
+
+  test("and the messages that it explains are those that are shown", async () => {
+    const rows = tableOf(README, "| message | of | what to do |");
+    const messages = rows.map((row) => spansOf(row)[0] ?? "");
+    expect(messages.toSorted()).toEqual(Object.keys(TROUBLES).toSorted());
+    for (const [message, script] of Object.entries(TROUBLES)) {
+      expect(await sandbox.run(`${script} || true`, () => "wrong")).toContain(message);
+    }
+  }, 120_000);
 });
 
 /** What comes to ann at Cyrus now is soon at the replica. */
