@@ -1,6 +1,7 @@
 /** Runs the built binary, as an administrator would. */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { requireDeclared } from "./declared_exits.ts";
 import { holdRunToSchema } from "./json_schema.ts";
 
 const binary = join(import.meta.dir, "..", "..", "dist", "bobbin");
@@ -51,6 +52,7 @@ export async function bobbin(
   if (isJson(args) && exit !== KILLED && exit !== OUTPUT_CLOSED) {
     holdRunToSchema(jsonLines(stdout), exit);
   }
+  requireDeclared(exit, args);
   return { exit, stdout, stderr, peakBytes: child.resourceUsage()?.maxRSS ?? 0 };
 }
 

@@ -105,7 +105,11 @@ export const NOTES: Readonly<Record<string, CommandNotes>> = {
         does: "remove an account",
       },
     ],
-    exits: { notFound: "there is no such account", ...{ busy: "", refused: "", config: "" } },
+    exits: {
+      notFound: "there is no such account",
+      cannotCreate: "the users file cannot be made",
+      ...{ busy: "", refused: "", config: "" },
+    },
     environment: PASSWORD,
     seeAlso: ["serve"],
   },
@@ -190,7 +194,7 @@ export const NOTES: Readonly<Record<string, CommandNotes>> = {
       { line: "bobbin store init /srv/bobbin", does: "make a store" },
       {
         line: "bobbin store init --retention 30 --index-version 20 /srv/bobbin",
-        does: "make one that keeps deleted mail for 30 days, with indexes as Cyrus 3.12 has them",
+        does: "make one that keeps deleted mail for 30 days, with indexes of the newest version",
       },
     ],
     exits: { cannotCreate: "the folder is not empty, or cannot be made", refused: "" },
