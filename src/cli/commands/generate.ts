@@ -1,4 +1,4 @@
-/** `bobbin generate man|completion|systemd`: what is installed beside the executable. */
+/** `bobbin generate man|completion|json-schema|systemd`: what goes beside the executable. */
 import { resolve } from "node:path";
 import type { Command } from "commander";
 import { AppError } from "../../core/errors.ts";
@@ -9,7 +9,7 @@ import { refuseJson } from "../output.ts";
 export const registerGenerate: Register = (program, handle) => {
   const generate = program
     .command("generate")
-    .summary("make the man page, completions of shells, a unit of systemd")
+    .summary("make the man page, completions, the JSON schema, a unit of systemd")
     .description("Prints what is installed beside the executable.");
   generate
     .command("man")
