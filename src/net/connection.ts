@@ -42,6 +42,9 @@ export class Connection {
   /** Of the peer. */
   readonly address: string;
   readonly #patience: ConnectionPatience;
+  /** Bytes that were read and written so far, before compression and TLS. */
+  bytesIn = 0;
+  bytesOut = 0;
   #socket: Socket;
   #input: Readable;
   #output: Writable;
@@ -110,6 +113,7 @@ export class Connection {
     const chunk = await this.peek(timeoutMs);
     if (typeof chunk === "string") return chunk;
     this.#chunks.shift();
+    this.bytesIn += chunk.length;
     this.#chunkBytes -= chunk.length;
     if (this.#chunkBytes < this.#aheadBytes) this.#input.resume();
     return chunk;
@@ -139,6 +143,7 @@ export class Connection {
   /** Queues bytes, which must not change any more. Await the promise, if any, before the next. */
   write(...pieces: readonly Uint8Array[]): Promise<void> | undefined {
     for (const piece of pieces) {
+      this.bytesOut += piece.length;
       if (piece.length < WRITTEN_ALONE_BYTES) {
         this.#gathering.add(piece);
       } else {

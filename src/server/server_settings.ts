@@ -10,6 +10,7 @@ import type { MemoryWatch } from "../net/memory_watch.ts";
 import type { TlsIdentity } from "../net/tls.ts";
 import type { WritablePlace } from "../places/place.ts";
 import type { HasRoom } from "../storage/free_space.ts";
+import type { ServedTotals } from "./session/work.ts";
 
 /** How long a client may keep the server waiting, in milliseconds. */
 export interface Patience extends ConnectionPatience {
@@ -52,6 +53,8 @@ export interface SharedState {
   /** `log` with a limit to the lines of one origin. */
   readonly limitLog: (log: Log, origin: string) => Log;
   readonly memory: MemoryWatch;
+  /** What all sessions that have ended have done, and how many have begun. */
+  readonly totals: ServedTotals;
   readonly askInTurn: InTurn;
   /** The bytes that all sessions together may hold in memory. */
   readonly held: ByteBudget;

@@ -10,6 +10,7 @@ import { MemoryWatch, OWN_MEMORY } from "../net/memory_watch.ts";
 import type { WritablePlace } from "../places/place.ts";
 import type { AccountBudgets, ServerSettings, SharedState } from "./server_settings.ts";
 import { Session } from "./session/session.ts";
+import type { ServedTotals } from "./session/work.ts";
 
 export interface ServerOptions {
   readonly place: WritablePlace;
@@ -28,6 +29,8 @@ export interface RunningServer {
   sessionCount(): number;
   /** Bytes that unfinished commands of all sessions hold in memory now, roughly. */
   heldBytes(): number;
+  /** What the sessions that have ended have done. */
+  totals(): Readonly<ServedTotals>;
   /**
    * Resolves when every session has ended, and after `graceMs` in any case.
    */
@@ -54,6 +57,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     addresses: listener.addresses,
     sessionCount: () => listener.connectionCount(),
     heldBytes: () => shared.held.usedBytes,
+    totals: () => shared.totals,
     stop: (graceMs) => listener.stop(graceMs),
   };
 }
@@ -69,6 +73,7 @@ function sharedState({ settings, place, accounts, log, sleep }: ServerOptions): 
     ...{ settings, place, accounts, log },
     limitLog: limitedLogs(() => performance.now()),
     memory: new MemoryWatch(OWN_MEMORY),
+    totals: { sessions: 0, commands: 0, messages: 0, bytesIn: 0, bytesOut: 0 },
     askInTurn: inTurns(ASKED_AT_A_TIME),
     held,
     gate: new SignInGate({ now: () => performance.now(), sleep: sleep ?? sleepUnless }),

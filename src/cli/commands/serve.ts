@@ -123,6 +123,7 @@ const runServe: Handler<"serve"> = async (args, given, env) => {
         limits: { ...DEFAULT_LIMITS, ...heldLimits(options), sessions },
       },
     });
+    const totals = env.soFar(() => server.totals());
     log.write("info", "Serving", { store: locator.path, at: server.addresses.join(",") });
     if (requireTls === "nobody") warnOfClear(server.addresses, listen, log);
     listenToSignals(env, { log, server, accounts, identity });
@@ -141,6 +142,7 @@ const runServe: Handler<"serve"> = async (args, given, env) => {
     notifyManager(process.env, "STOPPING=1");
     endMs = performance.now() + stopMs;
     await server.stop(stopMs);
+    log.write("info", "Served", { ...totals() });
   } finally {
     if (!(await closesBy(place, endMs))) log.write("error", "The store is still at work: left");
   }

@@ -18,6 +18,8 @@ export interface StagingBounds {
   /** That of the session. Each message counts in it until a mailbox has it. */
   readonly budget: ByteBudget;
   readonly hasRoom: HasRoom;
+  /** Told of each message that is taken, with its bytes. */
+  readonly onMessage: (bytes: number) => void;
 }
 
 export class IncomingFiles {
@@ -85,8 +87,12 @@ export class IncomingFiles {
 
   #start(file: FileStartEvent): void {
     const refusal = this.#whyNot(file);
-    if (refusal === undefined) this.#writer = this.#session.stage(file);
-    else this.#refusal ??= refusal;
+    if (refusal !== undefined) {
+      this.#refusal ??= refusal;
+      return;
+    }
+    this.#bounds.onMessage(file.size);
+    this.#writer = this.#session.stage(file);
   }
 
   #whyNot({ guid, size }: FileStartEvent): Refusal | undefined {

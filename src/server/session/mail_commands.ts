@@ -18,7 +18,8 @@ import { BrokenAnswer, type Client } from "./client.ts";
 import type { CommandContext } from "./context.ts";
 import { IncomingFiles } from "./incoming_files.ts";
 import { LineRecords } from "./line_records.ts";
-import { factsOf, levelOf, logFailure, statusOf } from "./replies.ts";
+import { factsOf, levelOf, logFailure, ownerOf, statusOf } from "./replies.ts";
+import { SessionWork } from "./work.ts";
 
 export interface MailCommandsOptions {
   readonly account: Account;
@@ -44,6 +45,7 @@ export class MailCommands {
   readonly #shared: SharedState;
   readonly #context: CommandContext;
   readonly #records: LineRecords;
+  readonly work = new SessionWork();
   /** The client is a Cyrus 2.4, which knows other status texts. */
   #is24 = false;
 
@@ -57,7 +59,9 @@ export class MailCommands {
     this.#context = {
       place: shared.place,
       session,
-      files: new IncomingFiles(session, { budget, hasRoom }),
+      files: new IncomingFiles(session, {
+        ...{ budget, hasRoom, onMessage: (bytes) => this.work.message(bytes) },
+      }),
       scope: scopeOf(account.allow),
       log: client.log,
       ...{ held, memory: shared.memory, askInTurn: shared.askInTurn },
@@ -121,6 +125,7 @@ export class MailCommands {
   }
 
   async close(): Promise<void> {
+    this.work.tell(this.#client.log);
     this.#context.files.release();
     await this.#context.session.close();
   }
@@ -141,6 +146,9 @@ export class MailCommands {
     }
     const facts = { ...factsOf(command, verb), ms: Math.round(performance.now() - started) };
     const { log } = this.#client;
+    const owner = ownerOf(command);
+    const writes = read.cost !== "reads" && outcome.kind === "ok";
+    if (owner !== undefined) this.work.did({ owner, startedMs: started, writes }, log);
     if (outcome.kind === "refused") {
       const { reason, text: why, field } = outcome;
       log.write(levelOf(outcome), "Refused a command", { ...facts, reason, field, why });

@@ -6,7 +6,7 @@ import type { Log, LogFacts } from "../../core/log.ts";
 import type { ApplyRequest } from "../../formats/sync/apply_command.ts";
 import type { GetCommand } from "../../formats/sync/get_command.ts";
 import { REFUSAL_TEXTS } from "../../formats/sync/status.ts";
-import { externalName } from "../../model/names.ts";
+import { externalName, type Owner, parseName } from "../../model/names.ts";
 import type { Outcome, Refusal } from "../../model/outcome.ts";
 
 /**
@@ -35,6 +35,16 @@ export function factsOf(command: GetCommand | ApplyRequest, verb: string): LogFa
     mailbox: mailbox === undefined ? undefined : externalName(mailbox),
     root: root === undefined ? undefined : externalName(root),
   };
+}
+
+/** Whom a command is about, by the user or the mailbox that it names. */
+export function ownerOf(command: GetCommand | ApplyRequest): Owner | undefined {
+  const named = command as Partial<Record<"userid" | "name" | "mailbox", string>>;
+  const mailbox = mailboxOf(command) ?? named.mailbox;
+  const userid = mailbox ? undefined : named.userid; // an annotation may have both
+  if (userid) return { kind: "user", userid };
+  const name = mailbox || named.name;
+  return name ? parseName(name).owner : undefined;
 }
 
 function mailboxOf(command: GetCommand | ApplyRequest): string | undefined {

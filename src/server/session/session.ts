@@ -26,6 +26,7 @@ import { Entry, type SignedIn } from "./entry.ts";
 import { MailCommands, type Running } from "./mail_commands.ts";
 import { MemoryShare } from "./memory_share.ts";
 import { logFailure, statusOf } from "./replies.ts";
+import { secondsOf } from "./work.ts";
 
 /** What a client may do before it has signed in: so many commands, and lines of so many bytes. */
 const STRANGERS_COMMANDS = 20;
@@ -52,6 +53,7 @@ export class Session {
   readonly #share: MemoryShare;
   /** From sign-in on. */
   #mail: MailCommands | undefined;
+  readonly #startedMs = performance.now();
   #commands = 0;
   #senseless = 0;
   /** The line that is being read has been given up, since there was no memory for it. */
@@ -74,7 +76,9 @@ export class Session {
       streamItemsOf: STREAMED,
     });
     const { address } = connection;
-    const log = shared.limitLog(shared.log.with({ peer: address }), networkOf(address));
+    shared.totals.sessions += 1;
+    const session = shared.totals.sessions;
+    const log = shared.limitLog(shared.log.with({ peer: address, session }), networkOf(address));
     this.#client = new Client(connection, { reader, log });
     this.#entry = new Entry(this.#client, shared, stopping);
     this.#share = new MemoryShare(shared.held, shared.memory);
@@ -96,7 +100,23 @@ export class Session {
     for (const ended of await Promise.allSettled(ends)) {
       if (ended.status === "rejected") this.#logFailure(ended.reason);
     }
-    client.log.write("debug", "Session has ended");
+    this.#tellEnd();
+  }
+
+  /** Logs what the session has done, and adds it to what the server has. */
+  #tellEnd(): void {
+    const { connection, log } = this.#client;
+    const { bytesIn, bytesOut } = connection;
+    const messages = this.#mail?.work.messages ?? 0;
+    const counts = { commands: this.#commands, messages, bytesIn, bytesOut };
+    const { totals } = this.#shared;
+    totals.commands += this.#commands;
+    totals.messages += messages;
+    totals.bytesIn += bytesIn;
+    totals.bytesOut += bytesOut;
+    const seconds = secondsOf(performance.now() - this.#startedMs);
+    const level = this.#mail === undefined ? "debug" : "info";
+    log.write(level, "Session has ended", { ...counts, seconds });
   }
 
   /** Reads once and does what has come. */

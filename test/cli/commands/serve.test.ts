@@ -133,7 +133,9 @@ describe("bobbin serve", () => {
     expect(await child.exited).toBe(0);
     const log = await new Response(child.stderr).text();
     expect(log).toMatch(/info Serving store=\S+ at=127.0.0.1:\d+\n/);
-    expect(log).toMatch(/info Signed in peer=127.0.0.1 account=admin mechanism=PLAIN tls=false\n/);
+    expect(log).toMatch(
+      /info Signed in peer=127.0.0.1 session=1 account=admin mechanism=PLAIN tls=false\n/,
+    );
     expect(log).toMatch(/info Stopping signal=SIGTERM sessions=1\n/);
     expect(log).not.toContain("labpass");
   });
@@ -305,8 +307,8 @@ for _ in range(3):
     expect(said.split("\n")).toEqual([
       "ready",
       expect.stringMatching(new RegExp(`^<22>bobbin\\[${pid}\\]: Serving store=`)),
-      `<20>bobbin[${pid}]: Sign-in refused peer=127.0.0.1 account=admin why="no such account ` +
-        `or password"`,
+      `<20>bobbin[${pid}]: Sign-in refused peer=127.0.0.1 session=1 account=admin ` +
+        `why="no such account or password"`,
       expect.stringMatching(new RegExp(`^<22>bobbin\\[${pid}\\]: Stopping signal=SIGTERM`)),
       "",
     ]);

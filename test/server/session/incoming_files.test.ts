@@ -27,7 +27,7 @@ describe("IncomingFiles", () => {
     } as unknown as PlaceSession;
     return { calls, session };
   }
-  const hasRoom = () => true;
+  const others = { hasRoom: () => true, onMessage: () => undefined };
   const start = (size: number) =>
     ({ kind: "fileStart", name: "MESSAGE", partition: "p", guid: `g${size}`, size }) as const;
 
@@ -35,7 +35,7 @@ describe("IncomingFiles", () => {
     const { calls, session } = noting();
     const shared = new ByteBudget(100);
     const own = new ByteBudget(10, shared);
-    const files = new IncomingFiles(session, { budget: own, hasRoom });
+    const files = new IncomingFiles(session, { budget: own, ...others });
     for (const size of [6, 5, 4]) {
       files.take(start(size), "APPLY");
       files.take({ kind: "fileData", bytes: new Uint8Array(size) }, "APPLY");
@@ -52,13 +52,13 @@ describe("IncomingFiles", () => {
   test("takes nothing where the account's budget has no room", () => {
     const shared = new ByteBudget(3);
     const own = new ByteBudget(10, shared);
-    new IncomingFiles(noting().session, { budget: own, hasRoom }).take(start(5), "APPLY");
+    new IncomingFiles(noting().session, { budget: own, ...others }).take(start(5), "APPLY");
     expect([own.usedBytes, shared.usedBytes]).toEqual([0, 0]);
   });
 
   test("abort() drops the file that is being written", () => {
     const { calls, session } = noting();
-    const files = new IncomingFiles(session, { budget: new ByteBudget(1000), hasRoom });
+    const files = new IncomingFiles(session, { budget: new ByteBudget(1000), ...others });
     files.take(start(6), "APPLY");
     files.abort();
     files.abort();

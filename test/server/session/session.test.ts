@@ -625,7 +625,7 @@ describe("what is damaged", () => {
     const folder = `${server.root}/user/f/fred`;
     damage(`${folder}/id-fred/1.`, 3); // a hard link of the one in the pool
     expect(await client.command(fetch)).toEqual({ data: ["MESSAGE NIL"], status: "OK success" });
-    const said = /error Message is damaged and not served (.*)/.exec(server.log.at(-1) ?? "")?.[1];
+    const said = /error Message is damaged and not served (.*)/.exec(server.log.join("\n"))?.[1];
     expect(said).toMatch(/account=admin .*mailbox=user.fred uid=1 guid=\w+ why=/);
     damage(`${folder}/id-fred/cyrus.index`, 200); // in the one record
     expect(await client.command("GET FULLMAILBOX user.fred")).toEqual({
@@ -640,7 +640,9 @@ describe("what is damaged", () => {
     ]) {
       expect(await client.command(line)).toEqual({ data: [], status: "NO Stored data is damaged" });
       const told = /error Refused a command (.*)/.exec(server.log.at(-1) ?? "")?.[1];
-      expect(told).toMatch(/peer=127.0.0.1 account=admin command=.* reason=damaged .*why=".*CRC/);
+      expect(told).toMatch(
+        /peer=127.0.0.1 session=1 account=admin command=.* reason=damaged .*why=".*CRC/,
+      );
     }
     // All or nothing: a client would take a mailbox that is left out for deleted.
     expect(await client.command("GET USER fred")).toEqual({
@@ -665,7 +667,8 @@ describe("a store that cannot be used", () => {
     const { status } = await client.command(`AUTHENTICATE PLAIN ${PLAIN}`);
     expect(status).toBe("NO the store cannot be used now, its administrator can read why");
     expect(server.log.at(-1)).toEndWith(
-      'error Cannot make /s/.staging: EIO peer=127.0.0.1 account=admin hint="Look at the disk."',
+      "error Cannot make /s/.staging: EIO " +
+        'peer=127.0.0.1 session=1 account=admin hint="Look at the disk."',
     );
     open.mockRestore();
     expect((await client.command(`AUTHENTICATE PLAIN ${PLAIN}`)).status).toStartWith("OK ");
