@@ -214,10 +214,11 @@ function expectShown(shown: string, { text, line }: Block): void {
   throw new Error(`line ${line} promises\n${text}\nand this was shown:\n${shown}`);
 }
 
-/** Runs the line of a file of cron as cron would. */
-function cronLine(text: string): string | undefined {
-  const found = /^(?:[\d*]+ ){5}(\w+) (.*)$/m.exec(text);
-  return found === null ? undefined : `runuser -u ${found[1]} -- sh -ec '${found[2]}'`;
+/** What cron does by the lines of its files that a script writes, without a terminal. */
+function cronLines(text: string): readonly string[] {
+  return [...text.matchAll(/^(?:[\d*]+ ){5}(\w+) (.*)$/gm)].map(([, user, command]) => {
+    return `set -o pipefail; runuser -u ${user} -- sh -ec '${command}' 2>&1 </dev/null | cat`;
+  });
 }
 
 /** Message -> what somebody has done wrong who sees it. */
@@ -273,8 +274,7 @@ describe.skipIf(!needs.every(has))("its examples", () => {
         continue;
       }
       shown = await sandbox.run(text, answer);
-      const cron = cronLine(text);
-      if (cron !== undefined) expect(await sandbox.run(cron)).toBe("");
+      for (const line of cronLines(text)) expect(await sandbox.run(line)).toBe("");
       if (text.includes("restart cyrus-imapd")) await expectFollowed(sandbox);
     }
   }, 300_000);
