@@ -12,6 +12,8 @@ import { allCommands } from "../../src/cli/manual/sections.ts";
 import { processOutput } from "../../src/cli/output.ts";
 import { programOf } from "../../src/cli/run_command.ts";
 import { CODES } from "../../src/fsck/codes.ts";
+import { bobbin, jsonLines } from "../support/cli.ts";
+import { readOnlyFixture } from "../support/fixtures.ts";
 import { has } from "../support/needs.ts";
 import { type Block, blocksOf, headsOf, spansOf, tableOf } from "../support/readme/blocks.ts";
 import { bootSandbox, type Sandbox, type Typed } from "../support/readme/sandbox.ts";
@@ -157,6 +159,28 @@ describe("the README", () => {
       return ![...names].some((name) => name === path || name.startsWith(`${path} `));
     });
     expect(untold).toEqual([]);
+  });
+
+  test("says of the damaged mailboxes what fsck says", async () => {
+    const spool = join(readOnlyFixture("cyrus-spools/damaged"), "spool");
+    const { stdout } = await bobbin(["--json", "fsck", "--min-severity", "info", spool]);
+    const found = new Map<string, Set<string>>();
+    for (const { type, mailbox, code, uid } of jsonLines(stdout)) {
+      if (type !== "finding") continue;
+      const at = uid === undefined ? `${code}` : `${code} at UID ${uid}`;
+      const name = String(mailbox).replace(/^user.dan./, "");
+      found.set(name, (found.get(name) ?? new Set()).add(at));
+    }
+    const rows = tableOf(README, "| mailbox | `bobbin fsck` | `reconstruct -n -G` | `mbexamine` |");
+    expect(rows.length).toBe(35);
+    // Whose cyrus.header cannot be read, of those the folder alone is known.
+    const isKnown = (name: string) => !/^41-|^42-/.test(name);
+    for (const row of rows) {
+      const [, name = "", codes = ""] = row.split("|").map((cell) => cell.trim());
+      if (!isKnown(name)) continue;
+      const told = [...(found.get(name) ?? ["nothing"])].toSorted().join(", ");
+      expect({ name, codes }).toEqual({ name, codes: told });
+    }
   });
 
   test("names variables and codes that there are", () => {
