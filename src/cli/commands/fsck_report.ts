@@ -10,6 +10,7 @@ import { atLeast, SEVERITIES, type Severity } from "../../fsck/severity.ts";
 import { useridOf } from "../../model/names.ts";
 import type { Line } from "../json/lines.ts";
 import { displayName, nameFacts, textOfName, userFacts } from "../mailbox_names.ts";
+import { CODE_HELP } from "../manual/code_help.ts";
 import type { Output } from "../output.ts";
 import { columns, formatBytes, formatCount, formatDuration, plural } from "../text.ts";
 
@@ -59,20 +60,57 @@ export function printFindings(
   options: ReportOptions,
 ): void {
   const told = reported.map(tell).filter((one) => atLeast(one.severity, options.minSeverity));
-  const groups = Map.groupBy(told, (one) => ownerOf(one, options));
+  const alike = output.loudness === "more" ? [] : alikeIn(told, options);
+  const grouped = new Set(alike.flatMap(({ findings }) => findings));
+  const single = told.filter((one) => !grouped.has(one));
+  const groups = Map.groupBy(single, (one) => ownerOf(one, options));
   const worstFirst = [...groups].sort(
     ([leftTitle, left], [rightTitle, right]) =>
       weight(right) - weight(left) || (leftTitle < rightTitle ? -1 : 1),
   );
   for (const [title, findings] of worstFirst) {
-    output.line(bold(escapeText(title), output));
     const folders = new Set(findings.flatMap(({ path }) => (path ? [dirname(path)] : [])));
+    const [folder] = folders;
+    const where = folders.size === 1 ? ` (${folder})` : "";
+    output.line(`${bold(escapeText(title), output)}${escapeText(where)}`);
     const rows = findings
       .toSorted((left, right) => rank(right) - rank(left) || (left.uid ?? 0) - (right.uid ?? 0))
       .map((one) => rowOf(one, output, { withPath: folders.size > 1 }));
     for (const line of columns(rows)) output.line(`  ${line}`);
   }
-  if (worstFirst.length > 0) output.line("");
+  for (const { findings, titles } of alike) {
+    const [first] = findings;
+    if (first === undefined) continue;
+    const names = titles.slice(0, ALIKE_NAMES).join(", ");
+    output.line(bold(`${formatCount(titles.length)} alike`, output));
+    const [severity, code, , text] = rowOf(first, output, { withPath: false });
+    output.line(`  ${severity}  ${code}  ${text}`);
+    output.line(`  in ${escapeText(names)} … (-v tells each)`);
+  }
+  if (told.length > 0) output.line("");
+}
+
+/** So many mailboxes or users with the same finding are told as one. */
+const ALIKE = 10;
+const ALIKE_NAMES = 5;
+
+interface AlikeFindings {
+  readonly findings: readonly ToldFinding[];
+  /** Of whom: mailboxes or users. */
+  readonly titles: readonly string[];
+}
+
+/** What is found of many mailboxes or users in the same words; a message stands for itself. */
+function alikeIn(told: readonly ToldFinding[], options: ReportOptions): readonly AlikeFindings[] {
+  const ofMailboxes = told.filter(({ uid }) => uid === undefined);
+  const kinds = Map.groupBy(ofMailboxes, ({ code, severity, text }) =>
+    [code, severity, text.replace(/\d+/g, "#")].join(" "),
+  );
+  return [...kinds.values()]
+    .map((findings) => {
+      return { findings, titles: [...new Set(findings.map((one) => ownerOf(one, options)))] };
+    })
+    .filter(({ titles }) => titles.length > ALIKE);
 }
 
 /** Prints the sums: what was checked, how fast, and how often each code was found. */
@@ -104,6 +142,12 @@ export function printTotals(
     CODES[code].title,
   ]);
   for (const line of columns(rows)) output.total(line);
+  const worth = counts.filter(({ severity }) => atLeast(severity, "warning"));
+  const advice = Map.groupBy(worth, ({ code }) => CODE_HELP[code].advice);
+  for (const [text, codes] of advice) {
+    output.total(`${[...new Set(codes.map(({ code }) => code))].join(", ")}: ${text}`);
+  }
+  if (worth.length > 0) output.total(`\`bobbin help ${worth[0]?.code}\` tells what it means`);
   if (counts.length === 0) output.total("nothing wrong");
   if (totals.unreadable > 0) {
     const things = plural(totals.unreadable, "thing");

@@ -35,7 +35,7 @@ describe("exit codes of bobbin fsck", () => {
   test("1 for damage, with what it is and where", async () => {
     const { exit, stdout, stderr } = await bobbin(["fsck", damaged]);
     expect({ exit, stderr }).toEqual({ exit: 1, stderr: "" });
-    expect(stdout).toContain("user/dan/10-record-flip\n");
+    expect(stdout).toMatch(/^user\/dan\/10-record-flip \(.*\/spool\/uuid\/.*\)$/m);
     expect(stdout).toMatch(/critical {2}IX03 {2}uid 2 {2}CRC of record 2 .*\(internaldate\)/);
   });
 
