@@ -86,7 +86,7 @@ function typed(command: readonly string[], answer?: (prompt: string) => string):
         const text = Buffer.from(data).toString();
         shown += text;
         unanswered += text;
-        const [prompt] = /[^\n]*password[^\n]*: ?$/i.exec(unanswered) ?? [];
+        const [prompt] = /[^\n]*(password|again)[^\n]*: ?$/i.exec(unanswered) ?? [];
         if (prompt === undefined || answer === undefined) return;
         unanswered = "";
         terminal.write(`${answer(prompt)}\r`);
