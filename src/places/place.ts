@@ -1,8 +1,8 @@
 /**
- * A place holds users' mail: Bobbin's store, a Cyrus spool, a sync server, a Maildir tree, a backup
- * archive, a dump. This is all that the rest of Bobbin knows of one. It is the replication protocol
- * turned inward: `Place` is its GET half, `PlaceSession` its APPLY half (sync-protocol.md 4), so
- * that one planner, one server and one conformance suite serve them all.
+ * A place holds users' mail: Bobbin's store, a Cyrus spool, a sync server, a dump. This is all that
+ * the rest of Bobbin knows of one. It is the replication protocol turned inward: `Place` is its GET
+ * half, `PlaceSession` its APPLY half (sync-protocol.md 4), so that one planner, one server and one
+ * conformance suite serve them all.
  *
  * Names are internal (`user.anne.Sub`), user ids external (`anne@example.com`), both latin1.
  * Refusals are values (`Outcome`); a thrown AppError means that the place itself has failed: it

@@ -1,7 +1,6 @@
 /**
- * Reads files that others write to, without any lock (spool-format 8, protocol B). A writer may be
- * between two of its writes at one look. At the next look it is not there any more, or not at the
- * same place.
+ * Reads files that others write to, without any lock. A writer may be between two of its writes at
+ * one look. At the next look it is not there any more, or not at the same place.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 

@@ -39,7 +39,7 @@ describe("bobbin serve", () => {
   async function readAll(strangers: readonly Csync[]): Promise<void> {
     for (const client of strangers) client.send("\r\n");
     for (const client of strangers) {
-      expect((await client.reply()).status).toBe("NO Please authenticate first");
+      expect((await client.reply()).status).toBe("NO Sign in first");
     }
   }
 

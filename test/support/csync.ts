@@ -97,7 +97,7 @@ export class Csync {
   /** Goes over to DEFLATE. */
   async compress(): Promise<void> {
     const { status } = await this.command("COMPRESS DEFLATE");
-    if (status !== "OK DEFLATE active") throw new Error(status);
+    if (!status.startsWith("OK ")) throw new Error(status);
     const inflate = createInflateRaw({ finishFlush: constants.Z_SYNC_FLUSH });
     // What the server has sent last may still be in the inflater when its socket has ended.
     for (const event of ["data", "end", "close"]) this.#socket.removeAllListeners(event);

@@ -5,14 +5,14 @@ import { bobbin, bobbinPath } from "./cli.ts";
 import { tempDir } from "./temp_dir.ts";
 import { until } from "./until.ts";
 
-export type Shell = "bash" | "zsh" | "fish";
+export type Shell = "bash" | "zsh" | "zsh, sourced" | "fish";
 
 interface ShellFiles {
   /** Where an administrator puts what `bobbin generate completion` prints. */
   readonly completion: string;
   /** Other files, with their text. */
   readonly others?: Readonly<Record<string, string>>;
-  readonly argv: readonly string[];
+  readonly argv: readonly ["bash" | "zsh" | "fish", ...string[]];
 }
 
 const PROMPT = "READY> ";
@@ -30,6 +30,11 @@ const SHELLS: Readonly<Record<Shell, ShellFiles>> = {
     },
     argv: ["zsh", "-d", "-i"],
   },
+  "zsh, sourced": {
+    completion: "bobbin.zsh",
+    others: { ".zshrc": `PS1='${PROMPT}'; autoload -Uz compinit; compinit -u; . ~/bobbin.zsh\n` },
+    argv: ["zsh", "-d", "-i"],
+  },
   fish: {
     completion: ".config/fish/completions/bobbin.fish",
     others: {
@@ -42,6 +47,9 @@ set -g fish_greeting
   },
 };
 
+/** The program of a shell, which `bobbin generate completion` knows by this name. */
+export const programOf = (shell: Shell) => SHELLS[shell].argv[0];
+
 export interface TabShell {
   /** Types a line in which `\t` is the Tab key, and Enter; gives the arguments that bobbin got. */
   run(line: string): Promise<readonly string[]>;
@@ -53,12 +61,12 @@ export interface TabShell {
 /** Starts a shell whose `bobbin` completes as the built one and else tells its arguments. */
 export async function tabShell(shell: Shell): Promise<TabShell> {
   const { completion, others = {}, argv } = SHELLS[shell];
-  const home = tempDir(shell);
+  const home = tempDir(argv[0]);
   const put = (path: string, text: string): void => {
     mkdirSync(join(home, path, ".."), { recursive: true });
     writeFileSync(join(home, path), text);
   };
-  put(completion, (await bobbin(["generate", "completion", shell])).stdout);
+  put(completion, (await bobbin(["generate", "completion", argv[0]])).stdout);
   for (const [path, text] of Object.entries(others)) put(path, text);
   put(
     "bin/bobbin",

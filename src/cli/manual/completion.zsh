@@ -17,4 +17,9 @@ _bobbin() {
     compadd -Q -l -d shown_ended -a ended
     compadd -Q -l -S '' -d shown_open -a open
 }
-if [[ $funcstack[1] == _bobbin ]]; then _bobbin "$@"; else compdef _bobbin bobbin; fi
+# As an autoloaded function this file is run when words are wanted; sourced, it only announces who
+# gives them.
+case $ZSH_EVAL_CONTEXT in
+    *func) _bobbin ;;
+    *) compdef _bobbin bobbin ;;
+esac

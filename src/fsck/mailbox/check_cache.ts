@@ -111,7 +111,7 @@ export class CacheCheck {
     this.#collector.add("CA04", { uid, path }, { record: { headerSize, size }, cache: cached });
   }
 
-  /** CA03, CA05. A new cache not yet renamed over the old one is the legal state L9. */
+  /** CA03, CA05. A new cache not yet renamed over the old one is no damage. */
   finish(generationNo: number, hasNewCache: boolean): void {
     const path = this.#path;
     if (!(this.#cache instanceof CacheFile)) return;

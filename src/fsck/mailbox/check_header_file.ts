@@ -36,8 +36,8 @@ export function checkHeaderFile(
 }
 
 /**
- * IX14. A cyrus.header younger than the index is what a crash between the two writes leaves (legal
- * state L7), unless a single changed byte explains the difference: then it is damage.
+ * IX14. A cyrus.header younger than the index is what a crash between the two writes leaves,
+ * unless a single changed byte explains the difference: then it is damage.
  */
 export function checkHeaderFileCrc(
   file: FileBytes,

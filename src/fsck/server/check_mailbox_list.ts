@@ -3,7 +3,7 @@
  * every entry, where the entry says (rows DB02, DB03, DB06, DB07, DB08, HD02, HD03).
  *
  * Legal without a folder: tombstones, intermediate names, mailboxes reserved, moving or on another
- * server (spool-format 9, L16). Legal without an entry: a folder that is being deleted (L13).
+ * server (spool-format 9). Legal without an entry: a folder that is being deleted.
  */
 import { join } from "node:path";
 import { hasBit, INDEX_OPTION } from "../../formats/cyrus/index/index_flags.ts";

@@ -1,8 +1,7 @@
 /**
  * Looking at a live server until what seems wrong is sure. Its files are written one after the
  * other, so that any two of them may disagree for a moment; what is reported has been seen again,
- * with the files of the users concerned read anew, at every one of several looks (spool-format 8,
- * protocol B).
+ * with the files of the users concerned read anew, at every one of several looks.
  */
 import { existsSync } from "node:fs";
 import { isDeepStrictEqual } from "node:util";

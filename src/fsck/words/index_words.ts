@@ -15,7 +15,7 @@ import {
 
 /**
  * `inCommit` is true of records that are newer than the header, all of them sound: what a crash
- * between the two writes leaves (legal state L6). Cyrus makes the header right when it next writes.
+ * between the two writes leaves. Cyrus makes the header right when it next writes.
  */
 interface OfHeader {
   inCommit: boolean;
@@ -96,7 +96,7 @@ export const INDEX_WORDS = {
       expected: facts.expected.map(hex32).join(" or "),
       ...{ found: hex32(facts.found), inCommit: facts.inCommit },
     }),
-  /** A younger cyrus.header is what a crash between the two writes leaves (legal state L7). */
+  /** A younger cyrus.header is what a crash between the two writes leaves. */
   IX14: ({ crc, isYounger }: { crc: WrongCrc; isYounger: boolean }) => {
     const title = isYounger
       ? "cyrus.header is younger than the CRC that the index recorded of it"

@@ -86,7 +86,7 @@ export const MAILBOX_WORDS = {
   CA02: ({ stored, computed }: WrongCrc) => ({
     ...{ field: "cache_crc", expected: hex32(stored), found: hex32(computed) },
   }),
-  /** `inRename`: a new cache not yet renamed over the old one, the legal state L9. */
+  /** `inRename`: a new cache not yet renamed over the old one, which is no damage. */
   CA03: ({ inRename, expected, found }: Pair<number> & { inRename: boolean }) => ({
     ...(inRename && { ...INFO, text: "cyrus.cache.NEW was not renamed yet" }),
     ...{ field: "generation_no", expected, found },

@@ -41,7 +41,8 @@ export interface MailboxDirectory {
 
 /**
  * A directory of these mailboxes. Of several with one name only the last is found: see `flaw`.
- * `anybodys` stand for what may belong to any owner: none of whom is known to have nothing else.
+ * `anybodys` are folders that cannot be read and whose path does not tell their owner. They are
+ * listed with the mailboxes of every owner, as any of them may belong to that owner.
  */
 export function directoryOf(
   mailboxes: readonly ListedMailbox[],

@@ -2,7 +2,7 @@
  * What has to be done so that the target holds what the source holds of one owner: two states in,
  * steps out, nothing touched. Mailboxes are paired by uniqueid (sync-protocol.md 5.4). *Merge*
  * leaves what only the target has, and names it; *mirror* makes the target equal. What goes on
- * inside a mailbox is planned from its records, in content.ts.
+ * inside a mailbox is planned from its records, by `plan_mailbox.ts`.
  */
 import { pushAll } from "../../core/lists.ts";
 import {

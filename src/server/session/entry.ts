@@ -75,11 +75,13 @@ export class Entry {
     const { connection, log } = this.#client;
     const { tls } = this.#shared.settings;
     if (tls === undefined) return false;
-    if (options.isSignedIn) this.#client.reply("BAD Can't Starttls after authentication");
-    else if (connection.isEncrypted) this.#client.reply("BAD Already did a successful Starttls");
-    else if (connection.isCompressed) this.#client.reply("BAD Can't Starttls with compression");
+    if (options.isSignedIn) this.#client.reply("BAD STARTTLS is refused: the session is signed in");
+    else if (connection.isEncrypted)
+      this.#client.reply("BAD STARTTLS is refused: the session has TLS");
+    else if (connection.isCompressed)
+      this.#client.reply("BAD STARTTLS is refused: the session is compressed");
     else if (!this.#client.dropsPipelined("STARTTLS")) {
-      this.#client.reply("OK Begin TLS negotiation now");
+      this.#client.reply("OK Ready for TLS");
       await connection.flush();
       if (await shakeHands(connection, tls(), log)) await this.banner();
       else this.#client.isOver = true;
@@ -89,16 +91,17 @@ export class Entry {
 
   async compress(args: string): Promise<void> {
     const { connection, reader } = this.#client;
-    if (connection.isCompressed)
-      return this.#client.reply("NO Compression already active: DEFLATE");
+    if (connection.isCompressed) return this.#client.reply("NO The session is compressed already");
     if (args.toUpperCase() !== "DEFLATE") {
-      return this.#client.reply(`NO Unknown compression algorithm: ${args.slice(0, 64)}`);
+      return this.#client.reply(
+        `NO The server compresses with DEFLATE only, not with ${args.slice(0, 64)}`,
+      );
     }
     const { compress } = this.#shared.settings;
     if (!compress || connection.isEncrypted || this.#mustStartTls) {
-      return this.#client.reply("NO DEFLATE not available");
+      return this.#client.reply("NO The server does not compress this session");
     }
-    this.#client.reply("OK DEFLATE active");
+    this.#client.reply("OK Compressed from here on");
     await connection.flush();
     connection.startCompression(reader.rest());
   }
@@ -111,13 +114,13 @@ export class Entry {
     const client = this.#client;
     if (client.dropsPipelined("AUTHENTICATE")) return undefined;
     if (this.#mustStartTls) {
-      client.reply("NO TLS must begin before authentication");
+      client.reply("NO Sign-in wants TLS: send STARTTLS first");
       return undefined;
     }
     const [name = "", initial, ...more] = args.split(" ");
     const mechanism = this.#mechanisms().find((one) => one === name.toUpperCase());
     if (mechanism === undefined || more.length > 0) {
-      client.reply("NO no mechanism available");
+      client.reply("NO No such mechanism is offered");
       return undefined;
     }
     const signed = await this.#whileWaitedFor((signal) =>
@@ -136,17 +139,17 @@ export class Entry {
         return { account: signed.account, mechanism };
       case "failed":
         client.log.write("warning", "Sign-in refused", { account: signed.name, why: signed.why });
-        client.reply("NO authentication failure");
+        client.reply("NO Wrong name or password");
         return undefined;
       case "cancelled":
-        client.reply("BAD Client canceled authentication");
+        client.reply("BAD Sign-in was given up");
         return undefined;
       case "malformed":
         client.log.write("warning", "Sign-in malformed", { why: signed.why });
-        client.reply("NO bad protocol / cancel");
+        client.reply("NO Malformed sign-in");
         return undefined;
       case "busy":
-        client.reply("NO too many sign-ins, try again later");
+        client.reply("NO Too many sign-ins at once: try again later");
         return undefined;
     }
   }

@@ -38,7 +38,7 @@ const SENSELESS_COMMANDS = 100;
 const LINE_COPIES = 3;
 
 const NO_ROOM = "room in memory";
-const NOT_SIGNED_IN = "NO Please authenticate first";
+const NOT_SIGNED_IN = "NO Sign in first";
 
 const STREAMED: ReadonlySet<string> = new Set(["RECORD"]);
 
@@ -237,7 +237,7 @@ export class Session {
       case "RESTART":
       case "EXIT":
         if (rest === "") return this.#takeWord(verb);
-        return this.#nonsense(`BAD Unexpected extra arguments to ${capitalised(verb)}`);
+        return this.#nonsense(`BAD Nothing may follow ${verb}`);
       case "AUTHENTICATE":
         return this.#authenticate(rest);
       case "STARTTLS": {
@@ -248,7 +248,7 @@ export class Session {
       case "COMPRESS":
         return this.#entry.compress(rest);
       case "":
-        return this.#nonsense("BAD Null command");
+        return this.#nonsense("BAD The line is empty");
     }
     if (!VERBS.has(verb)) return this.#unknown(line.words[0] ?? "", rest);
     if (this.#mail === undefined) return client.reply(NOT_SIGNED_IN);
@@ -314,10 +314,6 @@ export class Session {
 
 function verbOf(words: readonly string[]): string {
   return (words[0] ?? "").toUpperCase();
-}
-
-function capitalised(word: string): string {
-  return word.charAt(0) + word.slice(1).toLowerCase();
 }
 
 function parseFailure(verb: string): string {

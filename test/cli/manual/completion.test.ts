@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { bobbin } from "../../support/cli.ts";
 import { readOnlyFixture } from "../../support/fixtures.ts";
 import { has } from "../../support/needs.ts";
-import { type Shell, tabShell } from "../../support/tab.ts";
+import { programOf, type Shell, tabShell } from "../../support/tab.ts";
 import { tempDir } from "../../support/temp_dir.ts";
 
 let store = "";
@@ -80,8 +80,11 @@ describe("bobbin generate complete", () => {
   });
 });
 
-describe.each(["bash", "zsh", "fish"] as const)("Tab in %s", (shell: Shell) => {
-  const isThere = shell === "bash" || has(shell);
+const SHELLS = ["bash", "zsh", "zsh, sourced", "fish"] as const;
+
+describe.each(SHELLS)("Tab in %s", (shell: Shell) => {
+  const program = programOf(shell);
+  const isThere = program === "bash" || has(program);
 
   test.skipIf(!isThere)("completes commands, options, places, users and mailboxes", async () => {
     const { run, shows, close } = await tabShell(shell);

@@ -64,14 +64,16 @@ describe("banner", () => {
     expect(banner.data).toContain("STARTTLS");
     const second = await client.startTls();
     expect(second.data).toEqual(["SASL SCRAM-SHA-256 PLAIN", "SIEVE-MAILBOX"]);
-    expect((await client.command("STARTTLS")).status).toBe("BAD Already did a successful Starttls");
+    expect((await client.command("STARTTLS")).status).toBe(
+      "BAD STARTTLS is refused: the session has TLS",
+    );
     expect((await client.command("COMPRESS DEFLATE")).status).toStartWith("NO ");
     expect((await client.command(`AUTHENTICATE PLAIN ${PLAIN}`)).status).toBe(
       "OK Success (tls protection)",
     );
     expect((await client.command("GET USER nobody")).status).toBe("OK success");
     expect((await client.command("STARTTLS")).status).toBe(
-      "BAD Can't Starttls after authentication",
+      "BAD STARTTLS is refused: the session is signed in",
     );
   });
 
@@ -132,9 +134,9 @@ describe("AUTHENTICATE", () => {
       const client = await stranger(server);
       const initial = base64(`\0${name}\0${password}`);
       expect((await client.command(`AUTHENTICATE PLAIN ${initial}`)).status).toBe(
-        "NO authentication failure",
+        "NO Wrong name or password",
       );
-      expect((await client.command("GET USER admin")).status).toBe("NO Please authenticate first");
+      expect((await client.command("GET USER admin")).status).toBe("NO Sign in first");
     }
     const salts: string[] = [];
     for (const name of ["nobody", "nobody", "admin"]) {
@@ -144,7 +146,7 @@ describe("AUTHENTICATE", () => {
       const serverFirst = Buffer.from(challenge.status.slice(2), "base64").toString();
       salts.push(/s=([^,]*),i=16384$/.exec(serverFirst)?.[1] ?? "");
       const final = makeClientFinal(serverFirst, first, "wrong");
-      expect((await client.command(base64(final.text))).status).toBe("NO authentication failure");
+      expect((await client.command(base64(final.text))).status).toBe("NO Wrong name or password");
     }
     expect(salts[0]).toBe(salts[1] ?? "");
     expect(salts[0]).not.toBe(salts[2] ?? "");
@@ -157,17 +159,17 @@ describe("AUTHENTICATE", () => {
     const server = await serve();
     const client = await stranger(server);
     const replies: [string, string][] = [
-      ["AUTHENTICATE XYZZY", "NO no mechanism available"],
-      ["AUTHENTICATE", "NO no mechanism available"],
-      ["AUTHENTICATE PLAIN a b", "NO no mechanism available"],
-      ["AUTHENTICATE PLAIN !!!!", "NO bad protocol / cancel"],
-      ["AUTHENTICATE PLAIN =", "NO bad protocol / cancel"],
-      ["AUTHENTICATE SCRAM-SHA-256 AAAA", "NO bad protocol / cancel"],
-      [`AUTHENTICATE PLAIN ${base64("anne\0admin\0labpass")}`, "NO authentication failure"],
+      ["AUTHENTICATE XYZZY", "NO No such mechanism is offered"],
+      ["AUTHENTICATE", "NO No such mechanism is offered"],
+      ["AUTHENTICATE PLAIN a b", "NO No such mechanism is offered"],
+      ["AUTHENTICATE PLAIN !!!!", "NO Malformed sign-in"],
+      ["AUTHENTICATE PLAIN =", "NO Malformed sign-in"],
+      ["AUTHENTICATE SCRAM-SHA-256 AAAA", "NO Malformed sign-in"],
+      [`AUTHENTICATE PLAIN ${base64("anne\0admin\0labpass")}`, "NO Wrong name or password"],
     ];
     for (const [line, status] of replies) expect((await client.command(line)).status).toBe(status);
     await client.command("AUTHENTICATE PLAIN");
-    expect((await client.command("*")).status).toBe("BAD Client canceled authentication");
+    expect((await client.command("*")).status).toBe("BAD Sign-in was given up");
     expect((await client.command("NOOP")).status).toBe("OK Noop completed");
   });
 
@@ -191,7 +193,7 @@ describe("a plain password", () => {
     clients.push(client);
     expect(banner.data[0]).toBe("SASL SCRAM-SHA-256");
     expect((await client.command(`AUTHENTICATE PLAIN ${PLAIN}`)).status).toBe(
-      "NO no mechanism available",
+      "NO No such mechanism is offered",
     );
     expect((await client.startTls()).data[0]).toBe("SASL SCRAM-SHA-256 PLAIN");
     expect((await client.command(`AUTHENTICATE PLAIN ${PLAIN}`)).status).toStartWith("OK ");
@@ -238,7 +240,7 @@ describe("before sign-in", () => {
       "APPLY",
       "RESTORE MAILBOX %()",
     ]) {
-      expect((await client.command(line)).status).toBe("NO Please authenticate first");
+      expect((await client.command(line)).status).toBe("NO Sign in first");
     }
     expect((await client.command("NOOP")).status).toBe("OK Noop completed");
     expect((await client.command("RESTART")).status).toBe("OK Restarting");
@@ -252,7 +254,7 @@ describe("before sign-in", () => {
     const client = await stranger(server);
     const name = `{60000}\r\n${"x".repeat(60_000)} `;
     const line = `GET MAILBOXES (${name.repeat(50)} {100000}\r\n${"y".repeat(100_000)})`;
-    expect((await client.command(line)).status).toBe("NO Please authenticate first");
+    expect((await client.command(line)).status).toBe("NO Sign in first");
     expect((await client.command("NOOP")).status).toBe("OK Noop completed");
     const friend = await admin(server);
     expect((await friend.command(line)).status).toBe("OK success");
@@ -279,11 +281,11 @@ describe("commands that are none", () => {
   const replies: readonly [string, string][] = [
     ["FOO", "BAD IMAP_PROTOCOL_ERROR Unrecognized command"],
     ["LOGOUT", "BAD IMAP_PROTOCOL_ERROR Unrecognized command"],
-    ["", "BAD Null command"],
-    ["NOOP extra", "BAD Unexpected extra arguments to Noop"],
-    ["EXIT extra", "BAD Unexpected extra arguments to Exit"],
-    ["RESTART x y", "BAD Unexpected extra arguments to Restart"],
-    ["COMPRESS LZ4", "NO Unknown compression algorithm: LZ4"],
+    ["", "BAD The line is empty"],
+    ["NOOP extra", "BAD Nothing may follow NOOP"],
+    ["EXIT extra", "BAD Nothing may follow EXIT"],
+    ["RESTART x y", "BAD Nothing may follow RESTART"],
+    ["COMPRESS LZ4", "NO The server compresses with DEFLATE only, not with LZ4"],
     ["GET", "BAD IMAP_PROTOCOL_ERROR Failed to parse GET line"],
     ["APPLY", "BAD IMAP_PROTOCOL_ERROR Failed to parse APPLY line"],
     ["RESTORE ()", "BAD IMAP_PROTOCOL_ERROR Failed to parse RESTORE line"],
@@ -345,7 +347,7 @@ describe("COMPRESS", () => {
     await before.compress();
     expect((await before.command(`AUTHENTICATE PLAIN ${PLAIN}`)).status).toStartWith("OK ");
     expect((await before.command("COMPRESS DEFLATE")).status).toBe(
-      "NO Compression already active: DEFLATE",
+      "NO The session is compressed already",
     );
     const after = await admin(server);
     await after.compress();
@@ -381,7 +383,7 @@ describe("limits", () => {
     await asked.command("AUTHENTICATE PLAIN");
     expect((await silent.reply()).status).toBe("BYE idle for too long");
     // In the middle of the dialog the connection just ends.
-    expect((await asked.reply()).status).toMatch(/^(BAD Client canceled|closed)/);
+    expect((await asked.reply()).status).toMatch(/^(BAD Sign-in was given up|closed)/);
     expect((await asked.reply()).status).toBe("closed");
   });
 
@@ -389,7 +391,7 @@ describe("limits", () => {
     const patience = { ...PATIENCE, handshakeMs: 150 };
     const server = await serve({ tls: TEST_TLS, settings: { patience } });
     const after = await stranger(server);
-    expect((await after.command("STARTTLS")).status).toBe("OK Begin TLS negotiation now");
+    expect((await after.command("STARTTLS")).status).toBe("OK Ready for TLS");
     const atOnce = connect({ host: "127.0.0.1", port: server.tlsPort });
     const closed = Promise.withResolvers<void>();
     atOnce.on("close", () => closed.resolve());

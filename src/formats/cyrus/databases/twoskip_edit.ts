@@ -80,7 +80,7 @@ export class TwoskipEdit {
     this.#numRecords = header.numRecords;
   }
 
-  /** True when most of the file may be records that were replaced, as Cyrus judges it too. */
+  /** True when most of the file may be records that were replaced: better write it anew. */
   get isWasteful(): boolean {
     return this.header.currentSize > 2 * this.header.repackSize + 16_384;
   }

@@ -22,7 +22,7 @@ export interface MailboxFacts {
   readonly partition: string;
   /** Path below the roots of the partition. */
   readonly folder: string;
-  /** The folder with the messages, or where there is none in the spool another one of its. */
+  /** The folder with the messages, or where the spool has none the one with the other files. */
   readonly path: string;
   /** Undefined where cyrus.header is missing or cannot be parsed. */
   readonly header: HeaderFacts | undefined;

@@ -42,7 +42,7 @@ export function stateOf(name: string, snapshot: MailboxSnapshot, facts: ListedFa
     ...(type !== undefined && { type }),
     syncCrc: sums.syncCrc,
     syncCrcAnnot: annotCrcFor(numbers, sums),
-    // A crash within a commit leaves the header behind its records (spool-format 9, L6).
+    // A crash within a commit leaves the header behind its records (spool-format 9).
     lastUid: Math.max(sums.maxUid, numbers.lastUid),
     highestmodseq: maxOf(sums.maxModseq, numbers.highestmodseq) || 1n,
     recentUid: numbers.recentuid,

@@ -1,8 +1,8 @@
 /**
- * Reads a mailbox as of one moment from a live server, without any lock (spool-format 8, protocol
- * B). Everything that has a checksum is checked. What fails twice although nobody has written in
- * between is damaged, and is not given out. States that a crash of Cyrus can leave (L5, L6, L7) are
- * read as they are.
+ * Reads a mailbox as of one moment from a live server, without any lock. Everything that has a
+ * checksum is checked. What fails twice although nobody has written in between is damaged, and is
+ * not given out. What a crash of Cyrus between two of its writes can leave is read as it is: an
+ * index header older than the records, and a cyrus.header younger than the index.
  */
 import { setImmediate } from "node:timers/promises";
 import { hex32 } from "../../../core/bytes.ts";
@@ -228,7 +228,7 @@ function flawOf(index: IndexImage): string | undefined {
 
 /**
  * What is wrong with a cyrus.header that is not the one recorded by the index. When it is younger
- * than the index, a crash between the two writes has left it (L7); but not if one changed byte
+ * than the index, a crash between the two writes has left it; but not if one changed byte
  * explains the difference.
  */
 function headerFlaw(

@@ -1,7 +1,7 @@
 /**
- * Reads a database that a running Cyrus may be writing to, without any lock (spool-format 8,
- * protocol B). The file is read as a whole, and again if it was replaced or written to meanwhile.
- * Damage counts only if a second reading finds the very same bytes.
+ * Reads a database that a running Cyrus may be writing to, without any lock. The file is read as a
+ * whole, and again if it was replaced or written to meanwhile. Damage counts only if a second
+ * reading finds the very same bytes.
  */
 import { equalBytes } from "../../../core/bytes.ts";
 import type { FileStamp } from "../../../core/file_stamp.ts";

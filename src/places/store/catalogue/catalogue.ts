@@ -7,13 +7,13 @@ import { StoreDatabase, type StoreDatabaseOptions } from "../../../storage/store
 import { REDO_SCHEMA, REDO_UNFIT } from "./redo_rows.ts";
 
 /**
- * What brings a catalogue from one version of the schema to the next; the first makes it. In
- * `mailbox`: `committed` grows with each transaction that touches the mailbox, and readers compare
- * it before and after they read its files. `name` is the internal name (`user.fred.Sub`), `state`
- * what the peer said that no file of the folder keeps (mailbox_rows.ts). `intermediate` mailboxes
- * have no folder. `annot_variant` is the form of SYNC_CRC_ANNOT that the mailbox's peer computes,
- * where that is not the form of the folder; `annot_crc` was its value when the checksum of the
- * index' header was `annot_crc_of`.
+ * The SQL that makes a catalogue, then that which brings it from each version of the schema to the
+ * next. The columns of the table `mailbox`: `committed` grows with each transaction that touches
+ * the mailbox, and readers compare it before and after they read its files. `name` is the internal
+ * name (`user.fred.Sub`), `state` what the peer said that no file of the folder keeps
+ * (mailbox_rows.ts). `intermediate` mailboxes have no folder. `annot_variant` is the form of
+ * SYNC_CRC_ANNOT that the mailbox's peer computes, where that is not the form of the folder;
+ * `annot_crc` was its value when the checksum of the index' header was `annot_crc_of`.
  */
 export const CATALOGUE_SCHEMA = [
   `

@@ -162,7 +162,7 @@ interface Message extends Arrival {
   readonly uid: number;
 }
 
-/** Step 9, in memory. Returns the messages that must be in place before the commit. */
+/** Changes the image in memory. Returns the messages that must be in place before the commit. */
 function writeRecords(
   update: MailboxUpdate,
   planned: readonly PlannedRecord[],
@@ -204,7 +204,7 @@ function linksOf({ path, facts }: KnownMessage): number {
   });
 }
 
-/** Step 10: header fields and cyrus.header. */
+/** Sets the fields of the index header and of cyrus.header, in memory. */
 function setMailbox(update: MailboxUpdate, image: MailboxImage): void {
   const { state } = update;
   const { index } = image;

@@ -46,7 +46,7 @@ export function requireSound({ state, records }: MailboxUpdate): void {
   for (const record of records) requireNone(flawOfRecord(record, state.name));
 }
 
-/** Step 5: what the peer takes for the state of the store's mailbox must hold, with FORCE too. */
+/** What the peer takes for the state of the store's mailbox must hold, with FORCE too. */
 export function requireSince({ state, since }: MailboxUpdate, image: MailboxImage): void {
   if (since === undefined || since.modseq === 0n) return;
   const { header } = image.index;
@@ -58,7 +58,7 @@ export function requireSince({ state, since }: MailboxUpdate, image: MailboxImag
   if (!holds) throw refusal("changed", `Mailbox ${state.name} has changed since modseq ${modseq}`);
 }
 
-/** Step 7: the store's mailbox must not be ahead of the peer's. */
+/** The store's mailbox must not be ahead of the peer's. */
 export function requireNotAhead(
   { state }: MailboxUpdate,
   image: MailboxImage,
@@ -89,7 +89,7 @@ export type PlannedRecord =
       readonly staged: KnownMessage | undefined;
     };
 
-/** Step 8: each record must be possible before anything is changed. */
+/** Each record must be possible before anything is changed. */
 export function planRecords(
   update: MailboxUpdate,
   image: MailboxImage,
@@ -161,7 +161,7 @@ function stagedFor(
 }
 
 /**
- * Step 11: the sums must come out as the peer's. Returns the form of the peer's SYNC_CRC_ANNOT
+ * The sums must come out as the peer's. Returns the form of the peer's SYNC_CRC_ANNOT
  * where it is not that of the folder.
  */
 export function agree(update: MailboxUpdate, image: MailboxImage): AnnotVariant | undefined {
