@@ -43,27 +43,37 @@ export const INSECURE =
 
 /** Declares the options of `PlaceOptions`, with a separate password file for each of `sides`. */
 export function addPlaceOptions(command: Command, sides: readonly string[] = []): Command {
-  const password = "password of a sync server (- is stdin; or BOBBIN_PASSWORD)";
+  const password = "the first line of FILE is the password (- is stdin; or set BOBBIN_PASSWORD)";
   command.option("--password-file <file>", password);
   for (const side of sides) {
-    command.option(`--${side}-password-file <file>`, `likewise, of ${side.toUpperCase()} alone`);
+    command.option(`--${side}-password-file <file>`, `the same, only for ${side.toUpperCase()}`);
   }
   return command
-    .option("--ca <file>", "trust these authorities (PEM) instead of the system's")
-    .option("--insecure", "take any certificate: whoever sits on the way can read and change all")
-    .option("--allow-plaintext", "send the password without TLS to another machine")
-    .option("--compress", "DEFLATE where the server offers it: for slow lines")
+    .option("--ca <file>", "trust this authority (PEM) instead of those of the system")
+    .option(
+      "--insecure",
+      "take any certificate: an attacker on the way can then read and change all",
+    )
+    .option("--allow-plaintext", "send a plain password without TLS to another machine")
+    .option("--compress", "compress where the server offers it; helps on slow lines")
     .addOption(
-      choiceOption("--starttls <when>", "auto: where it is offered, but to this machine", [
-        ...["auto", "always", "never"],
-      ]),
+      choiceOption(
+        "--starttls <when>",
+        "when to begin TLS; auto: where it is offered, but not to this machine",
+        [...["auto", "always", "never"]],
+      ),
     )
     .addOption(
-      choiceOption("--sieve <form>", "scripts on a sync server: as a mailbox (3.6) or as files", [
-        ...["mailbox", "files"],
-      ]),
+      choiceOption(
+        "--sieve <form>",
+        "send scripts in a mailbox, as Cyrus does since 3.6, or as files",
+        [...["mailbox", "files"]],
+      ),
     )
-    .option("--partition <name>", "of a sync server, for mailboxes whose own it does not have");
+    .option(
+      "--partition <name>",
+      "where to put mailboxes whose partition the server does not have",
+    );
 }
 
 /** The options of one side, with its own password file if it has one. */

@@ -16,15 +16,15 @@ import { readOwner, recordsIn } from "./place_contents.ts";
 
 export const registerCat: Register = (program, handle) => {
   addPlaceOptions(program.command("cat"))
-    .summary("one message, checked, byte for byte")
+    .summary("print one message")
     .description(
-      "Prints a message once its SHA-1 is known to be right: by GUID, from whichever mailbox " +
-        "holds it sound, or by mailbox and UID (user/fred/Sub/7, fred@example.com/Sub/7, " +
-        "fred/INBOX/7).",
+      "Checks the SHA-1 of a message and prints it, byte for byte. Name it by mailbox and UID " +
+        "(user/fred/Sub/7, fred@example.com/Sub/7, fred/INBOX/7), or by its GUID: then it is " +
+        "taken from any mailbox that has it undamaged.",
     )
     .argument("<place>", "where it lies")
     .argument("<message>", "GUID or USER/MAILBOX/UID")
-    .option("--raw", "print it to a terminal too, control characters and all")
+    .option("--raw", "print control characters to a terminal too")
     .action(handle(runCat));
 };
 

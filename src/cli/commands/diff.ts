@@ -23,16 +23,16 @@ import { tellFailure } from "./replicate_report.ts";
 export const registerDiff: Register = (program, handle) => {
   const command = program
     .command("diff")
-    .summary("do two places hold the same?")
+    .summary("compare two places")
     .description(
       "Compares state and sync CRC of each mailbox, then the records of those that differ. " +
-        "Changes neither. Exit code 1 says that there are differences.",
+        "Nothing is changed. Exit code 1 says that there are differences.",
     )
-    .argument("<a>", "one place")
-    .argument("<b>", "the other")
-    .argument("[user...]", "only these users; all that the places can list without one")
+    .argument("<a>", "place A")
+    .argument("<b>", "place B")
+    .argument("[user...]", "only these users; without one, all users that the places can list")
     .option("--deep", "compare every record, and read every message at both places")
-    .option("--shared", "USER is the first part of shared mailboxes' names instead");
+    .option("--shared", "USER is no user but the first part of the names of shared mailboxes");
   addPlaceOptions(command, ["a", "b"]).action(handle(runDiff));
 };
 

@@ -24,10 +24,10 @@ import { dlistJson, dlistLines } from "./dlist_text.ts";
 export const registerDlist: Register = (program, handle) => {
   const dlist = program
     .command("dlist")
-    .summary("print and check dumps and logs of the protocol")
+    .summary("print and check a dump, or a telemetry log of Cyrus")
     .description(
-      "Prints the dlist in a dump, and checks its sums, or in a telemetry log of Cyrus. Exit " +
-        "code 1 says that something in it is damaged; what is printed stands before the damage.",
+      "Prints a dump as text and checks its checksums, or prints a telemetry log of Cyrus. " +
+        "Exit code 1 says that something in it is damaged; it is printed as far as the damage.",
     )
     .argument("<file>", "a dump, or a telemetry log")
     .action(handle(runDlist));
@@ -35,7 +35,7 @@ export const registerDlist: Register = (program, handle) => {
     .command("talk")
     .summary("speak the protocol by hand")
     .description(
-      "Signs in to a sync server and sends what is typed, a command a line: GET USER fred. " +
+      "Signs in to a sync server and sends what you type, one command a line: GET USER fred. " +
         "{{text}} is sent as a literal. Within IMAP tags are added. Passwords are never shown.",
     )
     .argument("<place>", "sync://USER@HOST, syncs://… or imap://…");

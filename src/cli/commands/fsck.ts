@@ -1,4 +1,4 @@
-/** `bobbin fsck PLACE…`: is every byte what it was? Reads only. */
+/** `bobbin fsck PLACE…` checks mailboxes and messages. Reads only. */
 import { statSync } from "node:fs";
 import { constants, setPriority } from "node:os";
 import { assert } from "../../core/assert.ts";
@@ -50,23 +50,29 @@ import {
 export const registerFsck: Register = (program, handle) => {
   program
     .command("fsck")
-    .summary("is every byte what it was? (reads only)")
+    .summary("find damage in mailboxes and messages; changes nothing")
     .description(
-      "Proves mailboxes sound, or says exactly what is not. A PLACE is the imapd.conf of a Cyrus " +
-        "server, the folder of a spool partition or of one mailbox, or a store. Nothing is " +
-        "written.",
+      "Checks mailboxes and messages, and names what is damaged. A PLACE is the imapd.conf of a " +
+        "Cyrus server, the folder of a spool partition or of one mailbox, or a store. Nothing " +
+        "is changed, and Cyrus may go on running.",
     )
     .argument("<place...>", "what to check")
     .option("--user <user>", "only this user's mailboxes (repeat for more)", collect, [])
     .option("--mailbox <mailbox>", "only this mailbox (repeat for more)", collect, [])
-    .option("--quick", "read index, header, cache and folder listings, but open no message")
-    .option("--archive-partition <dir>", "archived messages of the same mailboxes")
-    .option("--meta-partition <dir>", "cyrus.* files of the same mailboxes")
-    .option("--lock", "hold Cyrus' own shared locks while a mailbox is looked at (imapd.conf only)")
-    .option("--jobs <n>", "worker threads (beside a live server: one, mostly resting)", countOption)
-    .addOption(choiceOption("--engine <name>", "hash engine", ["auto", "native", "wasm"]))
+    .option("--quick", "check index, header, cache and the list of files; open no message")
+    .option("--archive-partition <dir>", "if PLACE is a folder: where the archived messages lie")
+    .option("--meta-partition <dir>", "if PLACE is a folder: where the cyrus.* files lie")
+    .option("--lock", "hold Cyrus' own shared locks while a mailbox is read (imapd.conf only)")
+    .option(
+      "--jobs <n>",
+      "worker threads (4 for each core, 16 at most; beside a running server 1)",
+      countOption,
+    )
     .addOption(
-      choiceOption("--min-severity <level>", "what counts as damage", [
+      choiceOption("--engine <name>", "which program computes SHA-1", ["auto", "native", "wasm"]),
+    )
+    .addOption(
+      choiceOption("--min-severity <level>", "what is shown and makes the exit code 1 (warning)", [
         "info",
         "warning",
         "error",

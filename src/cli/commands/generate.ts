@@ -9,26 +9,26 @@ import { refuseJson } from "../output.ts";
 export const registerGenerate: Register = (program, handle) => {
   const generate = program
     .command("generate")
-    .summary("make the man page, completions, the JSON schema, a unit of systemd")
-    .description("Prints what is installed beside the executable.");
+    .summary("print the man page, completions, the JSON schema, a unit for systemd")
+    .description("Prints files that you can install beside the executable.");
   generate
     .command("man")
-    .summary("the manual as one page, for man(1)")
+    .summary("print the manual as one page, for man(1)")
     .action(handle(man(program)));
   generate
     .command("completion")
-    .summary("what a shell needs so that Tab completes a command line")
+    .summary("print a script for your shell, so that Tab completes commands and names")
     .addArgument(generate.createArgument("<shell>").choices(["bash", "zsh", "fish"]))
     .action(handle(completion));
   generate
     .command("json-schema")
-    .summary("the JSON Schema of a line of --json")
+    .summary("print the JSON Schema of the lines of --json")
     .action(handle(schema));
   generate
     .command("systemd")
-    .summary("a unit for `bobbin serve`, closed in as far as it can be")
+    .summary("print a unit for `bobbin serve`, with as few rights as possible")
     .option("--store <folder>", "the store that it serves", "/var/lib/bobbin")
-    .option("--user <user>", "as whom it runs", "bobbin")
+    .option("--user <user>", "the user as whom it runs", "bobbin")
     .option("--listen <address:port>", "where it listens", ":2005")
     .action(handle(systemd));
   generate

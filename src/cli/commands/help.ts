@@ -11,7 +11,7 @@ import { helpColumns } from "../text.ts";
 export const registerHelp: Register = (program, handle) => {
   program
     .command("help")
-    .summary("what a command, a code or a topic means")
+    .summary("explain commands, options, findings and exit codes")
     .description(
       "Prints the manual of a command (store init), of a finding's code (MS04), or of a topic: " +
         "places, codes, exit, json, environment.",

@@ -28,16 +28,17 @@ import { type Counts, countMailbox, readOwner, recordsIn, sumOf } from "./place_
 
 export const registerLs: Register = (program, handle) => {
   addPlaceOptions(program.command("ls"))
-    .summary("users, mailboxes, messages of a place")
+    .summary("list users, mailboxes and messages")
     .description(
-      "Counts per user; with USER, per mailbox; with MAILBOX too, each message with its UID, " +
-        "flags, date, size, GUID, From and Subject. Nothing is locked and nothing is written.",
+      "Lists the users with their counts; with USER, the mailboxes of this user; with MAILBOX " +
+        "too, each message with UID, flags, date, size, GUID, From and Subject. Nothing is " +
+        "locked and nothing is written.",
     )
     .argument("<place>", "what to list")
     .argument("[user]", "only this user's mailboxes")
     .argument("[mailbox]", "the messages of this mailbox: user/fred/Sub, or Sub")
-    .option("--shared", "USER is the first part of shared mailboxes' names instead")
-    .option("--no-headers", "do not open messages for From and Subject")
+    .option("--shared", "USER is no user but the first part of the names of shared mailboxes")
+    .option("--no-headers", "open no message, and so show no From and no Subject")
     .action(handle(runLs));
 };
 

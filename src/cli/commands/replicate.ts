@@ -40,37 +40,38 @@ import { reportEvents } from "./replicate_report.ts";
 export const registerReplicate: Register = (program, handle) => {
   const command = program
     .command("replicate")
-    .summary("bring one place what another holds")
+    .summary("copy users from one place to another")
     .description(
-      "Brings B the mailboxes, messages, flags and settings that A holds of each USER, and " +
-        "proves that they are there. A is never written, unless --two-way. What only B has " +
-        "stays, is listed, and makes the exit code 1.\n\n" +
-        "With --mirror it is deleted. The brake stops the plan for a user, that of a dry run " +
-        "too, with exit code 77 if it would delete the user, or over 20 % of his messages or " +
-        "mailboxes at B. What A itself records as deleted is not counted.\n\n" +
-        "With --two-way both sides are brought to the same by Cyrus' rules for conflicts, and " +
-        "each decision is told. No message goes but one that either side records as deleted; of " +
-        "these the brake counts all, at each side.",
+      "Copies users from place A to place B: mailboxes, messages, flags and settings. Then it " +
+        "compares what B has with what A has. A is only read, except with --two-way. What only B " +
+        "has stays there, is listed, and makes the exit code 1.\n\n" +
+        "With --mirror, what only B has is deleted. But there is a brake: if the user, or more " +
+        "than 20% of the user's messages or mailboxes at B, would be deleted, Bobbin stops for " +
+        "this user, and the exit code is 77. This is so in a dry run too. What A knows as " +
+        "deleted is not counted.\n\n" +
+        "With --two-way, both places are made the same by the rules of Cyrus, and each decision " +
+        "is printed. A message is deleted only if one side has a record of its deletion. The " +
+        "brake counts all that would be deleted, on each side.",
     )
-    .argument("[user...]", "users to bring over")
-    .requiredOption("--from <place>", "A: where the mail is")
-    .requiredOption("--to <place>", "B: where it is to be")
-    .option("--all", "every user and shared mailbox that A can list")
-    .option("--allow-empty", "with --all: A may be without any user")
-    .option("--shared", "USER is the first part of shared mailboxes' names instead")
-    .option("-n, --dry-run", "print the plan, write nothing")
-    .option("--check", "like --dry-run, and exit 1 if steps remain")
-    .option("--mirror", "make B equal: what only B has is deleted there")
-    .option("--two-way", "write both sides: what either has goes to the other")
-    .option("--as <newuser>", "bring the one USER under another name, which nobody has at B")
-    .option("--into-existing", "with --as: add to a NEWUSER who is somebody else what he lacks")
+    .argument("[user...]", "the users to copy")
+    .requiredOption("--from <place>", "place A: where the mail is")
+    .requiredOption("--to <place>", "place B: where to copy it")
+    .option("--all", "all users and shared mailboxes of A")
+    .option("--allow-empty", "with --all: A may be empty")
+    .option("--shared", "USER is no user but the first part of the names of shared mailboxes")
+    .option("-n, --dry-run", "print the plan and write nothing")
+    .option("--check", "like --dry-run, but exit code 1 if there is something to do")
+    .option("--mirror", "make B equal to A: delete at B what A does not have")
+    .option("--two-way", "make both places equal: write to A too")
+    .option("--as <newuser>", "copy one USER to another name, which nobody at B has")
+    .option("--into-existing", "with --as: add the mail to a NEWUSER that B has")
     .option(
       "--allow-delete <percent>",
-      "of a user's messages or mailboxes at a side (20; a whole user: 100)",
+      "how much of a user may be deleted (20); only 100 allows a whole user",
       percentOption,
     )
-    .option("--rate <bytes>", "of messages a second over all jobs, like 100MB/s", byteRateOption)
-    .option("--timeout <seconds>", "give up a user after this long", secondsOption)
+    .option("--rate <bytes>", "bytes of messages in a second, like 100MB/s", byteRateOption)
+    .option("--timeout <seconds>", "give up a user after this time", secondsOption)
     .option("--jobs <n>", "users at a time (2)", countOption);
   addPlaceOptions(command, ["from", "to"]).action(handle(runReplicate));
 };

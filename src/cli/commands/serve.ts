@@ -29,30 +29,46 @@ import { readIdentity, type ServedIdentity, warnOfExpiry } from "./served_identi
 export const registerServe: Register = (program, handle) => {
   program
     .command("serve")
-    .summary("be a replica for Cyrus or Bobbin (the dlist sync server)")
+    .summary("be a replica to which Cyrus or Bobbin sends mail")
     .description(
-      "Serves a store to Cyrus' sync_client and to `bobbin replicate`. Logs to stderr. Users " +
-        "file and certificate are read again when they change, and on SIGHUP; SIGUSR1 logs the " +
-        "state, SIGTERM ends it after the commands in flight. With a certificate, clients on " +
-        "other machines must begin TLS before all else.",
+      "Serves a store to Cyrus' sync_client and to `bobbin replicate`. The log goes to stderr. " +
+        "Users file and certificate are read again when they change, and on SIGHUP. SIGUSR1 logs " +
+        "the state. SIGTERM ends the server; commands that have begun may end first. With a " +
+        "certificate, clients on other machines must begin TLS before anything else.",
     )
     .argument("<store>", "the store to serve")
     .requiredOption("--users-file <file>", "accounts, made with `bobbin passwd`")
-    .option("--listen <address:port>", "plain or STARTTLS (repeat for more)", collect, [])
-    .option("--listen-tls <address:port>", "TLS at once (repeat for more)", collect, [])
-    .option("--tls-cert <file>", "certificate with its chain, PEM; offers STARTTLS")
-    .option("--tls-key <file>", "its key, PEM")
-    .option("--require-tls", "nothing without TLS, not even for clients on this machine")
-    .option("--no-require-tls", "mail without TLS to other machines too, though there is a key")
-    .option("--no-compress", "do not offer COMPRESS DEFLATE")
+    .option(
+      "--listen <address:port>",
+      "where to listen, without TLS or with STARTTLS (repeat for more)",
+      collect,
+      [],
+    )
+    .option(
+      "--listen-tls <address:port>",
+      "where to listen with TLS from the first byte on (repeat for more)",
+      collect,
+      [],
+    )
+    .option("--tls-cert <file>", "the certificate with its chain (PEM); STARTTLS is offered then")
+    .option("--tls-key <file>", "the key of the certificate (PEM)")
+    .option("--require-tls", "demand TLS also of clients on this machine")
+    .option("--no-require-tls", "demand TLS of nobody, not even of other machines")
+    .option("--no-compress", "do not offer compression")
     .option("--allow-plaintext", "take plain passwords without TLS from other machines")
     .option("--idle-timeout <seconds>", "send silent clients away (1800)", secondsOption)
-    .option("--stop-timeout <seconds>", "let commands in flight end (60)", secondsOption)
+    .option(
+      "--stop-timeout <seconds>",
+      "how long commands may take after SIGTERM (60)",
+      secondsOption,
+    )
     .option("--min-free <mib>", "refuse mail when less of the disk is free (64)", countOption)
     .option("--max-held <mib>", "memory for unfinished commands (360)", countOption)
     .option("--max-sessions <n>", "connections at a time (1000)", countOption)
-    .addOption(choiceOption("--log-form <form>", "log lines", ["text", "journal", "json"]))
-    .option("--syslog <socket>", "log to syslog too, whose socket mostly is /dev/log")
+    .addOption(
+      choiceOption("--log-form <form>", "the form of the log", ["text", "journal", "json"]),
+    )
+    .option("--syslog <socket>", "log to syslog too; the socket is mostly /dev/log")
     .action(handle(runServe));
 };
 

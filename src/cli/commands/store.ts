@@ -47,44 +47,50 @@ import { choiceOption, countOption } from "../options.ts";
 import { formatBytes } from "../text.ts";
 
 export const registerStore: Register = (program, handle) => {
-  const store = program.command("store").summary("make and keep a store of Bobbin's own");
+  const store = program.command("store").summary("make a store and look after it");
   store
     .command("init <folder>")
     .summary("make a store in an empty folder")
-    .option("--flat", "no level of first letters above the users' folders")
-    .addOption(choiceOption("--index-version <n>", "cyrus.index of new mailboxes", ["17", "20"]))
-    .option("--retention <days>", "how long gc keeps what was deleted (7)", countOption)
+    .option("--flat", "no level of first letters above the folders of the users")
+    .addOption(
+      choiceOption(
+        "--index-version <n>",
+        "version of cyrus.index: 17 is that of Cyrus 3.6, 20 that of 3.12 (17)",
+        ["17", "20"],
+      ),
+    )
+    .option("--retention <days>", "how many days deleted mail is kept (7)", countOption)
     .action(handle(runInit));
   store
     .command("info <place> [user]")
-    .summary("what a store holds; with a user, its mailboxes and what can be undeleted")
-    .option("--shared", "USER is the first part of shared mailboxes' names instead")
+    .summary("list the users of a store; with a user, the mailboxes and what can be undeleted")
+    .option("--shared", "USER is no user but the first part of the names of shared mailboxes")
     .action(handle(runInfo));
   rename(store).action(handle(runRename));
   store
     .command("delete <place> <mailbox>")
-    .summary("delete a mailbox; it can be undeleted until gc takes it")
-    .option("--tree", "with all folders below it")
+    .summary("delete a mailbox; it can be undeleted until gc removes it")
+    .option("--tree", "delete the folders below it too")
     .action(handle(runDelete));
   store
     .command("undelete <place> <mailbox>")
     .summary("bring back the mailbox that was deleted last under this name, or by uniqueid")
-    .option("--as <mailbox>", "under another name of the same user's")
+    .option("--as <mailbox>", "give it another name, of the same user")
     .action(handle(runUndelete));
   store
     .command("gc <place>")
-    .summary("remove what nothing needs: expunged messages, old trash, leftovers")
+    .summary("remove deleted mail whose time is up, and what stopped runs have left")
     .action(handle(runGc));
   store
     .command("reconstruct <place>")
-    .summary("rebuild catalogues and registry from the mailbox folders")
+    .summary("rebuild the databases of the store from the mailbox folders")
     .action(handle(runReconstruct));
 };
 
 function rename(store: Command): Command {
   return store
     .command("rename <place> <from> <to>")
-    .summary("rename a folder with all below it, at once and whatever it holds")
+    .summary("rename a folder and all folders below it, at once")
     .option("--single", "only this folder, not those below it")
     .option("--swap", "give each of the two the other's name");
 }

@@ -51,7 +51,7 @@ export const NOTES: Readonly<Record<string, CommandNotes>> = {
     ],
     exits: {
       damage: "something is damaged; each finding has a code: `bobbin help MS04`",
-      partial: "something could not be looked at, or changed all the time",
+      partial: "something could not be read, or changed all the time",
       notFound: "no mailbox is there, or none of these names",
       ...{ badData: "", busy: "", refused: "", config: "" },
     },
@@ -68,7 +68,7 @@ export const NOTES: Readonly<Record<string, CommandNotes>> = {
         line:
           "bobbin serve /srv/bobbin --users-file /etc/bobbin/users --listen :2005 " +
           "--tls-cert chain.pem --tls-key key.pem",
-        does: "be a replica for other machines, which must begin TLS before all else",
+        does: "be a replica for other machines, which must begin TLS before anything else",
       },
       {
         line: "bobbin generate systemd > /etc/systemd/system/bobbin.service",
@@ -183,7 +183,7 @@ export const NOTES: Readonly<Record<string, CommandNotes>> = {
   store: {
     examples: [
       { line: "bobbin store init /srv/bobbin", does: "make a store" },
-      { line: "bobbin store info /srv/bobbin", does: "tell what it holds" },
+      { line: "bobbin store info /srv/bobbin", does: "list its users" },
     ],
     exits: {},
     environment: [],
@@ -206,7 +206,7 @@ export const NOTES: Readonly<Record<string, CommandNotes>> = {
       { line: "bobbin store info /srv/bobbin", does: "list all users" },
       {
         line: "bobbin store info /srv/bobbin ann",
-        does: "list ann's mailboxes, and what of them was deleted and can be undeleted",
+        does: "list the mailboxes of ann, and those that were deleted and can be undeleted",
       },
     ],
     exits: { partial: "a user's catalogue could not be read", ...OF_STORE },
@@ -232,7 +232,7 @@ export const NOTES: Readonly<Record<string, CommandNotes>> = {
     examples: [
       {
         line: "bobbin store delete /srv/bobbin user/ann/Old",
-        does: "delete a folder; it can be undeleted until gc takes it",
+        does: "delete a folder; it can be undeleted until gc removes it",
       },
       {
         line: "bobbin store delete --tree /srv/bobbin user/ann",
@@ -266,10 +266,13 @@ export const NOTES: Readonly<Record<string, CommandNotes>> = {
       },
       {
         line: "bobbin --quiet store gc /srv/bobbin > /dev/null",
-        does: "the same from cron, which then mails errors alone",
+        does: "the same from cron, which then mails only errors",
       },
     ],
-    exits: { partial: "a user's mail was left alone, as something was not sound", ...OF_STORE },
+    exits: {
+      partial: "the mail of a user was left as it is, because something is damaged",
+      ...OF_STORE,
+    },
     environment: [],
     seeAlso: ["store undelete", "store init"],
   },
@@ -292,7 +295,7 @@ export const NOTES: Readonly<Record<string, CommandNotes>> = {
     examples: [
       {
         line: "bobbin replicate ann --from /etc/imapd.conf --to sync://admin@new.example.com",
-        does: "bring ann to another server; run it again to bring what came since",
+        does: "copy ann to another server; run it again to copy what is new since",
       },
       {
         line: "bobbin replicate --all --from /etc/imapd.conf --to store:/srv/bobbin --dry-run",
@@ -305,7 +308,7 @@ export const NOTES: Readonly<Record<string, CommandNotes>> = {
     ],
     exits: {
       ...OF_PLACES,
-      damage: "B has things that A does not have; with --check: steps remain",
+      damage: "B has things that A does not have; with --check: there is something to do",
       cannotCreate: "the dump cannot be written, or the disk is full",
       refused: "too much would be deleted (--allow-delete), or a right or sign-in was refused",
       partial: "some users or mailboxes failed",
@@ -325,7 +328,7 @@ export const NOTES: Readonly<Record<string, CommandNotes>> = {
       },
     ],
     exits: {
-      ok: "both hold the same",
+      ok: "both are the same",
       damage: "there are differences",
       partial: "some users or mailboxes could not be compared",
       ...OF_PLACES,
