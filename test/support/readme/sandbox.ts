@@ -71,7 +71,7 @@ function firstProcess(pid: number): Promise<string> {
       const name = readFileSync(`/proc/${children}/comm`, "latin1").trim();
       return name === "systemd" ? children : undefined;
     },
-    { withinMs: 60_000 },
+    { withinMs: 100_000 },
   );
 }
 
