@@ -25,6 +25,7 @@ export interface FilePart {
 /** Parts that are kept; who needs more of a file is reading most of it, and is given all of it. */
 const PARTS_MAX = 64;
 
+/** Bytes of the whole file. */
 export function sizeOf(source: FileSource): number {
   return source instanceof Uint8Array ? source.length : source.size;
 }

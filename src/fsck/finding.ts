@@ -97,6 +97,7 @@ function ofMessages(count: number): Telling {
   return { field: "messages", found: count };
 }
 
+/** How bad a finding is, by its code and what was found. */
 export function severityOf(one: Finding): Severity {
   return tell(one).severity;
 }

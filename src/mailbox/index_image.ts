@@ -24,7 +24,6 @@ import {
   printIndexHeader,
 } from "../formats/cyrus/index/index_header.ts";
 import {
-  effectiveModseq,
   type IndexRecord,
   parseIndexRecord,
   printIndexRecord,
@@ -215,25 +214,6 @@ export class IndexImage implements RecordSpan {
       if (bad !== undefined) throw this.#badRecord(first + bad);
     }
     yield* this.#appended;
-  }
-
-  /**
-   * The numbers of the records that were changed since `modseq`, in order of UID. No record is
-   * parsed for it, and none looked at where the header says that nothing has.
-   */
-  *changedSince(modseq: bigint): Generator<number, void> {
-    if (this.#header.highestmodseq <= modseq) return;
-    const { recordSize, recordAt } = this.table;
-    for (const { view, first, count } of this.pieces()) {
-      for (let at = 0; at < count; at++) {
-        const changed = this.#changed.size > 0 ? this.#changed.get(first + at) : undefined;
-        const own = changed ?? { modseq: view.getBigUint64(at * recordSize + recordAt.modseq) };
-        if (effectiveModseq(own, this.#before) > modseq) yield first + at;
-      }
-    }
-    for (const [at, record] of this.#appended.entries()) {
-      if (record.modseq > modseq) yield this.recordCount + at;
-    }
   }
 
   /**

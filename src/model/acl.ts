@@ -53,42 +53,11 @@ export function printAcl(entries: readonly AclEntry[]): string {
 /** What the ACL of a new mailbox gives its owner: every right there is. */
 export const OWNER_RIGHTS = "lrswipkxtecdan";
 
-/** What owners of a mailbox may whatever its ACL says (Cyrus, `implicit_owner_rights`). */
-const IMPLICIT_OWNER_RIGHTS = "lkxan";
-
 /**
  * Rights of before RFC 4314 and the rights that they stand for (its section 2.1.1, with `x` where
  * Cyrus' `deleteright` has it by default).
  */
 const OLD_RIGHTS: Readonly<Record<string, string>> = { c: "kx", d: "te" };
-
-/** Somebody who asks for a mailbox. */
-export interface AclReader {
-  /** Latin1, as in the ACL. */
-  readonly userid: string;
-  /** Names of groups, without `group:`. */
-  readonly groups?: readonly string[];
-  /** The mailbox is one of the reader's own. */
-  readonly isOwner?: boolean;
-}
-
-/**
- * The rights that an ACL gives to `reader` (RFC 4314, 2): all that any entry for the user, for one
- * of the groups or for `anyone` gives, without what any `-` entry takes away. The letters `c` and
- * `d` are given as the rights that they stand for.
- */
-export function rightsOf(acl: readonly AclEntry[], reader: AclReader): ReadonlySet<string> {
-  const { userid, groups = [], isOwner = false } = reader;
-  const names = new Set([userid, "anyone", ...groups.map((group) => `group:${group}`)]);
-  const given = new Set<string>();
-  const taken = new Set<string>();
-  for (const { identifier, rights } of acl) {
-    const isTaken = identifier.startsWith("-");
-    if (!names.has(isTaken ? identifier.slice(1) : identifier)) continue;
-    for (const right of plainRights(rights)) (isTaken ? taken : given).add(right);
-  }
-  return given.difference(taken).union(new Set(isOwner ? IMPLICIT_OWNER_RIGHTS : ""));
-}
 
 function* plainRights(rights: string): Generator<string> {
   for (const letter of rights) yield* OLD_RIGHTS[letter] ?? letter;

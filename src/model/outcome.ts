@@ -57,10 +57,12 @@ export type Outcome<Value = undefined> = Done<Value> | Refusal;
 
 export const DONE: Done<undefined> = { kind: "ok", value: undefined };
 
+/** The outcome of what was done, with its value. */
 export function ok<Value>(value: Value): Done<Value> {
   return { kind: "ok", value };
 }
 
+/** The outcome of what was not done, with why. */
 export function refused(reason: RefusalReason, text: string): Refusal {
   return { kind: "refused", reason, text };
 }

@@ -35,7 +35,7 @@ function lazily<T>(open: () => T): () => T {
 const syncfs = lazily(() => openLibc({ syncfs: { args: ["int"], returns: "int" } })?.syncfs);
 
 /** How a file system can be made durable at once on this machine. */
-export function syncfsMeans(): "ffi" | "command" {
+function syncfsMeans(): "ffi" | "command" {
   return syncfs() === undefined ? "command" : "ffi";
 }
 

@@ -113,7 +113,7 @@ export function handlerOf(table: JobTable, kind: string): (request: unknown) => 
 }
 
 /** The inverse of `restoreError`. */
-export function carryError(error: unknown): CarriedError {
+function carryError(error: unknown): CarriedError {
   if (!(error instanceof Error)) return { name: "Error", message: String(error), stack: "" };
   const { name, stack = "" } = error;
   const known = systemError(error);

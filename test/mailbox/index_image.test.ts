@@ -4,7 +4,6 @@ import { join } from "node:path";
 import { FormatError } from "../../src/core/errors.ts";
 import type { FileParts } from "../../src/core/file_source.ts";
 import { DEFAULT_LIMITS } from "../../src/core/limits.ts";
-import { effectiveModseq } from "../../src/formats/cyrus/index/index_record.ts";
 import { IndexImage } from "../../src/mailbox/index_image.ts";
 import { NULL_GUID } from "../../src/model/guid.ts";
 import { mailboxByName } from "../../src/places/store/catalogue/mailbox_rows.ts";
@@ -97,33 +96,6 @@ describe("IndexImage.open()", () => {
     const bytes = sample(9);
     expect([...IndexImage.open(bytes, "x").records()].length).toBeGreaterThan(4);
     expect(() => IndexImage.openSound(bytes, "x")).toThrow("version 9 has no checksums");
-  });
-});
-
-describe("IndexImage.changedSince()", () => {
-  test("gives the records with a higher modseq, changed and appended ones too", () => {
-    for (const source of [bytes, countingFile().file]) {
-      const image = IndexImage.openSound(source, "cyrus.index");
-      const one = image.record(100);
-      expect([...image.changedSince(one.modseq)]).toEqual([]);
-      expect([...image.changedSince(one.modseq - 1n)]).toHaveLength(COUNT);
-      image.change(100, { ...one, modseq: 90n });
-      image.append({ ...one, uid: 1_000_000, modseq: 91n });
-      expect([...image.changedSince(one.modseq)]).toEqual([]); // by the header, nothing is higher
-      image.setHeader({ highestmodseq: 91n });
-      expect([...image.changedSince(one.modseq)]).toEqual([100, COUNT]);
-      expect([...image.changedSince(90n)]).toEqual([COUNT]);
-    }
-  });
-
-  test("takes the modseqs of version 9 for what they mean", () => {
-    const bytes = sample(9);
-    const image = IndexImage.open(bytes, "cyrus.index");
-    const { highestmodseq } = image.header;
-    const modseqs = [...image.records()].map((record) => effectiveModseq(record, image.header));
-    const [middle = 0n] = modseqs.toSorted((a, b) => Number(a - b)).slice(modseqs.length / 2);
-    const expected = modseqs.flatMap((modseq, at) => (modseq > middle ? [at] : []));
-    expect([...image.changedSince(middle)]).toEqual(middle < highestmodseq ? expected : []);
   });
 });
 

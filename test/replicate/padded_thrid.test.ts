@@ -5,7 +5,6 @@
  * proves, and refuses as that did.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { parseLine } from "../../src/formats/dlist/parse.ts";
 import { parseAnswer } from "../../src/formats/sync/answer.ts";
 import type { ApplyCommand, ApplyMailbox } from "../../src/model/apply.ts";
 import type { MailboxState } from "../../src/model/mailbox.ts";
@@ -15,6 +14,7 @@ import { ANNOT_VARIANTS, mailAnnotCrc } from "../../src/model/sync_crc.ts";
 import type { PlaceSession, WritablePlace } from "../../src/places/place.ts";
 import { diffOwner } from "../../src/replicate/diff.ts";
 import { type Capture, capturesOf, linesOfSide } from "../support/captures.ts";
+import { parseLine } from "../support/dlist_line.ts";
 import { granted, recordsIn } from "../support/places.ts";
 import { replay } from "../support/replay.ts";
 import { NOTHING_DONE, newStorePlace, put, replicate } from "../support/replication.ts";

@@ -2,7 +2,6 @@
  * Plays the client's side of a transcript to a server, and lays its answers beside those of Cyrus.
  */
 import { latin1 } from "../../src/core/bytes.ts";
-import { parseLine } from "../../src/formats/dlist/parse.ts";
 import type { DlistValue } from "../../src/formats/dlist/value.ts";
 import { parseAnswer } from "../../src/formats/sync/answer.ts";
 import { recordsOf } from "../../src/model/mailbox.ts";
@@ -14,6 +13,7 @@ import {
   linesOfSide,
 } from "./captures.ts";
 import { Csync } from "./csync.ts";
+import { parseLine } from "./dlist_line.ts";
 
 /**
  * What was done to the replica itself before a transcript was made (a flag set, a message appended

@@ -1,11 +1,11 @@
 /** What a real sync_server answers to GET, as values. */
 
 import { fromLatin1, latin1 } from "../../src/core/bytes.ts";
-import { parseLine } from "../../src/formats/dlist/parse.ts";
 import { printLine } from "../../src/formats/dlist/print.ts";
 import { type Answer, parseAnswer } from "../../src/formats/sync/answer.ts";
 import { type GetCommand, printGet } from "../../src/formats/sync/get_command.ts";
 import type { Csync } from "./csync.ts";
+import { parseLine } from "./dlist_line.ts";
 
 /** The data lines that answer a GET; throws with the status when that is not OK. */
 export async function getAnswers(client: Csync, command: GetCommand): Promise<Answer[]> {

@@ -60,7 +60,7 @@ export function addManual(program: Command): void {
 }
 
 /** What `bobbin help` takes beside the name of a command. */
-export function topicsSection(): Section {
+function topicsSection(): Section {
   return {
     title: "More help",
     paragraphs: [`bobbin help COMMAND, a code like MS04, or ${Object.keys(TOPICS).join(", ")}`],

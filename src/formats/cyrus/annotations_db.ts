@@ -67,14 +67,6 @@ export function printMessageAnnotation(annotation: MessageAnnotation): DatabaseE
   return { key, value: printAnnotationValue(annotation) };
 }
 
-/**
- * The entry that Cyrus 3.x would write for a mailbox's annotation on a 64-bit little-endian host.
- */
-export function printMailboxAnnotation(annotation: MailboxAnnotation): DatabaseEntry {
-  const key = printKey(annotation.mailbox, annotation);
-  return { key, value: printAnnotationValue(annotation) };
-}
-
 /** Reads a value in any of the layouts Cyrus has had. Throws FormatError where none fits. */
 export function parseAnnotationValue(bytes: Uint8Array): AnnotationValue {
   for (const layout of LAYOUTS) {

@@ -75,6 +75,7 @@ export interface EntryCache {
   readonly acls: Map<string, readonly AclEntry[]>;
 }
 
+/** A cache that holds nothing yet. */
 export function newEntryCache(): EntryCache {
   return { types: new Map(), acls: new Map() };
 }

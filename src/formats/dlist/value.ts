@@ -104,6 +104,7 @@ export function dlistFlag(name: string): DlistAtom {
   return { kind: "atom", text: name };
 }
 
+/** A list of these values. */
 export function dlistList(items: readonly DlistValue[]): DlistList {
   return { kind: "list", items };
 }

@@ -57,6 +57,7 @@ export interface ScriptName {
   readonly filename: string;
 }
 
+/** Parses the user and the file name of a script. Throws FieldError. */
 export function parseScriptName(kvlist: DlistKvlist): ScriptName {
   return {
     userid: latin1Of(lookUp(kvlist, "USERID"), "USERID"),
@@ -64,6 +65,7 @@ export function parseScriptName(kvlist: DlistKvlist): ScriptName {
   };
 }
 
+/** The inverse of `parseScriptName`. */
 export function scriptName({ userid, filename }: ScriptName): Pairs {
   return [
     ["USERID", dlistLatin1(userid)],
@@ -71,6 +73,7 @@ export function scriptName({ userid, filename }: ScriptName): Pairs {
   ];
 }
 
+/** Parses what a user's script is but for its content. Throws FieldError. */
 export function parseSieveFile(kvlist: DlistKvlist): SieveFile {
   const guid = lookUp(kvlist, "GUID");
   return {
@@ -81,6 +84,7 @@ export function parseSieveFile(kvlist: DlistKvlist): SieveFile {
   };
 }
 
+/** The inverse of `parseSieveFile`. */
 export function printSieveFile(file: SieveFile): DlistKvlist {
   return dlistKvlist([
     ["FILENAME", dlistLatin1(file.filename)],
@@ -153,6 +157,7 @@ export interface NamedAnnotation {
   readonly annotation: Annotation & { readonly userid: string };
 }
 
+/** Parses the annotation of a mailbox or of the server. Throws FieldError. */
 export function parseNamedAnnotation(kvlist: DlistKvlist): NamedAnnotation {
   return {
     name: latin1Of(lookUp(kvlist, "MBOXNAME"), "MBOXNAME"),
@@ -165,6 +170,7 @@ export function parseNamedAnnotation(kvlist: DlistKvlist): NamedAnnotation {
   };
 }
 
+/** The inverse of `parseNamedAnnotation`, for the mailbox `name`. */
 export function printNamedAnnotation(
   name: string,
   annotation: Pick<Annotation, "entry" | "userid" | "value">,

@@ -18,6 +18,7 @@ export interface KnownFiles {
   readonly octets: Uint8Array;
 }
 
+/** Room for so many files of one device, nothing known of any. */
 export function newKnownFiles(length: number, device: number): KnownFiles {
   return {
     device,

@@ -23,6 +23,7 @@ export interface MailboxDirectory extends RecordIndex {
   readonly byOwner: ReadonlyMap<string, readonly ListedMailbox[]>;
 }
 
+/** The entries of mailboxes.db by name and by uniqueid. */
 export function recordIndex({ names, uniqueids }: MailboxesDb): RecordIndex {
   const byName = new Map<string, MailboxEntry>();
   const byUniqueid = new Map<string, MailboxEntry>();
@@ -31,6 +32,7 @@ export function recordIndex({ names, uniqueids }: MailboxesDb): RecordIndex {
   return { byName, byUniqueid };
 }
 
+/** The entries of mailboxes.db joined with the mailboxes that have folders. */
 export function mailboxDirectory(
   records: RecordIndex,
   listed: readonly ListedMailbox[],

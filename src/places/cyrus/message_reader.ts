@@ -27,6 +27,7 @@ export interface MessageReader {
   readonly close: () => void;
 }
 
+/** Reads messages of a Cyrus place. Close it. */
 export function messageReader(source: CyrusSource): MessageReader {
   const held: HeldFiles = new Set();
   const finders = { held, record: recordFinder(source), where: folderFinder(source) };

@@ -93,7 +93,7 @@ function parseSettings(text: string, path: string): StoreSettings {
 }
 
 /** Writes the settings durably. */
-export function writeSettings(root: string, settings: StoreSettings): void {
+function writeSettings(root: string, settings: StoreSettings): void {
   replaceFile(join(root, SETTINGS_FILE), utf8(`${JSON.stringify(settings, null, 2)}\n`));
 }
 

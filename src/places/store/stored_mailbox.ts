@@ -59,11 +59,7 @@ function damaged(row: MailboxRow, what: string): AppError {
 }
 
 /** The state of a mailbox whose image is in memory. */
-export function stateOfImage(
-  folder: OwnerFolder,
-  row: MailboxRow,
-  image: MailboxImage,
-): MailboxState {
+function stateOfImage(folder: OwnerFolder, row: MailboxRow, image: MailboxImage): MailboxState {
   const state = stateFrom(folder, row, { index: image.index.header, header: image.header.file });
   const variant = ANNOT_VARIANTS.find(({ name }) => name === row.annotVariant);
   useKeptCrc(image, row);

@@ -9,6 +9,7 @@ import { can, ENTRIES_OF_24, refusesName, typeLettersOf, versionOf } from "./ver
 /** In which forms scripts are asked for and sent. */
 export type SieveForms = Pick<Holds, "sieveFiles" | "sieveMailboxes">;
 
+/** What a peer of this software and version holds. */
 export function holdsOf(peer: Peer, sieve: SieveForms): Holds {
   const isBobbin = peer.software === "bobbin";
   const annotations = can(peer, "annotations within MAILBOX");

@@ -83,6 +83,7 @@ const TYPE_LETTERS: readonly (readonly [Version, string])[] = [
   [[3, 8], "enbcaspfdmrizj"],
 ];
 
+/** The letters of the mailbox types that a peer knows. */
 export function typeLettersOf(peer: Peer): string {
   return rowFor(peer, TYPE_LETTERS, "");
 }

@@ -110,6 +110,7 @@ async function beginMailbox(
   return sent.kind === "refused" ? sent : ok({ step, attempt, prepared: prepared.value });
 }
 
+/** True if the target was only found in another state than was planned for. */
 export function mayTryAgain({ reason }: Refusal): boolean {
   return reason === "changed" || reason === "checksum";
 }

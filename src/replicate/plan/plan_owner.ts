@@ -191,7 +191,7 @@ function contentStep(
 /**
  * True where all that the source has and the target has not lies above the target's highestmodseq.
  */
-export function isBehind(ours: MailboxState, theirs: MailboxState, holds: Holds): boolean {
+function isBehind(ours: MailboxState, theirs: MailboxState, holds: Holds): boolean {
   if (!holds.modseqs || !holds.uids || !holds.tombstones) return false;
   if (isIntermediate(ours) || isIntermediate(theirs)) return false;
   if (theirs.highestmodseq === ours.highestmodseq) return differingSums(ours, theirs).length === 0;

@@ -173,6 +173,7 @@ export async function getMailboxes(
   return sendMailboxes(() => context.place.mailboxes(names), context);
 }
 
+/** GET UNIQUEIDS: sends the mailboxes of these uniqueids. */
 export async function getUniqueids(
   { uniqueids }: Get<"uniqueids">,
   context: CommandContext,
@@ -294,6 +295,7 @@ export async function getAnnotation(
   );
 }
 
+/** GET QUOTA: sends the quota of this root, nothing where it has none. */
 export async function getQuota({ root }: Get<"quota">, context: CommandContext): Promise<Outcome> {
   const found = await context.place.quota(root);
   if (found.kind === "refused") return found;

@@ -16,6 +16,7 @@ import { mailboxRefusal, putMailbox } from "./writing.ts";
 /** Attempts at looking and appending: somebody else may write in between. */
 const ATTEMPTS = 5;
 
+/** RESTORE MAILBOX: appends the staged messages to a mailbox, which is made if need be. */
 export async function restoreMailbox(
   command: RestoreMailbox,
   context: CommandContext,

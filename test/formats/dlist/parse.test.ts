@@ -3,9 +3,10 @@ import fc from "fast-check";
 import { fromLatin1, latin1, utf8 } from "../../../src/core/bytes.ts";
 import { FormatError } from "../../../src/core/errors.ts";
 import { DEFAULT_LIMITS } from "../../../src/core/limits.ts";
-import { parseLine, parseValue } from "../../../src/formats/dlist/parse.ts";
+import { parseValue } from "../../../src/formats/dlist/parse.ts";
 import { printValue } from "../../../src/formats/dlist/print.ts";
 import type { DlistValue } from "../../../src/formats/dlist/value.ts";
+import { parseLine } from "../../support/dlist_line.ts";
 import { property } from "../../support/property.ts";
 import { anyValue } from "./values.ts";
 
@@ -152,7 +153,7 @@ describe("parseValue()", () => {
   });
 });
 
-describe("parseLine()", () => {
+describe("DlistParser at the start of a line", () => {
   test("reads a name and a value", () => {
     const line = parseLine(utf8('MAILBOX %(UNIQUEID abc ACL "anne\tlrs\t")\r\n'));
     expect(line.name).toBe("MAILBOX");

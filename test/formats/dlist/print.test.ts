@@ -1,7 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { BugError } from "../../../src/core/assert.ts";
 import { fromLatin1, latin1 } from "../../../src/core/bytes.ts";
-import { parseLine } from "../../../src/formats/dlist/parse.ts";
 import { printFileHead, printLine, printValue } from "../../../src/formats/dlist/print.ts";
 import {
   type DlistValue,
@@ -14,6 +13,7 @@ import {
   NIL,
 } from "../../../src/formats/dlist/value.ts";
 import { CAPTURE_SETS, capturesOf, linesOfSide } from "../../support/captures.ts";
+import { parseLine } from "../../support/dlist_line.ts";
 
 function printed(value: DlistValue, from: "client" | "server" = "server"): string {
   return latin1(printValue(value, { from }));

@@ -1,7 +1,6 @@
 /** Every message of every transcript, read into values and printed again. */
 import { describe, expect, test } from "bun:test";
 import { latin1 } from "../../../src/core/bytes.ts";
-import { parseLine } from "../../../src/formats/dlist/parse.ts";
 import { printLine } from "../../../src/formats/dlist/print.ts";
 import type { DlistEntry } from "../../../src/formats/dlist/value.ts";
 import { type Answer, parseAnswer, printAnswer } from "../../../src/formats/sync/answer.ts";
@@ -13,6 +12,7 @@ import {
 import { type GetCommand, parseGet, printGet } from "../../../src/formats/sync/get_command.ts";
 import type { MailRecord } from "../../../src/model/record.ts";
 import { CAPTURE_SETS, capturesOf, linesOfSide, type Side } from "../../support/captures.ts";
+import { parseLine } from "../../support/dlist_line.ts";
 
 interface Message {
   readonly where: string;

@@ -5,7 +5,6 @@
 import { describe, expect, test } from "bun:test";
 import { latin1, utf8 } from "../../../src/core/bytes.ts";
 import { FieldError } from "../../../src/formats/dlist/access.ts";
-import { parseLine } from "../../../src/formats/dlist/parse.ts";
 import { printLine } from "../../../src/formats/dlist/print.ts";
 import { parseAnswer, printAnswer } from "../../../src/formats/sync/answer.ts";
 import { parseApply, parseRestore, printApply } from "../../../src/formats/sync/apply_command.ts";
@@ -13,6 +12,7 @@ import { parseGet } from "../../../src/formats/sync/get_command.ts";
 import { parseRecord, printRecord } from "../../../src/formats/sync/record_line.ts";
 import { REFUSAL_TEXTS, reasonOf } from "../../../src/formats/sync/status.ts";
 import type { RefusalReason } from "../../../src/model/outcome.ts";
+import { parseLine } from "../../support/dlist_line.ts";
 
 const BASE =
   "UNIQUEID abc MBOXNAME user.anne LAST_UID 1 HIGHESTMODSEQ 4 RECENTUID 1 RECENTTIME 17 " +

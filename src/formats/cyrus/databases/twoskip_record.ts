@@ -73,6 +73,7 @@ export function hasTwoskipHeader(bytes: Uint8Array): boolean {
   return bytes.length >= HEADER_SIZE && start === TWOSKIP_MAGIC;
 }
 
+/** A record of no type, to be read into. */
 export function emptyRecord(): TwoskipRecord {
   return {
     offset: 0,
@@ -176,10 +177,12 @@ export function checkTail(file: TwoskipFile, record: TwoskipRecord): DatabasePro
   return { ...problem, key: keyBytes(file, record) };
 }
 
+/** The key of a record: a view of the file. */
 export function keyBytes(file: TwoskipFile, record: TwoskipRecord): Uint8Array {
   return file.bytes.subarray(record.keyOffset, record.keyOffset + record.keyLength);
 }
 
+/** The value of a record: a view of the file. */
 export function valueBytes(file: TwoskipFile, record: TwoskipRecord): Uint8Array {
   const start = record.keyOffset + record.keyLength;
   return file.bytes.subarray(start, start + record.valueLength);

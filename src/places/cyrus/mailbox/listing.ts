@@ -26,7 +26,7 @@ const MESSAGE_NAME = /^[1-9][0-9]{0,9}\.$/;
 const UID_MAX = 0xffff_ffff;
 
 /** The UID that names a message file, or undefined when the name is no message's. */
-export function uidOfName(name: string): number | undefined {
+function uidOfName(name: string): number | undefined {
   if (!MESSAGE_NAME.test(name)) return undefined;
   const uid = Number(name.slice(0, -1));
   return uid <= UID_MAX ? uid : undefined;

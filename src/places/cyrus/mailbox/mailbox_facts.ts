@@ -35,7 +35,7 @@ export interface MailboxFacts {
 }
 
 /** The facts of a mailbox whose files have been read; `readMailboxFacts` reads them. */
-export function mailboxFacts(
+function mailboxFacts(
   place: Pick<MailboxFacts, "partition" | "folder" | "path" | "changedAt" | "stamp">,
   header: HeaderFile | undefined,
   index: IndexHeader | undefined,

@@ -72,7 +72,7 @@ export function readIndex(paths: MailboxPaths): FileBytes {
 }
 
 /** Reads cyrus.header alone. */
-export function readMailboxHeader(paths: MailboxPaths): FileBytes {
+function readMailboxHeader(paths: MailboxPaths): FileBytes {
   return readRegular(paths.header, DEFAULT_LIMITS.headerFileBytes);
 }
 

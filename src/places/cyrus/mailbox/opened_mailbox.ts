@@ -19,6 +19,7 @@ export function openMailbox(paths: MailboxPaths): OpenMailbox {
   return readMailbox(paths, openIndex(paths.index));
 }
 
+/** Closes the file that `openMailbox` has opened, if any. */
 export function closeMailbox({ index }: OpenMailbox): void {
   if (index.state === "open") index.close();
 }

@@ -103,7 +103,7 @@ function applyToRows(store: Store, command: RowCommand): void {
 }
 
 /** What APPLY MAILBOX needs to write into `owner`'s folder. */
-export function applyContext(
+function applyContext(
   owner: Owner,
   session: Pick<ApplySession, "store" | "staging">,
 ): ApplyContext {

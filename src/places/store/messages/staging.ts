@@ -105,7 +105,7 @@ export class StagingWriter {
 }
 
 /** Where a message lies that is staged in `folder`. */
-export function stagedPath(folder: string, guid: string): string {
+function stagedPath(folder: string, guid: string): string {
   return join(folder, guid);
 }
 
