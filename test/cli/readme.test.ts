@@ -181,7 +181,7 @@ describe("the README", () => {
       const told = [...(found.get(name) ?? ["nothing"])].toSorted().join(", ");
       expect({ name, codes }).toEqual({ name, codes: told });
     }
-  });
+  }, 60_000);
 
   test("names variables and codes that there are", () => {
     const variables = [...README.matchAll(/`(BOBBIN_\w+)`/g)].map(([, name]) => name ?? "");
