@@ -5,7 +5,7 @@
  * whether it is there or not.
  */
 import { latin1, utf8 } from "../core/bytes.ts";
-import { NAME_BYTES, parseName } from "../model/names.ts";
+import { inboxOf, NAME_BYTES, nameProblem, parseName, useridOf } from "../model/names.ts";
 import { DONE, type Outcome, refused } from "../model/outcome.ts";
 
 export interface Scope {
@@ -23,6 +23,23 @@ export function scopeOf(allow: readonly string[]): Scope {
     // User ids are latin1 inside; the list is text.
     users: new Set(allow.filter(isUser).map((one) => latin1(utf8(one)))),
   };
+}
+
+/**
+ * Why no user can be meant by a word of an `allow` list; undefined where one can, and for the two
+ * words that mean more.
+ */
+export function allowProblem(word: string): string | undefined {
+  if (!isUser(word)) return undefined;
+  if (/[*?]/.test(word)) return "patterns match nobody: name each user, or say '*' for everything";
+  if (word.includes("/")) return "it is a mailbox: name the user, with all whose mailboxes it is";
+  if (word.includes("^")) return "a user's name has a dot where names of mailboxes have ^";
+  if (word !== word.trim()) return "it begins or ends with a blank";
+  const userid = latin1(utf8(word));
+  const inbox = inboxOf(userid, { virtualDomains: userid.includes("@") });
+  const problem = nameProblem(inbox);
+  if (problem !== undefined) return `no user is called so: ${problem}`;
+  return useridOf(inbox) === userid ? undefined : "no user is called so";
 }
 
 function isUser(word: string): boolean {

@@ -1,6 +1,10 @@
 /** The owners that a command works on: those named, or all that the places list. */
+import type { Command } from "commander";
 import { breathe } from "../core/breathe.ts";
+import { textOf } from "../core/bytes.ts";
 import { AppError } from "../core/errors.ts";
+import { readToEnd } from "../core/given_file.ts";
+import { DEFAULT_LIMITS } from "../core/limits.ts";
 import { type Owner, ownerKey } from "../model/names.ts";
 import { parsePlace } from "../places/locator.ts";
 import type { Place } from "../places/place.ts";
@@ -12,6 +16,37 @@ export interface OwnerChoice {
   readonly users: readonly string[];
   /** The names are those of shared top levels, not of users. */
   readonly shared: boolean;
+}
+
+/** Declares the option whose value `namedUsers` reads. */
+export function usersFromOption(command: Command): Command {
+  return command.option(
+    "--users-from <file>",
+    "users, one a line, for places that cannot list theirs; - is stdin",
+  );
+}
+
+/**
+ * The users that arguments and the file of `--users-from` name; empty lines and those that begin
+ * with # are passed over. Throws AppError: io, or not_found where the file names nobody.
+ */
+export function namedUsers(
+  users: readonly string[],
+  { usersFrom, ...options }: Readonly<Record<string, unknown>>,
+): readonly string[] {
+  if (typeof usersFrom !== "string") return users;
+  if (usersFrom === "-" && Object.values(options).includes("-")) {
+    throw new AppError("usage", "Cannot read both users and a password from stdin");
+  }
+  const given = readToEnd(usersFrom, DEFAULT_LIMITS.userListBytes);
+  if ("problem" in given) {
+    const text = `Cannot read the users in ${usersFrom}: ${given.problem}`;
+    throw new AppError("io", text, { cause: given.cause });
+  }
+  const lines = (textOf(given.bytes) ?? "").split("\n").map((line) => line.trim());
+  const listed = lines.filter((line) => line !== "" && !line.startsWith("#"));
+  if (listed.length > 0) return [...users, ...listed];
+  throw new AppError("not_found", `Cannot find the name of any user in ${usersFrom}`);
 }
 
 /** Yields each owner once: those named, or all that the places can list. */
@@ -29,7 +64,9 @@ export async function* chosenOwners(
   const [first] = places;
   if (first === undefined || !first.holds.userList) {
     const whose = first === undefined ? "either place" : first.locator;
-    throw new AppError("usage", `Cannot list the users of ${whose}: name them`);
+    throw new AppError("usage", `Cannot list the users of ${whose}: name them`, {
+      hint: "--users-from FILE takes the names from a file, one a line",
+    });
   }
   for (const place of places.filter(({ holds }) => holds.userList)) {
     for await (const owner of granted(await place.owners())) {

@@ -5,9 +5,9 @@ import { displayName, textOfName, useridOfArgument } from "./mailbox_names.ts";
 
 export interface FilterOptions {
   /** User ids; none is all. */
-  readonly user: readonly string[];
+  readonly user?: readonly string[];
   /** Names of mailboxes, external or internal; none is all. */
-  readonly mailbox: readonly string[];
+  readonly mailbox?: readonly string[];
 }
 
 /** A filter of mailboxes, which knows what of it has matched nothing yet. */
@@ -19,7 +19,8 @@ export interface MailboxFilter {
 }
 
 /** The filter of these options; undefined where they leave nothing out. */
-export function mailboxFilter({ user, mailbox }: FilterOptions): MailboxFilter | undefined {
+export function mailboxFilter(options: FilterOptions): MailboxFilter | undefined {
+  const { user = [], mailbox = [] } = options;
   if (user.length + mailbox.length === 0) return undefined;
   const users = new Map(user.map((text) => [useridOfArgument(text), text]));
   const unmatched = new Set([...user, ...mailbox]);

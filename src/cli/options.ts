@@ -20,7 +20,7 @@ export function refuseEmpty(command: Command): void {
 }
 
 /** Collects the values of a repeated option. */
-export function collect(value: string, before: readonly string[]): readonly string[] {
+export function collect(value: string, before: readonly string[] = []): readonly string[] {
   return [...before, value];
 }
 
@@ -47,25 +47,34 @@ export function secondsOption(value: string): number {
   return seconds;
 }
 
-/** An integer from 0 to 100. */
+/** An integer from 0 to 100, with or without its sign: `20%`. */
 export function percentOption(value: string): number {
-  if (!/^\d{1,3}$/.test(value) || Number(value) > 100) {
+  const [, digits] = /^(\d{1,3}) ?%?$/.exec(value) ?? [];
+  if (digits === undefined || Number(digits) > 100) {
     throw new InvalidArgumentError("a percentage from 0 to 100 is wanted");
   }
-  return Number(value);
+  return Number(digits);
 }
 
 const BYTE_UNITS: Readonly<Record<string, number>> = {
-  ...{ "": 1, k: 1e3, m: 1e6, g: 1e9 },
-  ...{ ki: 1024, mi: 1024 ** 2, gi: 1024 ** 3 },
+  ...{ "": 1, k: 1e3, m: 1e6, g: 1e9, t: 1e12 },
+  ...{ ki: 1024, mi: 1024 ** 2, gi: 1024 ** 3, ti: 1024 ** 4 },
 };
 
-/** A rate as `100MB/s`, `2.5MiB` or `500000`, in bytes per second. */
-export function byteRateOption(value: string): number {
-  const [, digits, unit = ""] = /^(\d+(?:\.\d+)?)\s*([kmg]i?)?b?(?:\/s)?$/i.exec(value) ?? [];
-  const rate = Number(digits) * (BYTE_UNITS[unit.toLowerCase()] ?? 1);
-  if (digits === undefined || rate < 1) {
-    throw new InvalidArgumentError("bytes a second are wanted, like 100MB/s");
+/**
+ * A size with its unit, as `10GiB` (1024), `512MB` (1000) or `100B`, in bytes, of at least 1.
+ * A bare number could be of anything.
+ */
+export function sizeOption(value: string): number {
+  const [, digits, unit = ""] = /^(\d+(?:\.\d+)?) ?([kmgt]i?)?b$/i.exec(value) ?? [];
+  const bytes = Math.round(Number(digits) * (BYTE_UNITS[unit.toLowerCase()] ?? 1));
+  if (digits === undefined || bytes < 1 || !Number.isSafeInteger(bytes)) {
+    throw new InvalidArgumentError("a size with its unit is wanted, like 10GiB or 512MB");
   }
-  return rate;
+  return bytes;
+}
+
+/** The same for a second, as `100MB/s`. */
+export function byteRateOption(value: string): number {
+  return sizeOption(value.replace(/\/s$/, ""));
 }

@@ -38,6 +38,8 @@ export class OutputClosed extends Error {
 export interface Output extends OutputOptions {
   /** True if stdout may have colours. */
   readonly color: boolean;
+  /** Columns of the terminal that is stdout; undefined where it is none. */
+  readonly width: number | undefined;
   /** Prints a line of escaped data for people: what was asked for, or what is wrong. */
   line(text: string): void;
   /** Prints an escaped line of what was done; `--quiet` and `--summary` leave it out. */
@@ -71,12 +73,13 @@ const BUFFER_LIMIT = 64 * 1024;
 /** The output of this process. */
 export function processOutput(options: OutputOptions): Output {
   const { json, loudness } = options;
+  const isTerminal = process.stdout.isTTY === true;
   let buffered = "";
   let hide: (() => void) | undefined;
   const alike = alikeErrors();
   const hints = new Set<string>();
   const put = (fd: number, data: Uint8Array) => {
-    if (fd === STDERR || process.stdout.isTTY === true) hide?.();
+    if (fd === STDERR || isTerminal) hide?.();
     writeAll(fd, data);
   };
   const flush = () => {
@@ -100,7 +103,8 @@ export function processOutput(options: OutputOptions): Output {
   };
   return {
     ...options,
-    color: !json && process.stdout.isTTY === true && !process.env["NO_COLOR"],
+    color: !json && isTerminal && !isDumbTerminal() && !process.env["NO_COLOR"],
+    width: isTerminal ? terminalWidth() : undefined,
     line: writeText,
     step: (text) => {
       if (isUsual(loudness)) writeText(text);
@@ -134,6 +138,16 @@ export function processOutput(options: OutputOptions): Output {
       hide = bar;
     },
   };
+}
+
+/** True for a terminal that knows no escapes: it gets no colours and no progress bar. */
+export function isDumbTerminal(): boolean {
+  return process.env["TERM"] === "dumb";
+}
+
+function terminalWidth(): number {
+  const wanted = Number(process.env["COLUMNS"]);
+  return Number.isInteger(wanted) && wanted > 0 ? wanted : process.stdout.columns || 80;
 }
 
 /** True where messages and steps are told. */

@@ -11,7 +11,7 @@ import type { Counts } from "./json/summaries.ts";
 import { INSECURE } from "./open_place.ts";
 import { refuseEmpty } from "./options.ts";
 import { type Loudness, type Output, OutputClosed, processOutput } from "./output.ts";
-import { progressNow } from "./progress.ts";
+import { progressNow } from "./progress/progress.ts";
 import { EXIT_OF_SIGNAL, outliveSignals } from "./signals.ts";
 import { helpColumns } from "./text.ts";
 import { VERSION_TEXT } from "./version.ts";

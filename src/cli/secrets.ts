@@ -6,7 +6,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { latin1, textOf } from "../core/bytes.ts";
 import { AppError } from "../core/errors.ts";
-import { readFirstLine, readFirstLineOfStdin } from "../core/given_file.ts";
+import { readFirstLine } from "../core/given_file.ts";
 
 export interface SecretSource {
   /** The value of `--password-file`. `-` is stdin, whose first line serves all who ask for it. */
@@ -15,6 +15,8 @@ export interface SecretSource {
   readonly credentials: readonly string[];
   /** Whose the password is, as in «Password for fred». */
   readonly whose: string;
+  /** A new password: a terminal is asked for it twice. */
+  readonly isNew?: boolean;
 }
 
 /** The first line of stdin, which can be read only once. */
@@ -24,7 +26,7 @@ let stdinLine: string | undefined;
 export async function readPassword(source: SecretSource): Promise<string> {
   const { BOBBIN_PASSWORD, CREDENTIALS_DIRECTORY } = process.env;
   if (source.file === "-") {
-    stdinLine ??= firstLine(0);
+    stdinLine ??= firstLine("-");
     return stdinLine;
   }
   if (source.file !== undefined) return firstLine(source.file);
@@ -33,15 +35,22 @@ export async function readPassword(source: SecretSource): Promise<string> {
     .map((name) => join(CREDENTIALS_DIRECTORY ?? "", name))
     .find((path) => CREDENTIALS_DIRECTORY !== undefined && existsSync(path));
   if (credential !== undefined) return firstLine(credential);
-  if (process.stdin.isTTY) return askFor(`Password for ${source.whose}`);
+  if (process.stdin.isTTY) return askOnTerminal(source);
   throw new AppError("usage", `No password was given for ${source.whose}`, {
     hint: "Use --password-file FILE, BOBBIN_PASSWORD, or a terminal.",
   });
 }
 
-function firstLine(file: string | 0): string {
-  const name = file === 0 ? "stdin" : `password file ${file}`;
-  const given = file === 0 ? readFirstLineOfStdin() : readFirstLine(file);
+async function askOnTerminal({ whose, isNew = false }: SecretSource): Promise<string> {
+  const password = await askFor(`${isNew ? "New password" : "Password"} for ${whose}`);
+  if (password === "") throw new AppError("usage", `No password was given for ${whose}`);
+  if (!isNew || password === (await askFor("The same again"))) return password;
+  throw new AppError("usage", `The two passwords for ${whose} are not the same`);
+}
+
+function firstLine(file: string): string {
+  const name = file === "-" ? "stdin" : `password file ${file}`;
+  const given = readFirstLine(file);
   if ("problem" in given) {
     throw new AppError("io", `Cannot read ${name}: ${given.problem}`, { cause: given.cause });
   }

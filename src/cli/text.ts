@@ -1,4 +1,5 @@
-/** Formats values for people: aligned, and in units that are easy to read. */
+/** Formats values for people, in units that are easy to read. */
+import { Help } from "commander";
 
 /** Columns of help: 80, or fewer where the terminal has fewer. */
 export function helpColumns({ columns }: { readonly columns?: number }): number {
@@ -40,21 +41,9 @@ export function formatTime(seconds: number): string {
   return Number.isNaN(date.getTime()) ? String(seconds) : date.toISOString().replace(".000Z", "Z");
 }
 
-/** Aligns rows in columns, each as wide as its widest cell. The last column is not padded. */
-export function columns(rows: readonly (readonly string[])[], gap = "  "): string[] {
-  const widths: number[] = [];
-  for (const row of rows) {
-    row.forEach((cell, index) => {
-      widths[index] = Math.max(widths[index] ?? 0, Bun.stringWidth(cell));
-    });
-  }
-  return rows.map((row) =>
-    row
-      .map((cell, index) =>
-        index === row.length - 1
-          ? cell
-          : cell + " ".repeat((widths[index] ?? 0) - Bun.stringWidth(cell)),
-      )
-      .join(gap),
-  );
+/** Text in lines of at most `width` columns, broken between words. */
+export function wrap(text: string, width: number): string[] {
+  const help = new Help();
+  help.minWidthToWrap = 0;
+  return help.boxWrap(text, width).split("\n");
 }

@@ -16,21 +16,29 @@ export type GivenFile =
 export function readGiven(path: string): GivenFile {
   return withOpen(path, (fd, stat) => {
     if (!stat.isFile()) return { problem: "it is no regular file" };
-    return readUpTo(fd, () => false);
+    return readUpTo(fd, { isEnough: () => false });
   });
 }
 
-/** Reads up to the end of the first line of a regular file or a pipe. Does not throw. */
+/**
+ * Reads up to the end of the first line of a regular file, a pipe, or of stdin, which is `-` and
+ * may be anything: it is waited for. Does not throw.
+ */
 export function readFirstLine(path: string): GivenFile {
+  return readStream(path, { isEnough: (bytes) => bytes.includes(LF) });
+}
+
+/** Reads the same to its end, of at most `limit` bytes. Does not throw. */
+export function readToEnd(path: string, limit: number): GivenFile {
+  return readStream(path, { isEnough: () => false, limit });
+}
+
+function readStream(path: string, end: EndOfReading): GivenFile {
+  if (path === "-") return told(() => readUpTo(0, end));
   return withOpen(path, (fd, stat) => {
     if (!stat.isFile() && !stat.isFIFO()) return { problem: "it is neither a file nor a pipe" };
-    return readUpTo(fd, (bytes) => bytes.includes(LF));
+    return readUpTo(fd, end);
   });
-}
-
-/** The same of stdin, whatever that is: it is waited for. */
-export function readFirstLineOfStdin(): GivenFile {
-  return told(() => readUpTo(0, (bytes) => bytes.includes(LF)));
 }
 
 const LF = 0x0a;
@@ -59,9 +67,17 @@ function told(read: () => GivenFile): GivenFile {
   }
 }
 
-/** Reads up to the end, or until what was read last `isEnough`. */
-function readUpTo(fd: number, isEnough: (last: Uint8Array) => boolean): GivenFile {
-  const limit = DEFAULT_LIMITS.configBytes;
+interface EndOfReading {
+  /** True where what was read last is all that is wanted. */
+  readonly isEnough: (last: Uint8Array) => boolean;
+  readonly limit?: number;
+}
+
+/** Reads up to the end, or as far as is wanted. */
+function readUpTo(
+  fd: number,
+  { isEnough, limit = DEFAULT_LIMITS.configBytes }: EndOfReading,
+): GivenFile {
   const bytes = new Uint8Array(limit + 1);
   const endMs = performance.now() + WAIT_MS;
   let length = 0;

@@ -66,6 +66,8 @@ export interface Limits {
   readonly configFiles: number;
   /** Bytes of one configuration file. */
   readonly configBytes: number;
+  /** Bytes of a list of users that a command is given. */
+  readonly userListBytes: number;
   /** Bytes of one of Cyrus' databases that is read into memory. */
   readonly databaseBytes: number;
   /** GUIDs of old messages that one place remembers (about 500 bytes of memory each). */
@@ -105,6 +107,7 @@ export const DEFAULT_LIMITS: Limits = {
   databaseProblems: 1000,
   configFiles: 100,
   configBytes: 1024 * 1024,
+  userListBytes: 64 * 1024 * 1024,
   databaseBytes: 2 ** 31,
   rememberedGuids: 100_000,
 };

@@ -23,7 +23,7 @@ describe.if(has("mounting a file system"))("a full disk", () => {
     expect(Bun.spawnSync(["mount", "-t", "tmpfs", "-o", "size=96m", "test", folder]).exitCode).toBe(
       0,
     );
-    served = await serveBinary({ folder, args: ["--min-free", "1"] });
+    served = await serveBinary({ folder, args: ["--min-free", "1MiB"] });
     const client = await Csync.signedIn(served.port);
     for (const name of ["a", "b", "c"]) {
       expect((await client.command(mailbox(name))).status).toBe("OK success");

@@ -6,7 +6,13 @@ import type { Outcome } from "../../model/outcome.ts";
 import type { Place } from "../../places/place.ts";
 import { type Difference, type DiffResult, diffOwner } from "../../replicate/diff.ts";
 import { notCompared } from "../../replicate/plan/holds.ts";
-import { chosenOwners, listOwners, requireSomebody } from "../chosen_owners.ts";
+import {
+  chosenOwners,
+  listOwners,
+  namedUsers,
+  requireSomebody,
+  usersFromOption,
+} from "../chosen_owners.ts";
 import type { CommandEnv, CommandResult, Handler, Register } from "../command.ts";
 import { EXIT, type ExitCode, exitOf, worstExit } from "../exit.ts";
 import { errorFacts } from "../hints.ts";
@@ -14,7 +20,7 @@ import type { Counts } from "../json/summaries.ts";
 import { displayName, nameFacts, ownerFacts, textOfName } from "../mailbox_names.ts";
 import { addPlaceOptions, openPlace, optionsOfSide, type PlaceOptions } from "../open_place.ts";
 import type { Output } from "../output.ts";
-import { startOwnersProgress } from "../owners_progress.ts";
+import { startOwnersProgress } from "../progress/owners_progress.ts";
 import { refusalError } from "../refusal_error.ts";
 import { ownerHint } from "../similar_names.ts";
 import { plural } from "../text.ts";
@@ -33,7 +39,7 @@ export const registerDiff: Register = (program, handle) => {
     .argument("[user...]", "only these users; without one, all users that the places can list")
     .option("--deep", "compare every record, and read every message at both places")
     .option("--shared", "USER is no user but the first part of the names of shared mailboxes");
-  addPlaceOptions(command, ["a", "b"]).action(handle(runDiff));
+  addPlaceOptions(usersFromOption(command), ["a", "b"]).action(handle(runDiff));
 };
 
 interface DiffFlags extends PlaceOptions {
@@ -45,7 +51,8 @@ interface DiffFlags extends PlaceOptions {
 
 const runDiff: Handler<"diff"> = async (args, options, env) => {
   const flags = options as unknown as DiffFlags; // as commander was told above
-  const [a = "", b = "", users = []] = args as readonly [string, string, (readonly string[])?];
+  const [a = "", b = "", given = []] = args as readonly [string, string, (readonly string[])?];
+  const users = namedUsers(given, options);
   const source = await openPlace(a, env, optionsOfSide(flags, flags.aPasswordFile));
   try {
     const target = await openPlace(b, env, optionsOfSide(flags, flags.bPasswordFile));

@@ -1,16 +1,17 @@
 /** `bobbin dlist FILE` prints and checks a dump or a telemetry log. */
-import { closeSync } from "node:fs";
+import { closeSync, fstatSync } from "node:fs";
 import { breathe } from "../../core/breathe.ts";
 import { latin1 } from "../../core/bytes.ts";
 import { AppError } from "../../core/errors.ts";
 import { escapeText } from "../../core/escape.ts";
-import { openRegular, readAt, readRegular } from "../../core/files.ts";
+import { readAt } from "../../core/files.ts";
 import { DEFAULT_LIMITS } from "../../core/limits.ts";
 import { DlistReader, type ReaderEvent, type ReaderOptions } from "../../formats/dlist/reader.ts";
 import { expectDumpLine } from "../../formats/sync/dump_line.ts";
 import { expectAnswer, expectCommand } from "../../formats/sync/expectations.ts";
 import { maskSecrets } from "../../formats/sync/masking.ts";
 import { parseTelemetry, type TelemetryPiece } from "../../formats/sync/telemetry.ts";
+import { openDump } from "../../places/dump/read_dump.ts";
 import { scanDump } from "../../places/dump/scan.ts";
 import type { CommandEnv, CommandResult, Handler, Register } from "../command.ts";
 import { EXIT } from "../exit.ts";
@@ -29,7 +30,7 @@ export const registerDlist: Register = (program, handle) => {
       "Prints a dump as text and checks its checksums, or prints a telemetry log of Cyrus. " +
         "Exit code 1 says that something in it is damaged; it is printed as far as the damage.",
     )
-    .argument("<file>", "a dump, or a telemetry log")
+    .argument("<file>", "a dump, or a telemetry log; - is stdin")
     .action(handle(runDlist));
   const talk = dlist
     .command("talk")
@@ -43,19 +44,15 @@ export const registerDlist: Register = (program, handle) => {
 };
 
 const runDlist: Handler<"dlist"> = async ([path = ""], _options, env) => {
-  const file = String(path);
-  const opened = openRegular(file);
-  if (opened.state !== "open") {
-    throw new AppError("not_found", `Cannot read ${file}: ${opened.state.replace("_", " ")}`);
-  }
+  const fd = openDump(String(path));
   try {
     const start = new Uint8Array(5);
-    readAt(opened.fd, start, 0);
-    if (latin1(start) === "DUMP ") return await printDump(opened.fd, env);
+    readAt(fd, start, 0);
+    if (latin1(start) === "DUMP ") return await printDump(fd, env);
+    return await printTelemetry(fd, String(path), env);
   } finally {
-    closeSync(opened.fd);
+    closeSync(fd);
   }
-  return printTelemetry(file, env);
 };
 
 /** Checks the sums first, then prints the lines that they confirm. */
@@ -110,12 +107,17 @@ function nameOf({ user, toplevel, missing }: CompleteOwner): string {
 const CHUNK_BYTES = 256 * 1024;
 const LOG_BYTES = 1024 ** 3;
 
-async function printTelemetry(path: string, env: DlistEnv): Promise<CommandResult<"dlist">> {
-  const read = readRegular(path, LOG_BYTES);
-  if (read.state !== "read") {
-    throw new AppError("io", `Cannot read ${path}: ${read.state.replace("_", " ")}`);
+async function printTelemetry(
+  fd: number,
+  path: string,
+  env: DlistEnv,
+): Promise<CommandResult<"dlist">> {
+  const { size } = fstatSync(fd);
+  if (size > LOG_BYTES) {
+    throw new AppError("bad_data", `Cannot read ${path}: it is larger than a GiB`);
   }
-  const pieces = parseTelemetry(read.bytes);
+  const bytes = new Uint8Array(size);
+  const pieces = parseTelemetry(bytes.subarray(0, readAt(fd, bytes, 0)));
   if (pieces === undefined) {
     throw new AppError("bad_data", `${path} is neither a dump nor a telemetry log of Cyrus`);
   }

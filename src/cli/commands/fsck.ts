@@ -37,7 +37,7 @@ import type { CommandEnv, CommandResult, Handler, Register } from "../command.ts
 import { EXIT, worstExit } from "../exit.ts";
 import { type MailboxFilter, mailboxFilter } from "../mailbox_filter.ts";
 import { choiceOption, collect, countOption } from "../options.ts";
-import { type Progress, startProgress } from "../progress.ts";
+import { type Progress, startProgress } from "../progress/progress.ts";
 import { interruptedBy, interruption } from "../signals.ts";
 import {
   countByCode,
@@ -57,8 +57,8 @@ export const registerFsck: Register = (program, handle) => {
         "is changed, and Cyrus may go on running.",
     )
     .argument("<place...>", "what to check")
-    .option("--user <user>", "only this user's mailboxes (repeat for more)", collect, [])
-    .option("--mailbox <mailbox>", "only this mailbox (repeat for more)", collect, [])
+    .option("--user <user>", "only this user's mailboxes (repeat for more)", collect)
+    .option("--mailbox <mailbox>", "only this mailbox (repeat for more)", collect)
     .option("--quick", "check index, header, cache and the list of files; open no message")
     .option("--archive-partition <dir>", "if PLACE is a folder: where the archived messages lie")
     .option("--meta-partition <dir>", "if PLACE is a folder: where the cyrus.* files lie")
@@ -86,8 +86,8 @@ export const registerFsck: Register = (program, handle) => {
 const MESSAGES_FOR_THREADS = 500;
 
 interface FsckOptions {
-  readonly user: readonly string[];
-  readonly mailbox: readonly string[];
+  readonly user?: readonly string[];
+  readonly mailbox?: readonly string[];
   readonly quick?: boolean;
   readonly archivePartition?: string;
   readonly metaPartition?: string;
@@ -132,7 +132,7 @@ const runFsck: Handler<"fsck"> = async (args, given, env) => {
   const ofFolders = new UniqueidCensus();
   const checkAll = async () => {
     for (const planned of plans) {
-      const isWhole = options.user.length + options.mailbox.length === 0;
+      const isWhole = filter === undefined;
       const uniqueids = planned.target.isWhole ? new UniqueidCensus() : ofFolders;
       const from = reported.length;
       await checkPlanned(planned, { pool, uniqueids, parts, report, progress, isWhole, signal });

@@ -12,7 +12,8 @@ import type { Line } from "../json/lines.ts";
 import { displayName, nameFacts, textOfName, userFacts } from "../mailbox_names.ts";
 import { CODE_HELP } from "../manual/code_help.ts";
 import type { Output } from "../output.ts";
-import { columns, formatBytes, formatCount, formatDuration, plural } from "../text.ts";
+import { columns } from "../table.ts";
+import { formatBytes, formatCount, formatDuration, plural } from "../text.ts";
 
 export interface ReportOptions {
   readonly minSeverity: Severity;
@@ -68,6 +69,7 @@ export function printFindings(
     ([leftTitle, left], [rightTitle, right]) =>
       weight(right) - weight(left) || (leftTitle < rightTitle ? -1 : 1),
   );
+  const { width } = output;
   for (const [title, findings] of worstFirst) {
     const folders = new Set(findings.flatMap(({ path }) => (path ? [dirname(path)] : [])));
     const [folder] = folders;
@@ -76,7 +78,7 @@ export function printFindings(
     const rows = findings
       .toSorted((left, right) => rank(right) - rank(left) || (left.uid ?? 0) - (right.uid ?? 0))
       .map((one) => rowOf(one, output, { withPath: folders.size > 1 }));
-    for (const line of columns(rows)) output.line(`  ${line}`);
+    for (const line of columns(rows, { width, wrapsLast: true })) output.line(line);
   }
   for (const { findings, titles } of alike) {
     const [first] = findings;
@@ -84,7 +86,7 @@ export function printFindings(
     const names = titles.slice(0, ALIKE_NAMES).join(", ");
     output.line(bold(`${formatCount(titles.length)} alike`, output));
     const [severity, code, , text] = rowOf(first, output, { withPath: false });
-    output.line(`  ${severity}  ${code}  ${text}`);
+    output.line(`${severity}  ${code}  ${text}`);
     output.line(`  in ${escapeText(names)} … (-v tells each)`);
   }
   if (told.length > 0) output.line("");
@@ -141,7 +143,8 @@ export function printTotals(
     formatCount(count),
     CODES[code].title,
   ]);
-  for (const line of columns(rows)) output.total(line);
+  const { width } = output;
+  for (const line of columns(rows, { width, wrapsLast: true })) output.total(line);
   const worth = counts.filter(({ severity }) => atLeast(severity, "warning"));
   const advice = Map.groupBy(worth, ({ code }) => CODE_HELP[code].advice);
   for (const [text, codes] of advice) {
@@ -211,7 +214,7 @@ function rowOf(
   const tail = facts.length > 0 && !shown.has(code) ? ` (${facts.join("; ")})` : "";
   const where = uid === undefined || field === "messages" ? "" : `uid ${uid}`;
   const place = path !== undefined && (withPath || OF_FOLDERS.test(code)) ? `: ${path}` : "";
-  return [paint(severity, output), code, where, escapeText(text + tail + place)];
+  return [`  ${paint(severity, output)}`, code, where, escapeText(text + tail + place)];
 }
 
 const COLOURS: Readonly<Record<Severity, string>> = {

@@ -7,7 +7,13 @@ import { type Owner, parseName } from "../../model/names.ts";
 import { type Outcome, ok, type Refusal } from "../../model/outcome.ts";
 import type { MailRecord } from "../../model/record.ts";
 import type { Place } from "../../places/place.ts";
-import { chosenOwners, requireSomebody } from "../chosen_owners.ts";
+import {
+  chosenOwners,
+  namedUsers,
+  type OwnerChoice,
+  requireSomebody,
+  usersFromOption,
+} from "../chosen_owners.ts";
 import type { CommandEnv, CommandResult, Handler, Register } from "../command.ts";
 import { EXIT, type ExitCode, worstExit } from "../exit.ts";
 import {
@@ -22,12 +28,13 @@ import {
 import { addPlaceOptions, openPlace } from "../open_place.ts";
 import { granted, refusalError, refusalFacts } from "../refusal_error.ts";
 import { mailboxHint, ownerHint } from "../similar_names.ts";
-import { columns, formatBytes, formatCount, formatTime } from "../text.ts";
+import { printTable } from "../table.ts";
+import { formatBytes, formatCount, formatTime } from "../text.ts";
 import { type MessageHeader, readMessageHeader } from "./message_header.ts";
 import { type Counts, countMailbox, readOwner, recordsIn, sumOf } from "./place_contents.ts";
 
 export const registerLs: Register = (program, handle) => {
-  addPlaceOptions(program.command("ls"))
+  usersFromOption(addPlaceOptions(program.command("ls")))
     .summary("list users, mailboxes and messages")
     .description(
       "Lists the users with their counts; with USER, the mailboxes of this user; with MAILBOX " +
@@ -47,7 +54,12 @@ const runLs: Handler<"ls"> = async (args, options, env) => {
   const place = await openPlace(text, env, options);
   try {
     const listing: Listing = { place, env, told: new Set() };
-    if (user === undefined) return await listOwners(listing);
+    const users = namedUsers([], options);
+    if (users.length > 0 && user !== undefined) {
+      throw new AppError("usage", "Cannot list both USER and --users-from: leave one out");
+    }
+    const shared = options["shared"] === true && users.length > 0;
+    if (user === undefined) return await listOwners({ users, shared }, listing);
     const owner = ownerOfArgument(user, options);
     if (mailbox === undefined) return await listMailboxes(owner, listing);
     const withHeaders = options["headers"] !== false;
@@ -93,19 +105,25 @@ async function countOwner(
   return { counted, exits };
 }
 
-async function listOwners(listing: Listing): Promise<CommandResult<"ls">> {
+async function listOwners(choice: OwnerChoice, listing: Listing): Promise<CommandResult<"ls">> {
   const { place, env } = listing;
   const { output } = env;
-  await requireSomebody(place);
+  if (choice.users.length === 0) await requireSomebody(place);
   const rows: string[][] = [];
   const exits: ExitCode[] = [];
   const totals = { users: 0, shared: 0, mailboxes: 0, messages: 0, bytes: 0 };
   const tell = env.soFar(() => {
-    printTable(["USER", "MAILBOXES", "MESSAGES", "SIZE"], rows, env);
+    printTable(["USER", "MAILBOXES", "MESSAGES", "SIZE"], rows, env.output);
     return totals;
   });
-  for await (const owner of chosenOwners({ users: [], shared: false }, [place])) {
+  for await (const owner of chosenOwners(choice, [place])) {
     const { counted, exits: own } = await countOwner(owner, listing);
+    if (choice.users.length > 0 && counted.length + own.length === 0) {
+      const { message, code } = nobody(owner);
+      output.error(message, { ...ownerFacts(owner), code });
+      exits.push(EXIT.partial);
+      continue;
+    }
     const live = counted.filter(({ state }) => !parseName(state.name).isDeleted);
     const counts = sumOf(live);
     pushAll(exits, own);
@@ -148,7 +166,7 @@ async function listMailboxes(owner: Owner, listing: Listing): Promise<CommandRes
       formatBytes(counts.bytes),
     ];
   });
-  printTable(["MAILBOX", "MESSAGES", "UNSEEN", "SIZE"], rows, env);
+  printTable(["MAILBOX", "MESSAGES", "UNSEEN", "SIZE"], rows, env.output);
   const summary = { mailboxes: counted.length, ...sumOf(counted), unreadable: exits.length };
   return { exit: worstExit(exits), summary };
 }
@@ -177,7 +195,7 @@ async function listMessages(
   const rows: string[][] = [];
   const exits: ExitCode[] = [];
   const tell = env.soFar(() => {
-    printTable(["UID", "FLAGS", "DATE", "SIZE", "GUID", "FROM", "SUBJECT"], rows, env);
+    printTable(["UID", "FLAGS", "DATE", "SIZE", "GUID", "FROM", "SUBJECT"], rows, env.output);
     return { messages: rows.length };
   });
   for await (const record of recordsIn(records)) {
@@ -223,9 +241,4 @@ function tellError(refusal: Refusal, { name, uid, env }: Told): ExitCode {
   const { reason, text } = refusal;
   env.output.error(text, { ...refusalFacts(refusal), ...nameFacts(name), uid });
   return reason === "damaged" || reason === "moved" ? EXIT.damage : EXIT.partial;
-}
-
-function printTable(head: readonly string[], rows: readonly string[][], env: CommandEnv): void {
-  if (rows.length === 0) return;
-  for (const line of columns([head, ...rows])) env.output.line(line.trimEnd());
 }

@@ -13,7 +13,14 @@ import {
   replicateOwners,
 } from "../../replicate/replicate_owners.ts";
 import { tellBug } from "../bug.ts";
-import { chosenOwners, type ListedOwners, listOwners, requireSomebody } from "../chosen_owners.ts";
+import {
+  chosenOwners,
+  type ListedOwners,
+  listOwners,
+  namedUsers,
+  requireSomebody,
+  usersFromOption,
+} from "../chosen_owners.ts";
 import type { CommandEnv, CommandResult, Handler, Register } from "../command.ts";
 import { EXIT, type ExitCode, exitOf, worstExit } from "../exit.ts";
 import { errorFacts } from "../hints.ts";
@@ -30,7 +37,7 @@ import {
 } from "../open_place.ts";
 import { byteRateOption, countOption, percentOption, secondsOption } from "../options.ts";
 import { aside } from "../output.ts";
-import { startOwnersProgress } from "../owners_progress.ts";
+import { startOwnersProgress } from "../progress/owners_progress.ts";
 import { refusalError } from "../refusal_error.ts";
 import { interruptedBy, interruption } from "../signals.ts";
 import { ownerHint } from "../similar_names.ts";
@@ -70,10 +77,10 @@ export const registerReplicate: Register = (program, handle) => {
       "how much of a user may be deleted (20); only 100 allows a whole user",
       percentOption,
     )
-    .option("--rate <bytes>", "bytes of messages in a second, like 100MB/s", byteRateOption)
+    .option("--rate <size>", "bytes of messages in a second, like 100MB/s", byteRateOption)
     .option("--timeout <seconds>", "give up a user after this time", secondsOption)
     .option("--jobs <n>", "users at a time (2)", countOption);
-  addPlaceOptions(command, ["from", "to"]).action(handle(runReplicate));
+  addPlaceOptions(usersFromOption(command), ["from", "to"]).action(handle(runReplicate));
 };
 
 interface ReplicateFlags extends PlaceOptions {
@@ -101,7 +108,7 @@ const JOBS = 2;
 const runReplicate: Handler<"replicate"> = async (args, options, given) => {
   const flags = options as unknown as ReplicateFlags; // as commander was told above
   const env = beside(flags, given);
-  const users = (args[0] ?? []) as readonly string[];
+  const users = namedUsers((args[0] ?? []) as readonly string[], options);
   if (users.length > 0 === (flags.all === true)) {
     throw new AppError("usage", "Cannot tell whom to replicate: name users, or say --all");
   }

@@ -17,7 +17,7 @@ import {
 import type { CommandEnv } from "../command.ts";
 import type { Line } from "../json/lines.ts";
 import { displayName, nameFacts, ownerFacts, showName, textOfName } from "../mailbox_names.ts";
-import type { OwnersProgress } from "../owners_progress.ts";
+import type { OwnersProgress } from "../progress/owners_progress.ts";
 import { refusalError, refusalFacts } from "../refusal_error.ts";
 import { formatBytes, plural } from "../text.ts";
 

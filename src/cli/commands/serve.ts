@@ -21,7 +21,7 @@ import { roomOf } from "../../storage/free_space.ts";
 import type { CommandEnv, Handler, Register } from "../command.ts";
 import { EXIT } from "../exit.ts";
 import { type OpenFiles, openFilesLimit, shareFiles } from "../open_files.ts";
-import { choiceOption, collect, countOption, secondsOption } from "../options.ts";
+import { choiceOption, collect, countOption, secondsOption, sizeOption } from "../options.ts";
 import type { Loudness, Output } from "../output.ts";
 import { VERSION } from "../version.ts";
 import { readIdentity, type ServedIdentity, warnOfExpiry } from "./served_identity.ts";
@@ -42,13 +42,11 @@ export const registerServe: Register = (program, handle) => {
       "--listen <address:port>",
       "where to listen, without TLS or with STARTTLS (repeat for more)",
       collect,
-      [],
     )
     .option(
       "--listen-tls <address:port>",
       "where to listen with TLS from the first byte on (repeat for more)",
       collect,
-      [],
     )
     .option("--tls-cert <file>", "the certificate with its chain (PEM); STARTTLS is offered then")
     .option("--tls-key <file>", "the key of the certificate (PEM)")
@@ -62,8 +60,8 @@ export const registerServe: Register = (program, handle) => {
       "how long commands may take after SIGTERM (60)",
       secondsOption,
     )
-    .option("--min-free <mib>", "refuse mail when less of the disk is free (64)", countOption)
-    .option("--max-held <mib>", "memory for unfinished commands (360)", countOption)
+    .option("--min-free <size>", "refuse mail when less of the disk is free (64MiB)", sizeOption)
+    .option("--max-held <size>", "memory for unfinished commands (360MiB)", sizeOption)
     .option("--max-sessions <n>", "connections at a time (1000)", countOption)
     .addOption(
       choiceOption("--log-form <form>", "the form of the log", ["text", "journal", "json"]),
@@ -74,8 +72,8 @@ export const registerServe: Register = (program, handle) => {
 
 interface ServeOptions {
   readonly usersFile: string;
-  readonly listen: readonly string[];
-  readonly listenTls: readonly string[];
+  readonly listen?: readonly string[];
+  readonly listenTls?: readonly string[];
   readonly tlsCert?: string;
   readonly tlsKey?: string;
   readonly requireTls?: boolean;
@@ -92,7 +90,7 @@ interface ServeOptions {
 
 const IDLE_SECONDS = 1800;
 const STOP_SECONDS = 60;
-const MIN_FREE_MIB = 64;
+const MIN_FREE_BYTES = 64 * 1024 * 1024;
 const STDERR = 2;
 const EXPIRY_EVERY_MS = 24 * 3600 * 1000;
 
@@ -135,7 +133,7 @@ const runServe: Handler<"serve"> = async (args, given, env) => {
         requireTls,
         idleMs: (options.idleTimeout ?? IDLE_SECONDS) * 1000,
         patience: PATIENCE,
-        hasRoom: roomOf(locator.path, (options.minFree ?? MIN_FREE_MIB) * 1024 * 1024),
+        hasRoom: roomOf(locator.path, options.minFree ?? MIN_FREE_BYTES),
         limits: { ...DEFAULT_LIMITS, ...heldLimits(options), sessions },
       },
     });
@@ -237,10 +235,9 @@ function openFilesOf({ maxSessions }: ServeOptions, log: Log): OpenFiles {
 }
 
 /** A sixth of the memory for unfinished commands is kept from any one account. */
-function heldLimits({ maxHeld }: ServeOptions): Partial<Limits> {
-  if (maxHeld === undefined) return {};
-  const heldBytes = maxHeld * 1024 * 1024;
-  return { heldBytes, accountHeldBytes: (heldBytes / 6) * 5 };
+function heldLimits({ maxHeld: heldBytes }: ServeOptions): Partial<Limits> {
+  if (heldBytes === undefined) return {};
+  return { heldBytes, accountHeldBytes: Math.floor((heldBytes / 6) * 5) };
 }
 
 /** The certificate and key, read again when they change; undefined without them. */
@@ -286,12 +283,12 @@ function warnOfClear(addresses: readonly string[], listen: readonly ListenAt[], 
 }
 
 /** The sockets to listen on; one from systemd with `tls` in its name speaks TLS at once. */
-function listenersOf(options: ServeOptions): ListenAt[] {
+function listenersOf({ listen = [], listenTls = [] }: ServeOptions): ListenAt[] {
   const inherited = inheritedSockets(process.env, process.pid);
   const found: ListenAt[] = [
     ...inherited.map(({ fd, name }) => ({ fd, tls: name.includes("tls") })),
-    ...options.listen.map((text) => ({ ...addressOf(text), tls: false })),
-    ...options.listenTls.map((text) => ({ ...addressOf(text), tls: true })),
+    ...listen.map((text) => ({ ...addressOf(text), tls: false })),
+    ...listenTls.map((text) => ({ ...addressOf(text), tls: true })),
   ];
   if (found.length === 0) {
     throw new AppError("usage", "Nowhere to listen", { hint: "--listen 127.0.0.1:2005" });

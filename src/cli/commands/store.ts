@@ -44,7 +44,8 @@ import {
   textOfName,
 } from "../mailbox_names.ts";
 import { choiceOption, countOption } from "../options.ts";
-import { formatBytes } from "../text.ts";
+import { columns } from "../table.ts";
+import { formatBytes, plural } from "../text.ts";
 
 export const registerStore: Register = (program, handle) => {
   const store = program.command("store").summary("make a store and look after it");
@@ -183,11 +184,12 @@ async function storeInfo(
   const { output } = env;
   const { settings, root } = store;
   const totals = { owners: 0, mailboxes: 0, pending: 0, failed: 0 };
+  const rows: string[][] = [];
   const tell = env.soFar(() => {
     const { owners, mailboxes } = totals;
-    output.total(
-      `${owners} owners, ${mailboxes} mailboxes, index version ${settings.indexVersion}`,
-    );
+    for (const line of columns(rows, output)) output.line(line);
+    const counts = [plural(owners, "owner"), plural(mailboxes, "mailbox", "mailboxes")];
+    output.total(`${counts.join(", ")}, index version ${settings.indexVersion}`);
     return { root, ...settings, ...totals };
   });
   for (const owner of store.owners()) {
@@ -201,7 +203,7 @@ async function storeInfo(
       totals.mailboxes += count;
       totals.pending += steps;
       output.object({ type: "owner", ...ownerFacts(owner), mailboxes: count, pending: steps });
-      output.line(`${escapeText(word)}  ${count} mailboxes`);
+      rows.push([escapeText(word), plural(count, "mailbox", "mailboxes")]);
     } catch (error) {
       if (!(error instanceof AppError)) throw error;
       totals.failed += 1;
@@ -216,19 +218,21 @@ function ownerInfo(store: Store, owner: Owner, env: CommandEnv): CommandResult<"
   const { show } = namesOf(env);
   const folder = store.find(owner);
   if (folder === undefined) throw nobody(owner, "What belongs to no user is named with --shared");
-  const rows = folder.read(allMailboxes);
-  for (const { name, uniqueid } of rows) {
+  const rows: string[][] = [];
+  const mailboxes = folder.read(allMailboxes);
+  for (const { name, uniqueid } of mailboxes) {
     output.object({ type: "mailbox", ...ownerFacts(owner), ...nameFacts(name), uniqueid });
-    output.line(`${show(name)}  ${uniqueid}`);
+    rows.push([show(name), uniqueid]);
   }
   const graves = folder.read(tombstones);
   for (const { name, uniqueid, deleted } of graves) {
     const time = new Date(deleted * 1000).toISOString();
     const facts = { ...ownerFacts(owner), ...nameFacts(name), uniqueid };
     output.object({ type: "deleted", ...facts, deleted: time });
-    output.line(`${show(name)}  ${uniqueid}  deleted ${time}`);
+    rows.push([show(name), uniqueid, `deleted ${time}`]);
   }
-  const counts = { mailboxes: rows.length, deleted: graves.length };
+  for (const line of columns(rows, output)) output.line(line);
+  const counts = { mailboxes: mailboxes.length, deleted: graves.length };
   return { exit: EXIT.ok, summary: { ...ownerFacts(owner), ...counts } };
 }
 

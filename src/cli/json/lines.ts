@@ -53,6 +53,11 @@ const message = line("message", {
   ...{ from: v.text.optional(), subject: v.text.optional() },
 });
 
+const account = line("account", {
+  account: v.text,
+  allow: v.list(v.text).meta({ description: "users, '*' or shared" }),
+});
+
 const finding = line("finding", {
   ...{ code: v.code, severity: z.enum(SEVERITIES), text: v.text },
   ...{ ...v.owner, ...v.maybeMailbox, uid: v.count.optional(), path: v.text.optional() },
@@ -126,8 +131,8 @@ const log = z
   .meta({ description: JSON_LINES.log });
 
 export const LINES = [
-  ...[listedOwner, outcome, listedMailbox, storedMailbox, deleted, owner, message, finding],
-  ...[damage, step, difference, spoken, item, listening, progress, error, log],
+  ...[listedOwner, outcome, listedMailbox, storedMailbox, deleted, owner, message, account],
+  ...[finding, damage, step, difference, spoken, item, listening, progress, error, log],
 ] as const;
 
 /** A line of `--json` that is no summary. */

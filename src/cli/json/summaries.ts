@@ -26,7 +26,10 @@ export const SUMMARIES = {
     ...{ sessions: v.count, commands: v.count, messages: v.count },
     ...{ bytesIn: v.bytes, bytesOut: v.bytes },
   }),
-  passwd: z.strictObject({ account: v.text, done: z.enum(["made", "changed", "removed"]) }),
+  passwd: z.union([
+    z.strictObject({ account: v.text, done: z.enum(["made", "changed", "removed"]) }),
+    z.strictObject({ accounts: v.count }),
+  ]),
   ls: z.union([
     z.strictObject({
       ...{ users: v.count, shared: v.count, mailboxes: v.count, messages: v.count },

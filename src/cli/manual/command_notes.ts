@@ -101,8 +101,8 @@ export const NOTES: Readonly<Record<string, CommandNotes>> = {
         does: "make or change one that may touch ann and what belongs to no user",
       },
       {
-        line: "bobbin passwd --users-file /etc/bobbin/users --delete repl",
-        does: "remove an account",
+        line: "bobbin passwd --users-file /etc/bobbin/users --list",
+        does: "list the accounts and what each may touch",
       },
     ],
     exits: {

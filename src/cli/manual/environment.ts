@@ -6,6 +6,8 @@ export const VARIABLES = {
     "set by systemd: passwords are read from bobbin.password.HOST or bobbin.password in it",
   TMPDIR: "where temporary files go: copies of databases, large messages on their way (/tmp)",
   NO_COLOR: "no colours, if it is not empty",
+  TERM: "dumb: no colours and no progress bar",
+  COLUMNS: "the width of tables on a terminal, in place of its own",
   JOURNAL_STREAM: "set by systemd: serve writes its log in the journal's form",
   NOTIFY_SOCKET: "set by systemd: serve tells when it is ready and when it stops",
   LISTEN_FDS:

@@ -47,7 +47,8 @@ export const EXIT_MEANINGS: Readonly<Record<ExitName, ExitMeaning>> = {
     advice: "Read the error: it names the path or the address.",
   },
   io: {
-    means: "the disk or a file failed, or the output could not be written",
+    means:
+      "the disk or a file failed, or nobody takes the output: its pipe is closed, its disk full",
     advice: "Look at the system's log before you run it again.",
   },
   busy: {

@@ -1,6 +1,6 @@
 /** Prints sections of the manual for a terminal, in 80 columns. */
-import { type Command, Help } from "commander";
-import { helpColumns } from "../text.ts";
+import type { Command } from "commander";
+import { helpColumns, wrap } from "../text.ts";
 import { allCommands, commandSections, type Section, TOPICS } from "./sections.ts";
 
 /** The longest term that has its text beside it. */
@@ -38,10 +38,6 @@ function shellLines(line: string, width: number): string[] {
   return lines.map((part, at) => {
     return `${at === 0 ? "" : "    "}${part}${at === lines.length - 1 ? "" : " \\"}`;
   });
-}
-
-function wrap(text: string, width: number): string[] {
-  return new Help().boxWrap(text, width).split("\n");
 }
 
 function indented(lines: readonly string[], indent: string): string {

@@ -7,6 +7,7 @@ export const JSON_LINES = {
   message: "ls: a message",
   owner: "store info: a user, or the first part of the names of shared mailboxes",
   deleted: "store info: a deleted mailbox that can be undeleted",
+  account: "passwd --list: an account, and what it may touch",
   finding: "fsck: something that is not as it should be, with its code",
   damage: "dlist: something in a dump or a log that cannot be read",
   step: "replicate, store: something that was done, or in a dry run would be done",

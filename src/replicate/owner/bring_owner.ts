@@ -185,6 +185,15 @@ interface Doing {
   readonly options: ReplicateOptions;
 }
 
+/** What a step that sends nothing takes, in messages. */
+const STEP_EFFORT = 5;
+
+/** How long a step takes beside others, about: what is new since the target was written last. */
+function effortOf(step: Step): number {
+  if (step.kind !== "mailbox") return STEP_EFFORT;
+  return STEP_EFFORT + Math.max(0, step.ours.lastUid - (step.theirs?.lastUid ?? 0));
+}
+
 async function doSteps(plan: Plan, doing: Doing): Promise<void> {
   const { work, session, tally, target, options } = doing;
   const [moved, begun, brought] = [new Set<string>(), new Set<string>(), new Set<string>()];
@@ -195,6 +204,8 @@ async function doSteps(plan: Plan, doing: Doing): Promise<void> {
     reservable: target.mailboxes.filter(({ lastUid }) => lastUid > 0).map(({ name }) => name),
     sent: async (messages, bytes) => {
       tally.sent(messages, bytes);
+      sentSince += messages;
+      tellPart();
       await options.sent(messages, bytes);
     },
     // A mailbox that has to be sent again is told of once.
@@ -210,7 +221,15 @@ async function doSteps(plan: Plan, doing: Doing): Promise<void> {
     } else tally.failStep(step, outcome);
     hasFailed ||= outcome.kind === "refused";
   };
-  const part = (left: number) => tally.part(done - left, plan.steps.length);
+  const reached = [0];
+  for (const step of plan.steps) reached.push((reached.at(-1) ?? 0) + effortOf(step));
+  const whole = reached.at(-1) ?? 0;
+  let [before, sentSince] = [0, 0];
+  const tellPart = () => tally.part(Math.min(before + sentSince, whole), whole);
+  const part = (left: number) => {
+    [before, sentSince] = [reached[done - left] ?? whole, 0];
+    tellPart();
+  };
   const pipeline = new MailboxPipeline(sending, { leave: tally.leave, told, part });
   try {
     for (const run of runsOf(plan.steps)) {

@@ -42,6 +42,8 @@ describe("bobbin dlist FILE", () => {
     expect(sound.stdout).toContain("APPLY MESSAGE (%{default ");
     expect(sound.stderr).toMatch(/Sound: \d+ commands, complete: anne, bob/);
     const whole = readFileSync(path);
+    const piped = Bun.spawn([bobbinPath(), "dlist", "-"], { stdin: whole, stderr: "ignore" });
+    expect(await new Response(piped.stdout).text()).toBe(sound.stdout);
     const after = whole.indexOf("MBOXNAME user.bob");
     writeFileSync(path, whole.subarray(0, after));
     const cut = await bobbin(["dlist", "--json", path]);

@@ -78,9 +78,12 @@ describe("bobbin store", () => {
     expect(await run("undelete", root, "none")).toEqual([66, expect.stringContaining("none")]);
     expect(await run("info", root, "lists")).toEqual([66, expect.stringContaining("--shared")]);
     expect(await run("info", root, "lists", "--shared")).toEqual([
-      ...[0, expect.stringMatching(/^lists {2}\S+\nlists\/a {2}\S+ {2}deleted /)],
+      ...[0, expect.stringMatching(/^lists {4}\S+\nlists\/a {2}\S+ {2}deleted /)],
     ]);
-    expect(await run("info", root)).toEqual([0, expect.stringContaining("user:jörg  1 mailboxes")]);
+    expect(await run("info", root)).toEqual([
+      0,
+      expect.stringContaining("user:jörg     1 mailbox\n"),
+    ]);
     expect(await run("info", root, "jörg")).toEqual([0, expect.stringMatching(/^user\/jörg /)]);
     expect((await bobbin(["fsck", root])).exit).toBe(0);
   }, 60_000);

@@ -1,6 +1,6 @@
 /** Progress of a run over many owners, with the done part of those under way. */
-import type { Owner } from "../model/names.ts";
-import type { Output } from "./output.ts";
+import type { Owner } from "../../model/names.ts";
+import type { Output } from "../output.ts";
 import { startProgress } from "./progress.ts";
 
 export interface OwnersProgress {

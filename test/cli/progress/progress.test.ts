@@ -1,11 +1,11 @@
 /** How far a command has come, as a terminal shows it and as --json tells it. */
 import { afterEach, beforeAll, describe, expect, jest, test } from "bun:test";
 import { join } from "node:path";
-import { processOutput } from "../../src/cli/output.ts";
-import { startProgress } from "../../src/cli/progress.ts";
-import { bobbin, bobbinOnTerminal } from "../support/cli.ts";
-import { unpackFixture } from "../support/fixtures.ts";
-import { tempDir } from "../support/temp_dir.ts";
+import { processOutput } from "../../../src/cli/output.ts";
+import { startProgress } from "../../../src/cli/progress/progress.ts";
+import { bobbin, bobbinOnTerminal } from "../../support/cli.ts";
+import { unpackFixture } from "../../support/fixtures.ts";
+import { tempDir } from "../../support/temp_dir.ts";
 
 const SPOOL = join(unpackFixture("cyrus-spools/uuid-paths"), "spool");
 const store = `${tempDir("progress")}/store`;
@@ -18,10 +18,11 @@ describe("progress", () => {
   afterEach(() => void jest.useRealTimers());
 
   test("replicate and diff have a bar on a terminal, and no step is lost in it", async () => {
-    const run = ["replicate", "ann", "--from", SPOOL, "--to", store];
+    const run = ["replicate", "ann", "--from", SPOOL, "--to", store, "--rate", "15kB/s"];
     const first = await bobbinOnTerminal(run);
     expect(first.exit).toBe(0);
-    expect(first.shown).toMatch(/\d+% {2}0\/1 users {2}[\d.]+ \w+\/s {2}[\d.]+ m?s left/);
+    expect(first.shown).toMatch(/\d+% {2}0\/1 users {2}[\d.]+ \w+\/s/);
+    expect(first.shown).toMatch(/\/s {2}[\d.]+ m?s left/); // it takes four seconds
     // Each line begins where the bar was taken away before it, or after another.
     expect(first.shown.match(/(\n|\x1b\[2K)ann: create user\/ann/g)?.length).toBeGreaterThan(10);
     expect(first.shown).not.toMatch(/[^\nK]ann: create/);
@@ -31,6 +32,29 @@ describe("progress", () => {
       expect((await bobbinOnTerminal([silent, ...diff])).shown).not.toContain("%");
     }
     expect((await bobbin(diff)).stderr).not.toContain("%");
+  }, 60_000);
+
+  test("a dumb terminal gets no bar, no colour and no escape", async () => {
+    const run = ["replicate", "bob", "--from", SPOOL, "--to", store];
+    const { exit, shown } = await bobbinOnTerminal(run, { env: { TERM: "dumb" } });
+    expect([exit, shown.includes("bob: create user/bob")]).toEqual([0, true]);
+    expect(shown).not.toMatch(/\x1b|%/);
+    const damaged = join(unpackFixture("cyrus-spools/damaged"), "spool");
+    const fsck = (env: Record<string, string>) => bobbinOnTerminal(["fsck", damaged], { env });
+    expect((await fsck({})).shown).toContain("\x1b[31m");
+    expect((await fsck({ TERM: "dumb" })).shown).not.toContain("\x1b");
+    expect((await fsck({ NO_COLOR: "1" })).shown).not.toContain("\x1b[31m");
+  }, 60_000);
+
+  test("tables fit COLUMNS on a terminal, and are whole in a pipe", async () => {
+    const env = { COLUMNS: "60", TERM: "dumb" };
+    const ls = ["ls", SPOOL, "ann", "INBOX"];
+    const { shown } = await bobbinOnTerminal(ls, { env });
+    const widths = shown.split("\r\n").map((line) => Bun.stringWidth(line));
+    expect([Math.max(...widths) <= 60, shown.includes("…")]).toEqual([true, true]);
+    const piped = await bobbin(ls, { env });
+    expect(piped.stdout).toMatch(/ [0-9a-f]{40} /);
+    expect(piped.stdout).not.toContain("…");
   }, 60_000);
 
   test("--json tells it now and then, unless --no-progress", async () => {

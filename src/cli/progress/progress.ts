@@ -1,8 +1,9 @@
 /** Progress of a command: a bar on a terminal, an object from time to time with `--json`. */
 import { Presets, SingleBar } from "cli-progress";
-import type { Line } from "./json/lines.ts";
-import { isUsual, type Output } from "./output.ts";
-import { formatBytes, formatDuration } from "./text.ts";
+import type { Line } from "../json/lines.ts";
+import { isDumbTerminal, isUsual, type Output } from "../output.ts";
+import { formatBytes, formatDuration } from "../text.ts";
+import { watchPace } from "./pace.ts";
 
 export interface Progress {
   /** `done` (a fraction may be) of `total` units, and the bytes so far, 0 if not counted. */
@@ -31,9 +32,7 @@ export function startProgress(
   const isShown = output.progress;
   const shown = [
     ...(isShown && output.json ? [objects(output, { unit, everyMs })] : []),
-    ...(isShown && isUsual(output.loudness) && process.stderr.isTTY === true
-      ? [bar(output, unit)]
-      : []),
+    ...(isShown && isUsual(output.loudness) && isBarPossible() ? [bar(output, unit)] : []),
   ];
   return {
     update: (done, total, bytes) => {
@@ -44,6 +43,10 @@ export function startProgress(
       for (const one of shown) one.stop();
     },
   };
+}
+
+function isBarPossible(): boolean {
+  return process.stderr.isTTY === true && !isDumbTerminal();
 }
 
 interface ObjectsOptions {
@@ -69,7 +72,8 @@ function objects(output: Output, { unit, everyMs }: ObjectsOptions): Progress {
 
 /** A bar that is removed before a message is printed and drawn again at the next update. */
 function bar(output: Output, unit: string): Progress {
-  const started = performance.now();
+  const startedMs = performance.now();
+  const pace = watchPace();
   const line = new SingleBar(
     {
       format: `{bar} {percentage}%  {done}/{total} ${unit}{rate}{left}`,
@@ -91,11 +95,12 @@ function bar(output: Output, unit: string): Progress {
   };
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, restore);
   const update: Progress["update"] = (done, total, bytes) => {
-    const ms = Math.max(performance.now() - started, 1);
+    const ms = Math.max(performance.now() - startedMs, 1);
+    const leftMs = pace.left(ms, done, total);
     const facts = {
       done: Math.floor(done),
       rate: bytes === 0 ? "" : `  ${formatBytes(Math.round((bytes * 1000) / ms))}/s`,
-      left: done === 0 ? "" : `  ${formatDuration((ms * Math.max(total - done, 0)) / done)} left`,
+      left: leftMs === undefined ? "" : `  ${formatDuration(leftMs)} left`,
     };
     if (!line.isActive) line.start(Math.max(total, 1), done, facts);
     line.setTotal(Math.max(total, 1));

@@ -1,0 +1,85 @@
+/** Tables for people. On a terminal they fit its width; in a pipe nothing is cut or wrapped. */
+import type { Output } from "./output.ts";
+import { wrap } from "./text.ts";
+
+export interface ColumnsOptions {
+  /** Columns of the terminal; undefined where there is no limit. */
+  readonly width?: number | undefined;
+  /** A last cell that is too long is wrapped, where it would else be cut like the others. */
+  readonly wrapsLast?: boolean;
+}
+
+const GAP = "  ";
+/** No cell is cut or wrapped to fewer columns than this. */
+const LEAST = 8;
+
+/** Prints rows below their heads; nothing where there are none. */
+export function printTable(
+  head: readonly string[],
+  rows: readonly (readonly string[])[],
+  { line, width }: Pick<Output, "line" | "width">,
+): void {
+  if (rows.length > 0) for (const text of columns([head, ...rows], { width })) line(text);
+}
+
+/**
+ * Aligns rows in columns, each as wide as its widest cell. Where that is too wide, the widest
+ * columns give way: their cells lose what is in their middle, or the last one is wrapped.
+ */
+export function columns(
+  rows: readonly (readonly string[])[],
+  { width = Number.POSITIVE_INFINITY, wrapsLast = false }: ColumnsOptions = {},
+): string[] {
+  const widths: number[] = [];
+  for (const row of rows) {
+    row.forEach((cell, at) => {
+      widths[at] = Math.max(widths[at] ?? 0, Bun.stringWidth(cell));
+    });
+  }
+  const room = width - GAP.length * (widths.length - 1);
+  const cap = wrapsLast ? Number.POSITIVE_INFINITY : capOf(widths, room);
+  const padded = (cell: string, at: number): string => {
+    const cut = cutMiddle(cell, cap);
+    return cut + " ".repeat(Math.min(widths[at] ?? 0, cap) - Bun.stringWidth(cut));
+  };
+  const indent = widths.slice(0, -1).reduce((sum, one) => sum + one + GAP.length, 0);
+  const below = `\n${" ".repeat(indent)}`;
+  return rows.flatMap((row) => {
+    const last = row.at(-1) ?? "";
+    const isWrapped = wrapsLast && indent + Bun.stringWidth(last) > width;
+    const shown = isWrapped ? wrap(last, Math.max(width - indent, LEAST)).join(below) : undefined;
+    const cells = row.map((cell, at) => (at === row.length - 1 && shown) || padded(cell, at));
+    return cells.join(GAP).trimEnd().split("\n");
+  });
+}
+
+/** The width to which the widest columns are cut, so that all together fit into `room`. */
+function capOf(widths: readonly number[], room: number): number {
+  let left = room;
+  let open = widths.length;
+  for (const one of widths.toSorted((a, b) => a - b)) {
+    if (one * open > left) return Math.max(Math.floor(left / open), LEAST);
+    left -= one;
+    open -= 1;
+  }
+  return Number.POSITIVE_INFINITY;
+}
+
+/** `text` in `width` columns: what is at both ends tells names and GUIDs apart best. */
+function cutMiddle(text: string, width: number): string {
+  if (Bun.stringWidth(text) <= width) return text;
+  const chars = [...text];
+  const start = fitting(chars, Math.ceil((width - 1) / 2));
+  const end = fitting(chars.toReversed(), Math.floor((width - 1) / 2)).toReversed();
+  return `${start.join("")}…${end.join("")}`;
+}
+
+/** The first of `chars` that fit into `width` columns. */
+function fitting(chars: readonly string[], width: number): readonly string[] {
+  let used = 0;
+  const end = chars.findIndex((char) => {
+    used += Bun.stringWidth(char);
+    return used > width;
+  });
+  return end < 0 ? chars : chars.slice(0, end);
+}
