@@ -106,15 +106,18 @@ function countsOf(objects: readonly Readonly<Record<string, unknown>>[]): unknow
   const counts = ({
     type,
     user,
+    toplevel,
     differences,
     failures,
     left,
     failed,
   }: Record<string, unknown>) => ({
-    ...{ type, user, differences, failures, left, failed },
+    ...{ type, user: String(user ?? toplevel ?? ""), differences, failures, left, failed },
   });
   const told = objects.filter(({ type }) => type === "user" || type === "summary");
-  return [facts(objects.at(-1) ?? {}), ...told.map(counts)];
+  // Two users at a time end in any order.
+  const byUser = told.map(counts).sort((left, right) => (left.user < right.user ? -1 : 1));
+  return [facts(objects.at(-1) ?? {}), ...byUser];
 }
 
 function stepsOf(objects: readonly Readonly<Record<string, unknown>>[]): string[] {
