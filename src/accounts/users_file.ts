@@ -87,7 +87,10 @@ export function parseAccounts(text: string, path: string): Accounts {
   try {
     whole = JSON.parse(text);
   } catch (error) {
-    throw new AppError("config", `Cannot read users file ${path}: no JSON`, { cause: error });
+    throw new AppError("config", `Cannot read users file ${path}: it is not JSON`, {
+      cause: error,
+      hint: "`bobbin passwd` makes users files; is this another file, or was it edited?",
+    });
   }
   if (!isObject(whole) || whole["version"] !== VERSION || !Array.isArray(whole["accounts"])) {
     throw wrong(`expected {"version": ${VERSION}, "secret": …, "accounts": […]}`);

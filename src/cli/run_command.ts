@@ -13,6 +13,7 @@ import { refuseEmpty } from "./options.ts";
 import { type Loudness, type Output, OutputClosed, processOutput } from "./output.ts";
 import { progressNow } from "./progress/progress.ts";
 import { EXIT_OF_SIGNAL, outliveSignals } from "./signals.ts";
+import { similarName } from "./similar_names.ts";
 import { helpColumns } from "./text.ts";
 import { VERSION_TEXT } from "./version.ts";
 
@@ -57,13 +58,15 @@ export async function runCli(argv: readonly string[], context: CliContext): Prom
       if (options["insecure"] === true) output.talk(INSECURE);
       result = await handler(args, options, env);
     };
+  const program = programOf(handle, output);
   try {
-    const program = programOf(handle, output);
     if (asksForHelp(argv)) (await import("./manual/help_text.ts")).addManual(program);
     await program.parseAsync(argv, { from: "user" });
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return EXIT.ok; // help, version
-    return orClosed(() => end({ exit: report(error, output) }));
+    return orClosed(() =>
+      end({ exit: report(error, { output, typed: typedCommand(program, argv) }) }),
+    );
   }
   return orClosed(() => end(result ?? { exit: EXIT.ok }));
 }
@@ -173,9 +176,12 @@ function outputOf(argv: readonly string[]): Output {
 }
 
 /** Reports an error, and gives the exit code. Throws it where the output is closed. */
-function report(error: unknown, output: Output): ExitCode {
+function report(
+  error: unknown,
+  { output, typed }: { readonly output: Output; readonly typed: Command },
+): ExitCode {
   if (error instanceof CommanderError) {
-    output.error(...usageError(error));
+    output.error(...usageError(error, typed));
     return EXIT.usage;
   }
   const known = systemError(error);
@@ -187,11 +193,30 @@ function report(error: unknown, output: Output): ExitCode {
   return EXIT.bug;
 }
 
-/** What commander says of a command line, with what it takes it for. */
-function usageError({ code, message }: CommanderError): [text: string, facts: ErrorFacts] {
+/** The command that a command line names, as far as its words are those of commands. */
+function typedCommand(program: Command, argv: readonly string[]): Command {
+  let typed = program;
+  for (const word of argv) typed = typed.commands.find((one) => one.name() === word) ?? typed;
+  return typed;
+}
+
+/** What commander says of a command line, with what it may have been meant for. */
+function usageError(
+  { code, message }: CommanderError,
+  typed: Command,
+): [text: string, facts: ErrorFacts] {
   const [first = "", meant] = message.replace(/^error: /, "").split("\n");
   // It has printed the help of a command that wants the name of another one after it.
   const text = code === "commander.help" ? "a command is missing" : first;
-  const hint = meant?.replace(/^\((.*)\)$/, "$1") ?? "`bobbin help COMMAND` tells more";
-  return [`${text.slice(0, 1).toUpperCase()}${text.slice(1)}`, { code: "usage", hint }];
+  const [, wrong = ""] = /^unknown command '(.*)'$/.exec(first) ?? [];
+  const similar = similarName(
+    wrong,
+    typed.commands.map((one) => one.name()),
+  );
+  const help = ["bobbin help", pathOf(typed)].join(" ").trim();
+  const hint = similar === undefined ? meant?.replace(/^\((.*)\)$/, "$1") : `Is ${similar} meant?`;
+  return [
+    `${text.slice(0, 1).toUpperCase()}${text.slice(1)}`,
+    { code: "usage", hint: hint ?? `\`${help}\` tells more` },
+  ];
 }

@@ -63,7 +63,7 @@ export function mailboxHint(wanted: string, names: readonly string[]): string | 
 
 /**
  * The name that is most like `wanted`: equal but for case and separators or with or without its
- * domain, or else a slip or two away.
+ * domain, or else a slip or two away, or the only one that begins with it or has it as last word.
  */
 export function similarName(wanted: string, names: readonly string[]): string | undefined {
   const plain = (name: string) => name.toLowerCase().replace(/[./^]/g, "/").trim();
@@ -77,7 +77,14 @@ export function similarName(wanted: string, names: readonly string[]): string | 
     .filter((name) => Math.abs(name.length - wanted.length) <= most)
     .map((name) => ({ name, slips: slipsBetween(plain(name), plain(wanted)) }))
     .toSorted((left, right) => left.slips - right.slips)[0];
-  return near !== undefined && near.slips <= most ? near.name : undefined;
+  if (near !== undefined && near.slips <= most) return near.name;
+  const whole = names.filter((name) => isPartOf(plain(wanted), plain(name)));
+  return whole.length === 1 ? whole[0] : undefined;
+}
+
+function isPartOf(part: string, name: string): boolean {
+  if (part.length < 2) return false;
+  return name.startsWith(part) || name.endsWith(` ${part}`) || name.endsWith(`/${part}`);
 }
 
 /** Letters to put in, take out or change to make one of the other (Levenshtein). */

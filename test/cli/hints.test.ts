@@ -61,6 +61,26 @@ const SLIPS: Readonly<Record<string, Slip>> = {
   "a user in capitals": { args: () => ["ls", conf, "Ann"], exit: 66, says: "Is ann meant?" },
   "a slip of the hand": { args: () => ["ls", conf, "ahn"], exit: 66, says: "Is ann meant?" },
   "a domain too many": { args: () => ["diff", conf, store, "bob@x"], exit: 66, says: "Is bob m" },
+  "the beginning of a command": { args: () => ["help", "repl"], exit: 64, says: "Is replicate m" },
+  "the last word of a command": {
+    args: () => ["help", "undelete"],
+    exit: 64,
+    says: "Is store undelete meant?",
+  },
+  "a folder of a store without its user": {
+    args: () => ["store", "delete", store, "Sent"],
+    exit: 66,
+    says: "user/USER/FOLDER",
+  },
+  "another file for a users file": {
+    args: () => {
+      const path = join(folder, "other");
+      writeFileSync(path, "repl:secret\n", { mode: 0o600 });
+      return ["serve", store, "--users-file", path, "--listen", "127.0.0.1:0"];
+    },
+    exit: 78,
+    says: "bobbin passwd",
+  },
   "a mailbox in small letters": {
     args: () => ["ls", conf, "ann", "inbox"],
     exit: 66,

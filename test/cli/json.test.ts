@@ -51,12 +51,14 @@ function hasOpen(pid: number, name: string): boolean {
 
 describe("a usage error", () => {
   test.each([
-    [["fsck", "--nonsense", spool], "Unknown option '--nonsense'", "help COMMAND"],
+    [["fsck", "--nonsense", spool], "Unknown option '--nonsense'", "help fsck"],
     [["fsck", "--quik", spool], "Unknown option '--quik'", "Did you mean --quick?"],
-    [["nonsense"], "Unknown command 'nonsense'", "help COMMAND"],
-    [["store"], "A command is missing", "help COMMAND"],
-    [["ls"], "Missing required argument 'place'", "help COMMAND"],
-    [["fsck", "--jobs", "many", spool], "argument 'many' is invalid", "help COMMAND"],
+    [["nonsense"], "Unknown command 'nonsense'", "`bobbin help`"],
+    [["store"], "A command is missing", "help store"],
+    [["ls"], "Missing required argument 'place'", "help ls"],
+    [["fsck", "--jobs", "many", spool], "argument 'many' is invalid", "help fsck"],
+    [["repl"], "Unknown command 'repl'", "Is replicate meant?"],
+    [["store", "inti"], "Unknown command 'inti'", "Did you mean init?"],
     [["ls", ""], "Cannot take an empty <place>", "shell"],
   ] as const)(
     "%j is an object too, with its hint, and the summary comes",

@@ -147,6 +147,7 @@ function folderOf(store: Store, name: string): { folder: OwnerFolder; owner: Own
   throw new AppError(
     "not_found",
     `Cannot find ${externalName(name)}: the store has no ${wordOf(owner)}`,
+    owner.kind === "user" ? {} : { hint: "The folder of a user is named user/USER/FOLDER" },
   );
 }
 

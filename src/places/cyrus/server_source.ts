@@ -2,7 +2,7 @@
  * A whole Cyrus server as the source of a place, found by its imapd.conf: the mailboxes, and
  * everything that the databases of the server hold.
  */
-import { AppError, type ErrorCode } from "../../core/errors.ts";
+import { AppError, type ErrorCode, PERMISSION_HINT } from "../../core/errors.ts";
 import { isStill, watched } from "../../core/file_stamp.ts";
 import { type SieveScript, sieveFilesOf } from "../../formats/sieve/script_files.ts";
 import type { FlawedSetting, UserMeta } from "../../model/mailbox.ts";
@@ -71,7 +71,11 @@ function openServer(conf: ImapdConf): Server {
     const list = await readMailboxList(conf);
     if (list.kind === "ok") return directoryOf(list.value);
     throw new AppError(LIST_ERRORS[list.reason] ?? "io", list.text, {
-      hint: "Without its list of mailboxes nothing of a server can be read; bobbin fsck says more",
+      context: { path: conf.mailboxesDb.path },
+      hint:
+        list.reason === "permissionDenied"
+          ? PERMISSION_HINT
+          : "Without its list of mailboxes nothing of a server can be read; bobbin fsck says more",
     });
   });
   return {

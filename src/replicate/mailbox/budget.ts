@@ -14,7 +14,8 @@ interface Mailbox {
 
 /** The refusal of a plan that deletes more than is allowed. */
 export function braked(text: string): Refusal {
-  const hint = "Allow it with --allow-delete PERCENT, once you know why";
+  const hint =
+    "Once you know why, allow it with --allow-delete PERCENT: 100 also allows a whole user";
   return { ...refused("permissionDenied", text), isBrake: true, hint };
 }
 

@@ -75,6 +75,12 @@ describe("bobbin store", () => {
     expect(await run("undelete", root, uniqueid, "--as", "user/fred/C")).toEqual([
       ...[0, "brought back user/fred/C\n"],
     ]);
+    const kept = "DELETED/user/fred/C/6B0DE715";
+    expect(await run("rename", root, "user/fred/C", kept)).toEqual([0, expect.anything()]);
+    expect(await run("undelete", root, "user/fred/C")).toEqual([
+      ...[66, expect.stringContaining(`Cyrus keeps it as ${kept}: \`bobbin store rename\``)],
+    ]);
+    expect(await run("rename", root, kept, "user/fred/C")).toEqual([0, expect.anything()]);
     expect(await run("undelete", root, "none")).toEqual([66, expect.stringContaining("none")]);
     expect(await run("info", root, "lists")).toEqual([66, expect.stringContaining("--shared")]);
     expect(await run("info", root, "lists", "--shared")).toEqual([

@@ -6,11 +6,12 @@ import type { Database } from "bun:sqlite";
 import { dirname, join } from "node:path";
 import { AppError } from "../../../core/errors.ts";
 import { IMAGE_FILES, type ImageFiles } from "../../../mailbox/mailbox_image.ts";
-import { externalName, isOwnedBy } from "../../../model/names.ts";
+import { externalName, isOwnedBy, parseName } from "../../../model/names.ts";
 import { foldersIn, readWhole, statOf } from "../../../storage/disk.ts";
 import { withHistory } from "../catalogue/history.ts";
 import {
   addFormerName,
+  allMailboxes,
   buryMailbox,
   formerNames,
   insertMailbox,
@@ -170,7 +171,15 @@ function buried(database: Database, which: string): Tombstone {
   const found = lastTombstone(database, which);
   if (found !== undefined) return found;
   const text = `Cannot undelete ${externalName(which)}: the trash has no such mailbox`;
-  const hint = "See `bobbin store info` for what can be undeleted.";
+  const wanted = parseName(which);
+  const kept = allMailboxes(database).find(({ name }) => {
+    const { isDeleted, local, domain } = parseName(name);
+    return isDeleted && local === wanted.local && domain === wanted.domain;
+  });
+  const hint =
+    kept === undefined
+      ? "See `bobbin store info` for what can be undeleted."
+      : `Cyrus keeps it as ${externalName(kept.name)}: \`bobbin store rename\` brings it back`;
   throw new AppError("not_found", text, { hint });
 }
 

@@ -157,7 +157,8 @@ function stagedFor(
   if (record.internaldate === 0) throw refusal("badParameters", `${where} has no internaldate`);
   const staged = context.staging.find(record.guid);
   if (staged !== undefined || record.expunged) return staged;
-  throw refusal("checksum", `${where}: message ${record.guid} was neither sent nor reserved`);
+  const why = "was neither sent nor reserved: its file may be damaged or missing at the sender";
+  throw refusal("checksum", `${where}: message ${record.guid} ${why}`);
 }
 
 /**
