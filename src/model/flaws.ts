@@ -66,11 +66,13 @@ export function flawOfSetting(command: ApplyCommand): string | undefined {
     case "sieve": {
       const { filename, lastUpdate } = command;
       const flaw =
-        flawOfName("FILENAME", filename) ??
+        flawOfScriptName(filename) ??
         flawOfMoment("LAST_UPDATE", lastUpdate) ??
         flawOfSize("CONTENT", command.content);
       return flawOfUsers("script", command, flaw);
     }
+    case "activateSieve":
+      return flawOfUsers("script", command, flawOfScriptName(command.filename));
     case "quota":
       return flawOfWord("ROOT", command.quota.root);
     case "annotation":
@@ -129,6 +131,13 @@ function flawOfSize(field: string, { length }: Uint8Array): string | undefined {
 
 function flawOfName(field: string, name: string): string | undefined {
   return name === "" ? `${field} is empty` : flawOfWord(field, name);
+}
+
+/** Cyrus makes a path of it: with a slash it would lead to the scripts of somebody else. */
+function flawOfScriptName(filename: string): string | undefined {
+  return filename.includes("/")
+    ? `FILENAME ${shown(filename)} has a slash`
+    : flawOfName("FILENAME", filename);
 }
 
 /** In Cyrus' files, lines and keys end where such a character stands. */

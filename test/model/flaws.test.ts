@@ -75,6 +75,17 @@ describe("flawOfSetting()", () => {
     expect(flawOf(8 * 1024 * 1024 + 1)).toContain("CONTENT has 8388609 bytes");
   });
 
+  test("finds names of scripts that lead out of the user's folder", () => {
+    const script = { userid: "a", lastUpdate: 1, content: new Uint8Array() };
+    const flawOf = (filename: string) => flawOfSetting({ kind: "sieve", filename, ...script });
+    expect(flawOf("..script.script")).toBeUndefined();
+    const flaw = 'A script of a: FILENAME "../b/x.script" has a slash';
+    expect(flawOf("../b/x.script")).toBe(flaw);
+    expect(flawOfSetting({ kind: "activateSieve", userid: "a", filename: "../b/x.bc" })).toContain(
+      "slash",
+    );
+  });
+
   test("finds names that would end a line or a key", () => {
     const sub = (name: string) => flawOfSetting({ kind: "sub", userid: "anne", name });
     expect(sub("user.anne.A b")).toBeUndefined();

@@ -2,7 +2,6 @@
  * Does a plan: brings one owner from a place to another. One mailbox that fails is told and stops
  * no other. What the target has in the end is proven against what was read of the source.
  */
-import type { ApplyCommand } from "../../model/apply.ts";
 import { isIntermediate, type UserState } from "../../model/mailbox.ts";
 import { type Owner, ownerName } from "../../model/names.ts";
 import { DONE, isGone, type Outcome, ok, refused } from "../../model/outcome.ts";
@@ -19,6 +18,7 @@ import { identified } from "./identified_place.ts";
 import { readOwnerState, takenBy, withHidden } from "./owner_state.ts";
 import { type Pass, type RunOptions, runPasses } from "./passes.ts";
 import { withScriptsAlike } from "./script_forms.ts";
+import { commandOf } from "./step_command.ts";
 import { refuseStranger, withoutMoved } from "./strangers.ts";
 import { brake, type SurveyedStep, surveyPlan } from "./survey.ts";
 import { keyOf, type Tally } from "./tally.ts";
@@ -131,7 +131,7 @@ async function replicateOnce(
   for (const { filename, refusal } of left) tally.fail(filename, refusal, "other");
   for (const leftover of plan.leftovers) tally.leave(leftover);
   if (dryRun || (mode === "mirror" && !budgets.b.isUnlimited)) {
-    const surveyed = await surveyPlan(plan, work);
+    const surveyed = await surveyPlan(plan, ownerName(owner), work);
     const braking = { target, theirs: theirs, budget: budgets.b, who };
     const allowed = mode === "mirror" ? await brake(surveyed, braking) : DONE;
     if (dryRun || allowed.kind === "refused") tellSurvey(surveyed, { tally, dryRun, allowed });
@@ -274,9 +274,9 @@ async function doCommand(
       return looked;
     }
   }
-  tally.step({ step });
   const command = await commandOf(step, ownerName(owner), work.source);
   if (command.kind === "refused") return command;
+  tally.step({ step });
   const done = await patient(() => session.apply(command.value));
   if (step.kind === "delete" && done.kind === "ok") options.budgets.b.spendMailbox(step.state);
   // A place in the tree goes by itself with the last mailbox below it.
@@ -286,29 +286,6 @@ async function doCommand(
 
 function isNothing(done: Outcome): boolean {
   return done.kind === "refused" && done.reason === "nonexistent";
-}
-
-/** What a step asks the target for. */
-export async function commandOf(
-  step: Exclude<Step, MailboxStep>,
-  userid: string,
-  source: Place,
-): Promise<Outcome<ApplyCommand>> {
-  switch (step.kind) {
-    case "rename":
-    case "apply":
-      return ok(step.command);
-    case "delete":
-      return ok({ kind: "unmailbox", name: step.state.name });
-    case "deleteUser":
-      return ok({ kind: "unuser", userid });
-    case "sieve": {
-      const { filename, lastUpdate } = step;
-      const script = await source.sieveScript(userid, filename);
-      if (script.kind === "refused") return script;
-      return ok({ kind: "sieve", userid, filename, lastUpdate, content: script.value });
-    }
-  }
 }
 
 /** Plans again from what the target now has: anything left to do has not come about. */

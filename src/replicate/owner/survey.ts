@@ -9,6 +9,7 @@ import { type ContentCounts, prepareMailbox, type Work } from "../mailbox/prepar
 import type { ContentPlan } from "../plan/plan_mailbox.ts";
 import type { Rename } from "../plan/renames.ts";
 import type { MailboxStep, Plan, Step } from "../plan/steps.ts";
+import { commandOf } from "./step_command.ts";
 
 export interface SurveyedStep {
   readonly step: Step;
@@ -20,13 +21,26 @@ export interface SurveyedStep {
   readonly refusal?: Refusal;
 }
 
-/** Reads both sides of every mailbox step, and writes nothing. */
-export async function surveyPlan(plan: Plan, work: Work): Promise<SurveyedStep[]> {
+/** Reads both sides of every mailbox step and all scripts to be sent, and writes nothing. */
+export async function surveyPlan(plan: Plan, userid: string, work: Work): Promise<SurveyedStep[]> {
   const steps: SurveyedStep[] = [];
   for (const step of plan.steps) {
-    steps.push(step.kind === "mailbox" ? await surveyMailbox(step, work) : { step });
+    const isMailbox = step.kind === "mailbox";
+    steps.push(
+      isMailbox ? await surveyMailbox(step, work) : await surveyCommand(step, userid, work.source),
+    );
   }
   return steps;
+}
+
+/** Looks whether a step can be sent, and reads what it brings. */
+export async function surveyCommand(
+  step: Exclude<Step, MailboxStep>,
+  userid: string,
+  source: Place,
+): Promise<SurveyedStep> {
+  const command = await commandOf(step, userid, source);
+  return command.kind === "refused" ? { step, refusal: command } : { step };
 }
 
 /** Reads the mailbox at both places: at the source as `name`, at the target as `nameBefore`. */

@@ -12,10 +12,17 @@ import { alone } from "../mailbox/alone.ts";
 import { patient } from "../mailbox/patient.ts";
 import type { Work } from "../mailbox/prepare_mailbox.ts";
 import { runMailbox, type Sending } from "../mailbox/run_mailbox.ts";
-import { commandOf, isNobody, tellSurvey } from "../owner/bring_owner.ts";
+import { isNobody, tellSurvey } from "../owner/bring_owner.ts";
 import { identified } from "../owner/identified_place.ts";
 import { type Pass, type RunOptions, runPasses } from "../owner/passes.ts";
-import { brake, isMoveToDeleted, type SurveyedStep, surveyMailbox } from "../owner/survey.ts";
+import { commandOf } from "../owner/step_command.ts";
+import {
+  brake,
+  isMoveToDeleted,
+  type SurveyedStep,
+  surveyCommand,
+  surveyMailbox,
+} from "../owner/survey.ts";
 import { type FailedKind, keyOf, mailboxKey, type Tally } from "../owner/tally.ts";
 import { unchanged } from "../owner/unchanged.ts";
 import { commonHolds } from "../plan/holds.ts";
@@ -127,11 +134,12 @@ interface SurveyedBoth extends Both<SurveyedStep[]> {
 /** What each side would get. */
 async function surveyBoth(plan: TwoWayPlan, work: TwoWayWork): Promise<SurveyedBoth> {
   const surveyed: SurveyedBoth = { a: [], b: [], refused: [], decisions: [] };
-  for (const side of SIDES)
-    pushAll(
-      surveyed[side],
-      plan.steps[side].map((step) => ({ step, side })),
-    );
+  for (const side of SIDES) {
+    for (const step of plan.steps[side]) {
+      const source = work.places[OTHER_SIDE[side]];
+      surveyed[side].push({ ...(await surveyCommand(step, ownerName(work.owner), source)), side });
+    }
+  }
   for (const one of plan.mailboxes) {
     if (one.kind === "bring") {
       const { to, step, sourceName } = one;
@@ -265,9 +273,9 @@ async function doCommand(
   const { owner, places, tally } = work;
   const taken = takenBy(step, plan.states[side]);
   if (taken !== undefined && !(await isUnchanged(taken, { side, doing }))) return;
-  tally.step({ step, side });
   // A script is fetched from the side that has the later one.
   const command = await commandOf(step, ownerName(owner), places[OTHER_SIDE[side]]);
+  if (command.kind === "ok") tally.step({ step, side });
   const done =
     command.kind === "refused"
       ? command

@@ -5,7 +5,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { utf8 } from "../../../src/core/bytes.ts";
 import { AppError } from "../../../src/core/errors.ts";
-import { refused } from "../../../src/model/outcome.ts";
+import { ok, refused } from "../../../src/model/outcome.ts";
 import type { MailRecord } from "../../../src/model/record.ts";
 import type { PlaceSession, WritablePlace } from "../../../src/places/place.ts";
 import { bytesOf, granted, recordsIn, withSessions } from "../../support/places.ts";
@@ -263,6 +263,22 @@ describe("replicateOwner()", () => {
     expect((await run()).steps).toEqual([]);
     expect((await run({ mode: "mirror" })).steps).toEqual(["apply user.fred.mine"]);
     expect(granted(await target.meta("fred")).subscriptions).toEqual(ours.subscriptions);
+  });
+
+  test("names a script that no target could keep, in the dry run too", async () => {
+    await put(source, INBOX, [record(1)]);
+    const sieve = ["../b/x.script", "y.script"].map((filename) => {
+      return { filename, lastUpdate: 9, isActive: false };
+    });
+    const odd = standIn(source, {
+      user: async () => ok({ ...granted(await source.user("fred")), sieve }),
+      sieveScript: async () => ok(utf8("keep;")),
+    });
+    for (const dryRun of [true, false]) {
+      const { steps, failures } = await replicate(FRED, { source: odd, target }, { dryRun });
+      expect(steps).toEqual([`mailbox ${INBOX}`, "sieve y.script"]);
+      expect(failures).toEqual([expect.stringMatching(/^..\/b\/x.script: .* has a slash$/)]);
+    }
   });
 
   test("leaves a script and what was seen where the target's are newer", async () => {
