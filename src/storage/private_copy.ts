@@ -21,6 +21,7 @@ import {
   rmSync,
   statSync,
 } from "node:fs";
+import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { AppError, errnoOf } from "../core/errors.ts";
 import { stampAt } from "../core/file_stamp.ts";
@@ -144,11 +145,20 @@ function openIfThere(path: string): number | undefined {
   }
 }
 
+/** What only the copy can fail with. */
+const NO_ROOM = ["ENOSPC", "EDQUOT", "EFBIG"];
+
+/** Throws AppError (io): it has `tmpdir` in its context where the copy has no room. */
 function copyIfThere(from: string, to: string): void {
   try {
     copyFileSync(from, to, constants.COPYFILE_FICLONE);
   } catch (error) {
-    if (errnoOf(error) !== "ENOENT") throw diskError(error, "copy", from);
+    const errno = errnoOf(error) ?? "";
+    if (errno === "ENOENT") return;
+    if (!NO_ROOM.includes(errno)) throw diskError(error, "copy", from);
+    const text = `Cannot copy ${from} to TMPDIR, which is ${tmpdir()}: ${errno}`;
+    const hint = "Make room there, or set TMPDIR to a folder of another disk";
+    throw new AppError("io", text, { cause: error, context: { errno, tmpdir: tmpdir() }, hint });
   }
 }
 

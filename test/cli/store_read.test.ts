@@ -1,7 +1,7 @@
 /** The commands that only read, run by the owner of a store: they change no byte of it. */
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
-import { bobbin } from "../support/cli.ts";
+import { bobbin, bobbinPath } from "../support/cli.ts";
 import { newStore, storeAt } from "../support/new_store.ts";
 import { fill, message, stateOf } from "../support/store_fixture.ts";
 import { tempDir } from "../support/temp_dir.ts";
@@ -123,6 +123,18 @@ describe("a store that its owner reads", () => {
     for (const args of [["ls"], ["fsck"], ["store", "info"]]) {
       const { exit, stderr } = await bobbin([...args, root], { env: { TMPDIR: "/nowhere" } });
       expect([exit, stderr]).toEqual([74, expect.stringMatching(/\/nowhere: ENOENT[\s\S]*TMPDIR/)]);
+    }
+  });
+
+  test("a temporary folder that is full is no damage of the store", () => {
+    const root = storeWithJournal();
+    for (const command of ["ls", "fsck"]) {
+      const shell = ["bash", "-c", 'ulimit -f 8; exec "$@"', "", bobbinPath(), command, root];
+      const { exitCode, stdout, stderr } = Bun.spawnSync(shell);
+      expect([exitCode, stdout.toString()]).toEqual([74, ""]);
+      expect(stderr.toString()).toMatch(
+        /catalogue\.sqlite.* to TMPDIR, .*: EFBIG[\s\S]*set TMPDIR/,
+      );
     }
   });
 

@@ -10,6 +10,7 @@ import { stampAt } from "../../core/file_stamp.ts";
 import { pushAll } from "../../core/lists.ts";
 import type { MailboxImage } from "../../mailbox/mailbox_image.ts";
 import { type Owner, ownerKey } from "../../model/names.ts";
+import { isOfDatabase } from "../../places/store/catalogue/damage.ts";
 import {
   type MailboxRow,
   mailboxById,
@@ -103,7 +104,7 @@ function* checkOwnerPath(store: Store, { folder, owner: ownerAt }: OwnerPath): S
       );
     }
   } catch (error) {
-    if (!(error instanceof AppError) || error.code === "busy") throw error;
+    if (!isOfDatabase(error)) throw error;
     findings.push(finding("ST16", { path: join(below, CATALOGUE_FILE) }, { error: error.message }));
   }
   return findings;
@@ -168,7 +169,7 @@ function ofReadable<T>(read: () => T): T | undefined {
   try {
     return read();
   } catch (error) {
-    if (error instanceof AppError && error.code !== "busy") return undefined;
+    if (isOfDatabase(error)) return undefined;
     throw error;
   }
 }

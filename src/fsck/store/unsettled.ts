@@ -3,8 +3,8 @@
  * leaves them. fsck does none of it; it checks such a mailbox with the journal laid over its files.
  */
 import { basename, dirname, join, relative } from "node:path";
-import { AppError } from "../../core/errors.ts";
 import { type MailboxPaths, mailboxPaths } from "../../places/cyrus/mailbox/mailbox_files.ts";
+import { isOfDatabase } from "../../places/store/catalogue/damage.ts";
 import { readableMailboxes } from "../../places/store/catalogue/mailbox_rows.ts";
 import {
   type UnsettledMailbox,
@@ -95,7 +95,7 @@ function readCatalogues(store: Store): Catalogues {
       }
       if (damaged.length === 0) owners.add(below);
     } catch (error) {
-      if (!(error instanceof AppError) || error.code === "busy") throw error;
+      if (!isOfDatabase(error)) throw error;
     }
   }
   return { names, unsettled, owners };
@@ -106,7 +106,7 @@ function readUnsettled(folder: OwnerFolder, uniqueid: string): UnsettledMailbox 
   try {
     return unsettledMailbox(folder, uniqueid);
   } catch (error) {
-    if (!(error instanceof AppError) || error.code === "busy") throw error;
+    if (!isOfDatabase(error)) throw error;
     return undefined;
   }
 }

@@ -34,6 +34,7 @@ import { SyncDescriptors } from "../../storage/durable.ts";
 import { makePrivateFolder, removePrivateFolder } from "../../storage/private_folder.ts";
 import type { SchemaChange } from "../../storage/sqlite.ts";
 import type { Access } from "../../storage/store_database.ts";
+import { isOfDatabase } from "./catalogue/damage.ts";
 import { mailboxById } from "./catalogue/mailbox_rows.ts";
 import { Registry } from "./catalogue/registry.ts";
 import { settleHandovers } from "./commit/handover.ts";
@@ -169,14 +170,14 @@ export class Store {
     try {
       return this.registry.holder(uniqueid);
     } catch (error) {
-      if (!(error instanceof AppError) || error.code === "busy") throw error;
+      if (!isOfDatabase(error)) throw error;
     }
     return this.owners().find((owner) => {
       try {
         const find = (database: Database) => mailboxById(database, uniqueid);
         return this.find(owner)?.read(find) !== undefined;
       } catch (error) {
-        if (error instanceof AppError && error.code !== "busy") return false; // his own trouble
+        if (isOfDatabase(error)) return false; // his own trouble
         throw error;
       }
     });

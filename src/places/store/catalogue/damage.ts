@@ -24,7 +24,16 @@ export interface Damage {
   readonly row?: DamagedRow;
 }
 
-/** What is wrong with the database that `open` gives. Throws busy. */
+/**
+ * True for an error that a database of the store itself has. Others concern the whole run: somebody
+ * writes to it now, or there is no room for a copy of it.
+ */
+export function isOfDatabase(error: unknown): error is AppError {
+  if (!(error instanceof AppError)) return false;
+  return error.code !== "busy" && error.context["tmpdir"] === undefined;
+}
+
+/** What is wrong with the database that `open` gives. Throws what `isOfDatabase` is not true of. */
 export function damageOf(path: string, open: () => Database, tables: Tables): Damage[] {
   try {
     const database = open();
@@ -35,7 +44,7 @@ export function damageOf(path: string, open: () => Database, tables: Tables): Da
     return rows.map((row) => ({ row, error: damagedRow(row, tables) }));
   } catch (error) {
     const known = sqliteError(error, path);
-    if (!(known instanceof AppError) || known.code === "busy") throw known;
+    if (!isOfDatabase(known)) throw known;
     return [{ error: known }];
   }
 }
