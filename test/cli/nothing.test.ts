@@ -58,6 +58,16 @@ describe("an empty argument", () => {
   }, 60_000);
 });
 
+describe("a partition that is not there", () => {
+  test("is no place in which fsck finds nothing wrong", async () => {
+    const gone = join(tempDir("partition"), "not-mounted");
+    for (const option of ["--archive-partition", "--meta-partition"]) {
+      const { exit, stderr } = await bobbin(["fsck", option, gone, sound]);
+      expect([exit, stderr]).toEqual([66, expect.stringContaining(gone)]);
+    }
+  });
+});
+
 describe("a place without users", () => {
   test("is refused by every command that reads it, and no dump is left", async () => {
     const [store, folder] = [await newStore("b"), tempDir("other")];

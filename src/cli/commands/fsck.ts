@@ -263,11 +263,20 @@ function yieldToServer(): void {
 
 function rootsOf(data: string, options: FsckOptions): PartitionRoots {
   const { archivePartition: archive, metaPartition: meta } = options;
+  for (const folder of [archive, meta]) if (folder !== undefined) requireFolder(folder);
   return {
     data,
     ...(archive !== undefined && { archive }),
     ...(meta !== undefined && { anyMeta: meta }),
   };
+}
+
+/** Nothing lies on a partition that is not there: its mail would be missing, or not looked for. */
+function requireFolder(path: string): void {
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === true) return;
+  throw new AppError("not_found", `Cannot find the folder ${path} of a partition`, {
+    hint: "Is the path right, and the disk mounted?",
+  });
 }
 
 type Planned = readonly {

@@ -2,7 +2,7 @@
 import { before } from "../../core/before.ts";
 import { AppError, type ErrorCode, systemError } from "../../core/errors.ts";
 import { escapeText } from "../../core/escape.ts";
-import { type Owner, ownerName } from "../../model/names.ts";
+import { inboxOf, nameProblem, type Owner, ownerName } from "../../model/names.ts";
 import type { Place, WritablePlace } from "../../places/place.ts";
 import { asUser } from "../../replicate/owner/renamed_place.ts";
 import type { ReplicateResult } from "../../replicate/owner/tally.ts";
@@ -115,6 +115,7 @@ const runReplicate: Handler<"replicate"> = async (args, options, given) => {
   if (flags.as !== undefined && (users.length !== 1 || flags.shared === true)) {
     throw new AppError("usage", "--as wants exactly one USER");
   }
+  if (flags.as !== undefined) requireUserName(flags.as);
   if (flags.intoExisting === true && flags.as === undefined) {
     throw new AppError("usage", "--into-existing goes with --as NEWUSER");
   }
@@ -197,6 +198,13 @@ function requireTwoWay({ from, to, mirror, as }: ReplicateFlags): void {
     throw new AppError("usage", "--as brings a user under another name, and --two-way nobody back");
   }
   for (const place of [from, to]) requireUpdatable(place);
+}
+
+/** Refuses a name that no user can have, before settings or a dump are written under it. */
+function requireUserName(as: string): void {
+  const problem = nameProblem(inboxOf(useridOfArgument(as), { virtualDomains: false }));
+  if (problem === undefined) return;
+  throw new AppError("usage", `Cannot use --as ${as}: ${problem}`);
 }
 
 function renamedSource(

@@ -5,7 +5,7 @@
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { once } from "node:events";
-import { readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { dirname, join } from "node:path";
 import { bobbin, bobbinPath, jsonLines } from "../../support/cli.ts";
@@ -28,6 +28,16 @@ async function newStore(): Promise<string> {
 }
 
 describe("bobbin replicate", () => {
+  test("--as takes no name that no user can have, and writes nothing under it", async () => {
+    const dump = join(tempDir("as"), "dump");
+    for (const to of [await newStore(), `dump:${dump}`]) {
+      const args = ["replicate", "ann", "--as", "a/b", "--from", SPOOL, "--to", to];
+      const { exit, stderr } = await bobbin(args);
+      expect([exit, stderr]).toEqual([64, expect.stringContaining("a/b")]);
+    }
+    expect(existsSync(dump)).toBe(false);
+  });
+
   test("brings every user once, and the second run has nothing to do", async () => {
     const store = await newStore();
     const first = await bobbin(["replicate", "--all", "--from", SPOOL, "--to", store]);
