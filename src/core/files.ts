@@ -3,7 +3,7 @@
  * is opened without following a link and without waiting for a writer, and must then prove to be
  * regular. Anything else is reported as a state, not as an exception.
  */
-import { closeSync, constants, fstatSync, openSync, readSync, type Stats } from "node:fs";
+import { closeSync, constants, fstatSync, openSync, readSync, type Stats, statSync } from "node:fs";
 import { AppError, errnoOf, isAbsence } from "./errors.ts";
 import { type FileStamp, NO_FILE, stampAt, stampOf } from "./file_stamp.ts";
 
@@ -77,6 +77,16 @@ export function isSameFile(
 ): boolean {
   const before = opened.state === "missing" ? NO_FILE : opened.stamp;
   return before === undefined || stampAt(path) === before;
+}
+
+/** True for a folder and for a link to one; false where nobody can tell. */
+export function leadsToFolder(path: string): boolean {
+  try {
+    return statSync(path).isDirectory();
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error;
+    return false;
+  }
 }
 
 /** Fills `into` from `position` of the file until it is full or the file ends; the length. */

@@ -9,7 +9,7 @@ import { hasBit, INTERNAL_FLAG, SYSTEM_FLAGS } from "../formats/cyrus/index/inde
 import type { IndexHeader } from "../formats/cyrus/index/index_header.ts";
 import { effectiveModseq, type IndexRecord } from "../formats/cyrus/index/index_record.ts";
 import type { Annotation } from "../model/annotation.ts";
-import { SYSTEM_FLAGS as FLAG_ORDER, orderFlags } from "../model/flags.ts";
+import { FLAG_ORDER, orderFlags } from "../model/flags.ts";
 import type { RecordSource } from "../model/mailbox.ts";
 import {
   foldAnnotations,

@@ -1,7 +1,7 @@
 /** Flags of messages as the protocol writes them (sync-protocol.md 3). */
 
 /** System flags in the order in which Cyrus prints them; `\Expunged` marks an expunged record. */
-export const SYSTEM_FLAGS = [
+export const FLAG_ORDER = [
   "\\Deleted",
   "\\Answered",
   "\\Flagged",
@@ -10,10 +10,10 @@ export const SYSTEM_FLAGS = [
   "\\Seen",
 ] as const;
 
-export type SystemFlag = (typeof SYSTEM_FLAGS)[number];
+export type SystemFlag = (typeof FLAG_ORDER)[number];
 
 const BY_LOWER_CASE = new Map<string, SystemFlag>(
-  SYSTEM_FLAGS.map((flag) => [flag.toLowerCase(), flag]),
+  FLAG_ORDER.map((flag) => [flag.toLowerCase(), flag]),
 );
 
 /** The system flag of this name in any case, or undefined. */
@@ -35,7 +35,7 @@ export function orderFlags(flags: readonly string[]): string[] {
       keywords.set(flag.toLowerCase(), flag);
     }
   }
-  return [...SYSTEM_FLAGS.filter((flag) => system.has(flag)), ...keywords.values()];
+  return [...FLAG_ORDER.filter((flag) => system.has(flag)), ...keywords.values()];
 }
 
 /** True if both hold the same flags, in any order and case. */

@@ -1,7 +1,9 @@
 /** The values that an argument or an option can have, by the name that help gives it. */
-import { readdirSync, statSync } from "node:fs";
+
+import { readdirSync } from "node:fs";
 import { readAccounts } from "../../accounts/users_file.ts";
 import { AppError, errnoOf } from "../../core/errors.ts";
+import { leadsToFolder } from "../../core/files.ts";
 import { pushAll } from "../../core/lists.ts";
 import { externalName, type Owner, ownerName, parseName } from "../../model/names.ts";
 import { parseLocator, parsePlace } from "../../places/locator.ts";
@@ -82,10 +84,6 @@ function paths(current: string): readonly Candidate[] {
       entry.isDirectory() || (entry.isSymbolicLink() && leadsToFolder(`${folder}${entry.name}`));
     return { word: `${folder}${entry.name}${isFolder ? "/" : ""}` };
   });
-}
-
-function leadsToFolder(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
 }
 
 function accounts({ typed }: Wanted): readonly Candidate[] {

@@ -4,20 +4,10 @@
 import type { FileBytes } from "../../core/files.ts";
 import type { MessageAnnotation } from "../../formats/cyrus/annotations_db.ts";
 import { type MessageAnnotations, readAnnotations } from "../../mailbox/annotation_image.ts";
+import { isVirtualAnnotation } from "../../model/sync_crc.ts";
 import { type Finding, finding } from "../finding.ts";
 import type { AnnotationsFileFacts } from "../words/server_words.ts";
 import type { Collector } from "./collector.ts";
-
-/**
- * Fields of a record that older versions keep as annotations, and the version that took each in.
- */
-const VIRTUAL_SINCE: Readonly<Record<string, number>> = {
-  "/vendor/cmu/cyrus-imapd/thrid": 13,
-  "/vendor/cmu/cyrus-imapd/savedate": 15,
-  "/vendor/cmu/cyrus-imapd/createdmodseq": 16,
-  "/vendor/cmu/cyrus-imapd/basethrid": 20,
-  "/vendor/cmu/cyrus-imapd/internaldate.nsec": 20,
-};
 
 /** The annotations in the file; undefined where not all can be read. A missing file holds none. */
 export function checkAnnotationsFile(
@@ -56,9 +46,8 @@ export function checkMessageAnnotations(input: MessageAnnotationsInput): Finding
   const findings: Finding[] = [];
   for (const { uid, entry, deleted } of annotations) {
     if (deleted) continue;
-    const isVirtual = minorVersion >= (VIRTUAL_SINCE[entry] ?? Number.POSITIVE_INFINITY);
     const what = hasRecord(uid) ? "in_record" : "no_record";
-    if (what === "in_record" && !isVirtual) continue;
+    if (what === "in_record" && !isVirtualAnnotation(entry, minorVersion)) continue;
     findings.push(finding("AN01", { uid, path }, { what, entry }));
   }
   return findings;

@@ -195,8 +195,8 @@ function compareFacts(
     contradicts("mbtype", entry.type.text, header.type ?? "");
   }
   if (header.acl === undefined || header.acl === state.printedAcl(entry.acl)) return;
-  const found = shownAcl(parseAcl(header.acl) ?? []);
-  const expected = shownAcl(entry.acl);
+  const found = sortedAcl(parseAcl(header.acl) ?? []);
+  const expected = sortedAcl(entry.acl);
   if (found !== expected) contradicts("acl", expected, found);
 }
 
@@ -215,7 +215,7 @@ function aclPrinter(): (acl: Acl) => string {
 }
 
 /** The same text for the same rights, whatever their order. */
-function shownAcl(acl: Acl): string {
+function sortedAcl(acl: Acl): string {
   return acl
     .map(({ identifier, rights }) => `${identifier} ${[...rights].sort().join("")}`)
     .sort()

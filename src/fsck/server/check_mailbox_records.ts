@@ -150,7 +150,7 @@ function compareTwins(
     ["V", `${entry.uidvalidity}`, `${twin.uidvalidity}`],
     ["C", `${entry.createdmodseq}`, `${twin.createdmodseq}`],
     ["F", `${entry.foldermodseq}`, `${twin.foldermodseq}`],
-    ["A", shownAcl(entry), shownAcl(twin)],
+    ["A", aclAsStored(entry), aclAsStored(twin)],
   ];
   for (const [field, expected, found] of fields) {
     if (expected === found) continue;
@@ -158,7 +158,7 @@ function compareTwins(
   }
 }
 
-function shownAcl({ acl }: MailboxEntry): string {
+function aclAsStored({ acl }: MailboxEntry): string {
   return acl.map(({ identifier, rights }) => `${identifier} ${rights}`).join(", ");
 }
 

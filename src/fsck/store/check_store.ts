@@ -4,7 +4,7 @@
  * changes nothing; what a running writer is about to do is never reported as damage.
  */
 import { join, relative } from "node:path";
-import { setImmediate } from "node:timers/promises";
+import { breathe } from "../../core/breathe.ts";
 import { AppError } from "../../core/errors.ts";
 import { stampAt } from "../../core/file_stamp.ts";
 import { pushAll } from "../../core/lists.ts";
@@ -61,7 +61,7 @@ export async function checkWholeStore(store: Store): Promise<StoreReport> {
     const stamps = () => files.map((path) => stampAt(path)).join();
     const sure = await lookUntilSure(async () => {
       const before = stamps();
-      return { findings: await inTurns(check()), stands: () => stamps() === before };
+      return { findings: await breathing(check()), stands: () => stamps() === before };
     }).catch((error: unknown) => {
       if (error instanceof AppError && error.code === "busy") return undefined;
       throw error;
@@ -76,16 +76,11 @@ export async function checkWholeStore(store: Store): Promise<StoreReport> {
   return { findings, unstable };
 }
 
-/** Longest time without a turn for timers and signals. */
-const TURN_MS = 20;
-
-async function inTurns(steps: Steps): Promise<readonly Finding[]> {
-  for (let since = performance.now(); ; ) {
+async function breathing(steps: Steps): Promise<readonly Finding[]> {
+  for (;;) {
     const { done, value } = steps.next();
     if (done === true) return value;
-    if (performance.now() - since < TURN_MS) continue;
-    await setImmediate();
-    since = performance.now();
+    await breathe();
   }
 }
 

@@ -88,7 +88,7 @@ export class Store {
     const isForeign = !mayWriteStore(this.root);
     if (isForeign && access !== "read") throw notToBeWritten(this.root);
     this.caveat = isForeign ? readWithoutRight(this.root) : undefined;
-    this.opening = { access, raised: onceEach(this.root, tell) };
+    this.opening = { access, raised: tellOnce(this.root, tell) };
     const hasMailboxes = () => this.#hasMailboxes();
     // Readers copy databases. Without room for copies each would look damaged, and none is.
     if (access === "read") removePrivateFolder(makePrivateFolder());
@@ -221,7 +221,7 @@ export class Store {
 }
 
 /** One line for each change of a schema: a store has one database for every owner. */
-function onceEach(root: string, tell: (text: string) => void): (change: SchemaChange) => void {
+function tellOnce(root: string, tell: (text: string) => void): (change: SchemaChange) => void {
   const told = new Set<string>();
   return ({ path, from, to }) => {
     const what = `${basename(path)} in ${root} from ${from} to ${to}`;

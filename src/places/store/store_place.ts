@@ -2,11 +2,13 @@
  * The store as a place: the synchronous store behind the asynchronous interface. Busy is waited for
  * here; what the store refuses becomes an `Outcome`, and only what breaks is thrown.
  */
+
 import type { Database } from "bun:sqlite";
 import { closeSync } from "node:fs";
 import { join } from "node:path";
 import { setImmediate } from "node:timers/promises";
 import { chunksOf } from "../../core/files.ts";
+import { asAsync } from "../../core/lists.ts";
 import type { Annotation } from "../../model/annotation.ts";
 import type { ApplyCommand } from "../../model/apply.ts";
 import type { Guid } from "../../model/guid.ts";
@@ -350,10 +352,6 @@ function readableStates(folder: OwnerFolder): OwnedMailboxes {
     }
   }
   return unreadable.length === 0 ? { mailboxes } : { mailboxes, unreadable };
-}
-
-async function* asAsync<T>(values: Iterable<T>): AsyncGenerator<T> {
-  yield* values;
 }
 
 /** The bytes of a large message, whose file is closed at the end. */

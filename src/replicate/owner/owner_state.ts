@@ -13,7 +13,7 @@ import {
   type UnreadableMailbox,
   type UserState,
 } from "../../model/mailbox.ts";
-import { externalName, isOwnedBy, type Owner, ownerName, parseName } from "../../model/names.ts";
+import { externalName, isOwnedBy, type Owner } from "../../model/names.ts";
 import { type Outcome, ok, refused } from "../../model/outcome.ts";
 import type { Place } from "../../places/place.ts";
 
@@ -40,9 +40,9 @@ export async function readOwnerState(
   if (more.kind === "refused") return more;
   const state = {
     ...{ ...others, mailboxes, subscriptions: [...new Set(subscriptions)] },
-    quotas: onceEach([...quotas, ...more.value], ({ root }) => root),
-    seen: onceEach(seen, ({ uniqueid }) => uniqueid),
-    sieve: onceEach(sieve, ({ filename }) => filename),
+    quotas: lastOfEach([...quotas, ...more.value], ({ root }) => root),
+    seen: lastOfEach(seen, ({ uniqueid }) => uniqueid),
+    sieve: lastOfEach(sieve, ({ filename }) => filename),
   };
   return ok(place.holds.uniqueids ? withoutNameless(state) : state);
 }
@@ -66,7 +66,7 @@ async function readOwned(
 }
 
 /** The last of those that have one key. */
-function onceEach<Item>(items: readonly Item[], key: (item: Item) => string): Item[] {
+function lastOfEach<Item>(items: readonly Item[], key: (item: Item) => string): Item[] {
   return [...new Map(items.map((item) => [key(item), item])).values()];
 }
 
@@ -130,7 +130,7 @@ async function findHidden(
   const found = await at.source.mailboxesByUniqueid(missing.map(({ uniqueid }) => uniqueid));
   if (found.kind === "ok") {
     // What belongs to another owner by now comes to the target with him.
-    const renamed = found.value.filter(({ name }) => isSameOwner(parseName(name).owner, at.owner));
+    const renamed = found.value.filter(({ name }) => isOwnedBy(name, at.owner));
     return renamed.map(({ name, uniqueid }) => {
       const text = `${externalName(name)} was made or renamed at the source meanwhile`;
       return { name, uniqueid, refusal: refused("moved", text) };
@@ -142,10 +142,6 @@ async function findHidden(
   const hidden: UnreadableMailbox[] = [];
   for (const one of missing) pushAll(hidden, await findHidden([one], at));
   return hidden;
-}
-
-function isSameOwner(one: Owner, other: Owner): boolean {
-  return one.kind === other.kind && ownerName(one) === ownerName(other);
 }
 
 async function askFor(

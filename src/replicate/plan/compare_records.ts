@@ -60,7 +60,7 @@ function differenceOf(
   if (source.expunged && target.expunged) return undefined;
   if (source.guid !== target.guid) return { kind: "guid", source, target };
   if (source.expunged !== target.expunged) return { kind: "expunged", source, target };
-  const fields = differingFields(source, target, holds);
+  const fields = differingRecordFields(source, target, holds);
   return fields.length === 0 ? undefined : { kind: "fields", source, target, fields };
 }
 
@@ -115,7 +115,7 @@ const FIELDS: readonly ComparedField[] = [
  * The names of the fields in which two records of one message differ. What an old version keeps as
  * an annotation is a field in a newer one, and the same to both.
  */
-export function differingFields(
+export function differingRecordFields(
   atSource: MailRecord,
   atTarget: MailRecord,
   holds: Holds,

@@ -2,6 +2,7 @@
  * What a mailbox's state is to be at the target, and in what two states differ (sync-protocol.md
  * 5.6).
  */
+import { larger } from "../../core/bigints.ts";
 import { pushAll } from "../../core/lists.ts";
 import { sameAcl } from "../../model/acl.ts";
 import { sameAnnotations } from "../../model/annotation.ts";
@@ -76,10 +77,6 @@ export function stateBeside(ours: MailboxState, theirs: MailboxState): MailboxSt
     uidvalidity: Math.max(ours.uidvalidity, theirs.uidvalidity),
     recentUid: Math.max(ours.recentUid, theirs.recentUid),
   };
-}
-
-function larger(left: bigint, right: bigint): bigint {
-  return left > right ? left : right;
 }
 
 /** The sums a mailbox can be compared by; 0 and absent mean "not to be compared". */

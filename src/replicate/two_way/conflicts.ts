@@ -4,6 +4,7 @@
  * message is deleted for being absent, only where a record says that it was expunged. Two readings
  * in, an agreement out; nothing is touched.
  */
+import { larger } from "../../core/bigints.ts";
 import { pushAll } from "../../core/lists.ts";
 import type { MailboxState, RecordSource } from "../../model/mailbox.ts";
 import type { MailRecord } from "../../model/record.ts";
@@ -11,7 +12,7 @@ import { basicRecordCrc, flagsCrc } from "../../model/sync_crc.ts";
 import type { Holds, MailboxReading } from "../../places/place.ts";
 import {
   compareRecords,
-  differingFields,
+  differingRecordFields,
   type RecordDifference,
   uidOf,
 } from "../plan/compare_records.ts";
@@ -188,13 +189,13 @@ function judgeFields(a: MailRecord, b: MailRecord, walk: Walk): void {
     basecid: winner.basecid || loser.basecid,
   };
   const differing = (record: MailRecord): string[] =>
-    differingFields(merged, record, holds).filter((field) => !BOOKKEEPING.has(field));
+    differingRecordFields(merged, record, holds).filter((field) => !BOOKKEEPING.has(field));
   const changed = { a: differing(a), b: differing(b) };
   const sides = (["a", "b"] as const).filter((side) => changed[side].length > 0);
   const modseq = modseqFor([a, b], sides, walk);
   const agreed = { ...merged, modseq };
   for (const [side, record] of [["a", a] as const, ["b", b] as const]) {
-    if (differingFields(agreed, record, holds).length > 0)
+    if (differingRecordFields(agreed, record, holds).length > 0)
       walk.records[side].set(record.uid, agreed);
   }
   if (sides.length === 0) return;
@@ -311,8 +312,4 @@ export async function hasUnheardOf(
     if (!difference.source.expunged) return true;
   }
   return false;
-}
-
-function larger(left: bigint, right: bigint): bigint {
-  return left > right ? left : right;
 }

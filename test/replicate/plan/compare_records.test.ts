@@ -3,12 +3,12 @@ import { describe, expect, test } from "bun:test";
 import { ALL_HELD } from "../../../src/places/place.ts";
 import { parseGreeting } from "../../../src/places/sync/peer.ts";
 import { holdsOf } from "../../../src/places/sync/peer_holds.ts";
-import { differingFields } from "../../../src/replicate/plan/compare_records.ts";
+import { differingRecordFields } from "../../../src/replicate/plan/compare_records.ts";
 import { record } from "../../support/store_fixture.ts";
 
 const PREFIX = "/vendor/cmu/cyrus-imapd/";
 
-describe("differingFields()", () => {
+describe("differingRecordFields()", () => {
   test("asks a server for nothing that its version does not keep", () => {
     const ours = record(1, { savedate: 5, cid: 0xa1n, createdmodseq: 2n });
     const theirs = { ...ours, savedate: 0, cid: 0n, createdmodseq: 0n };
@@ -16,7 +16,7 @@ describe("differingFields()", () => {
       const greeting = parseGreeting(`beta Cyrus sync server v${version}`);
       const peer = { ...greeting, capabilities: new Set<string>() };
       const holds = holdsOf(peer, { sieveFiles: true, sieveMailboxes: false });
-      return differingFields(ours, theirs, holds);
+      return differingRecordFields(ours, theirs, holds);
     };
     expect(differingAt("2.4.17")).toEqual([]);
     expect(differingAt("2.5.17")).toEqual(["cid"]);
@@ -29,9 +29,9 @@ describe("differingFields()", () => {
     ];
     const kept = record(1, { savedate: 0, annotations: annotation("1795346138") });
     const inField = { ...kept, annotations: [], savedate: 1795346138 };
-    expect(differingFields(kept, inField, ALL_HELD)).toEqual([]);
-    expect(differingFields(inField, kept, ALL_HELD)).toEqual([]);
+    expect(differingRecordFields(kept, inField, ALL_HELD)).toEqual([]);
+    expect(differingRecordFields(inField, kept, ALL_HELD)).toEqual([]);
     const other = { ...kept, annotations: annotation("1795346139") };
-    expect(differingFields(other, inField, ALL_HELD)).toEqual(["savedate"]);
+    expect(differingRecordFields(other, inField, ALL_HELD)).toEqual(["savedate"]);
   });
 });

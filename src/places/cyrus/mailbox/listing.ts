@@ -1,7 +1,9 @@
 /** Lists the folder of a mailbox (spool-format 6.4). */
-import { lstatSync, readdirSync, type Stats, statSync } from "node:fs";
+
+import { lstatSync, readdirSync, type Stats } from "node:fs";
 import { join } from "node:path";
 import { errnoOf } from "../../../core/errors.ts";
+import { leadsToFolder } from "../../../core/files.ts";
 
 /** An entry whose name is not that of a message. */
 export interface OtherEntry {
@@ -61,13 +63,4 @@ export function listFolder(folder: string): FolderListing {
   }
   others.sort((left, right) => (left.name < right.name ? -1 : 1));
   return { state: "listed", uids: uids.subarray(0, count).sort(), others };
-}
-
-function leadsToFolder(link: string): boolean {
-  try {
-    return statSync(link).isDirectory();
-  } catch (error) {
-    if (errnoOf(error) === undefined) throw error;
-    return false;
-  }
 }

@@ -2,6 +2,7 @@
  * The state of a mailbox as replication tells it: MAILBOX of GET without its records (sync-protocol
  * 4.3).
  */
+import { larger } from "../../../core/bigints.ts";
 import { INDEX_OPTION } from "../../../formats/cyrus/index/index_flags.ts";
 import type { IndexHeader } from "../../../formats/cyrus/index/index_header.ts";
 import { optionLetters } from "../../../mailbox/mail_record.ts";
@@ -44,7 +45,7 @@ export function stateOf(name: string, snapshot: MailboxSnapshot, facts: ListedFa
     syncCrcAnnot: annotCrcFor(numbers, sums),
     // A crash within a commit leaves the header behind its records (spool-format 9).
     lastUid: Math.max(sums.maxUid, numbers.lastUid),
-    highestmodseq: maxOf(sums.maxModseq, numbers.highestmodseq) || 1n,
+    highestmodseq: larger(sums.maxModseq, numbers.highestmodseq) || 1n,
     recentUid: numbers.recentuid,
     recentTime: numbers.recenttime,
     lastAppenddate: numbers.lastAppenddate,
@@ -96,10 +97,6 @@ export function intermediateState(name: string, facts: ListedFacts): MailboxStat
 export function typeLetters(letters: string): string | undefined {
   const sent = letters.replaceAll("l", "");
   return sent === "" || sent === "e" ? undefined : sent;
-}
-
-function maxOf(left: bigint, right: bigint): bigint {
-  return left > right ? left : right;
 }
 
 /** An empty mailbox counts as having new UIDLs, whatever its index says (spool-format 1.2). */

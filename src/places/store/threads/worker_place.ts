@@ -8,7 +8,7 @@ import { closeSync } from "node:fs";
 import { resolve } from "node:path";
 import { AppError } from "../../../core/errors.ts";
 import { DEFAULT_LIMITS, type Limits } from "../../../core/limits.ts";
-import { pushAll } from "../../../core/lists.ts";
+import { asAsync, pushAll } from "../../../core/lists.ts";
 import type { Annotation } from "../../../model/annotation.ts";
 import type {
   MailboxState,
@@ -213,8 +213,4 @@ const CHUNK_BYTES = 256 * 1024;
 interface Owned {
   readonly key: string;
   readonly owner: Owner;
-}
-
-async function* asAsync<T>(values: Iterable<T>): AsyncGenerator<T> {
-  yield* values;
 }
