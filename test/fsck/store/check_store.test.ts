@@ -78,6 +78,14 @@ const DAMAGE: readonly (readonly [
   ["a mailbox that is not registered", ["ST08"], (_, store) => store.registry.release([ID], owner)],
   ["a claim of no one", ["ST09"], (_, store) => store.claim("nobody", owner)],
   [
+    "a user whose folder is gone",
+    ["ST01"],
+    (folder, store) => {
+      store.close();
+      rmSync(folder, { recursive: true });
+    },
+  ],
+  [
     "a change that does not fit its index",
     ["ST01", "ST14"],
     (_, store) =>
