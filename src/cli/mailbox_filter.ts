@@ -38,7 +38,12 @@ export function mailboxFilter(options: FilterOptions): MailboxFilter | undefined
       if (unmatched.size === 0) return;
       const whose = users.size > 0 && mailbox.length > 0 ? " (--mailbox of a --user only)" : "";
       const what = `${[...unmatched].join(", ")}${whose}`;
-      throw new AppError("not_found", `Cannot find ${what} below ${places.join(", ")}`);
+      const [place = "PLACE"] = places;
+      throw new AppError("not_found", `Cannot find ${what} below ${places.join(", ")}`, {
+        hint:
+          `\`bobbin ls ${place}\` lists the users, and \`bobbin ls ${place} USER\` the mailboxes ` +
+          "as --mailbox takes them; user/USER is an INBOX",
+      });
     },
   };
 }

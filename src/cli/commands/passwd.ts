@@ -14,16 +14,24 @@ import { printTable } from "../table.ts";
 export const registerPasswd: Register = (program, handle) => {
   program
     .command("passwd")
-    .summary("set an account of `bobbin serve`")
+    .summary("make, change, list and remove the accounts of `bobbin serve`")
     .description(
-      "Makes or changes an account in a users file. It may touch the users of its --allow list " +
-        "and nothing else: '*' is everything, 'shared' what belongs to no user. A running server " +
-        "takes a change at the next sign-in. On a terminal the password is asked for twice.",
+      "Makes, changes, lists and removes accounts in a users file. An account may touch only " +
+        "the users of its --allow list: '*' is everything, 'shared' what belongs to no user. A " +
+        "running server takes a change at the next sign-in. On a terminal the password is asked " +
+        "for twice.",
     )
     .argument("[account]", "its name")
-    .requiredOption("--users-file <file>", "the file, which is made if need be")
-    .option("--allow <user>", "a user it may touch, '*' or 'shared' (repeat for more)", collect)
-    .option("--password-file <file>", "first line is the password; - is stdin")
+    .requiredOption(
+      "--users-file <file>",
+      "the file with the accounts; it is made if it is not there",
+    )
+    .option(
+      "--allow <user>",
+      "a user that the account may touch, '*' or 'shared' (repeat for more)",
+      collect,
+    )
+    .option("--password-file <file>", "the first line of FILE is the password; - is stdin")
     .option("--keep-password", "change only what the account may touch")
     .option("--delete", "remove the account")
     .option("--list", "list the accounts and what each may touch")

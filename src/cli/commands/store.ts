@@ -214,11 +214,17 @@ async function storeInfo(
   return { exit: totals.failed > 0 ? EXIT.partial : EXIT.ok, summary: tell() };
 }
 
+const LISTS_ALL = "`bobbin store info STORE` lists all that the store has";
+
 function ownerInfo(store: Store, owner: Owner, env: CommandEnv): CommandResult<"store info"> {
   const { output } = env;
   const { show } = namesOf(env);
   const folder = store.find(owner);
-  if (folder === undefined) throw nobody(owner, "What belongs to no user is named with --shared");
+  if (folder === undefined) {
+    const isShared = owner.kind === "shared";
+    const hint = isShared ? LISTS_ALL : "What belongs to no user is named with --shared";
+    throw nobody(owner, hint);
+  }
   const rows: string[][] = [];
   const mailboxes = folder.read(allMailboxes);
   for (const { name, uniqueid } of mailboxes) {

@@ -12,7 +12,8 @@ export interface CodeHelp {
 const FROM_COPY =
   "Copy the mailbox folder away, then bring the mailbox back from a replica or a backup. Cyrus' " +
   "reconstruct keeps less: messages get new UIDs and lose their flags.";
-const BRING_BACK = "Bring the message back from a replica or a backup.";
+const BRING_BACK =
+  "Bring the message back from a backup, or from a replica: `bobbin cat REPLICA GUID` prints it.";
 const COUNT_AGAIN =
   "Cyrus' `reconstruct MAILBOX` puts it right. Look at what else is found in the mailbox first.";
 const IN_PART = "Cyrus' `reconstruct MAILBOX` puts some of it right; it does no harm.";
