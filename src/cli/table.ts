@@ -12,6 +12,8 @@ export interface ColumnsOptions {
 const GAP = "  ";
 /** No cell is cut or wrapped to fewer columns than this. */
 const LEAST = 8;
+/** Of which a part says nothing: a column as wide as one of these is not cut. */
+const NUMBER_OR_TIME = /^[\d,.]+$|^\d{4}-\d\d-\d\dT[\d:.]+Z$/;
 
 /** Prints rows below their heads; nothing where there are none. */
 export function printTable(
@@ -37,10 +39,10 @@ export function columns(
     });
   }
   const room = width - GAP.length * (widths.length - 1);
-  const cap = wrapsLast ? Number.POSITIVE_INFINITY : capOf(widths, room);
+  const caps = wrapsLast ? widths : capsOf(rows, { widths, room });
   const padded = (cell: string, at: number): string => {
-    const cut = cutMiddle(cell, cap);
-    return cut + " ".repeat(Math.min(widths[at] ?? 0, cap) - Bun.stringWidth(cut));
+    const cut = cutMiddle(cell, caps[at] ?? 0);
+    return cut + " ".repeat(Math.max(0, (caps[at] ?? 0) - Bun.stringWidth(cut)));
   };
   const indent = widths.slice(0, -1).reduce((sum, one) => sum + one + GAP.length, 0);
   const below = `\n${" ".repeat(indent)}`;
@@ -51,6 +53,21 @@ export function columns(
     const cells = row.map((cell, at) => (at === row.length - 1 && shown) || padded(cell, at));
     return cells.join(GAP).trimEnd().split("\n");
   });
+}
+
+/** How wide each column may be; numbers and times are whole unless the others get too narrow. */
+function capsOf(
+  rows: readonly (readonly string[])[],
+  { widths, room }: { readonly widths: readonly number[]; readonly room: number },
+): readonly number[] {
+  const isWhole = widths.map((most, at) =>
+    rows.some(({ [at]: cell = "" }) => cell.length === most && NUMBER_OR_TIME.test(cell)),
+  );
+  const left = widths.reduce((sum, one, at) => sum - (isWhole[at] ? one : 0), room);
+  const others = widths.filter((_, at) => !isWhole[at]);
+  const isTight = left < others.length * LEAST;
+  const cap = isTight ? capOf(widths, room) : capOf(others, left);
+  return widths.map((one, at) => (isWhole[at] && !isTight ? one : Math.min(one, cap)));
 }
 
 /** The width to which the widest columns are cut, so that all together fit into `room`. */

@@ -26,6 +26,14 @@ describe("columns()", () => {
     ]);
   });
 
+  test("cuts no time, and the name beside it the more", () => {
+    const row = ["user/ann/a folder", "2026-11-22T11:15:33Z", "90425695980adb5e6ee84ca08fbb6917"];
+    expect(columns([["NAME", "DATE", "GUID"], row], { width: 48 })).toEqual([
+      "NAME          DATE                  GUID",
+      "user/a…older  2026-11-22T11:15:33Z  904256…b6917",
+    ]);
+  });
+
   test("wraps the last cell below itself where it is a text", () => {
     const rows = [["critical", "MS04", "a message is not what it was when it was delivered"]];
     expect(columns(rows, { width: 40, wrapsLast: true })).toEqual([

@@ -13,7 +13,7 @@ import { displayName, nameFacts, textOfName, userFacts } from "../mailbox_names.
 import { CODE_HELP } from "../manual/code_help.ts";
 import type { Output } from "../output.ts";
 import { columns } from "../table.ts";
-import { formatBytes, formatCount, formatDuration, plural } from "../text.ts";
+import { formatBytes, formatCount, formatDuration, plural, wrap } from "../text.ts";
 
 export interface ReportOptions {
   readonly minSeverity: Severity;
@@ -148,7 +148,8 @@ export function printTotals(
   const worth = counts.filter(({ severity }) => atLeast(severity, "warning"));
   const advice = Map.groupBy(worth, ({ code }) => CODE_HELP[code].advice);
   for (const [text, codes] of advice) {
-    output.total(`${[...new Set(codes.map(({ code }) => code))].join(", ")}: ${text}`);
+    const told = `${[...new Set(codes.map(({ code }) => code))].join(", ")}: ${text}`;
+    for (const line of width === undefined ? [told] : wrap(told, width)) output.total(line);
   }
   if (worth.length > 0) output.total(`\`bobbin help ${worth[0]?.code}\` tells what it means`);
   if (counts.length === 0) output.total("nothing wrong");
