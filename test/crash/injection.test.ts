@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { bobbin, bobbinPath } from "../support/cli.ts";
 import { unpackFixture } from "../support/fixtures.ts";
 import { has } from "../support/needs.ts";
+import { randomOf } from "../support/spool/random.ts";
 import { tempDir } from "../support/temp_dir.ts";
 import {
   type Ended,
@@ -254,17 +255,6 @@ function trialsOf(calls: readonly FileCall[], random: () => number): readonly Tr
   );
 }
 
-/** Numbers from 0 to 1 that are the same in each run (mulberry32). */
-function randomFrom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
 /** Runs `bobbin serve` over `work`, pushes a user to it, if it listens, and ends it. */
 async function serveAPush(under: readonly string[], stage: Stage): Promise<Ended> {
   const { work, users, password, conf } = stage;
@@ -307,7 +297,7 @@ const OF_PATHS: ReadonlySet<string> = new Set(["ENOTDIR", "ELOOP"]);
 const BUG = /This is a bug|unexpected error|a promise inside Bobbin/;
 
 describe.if(has("strace") && has("root"))("a file call that fails", () => {
-  const random = randomFrom(SEED);
+  const random = randomOf(SEED).next;
   const made = theStage();
 
   /** What ended well although a call failed must have done all that it does else. */

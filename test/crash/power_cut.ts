@@ -8,6 +8,7 @@
  */
 import { linkSync, lstatSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { randomOf } from "../support/spool/random.ts";
 import type { FileEvent } from "./trace.ts";
 
 /** What the disk keeps of the changes that no sync has promised. */
@@ -206,13 +207,13 @@ export class PowerCut {
    */
   leave(target: string, forgets?: Forgets): void {
     const disk = copyDisk(this.#base);
-    const random = forgets?.kind === "some" ? coin(forgets.seed) : undefined;
+    const random = forgets?.kind === "some" ? randomOf(forgets.seed) : undefined;
     for (const change of this.#changes) {
       const kept =
         change.durable ||
         forgets === undefined ||
         (forgets.kind === "bytes" && change.isName) ||
-        (random?.() ?? false);
+        random?.below(2) === 1;
       if (kept) change.apply(disk);
     }
     save(folderOf(disk, ROOT), target, new Map());
@@ -255,17 +256,6 @@ function resize(file: FileNode, size: number): void {
   const bytes = Buffer.alloc(size);
   file.bytes.copy(bytes, 0, 0, Math.min(size, file.bytes.length));
   file.bytes = bytes;
-}
-
-/** A coin with a seed (mulberry32). */
-function coin(seed: number): () => boolean {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) & 1) === 1;
-  };
 }
 
 function save(folder: FolderNode, path: string, written: Map<number, string>): void {

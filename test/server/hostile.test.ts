@@ -7,6 +7,7 @@ import { mkdirSync, readdirSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { Csync } from "../support/csync.ts";
 import { type TestServer, testServer, untilSessions } from "../support/serve.ts";
+import { randomOf } from "../support/spool/random.ts";
 import { verifyStore } from "../support/store_verify.ts";
 import { until } from "../support/until.ts";
 
@@ -18,17 +19,6 @@ const SESSIONS = isLong ? Number.POSITIVE_INFINITY : 300;
 const LONG_MS = 300_000;
 const MEMORY_BYTES = 250 * 1024 * 1024;
 const GUID = "0beec7b5ea3f0fdbc95d0dd47f3c5bc275da8a33"; // of "foo"
-
-/** Small numbers from a seed, the same in every run (mulberry32). */
-function random(seed: number): (below: number) => number {
-  let state = seed >>> 0;
-  return (below) => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % below;
-  };
-}
 
 const NAMES = [
   ...["user.anne", "user.anne.Sub", "user.anne.Other", "DELETED.user.anne.Sub.5F3A2B1C"],
@@ -232,7 +222,7 @@ async function talkNonsense(
   port: number,
   seed: number,
 ): Promise<{ sent: number; answered: number }> {
-  const pick = random(seed);
+  const pick = randomOf(seed).below;
   const client = await Csync.signedIn(port, pick(3) === 0 ? "anne" : "admin");
   let [sent, answered] = [0, 0];
   for (let count = 0; count < 60; count++) {

@@ -8,22 +8,12 @@ import type { MailRecord } from "../../src/model/record.ts";
 import type { Place, PlaceSession, WritablePlace } from "../../src/places/place.ts";
 import type { ImapClient } from "./imap.ts";
 import { granted, recordsIn } from "./places.ts";
+import type { Random } from "./spool/random.ts";
 import { guidOf, message, peerCrcs, record, stateOf } from "./store_fixture.ts";
 import { until } from "./until.ts";
 
-/** Numbers below `limit`, the same ones for the same seed. */
-export type Random = (limit: number) => number;
-
-/** Mulberry32. */
-export function randomFrom(seed: number): Random {
-  let state = seed >>> 0;
-  return (limit) => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % limit;
-  };
-}
+/** Numbers below a bound, the same ones for the same seed. */
+export type Below = Random["below"];
 
 export type Deed =
   | { readonly kind: "create"; readonly name: string }
@@ -142,7 +132,7 @@ export function chooseDeeds(
 }
 
 export interface DeedOptions {
-  readonly random: Random;
+  readonly random: Below;
   readonly count: number;
   /** Internal name of the user's INBOX. */
   readonly inbox: string;
@@ -154,7 +144,7 @@ export interface DoneAt {
   readonly userid: string;
   /** Unix seconds. */
   readonly now: number;
-  readonly random: Random;
+  readonly random: Below;
 }
 
 /** Does `deeds` to a place as a server would that has it as its spool. */

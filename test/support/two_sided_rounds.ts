@@ -10,15 +10,9 @@ import { diffOwner } from "../../src/replicate/diff.ts";
 import type { ImapClient } from "./imap.ts";
 import { granted } from "./places.ts";
 import { reconcile } from "./replication.ts";
+import { randomOf } from "./spool/random.ts";
 import { standIn } from "./stand_in.ts";
-import {
-  chooseDeeds,
-  doDeeds,
-  livingMessages,
-  type Random,
-  randomFrom,
-  tellDeeds,
-} from "./two_sided.ts";
+import { type Below, chooseDeeds, doDeeds, livingMessages, tellDeeds } from "./two_sided.ts";
 
 interface BothPlaces {
   readonly a: WritablePlace;
@@ -50,7 +44,7 @@ export async function playRounds(
   places: BothPlaces,
   { seed, rounds, deeds: most, imap = {}, breaks = false }: Rounds,
 ): Promise<RoundsResult> {
-  const random = randomFrom(seed);
+  const random = randomOf(seed).below;
   const { userid } = owner;
   const result = { rounds: 0, deeds: 0, decisions: 0, checked: 0 };
   const look = (side: "a" | "b") => livingMessages(places[side], userid);
@@ -112,7 +106,7 @@ export async function playRounds(
  * A run whose connection to either side is lost at some command, before or after the side has done
  * it.
  */
-async function runBroken(owner: Owner, places: BothPlaces, random: Random): Promise<void> {
+async function runBroken(owner: Owner, places: BothPlaces, random: Below): Promise<void> {
   const sides = { a: breaking(places.a, random), b: breaking(places.b, random) };
   try {
     await reconcile(owner, sides);
@@ -121,7 +115,7 @@ async function runBroken(owner: Owner, places: BothPlaces, random: Random): Prom
   }
 }
 
-function breaking(place: WritablePlace, random: Random): WritablePlace {
+function breaking(place: WritablePlace, random: Below): WritablePlace {
   let left = random(4);
   const isDone = random(2) === 0;
   const apply = async (

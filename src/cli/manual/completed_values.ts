@@ -1,5 +1,4 @@
 /** The values that an argument or an option can have, by the name that help gives it. */
-
 import { readdirSync } from "node:fs";
 import { readAccounts } from "../../accounts/users_file.ts";
 import { AppError, errnoOf } from "../../core/errors.ts";

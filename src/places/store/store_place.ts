@@ -2,7 +2,6 @@
  * The store as a place: the synchronous store behind the asynchronous interface. Busy is waited for
  * here; what the store refuses becomes an `Outcome`, and only what breaks is thrown.
  */
-
 import type { Database } from "bun:sqlite";
 import { closeSync } from "node:fs";
 import { join } from "node:path";

@@ -19,10 +19,11 @@ import {
   reconcile,
   type ToldBoth,
 } from "../../support/replication.ts";
+import { randomOf } from "../../support/spool/random.ts";
 import { standIn } from "../../support/stand_in.ts";
 import { message, NOW, record } from "../../support/store_fixture.ts";
 import { verifyStore } from "../../support/store_verify.ts";
-import { doDeeds, randomFrom } from "../../support/two_sided.ts";
+import { doDeeds } from "../../support/two_sided.ts";
 import { differencesOf, playRounds } from "../../support/two_sided_rounds.ts";
 
 const FRED = { kind: "user", userid: "fred" } as const;
@@ -66,7 +67,7 @@ describe("reconcileOwner()", () => {
     }
   }
   const deeds = (place: WritablePlace, ...list: Parameters<typeof doDeeds>[1]): Promise<void> =>
-    doDeeds(place, list, { userid: "fred", now: NOW + 100, random: randomFrom(1) });
+    doDeeds(place, list, { userid: "fred", now: NOW + 100, random: randomOf(1).below });
 
   test("brings each side what the other alone has, once", async () => {
     await put(a, INBOX, [record(1)]);

@@ -1,4 +1,7 @@
-/** Numbers that look random and are the same in every run: mulberry32 from a seed. */
+/**
+ * Numbers that look random and are the same in every run, from a seed: a xorshift register of 32
+ * bits (Marsaglia, 2003).
+ */
 
 export interface Random {
   /** From 0 up to but not including 1. */
@@ -12,13 +15,16 @@ export interface Random {
 }
 
 export function randomOf(seed: number): Random {
-  let state = seed >>> 0;
+  // The register must never be 0, where it would stay.
+  let register = (seed ^ 0x5bd1_e995) | 0 || 1;
   const next = (): number => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+    register ^= register << 13;
+    register ^= register >>> 17;
+    register ^= register << 5;
+    return (register >>> 0) / 2 ** 32;
   };
+  // Seeds that are close to each other begin with like numbers.
+  for (let passed = 0; passed < 20; passed++) next();
   return {
     next,
     below: (bound) => Math.floor(next() * bound),
