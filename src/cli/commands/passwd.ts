@@ -123,7 +123,7 @@ async function setAccount(
     }
     return { ...accounts, byName };
   });
-  env.output.talk(`Account ${name} ${done} in ${path}`);
+  env.output.talk(`Account ${name} ${done} ${done === "removed" ? "from" : "in"} ${path}`);
   return { exit: EXIT.ok, summary: { account: name, done } };
 }
 
