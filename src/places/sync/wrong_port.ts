@@ -26,7 +26,8 @@ export function wrongSpeech(
   const speech = recogniseSpeech(first);
   const wanted: Speech = address.flavour === "csync" ? "csync" : "IMAP";
   // After STARTTLS what comes within TLS is right where the address has none.
-  const isRight = speech === wanted && (isEncrypted || !isTls);
+  const isRight =
+    speech === "TLS" ? isTls && !isEncrypted : speech === wanted && (isEncrypted || !isTls);
   if (speech === undefined || isRight) return undefined;
   const what = {
     TLS: "speaks TLS from the first byte on",

@@ -110,6 +110,13 @@ describe("a port where something else is spoken", () => {
     }
   });
 
+  test("is not sought where TLS is spoken and answers with an alert alone", async () => {
+    const alert = (socket: Socket) => void socket.end(Buffer.from("15030100020246", "hex"));
+    const port = await portOf(alert, { isTls: false });
+    const { message, hint = "" } = await failure("imaps", port);
+    expect(`${message} ${hint}`).not.toMatch(/from the first byte|Try imaps/);
+  });
+
   test("a certificate that is not trusted stays what is told", async () => {
     const port = await portOf(CSYNC, { isTls: true });
     const { code, hint } = await failure("imaps", port, { trust: {} });
