@@ -61,8 +61,12 @@ const KILLED = 137;
 /** Nor does one whose output nobody takes, which is one of the ways to this exit code. */
 const OUTPUT_CLOSED = 74;
 
+/** Help and version are text for people, whatever else is asked for. */
+const TEXT_ALWAYS = ["--help", "-h", "--version", "-V"];
+
 function isJson(args: readonly string[]): boolean {
-  return args.slice(0, [...args, "--"].indexOf("--")).includes("--json");
+  const options = args.slice(0, [...args, "--"].indexOf("--"));
+  return options.includes("--json") && !TEXT_ALWAYS.some((one) => options.includes(one));
 }
 
 export interface TerminalOptions {
