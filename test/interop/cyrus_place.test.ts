@@ -4,6 +4,7 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { latin1 } from "../../src/core/bytes.ts";
+import { decodeScriptName } from "../../src/formats/sieve/script_files.ts";
 import type { Annotation } from "../../src/model/annotation.ts";
 import type { MailboxState, SieveFile } from "../../src/model/mailbox.ts";
 import type { MailRecord } from "../../src/model/record.ts";
@@ -163,7 +164,10 @@ for (const { name, options, users } of VARIANTS) {
       for (const user of ["bob", ...users]) {
         const answers = await getAnswers(classic, { kind: "user", userid: user });
         const ours = granted(await place.user(user));
-        const sieve = answersOf(answers, "sieve").map(({ file }) => file);
+        // The server calls a script by the encoded words that 3.6 has put into its Subject.
+        const sieve = answersOf(answers, "sieve").map(({ file }) => {
+          return { ...file, filename: decodeScriptName(file.filename) };
+        });
         const own = {
           quotas: ours.quotas,
           seen: ours.seen,

@@ -349,8 +349,12 @@ describe("createDumpPlace() and openDumpPlace()", () => {
       reason: "notSupported",
       text: 'Mailbox user.anne, message 9: the keyword "a)b" is no atom',
     });
-    const long = { entry: "/x", userid: "", modseq: 1n, value: new Uint8Array(65 * 1024 * 1024) };
-    const huge = mailbox("user.anne", [record(1, { annotations: [long], expunged: true })]);
+    // Each may be, and all of them are more than a reader holds of one line.
+    const value = new Uint8Array(8 * 1024 * 1024);
+    const annotations = Array.from({ length: 33 }, (_, number) => {
+      return { entry: `/x${number}`, userid: "", modseq: 1n, value };
+    });
+    const huge = mailbox("user.anne", [record(1, { annotations, expunged: true })]);
     expect(await session.apply(huge)).toMatchObject({
       reason: "notSupported",
       text: expect.stringContaining("user.anne could not be read back"),
