@@ -432,7 +432,7 @@ describe("limits", () => {
       await untilTaken(server);
       expect(server.server.sessionCount()).toBe(1);
       await server.server.stop(2000);
-      expect(server.server.sessionCount()).toBe(0);
+      await untilSessions(server, 0); // what it was compressing may be done a moment later
       expect(server.log.join("\n")).toMatch(/warning Cut off a session peer=127.0.0.1/);
     });
   });
