@@ -85,7 +85,8 @@ export function readPart(
     fd = openSync(path, READ_FLAGS);
     return readFully(fd, length, offset);
   } catch (error) {
-    if (isAbsence(error)) return undefined;
+    // No error of a read says that there is no file.
+    if (fd === undefined && isAbsence(error)) return undefined;
     throw diskError(error, "read", path);
   } finally {
     if (fd !== undefined) closeSync(fd);

@@ -187,7 +187,13 @@ function fileParts(path: string): FileParts | undefined {
   if (size === undefined) return undefined;
   return {
     size,
-    read: (offset, length) => readPart(path, { offset, length }) ?? new Uint8Array(),
+    read: (offset, length) => {
+      const bytes = readPart(path, { offset, length }) ?? new Uint8Array();
+      const wanted = Math.min(length, size - offset);
+      if (bytes.length >= wanted) return bytes;
+      const text = `Cannot read ${path}: it ends at byte ${offset + bytes.length}, not at ${size}`;
+      throw new AppError("bad_data", text, { context: { path } });
+    },
   };
 }
 
