@@ -47,7 +47,7 @@ describe("a sync server behind TLS", () => {
     expect((await ls(atOnce, "--ca", `${ca}.none`)).exit).toBe(74);
     const help = await bobbin(["help", "replicate"]);
     expect(help.stdout.replace(/\s+/g, " ")).toContain(
-      "take any certificate: whoever sits on the way can read and change all",
+      "take any certificate: an attacker on the way can then read and change all",
     );
   });
 
