@@ -171,6 +171,11 @@ interface Moment {
 /** Steps of a whole run, and a little more: some runs are to end by themselves. */
 const STEPS = 22;
 
+/** True for each of `rounds`, and for more of them until over half of them were cut off. */
+function goesOn({ round, cuts, rounds }: Record<"round" | "cuts" | "rounds", number>): boolean {
+  return round < rounds || (cuts <= rounds / 2 && round < 3 * rounds);
+}
+
 function momentOf(random: Random): Moment {
   return { steps: random.below(STEPS), delayMs: random.below(12) * random.below(6) };
 }
@@ -275,7 +280,7 @@ describe.skipIf(!isThere)("bobbin replicate, killed", () => {
       const owner = userOf("max");
       const source = onDisk();
       let cuts = 0;
-      for (let round = 0; round < (ROUNDS[0] ?? 0); round++) {
+      for (let round = 0; goesOn({ round, cuts, rounds: ROUNDS[0] ?? 0 }); round++) {
         const root = newStore();
         const server = await serve(root);
         const victim = victims[round % victims.length];
@@ -306,7 +311,7 @@ describe.skipIf(!isThere)("bobbin replicate, killed", () => {
       const random = randomOf(SEED + 1);
       const store = openStorePlace(full);
       let cuts = 0;
-      for (let round = 0; round < (ROUNDS[1] ?? 0); round++) {
+      for (let round = 0; goesOn({ round, cuts, rounds: ROUNDS[1] ?? 0 }); round++) {
         const userid = `max${round}`;
         const places = ["--from", `store:${full}`, "--to", syncLocator(lab.syncPort)];
         const isServers = round % 2 === 1;
@@ -335,7 +340,7 @@ describe.skipIf(!isThere)("bobbin replicate, killed", () => {
       const random = randomOf(SEED + 2);
       const source = openStorePlace(full);
       let cuts = 0;
-      for (let round = 0; round < (ROUNDS[2] ?? 0); round++) {
+      for (let round = 0; goesOn({ round, cuts, rounds: ROUNDS[2] ?? 0 }); round++) {
         const root = newStore();
         const args = ["max", "--from", `store:${full}`, "--to", `store:${root}`];
         const cut = await cutRun(args, momentOf(random), (client) => client.kill("SIGKILL"));
