@@ -6,6 +6,7 @@ import { foldersIn, namesIn, statOf } from "../../storage/disk.ts";
 import { reading } from "../../storage/sqlite.ts";
 import type { StoreDatabase } from "../../storage/store_database.ts";
 import { openCatalogue } from "./catalogue/catalogue.ts";
+import { ownerKeyIn } from "./catalogue/owner_row.ts";
 import type { StoreContext } from "./commit/owner_folder.ts";
 import { headerIn } from "./header_in.ts";
 import { CATALOGUE_FILE, firstLetter, nameOfFolder, ownerFolder } from "./layout.ts";
@@ -63,9 +64,8 @@ function ownerInCatalogue(folder: string, { opening }: StoreToWalk): Owner | und
   try {
     catalogue = openCatalogue(path, { ...opening, create: false });
     const database = catalogue.current();
-    const find = "SELECT value FROM about WHERE key = 'owner'";
-    const row = reading(database, path, () => database.query<{ value: string }, []>(find).get());
-    return row === null ? undefined : ownerOfKey(`${row.value}`);
+    const key = reading(database, path, () => ownerKeyIn(database));
+    return key === undefined ? undefined : ownerOfKey(key);
   } catch (error) {
     if (error instanceof AppError && error.code !== "busy") return undefined;
     throw error;

@@ -3,7 +3,8 @@ import type { Database } from "bun:sqlite";
 import { AppError } from "../../../core/errors.ts";
 import type { Annotation } from "../../../model/annotation.ts";
 import type { MailboxState } from "../../../model/mailbox.ts";
-import { isSoundRow, OWNER_COLUMN, soundRow } from "./sound_rows.ts";
+import { OWNER_COLUMN } from "./owner_row.ts";
+import { isSoundRow, soundRow } from "./sound_rows.ts";
 
 /** What a peer says of a mailbox that no file of its folder can keep just as it was said. */
 export type MailboxDetails = Pick<

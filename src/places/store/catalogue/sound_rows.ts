@@ -8,6 +8,7 @@ import { AppError } from "../../../core/errors.ts";
 import { isUniqueid, QUOTA_RESOURCES } from "../../../model/mailbox.ts";
 import { isOwnedBy, ownerOfKey } from "../../../model/names.ts";
 import { ANNOT_VARIANTS } from "../../../model/sync_crc.ts";
+import { OWNER_COLUMN } from "./owner_row.ts";
 
 type Row = Readonly<Record<string, unknown>>;
 type Check = (value: unknown, row: Row) => boolean;
@@ -113,9 +114,6 @@ const stepPath: Check = (value, row) => {
   const found = typeof value === "string" ? STEP_PATH.exec(value) : null;
   return found !== null && [undefined, row["uniqueid"]].includes(found.groups?.["own"]);
 };
-
-/** Reads with a row of the catalogue the key of the owner whose it is. */
-export const OWNER_COLUMN = "(SELECT value FROM about WHERE key = 'owner') AS owner";
 
 /** The tables of an owner's catalogue (catalogue.ts). */
 export const CATALOGUE_TABLES = {

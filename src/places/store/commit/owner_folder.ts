@@ -14,6 +14,7 @@ import type { StoreDatabase, StoreDatabaseOptions } from "../../../storage/store
 import { openCatalogue } from "../catalogue/catalogue.ts";
 import { type Damage, damageOf } from "../catalogue/damage.ts";
 import { mailboxById } from "../catalogue/mailbox_rows.ts";
+import { noteOwnerKey, ownerKeyIn } from "../catalogue/owner_row.ts";
 import {
   dropSteps,
   type LeftSteps,
@@ -130,19 +131,16 @@ export class OwnerFolder {
   /** Writes the owner's name into a new catalogue; refuses an old one that has another name. */
   #introduce(made: readonly string[]): void {
     const word = ownerKey(this.owner);
-    const sql = "SELECT value FROM about WHERE key = 'owner'";
-    const find = this.database.query<{ value: string }, []>(sql);
-    if (find.get() === null) requireNew(this.folder);
-    if (find.get() === null && !this.isRead) {
-      writing(this.database, this.#path, () => {
-        this.database.query("INSERT OR IGNORE INTO about VALUES ('owner', ?)").run(word);
-      });
+    const isNew = ownerKeyIn(this.database) === undefined;
+    if (isNew) requireNew(this.folder);
+    if (isNew && !this.isRead) {
+      writing(this.database, this.#path, () => noteOwnerKey(this.database, word));
       const batch = new DurableBatch(this.#context.syncs);
       for (const folder of made) batch.folder(dirname(folder));
       batch.folder(this.folder);
       batch.flush();
     }
-    const found = find.get()?.value ?? word;
+    const found = ownerKeyIn(this.database) ?? word;
     if (found === word) return;
     const text = `Cannot open ${this.folder} as ${word}: it belongs to ${found}`;
     throw new AppError("bad_data", text, {

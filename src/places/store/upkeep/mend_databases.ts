@@ -22,6 +22,7 @@ import {
   salvage,
   setAside,
 } from "../catalogue/damage.ts";
+import { noteOwnerKey, ownerKeyIn } from "../catalogue/owner_row.ts";
 import { giveUpSteps } from "../catalogue/redo_rows.ts";
 import { CATALOGUE_TABLES, type DamagedRow, dropRow } from "../catalogue/sound_rows.ts";
 import { CATALOGUE_FILE } from "../layout.ts";
@@ -63,7 +64,6 @@ const MEANING: Readonly<Record<string, string>> = {
 };
 
 const OF_THE_STORE = "the store";
-const OWNER_SAID = "SELECT value FROM about WHERE key = 'owner'";
 
 /** Makes the registry usable. The claims come from the catalogues, owner by owner. */
 export function mendRegistry({ registry, now }: Store): ReconstructNote[] {
@@ -107,14 +107,13 @@ export function mendCatalogue(
     const rows = rowsOf(found);
     const database = catalogue?.current();
     if (database === undefined) return [];
-    const named = database.query<{ value: string }, []>(OWNER_SAID).get()?.value;
+    const named = ownerKeyIn(database) ?? word;
     // A catalogue of somebody else is no damage of this one: who opens it refuses it by name.
-    if (ownerOfKey(`${named}`) !== undefined && named !== word) return [];
+    if (named !== word && ownerOfKey(named) !== undefined) return [];
     const isNew = writing(database, path, () => {
       for (const row of rows) dropRow(database, row, CATALOGUE_TABLES);
       for (const uniqueid of unfinished(rows)) giveUpSteps(database, uniqueid);
-      const said = "INSERT OR IGNORE INTO about VALUES ('owner', ?)";
-      return holdsMailboxes(folder) && database.query(said).run(word).changes > 0;
+      return holdsMailboxes(folder) && noteOwnerKey(database, word);
     });
     const notes = found.map(({ error }) => droppedNote(word, error));
     if (!isNew || rows.length > 0) return notes;
@@ -166,7 +165,7 @@ function makeCatalogue(
   try {
     const database = catalogue.current();
     writing(database, path, () => {
-      database.query("INSERT INTO about VALUES ('owner', ?)").run(ownerKey(owner));
+      noteOwnerKey(database, ownerKey(owner));
       for (const some of rows) insertRows(database, some);
     });
     syncPath(dirname(path), "folder");
