@@ -3,6 +3,9 @@
  * is written. Each mailbox is read as of one moment (mailbox/snapshot.ts), and one that fails a
  * checksum is refused as damaged.
  */
+
+import { recordsIn } from "../../mailbox/mailbox_contents.ts";
+import { intermediateState, stateOf } from "../../mailbox/mailbox_state.ts";
 import {
   type FlawedSetting,
   type MailboxState,
@@ -18,8 +21,6 @@ import { isGone, type Outcome, ok, refused } from "../../model/outcome.ts";
 import type { MailboxReading, Place } from "../place.ts";
 import type { CyrusSource, Flaws } from "./cyrus_source.ts";
 import { type ListedMailbox, type MailboxDirectory, snapshotOfListed } from "./listed_mailboxes.ts";
-import { intermediateState, stateOf } from "./mailbox/mailbox_state.ts";
-import { recordsOfSnapshot } from "./mailbox/snapshot.ts";
 import { messageReader } from "./message_reader.ts";
 
 /** The place over a spool (`spoolSource`) or a server (`serverSource`). */
@@ -130,7 +131,7 @@ function readerOf(source: CyrusSource, note = unnoted): Read<MailboxReading> {
     const snapshot = outcome.value;
     for (const one of facts.value.flawed ?? []) note(one);
     const state = stateOf(name, snapshot, facts.value);
-    return ok({ state, records: recordsOfSnapshot(snapshot) });
+    return ok({ state, records: recordsIn(snapshot) });
   };
 }
 

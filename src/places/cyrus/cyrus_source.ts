@@ -2,13 +2,14 @@
  * What `cyrusPlace` needs to know, whether it reads a bare spool or a whole server: where the
  * mailboxes are, and what is kept outside of them.
  */
+
+import type { ListedFacts } from "../../mailbox/mailbox_state.ts";
 import type { Annotation } from "../../model/annotation.ts";
 import type { OwnedMailboxes, Quota, UserMeta } from "../../model/mailbox.ts";
 import type { Outcome } from "../../model/outcome.ts";
 import type { Holds } from "../place.ts";
 import type { Current } from "./current.ts";
 import type { ListedMailbox, MailboxDirectory } from "./listed_mailboxes.ts";
-import type { ListedFacts } from "./mailbox/mailbox_state.ts";
 
 /** Settings that could not be read. */
 export type Flaws = Pick<OwnedMailboxes, "flawed">;

@@ -1,10 +1,10 @@
 /** The mailboxes of a Cyrus place: by name, by uniqueid, by owner. */
 
+import type { ListedFacts } from "../../mailbox/mailbox_state.ts";
 import { externalName, type Owner, ownerKey, parseName } from "../../model/names.ts";
 import { type Outcome, refused } from "../../model/outcome.ts";
 import type { MailboxPlace } from "./layout/server_paths.ts";
 import { type MailboxPaths, mailboxPaths, type PartitionRoots } from "./mailbox/mailbox_files.ts";
-import type { ListedFacts } from "./mailbox/mailbox_state.ts";
 import { type MailboxSnapshot, takeSnapshot } from "./mailbox/snapshot.ts";
 
 export interface ListedMailbox {

@@ -6,6 +6,7 @@ import { closeSync } from "node:fs";
 import { isStill, type WatchedFile, watched } from "../../core/file_stamp.ts";
 import { DEFAULT_LIMITS } from "../../core/limits.ts";
 import { beginSha1 } from "../../hash/sha1.ts";
+import { findRecord } from "../../mailbox/mailbox_contents.ts";
 import { type Guid, isSha1 } from "../../model/guid.ts";
 import { externalName } from "../../model/names.ts";
 import { type Outcome, ok, refused } from "../../model/outcome.ts";
@@ -16,7 +17,7 @@ import type { CyrusSource } from "./cyrus_source.ts";
 import { type ListedMailbox, pathsOf, snapshotOfListed } from "./listed_mailboxes.ts";
 import { type MailboxPaths, messagePaths } from "./mailbox/mailbox_files.ts";
 import { type HeldFiles, openMessage } from "./mailbox/message_content.ts";
-import { findRecord, type MailboxSnapshot } from "./mailbox/snapshot.ts";
+import type { MailboxSnapshot } from "./mailbox/snapshot.ts";
 
 export interface MessageReader {
   /** See `Place.message`. */

@@ -5,6 +5,7 @@
 import { AppError, type ErrorCode, PERMISSION_HINT } from "../../core/errors.ts";
 import { isStill, watched } from "../../core/file_stamp.ts";
 import { type SieveScript, sieveFilesOf } from "../../formats/sieve/script_files.ts";
+import type { ListedFacts } from "../../mailbox/mailbox_state.ts";
 import type { FlawedSetting, UserMeta } from "../../model/mailbox.ts";
 import { externalName, inboxOf, parseName, useridOf } from "../../model/names.ts";
 import { type Outcome, ok, type RefusalReason, refused } from "../../model/outcome.ts";
@@ -18,7 +19,6 @@ import {
   type MailboxDirectory,
   pathsOf,
 } from "./listed_mailboxes.ts";
-import type { ListedFacts } from "./mailbox/mailbox_state.ts";
 import type { ImapdConf } from "./server/imapd_conf.ts";
 import { readMailboxList } from "./server/mailbox_list.ts";
 import { readQuotaLimits } from "./server/quota_roots.ts";

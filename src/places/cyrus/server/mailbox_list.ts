@@ -1,6 +1,7 @@
 import type { DatabaseEntry } from "../../../formats/cyrus/databases/database_contents.ts";
 import type { MailboxEntry } from "../../../formats/cyrus/mailbox_entry.ts";
 import { type MailboxesDb, parseMailboxesDb } from "../../../formats/cyrus/mailboxes_db.ts";
+import type { ListedFacts } from "../../../mailbox/mailbox_state.ts";
 import { printAcl } from "../../../model/acl.ts";
 import { externalName } from "../../../model/names.ts";
 import { type Outcome, ok, refused } from "../../../model/outcome.ts";
@@ -8,7 +9,6 @@ import { type MailboxPlace, mailboxFolder } from "../layout/server_paths.ts";
 import type { ListedMailbox } from "../listed_mailboxes.ts";
 import { mailboxPaths } from "../mailbox/mailbox_files.ts";
 import { headerFileOf } from "../mailbox/mailbox_reading.ts";
-import type { ListedFacts } from "../mailbox/mailbox_state.ts";
 import { entriesOf } from "./database_access.ts";
 import { readDatabaseFile } from "./database_file.ts";
 import type { ImapdConf } from "./imapd_conf.ts";

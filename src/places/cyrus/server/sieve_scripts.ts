@@ -9,11 +9,12 @@ import { errnoOf } from "../../../core/errors.ts";
 import { readRegular } from "../../../core/files.ts";
 import { DEFAULT_LIMITS } from "../../../core/limits.ts";
 import { parseScriptMessage, type SieveScript } from "../../../formats/sieve/script_files.ts";
+import { recordsIn } from "../../../mailbox/mailbox_contents.ts";
 import { externalName } from "../../../model/names.ts";
 import { type Outcome, ok, refused } from "../../../model/outcome.ts";
 import { messagePaths } from "../mailbox/mailbox_files.ts";
 import { openMessage } from "../mailbox/message_content.ts";
-import { recordsOfSnapshot, type SnapshotRequest, takeSnapshot } from "../mailbox/snapshot.ts";
+import { type SnapshotRequest, takeSnapshot } from "../mailbox/snapshot.ts";
 import { accessRefusal } from "../refused_access.ts";
 
 /** Reads the scripts that are messages of the mailbox `#sieve`. */
@@ -22,7 +23,7 @@ export async function readScriptMailbox(mailbox: SnapshotRequest): Promise<Outco
   const snapshot = await takeSnapshot(mailbox);
   if (snapshot.kind === "refused") return snapshot;
   const scripts: SieveScript[] = [];
-  for await (const batch of recordsOfSnapshot(snapshot.value).batches()) {
+  for await (const batch of recordsIn(snapshot.value).batches()) {
     for (const { uid, guid, size, flags, internaldate, expunged } of batch) {
       if (expunged) continue;
       const label = `${externalName(name)} uid ${uid}`;

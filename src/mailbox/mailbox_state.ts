@@ -2,14 +2,14 @@
  * The state of a mailbox as replication tells it: MAILBOX of GET without its records (sync-protocol
  * 4.3).
  */
-import { larger } from "../../../core/bigints.ts";
-import { INDEX_OPTION } from "../../../formats/cyrus/index/index_flags.ts";
-import type { IndexHeader } from "../../../formats/cyrus/index/index_header.ts";
-import { optionLetters } from "../../../mailbox/mail_record.ts";
-import { annotCrcFor } from "../../../mailbox/sums.ts";
-import type { Annotation } from "../../../model/annotation.ts";
-import type { FlawedSetting, MailboxState } from "../../../model/mailbox.ts";
-import type { MailboxSnapshot } from "./snapshot.ts";
+import { larger } from "../core/bigints.ts";
+import { INDEX_OPTION } from "../formats/cyrus/index/index_flags.ts";
+import type { IndexHeader } from "../formats/cyrus/index/index_header.ts";
+import type { Annotation } from "../model/annotation.ts";
+import type { FlawedSetting, MailboxState } from "../model/mailbox.ts";
+import { optionLetters } from "./mail_record.ts";
+import type { MailboxContents } from "./mailbox_contents.ts";
+import { annotCrcFor } from "./sums.ts";
 
 /** What other databases say of a mailbox. A field is absent where its database cannot be asked. */
 export interface ListedFacts {
@@ -30,8 +30,8 @@ export interface ListedFacts {
 }
 
 /** The state of a mailbox that was read. Where `facts` and cyrus.header differ, `facts` count. */
-export function stateOf(name: string, snapshot: MailboxSnapshot, facts: ListedFacts): MailboxState {
-  const { header, index, sums } = snapshot;
+export function stateOf(name: string, contents: MailboxContents, facts: ListedFacts): MailboxState {
+  const { header, index, sums } = contents;
   const { header: numbers } = index;
   const type = typeLetters(facts.type ?? header.type ?? "");
   const jmapid = facts.jmapid ?? header.jmapid ?? undefined;

@@ -1,0 +1,51 @@
+/** A mailbox that comes as its raw files, out of an archive or over a connection, as a reading. */
+import { FormatError } from "../core/errors.ts";
+import { contentsOf, recordsIn } from "../mailbox/mailbox_contents.ts";
+import { type ListedFacts, stateOf } from "../mailbox/mailbox_state.ts";
+import { externalName } from "../model/names.ts";
+import { type Outcome, ok, refused } from "../model/outcome.ts";
+import type { MailboxReading } from "./place.ts";
+
+/** The files as they came, whole; absent where there is none of that name. */
+export interface RawFiles {
+  readonly header?: Uint8Array | undefined;
+  readonly index?: Uint8Array | undefined;
+  readonly annotations?: Uint8Array | undefined;
+}
+
+/**
+ * The mailbox with this internal name. `facts` is what is known of it beside its files, and counts
+ * more than they. Refused as `damaged` where a checksum fails or a file is missing, as
+ * `nonexistent` where the files say that it was being removed.
+ */
+export function readingOfRaw(
+  name: string,
+  { header, index, annotations }: RawFiles,
+  facts: ListedFacts = {},
+): Outcome<MailboxReading> {
+  const shown = externalName(name);
+  const found = contentsOf(name, {
+    header: () => given(header),
+    index: () => given(index),
+    annotations: () => annotations,
+  });
+  switch (found.kind) {
+    case "flawed":
+      return refused("damaged", `Cannot read ${shown}: ${found.flaw}`);
+    case "deleted":
+      return refused("nonexistent", `There is no ${shown}: it was deleted`);
+    case "sound": {
+      const { contents } = found;
+      const keptBytes = (index?.length ?? 0) + (annotations?.length ?? 0);
+      return ok({
+        ...{ state: stateOf(name, contents, facts), records: recordsIn(contents) },
+        ...({ isSound: true, keptBytes } as const),
+      });
+    }
+  }
+}
+
+function given(bytes: Uint8Array | undefined): Uint8Array {
+  if (bytes === undefined) throw new FormatError(0, "a file, but there is none");
+  return bytes;
+}
