@@ -109,6 +109,7 @@ const OPENERS: { readonly [Name in Kind]: Opener<Extract<PlaceLocator, { kind: N
   },
   store: {
     read: async ({ path }) => openStorePlace(path, { access: "read" }),
+    unwritten: async ({ path }) => openStorePlace(path, { access: "read", isTarget: true }),
     write: async ({ path }, _, output) =>
       openStorePlace(path, { access: "upgrade", tell: (text) => output.talk(text) }),
   },
@@ -143,7 +144,11 @@ export async function openTargetToLook(
   options: PlaceOptions = {},
 ): Promise<Place> {
   const locator = parsePlace(text);
-  return openerOf(locator).unwritten?.(locator) ?? openPlace(text, env, options);
+  const { unwritten } = openerOf(locator);
+  if (unwritten === undefined) return openPlace(text, env, options);
+  const place = await unwritten(locator);
+  tellCaveat(place, env.output);
+  return place;
 }
 
 function tellCaveat({ caveat }: Place, output: Output): void {

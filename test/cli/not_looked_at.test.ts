@@ -4,6 +4,7 @@
  */
 import { describe, expect, test } from "bun:test";
 import {
+  cpSync,
   existsSync,
   mkdirSync,
   readFileSync,
@@ -15,6 +16,8 @@ import {
 import { join } from "node:path";
 import { bobbin, jsonLines } from "../support/cli.ts";
 import { unpackFixture } from "../support/fixtures.ts";
+import { newStore } from "../support/new_store.ts";
+import { fill, guidOf, message } from "../support/store_fixture.ts";
 import { tempDir } from "../support/temp_dir.ts";
 
 /** Unpacks a server whose files belong to whoever runs the tests. */
@@ -24,6 +27,8 @@ function server(name: string): { readonly folder: string; readonly conf: string 
   writeFileSync(conf, readFileSync(conf, "utf8").replaceAll("@DIR@", folder));
   return { folder, conf };
 }
+
+const RECURSIVE = { recursive: true };
 
 interface Run {
   readonly exit: number;
@@ -98,6 +103,54 @@ describe("databases of a format that is not read", () => {
       expect(stdout).not.toContain("nothing wrong");
     }
     expect((await run(folder, "fsck", conf)).text).toContain("twom");
+  });
+});
+
+describe("an owner of a store", () => {
+  test("whose folder is gone is named by all who read it, and made anew by a replica", async () => {
+    const { root, store } = newStore();
+    const target = newStore();
+    target.store.close();
+    for (const name of ["user.ann", "user.ann.A", "user.bob", "lists"]) fill(store, name, 1);
+    store.close();
+    const whole = `${root}.whole`;
+    cpSync(root, whole, { recursive: true });
+    for (const folder of ["user/a/ann", "shared/l/lists"]) rmSync(join(root, folder), RECURSIVE);
+    const bring = ["replicate", "--all", "--from", root, "--to", target.root];
+    const both = ["user/a/ann", "shared/l/lists"];
+    const looks: readonly (readonly [readonly string[], number, readonly string[]])[] = [
+      [["ls", root], 2, both],
+      [["ls", root, "ann"], 65, ["user/a/ann"]],
+      [["store", "info", root], 2, both],
+      [[...bring, "-n"], 2, both],
+      [bring, 2, both],
+      [["diff", root, whole], 2, both],
+      [["replicate", "ann", "--mirror", "--allow-delete", "100", ...bring.slice(2)], 65, []],
+      [["fsck", root], 1, both],
+    ];
+    for (const [args, code, named] of looks) {
+      const { exit, stdout, stderr } = await bobbin(args);
+      expect({ args, exit }).toEqual({ args, exit: code });
+      for (const folder of named) expect(stdout + stderr).toContain(folder);
+    }
+    const again = ["replicate", "ann", "--from", whole, "--to", root];
+    expect((await bobbin([...again, "-n"])).exit).toBe(0);
+    expect((await bobbin(again)).exit).toBe(0);
+    const mended = await bobbin(["store", "reconstruct", root]);
+    expect([mended.exit, mended.stdout]).toEqual([1, expect.stringMatching(/shared:lists.* 1 of/)]);
+    expect((await bobbin(["ls", root])).exit).toBe(0);
+  });
+
+  test("whose catalogue is damaged keeps nobody else from being listed", async () => {
+    const { root, store } = newStore();
+    for (const name of ["user.ann", "user.bob"]) fill(store, name, 1);
+    store.close();
+    writeFileSync(join(root, "user/a/ann/.catalogue.sqlite"), "");
+    const { exit, stdout, stderr } = await bobbin(["ls", root]);
+    expect([exit, stdout]).toEqual([2, expect.stringMatching(/^bob +1 /m)]);
+    expect(stderr).toContain("user/a/ann");
+    const found = await bobbin(["cat", root, guidOf(message(1))]);
+    expect([found.exit, found.stdout]).toEqual([0, Buffer.from(message(1)).toString()]);
   });
 });
 

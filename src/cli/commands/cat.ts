@@ -12,7 +12,7 @@ import { bytesOfArgument } from "../mailbox_names.ts";
 import { addPlaceOptions, openPlace } from "../open_place.ts";
 import { granted, refusalError } from "../refusal_error.ts";
 import { mailboxHint, ownerHint } from "../similar_names.ts";
-import { readOwner, recordsIn } from "./place_contents.ts";
+import { lookAtOwner, readOwner, recordsIn } from "./place_contents.ts";
 
 export const registerCat: Register = (program, handle) => {
   addPlaceOptions(program.command("cat"))
@@ -69,7 +69,12 @@ async function findByGuid(place: Place, guid: Guid): Promise<MessageContent> {
   let wrong: Refusal | undefined;
   let unread: Refusal | undefined;
   for await (const owner of chosenOwners({ users: [], shared: false }, [place])) {
-    const { states, unreadable } = await readOwner(owner, place);
+    const contents = await lookAtOwner(owner, place);
+    if (contents.kind === "refused") {
+      unread ??= contents;
+      continue;
+    }
+    const { states, unreadable } = contents.value;
     unread ??= unreadable[0]?.refusal;
     for (const { name, ...state } of states) {
       if (isIntermediate(state)) continue;

@@ -1,5 +1,5 @@
 /** `bobbin ls PLACE [USER [MAILBOX]]` lists users, their mailboxes, or messages. */
-import { AppError } from "../../core/errors.ts";
+import { AppError, systemError } from "../../core/errors.ts";
 import { escapeText } from "../../core/escape.ts";
 import { pushAll } from "../../core/lists.ts";
 import type { MailboxState } from "../../model/mailbox.ts";
@@ -16,6 +16,7 @@ import {
 } from "../chosen_owners.ts";
 import type { CommandEnv, CommandResult, Handler, Register } from "../command.ts";
 import { EXIT, type ExitCode, worstExit } from "../exit.ts";
+import { errorFacts } from "../hints.ts";
 import {
   chooseMailbox,
   displayName,
@@ -105,6 +106,20 @@ async function countOwner(
   return { counted, exits };
 }
 
+/** Like `countOwner`, but what stops it at this owner is told, and stops it at no other. */
+async function countAlone(...[owner, listing]: Parameters<typeof countOwner>) {
+  try {
+    return await countOwner(owner, listing);
+  } catch (error) {
+    const known = systemError(error);
+    // A server that cannot be reached is not asked for each of its users.
+    if (known === undefined || known.code === "unreachable") throw error;
+    const facts = { ...ownerFacts(owner), ...errorFacts(known) };
+    listing.env.output.error(`${ownerLabel(owner)}: ${known.message}`, facts);
+    return { counted: [], exits: [EXIT.partial] };
+  }
+}
+
 async function listOwners(choice: OwnerChoice, listing: Listing): Promise<CommandResult<"ls">> {
   const { place, env } = listing;
   const { output } = env;
@@ -117,7 +132,7 @@ async function listOwners(choice: OwnerChoice, listing: Listing): Promise<Comman
     return totals;
   });
   for await (const owner of chosenOwners(choice, [place])) {
-    const { counted, exits: own } = await countOwner(owner, listing);
+    const { counted, exits: own } = await countAlone(owner, listing);
     if (choice.users.length > 0 && counted.length + own.length === 0) {
       const { message, code } = nobody(owner);
       output.error(message, { ...ownerFacts(owner), code });

@@ -22,10 +22,18 @@ export interface OwnerContents {
 
 /** The mailboxes of an owner. Throws AppError if the place refuses all of them. */
 export async function readOwner(owner: Owner, place: Place): Promise<OwnerContents> {
-  const owned =
-    owner.kind === "shared" ? place.sharedMailboxes(owner.toplevel) : place.user(owner.userid);
-  const { mailboxes, unreadable = [], flawed = [] } = granted<OwnedMailboxes>(await owned);
-  return { states: mailboxes, unreadable, flawed };
+  return granted(await lookAtOwner(owner, place));
+}
+
+/** The mailboxes of an owner, or why the place refuses all of them. */
+export async function lookAtOwner(owner: Owner, place: Place): Promise<Outcome<OwnerContents>> {
+  const owned: Outcome<OwnedMailboxes> =
+    owner.kind === "shared"
+      ? await place.sharedMailboxes(owner.toplevel)
+      : await place.user(owner.userid);
+  if (owned.kind === "refused") return owned;
+  const { mailboxes: states, unreadable = [], flawed = [] } = owned.value;
+  return ok({ states, unreadable, flawed });
 }
 
 export interface Counts {

@@ -193,7 +193,7 @@ async function storeInfo(
     output.total(`${counts.join(", ")}, index version ${settings.indexVersion}`);
     return { root, ...settings, ...totals };
   });
-  for (const owner of store.owners()) {
+  for (const owner of store.readableOwners()) {
     await breathe();
     totals.owners += 1;
     const word = wordOf(owner);
@@ -388,7 +388,7 @@ const runReconstruct: Handler<"store reconstruct"> = (args, _, env) =>
 
 /** What is lost, and not only put right. */
 const LOSSES: ReadonlySet<string> = new Set([
-  ...["folder left out", "mailbox without a folder", "changes dropped"],
+  ...["folder left out", "mailbox without a folder", "changes dropped", "claims dropped"],
 ]);
 
 function tellNotes(

@@ -25,7 +25,6 @@ import { strayGraves } from "../../places/store/commit/trash.ts";
 import {
   ARRIVING_FOLDER,
   CATALOGUE_FILE,
-  ownerFolder,
   poolPath,
   REGISTRY_FILE,
   STAGING_FOLDER,
@@ -144,17 +143,12 @@ function* checkRegistry(store: Store, collector: Collector): Generator<void, voi
       collector.add("ST08", {}, { expected: ownerKey(owner), found, other: name });
     }
   }
-  const lost = new Map<string, number>();
+  const lost = store.lost();
+  for (const { folder: path, why: error } of lost) collector.add("ST01", { path }, { error });
+  const ofLost = new Set(lost.map(({ owner }) => ownerKey(owner)));
   for (const [uniqueid, owner] of claims) {
-    if (held.has(uniqueid)) continue;
-    const path = ownerFolder(owner, store.settings.hash);
-    // An owner's folder is made before anything is claimed for it, and no command removes it.
-    if (statOf(join(store.root, path)) === undefined) lost.set(path, (lost.get(path) ?? 0) + 1);
-    else collector.add("ST09", {}, { uniqueid, owner: ownerKey(owner) });
-  }
-  for (const [path, count] of lost) {
-    const error = `folder is gone, and the registry has ${count} of its mailboxes`;
-    collector.add("ST01", { path }, { error });
+    if (held.has(uniqueid) || ofLost.has(ownerKey(owner))) continue;
+    collector.add("ST09", {}, { uniqueid, owner: ownerKey(owner) });
   }
 }
 

@@ -20,7 +20,10 @@ export function refusalOf(error: unknown): Refusal | undefined {
   if (!(error instanceof AppError)) return undefined;
   if (error.code === "busy") return refused("busy", error.message);
   if (isDiskFull(error)) return refused("noSpace", error.message);
-  if (error.code === "bad_data") return refused("damaged", error.message);
+  if (error.code === "bad_data") {
+    const { message, hint } = error;
+    return { ...refused("damaged", message), ...(hint !== undefined && { hint }) };
+  }
   if (error.code === "not_found") return refused("nonexistent", error.message);
   if (error.code !== "refused") return undefined;
   // Only `refusal` sets this, from the type's own values.

@@ -28,7 +28,7 @@ import type { Database } from "bun:sqlite";
 import { basename, join, resolve } from "node:path";
 import { AppError } from "../../core/errors.ts";
 import { DEFAULT_LIMITS, type Limits } from "../../core/limits.ts";
-import { type Owner, ownerKey } from "../../model/names.ts";
+import { type Owner, ownerKey, ownerOfKey, sameOwner } from "../../model/names.ts";
 import { statOf } from "../../storage/disk.ts";
 import { SyncDescriptors } from "../../storage/durable.ts";
 import { makePrivateFolder, removePrivateFolder } from "../../storage/private_folder.ts";
@@ -52,6 +52,11 @@ export interface StoreOptions {
    * no handover ended and no schema raised: what they would change is laid over what is read.
    */
   readonly access?: Access;
+  /**
+   * It is looked at as what will be written to: an owner whose folder is gone is then as one who
+   * has never been there. Who reads mail of such an owner gets bad_data.
+   */
+  readonly isTarget?: boolean;
   /** Told in one line, before `upgrade` raises the schema of databases. */
   readonly tell?: ((text: string) => void) | undefined;
   /** Seconds since 1970; the machine's clock if not given. */
@@ -62,6 +67,14 @@ export interface StoreOptions {
 }
 
 const OPEN_OWNERS = 64;
+
+/** An owner of whose mailboxes the registry knows, and whose folder is gone. */
+export interface LostOwner {
+  readonly owner: Owner;
+  /** Below the root of the store. */
+  readonly folder: string;
+  readonly why: string;
+}
 
 export class Store {
   readonly root: string;
@@ -79,12 +92,14 @@ export class Store {
   readonly #open = new Map<string, OwnerFolder>();
   readonly #openMax: number;
   readonly #leave: () => void;
+  readonly #tellsLost: boolean;
 
   constructor(root: string, options: StoreOptions = {}) {
     this.root = resolve(root);
     this.settings = readSettings(this.root);
     refuseNetwork(this.root);
-    const { access = "write", tell = () => undefined } = options;
+    const { access = "write", isTarget = false, tell = () => undefined } = options;
+    this.#tellsLost = access === "read" && !isTarget;
     const isForeign = !mayWriteStore(this.root);
     if (isForeign && access !== "read") throw notToBeWritten(this.root);
     this.caveat = isForeign ? readWithoutRight(this.root) : undefined;
@@ -105,9 +120,20 @@ export class Store {
     this.#context = { ...context, syncs: this.#syncs, settleHandovers: settle };
   }
 
-  /** The folder of `owner`, or undefined where the store has none. */
+  /**
+   * The folder of `owner`, or undefined where the store has none. Throws bad_data for one that is
+   * lost, where the store is only read.
+   */
   find(owner: Owner): OwnerFolder | undefined {
-    return this.#get(owner, { create: false });
+    const found = this.#get(owner, { create: false });
+    if (found !== undefined || !this.#tellsLost) return found;
+    const lost = this.lost().find((one) => sameOwner(one.owner, owner));
+    if (lost === undefined) return undefined;
+    const path = join(this.root, lost.folder);
+    throw new AppError("bad_data", `Cannot open ${path}: ${lost.why}`, {
+      context: { path },
+      hint: "Put the folder back, or have `bobbin store reconstruct` forget the mailboxes",
+    });
   }
 
   /** The folder of `owner`, made if there is none. */
@@ -158,6 +184,33 @@ export class Store {
   owners(): Owner[] {
     const paths = ownerPaths(this);
     return paths.map((path) => path.owner()).filter((owner) => owner !== undefined);
+  }
+
+  /** Whose mail is read here: where the store is only read, also of those that are lost. */
+  readableOwners(): Owner[] {
+    return this.#tellsLost
+      ? [...this.owners(), ...this.lost().map(({ owner }) => owner)]
+      : this.owners();
+  }
+
+  /**
+   * Owners whom the registry names and who have no folder. It is made before anything is claimed,
+   * and no command removes it. None where the registry is damaged, which is told by itself.
+   */
+  lost(): LostOwner[] {
+    try {
+      return [...this.registry.claimCounts()].flatMap(([word, count]) => {
+        const owner = ownerOfKey(word);
+        if (owner === undefined) return [];
+        const folder = ownerFolder(owner, this.settings.hash);
+        if (statOf(join(this.root, folder)) !== undefined) return [];
+        const why = `folder is gone, and the registry has ${count} of its mailboxes`;
+        return [{ owner, folder, why }];
+      });
+    } catch (error) {
+      if (isOfDatabase(error)) return [];
+      throw error;
+    }
   }
 
   /** Where a mailbox lies, a registry was made long ago. */

@@ -96,7 +96,7 @@ export class StorePlace implements WritablePlace {
   }
 
   owners(): Promise<Outcome<AsyncIterable<Owner>>> {
-    return outcomeOf(() => asAsync(this.#store.owners()));
+    return outcomeOf(() => asAsync(this.#store.readableOwners()));
   }
 
   user(userid: string): Promise<Outcome<UserState>> {

@@ -227,15 +227,23 @@ export class Registry {
     });
   }
 
-  /** Drops the claims of owners that are not there: a catalogue is older than any claim of it. */
-  dropClaims(isThere: (owner: Owner) => boolean): void {
-    this.#write((database) => {
-      const owners = database.query<{ owner: string }, []>("SELECT DISTINCT owner FROM claim");
-      for (const { owner: word } of owners.all()) {
+  /** How many uniqueids each owner holds, by the owners' keys. */
+  claimCounts(): ReadonlyMap<string, number> {
+    return this.#read((database) => countsIn(database));
+  }
+
+  /**
+   * Drops the claims of owners that are not there: a catalogue is older than any claim of it.
+   * Returns how many each of them had.
+   */
+  dropClaims(isThere: (owner: Owner) => boolean): ReadonlyMap<string, number> {
+    return this.#write((database) => {
+      const dropped = [...countsIn(database)].filter(([word]) => {
         const owner = ownerOfKey(word);
-        if (owner === undefined || !isThere(owner))
-          database.run("DELETE FROM claim WHERE owner = ?", [word]);
-      }
+        return owner === undefined || !isThere(owner);
+      });
+      for (const [word] of dropped) database.run("DELETE FROM claim WHERE owner = ?", [word]);
+      return new Map(dropped);
     });
   }
 
@@ -272,6 +280,12 @@ type ClaimRow = Readonly<Record<"uniqueid" | "owner", string>>;
 
 interface HandoverRow extends Readonly<Record<"uniqueid" | "source" | "target", string>> {
   readonly number: number;
+}
+
+function countsIn(database: Database): ReadonlyMap<string, number> {
+  const sql = "SELECT owner, COUNT(*) AS count FROM claim GROUP BY owner ORDER BY owner";
+  const rows = database.query<{ owner: string; count: number }, []>(sql).all();
+  return new Map(rows.map(({ owner, count }) => [owner, count]));
 }
 
 function setClaim(database: Database, uniqueid: string, owner: Owner): void {

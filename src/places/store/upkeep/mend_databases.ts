@@ -42,6 +42,7 @@ export interface ReconstructNote {
     | "deleted mailbox added"
     | "mailbox without a folder"
     | "changes dropped"
+    | "claims dropped"
     | "folder left out";
   /** The mailbox, the folder's path, or what was lost. */
   readonly name: string;

@@ -52,7 +52,11 @@ export async function reconstructStore(
       notes.push({ owner: path.name, what: "folder left out", name: path.folder, reason });
     }
   }
-  await whileBusy(() => store.registry.dropClaims((owner) => store.has(owner)));
+  const dropped = await whileBusy(() => store.registry.dropClaims((owner) => store.has(owner)));
+  for (const [owner, count] of dropped) {
+    const reason = "the store has no folder of this owner any more";
+    notes.push({ owner, what: "claims dropped", name: `${count} of its mailboxes`, reason });
+  }
   return notes;
 }
 

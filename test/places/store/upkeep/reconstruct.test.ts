@@ -53,7 +53,10 @@ describe("reconstructStore() beside others", () => {
     await until("anne is done", () => store.registry.holder("of-anne-no-more") === undefined);
     fill(live, "user.anne.Later", 1);
     letGo();
-    expect(await done).toEqual([]);
+    expect((await done).map(({ owner, what, name }) => [owner, what, name].join(" "))).toEqual([
+      "user:nobody claims dropped 1 of its mailboxes",
+    ]);
+    expect(await reconstructStore(store)).toEqual([]);
     expect(store.registry.holder(stateOf("user.anne.Later", []).uniqueid)).toEqual(anne);
     expect(store.registry.holder("of-nobody")).toBeUndefined();
     for (const one of [store, live]) one.close();
