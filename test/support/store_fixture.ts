@@ -1,6 +1,7 @@
 /** Mail for a store, and the requests a peer would make of it. All of it is deterministic. */
 import { createHash } from "node:crypto";
 import { utf8 } from "../../src/core/bytes.ts";
+import type { MailboxUpdate } from "../../src/mailbox/update/update_rules.ts";
 import type { MailboxState } from "../../src/model/mailbox.ts";
 import { ownerKey, parseName, useridOf } from "../../src/model/names.ts";
 import { allAnnotations, type MailRecord, NO_VIRTUAL_FIELDS } from "../../src/model/record.ts";
@@ -11,7 +12,6 @@ import {
   flagsCrc,
 } from "../../src/model/sync_crc.ts";
 import { applyMailbox } from "../../src/places/store/commit/mailbox_update.ts";
-import type { MailboxUpdate } from "../../src/places/store/commit/update_rules.ts";
 
 import type { Staging } from "../../src/places/store/messages/staging.ts";
 import type { Store } from "../../src/places/store/store.ts";

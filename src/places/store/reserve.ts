@@ -5,10 +5,10 @@
 import { randomFillSync } from "node:crypto";
 import { join } from "node:path";
 import { AppError } from "../../core/errors.ts";
+import { isDiskFull } from "../../model/refusal.ts";
 import { createFile, removeFile, statOf } from "../../storage/disk.ts";
 import { freeSpaceOf } from "../../storage/free_space.ts";
 import { RESERVE_FILE } from "./layout.ts";
-import { isDiskFull } from "./refusal.ts";
 
 const RESERVE_BYTES = 4 * 1024 * 1024;
 /** Room that must be there for the file to be made. */

@@ -24,6 +24,8 @@ import {
 import { nameProblem, type Owner, parseName } from "../../model/names.ts";
 import { type Outcome, ok, type Refusal, refused } from "../../model/outcome.ts";
 import type { MailRecord } from "../../model/record.ts";
+import { refusalOf } from "../../model/refusal.ts";
+import { outcomeOf } from "../outcome_of.ts";
 import {
   ALL_HELD,
   type MailboxReading,
@@ -54,8 +56,6 @@ import { messageFile, poolPath } from "./layout.ts";
 import { type KnownMessage, openMessage } from "./messages/message_file.ts";
 import { soundInPool } from "./messages/pool.ts";
 import type { Staging } from "./messages/staging.ts";
-import { outcomeOf } from "./outcome_of.ts";
-import { refusalOf } from "./refusal.ts";
 import { keepReserve, withReserve } from "./reserve.ts";
 import { Store, type StoreOptions } from "./store.ts";
 import { StoreSession } from "./store_session.ts";

@@ -3,6 +3,7 @@ import type { ApplyCommand } from "../../model/apply.ts";
 import type { Guid } from "../../model/guid.ts";
 import type { Outcome } from "../../model/outcome.ts";
 import type { MailRecord } from "../../model/record.ts";
+import { outcomeOf } from "../outcome_of.ts";
 import type {
   ApplyOptions,
   IncomingMessage,
@@ -13,7 +14,6 @@ import type {
 import type { KnownMessage } from "./messages/message_file.ts";
 import type { Staging } from "./messages/staging.ts";
 import { StagingSession } from "./messages/staging_session.ts";
-import { outcomeOf } from "./outcome_of.ts";
 
 /** What a session asks of its store. */
 export interface SessionStore {

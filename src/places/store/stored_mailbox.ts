@@ -7,19 +7,14 @@ import { HeaderImage } from "../../mailbox/header_image.ts";
 import { IndexImage } from "../../mailbox/index_image.ts";
 import { mailRecords, optionLetters } from "../../mailbox/mail_record.ts";
 import type { ImageFiles, MailboxImage } from "../../mailbox/mailbox_image.ts";
+import { imageOf, storedForm } from "../../mailbox/owner_image.ts";
 import type { MailboxState, RecordSource } from "../../model/mailbox.ts";
 import type { Owner } from "../../model/names.ts";
 import { ANNOT_VARIANTS } from "../../model/sync_crc.ts";
 import type { MailboxReading } from "../place.ts";
 import { type MailboxRow, readableAnnotations } from "./catalogue/mailbox_rows.ts";
 import { readFiles } from "./commit/committed_files.ts";
-import {
-  imageOf,
-  openImage,
-  readImageFiles,
-  storedForm,
-  useKeptCrc,
-} from "./commit/open_mailbox.ts";
+import { openImage, readImageFiles, useKeptCrc } from "./commit/open_mailbox.ts";
 import type { OwnerFolder } from "./commit/owner_folder.ts";
 
 /**

@@ -13,7 +13,7 @@ import {
   type SeenState,
   type SieveFile,
 } from "../../../model/mailbox.ts";
-import { refusal } from "../refusal.ts";
+import { refusal } from "../../../model/refusal.ts";
 import { soundRow } from "./sound_rows.ts";
 
 /** Internal names a user is subscribed to, sorted. */

@@ -19,7 +19,9 @@ import { join } from "node:path";
 import { AppError } from "../../../core/errors.ts";
 import { hasBit, INTERNAL_FLAG } from "../../../formats/cyrus/index/index_flags.ts";
 import { IMAGE_FILES, MailboxImage } from "../../../mailbox/mailbox_image.ts";
+import { storedForm } from "../../../mailbox/owner_image.ts";
 import { isBelow, nameProblem, type Owner, sameOwner } from "../../../model/names.ts";
+import { refusal } from "../../../model/refusal.ts";
 import { createFile, makeFolder, statOf } from "../../../storage/disk.ts";
 import { reading } from "../../../storage/sqlite.ts";
 import { openCatalogue } from "../catalogue/catalogue.ts";
@@ -44,11 +46,10 @@ import {
 } from "../layout.ts";
 import { holdsOnlyMessages } from "../messages/leftovers.ts";
 import { type Arrival, admit, placeMessage } from "../messages/pool.ts";
-import { refusal } from "../refusal.ts";
 import { readFiles } from "./committed_files.ts";
 import { overlay } from "./journal.ts";
 import { forgetMailboxes, guidsOutside } from "./needed.ts";
-import { openImage, storedForm } from "./open_mailbox.ts";
+import { openImage } from "./open_mailbox.ts";
 import { OwnerFolder, type StoreContext, type Transaction } from "./owner_folder.ts";
 
 export interface HandoverRequest {

@@ -4,11 +4,21 @@
  * a mailbox whose sync CRC comes out wrong is not half written but left as it was.
  */
 import { AppError } from "../../../core/errors.ts";
-import { BLANK_HEADER_FILE } from "../../../formats/cyrus/header_file.ts";
-import { keptRecord, newRecord, optionBits, updatedRecord } from "../../../mailbox/mail_record.ts";
-import { MailboxImage } from "../../../mailbox/mailbox_image.ts";
+import type { MailboxImage } from "../../../mailbox/mailbox_image.ts";
+import { countAnnotationBytes } from "../../../mailbox/owner_image.ts";
+import { newImage, putRecords, setMailbox } from "../../../mailbox/update/update_image.ts";
+import {
+  agree,
+  type MailboxUpdate,
+  type PlannedRecord,
+  planRecords,
+  requireNotAhead,
+  requireSince,
+  requireSound,
+} from "../../../mailbox/update/update_rules.ts";
 import { isIntermediate, type MailboxState } from "../../../model/mailbox.ts";
 import { nameProblem } from "../../../model/names.ts";
+import { refusal } from "../../../model/refusal.ts";
 import type { AnnotVariant } from "../../../model/sync_crc.ts";
 import { removeFile, statOf } from "../../../storage/disk.ts";
 import {
@@ -24,20 +34,23 @@ import {
 import { mailboxFolder } from "../layout.ts";
 import type { KnownMessage } from "../messages/message_file.ts";
 import { type Arrival, admit, placeMessage } from "../messages/pool.ts";
-import { refusal } from "../refusal.ts";
-import { countAnnotationBytes, openForChange, storedForm, useKeptCrc } from "./open_mailbox.ts";
-import type { Transaction } from "./owner_folder.ts";
+import type { Staging } from "../messages/staging.ts";
+import { openForChange, useKeptCrc } from "./open_mailbox.ts";
+import type { OwnerFolder, Transaction } from "./owner_folder.ts";
 import { deleteMailboxes } from "./trash.ts";
-import {
-  type ApplyContext,
-  agree,
-  type MailboxUpdate,
-  type PlannedRecord,
-  planRecords,
-  requireNotAhead,
-  requireSince,
-  requireSound,
-} from "./update_rules.ts";
+
+export interface ApplyContext {
+  readonly folder: OwnerFolder;
+  readonly staging: Pick<Staging, "find">;
+  /** Claims a uniqueid; the other owner's name where it is taken. */
+  readonly claim: (uniqueid: string) => string | undefined;
+  /** The index version of a mailbox that is made. */
+  readonly indexVersion: number;
+  /** User flags that a mailbox has room for. */
+  readonly userFlags: number;
+  /** Seconds since 1970. */
+  readonly now: number;
+}
 
 /** Applies `update`; returns when it is durable. A refusal is thrown and has changed nothing. */
 export function applyMailbox(update: MailboxUpdate, context: ApplyContext): void {
@@ -56,10 +69,12 @@ function applyFull(update: MailboxUpdate, context: ApplyContext, transaction: Tr
   if (row !== undefined) useKeptCrc(image, row);
   if (row !== undefined) {
     requireSince(update, image);
-    if (update.force !== true) requireNotAhead(update, image, row);
+    if (update.force !== true) requireNotAhead(update, image, row.details.xconvmodseq);
   }
-  const planned = planRecords(update, image, context);
-  const messages = writeRecords(update, planned, { image, context });
+  const planned = planRecords(update, image, (guid) => context.staging.find(guid));
+  const messages = arrivalsOf(planned);
+  const { userFlags, folder } = context;
+  putRecords(update, planned, { image, owner: folder.owner, userFlags });
   setMailbox(update, image);
   const variant = agree(update, image);
   const { database } = transaction;
@@ -139,22 +154,8 @@ function makeImage(update: MailboxUpdate, context: ApplyContext): MailboxImage {
     throw refusal("changed", `Mailbox ${state.name} does not exist here`);
   }
   requireClaim(state, context);
-  const header = {
-    ...BLANK_HEADER_FILE,
-    type: state.type ?? "e",
-    name: state.name,
-    acl: state.acl ?? "",
-    quotaroot: state.quotaroot,
-    jmapid: state.jmapid,
-  };
-  const { uidvalidity, deletedmodseq = 0n } = state;
-  const uniqueid = mailboxFolder(state.uniqueid);
-  const { indexVersion } = context;
-  const form = storedForm(context.folder.owner, indexVersion);
-  return MailboxImage.make(
-    { uniqueid, indexVersion, header, index: { uidvalidity, deletedmodseq } },
-    form,
-  );
+  const { folder, indexVersion } = context;
+  return newImage(state, { owner: folder.owner, indexVersion });
 }
 
 /** A message that has to come into the pool and the mailbox folder. */
@@ -162,33 +163,15 @@ interface Message extends Arrival {
   readonly uid: number;
 }
 
-/** Changes the image in memory. Returns the messages that must be in place before the commit. */
-function writeRecords(
-  update: MailboxUpdate,
-  planned: readonly PlannedRecord[],
-  { image, context }: { readonly image: MailboxImage; readonly context: ApplyContext },
-): Message[] {
-  const { owner } = storedForm(context.folder.owner, 0);
-  const kept = { indexVersion: image.index.table.version, owner };
-  const slotOf = (name: string): number => image.header.flagSlot(name, context.userFlags);
-  for (const name of update.state.userflags ?? []) slotOf(name);
-  const messages: Message[] = [];
-  for (const step of planned) {
-    const { record, annotations } = keptRecord(step.record, kept);
-    if (step.kind === "update") {
-      image.put(updatedRecord(image.index.record(step.number), record, slotOf), annotations);
-      continue;
-    }
-    const { staged } = step;
-    const links = staged === undefined ? 0 : linksOf(staged);
-    image.put(newRecord(record, staged?.facts, slotOf), annotations);
-    if (staged === undefined) continue;
-    const { uid, guid } = record;
+/** The messages of new records, which must be in place before the commit. */
+function arrivalsOf(planned: readonly PlannedRecord<KnownMessage>[]): Message[] {
+  return planned.flatMap((step) => {
+    if (step.kind === "update" || step.staged === undefined) return [];
+    const { uid, guid } = step.record;
     // A second link is that of a pool, into which the message came before or from which it was
     // reserved.
-    messages.push({ uid, guid, staged: staged.path, isShared: links > 1 });
-  }
-  return messages;
+    return [{ uid, guid, staged: step.staged.path, isShared: linksOf(step.staged) > 1 }];
+  });
 }
 
 /**
@@ -202,35 +185,6 @@ function linksOf({ path, facts }: KnownMessage): number {
   throw new AppError("io", `Cannot append message ${guid}: its staged file is gone or changed`, {
     context: { guid, path },
   });
-}
-
-/** Sets the fields of the index header and of cyrus.header, in memory. */
-function setMailbox(update: MailboxUpdate, image: MailboxImage): void {
-  const { state } = update;
-  const { index } = image;
-  const expunged = update.records.filter((record) => record.expunged);
-  const times = [index.header.firstExpunged, ...expunged.map((record) => record.lastUpdated)];
-  index.setHeader({
-    lastUid: state.lastUid,
-    highestmodseq: state.highestmodseq,
-    recentuid: state.recentUid,
-    recenttime: state.recentTime,
-    lastAppenddate: state.lastAppenddate ?? index.header.lastAppenddate,
-    pop3LastLogin: state.pop3LastLogin,
-    pop3ShowAfter: state.pop3ShowAfter ?? 0,
-    createdmodseq: state.createdmodseq ?? 0n,
-    options: ((index.header.options & 0xe000_0000) | optionBits(state.options)) >>> 0,
-    uidvalidity: state.uidvalidity,
-    firstExpunged: times
-      .filter((time) => time !== 0)
-      .reduce((low, time) => Math.min(low, time), Infinity),
-  });
-  if (index.header.firstExpunged === Infinity) index.setHeader({ firstExpunged: 0 });
-  const { acl, quotaroot, jmapid } = state;
-  const before = image.header.file;
-  const changed =
-    before.acl !== (acl ?? "") || before.quotaroot !== quotaroot || before.jmapid !== jmapid;
-  if (changed) image.header.set({ acl: acl ?? "", quotaroot, jmapid });
 }
 
 /** Brings the messages in and makes them durable before the commit relies on them. */

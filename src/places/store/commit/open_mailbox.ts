@@ -1,29 +1,12 @@
 /** Opens a mailbox of the store for a transaction or a reader. */
-import { viewOf } from "../../../core/bytes.ts";
 import { AppError } from "../../../core/errors.ts";
-import { bytesAt } from "../../../core/file_source.ts";
 import { IndexImage } from "../../../mailbox/index_image.ts";
-import {
-  type CrcForm,
-  IMAGE_FILES,
-  type ImageFiles,
-  type ImageSource,
-  MailboxImage,
-} from "../../../mailbox/mailbox_image.ts";
-import type { Owner } from "../../../model/names.ts";
+import { IMAGE_FILES, type ImageFiles, type MailboxImage } from "../../../mailbox/mailbox_image.ts";
+import { imageOf } from "../../../mailbox/owner_image.ts";
 import { ANNOT_VARIANTS } from "../../../model/sync_crc.ts";
 import type { MailboxRow } from "../catalogue/mailbox_rows.ts";
 import { lockedFile, peekIndex, readFiles } from "./committed_files.ts";
 import type { OwnerFolder } from "./owner_folder.ts";
-
-/** The form of the CRCs in a mailbox's files: that of the Cyrus that reads its index version. */
-export function storedForm(owner: Owner, indexVersion: number): CrcForm {
-  const variant = indexVersion >= 20 ? ANNOT_VARIANTS[1] : ANNOT_VARIANTS[0];
-  return { variant, owner: owner.kind === "user" ? owner.userid : "" };
-}
-
-/** Byte 8 of every cyrus.index. */
-const VERSION_OFFSET = 8;
 
 /** The mailbox of `row` as last committed. Damage, or files that are gone, is an error. */
 export function openImage(folder: OwnerFolder, row: MailboxRow): MailboxImage {
@@ -65,28 +48,9 @@ export function useKeptCrc(image: MailboxImage, row: MailboxRow): void {
   image.knowAnnotCrc(variant, kept.crc);
 }
 
-/**
- * Adds so many bytes of annotations of the mailbox itself to its sum, which is never below 0: rows
- * that the sum has not counted may be gone.
- */
-export function countAnnotationBytes({ index }: MailboxImage, more: number): void {
-  const used = index.header.quotaAnnotUsed + BigInt(more);
-  index.setSums({ quotaAnnotUsed: used < 0n ? 0n : used });
-}
-
 /** The files of which `imageOf` makes the mailbox of `row`. */
 export function readImageFiles(folder: OwnerFolder, row: MailboxRow): ImageFiles {
   const files = readFiles(folder, row.uniqueid, { names: IMAGE_FILES });
   if (files !== undefined) return files;
   throw new AppError("not_found", `Mailbox ${row.name} was deleted meanwhile`);
-}
-
-/** A mailbox of `owner` from its files. Damage is an error. */
-export function imageOf(uniqueid: string, files: ImageSource, owner: Owner): MailboxImage {
-  const index = files["cyrus.index"];
-  const length = VERSION_OFFSET + 4;
-  const head = index === undefined ? new Uint8Array() : bytesAt(index, { offset: 0, length });
-  const isShort = head.length < length;
-  const version = isShort ? 0 : viewOf(head).getUint32(VERSION_OFFSET);
-  return MailboxImage.open(uniqueid, files, storedForm(owner, version));
 }

@@ -3,6 +3,7 @@
  */
 import { assert } from "../../../core/assert.ts";
 import { hasBit, INTERNAL_FLAG } from "../../../formats/cyrus/index/index_flags.ts";
+import { countAnnotationBytes } from "../../../mailbox/owner_image.ts";
 import {
   type ApplyAnnotation,
   type ApplyCommand,
@@ -21,6 +22,7 @@ import {
   parseName,
 } from "../../../model/names.ts";
 import type { MailRecord } from "../../../model/record.ts";
+import { refusal } from "../../../model/refusal.ts";
 import {
   allMailboxes,
   annotationBytes,
@@ -30,15 +32,13 @@ import {
 } from "../catalogue/mailbox_rows.ts";
 import { applyRows, dropUserRows, type RowCommand } from "../catalogue/user_rows.ts";
 import type { Staging } from "../messages/staging.ts";
-import { refusal } from "../refusal.ts";
 import type { Store } from "../store.ts";
 import { handOver } from "./handover.ts";
-import { applyMailbox } from "./mailbox_update.ts";
-import { countAnnotationBytes, openForChange } from "./open_mailbox.ts";
+import { type ApplyContext, applyMailbox } from "./mailbox_update.ts";
+import { openForChange } from "./open_mailbox.ts";
 import type { OwnerFolder, Transaction } from "./owner_folder.ts";
 import { renameMailboxesIn } from "./rename.ts";
 import { deleteMailboxes } from "./trash.ts";
-import type { ApplyContext } from "./update_rules.ts";
 
 export interface ApplySession {
   readonly store: Store;

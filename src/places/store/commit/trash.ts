@@ -6,6 +6,7 @@ import type { Database } from "bun:sqlite";
 import { dirname, join } from "node:path";
 import { AppError } from "../../../core/errors.ts";
 import { IMAGE_FILES, type ImageFiles } from "../../../mailbox/mailbox_image.ts";
+import { imageOf } from "../../../mailbox/owner_image.ts";
 import { externalName, isOwnedBy, parseName } from "../../../model/names.ts";
 import { foldersIn, readWhole, statOf } from "../../../storage/disk.ts";
 import { withHistory } from "../catalogue/history.ts";
@@ -26,7 +27,6 @@ import {
 import type { RedoStep } from "../catalogue/redo_rows.ts";
 import { mailboxFolder, TRASH_FOLDER } from "../layout.ts";
 import { holdsOnlyMessages } from "../messages/leftovers.ts";
-import { imageOf } from "./open_mailbox.ts";
 import type { OwnerFolder, Transaction } from "./owner_folder.ts";
 import { requireName } from "./rename.ts";
 

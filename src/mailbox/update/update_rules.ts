@@ -1,43 +1,26 @@
 /**
- * The dry pass of APPLY MAILBOX (sync-protocol.md 5.5): what the store refuses of a request, and
+ * The dry pass of APPLY MAILBOX (sync-protocol.md 5.5): what a place refuses of a request, and
  * what is to be done for each of its records. Nothing is changed here.
  */
-import { hasBit, INTERNAL_FLAG } from "../../../formats/cyrus/index/index_flags.ts";
-import type { MailboxImage } from "../../../mailbox/mailbox_image.ts";
-import { flawOfMailbox, flawOfRecord } from "../../../model/flaws.ts";
-import { NULL_GUID } from "../../../model/guid.ts";
-import type { MailboxState, Since } from "../../../model/mailbox.ts";
-import type { MailRecord } from "../../../model/record.ts";
-import type { AnnotVariant } from "../../../model/sync_crc.ts";
-import type { MailboxRow } from "../catalogue/mailbox_rows.ts";
-import type { KnownMessage } from "../messages/message_file.ts";
-import type { Staging } from "../messages/staging.ts";
-import { refusal } from "../refusal.ts";
-import type { OwnerFolder } from "./owner_folder.ts";
+import { hasBit, INTERNAL_FLAG } from "../../formats/cyrus/index/index_flags.ts";
+import { flawOfMailbox, flawOfRecord } from "../../model/flaws.ts";
+import { type Guid, NULL_GUID } from "../../model/guid.ts";
+import type { MailboxState, Since } from "../../model/mailbox.ts";
+import type { MailRecord } from "../../model/record.ts";
+import { refusal } from "../../model/refusal.ts";
+import type { AnnotVariant } from "../../model/sync_crc.ts";
+import type { MailboxImage } from "../mailbox_image.ts";
 
 export interface MailboxUpdate {
   readonly state: MailboxState;
   /** Ascending by UID. */
   readonly records: readonly MailRecord[];
   readonly since?: Since;
-  /** Take it although the store's mailbox is ahead in something, or is another one of that name. */
+  /** Take it although the place's mailbox is ahead in something, or is another one of that name. */
   readonly force?: boolean;
 }
 
-export interface ApplyContext {
-  readonly folder: OwnerFolder;
-  readonly staging: Pick<Staging, "find">;
-  /** Claims a uniqueid; the other owner's name where it is taken. */
-  readonly claim: (uniqueid: string) => string | undefined;
-  /** The index version of a mailbox that is made. */
-  readonly indexVersion: number;
-  /** User flags that a mailbox has room for. */
-  readonly userFlags: number;
-  /** Seconds since 1970. */
-  readonly now: number;
-}
-
-/** What the store could not give back as it came is refused. */
+/** What the place could not give back as it came is refused. */
 export function requireSound({ state, records }: MailboxUpdate): void {
   const requireNone = (flaw: string | undefined) => {
     if (flaw !== undefined) throw refusal("badParameters", flaw);
@@ -46,7 +29,7 @@ export function requireSound({ state, records }: MailboxUpdate): void {
   for (const record of records) requireNone(flawOfRecord(record, state.name));
 }
 
-/** What the peer takes for the state of the store's mailbox must hold, with FORCE too. */
+/** What the peer takes for the state of the place's mailbox must hold, with FORCE too. */
 export function requireSince({ state, since }: MailboxUpdate, image: MailboxImage): void {
   if (since === undefined || since.modseq === 0n) return;
   const { header } = image.index;
@@ -58,15 +41,10 @@ export function requireSince({ state, since }: MailboxUpdate, image: MailboxImag
   if (!holds) throw refusal("changed", `Mailbox ${state.name} has changed since modseq ${modseq}`);
 }
 
-/** The store's mailbox must not be ahead of the peer's. */
-export function requireNotAhead(
-  { state }: MailboxUpdate,
-  image: MailboxImage,
-  row: MailboxRow,
-): void {
+/** The place's mailbox, whose XCONVMODSEQ is `ours`, must not be ahead of the peer's. */
+export function requireNotAhead({ state }: MailboxUpdate, image: MailboxImage, ours = 0n): void {
   const { header } = image.index;
   const { xconvmodseq } = state;
-  const ours = row.details.xconvmodseq ?? 0n;
   const ahead = [
     { what: "highestmodseq", here: header.highestmodseq, there: state.highestmodseq },
     { what: "uidvalidity", here: header.uidvalidity, there: state.uidvalidity },
@@ -81,23 +59,26 @@ export function requireNotAhead(
 }
 
 /** What is to be done for one record of the request. */
-export type PlannedRecord =
+export type PlannedRecord<Message> =
   | { readonly kind: "update"; readonly number: number; readonly record: MailRecord }
   | {
       readonly kind: "append";
       readonly record: MailRecord;
-      readonly staged: KnownMessage | undefined;
+      readonly staged: Message | undefined;
     };
 
+/** Gives the message of a GUID that was sent or reserved. */
+export type FindMessage<Message> = (guid: Guid) => Message | undefined;
+
 /** Each record must be possible before anything is changed. */
-export function planRecords(
+export function planRecords<Message>(
   update: MailboxUpdate,
   image: MailboxImage,
-  context: ApplyContext,
-): PlannedRecord[] {
+  find: FindMessage<Message>,
+): PlannedRecord<Message>[] {
   const { index } = image;
   const { lastUid } = index.header;
-  const planned: PlannedRecord[] = [];
+  const planned: PlannedRecord<Message>[] = [];
   const { name, lastUid: mostUid, highestmodseq } = update.state;
   let previous = 0;
   for (const record of update.records) {
@@ -118,7 +99,7 @@ export function planRecords(
       if (mayUpdate(record, image, { number, update }))
         planned.push({ kind: "update", number, record });
     } else if (uid > lastUid) {
-      planned.push({ kind: "append", record, staged: stagedFor(record, update, context) });
+      planned.push({ kind: "append", record, staged: stagedFor(record, update, find) });
     } else if (!record.expunged) {
       throw refusal("checksum", `Mailbox ${name}: UID ${uid} is not here, ${lastUid} was`);
     }
@@ -147,15 +128,15 @@ function mayUpdate(
 }
 
 /** The staged message of a new record; none is needed for one that is expunged already. */
-function stagedFor(
+function stagedFor<Message>(
   record: MailRecord,
   update: MailboxUpdate,
-  context: ApplyContext,
-): KnownMessage | undefined {
+  find: FindMessage<Message>,
+): Message | undefined {
   const where = `Mailbox ${update.state.name}: UID ${record.uid}`;
   if (record.guid === NULL_GUID) throw refusal("badParameters", `${where} has no GUID`);
   if (record.internaldate === 0) throw refusal("badParameters", `${where} has no internaldate`);
-  const staged = context.staging.find(record.guid);
+  const staged = find(record.guid);
   if (staged !== undefined || record.expunged) return staged;
   const why = "was neither sent nor reserved: its file may be damaged or missing at the sender";
   throw refusal("checksum", `${where}: message ${record.guid} ${why}`);

@@ -1,10 +1,10 @@
 /**
- * Where the synchronous store meets its asynchronous callers: a busy store is waited for, a refusal
- * becomes a value, any other error is thrown.
+ * Where the synchronous half of a place meets its asynchronous callers: a lock is waited for, a
+ * refusal becomes a value, any other error is thrown.
  */
-import { type Outcome, ok } from "../../model/outcome.ts";
-import { whileBusy } from "../../storage/retry.ts";
-import { refusalOf } from "./refusal.ts";
+import { type Outcome, ok } from "../model/outcome.ts";
+import { refusalOf } from "../model/refusal.ts";
+import { whileBusy } from "../storage/retry.ts";
 
 /** Runs `work`, retrying for a while where it is busy. What it refuses is its value. */
 export async function outcomeOf<T>(work: () => T | Outcome<T>): Promise<Outcome<T>> {

@@ -1,9 +1,9 @@
 /**
- * Refusals inside the store. They are thrown, so that a transaction undoes itself, and become
- * values in outcome_of.ts.
+ * Refusals inside a place. They are thrown, so that a transaction undoes itself, and become
+ * values in places/outcome_of.ts.
  */
-import { AppError, errnoOf } from "../../core/errors.ts";
-import { type Refusal, type RefusalReason, refused } from "../../model/outcome.ts";
+import { AppError, errnoOf } from "../core/errors.ts";
+import { type Refusal, type RefusalReason, refused } from "./outcome.ts";
 
 const REASON = "reason";
 
@@ -13,7 +13,7 @@ export function refusal(reason: RefusalReason, text: string): AppError {
 }
 
 /**
- * The refusal that an error of the store means; undefined where the place itself has failed. Busy
+ * The refusal that an error of a place means; undefined where the place itself has failed. Busy
  * and a full disk are refusals: the peer may try again.
  */
 export function refusalOf(error: unknown): Refusal | undefined {
