@@ -72,6 +72,14 @@ export interface Limits {
   readonly databaseBytes: number;
   /** GUIDs of old messages that one place remembers (about 500 bytes of memory each). */
   readonly rememberedGuids: number;
+  /** Bytes of the name of one entry in an archive. */
+  readonly tarNameBytes: number;
+  /** Bytes of one entry in an archive, as it is unpacked. */
+  readonly tarEntryBytes: number;
+  /** Bytes of one entry that is held in memory, other than an index: annotations, a list. */
+  readonly heldEntryBytes: number;
+  /** Entries of one archive. */
+  readonly archiveEntries: number;
 }
 
 export const DEFAULT_LIMITS: Limits = {
@@ -110,4 +118,8 @@ export const DEFAULT_LIMITS: Limits = {
   userListBytes: 64 * 1024 * 1024,
   databaseBytes: 2 ** 31,
   rememberedGuids: 100_000,
+  tarNameBytes: 4096,
+  tarEntryBytes: 0xffff_ffff,
+  heldEntryBytes: 2 ** 30,
+  archiveEntries: 64 * 1024 * 1024,
 };
