@@ -136,7 +136,7 @@ export function annotationChanges(
   ];
 }
 
-/** Stores a sieve script. `filename` ends in `.script`. */
+/** Stores a sieve script `x.script`, or its bytecode `x.bc`. */
 export interface ApplySieve {
   readonly kind: "sieve";
   readonly userid: string;

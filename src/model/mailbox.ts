@@ -112,14 +112,24 @@ export interface SeenState {
   readonly seenUids: string;
 }
 
-/** A sieve script `x.script`, or `x.bc`, which marks `x` as the active one. */
+/** A sieve script `x.script`, or `x.bc`: its bytecode, or what marks `x` as the active one. */
 export interface SieveFile {
   readonly filename: string;
   /** Unix seconds. */
   readonly lastUpdate: number;
-  /** The GUID of the content; 2.4 does not send it, and for `x.bc` it is all zeros. */
+  /** The GUID of the content; 2.4 does not send it, and for a mere mark it is all zeros. */
   readonly guid?: Guid;
   readonly isActive: boolean;
+}
+
+/** True for `x.script` and `x.bc`; whatever else a client names is no script. */
+export function isScriptFile(filename: string): boolean {
+  return /\.(?:script|bc)$/.test(filename);
+}
+
+/** `x.bc` for `x.script`; undefined for what is no script. */
+export function bytecodeOf(filename: string): string | undefined {
+  return filename.endsWith(".script") ? filename.replace(/script$/, "bc") : undefined;
 }
 
 /** What stands for `x.bc` in a list of files: the script `x` is the active one. */

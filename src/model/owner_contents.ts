@@ -2,12 +2,14 @@
  * What the commands of an owner amount to: his mailboxes and all that belongs to him beside them.
  * Records and messages are not held here, only where they can be read (`RecordSource`).
  */
+import { equalBytes } from "../core/bytes.ts";
 import { PersistentMap } from "../core/persistent_map.ts";
 import { sha1Of } from "../hash/sha1.ts";
 import { type Annotation, annotationKey } from "./annotation.ts";
 import type { ApplyAnnotation, ApplyCommand, ApplyUnannotation } from "./apply.ts";
 import {
   activeMark,
+  bytecodeOf,
   isIntermediate,
   type MailboxState,
   type Quota,
@@ -28,8 +30,8 @@ export interface OwnerContents {
   readonly seen: PersistentMap<string, SeenState>;
   /** By root. */
   readonly quotas: PersistentMap<string, Quota>;
-  /** By filename, `x.script`. */
-  readonly scripts: PersistentMap<string, ScriptContents>;
+  /** By filename: `x.script`, and `x.bc` where its bytecode came with it. */
+  readonly scripts: Scripts;
   /** The bytecode that bears the active mark, `x.bc`. */
   readonly active: string | undefined;
 }
@@ -46,6 +48,8 @@ export interface MailboxContents {
 type RecordChange =
   | { readonly kind: "sent"; readonly records: RecordSource }
   | { readonly kind: "expunged"; readonly uids: readonly number[] };
+
+type Scripts = PersistentMap<string, ScriptContents>;
 
 export interface ScriptContents {
   /** Unix seconds. */
@@ -108,10 +112,15 @@ export function reduceOwner(owner: OwnerContents, command: ApplyCommand): OwnerC
       return { ...owner, subscriptions: subscriptions.without(command.name) };
     case "sieve": {
       const { filename, lastUpdate, content } = command;
-      return { ...owner, scripts: scripts.with(filename, { lastUpdate, content }) };
+      const before = scripts.get(filename)?.content;
+      const isOther = before !== undefined && !equalBytes(before, content);
+      const kept = isOther ? withoutBytecode(scripts, filename) : scripts;
+      return { ...owner, scripts: kept.with(filename, { lastUpdate, content }) };
     }
-    case "unsieve":
-      return { ...owner, scripts: scripts.without(command.filename) };
+    case "unsieve": {
+      const { filename } = command;
+      return { ...owner, scripts: withoutBytecode(scripts, filename).without(filename) };
+    }
     case "activateSieve":
       return { ...owner, active: command.filename };
     case "unactivateSieve":
@@ -232,10 +241,17 @@ export function userStateOf(owner: OwnerContents): UserState {
   };
 }
 
-/** The scripts, and the name of the bytecode as the bearer of the active mark. */
+/** Bytecode is that of one text of its script: it goes where that goes or changes. */
+function withoutBytecode(scripts: Scripts, filename: string): Scripts {
+  const bytecode = bytecodeOf(filename);
+  return bytecode === undefined ? scripts : scripts.without(bytecode);
+}
+
+/** The scripts; the active mark is on the bytecode, or stands where there is none. */
 function sieveFilesOf({ scripts, active }: OwnerContents): SieveFile[] {
   const files = scripts.entries().map(([filename, { lastUpdate, content }]) => {
-    return { filename, lastUpdate, guid: sha1Of(content), isActive: false };
+    return { filename, lastUpdate, guid: sha1Of(content), isActive: filename === active };
   });
-  return active === undefined ? files : [...files, activeMark(active)];
+  const isMarked = active === undefined || files.some(({ isActive }) => isActive);
+  return isMarked ? files : [...files, activeMark(active)];
 }

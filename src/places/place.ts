@@ -190,8 +190,11 @@ export interface Place {
   readonly readAhead?: ReadAhead | undefined;
   /** Why the place cannot take a mailbox, by name, type and uniqueid. Absent: it takes all. */
   readonly objectionTo?: ((mailbox: MailboxState) => Refusal | undefined) | undefined;
-  /** The newest version of bytecode that it runs, where it compiles no script that comes. */
-  readonly runsBytecode?: number | undefined;
+  /**
+   * What it does with the bytecode of a script: `kept` beside it for those who need it, or run up
+   * to a version, where it compiles no script that comes. Absent: it makes its own.
+   */
+  readonly bytecode?: "kept" | { readonly newest: number } | undefined;
   /** Its scripts are messages, and it makes them of what comes as files: a Cyrus since 3.6. */
   readonly mailsScripts?: boolean | undefined;
   /** GET ANNOTATION: the annotations of a mailbox, or of the server for the empty name. */

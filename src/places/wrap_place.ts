@@ -26,7 +26,7 @@ export function wrapPlace(place: Place, change: PlaceChange): Place {
     contentGuid: contentGuid && ((address) => contentGuid.call(place, address)),
     readAhead: place.readAhead,
     objectionTo: place.objectionTo && ((mailbox) => place.objectionTo?.(mailbox)),
-    runsBytecode: place.runsBytecode,
+    bytecode: place.bytecode,
     mailsScripts: place.mailsScripts,
     annotations: (name) => place.annotations(name),
     quota: (root) => place.quota(root),

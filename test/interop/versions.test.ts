@@ -279,6 +279,26 @@ describe("both ways", () => {
     expect(await reconcile(ANN, { a, b })).toMatchObject({ steps: [], failures: [] });
   });
 
+  test("a store keeps bytecode on the way from one server that needs it to another", async () => {
+    const store = newStorePlace();
+    closing.push(() => store.close());
+    const target = await placeOf(await started("2.5", false));
+    for (const places of [
+      { source: diskOf("2.5"), target: store },
+      { source: store, target },
+    ]) {
+      expect(await replicate(ANN, places)).toMatchObject({ failures: [], leftovers: [] });
+      expect(await replicate(ANN, places)).toMatchObject({ steps: [], failures: [] });
+    }
+    const { sieve } = granted(await target.user("ann"));
+    expect(sieve.map(({ filename, isActive }) => [filename, isActive]).sort()).toEqual([
+      ["main.bc", true],
+      ["main.script", false],
+      ["other.bc", false],
+      ["other.script", false],
+    ]);
+  });
+
   test("two masters: mailboxes made on each at one modseq get no JMAPID in common", async () => {
     const [a, b] = [
       await placeOf(await started("master", false)),

@@ -364,6 +364,34 @@ export function conforms(name: string, options: Conforming): void {
       expect(gone).toEqual({ mailboxes: [], quotas: [], subscriptions: [], seen: [], sieve: [] });
     });
 
+    test("bytecode is kept with its script, and goes when that changes or goes", async () => {
+      if (place.bytecode !== "kept") return;
+      await fill(INBOX, [record(1)]);
+      const send = (filename: string, text: string) =>
+        apply({ kind: "sieve", userid: "fred", filename, lastUpdate: 9, content: utf8(text) });
+      const isActive = async () => {
+        const { sieve } = granted(await place.meta("fred"));
+        return Object.fromEntries(sieve.map((file) => [file.filename, file.isActive]));
+      };
+      for (const [filename, text] of [
+        ["a.script", "keep;"],
+        ["a.bc", "code"],
+        ["a.script", "keep;"],
+        ["b.script", "stop;"],
+        ["b.bc", "halt"],
+      ] as const) {
+        granted(await send(filename, text));
+      }
+      granted(await apply({ kind: "activateSieve", userid: "fred", filename: "a.bc" }));
+      const all = { "a.script": false, "b.script": false, "a.bc": true, "b.bc": false };
+      expect(await isActive()).toEqual(all);
+      expect(granted(await place.sieveScript("fred", "a.bc"))).toEqual(utf8("code"));
+      granted(await send("a.script", "discard;"));
+      granted(await apply({ kind: "unsieve", userid: "fred", filename: "b.script" }));
+      expect(await isActive()).toEqual({ "a.script": false, "a.bc": true }); // a mere mark now
+      expect(reasonOf(await place.sieveScript("fred", "a.bc"))).toBe("nonexistent");
+    });
+
     test("names of every kind are somebody's, and each one's own", async () => {
       const names = [
         "user.a^b",

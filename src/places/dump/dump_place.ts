@@ -135,6 +135,7 @@ interface DumpPlaceOptions {
 class DumpPlace implements WritablePlace {
   readonly locator: string;
   readonly holds = ALL_HELD;
+  readonly bytecode = "kept";
   readonly earlier: WritablePlace["earlier"];
   readonly #options: DumpPlaceOptions;
 

@@ -81,6 +81,7 @@ const KEPT_BYTES = 512 * 1024;
 export class StorePlace implements WritablePlace {
   readonly locator: string;
   readonly holds = ALL_HELD;
+  readonly bytecode = "kept";
   readonly caveat?: string;
   readonly #store: Store;
 

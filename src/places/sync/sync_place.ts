@@ -39,7 +39,7 @@ import { answersOf } from "./refusals.ts";
 import { givesSieveFiles, hasSieveMailbox, openLink } from "./sign_in.ts";
 import type { SyncOptions } from "./sync_options.ts";
 import { SyncSession } from "./sync_session.ts";
-import { BYTECODE_OF_2X, can } from "./versions.ts";
+import { bytecodeAt, can } from "./versions.ts";
 
 /** Mailboxes asked for with one command. */
 const NAMES = 1000;
@@ -76,7 +76,7 @@ class SyncPlace implements WritablePlace {
   readonly holds: Holds;
   readonly caveat?: string;
   readonly readAhead = READ_AHEAD;
-  readonly runsBytecode: number | undefined;
+  readonly bytecode: Place["bytecode"];
   readonly mailsScripts: boolean;
   readonly #parts: SyncParts;
   readonly #peer: Peer;
@@ -93,7 +93,7 @@ class SyncPlace implements WritablePlace {
     this.holds = holdsOf(peer, { sieveFiles, sieveMailboxes });
     this.#hidesSieve = sieveFiles && peer.software === "cyrus";
     this.mailsScripts = sieveMailboxes && peer.software === "cyrus";
-    this.runsBytecode = can(peer, "compiles scripts") ? undefined : BYTECODE_OF_2X;
+    this.bytecode = bytecodeAt(peer);
     this.#parts = parts;
     this.#peer = peer;
     this.#memory = parts.memory;

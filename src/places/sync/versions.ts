@@ -3,6 +3,7 @@
  * row is the first version that can. A server dies (SIGSEGV, the connection just closes) of what is
  * marked so, and what a server that hides its version may die of is not sent to it.
  */
+import type { Place } from "../place.ts";
 import type { Peer, Version } from "./peer.ts";
 
 interface Ability {
@@ -112,4 +113,10 @@ export const ENTRIES_OF_24: readonly string[] = [
 ];
 
 /** The newest bytecode that runs on a version that compiles no scripts. */
-export const BYTECODE_OF_2X = 9;
+const BYTECODE_OF_2X = 9;
+
+/** What a server does with bytecode that comes; undefined where it makes its own. */
+export function bytecodeAt(peer: Peer): Place["bytecode"] {
+  if (peer.software === "bobbin") return "kept";
+  return can(peer, "compiles scripts") ? undefined : { newest: BYTECODE_OF_2X };
+}

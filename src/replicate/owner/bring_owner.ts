@@ -112,8 +112,8 @@ async function replicateOnce(
     if (same.kind === "refused") return same;
   }
   const holds = holdsOf(commonHolds(source.holds, target.holds), [ours, theirs]);
-  const runsBytecode = target.runsBytecode !== undefined;
-  const request = { owner, mode, source: ours, target: theirs, holds, runsBytecode };
+  const takesBytecode = target.bytecode !== undefined;
+  const request = { owner, mode, source: ours, target: theirs, holds, takesBytecode };
   const plan = planOwner(request);
   tally.plan(plan.steps.map((step) => keyOf(step)));
   const work: Work = {
@@ -309,7 +309,7 @@ async function proveOwner(
   });
   const plan = planOwner({
     ...{ owner, mode, source, target: b.state, holds: work.holds },
-    runsBytecode: work.target.runsBytecode !== undefined,
+    takesBytecode: work.target.bytecode !== undefined,
   });
   for (const step of plan.steps) {
     if (step.kind === "mailbox" && step.theirs === undefined && brought.has(step.ours.uniqueid)) {

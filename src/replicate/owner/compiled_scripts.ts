@@ -4,7 +4,7 @@
  */
 import { bytecodeVersion } from "../../formats/sieve/bytecode.ts";
 import { sha1Of } from "../../hash/sha1.ts";
-import type { SieveFile, UserState } from "../../model/mailbox.ts";
+import { bytecodeOf, type SieveFile, type UserState } from "../../model/mailbox.ts";
 import type { Owner } from "../../model/names.ts";
 import { type Outcome, ok, type Refusal, refused } from "../../model/outcome.ts";
 import type { Place } from "../../places/place.ts";
@@ -24,7 +24,7 @@ export interface CompiledScripts {
 export interface CompiledOptions {
   readonly owner: Owner;
   readonly source: Place;
-  readonly target: Pick<Place, "runsBytecode">;
+  readonly target: Pick<Place, "bytecode">;
   readonly theirs: UserState;
 }
 
@@ -36,15 +36,16 @@ export async function compiledScripts(
   ours: UserState,
   { owner, source, target, theirs }: CompiledOptions,
 ): Promise<CompiledScripts> {
-  const newest = target.runsBytecode;
-  if (newest === undefined || owner.kind !== "user") return { ours, left: [] };
+  const { bytecode } = target;
+  if (typeof bytecode !== "object" || owner.kind !== "user") return { ours, left: [] };
+  const { newest } = bytecode;
   const sieve: SieveFile[] = [];
   const left: LeftScript[] = [];
   const kept = new Set<string>();
   const active = `${activeScript(ours.sieve)}.bc`;
   for (const script of scriptsOf(ours.sieve)) {
     const { filename } = script;
-    const compiled = filename.replace(/script$/, "bc");
+    const compiled = bytecodeOf(filename) ?? "";
     const isActive = active === compiled;
     const runs = runningAt(theirs, script, compiled);
     if (runs !== undefined) {

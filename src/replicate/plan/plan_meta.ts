@@ -3,11 +3,19 @@
  * was seen.
  */
 import { FormatError } from "../../core/errors.ts";
-import type { Quota, SeenState, SieveFile } from "../../model/mailbox.ts";
+import { pushAll } from "../../core/lists.ts";
+import { bytecodeOf, type Quota, type SeenState, type SieveFile } from "../../model/mailbox.ts";
 import { isOwnedBy } from "../../model/names.ts";
 import { joinRanges, parseSequenceSet, printSequenceSet } from "../../model/sequence_set.ts";
 import type { Holds } from "../../places/place.ts";
-import { activeScript, areInMailbox, haveSameContent, SCRIPT, scriptsOf } from "./scripts.ts";
+import {
+  activeScript,
+  areInMailbox,
+  bytecodeIn,
+  haveSameContent,
+  SCRIPT,
+  scriptsOf,
+} from "./scripts.ts";
 import type { Leftover, Plan, PlanRequest, Step } from "./steps.ts";
 
 interface MetaRequest extends PlanRequest {
@@ -85,19 +93,30 @@ function planSubscriptions({ source, target, mode, userid }: MetaRequest): Plan 
 }
 
 function planSieve(request: MetaRequest): Plan {
-  const { source, target, mode, userid, holds, runsBytecode } = request;
+  const { source, target, mode, holds, takesBytecode } = request;
   const found: Only = { mode, steps: [], leftovers: [] };
   if (holds.sieveMailboxes && areInMailbox(source, target)) return found;
-  const sent = runsBytecode === true ? compiledOf : scriptsOf;
-  const theirs = new Map(sent(target.sieve).map((file) => [file.filename, file]));
-  for (const file of sent(source.sieve)) {
-    const other = theirs.get(file.filename);
-    theirs.delete(file.filename);
-    if (other !== undefined && sameScript(file, other)) continue;
+  const alike = planScripts(request, found);
+  if (takesBytecode === true) pushAll(found.steps, planBytecode(request, alike));
+  planActive(request, found);
+  return found;
+}
+
+/** Gives the names of the scripts that the target will have as the source has them. */
+function planScripts({ source, target, mode, userid }: MetaRequest, found: Only): Set<string> {
+  const theirs = new Map(scriptsOf(target.sieve).map((file) => [file.filename, file]));
+  const alike = new Set<string>();
+  for (const file of scriptsOf(source.sieve)) {
     const { filename, lastUpdate } = file;
-    if (mode === "merge" && other !== undefined && other.lastUpdate > lastUpdate) {
+    const other = theirs.get(filename);
+    theirs.delete(filename);
+    const isSame = other !== undefined && sameScript(file, other);
+    if (!isSame && mode === "merge" && other !== undefined && other.lastUpdate > lastUpdate) {
       found.leftovers.push({ kind: "sieve", name: filename, text: "the target's is newer" });
-    } else found.steps.push({ kind: "sieve", filename, lastUpdate });
+      continue;
+    }
+    alike.add(filename);
+    if (!isSame) found.steps.push({ kind: "sieve", filename, lastUpdate });
   }
   for (const filename of theirs.keys()) {
     only(
@@ -106,8 +125,36 @@ function planSieve(request: MetaRequest): Plan {
       { kind: "apply", command: { kind: "unsieve", userid, filename } },
     );
   }
+  return alike;
+}
+
+/** Bytecode, which follows its script: it is sent, stays and is removed with it. */
+function planBytecode(
+  { source, target, mode, userid }: MetaRequest,
+  alike: ReadonlySet<string>,
+): Step[] {
+  const theirs = new Map(bytecodeIn(target.sieve).map((file) => [file.filename, file]));
+  const wanted = new Set([...alike].map(bytecodeOf));
+  const steps: Step[] = [];
+  for (const file of bytecodeIn(source.sieve)) {
+    const { filename, lastUpdate } = file;
+    const other = theirs.get(filename);
+    const isKept =
+      other !== undefined &&
+      (sameScript(file, other) || (mode === "merge" && other.lastUpdate > lastUpdate));
+    if (wanted.has(filename) && !isKept) steps.push({ kind: "sieve", filename, lastUpdate });
+  }
+  if (mode === "merge") return steps;
+  for (const filename of theirs.keys()) {
+    if (wanted.has(filename)) continue;
+    steps.push({ kind: "apply", command: { kind: "unsieve", userid, filename } });
+  }
+  return steps;
+}
+
+function planActive({ source, target, userid }: MetaRequest, found: Only): void {
   const [wanted, active] = [activeScript(source.sieve), activeScript(target.sieve)];
-  if (wanted === active) return found;
+  if (wanted === active) return;
   if (wanted !== undefined) {
     const filename = `${wanted}.bc`;
     found.steps.push({ kind: "apply", command: { kind: "activateSieve", userid, filename } });
@@ -118,13 +165,6 @@ function planSieve(request: MetaRequest): Plan {
       { kind: "apply", command: { kind: "unactivateSieve", userid } },
     );
   }
-  return found;
-}
-
-/** Scripts and their bytecode: each `x.bc` after its `x.script`, and none that is a mere mark. */
-function compiledOf(files: readonly SieveFile[]): SieveFile[] {
-  const bytecode = files.filter((file) => file.filename.endsWith(".bc") && file.lastUpdate > 0);
-  return [...scriptsOf(files), ...bytecode];
 }
 
 /** Else the target's is old if it is older (sync-protocol.md 5.3). */

@@ -4,9 +4,14 @@ import { isSieveMailbox, type SieveFile, type UserState } from "../../model/mail
 
 export const SCRIPT = ".script";
 
-/** The scripts themselves: bytecode is made from them, and only marks the active one. */
+/** The scripts themselves: bytecode is made from them, and marks the active one. */
 export function scriptsOf(files: readonly SieveFile[]): SieveFile[] {
   return files.filter(({ filename }) => filename.endsWith(SCRIPT));
+}
+
+/** The bytecode that is there, without what is a mere mark. */
+export function bytecodeIn(files: readonly SieveFile[]): SieveFile[] {
+  return files.filter(({ filename, lastUpdate }) => filename.endsWith(".bc") && lastUpdate > 0);
 }
 
 /** The name without its suffix: the mark is on `x.bc`, or on the script itself. */

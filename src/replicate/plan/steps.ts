@@ -58,8 +58,8 @@ export interface PlanRequest {
   readonly target: UserState;
   /** What both places hold. */
   readonly holds: Holds;
-  /** The target compiles no scripts: their bytecode is sent too. */
-  readonly runsBytecode?: boolean;
+  /** The target keeps or runs the bytecode of scripts: it is sent too. */
+  readonly takesBytecode?: boolean;
 }
 
 /** True for steps that are about a mailbox by its name. */

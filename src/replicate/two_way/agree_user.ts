@@ -5,6 +5,7 @@
  * there; a mailbox is deleted by its move to DELETED.
  */
 import {
+  bytecodeOf,
   isIntermediate,
   type MailboxState,
   type Quota,
@@ -14,7 +15,7 @@ import {
 } from "../../model/mailbox.ts";
 import { isInbox, NAME_BYTES, parseName } from "../../model/names.ts";
 import type { Holds } from "../../places/place.ts";
-import { activeScript, haveSameContent, SCRIPT, scriptsOf } from "../plan/scripts.ts";
+import { activeScript, bytecodeIn, haveSameContent, SCRIPT, scriptsOf } from "../plan/scripts.ts";
 import type { Decision, Leftover } from "../plan/steps.ts";
 import { agreeStates } from "./agree_states.ts";
 
@@ -267,7 +268,13 @@ function agreeSieve(
     decide(`${ours}${SCRIPT}`, `active at A, and ${theirs}${SCRIPT} at B: A's is kept`);
   }
   const active = ours ?? theirs;
-  return merged.map((file) => ({ ...file, isActive: file.filename === `${active}${SCRIPT}` }));
+  const bytecode = (file: SieveFile): SieveFile[] => {
+    const known = bytecodeIn(a.includes(file) ? a : b);
+    return known.filter(({ filename }) => filename === bytecodeOf(file.filename));
+  };
+  const isActive = ({ filename }: SieveFile) => filename === `${active}${SCRIPT}`;
+  const files = merged.flatMap((file) => [file, ...bytecode(file)]);
+  return files.map((file) => ({ ...file, isActive: isActive(file) }));
 }
 
 function isSameScript(ours: SieveFile, theirs: SieveFile): boolean {

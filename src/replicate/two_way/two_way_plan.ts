@@ -86,7 +86,7 @@ export async function planBoth({
   const planFor = (side: Side, target: UserState) =>
     planOwner({
       ...{ owner, mode: "merge", source: wanted[side].ours, target, holds },
-      runsBytecode: places[side].runsBytecode !== undefined,
+      takesBytecode: places[side].bytecode !== undefined,
     });
   const plans = { a: planFor("a", states.a), b: planFor("b", aliased) };
   const others = (steps: readonly Step[]) => steps.filter((step) => step.kind !== "mailbox");

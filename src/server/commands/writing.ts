@@ -3,7 +3,7 @@ import { mayTouchMailbox } from "../../accounts/scope.ts";
 import type { ApplyRequest } from "../../formats/sync/apply_command.ts";
 import type { ApplyCommand, ApplyMailbox, ApplyRename } from "../../model/apply.ts";
 import { isGuid, NULL_GUID } from "../../model/guid.ts";
-import type { MailboxState } from "../../model/mailbox.ts";
+import { isScriptFile, type MailboxState } from "../../model/mailbox.ts";
 import { nameProblem } from "../../model/names.ts";
 import {
   DONE,
@@ -100,12 +100,12 @@ export async function applyRename(command: ApplyRename, context: CommandContext)
   return context.session.apply(command);
 }
 
-/** Like Cyrus since 3.6, ignores a file that is no script. Older clients send bytecode too. */
+/** Ignores a file that is neither a script nor its bytecode, which clients before 3.6 send too. */
 export async function applyScript(
   command: Apply<"sieve" | "unsieve">,
   context: CommandContext,
 ): Promise<Outcome> {
-  return command.filename.endsWith(".script") ? context.session.apply(command) : DONE;
+  return isScriptFile(command.filename) ? context.session.apply(command) : DONE;
 }
 
 /**

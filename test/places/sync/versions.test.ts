@@ -203,7 +203,7 @@ describe("a server of a version", () => {
         ...[version, isOld ? "refused" : "ok"],
       ]);
       expect(peer.heard.join("").includes("ACTIVATE_SIEVE")).toBe(!isOld);
-      expect(place.runsBytecode).toBe(isOld ? 9 : undefined);
+      expect(place.bytecode).toEqual(isOld ? { newest: 9 } : undefined);
     }
   });
 

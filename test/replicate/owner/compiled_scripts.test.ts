@@ -34,14 +34,14 @@ async function planTo25(
   files: Readonly<Record<string, Uint8Array>>,
 ) {
   const target: UserState = { ...NOBODY, sieve: theirs };
-  const options = { owner: OWNER, source: sourceOf(files), target: { runsBytecode: 9 } };
+  const options = { owner: OWNER, source: sourceOf(files), target: { bytecode: { newest: 9 } } };
   const compiled = await compiledScripts(
     { ...NOBODY, sieve: ours },
     { ...options, theirs: target },
   );
   const plan = planMeta({
     ...{ owner: OWNER, userid: "ann", mode: "mirror", source: compiled.ours, target },
-    ...{ holds: ALL_HELD, runsBytecode: true },
+    ...{ holds: ALL_HELD, takesBytecode: true },
   });
   return {
     steps: plan.steps.map((step) => [

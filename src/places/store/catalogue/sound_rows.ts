@@ -141,7 +141,7 @@ export const CATALOGUE_TABLES = {
   sieve: {
     key: ["filename"],
     columns: {
-      filename: matches(/\.script$/),
+      filename: matches(/\.(?:script|bc)$/),
       ...{ last_update: count, active: among(0, 1), content: bytes },
     },
   },

@@ -3,10 +3,13 @@
  * only.
  */
 import type { Database } from "bun:sqlite";
+import { equalBytes } from "../../../core/bytes.ts";
 import { sha1Of } from "../../../hash/sha1.ts";
-import type { ApplyCommand } from "../../../model/apply.ts";
+import type { ApplyCommand, ApplySieve } from "../../../model/apply.ts";
 import {
   activeMark,
+  bytecodeOf,
+  isScriptFile,
   QUOTA_RESOURCES,
   type Quota,
   type QuotaResource,
@@ -42,8 +45,8 @@ export function seenStates(database: Database): SeenState[] {
 }
 
 /**
- * The scripts, and for the active one its bytecode `.bc` too: in the protocol it is the bytecode
- * that is marked as active (sync-protocol.md 4.1).
+ * The scripts and the bytecode that came with them. In the protocol it is the bytecode that is
+ * marked as active (sync-protocol.md 4.1), so that of the active script is listed in any case.
  */
 export function sieveFiles(database: Database): SieveFile[] {
   interface Row {
@@ -52,17 +55,19 @@ export function sieveFiles(database: Database): SieveFile[] {
     readonly active: number;
     readonly content: Uint8Array;
   }
-  const files: SieveFile[] = [];
-  for (const row of database.query<Row, []>("SELECT * FROM sieve ORDER BY filename").all()) {
+  const rows = database
+    .query<Row, []>("SELECT * FROM sieve ORDER BY filename LIKE '%.bc', filename")
+    .all();
+  const active = bytecodeOf(rows.find((row) => row.active === 1)?.filename ?? "");
+  const files = rows.map((row): SieveFile => {
     const { filename, last_update: lastUpdate } = soundRow("sieve", row);
-    files.push({ filename, lastUpdate, guid: sha1Of(row.content), isActive: false });
-    if (row.active === 0) continue;
-    files.push(activeMark(filename.replace(/\.script$/, ".bc")));
-  }
-  return files;
+    return { filename, lastUpdate, guid: sha1Of(row.content), isActive: filename === active };
+  });
+  const isMarked = active === undefined || files.some(({ isActive }) => isActive);
+  return isMarked ? files : [...files, activeMark(active)];
 }
 
-/** The bytes of `x.script`, or undefined. */
+/** The bytes of `x.script` or `x.bc`, or undefined. */
 export function sieveScript(database: Database, filename: string): Uint8Array | undefined {
   const row = database
     .query<{ content: Uint8Array }, [string]>("SELECT content FROM sieve WHERE filename = ?")
@@ -135,8 +140,8 @@ export function applyRows(database: Database, command: RowCommand): void {
       database.query("DELETE FROM subscription WHERE name = ?").run(command.name);
       return;
     case "sieve":
-      // Files of other names are bytecode, which every server makes for itself.
-      if (!command.filename.endsWith(".script")) return;
+      if (!isScriptFile(command.filename)) return;
+      if (hasOtherText(database, command)) dropBytecode(database, command.filename);
       database
         .query(
           `INSERT INTO sieve (filename, last_update, content) VALUES (?1, ?2, ?3)
@@ -145,6 +150,7 @@ export function applyRows(database: Database, command: RowCommand): void {
         .run(command.filename, command.lastUpdate, command.content);
       return;
     case "unsieve":
+      dropBytecode(database, command.filename);
       database.query("DELETE FROM sieve WHERE filename = ?").run(command.filename);
       return;
     case "activateSieve": {
@@ -159,6 +165,17 @@ export function applyRows(database: Database, command: RowCommand): void {
       database.run("UPDATE sieve SET active = 0");
       return;
   }
+}
+
+function hasOtherText(database: Database, { filename, content }: ApplySieve): boolean {
+  const before = sieveScript(database, filename);
+  return before !== undefined && !equalBytes(before, content);
+}
+
+/** Bytecode is that of one text of its script: it goes where that goes or changes. */
+function dropBytecode(database: Database, filename: string): void {
+  const bytecode = bytecodeOf(filename) ?? null;
+  database.query("DELETE FROM sieve WHERE filename = ?").run(bytecode);
 }
 
 /** Forgets everything of the user that is no mailbox. */

@@ -76,6 +76,7 @@ export function openWorkerPlace(root: string, choice: StoreThreadsChoice): Writa
 class WorkerPlace implements WritablePlace {
   readonly locator: string;
   readonly holds = ALL_HELD;
+  readonly bytecode = "kept";
   readonly #threads: StoreThreads;
   readonly #stock = new BufferStock();
 
