@@ -1,12 +1,13 @@
 /** Which mailboxes `--user` and `--mailbox` leave of a place. */
 import { AppError } from "../core/errors.ts";
-import { useridOf } from "../model/names.ts";
-import { displayName, textOfName, useridOfArgument } from "./mailbox_names.ts";
+import { internalName, type Owner, ownerKey, parseName, useridOf } from "../model/names.ts";
+import type { CommandEnv } from "./command.ts";
+import { bytesOfArgument, displayName, textOfName, useridOfArgument } from "./mailbox_names.ts";
 
 export interface FilterOptions {
   /** User ids; none is all. */
   readonly user?: readonly string[];
-  /** Names of mailboxes, external or internal; none is all. */
+  /** Names of mailboxes or patterns of names, external or internal; none is all. */
   readonly mailbox?: readonly string[];
 }
 
@@ -29,8 +30,10 @@ export function mailboxFilter(options: FilterOptions): MailboxFilter | undefined
       const owner = users.get(useridOf(name) ?? "");
       if (users.size > 0 && owner === undefined) return false;
       if (owner !== undefined) unmatched.delete(owner);
-      const forms = [textOfName(name), displayName(name, { internal: false })];
-      const names = mailbox.filter((wanted) => forms.includes(wanted));
+      const [internal, external] = [textOfName(name), displayName(name, { internal: false })];
+      const names = mailbox.filter(
+        (wanted) => fits(internal, wanted, ".") || fits(external, wanted, "/"),
+      );
       for (const wanted of names) unmatched.delete(wanted);
       return mailbox.length === 0 || names.length > 0;
     },
@@ -46,4 +49,40 @@ export function mailboxFilter(options: FilterOptions): MailboxFilter | undefined
       });
     },
   };
+}
+
+/** True for the name `wanted` itself, in which `*` may stand for anything, `%` for a part. */
+function fits(name: string, wanted: string, separator: "." | "/"): boolean {
+  if (name === wanted || !/[*%]/.test(wanted)) return name === wanted;
+  const within = `[^${separator}]*`;
+  const pattern = wanted.replace(/[^*%]+|[*%]/g, (piece) =>
+    piece === "*" ? ".*" : piece === "%" ? within : RegExp.escape(piece),
+  );
+  return new RegExp(`^${pattern}$`, "s").test(name);
+}
+
+/** The internal name that an argument means, in whichever form it is. */
+export function internalOfArgument(
+  text: string,
+  { internalNames }: Pick<CommandEnv, "internalNames">,
+): string {
+  const isInternal = internalNames || (text.includes(".") && !/[/@]/.test(text));
+  return isInternal ? bytesOfArgument(text) : internalName(text);
+}
+
+/** Whose mailboxes these are, each once. Throws AppError (usage) where a pattern is of anybody. */
+export function ownersOfMailboxes(
+  names: readonly string[],
+  env: Pick<CommandEnv, "internalNames">,
+): readonly Owner[] {
+  const owners = new Map<string, Owner>();
+  for (const text of names) {
+    const { owner } = parseName(internalOfArgument(text, env));
+    const key = ownerKey(owner);
+    if (/[*%]/.test(key)) {
+      throw new AppError("usage", `Cannot tell whose mailboxes ${text} are: name users too`);
+    }
+    owners.set(key, owner);
+  }
+  return [...owners.values()];
 }

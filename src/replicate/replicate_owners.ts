@@ -20,6 +20,8 @@ export interface ManyOptions {
   readonly mode: Mode | "twoWay";
   /** Whom the target has under a user's name must be a copy of him. */
   readonly mustBeCopy?: boolean;
+  /** The source gives a part of each owner; not with `twoWay`. */
+  readonly isPart?: boolean;
   /** Per cent of the target's messages or mailboxes that may be deleted. */
   readonly allowDelete: number;
   /** Owners at a time. */
@@ -190,7 +192,7 @@ async function bringOnce(
   { ends, options, pace, sessions }: Job,
   { signal, ...attempt }: Attempt,
 ): Promise<Outcome | Error> {
-  const { mode, mustBeCopy = false } = options;
+  const { mode, mustBeCopy = false, isPart = false } = options;
   const until = (place: Place): Place | undefined => signal && place.until?.(signal);
   const target = until(ends.target) ?? ends.target;
   const source = until(ends.source) ?? (signal ? endedBy(signal, ends.source) : ends.source);
@@ -221,7 +223,7 @@ async function bringOnce(
         return sessions.target;
       });
     const sides = { source, target, session };
-    return await replicateOwner(owner, sides, { ...run, mode, mustBeCopy });
+    return await replicateOwner(owner, sides, { ...run, mode, mustBeCopy, isPart });
   } catch (error) {
     // What the sessions have staged or sent is not known any more: the next attempt gets new ones.
     await closeAll(sessions);

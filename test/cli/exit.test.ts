@@ -1,6 +1,6 @@
 /** Which exit code a run over many users comes to: the first of 70, 74, 77, 2, 1, 0. */
 import { describe, expect, test } from "bun:test";
-import { exitFor } from "../../src/cli/commands/replicate.ts";
+import { exitFor } from "../../src/cli/commands/replicate_run.ts";
 import { refusalError } from "../../src/cli/refusal_error.ts";
 import { AppError, type ErrorCode } from "../../src/core/errors.ts";
 import { accessRefusal } from "../../src/places/cyrus/refused_access.ts";

@@ -58,7 +58,11 @@ export const registerFsck: Register = (program, handle) => {
     )
     .argument("<place...>", "what to check")
     .option("--user <user>", "only this user's mailboxes (repeat for more)", collect)
-    .option("--mailbox <mailbox>", "only this mailbox (repeat for more)", collect)
+    .option(
+      "--mailbox <mailbox>",
+      "only this mailbox, or those of a pattern (repeat for more)",
+      collect,
+    )
     .option("--quick", "check index, header, cache and the list of files; open no message")
     .option("--archive-partition <dir>", "if PLACE is a folder: where the archived messages lie")
     .option("--meta-partition <dir>", "if PLACE is a folder: where the cyrus.* files lie")

@@ -1,30 +1,22 @@
 /** `bobbin replicate USER… --from A --to B` brings B what A holds. Only `--two-way` writes A. */
 import { before } from "../../core/before.ts";
-import { AppError, type ErrorCode, systemError } from "../../core/errors.ts";
-import { escapeText } from "../../core/escape.ts";
-import { inboxOf, nameProblem, type Owner, ownerName } from "../../model/names.ts";
-import type { Place, WritablePlace } from "../../places/place.ts";
+import { AppError } from "../../core/errors.ts";
+import { inboxOf, nameProblem } from "../../model/names.ts";
+import type { Place } from "../../places/place.ts";
+import { chosenMailboxes } from "../../replicate/owner/chosen_place.ts";
 import { asUser } from "../../replicate/owner/renamed_place.ts";
-import type { ReplicateResult } from "../../replicate/owner/tally.ts";
-import { notCompared } from "../../replicate/plan/holds.ts";
-import {
-  type ManyOptions,
-  type OwnerResult,
-  replicateOwners,
-} from "../../replicate/replicate_owners.ts";
-import { tellBug } from "../bug.ts";
+import type { ManyOptions } from "../../replicate/replicate_owners.ts";
 import {
   chosenOwners,
-  type ListedOwners,
   listOwners,
   namedUsers,
   requireSomebody,
   usersFromOption,
 } from "../chosen_owners.ts";
-import type { CommandEnv, CommandResult, Handler, Register } from "../command.ts";
-import { EXIT, type ExitCode, exitOf, worstExit } from "../exit.ts";
-import { errorFacts } from "../hints.ts";
-import { ownerFacts, showName, textOfName, useridOfArgument } from "../mailbox_names.ts";
+import type { CommandEnv, Handler, Register } from "../command.ts";
+import { EXIT } from "../exit.ts";
+import { mailboxFilter, ownersOfMailboxes } from "../mailbox_filter.ts";
+import { useridOfArgument } from "../mailbox_names.ts";
 import {
   addPlaceOptions,
   areOneStore,
@@ -35,14 +27,9 @@ import {
   type PlaceOptions,
   requireUpdatable,
 } from "../open_place.ts";
-import { byteRateOption, countOption, percentOption, secondsOption } from "../options.ts";
+import { byteRateOption, collect, countOption, percentOption, secondsOption } from "../options.ts";
 import { aside } from "../output.ts";
-import { startOwnersProgress } from "../progress/owners_progress.ts";
-import { refusalError } from "../refusal_error.ts";
-import { interruptedBy, interruption } from "../signals.ts";
-import { ownerHint } from "../similar_names.ts";
-import { formatBytes, plural } from "../text.ts";
-import { reportEvents } from "./replicate_report.ts";
+import { type Run, runAll } from "./replicate_run.ts";
 
 export const registerReplicate: Register = (program, handle) => {
   const command = program
@@ -64,6 +51,11 @@ export const registerReplicate: Register = (program, handle) => {
     .requiredOption("--from <place>", "place A: where the mail is")
     .requiredOption("--to <place>", "place B: where to copy it")
     .option("--all", "all users and shared mailboxes of A")
+    .option(
+      "--mailbox <mailbox>",
+      "only this mailbox of A; * stands for anything, % for a part; repeat it for more",
+      collect,
+    )
     .option("--allow-empty", "with --all: A may be empty")
     .option("--shared", "USER is no user but the first part of the names of shared mailboxes")
     .option("-n, --dry-run", "print the plan and write nothing")
@@ -89,6 +81,7 @@ interface ReplicateFlags extends PlaceOptions {
   readonly from: string;
   readonly to: string;
   readonly all?: boolean;
+  readonly mailbox?: readonly string[];
   readonly shared?: boolean;
   readonly dryRun?: boolean;
   readonly check?: boolean;
@@ -109,7 +102,9 @@ const runReplicate: Handler<"replicate"> = async (args, options, given) => {
   const flags = options as unknown as ReplicateFlags; // as commander was told above
   const env = beside(flags, given);
   const users = namedUsers((args[0] ?? []) as readonly string[], options);
-  if (users.length > 0 === (flags.all === true)) {
+  const { mailbox = [] } = flags;
+  const isNamed = users.length > 0 || (mailbox.length > 0 && flags.all !== true);
+  if (isNamed === (flags.all === true)) {
     throw new AppError("usage", "Cannot tell whom to replicate: name users, or say --all");
   }
   if (flags.as !== undefined && (users.length !== 1 || flags.shared === true)) {
@@ -131,7 +126,9 @@ const runReplicate: Handler<"replicate"> = async (args, options, given) => {
       : undefined;
   const written = flags.twoWay === true ? writable : undefined;
   const opened = writable ?? (await inTime(flags.from, openPlace(flags.from, env, a), close));
-  const source = renamedSource(opened, users, flags);
+  const filter = mailboxFilter({ mailbox });
+  const chosen = filter === undefined ? opened : chosenMailboxes(opened, filter.wants);
+  const source = renamedSource(chosen, users, flags);
   try {
     if (flags.all === true && flags.allowEmpty !== true) {
       await inTime(flags.from, requireSomebody(source));
@@ -141,13 +138,24 @@ const runReplicate: Handler<"replicate"> = async (args, options, given) => {
       : await inTime(flags.to, openWritablePlace(flags.to, env, b), close);
     const reading = target ?? (await inTime(flags.to, openTargetToLook(flags.to, env, b), close));
     try {
-      const choice = {
-        users: flags.as === undefined ? users : [flags.as],
-        shared: flags.shared === true,
-      };
-      const places = [source, reading];
-      const listed = await inTime(flags.from, listOwners(chosenOwners(choice, places)));
-      return await runAll(listed, { source, reading, written, target, flags, env });
+      const named = flags.as === undefined ? users : [flags.as];
+      const listed =
+        isNamed && users.length === 0
+          ? { owners: ownersOfMailboxes(mailbox, env), broken: undefined }
+          : await inTime(
+              flags.from,
+              listOwners(
+                chosenOwners({ users: named, shared: flags.shared === true }, [source, reading]),
+              ),
+            );
+      const result = await runAll(listed, {
+        ...{ source, reading, written, target, env },
+        ...{ isAll: flags.all === true, isCheck: flags.check === true },
+        options: optionsOf(flags),
+      });
+      // Where the only user has none of them, that has been told.
+      if (result.exit !== EXIT.notFound) filter?.refuseUnmatched([flags.from]);
+      return result;
     } finally {
       await reading.close();
     }
@@ -186,8 +194,24 @@ function beside({ to, dryRun, check }: ReplicateFlags, env: CommandEnv): Command
   throw new AppError("usage", "Cannot write both a dump and JSON lines to stdout");
 }
 
+function optionsOf(flags: ReplicateFlags): Run["options"] {
+  const { as, intoExisting, mailbox, allowDelete, jobs, rate, timeout } = flags;
+  return {
+    mode: modeOf(flags),
+    mustBeCopy: as !== undefined && intoExisting !== true,
+    isPart: mailbox !== undefined,
+    allowDelete: allowDelete ?? ALLOW_DELETE_PERCENT,
+    jobs: jobs ?? JOBS,
+    bytesPerSecond: rate,
+    timeoutMs: timeout === undefined ? undefined : timeout * 1000,
+  };
+}
+
 /** Refuses what `--two-way`, which writes both sides, cannot be combined with. */
-function requireTwoWay({ from, to, mirror, as }: ReplicateFlags): void {
+function requireTwoWay({ from, to, mirror, as, mailbox }: ReplicateFlags): void {
+  if (mailbox !== undefined) {
+    throw new AppError("usage", "--mailbox goes one way only: leave out --two-way");
+  }
   if (mirror === true) {
     throw new AppError(
       "usage",
@@ -216,214 +240,7 @@ function renamedSource(
   return asUser(place, { from: useridOfArgument(user), to: useridOfArgument(as) });
 }
 
-interface Run {
-  readonly source: Place;
-  readonly reading: Place;
-  /** The source opened for writing, with `--two-way`. */
-  readonly written: WritablePlace | undefined;
-  /** Undefined for a dry run. */
-  readonly target: WritablePlace | undefined;
-  readonly flags: ReplicateFlags;
-  readonly env: CommandEnv;
-}
-
-export interface Totals {
-  users: number;
-  failedUsers: number;
-  /** Users for whom a bug of Bobbin was reported. */
-  bugs: number;
-  steps: number;
-  differences: number;
-  failures: number;
-  /** Users who were not begun, for the run was ended before them. */
-  leftUsers: number;
-  /** Users whose plan the brake has stopped. */
-  braked: number;
-  /** Steps that were planned and not done. */
-  left: number;
-  messages: number;
-  bytes: number;
-}
-
-async function runAll(listed: ListedOwners, run: Run): Promise<CommandResult<"replicate">> {
-  const { source, reading, written, target, flags, env } = run;
-  const totals: Totals = {
-    ...{ users: 0, failedUsers: 0, bugs: 0, steps: 0, differences: 0, leftUsers: 0 },
-    ...{ failures: 0, braked: 0, left: 0, messages: 0, bytes: 0 },
-  };
-  const isDry = target === undefined;
-  const refusals: AppError[] = [];
-  const unknown: Owner[] = [];
-  const [failed, told] = [new Set<ErrorCode>(), new Set<string>()];
-  const conclude = env.soFar(() => {
-    totals.failedUsers = refusals.length + totals.bugs;
-    const unheld = notCompared(source, reading);
-    if (unheld.length > 0) env.output.talk(`Not held by both places: ${unheld.join(", ")}`);
-    if (flags.all === true && !reading.holds.userList) {
-      const what = "users and shared mailboxes that only it has stay, and are not counted";
-      env.output.talk(`${reading.locator} cannot list what it has: ${what}`);
-    }
-    tellTotals(totals, run);
-    return { ...totals, notCompared: unheld, dryRun: isDry };
-  });
-  const progress = startOwnersProgress(env.output, listed.owners.length);
-  const signal = interruption(env.takeSignals());
-  let begun = 0;
-  await replicateOwners(
-    each(listed.owners),
-    {
-      ...{ source, target: reading, open: target && (() => target.openSession()) },
-      ...(written !== undefined && { openSource: () => written.openSession() }),
-    },
-    {
-      mode: modeOf(flags),
-      mustBeCopy: flags.as !== undefined && flags.intoExisting !== true,
-      allowDelete: flags.allowDelete ?? ALLOW_DELETE_PERCENT,
-      jobs: flags.jobs ?? JOBS,
-      bytesPerSecond: flags.rate,
-      timeoutMs: flags.timeout === undefined ? undefined : flags.timeout * 1000,
-      signal,
-      events: (owner) => {
-        begun += 1;
-        return reportEvents(owner, { env, told, progress, failed: (code) => failed.add(code) });
-      },
-      done: (owner, { ended, counts }) => {
-        totals.users += 1;
-        progress.done(owner);
-        // A user who was listed and now has nothing at either place has been deleted meanwhile.
-        if (flags.all === true && "reason" in ended && ended.reason === "nonexistent") return;
-        const error = errorOf(ended);
-        if (error instanceof AppError && error.code === "not_found") unknown.push(owner);
-        if (error instanceof AppError) refusals.push(tellRefused(owner, error, env));
-        else if (error !== undefined) {
-          const user = textOfName(ownerName(owner));
-          tellBug(error, env.output, { who: `User ${user}: `, ...ownerFacts(owner) });
-          totals.bugs += 1;
-        }
-        if ("isBrake" in ended) totals.braked += 1;
-        addUp(totals, counts);
-        tellUser(owner, counts, { env, isDry, error });
-      },
-    },
-  ).finally(progress.stop);
-  totals.leftUsers = listed.owners.length - begun;
-  for (const owner of unknown) {
-    const hint = await ownerHint(owner, source);
-    if (hint !== undefined) env.output.talk(`  User ${textOfName(ownerName(owner))}: ${hint}`);
-  }
-  const { broken } = listed;
-  if (broken !== undefined) env.output.error(broken.message, errorFacts(broken));
-  const summary = conclude();
-  const isCut = broken !== undefined;
-  const isWhole = totals.failedUsers + totals.leftUsers === 0 && !isCut && !signal.aborted;
-  if (isWhole) target?.earlier?.replace();
-  else if (target?.earlier !== undefined) {
-    env.output.talk(`${target.locator} stays as it was: not everybody was brought`);
-  }
-  const exit = exitFor(totals, { refusals, failed, isCut, isCheck: flags.check === true });
-  return { exit: interruptedBy(signal) ?? exit, summary };
-}
-
 function modeOf({ mirror, twoWay }: ReplicateFlags): ManyOptions["mode"] {
   if (twoWay === true) return "twoWay";
   return mirror === true ? "mirror" : "merge";
-}
-
-function errorOf(ended: OwnerResult["ended"]): Error | undefined {
-  if (ended instanceof Error) return systemError(ended) ?? ended;
-  return ended.kind === "refused" ? refusalError(ended) : undefined;
-}
-
-function tellRefused(owner: Owner, error: AppError, env: CommandEnv): AppError {
-  const { output, internalNames: internal } = env;
-  const user = textOfName(ownerName(owner));
-  const { mailbox } = error.context;
-  const words =
-    typeof mailbox === "string" ? showName(error.message, mailbox, { internal }) : error.message;
-  output.error(`User ${user}: ${words}`, { ...ownerFacts(owner), ...errorFacts(error) });
-  return error;
-}
-
-function addUp(totals: Totals, result: ReplicateResult): void {
-  totals.steps += result.steps;
-  totals.differences += result.leftovers;
-  totals.failures += result.failures;
-  totals.left += result.left;
-  totals.messages += result.messages;
-  totals.bytes += result.bytes;
-}
-
-interface UserEnd {
-  readonly env: CommandEnv;
-  readonly isDry: boolean;
-  /** Why the user has failed as a whole, if he has. */
-  readonly error: Error | undefined;
-}
-
-/** What was done and left of one user: as text where he was not done with. */
-function tellUser(owner: Owner, counts: ReplicateResult, { env, isDry, error }: UserEnd): void {
-  const { leftovers: differences, ...others } = counts;
-  const user = textOfName(ownerName(owner));
-  const failed = error !== undefined;
-  const isIdle = Object.values(counts).every((count) => count === 0);
-  if (isIdle && !failed) return;
-  env.output.object({ type: "user", ...ownerFacts(owner), ...others, differences, failed });
-  if (!failed && counts.failures + counts.left === 0) return;
-  env.output.line(`${escapeText(user)}: ${countsText({ ...others, differences }, isDry)}`);
-}
-
-type Counts = Pick<Totals, "steps" | "messages" | "bytes" | "differences" | "failures" | "left">;
-
-function countsText(counts: Counts, isDry: boolean): string {
-  const { steps, messages, bytes, differences, failures, left } = counts;
-  return [
-    `${plural(steps, "step")} ${isDry ? "to do" : "done"}`,
-    ...(isDry ? [] : [`${plural(messages, "message")} sent (${formatBytes(bytes)})`]),
-    ...(left > 0 ? [`${plural(left, "step")} not done`] : []),
-    ...(differences > 0 ? [`${plural(differences, "difference")} left`] : []),
-    ...(failures > 0 ? [`${failures} failed`] : []),
-  ].join(", ");
-}
-
-function tellTotals(totals: Totals, { target, env }: Run): void {
-  const { users, leftUsers, failures, failedUsers } = totals;
-  const notBegun = leftUsers > 0 ? ` (${leftUsers} more not begun)` : "";
-  const counts = { ...totals, failures: failures + failedUsers };
-  const text = countsText(counts, target === undefined);
-  env.output.total(`${plural(users, "user")}${notBegun}, ${text}`);
-}
-
-export interface Ended {
-  /** The errors of users who failed as a whole. */
-  readonly refusals: readonly AppError[];
-  /** The errors of mailboxes and other steps. */
-  readonly failed: ReadonlySet<ErrorCode>;
-  /** True if the list of users ended with an error. */
-  readonly isCut: boolean;
-  /** Steps that remain to be done count as differences. */
-  readonly isCheck: boolean;
-}
-
-/**
- * The exit code of a run, dry or not: that of the only user's refusal, that of the brake if it has
- * stopped anybody, else «done in part».
- */
-export function exitFor(totals: Totals, { refusals, failed, isCut, isCheck }: Ended): ExitCode {
-  const codes = new Set(refusals.map(({ code }) => exitOf(code)));
-  const [first] = codes;
-  const isAll = refusals.length === totals.users && !isCut;
-  if (first !== undefined && isAll && codes.size === 1) return first;
-  const isIo = failed.has("io") || codes.has(EXIT.io);
-  const remains = totals.differences + (isCheck ? totals.steps : 0) > 0;
-  return worstExit([
-    ...(totals.bugs > 0 ? [EXIT.bug] : []),
-    ...(isIo ? [EXIT.io] : []),
-    ...(totals.braked > 0 ? [EXIT.refused] : []),
-    ...(totals.failures + totals.failedUsers > 0 || isCut ? [EXIT.partial] : []),
-    ...(remains ? [EXIT.damage] : []),
-  ]);
-}
-
-async function* each(owners: readonly Owner[]): AsyncGenerator<Owner, void> {
-  yield* owners;
 }

@@ -10,6 +10,7 @@ import { patient } from "../mailbox/patient.ts";
 import { MailboxPipeline } from "../mailbox/pipeline.ts";
 import type { Work } from "../mailbox/prepare_mailbox.ts";
 import type { Sending } from "../mailbox/run_mailbox.ts";
+import { counterpartOf } from "../plan/counterpart.ts";
 import { commonHolds, holdsOf } from "../plan/holds.ts";
 import { partitionFor, planOwner } from "../plan/plan_owner.ts";
 import { type MailboxStep, type Mode, nameOfStep, type Plan, type Step } from "../plan/steps.ts";
@@ -28,6 +29,8 @@ export interface ReplicateOptions extends RunOptions {
   readonly mode: Mode;
   /** Whom the target has under the user's name must be a copy of him. */
   readonly mustBeCopy?: boolean;
+  /** The source gives a part of each owner: what else the target has is not looked at. */
+  readonly isPart?: boolean;
 }
 
 /** The two places, and the session that writes; none for a dry run. */
@@ -67,31 +70,35 @@ interface Comparable {
   readonly target: Place;
   readonly ours: UserState;
   readonly theirs: UserState;
+  /** All that the target has of the owner, also where only a part of him is brought. */
+  readonly allTheirs: UserState;
   readonly left: readonly LeftScript[];
 }
 
 async function readSides(
   owner: Owner,
   { source, target }: Omit<Sides, "session">,
-  mode: Mode,
+  { mode, isPart = false }: ReplicateOptions,
 ): Promise<Outcome<Comparable>> {
   const read = await readOwnerState(source, owner);
   if (read.kind === "refused") return read;
-  const theirs = await readOwnerState(target, owner, read.value);
-  if (theirs.kind === "refused") return theirs;
+  const found = await readOwnerState(target, owner, read.value);
+  if (found.kind === "refused") return found;
+  const theirs = isPart ? counterpartOf(read.value, found.value) : found.value;
   const places = { a: source, b: target };
-  const both = { a: read.value, b: theirs.value };
+  const both = { a: read.value, b: theirs };
   const moved = await withoutMoved(both, { owner, places, sides: ["a"] });
   if (moved.kind === "refused") return moved;
   const { a, b } = await withScriptsAlike(owner, {
     a: { place: source, state: moved.value.a },
-    b: { place: target, state: theirs.value },
+    b: { place: target, state: theirs },
   });
   const alike = { source: a.place, target: b.place, theirs: b.state };
   const taken = takenBy(b.place, a.state);
   const known =
     mode === "mirror" ? await withHidden(taken, b.state, { source: a.place, owner }) : taken;
-  return ok({ ...alike, ...(await compiledScripts(known, { owner, ...alike })) });
+  const compiled = await compiledScripts(known, { owner, ...alike });
+  return ok({ ...alike, ...compiled, allTheirs: found.value });
 }
 
 async function replicateOnce(
@@ -99,13 +106,14 @@ async function replicateOnce(
   sides: Sides,
   { options, tally, gone, uniqueids }: OneWayPass,
 ): Promise<Outcome> {
-  const { mode, dryRun, budgets } = options;
-  const read = await readSides(owner, sides, mode);
+  const { mode, dryRun, budgets, isPart = false } = options;
+  const read = await readSides(owner, sides, options);
   if (read.kind === "refused") return read;
-  const { source, target, ours, theirs, left } = read.value;
+  const { source, target, ours, theirs, allTheirs, left } = read.value;
   const who = ownerName(owner);
-  if (isNobody(ours) && isNobody(theirs)) {
-    return refused("nonexistent", `There is no ${who} at ${source.locator}`);
+  if (isNobody(ours) && (isPart || isNobody(theirs))) {
+    const what = isPart ? `no such mailbox of ${who}` : `no ${who}`;
+    return refused("nonexistent", `There is ${what} at ${source.locator}`);
   }
   if (options.mustBeCopy === true) {
     const same = refuseStranger(ours, theirs, { owner, target });
@@ -118,7 +126,7 @@ async function replicateOnce(
   tally.plan(plan.steps.map((step) => keyOf(step)));
   const work: Work = {
     ...{ source, target, holds, mode, gone, broken: options.broken },
-    partitionFor: (state) => partitionFor(state, theirs),
+    partitionFor: (state) => partitionFor(state, allTheirs),
   };
   for (const { name, uniqueid } of [...ours.mailboxes, ...(ours.unreadable ?? [])]) {
     if (uniqueid !== undefined) uniqueids.set(name, uniqueid);
@@ -138,7 +146,8 @@ async function replicateOnce(
     if (allowed.kind === "refused") return allowed;
   }
   if (!dryRun && sides.session !== undefined && plan.steps.length > 0) {
-    await doSteps(plan, { ...request, work, session: await sides.session(), tally, options });
+    const session = await sides.session();
+    await doSteps(plan, { ...request, allTheirs, work, session, tally, options });
   }
   return DONE;
 }
@@ -179,6 +188,7 @@ interface Doing {
   readonly mode: Mode;
   readonly source: UserState;
   readonly target: UserState;
+  readonly allTheirs: UserState;
   readonly work: Work;
   readonly session: PlaceSession;
   readonly tally: Tally;
@@ -195,13 +205,13 @@ function effortOf(step: Step): number {
 }
 
 async function doSteps(plan: Plan, doing: Doing): Promise<void> {
-  const { work, session, tally, target, options } = doing;
+  const { work, session, tally, allTheirs, options } = doing;
   const [moved, begun, brought] = [new Set<string>(), new Set<string>(), new Set<string>()];
   let hasFailed = false;
   let done = 0;
   const sending: Sending = {
     ...{ ...work, session, staged: new Map(), budget: options.budgets.b },
-    reservable: target.mailboxes.filter(({ lastUid }) => lastUid > 0).map(({ name }) => name),
+    reservable: allTheirs.mailboxes.filter(({ lastUid }) => lastUid > 0).map(({ name }) => name),
     sent: async (messages, bytes) => {
       tally.sent(messages, bytes);
       sentSince += messages;
@@ -294,7 +304,7 @@ async function proveOwner(
   doing: Doing,
   { hasFailed, brought }: { readonly hasFailed: boolean; readonly brought: ReadonlySet<string> },
 ): Promise<void> {
-  const { owner, mode, source, work, tally } = doing;
+  const { owner, mode, source, work, tally, options } = doing;
   const proven = new Set(
     done.steps.flatMap((step) => (step.kind === "mailbox" ? [step.ours.uniqueid] : [])),
   );
@@ -305,7 +315,10 @@ async function proveOwner(
   }
   const { b } = await withScriptsAlike(owner, {
     a: { place: work.source, state: source },
-    b: { place: work.target, state: now.value },
+    b: {
+      place: work.target,
+      state: options.isPart === true ? counterpartOf(source, now.value) : now.value,
+    },
   });
   const plan = planOwner({
     ...{ owner, mode, source, target: b.state, holds: work.holds },

@@ -105,6 +105,37 @@ describe("bobbin replicate", () => {
     expect(await facts()).not.toBe(before);
   }, 60_000);
 
+  test("--mailbox brings only these, deletes no others, and finds a renamed one", async () => {
+    const store = await newStore();
+    const root = store.slice("store:".length);
+    const into = (...args: readonly string[]) =>
+      bobbin(["replicate", "--from", SPOOL, "--to", store, "--json", ...args]);
+    const names = async () =>
+      jsonLines((await bobbin(["ls", store, "ann", "--json"])).stdout).flatMap(
+        ({ mailbox }) => mailbox ?? [],
+      );
+    const both = ["--mailbox", "user/ann/Archive", "--mailbox", "user.ann.Sent"];
+    expect((await into(...both)).exit).toBe(0);
+    expect(await names()).toEqual(["user/ann/Archive", "user/ann/Sent"]);
+    expect((await into("ann", "--mirror", "--mailbox", "user/ann")).exit).toBe(0);
+    expect(await names()).toHaveLength(3);
+    await bobbin(["store", "rename", root, "user/ann/Sent", "user/ann/Away"]);
+    expect((await into("--all", "--mailbox", "*/Sent")).exit).toBe(0);
+    expect(await names()).toEqual(["user/ann", "user/ann/Archive", "user/ann/Sent"]);
+    const below = await into("--all", "-n", "--mailbox", "user/%/Archive/*");
+    const steps = jsonLines(below.stdout).filter(({ type }) => type === "step");
+    expect(steps.length).toBeGreaterThan(0);
+    expect(steps.every(({ mailbox }) => /^user\/\w+\/Archive\//.test(`${mailbox}`))).toBe(true);
+    for (const [exit, ...args] of [
+      [66, "--mailbox", "user/ann/Nothing"],
+      [66, "--mailbox", "user/ann", "--mailbox", "user/ann/Nothing"],
+      [64, "--mailbox", "user/*/Sent"],
+      [64, "ann", "--two-way", "--mailbox", "user/ann"],
+    ] as const) {
+      expect([args, (await into(...args)).exit]).toEqual([args, exit]);
+    }
+  }, 60_000);
+
   test("--all lists what only B has; one braked of many makes the exit code 77", async () => {
     const [a, b] = [await newStore(), await newStore()];
     expect((await bobbin(["replicate", "--all", "--from", SPOOL, "--to", b])).exit).toBe(0);
