@@ -4,7 +4,7 @@
  *
  *   key: uniqueid of the mailbox      value: `1 lastread lastuid lastchange seenuids`
  */
-import { latin1 } from "../../core/bytes.ts";
+import { fromLatin1, latin1 } from "../../core/bytes.ts";
 import { FormatError } from "../../core/errors.ts";
 import type { DatabaseEntry } from "./databases/database_contents.ts";
 
@@ -35,4 +35,11 @@ export function parseSeen({ key, value }: DatabaseEntry): SeenEntry {
     lastchange: Number(lastchange),
     seenuids,
   };
+}
+
+/** The record as Cyrus writes it. */
+export function seenEntry(seen: SeenEntry): DatabaseEntry {
+  const { uniqueid, lastread, lastuid, lastchange, seenuids } = seen;
+  const value = fromLatin1(`1 ${lastread} ${lastuid} ${lastchange} ${seenuids}`);
+  return { key: fromLatin1(uniqueid), value };
 }

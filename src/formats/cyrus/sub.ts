@@ -7,8 +7,9 @@
  *
  * Values are empty.
  */
-import { latin1 } from "../../core/bytes.ts";
+import { fromLatin1, latin1 } from "../../core/bytes.ts";
 import type { DatabaseEntry } from "./databases/database_contents.ts";
+import { writeFlat } from "./databases/flat.ts";
 import { dbNameOfInternal, internalOfDbName } from "./mailbox_dbname.ts";
 
 export interface Subscriptions {
@@ -46,4 +47,31 @@ export function parseSubscriptions(
   }
   const version = Number(latin1(versionEntry.value));
   return { version: Number.isInteger(version) ? version : -1, names, unknown };
+}
+
+/** The records that hold `subscriptions` in their version. */
+export function printSubscriptions(
+  { version, names }: Pick<Subscriptions, "version" | "names">,
+  options: SubscriptionOptions,
+): DatabaseEntry[] {
+  const entry = (key: string, value = "") => ({ key: fromLatin1(key), value: fromLatin1(value) });
+  if (version === 0) return names.map((name) => entry(name));
+  const inbox = dbNameOfInternal(options.inbox);
+  const keys = names.map((name) => {
+    const dbName = dbNameOfInternal(name);
+    const own = dbName === inbox || dbName.startsWith(`${inbox}\x1f`);
+    return `N${own ? `INBOX${dbName.slice(inbox.length)}` : dbName}`;
+  });
+  return [entry(VERSION_KEY, String(version)), ...keys.sort().map((key) => entry(key))];
+}
+
+/** The version of the form that Cyrus has written since 3.12, which older ones take as well. */
+const NEWEST_VERSION = 3;
+
+/** The whole file, as a flat database. */
+export function writeSubscriptions(
+  names: readonly string[],
+  options: SubscriptionOptions,
+): Uint8Array {
+  return writeFlat(printSubscriptions({ version: NEWEST_VERSION, names }, options));
 }

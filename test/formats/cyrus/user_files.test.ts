@@ -7,18 +7,14 @@ import { FormatError } from "../../../src/core/errors.ts";
 import { parseCounters } from "../../../src/formats/cyrus/counters.ts";
 import { readDatabase } from "../../../src/formats/cyrus/databases/database.ts";
 import type { DatabaseEntry } from "../../../src/formats/cyrus/databases/database_contents.ts";
+import { writeFlat } from "../../../src/formats/cyrus/databases/flat.ts";
 import { parseQuota } from "../../../src/formats/cyrus/quota.ts";
-import { parseSeen } from "../../../src/formats/cyrus/seen.ts";
-import { parseSubscriptions } from "../../../src/formats/cyrus/sub.ts";
+import { parseSeen, seenEntry } from "../../../src/formats/cyrus/seen.ts";
+import { parseSubscriptions, printSubscriptions } from "../../../src/formats/cyrus/sub.ts";
 import { crc32 } from "../../../src/hash/crc32.ts";
 import { flipped } from "../../support/databases.ts";
 import { readOnlyFixture } from "../../support/fixtures.ts";
-import {
-  printQuota,
-  printSeen,
-  printSubscriptions,
-  writeFlat,
-} from "../../support/formats/user_files_writer.ts";
+import { printQuota } from "../../support/formats/user_files_writer.ts";
 import { property } from "../../support/property.ts";
 
 const FIXTURES = [
@@ -50,7 +46,7 @@ describe("parseSeen()", () => {
       expect(more).toEqual([]);
       const entries = entriesOfFile(path);
       expect(entries.map(parseSeen)).toMatchObject([{ lastuid: 17, seenuids: "1:4" }]);
-      for (const entry of entries) expect(printSeen(parseSeen(entry))).toEqual(asBytes(entry));
+      for (const entry of entries) expect(seenEntry(parseSeen(entry))).toEqual(asBytes(entry));
     });
   }
 

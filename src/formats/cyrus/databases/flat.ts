@@ -10,6 +10,7 @@ import { addProblem, type DatabaseContents, type DatabaseEntry } from "./databas
 const ESCAPE = 0xff;
 const TAB = 0x09;
 const LF = 0x0a;
+const CR = 0x0d;
 
 /** All entries of a flat file in their order, with the lines that are none. Never throws. */
 export function readFlat(bytes: Uint8Array): DatabaseContents {
@@ -51,4 +52,25 @@ function unescaped(bytes: Uint8Array): Uint8Array {
     }
   }
   return Uint8Array.from(out);
+}
+
+/** The bytes of a flat file that holds `entries`, in the order given. */
+export function writeFlat(entries: readonly DatabaseEntry[]): Uint8Array {
+  const out: number[] = [];
+  for (const { key, value } of entries) {
+    pushEscaped(out, key);
+    out.push(TAB);
+    pushEscaped(out, value);
+    out.push(LF);
+  }
+  return Uint8Array.from(out);
+}
+
+function pushEscaped(out: number[], bytes: Uint8Array): void {
+  for (const byte of bytes) {
+    if (byte === ESCAPE) out.push(ESCAPE, ESCAPE);
+    else if (byte === 0 || byte === TAB || byte === LF || byte === CR)
+      out.push(ESCAPE, byte | 0x80);
+    else out.push(byte);
+  }
 }

@@ -3,11 +3,10 @@ import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { concat, fromLatin1, latin1, utf8 } from "../../../../src/core/bytes.ts";
 import { detectFormat, readDatabase } from "../../../../src/formats/cyrus/databases/database.ts";
-import { readFlat } from "../../../../src/formats/cyrus/databases/flat.ts";
+import { readFlat, writeFlat } from "../../../../src/formats/cyrus/databases/flat.ts";
 import { writeTwoskip } from "../../../../src/formats/cyrus/databases/twoskip_writer.ts";
 import { entriesOf, textsOf } from "../../../support/databases.ts";
 import { fixturePath } from "../../../support/fixtures.ts";
-import { writeFlat } from "../../../support/formats/user_files_writer.ts";
 import { property } from "../../../support/property.ts";
 
 describe("readDatabase()", () => {
