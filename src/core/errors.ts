@@ -43,7 +43,11 @@ const HINT_OF_ERRNO: Readonly<Record<string, string>> = {
   ENAMETOOLONG: "The name is longer than the file system takes",
 };
 
-/** An error that an administrator can act on. The message names user, mailbox, uid and value. */
+/**
+ * An error that an administrator can act on. The message names user, mailbox, uid and value. What
+ * fails as `io` or `config` for want of a right is `refused`, wherever it is thrown: another user
+ * may do it.
+ */
 export class AppError extends Error {
   override readonly name = "AppError";
   readonly code: ErrorCode;
@@ -52,15 +56,24 @@ export class AppError extends Error {
 
   constructor(code: ErrorCode, message: string, options: AppErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
-    this.code = code;
+    const isOfDisk = code === "io" || code === "config";
+    this.code = isOfDisk && isDenied(options) ? "refused" : code;
     this.context = options.context ?? {};
     this.hint = options.hint ?? hintBehind(options);
   }
 }
 
-function hintBehind({ cause, context }: AppErrorOptions): string | undefined {
-  if (cause instanceof AppError) return cause.hint;
-  return HINT_OF_ERRNO[String(errnoOf(cause) ?? context?.["errno"])];
+function hintBehind(options: AppErrorOptions): string | undefined {
+  const { cause } = options;
+  return cause instanceof AppError ? cause.hint : HINT_OF_ERRNO[errnoBehind(options)];
+}
+
+function isDenied(options: AppErrorOptions): boolean {
+  return HINT_OF_ERRNO[errnoBehind(options)] === PERMISSION_HINT;
+}
+
+function errnoBehind({ cause, context }: AppErrorOptions): string {
+  return String(errnoOf(cause) ?? context?.["errno"]);
 }
 
 /**
@@ -112,8 +125,7 @@ export function systemError(error: unknown): AppError | undefined {
   if (!isKnown) return undefined;
   const { syscall = "use", path } = error as { syscall?: string; path?: unknown };
   const at = typeof path === "string" ? ` ${path}` : "";
-  const code = errno === "EACCES" || errno === "EPERM" ? "refused" : "io";
-  return new AppError(code, `Cannot ${syscall}${at || " a file"}: ${errno}`, {
+  return new AppError("io", `Cannot ${syscall}${at || " a file"}: ${errno}`, {
     cause: error,
     context: { errno, ...(at !== "" && { path: at.trim() }) },
   });

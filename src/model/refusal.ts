@@ -28,7 +28,8 @@ export function refusalOf(error: unknown): Refusal | undefined {
   if (error.code !== "refused") return undefined;
   // Only `refusal` sets this, from the type's own values.
   const reason = error.context[REASON] as RefusalReason | undefined;
-  return refused(reason ?? "failed", error.message);
+  if (reason !== undefined) return refused(reason, error.message);
+  return { ...refused("failed", error.message), cause: error };
 }
 
 /** What SQLite says where a file, or the memory that it shares with others, cannot grow. */

@@ -105,7 +105,6 @@ function isThere(path: string): boolean {
   } catch (error) {
     const errno = errnoOf(error);
     if (errno === "ENOTDIR") return false;
-    const code = errno === "EACCES" || errno === "EPERM" ? "refused" : "io";
-    throw new AppError(code, `Cannot look at ${path}: ${errno}`, { cause: error });
+    throw new AppError("io", `Cannot look at ${path}: ${errno}`, { cause: error });
   }
 }

@@ -19,7 +19,7 @@ const CODES: ReadonlyMap<number, Meaning> = new Map<number, Meaning>([
   [5, { code: "busy", hint: "Another process is writing; run it again." }],
   [6, { code: "busy", hint: "Another process is writing; run it again." }],
   [7, { code: "io", hint: "The machine has no memory left." }],
-  [8, { code: "io", hint: PERMISSION_HINT }],
+  [8, { code: "refused", hint: PERMISSION_HINT }],
   [10, { code: "io", hint: "Look at the disk and its free space." }],
   [11, DAMAGED],
   [13, { code: "io", hint: "Make room on the disk and run it again." }],

@@ -4,6 +4,7 @@
  */
 import { describe, expect, test } from "bun:test";
 import {
+  chmodSync,
   cpSync,
   existsSync,
   mkdirSync,
@@ -13,9 +14,10 @@ import {
   symlinkSync,
   writeFileSync,
 } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { bobbin, jsonLines } from "../support/cli.ts";
 import { unpackFixture } from "../support/fixtures.ts";
+import { has } from "../support/needs.ts";
 import { newStore } from "../support/new_store.ts";
 import { fill, guidOf, message } from "../support/store_fixture.ts";
 import { tempDir } from "../support/temp_dir.ts";
@@ -151,6 +153,38 @@ describe("an owner of a store", () => {
     expect(stderr).toContain("user/a/ann");
     const found = await bobbin(["cat", root, guidOf(message(1))]);
     expect([found.exit, found.stdout]).toEqual([0, Buffer.from(message(1)).toString()]);
+  });
+});
+
+describe.if(has("root"))("what may not be read", () => {
+  test("is refused by one rule, with the user who may, and keeps nothing else", async () => {
+    const { root, store } = newStore();
+    for (const name of ["user.ann", "user.bob"]) fill(store, name, 1);
+    store.close();
+    const folder = dirname(root);
+    Bun.spawnSync(["chmod", "-R", "a+rX", folder]);
+    chmodSync(join(root, "user/a/ann"), 0o700);
+    const closed = join(folder, "closed");
+    writeFileSync(closed, "x", { mode: 0o600 });
+    const looks: readonly (readonly [readonly string[], number])[] = [
+      [["ls", root], 2],
+      [["ls", root, "ann"], 77],
+      [["diff", root, root], 2],
+      [["store", "info", root], 2],
+      [["fsck", root], 2],
+      [["ls", `dump:${closed}`], 77],
+      [["dlist", closed], 77],
+      [["ls", root, "--users-from", closed], 77],
+      [["ls", "sync://a@127.0.0.1:1", "--ca", closed], 77],
+      [["passwd", "--list", "--users-file", closed], 77],
+    ];
+    for (const [args, code] of looks) {
+      const { exit, stdout, stderr } = await bobbin(args, { uid: 65534 });
+      expect({ args, exit }).toEqual({ args, exit: code });
+      const said = stdout + stderr;
+      if (args[0] !== "fsck") expect(said).toMatch(/as the user who owns it.*belongs to root/);
+      expect(said).toContain("EACCES");
+    }
   });
 });
 

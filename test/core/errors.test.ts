@@ -1,6 +1,23 @@
 /** What is an error of the machine, and what is a bug. */
 import { describe, expect, test } from "bun:test";
-import { AppError, systemError } from "../../src/core/errors.ts";
+import { AppError, PERMISSION_HINT, systemError } from "../../src/core/errors.ts";
+import { diskError } from "../../src/storage/disk.ts";
+
+describe("AppError", () => {
+  test("is refused where a right was missing, whoever throws it, and has the hint of that", () => {
+    for (const errno of ["EACCES", "EPERM"]) {
+      const cause = Object.assign(new Error(errno), { code: errno });
+      for (const error of [
+        new AppError("io", "Cannot open x", { cause }),
+        new AppError("config", "Cannot read x", { context: { errno } }),
+        diskError(cause, "look", "x"),
+      ])
+        expect(error).toMatchObject({ code: "refused", hint: PERMISSION_HINT });
+      expect(new AppError("cannot_create", "Cannot make x", { cause }).code).toBe("cannot_create");
+    }
+    expect(new AppError("io", "Cannot open x", { context: { errno: "EIO" } }).code).toBe("io");
+  });
+});
 
 describe("systemError()", () => {
   test("makes an AppError of what the system or SQLite refuses, and of no bug", () => {

@@ -160,7 +160,7 @@ export const NOTES: Readonly<Record<string, CommandNotes>> = {
     exits: {
       damage: "something in it is damaged",
       badData: "it is neither a dump nor a telemetry log",
-      notFound: "",
+      ...{ notFound: "", refused: "" },
     },
     environment: [],
     seeAlso: ["dlist talk", "replicate"],

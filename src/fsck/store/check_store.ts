@@ -86,8 +86,12 @@ async function breathing(steps: Steps): Promise<readonly Finding[]> {
 
 function* checkOwnerPath(store: Store, { folder, owner: ownerAt }: OwnerPath): Steps {
   const below = relative(store.root, folder);
-  const findings = straysOfOwner(folder).map((path) => finding("ST15", { path }));
+  const findings: Finding[] = [];
   try {
+    pushAll(
+      findings,
+      straysOfOwner(folder).map((path) => finding("ST15", { path })),
+    );
     const owner = ownerAt();
     const opened = owner === undefined ? undefined : store.find(owner);
     if (opened === undefined) findings.push(finding("ST01", { path: below }));

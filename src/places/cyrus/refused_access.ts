@@ -8,19 +8,14 @@ export interface ClosedFile {
   readonly errno: string;
 }
 
-const REFUSED: ReadonlySet<string> = new Set(["EACCES", "EPERM"]);
-
 /** The refusal where a file belongs to one mailbox or one message. Others may well be readable. */
 export function accessRefusal(what: string, { path, errno }: ClosedFile): Refusal {
   const text = `Cannot read ${what}: ${path}: ${errno}`;
-  const reason = REFUSED.has(errno) ? "permissionDenied" : "failed";
-  return { ...refused(reason, text), cause: accessError(path, errno) };
+  const cause = accessError(path, errno);
+  return { ...refused(cause.code === "refused" ? "permissionDenied" : "failed", text), cause };
 }
 
 /** The error where the whole place depends on the file. */
 export function accessError(path: string, errno: string): AppError {
-  const isRefused = REFUSED.has(errno);
-  return new AppError(isRefused ? "refused" : "io", `Cannot read ${path}: ${errno}`, {
-    context: { path, errno },
-  });
+  return new AppError("io", `Cannot read ${path}: ${errno}`, { context: { path, errno } });
 }

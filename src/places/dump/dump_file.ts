@@ -59,7 +59,9 @@ export function hasEarlierDump(path: string): boolean {
   }
   const why = "errno" in opened ? opened.errno : "there is such a file already, and it is no dump";
   throw new AppError("cannot_create", `Cannot write dump ${path}: ${why}`, {
-    hint: "Give another name, or remove that file",
+    ...("errno" in opened
+      ? { context: { path, errno: opened.errno } }
+      : { hint: "Give another name, or remove that file" }),
   });
 }
 

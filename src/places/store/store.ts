@@ -155,7 +155,7 @@ export class Store {
     try {
       if (folder.hasHandovers()) settleHandovers(folder, this.#context);
     } catch (error) {
-      const codes: readonly string[] = ["busy", "io", "bad_data"];
+      const codes: readonly string[] = ["busy", "io", "refused", "bad_data"];
       if (!(error instanceof AppError) || !codes.includes(error.code)) throw error;
     }
   }

@@ -6,7 +6,7 @@
  */
 import { type Dirent, lstatSync, readdirSync, readlinkSync, realpathSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { AppError, type ErrorCode, errnoOf } from "../../../core/errors.ts";
+import { AppError, errnoOf, isAbsence } from "../../../core/errors.ts";
 import { DEFAULT_LIMITS } from "../../../core/limits.ts";
 import type { PartitionRoots } from "../mailbox/mailbox_files.ts";
 
@@ -237,21 +237,13 @@ function isWithin(outer: string, inner: string): boolean {
   return `${inner}/`.startsWith(outer === "/" ? outer : `${outer}/`);
 }
 
-const ROOT_ERRORS: Readonly<Record<string, ErrorCode>> = {
-  ENOENT: "not_found",
-  ENOTDIR: "not_found",
-  EACCES: "refused",
-  EPERM: "refused",
-};
-
 /** Throws AppError where the data root of a spool cannot be read. */
 export function requireRoot({ data: path }: PartitionRoots): void {
   try {
     readdirSync(path);
   } catch (error) {
-    const errno = errnoOf(error);
-    const code = ROOT_ERRORS[errno ?? ""] ?? "io";
-    throw new AppError(code, `Cannot read folder ${path}: ${errno ?? String(error)}`, {
+    const code = isAbsence(error) ? "not_found" : "io";
+    throw new AppError(code, `Cannot read folder ${path}: ${errnoOf(error) ?? String(error)}`, {
       cause: error,
       ...(code === "not_found" && {
         hint: "Give the folder of a partition, of one mailbox, or the imapd.conf of the server",

@@ -98,7 +98,7 @@ export function handOver(request: HandoverRequest, sides: HandoverSides): void {
 }
 
 function mayWait(error: unknown): boolean {
-  return error instanceof AppError && (error.code === "busy" || error.code === "io");
+  return error instanceof AppError && ["busy", "io", "refused"].includes(error.code);
 }
 
 function requireFree({ newName }: HandoverRequest, row: MailboxRow, arriving: Transaction): void {

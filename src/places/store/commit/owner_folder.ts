@@ -65,7 +65,7 @@ export interface Transaction {
 }
 
 /** Errors that stop no reader of an owner's folder. */
-const MAY_WAIT: ReadonlySet<ErrorCode> = new Set(["busy", "io", "bad_data"]);
+const MAY_WAIT: ReadonlySet<ErrorCode> = new Set(["busy", "io", "refused", "bad_data"]);
 
 export class OwnerFolder {
   readonly owner: Owner;
