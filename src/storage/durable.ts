@@ -18,6 +18,7 @@ import {
   statSync,
 } from "node:fs";
 import { dirname } from "node:path";
+import { errnoOf } from "../core/errors.ts";
 import { READ_FLAGS } from "../core/files.ts";
 import { diskError, FILE_MODE, removeFile, statOf, writeFully } from "./disk.ts";
 import { syncFileSystem, syncfsTellsLosses } from "./libc.ts";
@@ -71,8 +72,13 @@ export function replaceFile(
  * under its name is removed, never written to: it may be a link to something else.
  */
 export function openBeside(beside: string): number {
-  rmSync(beside, { force: true });
-  return openSync(beside, "wx+", FILE_MODE);
+  try {
+    return openSync(beside, "wx+", FILE_MODE);
+  } catch (error) {
+    if (errnoOf(error) !== "EEXIST") throw error;
+    rmSync(beside);
+    return openSync(beside, "wx+", FILE_MODE);
+  }
 }
 
 /** Durably gives `beside`, open as `fd` and synced, the name `path`; false if it is another now. */
