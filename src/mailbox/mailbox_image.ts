@@ -55,6 +55,12 @@ export interface NewMailbox {
   readonly index: HeaderChange;
 }
 
+/** A record of the index with the annotations of its message. */
+export interface StoredRecord {
+  readonly record: IndexRecord;
+  readonly annotations: readonly MessageAnnotation[];
+}
+
 export class MailboxImage {
   readonly uniqueid: string;
   readonly index: IndexImage;
@@ -119,16 +125,18 @@ export class MailboxImage {
     return new MailboxImage(uniqueid, files, { isNew: true, form });
   }
 
-  /** Makes `record` and its annotations what the mailbox holds under that UID, new or not. */
-  put(record: IndexRecord, annotations: readonly MessageAnnotation[]): void {
+  /** Makes each record and its annotations what the mailbox holds under that UID, new or not. */
+  put(records: readonly StoredRecord[]): void {
     const { index } = this;
     const sums = this.#noSums();
-    const number = index.find(record.uid);
-    if (number !== undefined) sums.remove(index.record(number));
-    this.annotations.set(record.uid, annotations);
-    sums.add(record);
-    if (number === undefined) index.append(record);
-    else index.change(number, record);
+    for (const { record, annotations } of records) {
+      const number = index.find(record.uid);
+      if (number !== undefined) sums.remove(index.record(number));
+      this.annotations.set(record.uid, annotations);
+      sums.add(record);
+      if (number === undefined) index.append(record);
+      else index.change(number, record);
+    }
     this.#addSums(index.header, sums);
     for (const variant of ANNOT_VARIANTS) {
       const known = this.#otherCrcs.get(variant.name);

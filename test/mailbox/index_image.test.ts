@@ -152,7 +152,7 @@ describe("hasRecord()", () => {
     if (row === undefined) throw new Error("no INBOX");
     expect([1, 3, 4].map((uid) => hasRecord(folder, row, uid))).toEqual([true, true, false]);
     const image = openImage(folder, row);
-    image.put({ ...image.index.record(2), uid: 4 }, []);
+    image.put([{ record: { ...image.index.record(2), uid: 4 }, annotations: [] }]);
     const { uniqueid } = row;
     recordSteps(
       folder.database,

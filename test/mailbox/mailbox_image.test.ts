@@ -28,7 +28,8 @@ function put(image: MailboxImage, uid: number, flags: string[], text?: string): 
   const slotOf = (name: string): number => image.header.flagSlot(name, 128);
   const one = record(uid, { flags, cid: BigInt(uid) });
   const own = text === undefined ? [] : [note(uid, text)];
-  image.put(newRecord(one, { headerSize: 5, size: 10 * uid }, slotOf), own);
+  const stored = newRecord(one, { headerSize: 5, size: 10 * uid }, slotOf);
+  image.put([{ record: stored, annotations: own }]);
 }
 
 const NO_FILES = {

@@ -45,14 +45,15 @@ export function putRecords(
   const { owner } = storedForm(options.owner, indexVersion);
   const slotOf = (name: string): number => image.header.flagSlot(name, options.userFlags);
   for (const name of update.state.userflags ?? []) slotOf(name);
-  for (const step of planned) {
+  const records = planned.map((step) => {
     const { record, annotations } = keptRecord(step.record, { indexVersion, owner });
     const next =
       step.kind === "update"
         ? updatedRecord(image.index.record(step.number), record, slotOf)
         : newRecord(record, step.staged?.facts, slotOf);
-    image.put(next, annotations);
-  }
+    return { record: next, annotations };
+  });
+  image.put(records);
 }
 
 /** Sets the fields of the index header and of cyrus.header, in memory. */

@@ -7,7 +7,7 @@ import { assert } from "../../../core/assert.ts";
 import { AppError } from "../../../core/errors.ts";
 import type { FileParts } from "../../../core/file_source.ts";
 import type { Limits } from "../../../core/limits.ts";
-import type { MailboxFile } from "../../../mailbox/mailbox_image.ts";
+import type { ImageSource, MailboxFile } from "../../../mailbox/mailbox_image.ts";
 import { ownerKey } from "../../../model/names.ts";
 import { readPart, readWhole, statOf } from "../../../storage/disk.ts";
 import { leftSteps, type MailboxStep, pendingSteps } from "../catalogue/redo_rows.ts";
@@ -132,15 +132,11 @@ function pathNow(folder: OwnerFolder, uniqueid: string, steps: readonly MailboxS
 }
 
 /**
- * A file of a mailbox within a transaction: under the writer lock, with nothing left in the
- * journal, it stands still. Undefined where there is no such file. Throws bad_data where the files
- * do not take what is left.
+ * The files of a mailbox within a transaction, from which parts are read as they are needed: under
+ * the writer lock, with nothing left in the journal, they stand still. Throws bad_data where the
+ * files do not take what is left.
  */
-export function lockedFile(
-  folder: OwnerFolder,
-  uniqueid: string,
-  name: MailboxFile,
-): FileParts | undefined {
+export function lockedFiles(folder: OwnerFolder, uniqueid: string): ImageSource {
   const { database } = folder;
   assert(database.inTransaction, `${uniqueid} stands still`);
   if (pendingSteps(database, uniqueid).length > 0) {
@@ -148,7 +144,12 @@ export function lockedFile(
     assert(left !== undefined, `${uniqueid} was settled`);
     folder.requireFit(uniqueid, left.why);
   }
-  return fileParts(join(folder.folder, mailboxFolder(uniqueid), name));
+  const path = join(folder.folder, mailboxFolder(uniqueid));
+  return {
+    "cyrus.header": readWhole(join(path, "cyrus.header"), folder.limits.headerFileBytes),
+    "cyrus.index": fileParts(join(path, "cyrus.index")),
+    "cyrus.annotations": fileParts(join(path, "cyrus.annotations")),
+  };
 }
 
 /**

@@ -5,7 +5,7 @@ import { IMAGE_FILES, type ImageFiles, type MailboxImage } from "../../../mailbo
 import { imageOf } from "../../../mailbox/owner_image.ts";
 import { ANNOT_VARIANTS } from "../../../model/sync_crc.ts";
 import type { MailboxRow } from "../catalogue/mailbox_rows.ts";
-import { lockedFile, peekIndex, readFiles } from "./committed_files.ts";
+import { lockedFiles, peekIndex, readFiles } from "./committed_files.ts";
 import type { OwnerFolder } from "./owner_folder.ts";
 
 /** The mailbox of `row` as last committed. Damage, or files that are gone, is an error. */
@@ -19,15 +19,7 @@ export function openImage(folder: OwnerFolder, row: MailboxRow): MailboxImage {
  * are in the header, which has its own checksum.
  */
 export function openForChange(folder: OwnerFolder, row: MailboxRow): MailboxImage {
-  const { uniqueid, name } = row;
-  const files = readFiles(folder, uniqueid, { names: ["cyrus.header"] });
-  if (files === undefined) throw new AppError("not_found", `Mailbox ${name} was deleted meanwhile`);
-  const source = {
-    ...files,
-    "cyrus.index": lockedFile(folder, uniqueid, "cyrus.index"),
-    "cyrus.annotations": lockedFile(folder, uniqueid, "cyrus.annotations"),
-  };
-  return imageOf(uniqueid, source, folder.owner);
+  return imageOf(row.uniqueid, lockedFiles(folder, row.uniqueid), folder.owner);
 }
 
 /** True where the mailbox of `row` has a record with `uid`. */

@@ -77,14 +77,19 @@ export class OwnerFolder {
   /** Of the catalogue that is open. */
   readonly #inode: number | undefined;
 
-  private constructor(owner: Owner, folder: string, context: StoreContext) {
+  /** `inode` is that of the catalogue, where there was one before it is opened. */
+  private constructor(
+    owner: Owner,
+    folder: string,
+    { context, inode }: { readonly context: StoreContext; readonly inode: number | undefined },
+  ) {
     this.owner = owner;
     this.folder = folder;
     this.limits = context.limits;
     this.#context = context;
     this.#path = join(folder, CATALOGUE_FILE);
     this.#file = openCatalogue(this.#path, { ...context.opening, create: !this.isRead });
-    this.#inode = statOf(this.#path)?.ino;
+    this.#inode = inode ?? statOf(this.#path)?.ino;
   }
 
   /** True where nothing may be changed: what is written goes into a copy of the catalogue. */
@@ -112,12 +117,13 @@ export class OwnerFolder {
     options: { readonly create: boolean },
   ): OwnerFolder | undefined {
     const folder = join(context.root, ownerFolder(owner, context.settings.hash));
-    const isThere = statOf(join(folder, CATALOGUE_FILE)) !== undefined;
+    const inode = statOf(join(folder, CATALOGUE_FILE))?.ino;
+    const isThere = inode !== undefined;
     if (!isThere) requireNew(folder);
     if (!isThere && !options.create) return undefined;
     if (!isThere && context.opening.access === "read") throw notToBeWritten(context.root);
     const made = isThere ? [] : makeFolder(folder);
-    const opened = new OwnerFolder(owner, folder, context);
+    const opened = new OwnerFolder(owner, folder, { context, inode });
     try {
       opened.#introduce(made);
       if (opened.#hasSteps()) opened.settleIfFree();

@@ -206,7 +206,7 @@ function expunge(store: Store, command: ApplyExpunge): void {
       if (hasBit(record.systemFlags, INTERNAL_FLAG.expunged)) continue;
       const systemFlags = (record.systemFlags | INTERNAL_FLAG.expunged) >>> 0;
       const { firstExpunged } = image.index.header;
-      image.put({ ...record, systemFlags }, image.annotations.of(uid));
+      image.put([{ record: { ...record, systemFlags }, annotations: image.annotations.of(uid) }]);
       const first =
         firstExpunged === 0 ? record.lastUpdated : Math.min(firstExpunged, record.lastUpdated);
       image.index.setHeader({ firstExpunged: first });

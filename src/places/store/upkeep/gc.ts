@@ -75,7 +75,8 @@ function unlinkExpunged(folder: OwnerFolder, transaction: Transaction, options: 
         first = first === 0 ? lastUpdated : Math.min(first, lastUpdated);
         continue;
       }
-      image.put({ ...record, systemFlags: (systemFlags | INTERNAL_FLAG.unlinked) >>> 0 }, []);
+      const unlinked = (systemFlags | INTERNAL_FLAG.unlinked) >>> 0;
+      image.put([{ record: { ...record, systemFlags: unlinked }, annotations: [] }]);
       const path = `${row.uniqueid}/${messageFile(uid)}`;
       transaction.step(row.uniqueid, { kind: "unlink", path });
       count++;
