@@ -17,9 +17,11 @@ import { copyUser } from "../support/copy_user.ts";
 import { type Lab, labLog, labUp } from "../support/lab.ts";
 import { has } from "../support/needs.ts";
 import { granted, recordsIn } from "../support/places.ts";
+import { applyTo, newStorePlace, put, replicate } from "../support/replication.ts";
 import { guidOf, message, record, stateOf } from "../support/store_fixture.ts";
 
 const isThere = has("a Cyrus server");
+const WHOSE = { userid: "carl" } as const;
 const MECHANISMS = "csync_sasl_mech_list: PLAIN SCRAM-SHA-256";
 let full: Lab;
 let empty: Lab;
@@ -140,6 +142,30 @@ describe.if(isThere)("openSyncPlace() and a real Cyrus", () => {
     }
     await source.close();
   }, 120_000);
+
+  test("a script of a long name is made active, which Cyrus calls by encoded words", async () => {
+    const owner = { kind: "user", userid: "carl" } as const;
+    const source = newStorePlace();
+    await put(source, "user.carl", []);
+    const script = { ...WHOSE, filename: `${"long-".repeat(25)}.script`, lastUpdate: 1 } as const;
+    await applyTo(source, { kind: "sieve", ...script, content: utf8("keep;") });
+    const active = script.filename.replace("script", "bc");
+    await applyTo(source, { kind: "activateSieve", ...WHOSE, filename: active });
+    for (const change of [{}, { sieve: "files" }] as const) {
+      const target = await openLab(empty, "csync", change);
+      expect(await replicate(owner, { source, target })).toMatchObject({ failures: [] });
+      expect(await replicate(owner, { source, target })).toMatchObject({ steps: [] });
+      await target.close();
+      const files = await openLab(empty, "csync", { sieve: "files" });
+      const { sieve } = granted(await files.meta("carl"));
+      expect(sieve).toContainEqual(expect.objectContaining({ filename: active, isActive: true }));
+      const session = await files.openSession();
+      granted(await session.apply({ kind: "unactivateSieve", ...WHOSE }));
+      await session.close();
+      await files.close();
+    }
+    await source.close();
+  });
 
   test("every refusal of Cyrus has its reason, and the session goes on", async () => {
     const place = await openLab(empty, "csync");

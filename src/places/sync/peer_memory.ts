@@ -29,7 +29,7 @@ export class PeerMemory {
   readonly #fallback: string | undefined;
   readonly #partitions = new Set<string>();
   readonly #mailboxes = new Map<string, KnownMailbox>();
-  /** What the server calls scripts that have another name, by user and name. */
+  /** What the server calls scripts that have another name, by user and name without its suffix. */
   readonly #scripts = new Map<string, string>();
   /** Names of the mailboxes of an owner that have one CREATEDMODSEQ, or one JMAPID. */
   readonly #origins = new Map<string, Set<string>>();
@@ -103,12 +103,14 @@ export class PeerMemory {
 
   /** A script that the server calls something else than a person does. */
   noteScript(userid: string, filename: string, calledThere: string): void {
-    this.#scripts.set(`${userid}\0${filename}`, calledThere);
+    this.#scripts.set(`${userid}\0${stemOf(filename)}`, stemOf(calledThere));
   }
 
-  /** What the server calls a script. */
+  /** What the server calls a script, or its bytecode. */
   scriptThere(userid: string, filename: string): string {
-    return this.#scripts.get(`${userid}\0${filename}`) ?? filename;
+    const stem = stemOf(filename);
+    const there = this.#scripts.get(`${userid}\0${stem}`) ?? stem;
+    return there + filename.slice(stem.length);
   }
 
   find(name: string): KnownMailbox | undefined {
@@ -133,4 +135,8 @@ function originKeys(name: string, { createdmodseq, jmapid }: Origin): string[] {
     ...(createdmodseq === undefined ? [] : [`${owner}\0${createdmodseq}`]),
     ...(typeof jmapid === "string" ? [`${owner}\0${jmapid}`] : []),
   ];
+}
+
+function stemOf(filename: string): string {
+  return filename.replace(/\.(?:script|bc)$/, "");
 }

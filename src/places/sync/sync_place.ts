@@ -5,7 +5,7 @@
 import { AppError } from "../../core/errors.ts";
 import { pushAll } from "../../core/lists.ts";
 import { decodeScriptName } from "../../formats/sieve/script_files.ts";
-import type { GetCommand } from "../../formats/sync/get_command.ts";
+import { type GetCommand, printGet } from "../../formats/sync/get_command.ts";
 import type { Annotation } from "../../model/annotation.ts";
 import {
   isIntermediate,
@@ -299,11 +299,23 @@ class SyncPlace implements WritablePlace {
     };
   }
 
+  /** Notes what a Cyrus calls the scripts of a user; links that take messages are not told. */
+  async #listScripts(userid: string): Promise<void> {
+    if (this.#peer.software !== "cyrus") return;
+    const { dialogue } = await openLink({ ...this.#parts.options, sieve: "files" }, "read");
+    try {
+      this.#metaOf(userid, await dialogue.command("GET", printGet({ kind: "meta", userid })));
+    } finally {
+      await dialogue.connection.close();
+    }
+  }
+
   openSession(): Promise<PlaceSession> {
     const session = new SyncSession({
       open: () => openLink(this.#parts.options, "write"),
       memory: this.#memory,
       locator: this.locator,
+      listScripts: (userid) => this.#listScripts(userid),
     });
     return session.connect().then(() => session);
   }

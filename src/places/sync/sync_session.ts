@@ -48,6 +48,8 @@ export interface SyncSessionOptions {
   readonly memory: PeerMemory;
   /** What error messages call the server. */
   readonly locator: string;
+  /** Asks the server for the scripts of a user as files, so that `memory` knows what it calls them. */
+  readonly listScripts: (userid: string) => Promise<void>;
 }
 
 /** GUIDs of one RESERVE; Cyrus' own client asks for no more. */
@@ -152,7 +154,7 @@ export class SyncSession implements PlaceSession {
       case "unannotation":
         return this.#annotate(command);
       case "activateSieve":
-        return this.#activate(this.#asCalledThere(command));
+        return this.#activate(command);
       case "unsieve":
         return this.#sendPrinted(this.#asCalledThere(command));
       case "unmailbox":
@@ -227,9 +229,13 @@ export class SyncSession implements PlaceSession {
     return { ...command, filename: this.#options.memory.scriptThere(userid, filename) };
   }
 
-  /** 2.x takes a name without bytecode, and runs no script from then on. */
+  /**
+   * 2.x takes a name without bytecode, and runs no script from then on. 3.6 knows a script that it
+   * has made a message of by the words of the Subject, and tells them when it lists files.
+   */
   async #activate(command: ApplyActivate): Promise<Outcome> {
-    const { userid, filename } = command;
+    const { userid } = command;
+    const { filename } = this.#asCalledThere(command);
     if (!can(this.#alive().link.peer, "compiles scripts")) {
       const got = await this.#get({ kind: "meta", userid }, `scripts of ${userid}`);
       if (got.kind === "refused") return got;
@@ -239,7 +245,11 @@ export class SyncSession implements PlaceSession {
       const text = `${this.#options.locator} has no ${filename}, and compiles no scripts`;
       if (!isThere) return refused("notSupported", text);
     }
-    return this.#sendPrinted(command);
+    const done = await this.#sendPrinted({ ...command, filename });
+    if (done.kind === "ok") return done;
+    await this.#options.listScripts(userid);
+    const named = this.#asCalledThere(command);
+    return named.filename === filename ? done : this.#sendPrinted(named);
   }
 
   async #rename(command: ApplyRename): Promise<Outcome> {
