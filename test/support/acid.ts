@@ -152,13 +152,29 @@ export async function expectReadableTelemetry(lab: Lab): Promise<void> {
   }
 }
 
-/** Runs sync_client over everything from `a` to `b`; gives what it changed there. */
+/**
+ * Runs sync_client over everything from `a` to `b`; gives what it changed there. It also sends a
+ * mailbox whose RACLMODSEQ has risen higher at `b`, which is counted there (see `comparable`): when
+ * a mailbox that names the user in its ACL was made after his own. `b` keeps the higher one.
+ */
 export async function appliesOf(a: Lab, b: Lab, users: readonly string[]): Promise<string[]> {
   recordTelemetry(b);
   await a.run("sync-client", "127.0.0.1", String(b.syncPort), "-A");
-  const commands = telemetryLogs(b)
-    .flatMap((log) => [...readFileSync(log, "latin1").matchAll(/^<\d+<([A-Z]+ .*)/gm)])
-    .map(([, command = ""]) => command.trim());
-  for (const user of users) expect(commands).toContain(`GET USER ${user}`);
-  return commands.filter((one) => /^APPLY (?!CAPABILITIES)/.test(one));
+  const said = telemetryLogs(b)
+    .flatMap((log) => readFileSync(log, "latin1").split("\n"))
+    .map((line) => line.replace(/^[<>]\d+[<>]/, "").trim());
+  for (const user of users) expect(said).toContain(`GET USER ${user}`);
+  const there = new Map(said.filter((line) => line.startsWith("* MAILBOX")).map(raclmodseqOf));
+  const hasRisen = (command: string): boolean => {
+    const [name, modseq] = raclmodseqOf(command);
+    return command.endsWith(" RECORD ())") && (there.get(name) ?? 0) > modseq;
+  };
+  const applied = said.filter((one) => /^APPLY (?!CAPABILITIES)/.test(one));
+  return applied.filter((one) => !(one.startsWith("APPLY MAILBOX") && hasRisen(one)));
+}
+
+/** The name of a mailbox and its RACLMODSEQ, in a line about it. */
+function raclmodseqOf(line: string): [string, number] {
+  const [, name = ""] = / MBOXNAME ("[^"]*"|\S+)/.exec(line) ?? [];
+  return [name, Number(/ RACLMODSEQ (\d+)/.exec(line)?.[1] ?? 0)];
 }

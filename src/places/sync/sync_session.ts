@@ -48,7 +48,7 @@ export interface SyncSessionOptions {
   readonly memory: PeerMemory;
   /** What error messages call the server. */
   readonly locator: string;
-  /** Asks the server for the scripts of a user as files, so that `memory` knows what it calls them. */
+  /** Asks the server for the scripts of a user as files: `memory` knows then what it calls them. */
   readonly listScripts: (userid: string) => Promise<void>;
 }
 
