@@ -9,6 +9,7 @@ import { DONE, type Outcome, ok, type Refusal, refused } from "../model/outcome.
 import type { MailRecord } from "../model/record.ts";
 import { type Holds, type MailboxReading, type Place, releaseMessage } from "../places/place.ts";
 import { alone } from "./mailbox/alone.ts";
+import { type Effort, watchEffort } from "./owner/effort.ts";
 import { identified } from "./owner/identified_place.ts";
 import { readOwnerState, withHidden } from "./owner/owner_state.ts";
 import { withScriptsAlike } from "./owner/script_forms.ts";
@@ -82,23 +83,23 @@ export async function diffOwner(
   } as const;
   const { steps } = planOwner(request);
   const names = new Set(ours.mailboxes.map(({ name }) => name));
-  const work = { source, target, holds, options, result: { mailboxes: 0, messages: 0 } };
-  const looked = new Set<string>();
+  const same = options.deep ? samePairs(ours, theirs, holds) : [];
+  const differing = new Set(steps.flatMap((step) => pairOf(step)?.ours.uniqueid ?? []));
+  const others = same.filter((pair) => !differing.has(pair.ours.uniqueid));
+  const weights = [...steps.map(pairOf), ...others].map(messagesOf);
+  const effort = watchEffort(weights, (done, of) => options.part?.(done, of));
+  const result = { mailboxes: Math.max(countOf(ours), countOf(theirs)), messages: 0 };
+  const work = { source, target, holds, options, result, effort };
   for (const [at, step] of steps.entries()) {
-    if (!options.deep) options.part?.(at, steps.length);
+    effort.reach(at);
     const difference = differenceOf(step, names);
     if (difference !== undefined) options.difference(difference);
-    if (step.kind !== "mailbox" || step.theirs === undefined) continue;
-    looked.add(step.ours.uniqueid);
-    await diffMailbox({ step, ours: step.ours, theirs: step.theirs }, work);
+    const pair = pairOf(step);
+    if (pair !== undefined) await diffMailbox(pair, work);
   }
-  work.result.mailboxes = Math.max(countOf(ours), countOf(theirs));
-  if (options.deep) {
-    const pairs = samePairs(ours, theirs, holds);
-    for (const [at, pair] of pairs.entries()) {
-      options.part?.(at, pairs.length);
-      if (!looked.has(pair.ours.uniqueid)) await diffMailbox(pair, work);
-    }
+  for (const [at, pair] of others.entries()) {
+    effort.reach(steps.length + at);
+    await diffMailbox(pair, work);
   }
   return ok(work.result);
 }
@@ -145,6 +146,17 @@ interface Pair {
   readonly theirs: MailboxState;
 }
 
+/** The mailbox of a step that both have and that differs. */
+function pairOf(step: Step): Pair | undefined {
+  if (step.kind !== "mailbox" || step.theirs === undefined) return undefined;
+  return { step, ours: step.ours, theirs: step.theirs };
+}
+
+/** The messages, at most, that are looked at in both mailboxes of a pair. */
+function messagesOf(pair: Pair | undefined): number {
+  return pair === undefined ? 0 : pair.ours.lastUid + pair.theirs.lastUid;
+}
+
 function samePairs(ours: UserState, theirs: UserState, holds: Holds): Pair[] {
   const key = ({ uniqueid, name }: MailboxState): string => (holds.uniqueids ? uniqueid : name);
   const byKey = new Map(theirs.mailboxes.map((state) => [key(state), state]));
@@ -160,6 +172,7 @@ interface DiffWork {
   readonly holds: Holds;
   readonly options: DiffOptions;
   readonly result: { mailboxes: number; messages: number };
+  readonly effort: Effort;
 }
 
 /** Compares a mailbox; one that cannot be is told of, and the rest goes on. */
@@ -210,6 +223,7 @@ async function readMessages(
       const { uid, guid } = record;
       const content = await place.message({ mailbox, uniqueid, partition, uid, guid });
       work.result.messages += 1;
+      work.effort.add(1);
       if (content.kind === "ok") {
         await releaseMessage(content.value);
         continue;

@@ -10,7 +10,11 @@ import { openStorePlace } from "../../src/places/store/store_place.ts";
 import { initStore } from "../../src/places/store/store_settings.ts";
 import { Budget } from "../../src/replicate/mailbox/budget.ts";
 import { replicateOwner } from "../../src/replicate/owner/bring_owner.ts";
-import { newTally, type ReplicateResult } from "../../src/replicate/owner/tally.ts";
+import {
+  newTally,
+  type ReplicateEvents,
+  type ReplicateResult,
+} from "../../src/replicate/owner/tally.ts";
 import { type Mode, nameOfStep } from "../../src/replicate/plan/steps.ts";
 import { reconcileOwner } from "../../src/replicate/two_way/two_way.ts";
 import { granted, recordsIn } from "./places.ts";
@@ -29,13 +33,15 @@ export interface ReplicationOptions {
   readonly mode?: Mode;
   readonly dryRun?: boolean;
   readonly allowDelete?: number;
+  /** Gets how much of the owner is done. */
+  readonly part?: NonNullable<ReplicateEvents["part"]>;
 }
 
 /** Brings `owner` over in a session of its own. */
 export async function replicate(
   owner: Owner,
   { source, target }: { readonly source: Place; readonly target: WritablePlace },
-  { mode = "merge", dryRun = false, allowDelete = 20 }: ReplicationOptions = {},
+  { mode = "merge", dryRun = false, allowDelete = 20, part }: ReplicationOptions = {},
 ): Promise<Told> {
   const told = {
     steps: [] as string[],
@@ -48,6 +54,7 @@ export async function replicate(
     leftover: ({ kind, name, uid }) => told.leftovers.push(`${kind} ${name} ${uid ?? ""}`.trim()),
     decided: () => expect.unreachable("only both ways are there decisions"),
     failed: (name, { text }) => told.failures.push(`${name}: ${text}`),
+    ...(part && { part }),
   });
   try {
     const ended = await replicateOwner(
@@ -77,7 +84,7 @@ export interface ToldBoth extends Told {
 export async function reconcile(
   owner: Owner,
   places: { readonly a: WritablePlace; readonly b: WritablePlace },
-  { dryRun = false, allowDelete = 100 }: Omit<ReplicationOptions, "mode"> = {},
+  { dryRun = false, allowDelete = 100, part }: Omit<ReplicationOptions, "mode"> = {},
 ): Promise<ToldBoth> {
   const told = {
     steps: [] as string[],
@@ -93,6 +100,7 @@ export async function reconcile(
     decided: ({ kind, name, uid, text }) =>
       told.decisions.push(`${kind} ${name} ${uid ?? ""}: ${text}`),
     failed: (name, { text }) => told.failures.push(`${name}: ${text}`),
+    ...(part && { part }),
   });
   try {
     const ended = await reconcileOwner(

@@ -15,6 +15,7 @@ import { commonHolds, holdsOf } from "../plan/holds.ts";
 import { partitionFor, planOwner } from "../plan/plan_owner.ts";
 import { type MailboxStep, type Mode, nameOfStep, type Plan, type Step } from "../plan/steps.ts";
 import { compiledScripts, type LeftScript } from "./compiled_scripts.ts";
+import { newSince, watchEffort } from "./effort.ts";
 import { identified } from "./identified_place.ts";
 import { readOwnerState, takenBy, withHidden } from "./owner_state.ts";
 import { type Pass, type RunOptions, runPasses } from "./passes.ts";
@@ -195,15 +196,6 @@ interface Doing {
   readonly options: ReplicateOptions;
 }
 
-/** What a step that sends nothing takes, in messages. */
-const STEP_EFFORT = 5;
-
-/** How long a step takes beside others, about: what is new since the target was written last. */
-function effortOf(step: Step): number {
-  if (step.kind !== "mailbox") return STEP_EFFORT;
-  return STEP_EFFORT + Math.max(0, step.ours.lastUid - (step.theirs?.lastUid ?? 0));
-}
-
 async function doSteps(plan: Plan, doing: Doing): Promise<void> {
   const { work, session, tally, allTheirs, options } = doing;
   const [moved, begun, brought] = [new Set<string>(), new Set<string>(), new Set<string>()];
@@ -214,8 +206,7 @@ async function doSteps(plan: Plan, doing: Doing): Promise<void> {
     reservable: allTheirs.mailboxes.filter(({ lastUid }) => lastUid > 0).map(({ name }) => name),
     sent: async (messages, bytes) => {
       tally.sent(messages, bytes);
-      sentSince += messages;
-      tellPart();
+      effort.add(messages);
       await options.sent(messages, bytes);
     },
     // A mailbox that has to be sent again is told of once.
@@ -231,15 +222,8 @@ async function doSteps(plan: Plan, doing: Doing): Promise<void> {
     } else tally.failStep(step, outcome);
     hasFailed ||= outcome.kind === "refused";
   };
-  const reached = [0];
-  for (const step of plan.steps) reached.push((reached.at(-1) ?? 0) + effortOf(step));
-  const whole = reached.at(-1) ?? 0;
-  let [before, sentSince] = [0, 0];
-  const tellPart = () => tally.part(Math.min(before + sentSince, whole), whole);
-  const part = (left: number) => {
-    [before, sentSince] = [reached[done - left] ?? whole, 0];
-    tellPart();
-  };
+  const effort = watchEffort(plan.steps.map(messagesOf), tally.part);
+  const part = (left: number) => effort.reach(done - left);
   const pipeline = new MailboxPipeline(sending, { leave: tally.leave, told, part });
   try {
     for (const run of runsOf(plan.steps)) {
@@ -257,6 +241,10 @@ async function doSteps(plan: Plan, doing: Doing): Promise<void> {
     await pipeline.end();
   }
   await proveOwner(plan, doing, { hasFailed, brought });
+}
+
+function messagesOf(step: Step): number {
+  return step.kind === "mailbox" ? newSince(step.ours, step.theirs) : 0;
 }
 
 /**

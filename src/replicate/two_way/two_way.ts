@@ -13,6 +13,7 @@ import { patient } from "../mailbox/patient.ts";
 import type { Work } from "../mailbox/prepare_mailbox.ts";
 import { runMailbox, type Sending } from "../mailbox/run_mailbox.ts";
 import { isNobody, tellSurvey } from "../owner/bring_owner.ts";
+import { type Effort, newSince, watchEffort } from "../owner/effort.ts";
 import { identified } from "../owner/identified_place.ts";
 import { type Pass, type RunOptions, runPasses } from "../owner/passes.ts";
 import { commandOf } from "../owner/step_command.ts";
@@ -196,24 +197,31 @@ async function doBoth(
   sessions: Both<PlaceSession>,
 ): Promise<void> {
   const seen = { failed: false, written: false };
-  const doing: Doing = { plan, work, sending: sendingOf(plan, work, sessions), seen };
-  const isMove = ({ kind }: { readonly kind: string }): boolean =>
-    kind === "rename" || kind === "delete";
-  for (const side of SIDES) {
-    for (const step of plan.steps[side]) if (isMove(step)) await doCommand(side, step, doing);
-  }
+  const effort = watchEffort(plan.mailboxes.map(messagesOf), work.tally.part);
+  const doing: Doing = { plan, work, sending: sendingOf(plan, { work, sessions, effort }), seen };
+  const steps = SIDES.flatMap((side) => plan.steps[side].map((step) => ({ side, step })));
+  for (const { side, step } of steps) if (isMove(step)) await doCommand(side, step, doing);
   for (const [at, one] of plan.mailboxes.entries()) {
-    work.tally.part(at, plan.mailboxes.length);
+    effort.reach(at);
     const bring = () => (one.kind === "pair" ? doPair(one, doing) : doBring(one, doing));
     const done = await alone(one.name, bring, work.options);
     endMailbox(one, done.kind === "ok", work.tally);
     if (done.kind === "refused") fail(one.name, done, doing);
     if (done.kind === "refused" && done.cause !== undefined) await beginAnew(doing.sending);
   }
-  for (const side of SIDES) {
-    for (const step of plan.steps[side]) if (!isMove(step)) await doCommand(side, step, doing);
-  }
+  for (const { side, step } of steps) if (!isMove(step)) await doCommand(side, step, doing);
   await proveBoth(doing);
+}
+
+function isMove({ kind }: Step): boolean {
+  return kind === "rename" || kind === "delete";
+}
+
+/** What is new at either side. */
+function messagesOf(one: PairStep | BringStep): number {
+  if (one.kind === "bring") return newSince(one.step.ours, one.step.theirs);
+  const { a, b } = one.states;
+  return newSince(a, b) + newSince(b, a);
 }
 
 /** At which side it was told of is known only where its records were read. */
@@ -247,10 +255,15 @@ function fail(name: string, refusal: Refusal, { work, seen, kind }: Failing): vo
   work.tally.fail(name, refusal, kind);
 }
 
+interface SendingOptions {
+  readonly work: TwoWayWork;
+  readonly sessions: Both<PlaceSession>;
+  readonly effort: Effort;
+}
+
 function sendingOf(
   { agreed }: TwoWayPlan,
-  work: TwoWayWork,
-  sessions: Both<PlaceSession>,
+  { work, sessions, effort }: SendingOptions,
 ): PairSending {
   const { tally, options } = work;
   const names = agreed.state.mailboxes.filter(({ lastUid }) => lastUid > 0).map(({ name }) => name);
@@ -259,6 +272,7 @@ function sendingOf(
     reservable: { a: names, b: names },
     sent: async (messages, bytes) => {
       tally.sent(messages, bytes);
+      effort.add(messages);
       await options.sent(messages, bytes);
     },
   };
