@@ -13,7 +13,7 @@ import type { MailRecord } from "../../src/model/record.ts";
 import { allMailboxes, mailboxByName } from "../../src/places/store/catalogue/mailbox_rows.ts";
 import { renameMailboxesIn } from "../../src/places/store/commit/rename.ts";
 import { applyCommand } from "../../src/places/store/commit/store_commands.ts";
-import { deleteMailboxes, undeleteMailbox } from "../../src/places/store/commit/trash.ts";
+import { deleteMailboxes, undeleteMailboxes } from "../../src/places/store/commit/trash.ts";
 import { Store } from "../../src/places/store/store.ts";
 import { collectOwner, collectStaging } from "../../src/places/store/upkeep/gc.ts";
 import { apply, fill, message, NOW, record, stateOf } from "../support/store_fixture.ts";
@@ -145,7 +145,7 @@ export const SCENARIOS: Readonly<Record<string, (store: Store) => void>> = {
   undelete: (store) => {
     const folder = store.make(owner);
     if (folder.read((database) => mailboxByName(database, `${INBOX}.Gone`)) !== undefined) return;
-    undeleteMailbox(
+    undeleteMailboxes(
       folder,
       { which: `${INBOX}.Gone` },
       (uniqueid) => store.claim(uniqueid, owner)?.kind,

@@ -22,7 +22,7 @@ import {
 } from "../../places/store/catalogue/mailbox_rows.ts";
 import type { OwnerFolder } from "../../places/store/commit/owner_folder.ts";
 import { renameMailboxesIn } from "../../places/store/commit/rename.ts";
-import { deleteMailboxes, undeleteMailbox } from "../../places/store/commit/trash.ts";
+import { deleteMailboxes, undeleteMailboxes } from "../../places/store/commit/trash.ts";
 import { withReserve } from "../../places/store/reserve.ts";
 import { Store } from "../../places/store/store.ts";
 import { initStore } from "../../places/store/store_settings.ts";
@@ -76,6 +76,7 @@ export const registerStore: Register = (program, handle) => {
   store
     .command("undelete <place> <mailbox>")
     .summary("bring back the mailbox that was deleted last under this name, or by uniqueid")
+    .option("--tree", "bring back the folders below it too")
     .option("--as <mailbox>", "give it another name, of the same user")
     .action(handle(runUndelete));
   store
@@ -307,11 +308,13 @@ const runUndelete: Handler<"store undelete"> = (args, options, env) =>
       const holder = store.claim(uniqueid, owner);
       return holder === undefined ? undefined : wordOf(holder);
     };
-    const found = await whileBusy(() => undeleteMailbox(folder, { which, as }, claim));
-    const { name, uniqueid } = found;
-    env.output.object({ type: "step", step: "undelete", ...nameFacts(name), uniqueid });
-    env.output.step(`brought back ${show(name)}`);
-    return { exit: EXIT.ok, summary: { undeleted: 1 } };
+    const request = { which, as, tree: options["tree"] === true };
+    const found = await whileBusy(() => undeleteMailboxes(folder, request, claim));
+    for (const { name, uniqueid } of found) {
+      env.output.object({ type: "step", step: "undelete", ...nameFacts(name), uniqueid });
+      env.output.step(`brought back ${show(name)}`);
+    }
+    return { exit: EXIT.ok, summary: { undeleted: found.length } };
   });
 
 /** Finds whose trash has a mailbox, by name or uniqueid, which nobody claims meanwhile. */

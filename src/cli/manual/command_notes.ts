@@ -253,6 +253,10 @@ export const NOTES: Readonly<Record<string, CommandNotes>> = {
         line: "bobbin store undelete --as user/ann/Found /srv/bobbin user/ann/Old",
         does: "bring it back under another name",
       },
+      {
+        line: "bobbin store undelete --tree /srv/bobbin user/ann",
+        does: "bring back all mailboxes of ann",
+      },
     ],
     exits: OF_STORE,
     environment: [],

@@ -7,7 +7,7 @@ import { dirname, join } from "node:path";
 import { AppError } from "../../../core/errors.ts";
 import { IMAGE_FILES, type ImageFiles } from "../../../mailbox/mailbox_image.ts";
 import { imageOf } from "../../../mailbox/owner_image.ts";
-import { externalName, isOwnedBy, parseName } from "../../../model/names.ts";
+import { externalName, isBelow, isOwnedBy, parseName } from "../../../model/names.ts";
 import { foldersIn, readWhole, statOf } from "../../../storage/disk.ts";
 import { withHistory } from "../catalogue/history.ts";
 import {
@@ -104,49 +104,71 @@ export function strayGraves(folder: OwnerFolder): StrayGrave[] {
 export interface UndeleteRequest {
   /** The internal name it had, or its uniqueid. */
   readonly which: string;
+  /** With what was deleted last under each name below it. */
+  readonly tree?: boolean;
   /** Another name of the same owner's to come back under; `now` in seconds since 1970. */
   readonly as?: { readonly name: string; readonly now: number } | undefined;
 }
 
-/** Brings back the mailbox that was deleted last under that name; `claim` as `Store.claim`. */
-export function undeleteMailbox(
+/**
+ * Brings back the mailbox that was deleted last under that name, and with `tree` those below it:
+ * all or none. `claim` as `Store.claim`.
+ */
+export function undeleteMailboxes(
   folder: OwnerFolder,
   request: UndeleteRequest,
   claim: (uniqueid: string) => string | undefined,
-): Tombstone {
+): Tombstone[] {
   return folder.write((transaction) => {
-    const { database, step } = transaction;
-    const found = buried(database, request.which);
-    const { uniqueid, trash } = found;
-    const { as = { name: found.name, now: 0 } } = request;
-    const isOwn = (name: string) => isOwnedBy(name, folder.owner);
-    requireName(found.name, as.name, { isOwn, mayInbox: true });
-    const what = `Cannot undelete ${externalName(found.name)}`;
-    const other = mailboxById(database, uniqueid)?.name;
-    const holder = other === undefined ? claim(uniqueid) : externalName(other);
-    if (holder !== undefined) {
-      throw new AppError("refused", `${what}: ${holder} has its uniqueid`, {
-        context: { uniqueid },
-        hint: "The same mailbox was sent again after it was deleted; delete that one first.",
-      });
-    }
-    if (mailboxByName(database, as.name) !== undefined) {
-      throw new AppError("refused", `${what}: there is a mailbox ${externalName(as.name)}`, {
-        hint: "Give another name with --as.",
-      });
-    }
-    requireFolders(folder, found);
-    insertMailbox(database, { ...found.mailbox, name: as.name });
-    removeTombstone(database, found.number);
-    const isRenamed = as.name !== found.name;
-    if (isRenamed) addFormerName(database, uniqueid, { name: found.name, until: as.now });
-    if (trash !== "") {
-      step(uniqueid, { kind: "move", path: trash, target: mailboxFolder(uniqueid) });
-      step(uniqueid, { kind: "erase", path: dirname(trash) });
-      if (isRenamed) for (const one of renamed(folder, found, as.name)) step(uniqueid, one);
-    }
-    return { ...found, name: as.name };
+    const { name: top, graves } = buried(transaction.database, request);
+    return graves.map((grave) => {
+      const name = (request.as?.name ?? top) + grave.name.slice(top.length);
+      return undelete(transaction, { folder, grave, name, now: request.as?.now ?? 0, claim });
+    });
   });
+}
+
+interface Undeleting {
+  readonly folder: OwnerFolder;
+  readonly grave: Tombstone;
+  /** The name to come back under; where it is another, `now` is when the old one ends. */
+  readonly name: string;
+  readonly now: number;
+  readonly claim: (uniqueid: string) => string | undefined;
+}
+
+function undelete(
+  { database, step }: Transaction,
+  { folder, grave, name, now, claim }: Undeleting,
+): Tombstone {
+  const { uniqueid, trash } = grave;
+  const isOwn = (one: string) => isOwnedBy(one, folder.owner);
+  requireName(grave.name, name, { isOwn, mayInbox: true });
+  const what = `Cannot undelete ${externalName(grave.name)}`;
+  const other = mailboxById(database, uniqueid)?.name;
+  const holder = other === undefined ? claim(uniqueid) : externalName(other);
+  if (holder !== undefined) {
+    throw new AppError("refused", `${what}: ${holder} has its uniqueid`, {
+      context: { uniqueid },
+      hint: "The same mailbox was sent again after it was deleted; delete that one first.",
+    });
+  }
+  if (mailboxByName(database, name) !== undefined) {
+    throw new AppError("refused", `${what}: there is a mailbox ${externalName(name)}`, {
+      hint: "Give another name with --as.",
+    });
+  }
+  requireFolders(folder, grave);
+  insertMailbox(database, { ...grave.mailbox, name });
+  removeTombstone(database, grave.number);
+  const isRenamed = name !== grave.name;
+  if (isRenamed) addFormerName(database, uniqueid, { name: grave.name, until: now });
+  if (trash !== "") {
+    step(uniqueid, { kind: "move", path: trash, target: mailboxFolder(uniqueid) });
+    step(uniqueid, { kind: "erase", path: dirname(trash) });
+    if (isRenamed) for (const one of renamed(folder, grave, name)) step(uniqueid, one);
+  }
+  return { ...grave, name };
 }
 
 /** Refuses a mailbox whose folder is not in the trash any more, or cannot go where it was. */
@@ -166,10 +188,26 @@ function requireFolders({ folder }: OwnerFolder, grave: Tombstone): void {
   });
 }
 
-/** What was deleted last under that name, or with that uniqueid. */
-function buried(database: Database, which: string): Tombstone {
+/**
+ * What was deleted last under that name, or with that uniqueid, and its name. With `tree` also what
+ * was deleted last under each name below, even where the mailbox itself is not deleted.
+ */
+function buried(
+  database: Database,
+  { which, tree = false }: UndeleteRequest,
+): { readonly name: string; readonly graves: readonly Tombstone[] } {
   const found = lastTombstone(database, which);
-  if (found !== undefined) return found;
+  const name = found?.name ?? which;
+  const seen = new Set<string>();
+  const isLast = (grave: Tombstone): boolean => {
+    const ids = [grave.name, grave.uniqueid];
+    const isNew = !ids.some((id) => seen.has(id));
+    for (const id of ids) seen.add(id);
+    return isNew;
+  };
+  const below = tree ? tombstones(database).filter((grave) => isBelow(grave.name, name)) : [];
+  const graves = [...(found ? [found] : []), ...below.toReversed()].filter(isLast);
+  if (graves.length > 0) return { name, graves: graves.sort(byName) };
   const text = `Cannot undelete ${externalName(which)}: the trash has no such mailbox`;
   const wanted = parseName(which);
   const kept = allMailboxes(database).find(({ name }) => {
@@ -181,6 +219,10 @@ function buried(database: Database, which: string): Tombstone {
       ? "See `bobbin store info` for what can be undeleted."
       : `Cyrus keeps it as ${externalName(kept.name)}: \`bobbin store rename\` brings it back`;
   throw new AppError("not_found", text, { hint });
+}
+
+function byName(left: Tombstone, right: Tombstone): number {
+  return left.name < right.name ? -1 : 1;
 }
 
 /** The steps that write another name into the files of a mailbox, once they are back in place. */

@@ -7,7 +7,7 @@ import { parseName } from "../../../../src/model/names.ts";
 import { formerNames, mailboxByName } from "../../../../src/places/store/catalogue/mailbox_rows.ts";
 import { openImage } from "../../../../src/places/store/commit/open_mailbox.ts";
 import { applyCommand } from "../../../../src/places/store/commit/store_commands.ts";
-import { deleteMailboxes, undeleteMailbox } from "../../../../src/places/store/commit/trash.ts";
+import { deleteMailboxes, undeleteMailboxes } from "../../../../src/places/store/commit/trash.ts";
 import { poolPath } from "../../../../src/places/store/layout.ts";
 import type { Store } from "../../../../src/places/store/store.ts";
 import { openStorePlace } from "../../../../src/places/store/store_place.ts";
@@ -188,7 +188,7 @@ describe("APPLY RENAME to another owner", () => {
     expect(verifyStore(root)).toEqual({ ...others, [HERS]: moved });
   });
 
-  test("undeleteMailbox() brings nothing back whose uniqueid went to another owner", () => {
+  test("undeleteMailboxes() brings nothing back whose uniqueid went to another owner", () => {
     const { store } = filled();
     const { uniqueid } = stateOf(SUB, []);
     store.make(fred).write((transaction) => {
@@ -197,7 +197,7 @@ describe("APPLY RENAME to another owner", () => {
     });
     apply(store, { state: stateOf(HERS, [], { uniqueid }), records: [] });
     const claim = (id: string): string | undefined => store.claim(id, fred)?.kind;
-    expect(() => undeleteMailbox(store.make(fred), { which: SUB }, claim)).toThrow(
+    expect(() => undeleteMailboxes(store.make(fred), { which: SUB }, claim)).toThrow(
       /has its uniqueid/,
     );
     store.close();

@@ -8,7 +8,7 @@ import {
   mailboxByName,
 } from "../../../../src/places/store/catalogue/mailbox_rows.ts";
 import { openImage } from "../../../../src/places/store/commit/open_mailbox.ts";
-import { deleteMailboxes, undeleteMailbox } from "../../../../src/places/store/commit/trash.ts";
+import { deleteMailboxes, undeleteMailboxes } from "../../../../src/places/store/commit/trash.ts";
 import type { Store } from "../../../../src/places/store/store.ts";
 import { collectOwner } from "../../../../src/places/store/upkeep/gc.ts";
 import { reconstructStore } from "../../../../src/places/store/upkeep/reconstruct.ts";
@@ -112,7 +112,7 @@ describe("committed changes that the files of their mailbox do not take", () => 
       expect(await codes(store)).toEqual([]);
       append(store, "user.fred");
       if (rest !== undefined)
-        expect(() => undeleteMailbox(store.make(owner), { which: SUB }, () => undefined)).toThrow(
+        expect(() => undeleteMailboxes(store.make(owner), { which: SUB }, () => undefined)).toThrow(
           "its folder is gone",
         );
       store.close();

@@ -13,7 +13,7 @@ import {
   type RenameRequest,
   renameMailboxesIn,
 } from "../../../../src/places/store/commit/rename.ts";
-import { deleteMailboxes, undeleteMailbox } from "../../../../src/places/store/commit/trash.ts";
+import { deleteMailboxes, undeleteMailboxes } from "../../../../src/places/store/commit/trash.ts";
 import { Store } from "../../../../src/places/store/store.ts";
 import { readState } from "../../../../src/places/store/stored_mailbox.ts";
 import { collectOwner } from "../../../../src/places/store/upkeep/gc.ts";
@@ -136,7 +136,7 @@ describe("the trash", () => {
     removeMailbox(store, "user.fred.A");
     expect(Object.keys(verifyStore(root))).toEqual(["user.fred"]);
     const folder = store.make(owner);
-    undeleteMailbox(folder, { which: "user.fred.A" }, () => undefined);
+    undeleteMailboxes(folder, { which: "user.fred.A" }, () => undefined);
     store.claim(stateOf("user.fred.A", []).uniqueid, owner);
     expect(verifyStore(root)).toEqual(before);
     removeMailbox(store, "user.fred.A");
@@ -144,28 +144,28 @@ describe("the trash", () => {
     expect(collectOwner(folder, soon).trash).toBe(0);
     expect(folder.read(tombstones).length).toBe(1);
     expect(collectOwner(folder, { ...soon, now: NOW + 8 * DAY }).trash).toBe(1);
-    expect(() => undeleteMailbox(folder, { which: "user.fred.A" }, () => undefined)).toThrow(
+    expect(() => undeleteMailboxes(folder, { which: "user.fred.A" }, () => undefined)).toThrow(
       /no such mailbox/,
     );
     verifyStore(root);
   });
 
-  test("undeleteMailbox() refuses where the name or the uniqueid is taken again", () => {
+  test("undeleteMailboxes() refuses where the name or the uniqueid is taken again", () => {
     const { store } = newStore();
     fill(store, "user.fred.A", 1);
     removeMailbox(store, "user.fred.A");
     const folder = store.make(owner);
     apply(store, { state: stateOf("user.fred.A", [], { uniqueid: "other" }), records: [] });
-    expect(() => undeleteMailbox(folder, { which: "user.fred.A" }, () => undefined)).toThrow(
+    expect(() => undeleteMailboxes(folder, { which: "user.fred.A" }, () => undefined)).toThrow(
       /there is a mailbox/,
     );
-    expect(() => undeleteMailbox(folder, { which: "user.fred.A" }, () => "user:anne")).toThrow(
+    expect(() => undeleteMailboxes(folder, { which: "user.fred.A" }, () => "user:anne")).toThrow(
       /uniqueid/,
     );
   });
 });
 
-describe("undeleteMailbox() under another name", () => {
+describe("undeleteMailboxes() under another name", () => {
   test("brings it back beside what has its name now, in its header and history too", async () => {
     const { root, store } = newStore();
     fill(store, "user.fred.A", 2);
@@ -175,7 +175,8 @@ describe("undeleteMailbox() under another name", () => {
     const folder = store.make(owner);
     const { uniqueid } = stateOf("user.fred.A", []);
     const as = { name: "user.fred.B", now: NOW + 5 };
-    expect(undeleteMailbox(folder, { which: uniqueid, as }, () => undefined).name).toBe(as.name);
+    const [back] = undeleteMailboxes(folder, { which: uniqueid, as }, () => undefined);
+    expect(back?.name).toBe(as.name);
     store.claim(uniqueid, owner);
     const header = parseHeaderFile(readFileSync(join(folder.folder, uniqueid, "cyrus.header")));
     const history = [{ name: "user.fred.A", until: NOW + 5 }];
@@ -195,7 +196,7 @@ describe("undeleteMailbox() under another name", () => {
     removeMailbox(store, "user.fred.A");
     const as = { name, now: NOW };
     const request = { which: "user.fred.A", as };
-    expect(() => undeleteMailbox(store.make(owner), request, () => undefined)).toThrow(reason);
+    expect(() => undeleteMailboxes(store.make(owner), request, () => undefined)).toThrow(reason);
     expect(names(store)).toEqual(["C"]);
   });
 });

@@ -10,7 +10,7 @@ import {
 import {
   deleteMailboxes,
   strayGraves,
-  undeleteMailbox,
+  undeleteMailboxes,
 } from "../../../../src/places/store/commit/trash.ts";
 import type { Store } from "../../../../src/places/store/store.ts";
 import { collectOwner } from "../../../../src/places/store/upkeep/gc.ts";
@@ -32,10 +32,10 @@ function removeMailbox(store: Store): void {
 
 function undelete(store: Store): void {
   const claim = (uniqueid: string): string | undefined => store.claim(uniqueid, owner)?.kind;
-  undeleteMailbox(store.make(owner), { which: SUB }, claim);
+  undeleteMailboxes(store.make(owner), { which: SUB }, claim);
 }
 
-describe("undeleteMailbox()", () => {
+describe("undeleteMailboxes()", () => {
   test("brings a mailbox back over what a creation that did not commit left", () => {
     const { root, store } = newStore();
     for (const name of ["user.fred", SUB]) fill(store, name, 2);
@@ -67,6 +67,68 @@ describe("undeleteMailbox()", () => {
     expect(() => undelete(store)).toThrow("is gone");
     expect(store.make(owner).pending()).toEqual([]);
     expect(store.make(owner).read(tombstones).length).toBe(1);
+  });
+});
+
+describe("undeleteMailboxes() with tree", () => {
+  const TREE = [SUB, `${SUB}.x`, `${SUB}.x.y`];
+  const ids = (name: string) => stateOf(name, []).uniqueid;
+
+  function deleted(names: readonly string[]): { root: string; store: Store; before: Contents } {
+    const { root, store } = newStore();
+    for (const name of ["user.fred", "user.fred.Sub2", ...TREE]) fill(store, name, 2);
+    const before = verifyStore(root);
+    store.make(owner).write((transaction) => {
+      const rows = allMailboxes(transaction.database);
+      deleteMailboxes(
+        transaction,
+        rows.filter(({ name }) => names.includes(name)),
+        NOW,
+      );
+    });
+    return { root, store, before };
+  }
+
+  const back = (store: Store, request: Omit<Parameters<typeof undeleteMailboxes>[1], "tree">) =>
+    undeleteMailboxes(store.make(owner), { ...request, tree: true }, (uniqueid) => {
+      return store.claim(uniqueid, owner)?.kind;
+    }).map(({ name }) => name);
+
+  test("brings back a mailbox and all that was deleted below it, and nothing else", () => {
+    for (const which of [SUB, ids(SUB)]) {
+      const { root, store, before } = deleted([...TREE, "user.fred.Sub2"]);
+      expect(back(store, { which })).toEqual(TREE);
+      expect(
+        store
+          .make(owner)
+          .read(tombstones)
+          .map(({ name }) => name),
+      ).toEqual(["user.fred.Sub2"]);
+      expect(back(store, { which: "user.fred.Sub2" })).toEqual(["user.fred.Sub2"]);
+      expect(verifyStore(root)).toEqual(before);
+    }
+  });
+
+  test("does so where the mailbox itself is there, or under another name", () => {
+    const { root, store, before } = deleted(TREE.slice(1));
+    expect(back(store, { which: SUB })).toEqual(TREE.slice(1));
+    expect(verifyStore(root)).toEqual(before);
+    const { store: other } = deleted(TREE);
+    const as = { name: "user.fred.New", now: NOW };
+    expect(back(other, { which: SUB, as })).toEqual(TREE.map((name) => name.replace("Sub", "New")));
+  });
+
+  test("brings back none where one cannot be, and of each name what was deleted last", () => {
+    const { root, store } = deleted(TREE);
+    fill(store, `${SUB}.x.y`, 1);
+    expect(() => back(store, { which: SUB })).toThrow("user/fred/Sub/x/y has its uniqueid");
+    expect(store.make(owner).read(tombstones).length).toBe(3);
+    store.make(owner).write((transaction) => {
+      const row = mailboxByName(transaction.database, `${SUB}.x.y`);
+      if (row !== undefined) deleteMailboxes(transaction, [row], NOW + 1);
+    });
+    expect(back(store, { which: SUB })).toEqual(TREE);
+    expect(Object.keys(verifyStore(root)).length).toBe(5);
   });
 });
 
@@ -180,7 +242,7 @@ describe("deleteMailboxes() of many", () => {
       });
     for (const name of names.slice(0, 3)) remove(name);
     const claim = (uniqueid: string): string | undefined => store.claim(uniqueid, owner)?.kind;
-    undeleteMailbox(store.make(owner), { which: "user.fred.B" }, claim);
+    undeleteMailboxes(store.make(owner), { which: "user.fred.B" }, claim);
     for (const name of ["user.fred.D", "user.fred.B"]) remove(name);
     const trash = tombstones(store.make(owner).database).map((grave) => grave.trash.split("/")[1]);
     expect(new Set(trash).size).toBe(4);
