@@ -1,7 +1,7 @@
 /** Mailbox names in internal form (`user.ann.Sub`) and as people write them. */
 import { fromLatin1, latin1, textOf, utf8 } from "../core/bytes.ts";
 import { AppError } from "../core/errors.ts";
-import { externalName, type Owner, parseName } from "../model/names.ts";
+import { externalName, type Owner, ownerName, parseName } from "../model/names.ts";
 import type { NameFacts, OwnerFacts } from "./json/values.ts";
 
 /** The name to show for an internal name. */
@@ -50,7 +50,7 @@ export function ownerOfArgument(text: string, options: Readonly<Record<string, u
 /** The error for an owner who does not exist. */
 export function nobody(owner: Owner, hint?: string): AppError {
   const options = hint === undefined ? {} : { hint };
-  return new AppError("not_found", `Cannot find user ${ownerLabel(owner)}`, options);
+  return new AppError("not_found", `Cannot find ${ownerWords(owner)}`, options);
 }
 
 /** The fields of an owner for `--json`. */
@@ -71,11 +71,15 @@ function base64Of(name: string): string | undefined {
   return textOf(bytes) === undefined ? Buffer.from(bytes).toString("base64") : undefined;
 }
 
-/** The owner for people to read. */
+/** The owner within a sentence: `user ann`, `shared mailbox lists`. */
+export function ownerWords(owner: Owner): string {
+  const { kind } = owner;
+  return `${kind === "user" ? "user" : "shared mailbox"} ${textOfName(ownerName(owner))}`;
+}
+
+/** The owner in a list: `ann`, `lists (shared)`. */
 export function ownerLabel(owner: Owner): string {
-  return owner.kind === "user"
-    ? textOfName(owner.userid)
-    : `${textOfName(owner.toplevel)} (shared)`;
+  return textOfName(ownerName(owner)) + (owner.kind === "user" ? "" : " (shared)");
 }
 
 /** The fields of a mailbox name for `--json`: both forms, and its bytes if not UTF-8. */

@@ -1,5 +1,6 @@
 /** Formats values for people, in units that are easy to read. */
 import { Help } from "commander";
+import { plural } from "../core/counts.ts";
 
 /** Columns of help: 80, or fewer where the terminal has fewer. */
 export function helpColumns({ columns }: { readonly columns?: number }): number {
@@ -15,17 +16,7 @@ export function formatBytes(bytes: number): string {
     value /= 1024;
     unit += 1;
   }
-  return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
-}
-
-/** `1234567` as `1,234,567`. */
-export function formatCount(count: number | bigint): string {
-  return count.toLocaleString("en-US");
-}
-
-/** `1` as `1 message`, `2` as `2 messages`. */
-export function plural(count: number, singular: string, many = `${singular}s`): string {
-  return `${formatCount(count)} ${count === 1 ? singular : many}`;
+  return unit === 0 ? plural(bytes, "byte") : `${value.toFixed(1)} ${units[unit]}`;
 }
 
 /** Milliseconds as `850 ms`, `12.3 s` or `4 min 10 s`. */

@@ -1,4 +1,6 @@
 /** `bobbin diff A B [USER…]` compares two places and changes neither. */
+
+import { plural } from "../../core/counts.ts";
 import { AppError, type ErrorCode, systemError } from "../../core/errors.ts";
 import { escapeText } from "../../core/escape.ts";
 import { type Owner, ownerName } from "../../model/names.ts";
@@ -23,7 +25,6 @@ import type { Output } from "../output.ts";
 import { startOwnersProgress } from "../progress/owners_progress.ts";
 import { refusalError } from "../refusal_error.ts";
 import { ownerHint } from "../similar_names.ts";
-import { plural } from "../text.ts";
 import { tellFailure } from "./replicate_report.ts";
 
 export const registerDiff: Register = (program, handle) => {

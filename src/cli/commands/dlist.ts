@@ -2,6 +2,7 @@
 import { closeSync, fstatSync } from "node:fs";
 import { breathe } from "../../core/breathe.ts";
 import { latin1 } from "../../core/bytes.ts";
+import { plural } from "../../core/counts.ts";
 import { AppError } from "../../core/errors.ts";
 import { escapeText } from "../../core/escape.ts";
 import { readAt } from "../../core/files.ts";
@@ -18,7 +19,7 @@ import { EXIT } from "../exit.ts";
 import type { Counts } from "../json/summaries.ts";
 import { nameFacts, ownerFacts } from "../mailbox_names.ts";
 import { addPlaceOptions } from "../open_place.ts";
-import { formatTime, plural } from "../text.ts";
+import { formatTime } from "../text.ts";
 import { runTalk } from "./dlist_talk.ts";
 import { dlistJson, dlistLines } from "./dlist_text.ts";
 

@@ -3,6 +3,7 @@
  * end.
  */
 import { dirname } from "node:path";
+import { formatCount, plural } from "../../core/counts.ts";
 import { escapeText } from "../../core/escape.ts";
 import { CODES, type Code } from "../../fsck/codes.ts";
 import { type Finding, severityOf, type ToldFinding, tell } from "../../fsck/finding.ts";
@@ -13,7 +14,7 @@ import { displayName, nameFacts, textOfName, userFacts } from "../mailbox_names.
 import { CODE_HELP } from "../manual/code_help.ts";
 import type { Output } from "../output.ts";
 import { columns } from "../table.ts";
-import { formatBytes, formatCount, formatDuration, plural, wrap } from "../text.ts";
+import { formatBytes, formatDuration, wrap } from "../text.ts";
 
 export interface ReportOptions {
   readonly minSeverity: Severity;

@@ -1,4 +1,5 @@
 /** `bobbin ls PLACE [USER [MAILBOX]]` lists users, their mailboxes, or messages. */
+import { formatCount } from "../../core/counts.ts";
 import { AppError, systemError } from "../../core/errors.ts";
 import { escapeText } from "../../core/escape.ts";
 import { pushAll } from "../../core/lists.ts";
@@ -30,7 +31,7 @@ import { addPlaceOptions, openPlace } from "../open_place.ts";
 import { granted, refusalError, refusalFacts } from "../refusal_error.ts";
 import { mailboxHint, ownerHint } from "../similar_names.ts";
 import { printTable } from "../table.ts";
-import { formatBytes, formatCount, formatTime } from "../text.ts";
+import { formatBytes, formatTime } from "../text.ts";
 import { type MessageHeader, readMessageHeader } from "./message_header.ts";
 import { type Counts, countMailbox, readOwner, recordsIn, sumOf } from "./place_contents.ts";
 

@@ -1,4 +1,6 @@
 /** Reports steps, remaining differences and failures, as text and as JSON objects. */
+
+import { plural } from "../../core/counts.ts";
 import type { ErrorCode } from "../../core/errors.ts";
 import { escapeText } from "../../core/escape.ts";
 import type { ApplyCommand } from "../../model/apply.ts";
@@ -19,7 +21,7 @@ import type { Line } from "../json/lines.ts";
 import { displayName, nameFacts, ownerFacts, showName, textOfName } from "../mailbox_names.ts";
 import type { OwnersProgress } from "../progress/owners_progress.ts";
 import { refusalError, refusalFacts } from "../refusal_error.ts";
-import { formatBytes, plural } from "../text.ts";
+import { formatBytes } from "../text.ts";
 
 /** What is said once in a run: of settings whose file is that of many users. */
 export type ToldOnce = Set<string>;

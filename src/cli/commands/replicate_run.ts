@@ -1,4 +1,6 @@
 /** The run of `replicate` and of `backup restore`: all owners brought, reported and counted. */
+
+import { plural } from "../../core/counts.ts";
 import { AppError, type ErrorCode, systemError } from "../../core/errors.ts";
 import { escapeText } from "../../core/escape.ts";
 import { type Owner, ownerName } from "../../model/names.ts";
@@ -20,7 +22,7 @@ import { startOwnersProgress } from "../progress/owners_progress.ts";
 import { refusalError } from "../refusal_error.ts";
 import { interruptedBy, interruption } from "../signals.ts";
 import { ownerHint } from "../similar_names.ts";
-import { formatBytes, plural } from "../text.ts";
+import { formatBytes } from "../text.ts";
 import { reportEvents } from "./replicate_report.ts";
 
 export interface Run {

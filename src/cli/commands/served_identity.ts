@@ -1,6 +1,8 @@
 /** The certificate and key that `bobbin serve` is given, and how long they are good. */
+
 import { createSecureContext } from "node:tls";
 import { latin1 } from "../../core/bytes.ts";
+import { plural } from "../../core/counts.ts";
 import { AppError } from "../../core/errors.ts";
 import { readGiven } from "../../core/given_file.ts";
 import type { Log } from "../../core/log.ts";
@@ -57,6 +59,6 @@ export function warnOfExpiry({ expires }: ServedIdentity, log: Log, nowMs: numbe
     log.write("error", "The certificate has expired: clients refuse it", facts);
   } else if (left < SOON_DAYS * DAY_MS) {
     const days = Math.floor(left / DAY_MS);
-    log.write("warning", `The certificate expires in ${days} days`, facts);
+    log.write("warning", `The certificate expires in ${plural(days, "day")}`, facts);
   }
 }

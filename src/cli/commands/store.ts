@@ -2,6 +2,7 @@
 import { resolve } from "node:path";
 import type { Command } from "commander";
 import { breathe } from "../../core/breathe.ts";
+import { formatCount, plural } from "../../core/counts.ts";
 import { AppError } from "../../core/errors.ts";
 import { escapeText } from "../../core/escape.ts";
 import { isUniqueid } from "../../model/mailbox.ts";
@@ -11,7 +12,7 @@ import {
   isBelow,
   isOwnedBy,
   type Owner,
-  ownerKey,
+  ownerOfKey,
   parseName,
 } from "../../model/names.ts";
 import { newStorePath, parseLocator } from "../../places/locator.ts";
@@ -40,12 +41,14 @@ import {
   nameFacts,
   nobody,
   ownerFacts,
+  ownerLabel,
   ownerOfArgument,
+  ownerWords,
   textOfName,
 } from "../mailbox_names.ts";
 import { choiceOption, countOption } from "../options.ts";
 import { columns } from "../table.ts";
-import { formatBytes, plural } from "../text.ts";
+import { formatBytes } from "../text.ts";
 
 export const registerStore: Register = (program, handle) => {
   const store = program.command("store").summary("make a store and look after it");
@@ -147,14 +150,9 @@ function folderOf(store: Store, name: string): { folder: OwnerFolder; owner: Own
   if (folder !== undefined) return { folder, owner };
   throw new AppError(
     "not_found",
-    `Cannot find ${externalName(name)}: the store has no ${wordOf(owner)}`,
+    `Cannot find ${externalName(name)}: the store has no ${ownerWords(owner)}`,
     owner.kind === "user" ? {} : { hint: "The folder of a user is named user/USER/FOLDER" },
   );
-}
-
-/** An owner as text: `user:ann`, `shared:lists`. */
-function wordOf(owner: Owner): string {
-  return textOfName(ownerKey(owner));
 }
 
 const runInit: Handler<"store init"> = async (args, options, env) => {
@@ -197,7 +195,7 @@ async function storeInfo(
   for (const owner of store.readableOwners()) {
     await breathe();
     totals.owners += 1;
-    const word = wordOf(owner);
+    const word = ownerLabel(owner);
     try {
       const folder = store.find(owner);
       const count = folder?.read(allMailboxes).length ?? 0;
@@ -306,7 +304,7 @@ const runUndelete: Handler<"store undelete"> = (args, options, env) =>
     const { folder, owner, which } = findGrave(store, argument(args, 1), read);
     const claim = (uniqueid: string): string | undefined => {
       const holder = store.claim(uniqueid, owner);
-      return holder === undefined ? undefined : wordOf(holder);
+      return holder === undefined ? undefined : ownerLabel(holder);
     };
     const request = { which, as, tree: options["tree"] === true };
     const found = await whileBusy(() => undeleteMailboxes(folder, request, claim));
@@ -342,9 +340,11 @@ const runGc: Handler<"store gc"> = (args, _, env) =>
   withStore({ place: argument(args, 0), env }, async (store) => {
     const totals = { unlinked: 0, poolFiles: 0, poolBytes: 0, trash: 0, leftovers: 0, failed: 0 };
     const tell = env.soFar(() => {
+      const { poolFiles, poolBytes, unlinked, trash, leftovers } = totals;
+      const mailboxes = plural(trash, "deleted mailbox", "deleted mailboxes");
       env.output.total(
-        `${totals.poolFiles} messages (${formatBytes(totals.poolBytes)}), ${totals.unlinked} ` +
-          `expunged, ${totals.trash} deleted mailboxes and ${totals.leftovers} leftovers removed`,
+        `${plural(poolFiles, "message")} (${formatBytes(poolBytes)}), ${formatCount(unlinked)} ` +
+          `expunged, ${mailboxes} and ${plural(leftovers, "leftover")} removed`,
       );
       return totals;
     });
@@ -353,7 +353,7 @@ const runGc: Handler<"store gc"> = (args, _, env) =>
       retentionSeconds: store.settings.retentionDays * DAY_SECONDS,
     };
     for (const owner of store.owners()) {
-      const word = wordOf(owner);
+      const word = ownerLabel(owner);
       await breathe();
       try {
         const folder = withReserve(store.root, () => store.find(owner));
@@ -401,7 +401,9 @@ function tellNotes(
   for (const { what, owner, name, reason: text } of notes) {
     output.object({ type: "step", step: what, owner: textOfName(owner), name, text });
     const reason = text === undefined ? "" : ` (${text})`;
-    output.line(escapeText(`${textOfName(owner)}: ${what}: ${name}${reason}`));
+    const known = ownerOfKey(owner);
+    const whose = known === undefined ? textOfName(owner) : ownerLabel(known);
+    output.line(escapeText(`${whose}: ${what}: ${name}${reason}`));
   }
   return { changed: notes.length, left: notes.filter(({ what }) => LOSSES.has(what)).length };
 }

@@ -1,5 +1,7 @@
 /** Facts and words of the codes IX01 to IX21: cyrus.index. */
+
 import { hex32 } from "../../core/bytes.ts";
+import { plural } from "../../core/counts.ts";
 import type { Unreadable } from "../../core/files.ts";
 import type { HeaderField } from "../../formats/cyrus/index/index_table.ts";
 import {
@@ -57,7 +59,7 @@ export const INDEX_WORDS = {
     return { text, found: facts.at };
   },
   IX04: ({ expected, found }: Pair<number>) => ({
-    text: `index ends after ${found} of ${expected} records`,
+    text: `index ends after ${found} of ${plural(expected, "record")}`,
     field: "num_records",
     expected,
     found,

@@ -28,7 +28,7 @@ import type { Database } from "bun:sqlite";
 import { basename, join, resolve } from "node:path";
 import { AppError } from "../../core/errors.ts";
 import { DEFAULT_LIMITS, type Limits } from "../../core/limits.ts";
-import { type Owner, ownerKey, ownerOfKey, sameOwner } from "../../model/names.ts";
+import { type Owner, ownerKey, ownerName, ownerOfKey, sameOwner } from "../../model/names.ts";
 import { statOf } from "../../storage/disk.ts";
 import { SyncDescriptors } from "../../storage/durable.ts";
 import { makePrivateFolder, removePrivateFolder } from "../../storage/private_folder.ts";
@@ -140,7 +140,7 @@ export class Store {
   make(owner: Owner): OwnerFolder {
     const folder = this.#get(owner, { create: true });
     if (folder === undefined)
-      throw new AppError("io", `Cannot make the folder of ${ownerKey(owner)}`);
+      throw new AppError("io", `Cannot make the folder of ${ownerName(owner)}`);
     return folder;
   }
 

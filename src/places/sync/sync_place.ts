@@ -2,6 +2,7 @@
  * A sync server as a place: real Cyrus (2.4 to master) or `bobbin serve`, over csync or inside
  * IMAP. Reads share one connection (read_link.ts). Sessions have connections of their own.
  */
+import { plural } from "../../core/counts.ts";
 import { AppError } from "../../core/errors.ts";
 import { pushAll } from "../../core/lists.ts";
 import { decodeScriptName } from "../../formats/sieve/script_files.ts";
@@ -209,12 +210,11 @@ class SyncPlace implements WritablePlace {
   async readMailbox(name: string): Promise<Outcome<MailboxReading>> {
     const got = await this.#get({ kind: "fullmailbox", name });
     if (got.kind === "refused") return this.#placeholder(name, got);
-    const [answer, ...others] = answersOf(got.value, "mailbox");
-    if (answer === undefined || others.length > 0) {
-      throw new AppError(
-        "protocol",
-        `${this.locator} answers with ${others.length} mailboxes more`,
-      );
+    const answers = answersOf(got.value, "mailbox");
+    const [answer] = answers;
+    if (answer === undefined || answers.length > 1) {
+      const count = plural(answers.length, "mailbox", "mailboxes");
+      throw new AppError("protocol", `${this.locator} answers with ${count} for ${name}`);
     }
     this.#memory.learn(answer.state);
     const { records = [] } = answer;

@@ -3,6 +3,7 @@
  * pass, and nothing else. Mailboxes are planned again from what both sides have when their turn
  * comes, and again where the target refuses; a deletion that comes up only then is not made.
  */
+import { plural } from "../../core/counts.ts";
 import { externalName } from "../../model/names.ts";
 import { DONE, type Outcome, type Refusal, refused } from "../../model/outcome.ts";
 
@@ -60,7 +61,7 @@ export class Budget {
   allow({ name, uniqueid }: Mailbox, messages: number): Outcome {
     if (this.isUnlimited || messages <= (this.#left.get(uniqueid) ?? 0)) return DONE;
     const planned = this.#planned.get(uniqueid) ?? 0;
-    const what = `${messages} messages of ${externalName(name)} would be deleted`;
+    const what = `${plural(messages, "message")} of ${externalName(name)} would be deleted`;
     const text = `${what}, and the plan counted ${planned}`;
     const refusal = braked(text);
     this.#refusal ??= refusal;

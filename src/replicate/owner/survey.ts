@@ -1,4 +1,5 @@
 /** What a plan would do, counted before anything is done, for --dry-run and for the brake. */
+import { plural } from "../../core/counts.ts";
 import { isIntermediate, type MailboxState, type UserState } from "../../model/mailbox.ts";
 import { parseName } from "../../model/names.ts";
 import { DONE, type Outcome, ok, type Refusal } from "../../model/outcome.ts";
@@ -76,7 +77,8 @@ export async function brake(
   const all = theirs.mailboxes.length + spent.mailboxes;
   const where = at === undefined ? "" : ` at ${at}`;
   const deletesUser = steps.some(({ step }) => step.kind === "deleteUser");
-  if (deletesUser && percent < 100) return braked(`${who} would be deleted, with ${all} mailboxes`);
+  const whole = plural(all, "mailbox", "mailboxes");
+  if (deletesUser && percent < 100) return braked(`${who} would be deleted, with ${whole}`);
   const goneIds = new Set(
     steps.flatMap(({ step }) => (at === undefined ? deletedBy(step) : movedAwayBy(step))),
   );
@@ -90,7 +92,7 @@ export async function brake(
     if (content?.deletes) add(content.state.uniqueid, content.deletes);
   const goneMailboxes = goneIds.size === 0 ? 0 : goneIds.size + spent.mailboxes;
   if (goneMailboxes * 100 > all * percent) {
-    return braked(`${goneMailboxes} of ${all} mailboxes of ${who} would be deleted${where}`);
+    return braked(`${goneMailboxes} of ${whole} of ${who} would be deleted${where}`);
   }
   const [doomed, staying] = [
     theirs.mailboxes.filter(({ uniqueid }) => goneIds.has(uniqueid)),
@@ -111,7 +113,7 @@ export async function brake(
     messages += living.value;
   }
   if (planned.size > 0 && !isAllowed()) {
-    return braked(`${lost} of ${messages} messages of ${who} would be deleted${where}`);
+    return braked(`${lost} of ${plural(messages, "message")} of ${who} would be deleted${where}`);
   }
   budget.begin(planned);
   return DONE;

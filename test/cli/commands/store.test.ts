@@ -88,7 +88,7 @@ describe("bobbin store", () => {
     ]);
     expect(await run("info", root)).toEqual([
       0,
-      expect.stringContaining("user:jörg     1 mailbox\n"),
+      expect.stringContaining("jörg            1 mailbox\n"),
     ]);
     expect(await run("info", root, "jörg")).toEqual([0, expect.stringMatching(/^user\/jörg /)]);
     expect((await bobbin(["fsck", root])).exit).toBe(0);

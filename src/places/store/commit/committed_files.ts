@@ -8,7 +8,7 @@ import { AppError } from "../../../core/errors.ts";
 import type { FileParts } from "../../../core/file_source.ts";
 import type { Limits } from "../../../core/limits.ts";
 import type { ImageSource, MailboxFile } from "../../../mailbox/mailbox_image.ts";
-import { ownerKey } from "../../../model/names.ts";
+import { ownerName } from "../../../model/names.ts";
 import { readPart, readWhole, statOf } from "../../../storage/disk.ts";
 import { leftSteps, type MailboxStep, pendingSteps } from "../catalogue/redo_rows.ts";
 import { mailboxFolder } from "../layout.ts";
@@ -115,7 +115,7 @@ function asCommitted<T>(
   }
   throw new AppError(
     "busy",
-    `Cannot read mailbox ${uniqueid} of ${ownerKey(folder.owner)}: it keeps changing`,
+    `Cannot read mailbox ${uniqueid} of ${ownerName(folder.owner)}: it keeps changing`,
     { context: { uniqueid }, hint: "Run it again." },
   );
 }

@@ -6,7 +6,7 @@ import type { Database } from "bun:sqlite";
 import { dirname, join } from "node:path";
 import { AppError, type ErrorCode } from "../../../core/errors.ts";
 import type { Limits } from "../../../core/limits.ts";
-import { type Owner, ownerKey } from "../../../model/names.ts";
+import { type Owner, ownerKey, ownerName } from "../../../model/names.ts";
 import { makeFolder, statOf } from "../../../storage/disk.ts";
 import { DurableBatch, type SyncDescriptors } from "../../../storage/durable.ts";
 import { reading, sqliteError, writing } from "../../../storage/sqlite.ts";
@@ -165,7 +165,7 @@ export class OwnerFolder {
     this.#context.settleHandovers(this);
     return this.commit((transaction) => {
       if (this.hasHandovers())
-        throw new AppError("busy", `${ownerKey(this.owner)} is being changed`);
+        throw new AppError("busy", `${ownerName(this.owner)} is being changed`);
       return work(transaction);
     });
   }
@@ -181,7 +181,7 @@ export class OwnerFolder {
   commit<T>(work: (transaction: Transaction) => T): T {
     const result = writing(this.database, this.#path, () => {
       if (!this.isCurrent)
-        throw new AppError("busy", `The catalogue of ${ownerKey(this.owner)} was set aside`);
+        throw new AppError("busy", `The catalogue of ${ownerName(this.owner)} was set aside`);
       const unfit = this.#settleLocked();
       const requireFit = (uniqueid: string) => this.requireFit(uniqueid, unfit.get(uniqueid));
       const batch = new DurableBatch(this.#context.syncs);
