@@ -1,8 +1,15 @@
 /** Which mailboxes `--user` and `--mailbox` leave of a place. */
 import { AppError } from "../core/errors.ts";
-import { internalName, type Owner, ownerKey, parseName, useridOf } from "../model/names.ts";
+import {
+  externalName,
+  internalName,
+  type Owner,
+  ownerKey,
+  parseName,
+  useridOf,
+} from "../model/names.ts";
 import type { CommandEnv } from "./command.ts";
-import { bytesOfArgument, displayName, textOfName, useridOfArgument } from "./mailbox_names.ts";
+import { bytesOfArgument, namesMeant, useridOfArgument } from "./mailbox_names.ts";
 
 export interface FilterOptions {
   /** User ids; none is all. */
@@ -24,16 +31,14 @@ export function mailboxFilter(options: FilterOptions): MailboxFilter | undefined
   const { user = [], mailbox = [] } = options;
   if (user.length + mailbox.length === 0) return undefined;
   const users = new Map(user.map((text) => [useridOfArgument(text), text]));
+  const fitting = new Map(mailbox.map((text) => [text, fits(text)]));
   const unmatched = new Set([...user, ...mailbox]);
   return {
     wants: (name) => {
       const owner = users.get(useridOf(name) ?? "");
       if (users.size > 0 && owner === undefined) return false;
       if (owner !== undefined) unmatched.delete(owner);
-      const [internal, external] = [textOfName(name), displayName(name, { internal: false })];
-      const names = mailbox.filter(
-        (wanted) => fits(internal, wanted, ".") || fits(external, wanted, "/"),
-      );
+      const names = mailbox.filter((wanted) => fitting.get(wanted)?.(name));
       for (const wanted of names) unmatched.delete(wanted);
       return mailbox.length === 0 || names.length > 0;
     },
@@ -43,22 +48,31 @@ export function mailboxFilter(options: FilterOptions): MailboxFilter | undefined
       const what = `${[...unmatched].join(", ")}${whose}`;
       const [place = "PLACE"] = places;
       throw new AppError("not_found", `Cannot find ${what} below ${places.join(", ")}`, {
-        hint:
-          `\`bobbin ls ${place}\` lists the users, and \`bobbin ls ${place} USER\` the mailboxes ` +
-          "as --mailbox takes them; user/USER is an INBOX",
+        hint: `\`bobbin ls ${place}\` lists the users, \`bobbin ls ${place} USER\` the mailboxes`,
       });
     },
   };
 }
 
-/** True for the name `wanted` itself, in which `*` may stand for anything, `%` for a part. */
-function fits(name: string, wanted: string, separator: "." | "/"): boolean {
-  if (name === wanted || !/[*%]/.test(wanted)) return name === wanted;
+/** Whether an internal name is one that `text` may mean; `*` is anything in it, `%` within a part. */
+function fits(text: string): (name: string) => boolean {
+  const names = namesMeant(text);
+  if (!/[*%]/.test(text)) {
+    const shown = new Set(names.map(externalName));
+    return (name) => shown.has(externalName(name));
+  }
+  const internal = names.map((pattern) => matcher(pattern, "."));
+  const external = names.map((pattern) => matcher(externalName(pattern), "/"));
+  return (name) =>
+    internal.some((one) => one.test(name)) || external.some((one) => one.test(externalName(name)));
+}
+
+function matcher(pattern: string, separator: "." | "/"): RegExp {
   const within = `[^${separator}]*`;
-  const pattern = wanted.replace(/[^*%]+|[*%]/g, (piece) =>
+  const source = pattern.replace(/[^*%]+|[*%]/g, (piece) =>
     piece === "*" ? ".*" : piece === "%" ? within : RegExp.escape(piece),
   );
-  return new RegExp(`^${pattern}$`, "s").test(name);
+  return new RegExp(`^${source}$`, "s");
 }
 
 /** The internal name that an argument means, in whichever form it is. */

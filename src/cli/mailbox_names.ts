@@ -1,7 +1,7 @@
 /** Mailbox names in internal form (`user.ann.Sub`) and as people write them. */
 import { fromLatin1, latin1, textOf, utf8 } from "../core/bytes.ts";
 import { AppError } from "../core/errors.ts";
-import { externalName, type Owner, ownerName, parseName } from "../model/names.ts";
+import { externalName, internalName, type Owner, ownerName } from "../model/names.ts";
 import type { NameFacts, OwnerFacts } from "./json/values.ts";
 
 /** The name to show for an internal name. */
@@ -91,29 +91,38 @@ export function nameFacts(name: string): NameFacts {
   };
 }
 
+/**
+ * The internal names that the name of a mailbox on the command line may mean, the likeliest first.
+ * `user/` and a word INBOX after the user may be there or not: `user/ann/Sent`, `ann/INBOX/Sent`.
+ * Of a known owner the part after the user does too: `Sent`, `INBOX`. Last, it may be internal.
+ */
+export function namesMeant(text: string, owner?: Owner): string[] {
+  const plain = text.replace(/^((?:user\/)?[^/]+)\/INBOX(?=\/|$)/, "$1");
+  const below = text.replace(/^INBOX(\/|$)/, "");
+  const user = owner?.kind === "user" ? textOfName(owner.userid) : undefined;
+  const path = [user, below].filter((part) => part !== "").join("/");
+  const texts = [
+    text,
+    ...(user === undefined ? [] : [path, `user/${path}`]),
+    plain,
+    ...(plain.startsWith("user/") ? [] : [`user/${plain}`]),
+  ];
+  return [...new Set([...texts.map(internalName), bytesOfArgument(text)])];
+}
+
 export interface MailboxChoice {
   /** The name as it was given. */
   readonly wanted: string;
   readonly owner: Owner;
 }
 
-/**
- * The mailbox of an owner that a name means: its external or internal name, or the part of it after
- * the user's INBOX, which itself is `INBOX`. Undefined if there is none.
- */
+/** The mailbox of an owner that a name means; undefined if there is none. */
 export function chooseMailbox<Named extends { readonly name: string }>(
   mailboxes: readonly Named[],
   { wanted, owner }: MailboxChoice,
 ): Named | undefined {
-  const whole = mailboxes.find(
-    ({ name }) => externalName(name) === wanted || textOfName(name) === wanted,
-  );
-  if (whole !== undefined || owner.kind === "shared") return whole;
-  return mailboxes.find(({ name }) => {
-    const { isDeleted, local } = parseName(name);
-    if (isDeleted) return false;
-    const [, ...folders] = local.split(".").slice(1);
-    const below = externalName(["user", "x", ...folders].join(".")).slice("user/x/".length);
-    return below === "" ? wanted === "INBOX" : wanted === below;
-  });
+  const byName = new Map(mailboxes.map((one) => [externalName(one.name), one]));
+  return namesMeant(wanted, owner)
+    .map((name) => byName.get(externalName(name)))
+    .find((one) => one !== undefined);
 }

@@ -2,13 +2,13 @@
 import { AppError } from "../../core/errors.ts";
 import { type Guid, isGuid } from "../../model/guid.ts";
 import { isIntermediate } from "../../model/mailbox.ts";
-import { internalName, parseName } from "../../model/names.ts";
+import { parseName, useridOf } from "../../model/names.ts";
 import type { Refusal } from "../../model/outcome.ts";
 import type { MessageContent, Place } from "../../places/place.ts";
 import { chosenOwners } from "../chosen_owners.ts";
 import type { CommandEnv, CommandResult, Handler, Register } from "../command.ts";
 import { EXIT } from "../exit.ts";
-import { bytesOfArgument } from "../mailbox_names.ts";
+import { bytesOfArgument, namesMeant } from "../mailbox_names.ts";
 import { addPlaceOptions, openPlace } from "../open_place.ts";
 import { granted, refusalError } from "../refusal_error.ts";
 import { mailboxHint, ownerHint } from "../similar_names.ts";
@@ -134,14 +134,16 @@ async function findByUid(
   { mailbox, uid }: Address,
   env: CommandEnv,
 ): Promise<MessageContent> {
-  const [first, ...others] = namesMeant(mailbox, env);
+  const [first = "", ...others] = env.internalNames
+    ? [bytesOfArgument(mailbox)]
+    : namesMeant(mailbox);
   let reading = await place.readMailbox(first);
   for (const name of others) {
     if (reading.kind === "ok" || reading.reason !== "nonexistent") break;
     reading = await place.readMailbox(name);
   }
   if (reading.kind === "refused" && reading.reason === "nonexistent") {
-    const meant = mailbox.startsWith("user/") ? first : (others.at(-1) ?? first);
+    const meant = others.find((name) => useridOf(name) !== undefined) ?? first;
     const hint = await mailboxOrOwnerHint(mailbox, meant, place);
     throw new AppError("not_found", `Cannot find mailbox ${mailbox}`, {
       ...(hint !== undefined && { hint }),
@@ -170,16 +172,4 @@ async function mailboxOrOwnerHint(
     wanted,
     states.map((state) => state.name),
   );
-}
-
-/** The internal names that are tried: as it stands, then below the user's INBOX. */
-function namesMeant(mailbox: string, { internalNames }: CommandEnv): [string, ...string[]] {
-  if (internalNames) return [bytesOfArgument(mailbox)];
-  const [user = "", ...folders] = mailbox.split("/");
-  const below = folders[0] === "INBOX" ? folders.slice(1) : folders;
-  return [
-    internalName(mailbox),
-    internalName([user, ...below].join("/")),
-    internalName(["user", user, ...below].join("/")),
-  ];
 }
