@@ -54,7 +54,7 @@ export function mailboxFilter(options: FilterOptions): MailboxFilter | undefined
   };
 }
 
-/** Whether an internal name is one that `text` may mean; `*` is anything in it, `%` within a part. */
+/** Whether `text` may mean an internal name; in it `*` is anything, and `%` anything in a part. */
 function fits(text: string): (name: string) => boolean {
   const names = namesMeant(text);
   if (!/[*%]/.test(text)) {
