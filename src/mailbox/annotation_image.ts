@@ -144,6 +144,11 @@ export class AnnotationImage {
     return this.#append(path) ?? [{ kind: "replace", path, bytes: this.#print() }];
   }
 
+  /** The whole file as it is to be; undefined where nothing of it changed. */
+  print(): Uint8Array | undefined {
+    return this.#changed.size === 0 ? undefined : this.#print();
+  }
+
   /** Steps that change the file in place; undefined where it is to be written anew. */
   #append(path: string): FileStep[] | undefined {
     const edit = this.#source === undefined ? undefined : editOf(this.#source);

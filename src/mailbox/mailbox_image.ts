@@ -12,6 +12,7 @@ import {
   type HeaderFile,
   printHeaderFile,
 } from "../formats/cyrus/header_file.ts";
+import { hasBit, INTERNAL_FLAG } from "../formats/cyrus/index/index_flags.ts";
 import {
   blankIndexHeader,
   type IndexHeader,
@@ -145,6 +146,20 @@ export class MailboxImage {
     }
   }
 
+  /** Marks the message as expunged, and leaves its modseq and times alone. None: nothing. */
+  expunge(uid: number): void {
+    const { index } = this;
+    const number = index.find(uid);
+    const record = number === undefined ? undefined : index.record(number);
+    if (record === undefined || hasBit(record.systemFlags, INTERNAL_FLAG.expunged)) return;
+    const systemFlags = (record.systemFlags | INTERNAL_FLAG.expunged) >>> 0;
+    this.put([{ record: { ...record, systemFlags }, annotations: this.annotations.of(uid) }]);
+    const { firstExpunged } = index.header;
+    const first =
+      firstExpunged === 0 ? record.lastUpdated : Math.min(firstExpunged, record.lastUpdated);
+    index.setHeader({ firstExpunged: first });
+  }
+
   /**
    * Adds up all sums anew, as after a change of what counts. Reads every record. The mailbox's own
    * annotations lie in the catalogue: `annotationBytes` are the bytes of their values.
@@ -201,6 +216,17 @@ export class MailboxImage {
   fittingVariant(wanted: number): AnnotVariant | undefined {
     const known = ANNOT_VARIANTS.find(({ name }) => this.#otherCrcs.get(name) === wanted);
     return known ?? ANNOT_VARIANTS.find((variant) => this.annotCrc(variant) === wanted);
+  }
+
+  /** The files as they are to be, whole; undefined for one that stays as it is. */
+  files(): ImageFiles {
+    const header = this.header.print(this.#isNew);
+    if (header !== undefined) this.index.setHeader({ headerFileCrc: crc32(header) });
+    return {
+      "cyrus.index": this.index.print(),
+      "cyrus.header": header,
+      "cyrus.annotations": this.annotations.print(),
+    };
   }
 
   /** What is to become of the files: a new mailbox whole, an old one by what changed. */

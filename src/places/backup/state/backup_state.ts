@@ -1,6 +1,7 @@
 /** The state of one archive: takes in one entry after the other (reduce.ts) and keeps the rows. */
 import type { Database } from "bun:sqlite";
 import { FormatError } from "../../../core/errors.ts";
+import { pushAll } from "../../../core/lists.ts";
 import {
   FOLDER_FILE,
   META_FILE,
@@ -86,7 +87,7 @@ export class BackupState implements StateView {
     if (listed?.kind === "unreadable") flaws.push({ ...listed, entry });
     this.#note(file, isKept ? (bytes ?? content()) : undefined);
     if (name.kind === "meta" && name.name === META_FILE.run && size > 0) {
-      flaws.push(...this.#endRun(entry, bytes ?? content()));
+      pushAll(flaws, this.#endRun(entry, bytes ?? content()));
     }
     return flaws;
   }

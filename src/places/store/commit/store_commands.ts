@@ -2,7 +2,6 @@
  * Does every APPLY command to the store, as one transaction. Refusals are thrown, change nothing.
  */
 import { assert } from "../../../core/assert.ts";
-import { hasBit, INTERNAL_FLAG } from "../../../formats/cyrus/index/index_flags.ts";
 import { countAnnotationBytes } from "../../../mailbox/owner_image.ts";
 import {
   type ApplyAnnotation,
@@ -199,18 +198,7 @@ function expunge(store: Store, command: ApplyExpunge): void {
       throw refusal("moved", `Mailbox ${row.name} has the uniqueid ${row.uniqueid}`);
     }
     const image = openForChange(folder, row);
-    for (const uid of command.uids) {
-      const number = image.index.find(uid);
-      if (number === undefined) continue;
-      const record = image.index.record(number);
-      if (hasBit(record.systemFlags, INTERNAL_FLAG.expunged)) continue;
-      const systemFlags = (record.systemFlags | INTERNAL_FLAG.expunged) >>> 0;
-      const { firstExpunged } = image.index.header;
-      image.put([{ record: { ...record, systemFlags }, annotations: image.annotations.of(uid) }]);
-      const first =
-        firstExpunged === 0 ? record.lastUpdated : Math.min(firstExpunged, record.lastUpdated);
-      image.index.setHeader({ firstExpunged: first });
-    }
+    for (const uid of command.uids) image.expunge(uid);
     for (const step of image.steps()) transaction.step(row.uniqueid, step);
   });
 }

@@ -1,0 +1,221 @@
+/**
+ * The archive of one owner as a place. What it holds is looked up at the time of each call, so that
+ * a place that is written reads what it has just been sent.
+ */
+
+import { FormatError } from "../../../core/errors.ts";
+import { asAsync } from "../../../core/lists.ts";
+import { FOLDER_FILE } from "../../../formats/backup/entry_name.ts";
+import { parseMailboxAnnotations } from "../../../formats/backup/mailbox_annotations.ts";
+import { internalOfLink, linkOf } from "../../../formats/backup/mailbox_link.ts";
+import { parseStateLine } from "../../../formats/sync/state_line.ts";
+import { sha1Of } from "../../../hash/sha1.ts";
+import type { Annotation } from "../../../model/annotation.ts";
+import type {
+  MailboxState,
+  OwnedMailboxes,
+  Quota,
+  UnreadableMailbox,
+  UserMeta,
+  UserState,
+} from "../../../model/mailbox.ts";
+import { isIntermediate } from "../../../model/mailbox.ts";
+import { type Owner, sameOwner } from "../../../model/names.ts";
+import { type Outcome, ok, refused } from "../../../model/outcome.ts";
+import { noContents, type OwnerContents, userStateOf } from "../../../model/owner_contents.ts";
+import {
+  ALL_HELD,
+  type MailboxReading,
+  type MessageAddress,
+  type MessageContent,
+  type Place,
+} from "../../place.ts";
+import { type RawFiles, readingOfRaw } from "../../raw_mailbox.ts";
+import { parseUserFiles } from "../owner_files.ts";
+import type { EntriesInForce, FileInForce, LinkInForce } from "./entries_in_force.ts";
+
+export interface BackupPlaceOptions {
+  readonly locator: string;
+  readonly owner: Owner;
+  readonly entries: EntriesInForce;
+  /** What is set beside mail, where the one who writes the archive has not written it yet. */
+  readonly settings?: () => OwnerContents;
+  readonly close: () => Promise<void>;
+}
+
+export class BackupPlace implements Place {
+  readonly locator: string;
+  readonly holds = ALL_HELD;
+  readonly #options: BackupPlaceOptions;
+
+  constructor(options: BackupPlaceOptions) {
+    this.locator = options.locator;
+    this.#options = options;
+  }
+
+  async owners(): Promise<Outcome<AsyncIterable<Owner>>> {
+    return ok(asAsync([this.#options.owner]));
+  }
+
+  async user(userid: string): Promise<Outcome<UserState>> {
+    return this.#read({ kind: "user", userid }, (contents) => {
+      const { mailboxes: _, ...settings } = userStateOf(contents);
+      return { ...settings, ...this.#mailboxes() };
+    });
+  }
+
+  async meta(userid: string): Promise<Outcome<UserMeta>> {
+    return this.#read({ kind: "user", userid }, (contents) => {
+      const { seen, subscriptions, sieve } = userStateOf(contents);
+      return { seen, subscriptions, sieve };
+    });
+  }
+
+  async sharedMailboxes(toplevel: string): Promise<Outcome<OwnedMailboxes>> {
+    return this.#read({ kind: "shared", toplevel }, () => this.#mailboxes());
+  }
+
+  /** Of anybody else there is nothing here. */
+  #read<Value extends OwnedMailboxes | UserMeta>(
+    owner: Owner,
+    read: (contents: OwnerContents) => Value,
+  ): Outcome<Value> {
+    const isOther = !sameOwner(owner, this.#options.owner);
+    // Nobody has every field that any answer has.
+    if (isOther) return ok(userStateOf(noContents()) as unknown as Value);
+    return this.#sound(() => read(this.#settings()));
+  }
+
+  /** What cannot be parsed is damage of the archive. */
+  #sound<Value>(read: () => Value): Outcome<Value> {
+    try {
+      return ok(read());
+    } catch (error) {
+      if (!(error instanceof FormatError)) throw error;
+      return refused("damaged", `${this.locator}: ${error.message}`);
+    }
+  }
+
+  #settings(): OwnerContents {
+    const { settings, owner, entries } = this.#options;
+    return settings?.() ?? parseUserFiles(owner, (name) => entries.meta(name));
+  }
+
+  #mailboxes(): OwnedMailboxes {
+    const { entries } = this.#options;
+    const lines = entries.filesNamed(FOLDER_FILE.state);
+    const mailboxes: MailboxState[] = [];
+    const unreadable: UnreadableMailbox[] = [];
+    for (const link of entries.links()) {
+      const state = this.#stateOf(link, lines.get(link.folderid));
+      if (state.kind === "ok") mailboxes.push(state.value);
+      else {
+        const name = this.#nameOf(link);
+        unreadable.push({ name, uniqueid: link.uniqueid, refusal: state });
+      }
+    }
+    return unreadable.length === 0 ? { mailboxes } : { mailboxes, unreadable };
+  }
+
+  #nameOf({ link }: LinkInForce): string {
+    return internalOfLink(link, this.#options.owner);
+  }
+
+  /** The state by its line, or by the files where another program has written them. */
+  #stateOf(link: LinkInForce, line: FileInForce | undefined): Outcome<MailboxState> {
+    const name = this.#nameOf(link);
+    if (line !== undefined) {
+      const parsed = this.#sound(() => parseStateLine(this.#options.entries.content(line)));
+      if (parsed.kind === "refused") return parsed;
+      return ok({ ...parsed.value, name, uniqueid: link.uniqueid });
+    }
+    const reading = readingOfRaw(name, this.#rawFiles(link));
+    if (reading.kind === "refused") return reading;
+    const annotations = this.#sound(() => this.#annotationsOf(link));
+    if (annotations.kind === "refused") return annotations;
+    const { state } = reading.value;
+    return ok({ ...state, uniqueid: link.uniqueid, annotations: annotations.value });
+  }
+
+  #rawFiles(link: LinkInForce): RawFiles {
+    const { entries } = this.#options;
+    const files = entries.files(link);
+    const bytes = (name: string) => {
+      const file = files.get(name);
+      return file && entries.content(file);
+    };
+    const { header, index, annotations } = FOLDER_FILE;
+    return { header: bytes(header), index: bytes(index), annotations: bytes(annotations) };
+  }
+
+  #annotationsOf(link: LinkInForce): Annotation[] {
+    const { entries } = this.#options;
+    const file = entries.files(link).get(FOLDER_FILE.mailboxAnnotations);
+    return file === undefined ? [] : parseMailboxAnnotations(entries.content(file));
+  }
+
+  async mailboxes(names: readonly string[]): Promise<Outcome<readonly MailboxState[]>> {
+    const { entries, owner } = this.#options;
+    const links = names.map((name) => entries.link(linkOf(name, owner)));
+    return this.#states(links.filter((link, at) => link && this.#nameOf(link) === names[at]));
+  }
+
+  async mailboxesByUniqueid(ids: readonly string[]): Promise<Outcome<readonly MailboxState[]>> {
+    return this.#states([...new Set(ids)].map((id) => this.#options.entries.linkTo(id)));
+  }
+
+  #states(links: readonly (LinkInForce | undefined)[]): Outcome<readonly MailboxState[]> {
+    const found = new Map(links.filter((one) => one !== undefined).map((one) => [one.link, one]));
+    const states: MailboxState[] = [];
+    for (const link of found.values()) {
+      const line = this.#options.entries.files(link).get(FOLDER_FILE.state);
+      const state = this.#stateOf(link, line);
+      if (state.kind === "refused") return state;
+      states.push(state.value);
+    }
+    return ok(states);
+  }
+
+  async readMailbox(name: string): Promise<Outcome<MailboxReading>> {
+    const states = await this.mailboxes([name]);
+    if (states.kind === "refused") return states;
+    const [state] = states.value;
+    const link = this.#options.entries.link(linkOf(name, this.#options.owner));
+    if (state === undefined || link === undefined) {
+      return refused("nonexistent", `There is no mailbox ${name}`);
+    }
+    if (isIntermediate(state)) return ok({ state, records: { batches: () => [] } });
+    const reading = readingOfRaw(name, this.#rawFiles(link));
+    return reading.kind === "refused" ? reading : ok({ ...reading.value, state });
+  }
+
+  async message({ guid, mailbox, uid }: MessageAddress): Promise<Outcome<MessageContent>> {
+    const where = `message ${uid} of ${mailbox}`;
+    const bytes = this.#options.entries.message(guid);
+    if (bytes === undefined) return refused("nonexistent", `There is no ${where}`);
+    const digest = sha1Of(bytes);
+    if (digest !== guid) return refused("damaged", `${where} should be ${guid} and is ${digest}`);
+    return ok({ size: bytes.length, chunks: () => [bytes] });
+  }
+
+  async annotations(name: string): Promise<Outcome<readonly Annotation[]>> {
+    const states = await this.mailboxes([name]);
+    return states.kind === "refused" ? states : ok(states.value[0]?.annotations ?? []);
+  }
+
+  async quota(root: string): Promise<Outcome<Quota | undefined>> {
+    return this.#sound(() => this.#settings().quotas.get(root));
+  }
+
+  async sieveScript(userid: string, filename: string): Promise<Outcome<Uint8Array>> {
+    const settings = this.#sound(() => this.#settings());
+    if (settings.kind === "refused") return settings;
+    const script = settings.value.scripts.get(filename);
+    if (script !== undefined) return ok(script.content);
+    return refused("nonexistent", `User ${userid} has no script ${filename}`);
+  }
+
+  close(): Promise<void> {
+    return this.#options.close();
+  }
+}

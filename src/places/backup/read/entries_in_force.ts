@@ -1,0 +1,140 @@
+/**
+ * The files and names of an archive that count at a moment: of several copies of a file, or links
+ * of a name, the last one that had come into force by then.
+ */
+import type { Database } from "bun:sqlite";
+import { TAR_BLOCK } from "../../../formats/tar/tar_header.ts";
+import type { Guid } from "../../../model/guid.ts";
+import type { ArchiveBytes } from "../archive_bytes.ts";
+
+/** A file, and where its entry begins in the stream. */
+export interface FileInForce {
+  readonly name: string;
+  readonly offset: number;
+  readonly size: number;
+  readonly sha1: string | null;
+  /** Of the files that Bobbin reads for every mailbox. */
+  readonly content: Uint8Array | null;
+}
+
+/** A name that leads to a folder. */
+export interface LinkInForce {
+  /** As it stands in the archive: mailbox_link.ts. */
+  readonly link: string;
+  readonly folderid: number;
+  readonly uniqueid: string;
+}
+
+type Values = Readonly<Record<string, string | number>>;
+
+const FILE = "name, size, sha1, content, max(offset) AS offset";
+
+export class EntriesInForce {
+  readonly #database: Database;
+  readonly #bytes: ArchiveBytes;
+  /** Milliseconds since 1970. */
+  readonly #at: number;
+
+  constructor(database: Database, bytes: ArchiveBytes, at = Number.MAX_SAFE_INTEGER) {
+    this.#database = database;
+    this.#bytes = bytes;
+    this.#at = at;
+  }
+
+  /** Every name that leads to a folder. */
+  links(): LinkInForce[] {
+    return this.#all<LinkInForce>(
+      `SELECT link, folderid, uniqueid FROM (
+        SELECT name AS link, folderid, max(offset) FROM x_entries
+          WHERE kind = 'link' AND at <= $at GROUP BY name
+      ) JOIN folders USING (folderid)`,
+    );
+  }
+
+  /** The folder to which a name leads; undefined where the name is gone, or never was. */
+  link(name: string): LinkInForce | undefined {
+    return this.#first<LinkInForce>(
+      `SELECT link, folderid, uniqueid FROM (
+        SELECT name AS link, folderid, max(offset) FROM x_entries
+          WHERE kind = 'link' AND name = $name AND at <= $at
+      ) JOIN folders USING (folderid)`,
+      { name },
+    );
+  }
+
+  /** A name that leads to the folder of `uniqueid`, if there is one. */
+  linkTo(uniqueid: string): LinkInForce | undefined {
+    const names = this.#all<{ readonly name: string }>(
+      `SELECT DISTINCT name FROM x_entries JOIN folders USING (folderid)
+        WHERE kind = 'link' AND uniqueid = $uniqueid AND at <= $at ORDER BY offset DESC`,
+      { uniqueid },
+    );
+    for (const { name } of names) {
+      const found = this.link(name);
+      if (found?.uniqueid === uniqueid) return found;
+    }
+    return undefined;
+  }
+
+  /** The row of a folder; undefined where nothing has come of it. */
+  folder(uniqueid: string): Pick<LinkInForce, "folderid"> | undefined {
+    return this.#first("SELECT folderid FROM folders WHERE uniqueid = $uniqueid", { uniqueid });
+  }
+
+  /** The files of a folder, by the NAME of `cyrus.NAME`. */
+  files({ folderid }: Pick<LinkInForce, "folderid">): Map<string, FileInForce> {
+    const rows = this.#all<FileInForce>(
+      `SELECT ${FILE} FROM x_entries
+        WHERE kind = 'folder' AND folderid = $folderid AND at <= $at GROUP BY name`,
+      { folderid },
+    );
+    return new Map(rows.filter(({ size }) => size > 0).map((row) => [row.name, row]));
+  }
+
+  /** One file of each folder that has it, by folderid. */
+  filesNamed(name: string): Map<number, FileInForce> {
+    const rows = this.#all<FileInForce & { readonly folderid: number }>(
+      `SELECT folderid, ${FILE} FROM x_entries
+        WHERE kind = 'folder' AND name = $name AND at <= $at GROUP BY folderid`,
+      { name },
+    );
+    return new Map(rows.filter(({ size }) => size > 0).map((row) => [row.folderid, row]));
+  }
+
+  /** The bytes of a file of the user; undefined where there is none. */
+  meta(name: string): Uint8Array | undefined {
+    const row = this.#first<FileInForce>(
+      `SELECT ${FILE} FROM x_entries WHERE kind = 'meta' AND name = $name AND at <= $at`,
+      { name },
+    );
+    return row?.size ? this.content(row) : undefined;
+  }
+
+  /** The bytes of a file. Its name is short, so that its header is one block. */
+  content({ offset, size, content }: FileInForce): Uint8Array {
+    return content ?? this.#bytes.read(offset + TAR_BLOCK, size);
+  }
+
+  /** A message, of which there is one copy; undefined where it is not in the archive. */
+  message(guid: Guid): Uint8Array | undefined {
+    const row = this.#first<{ readonly offset: number; readonly size: number }>(
+      "SELECT offset, size FROM files WHERE guid = $guid",
+      { guid },
+    );
+    return row && this.#bytes.read(row.offset + TAR_BLOCK, row.size);
+  }
+
+  hasMessage(guid: Guid): boolean {
+    return this.#first("SELECT 1 AS n FROM files WHERE guid = $guid", { guid }) !== undefined;
+  }
+
+  #all<Row>(sql: string, values: Values = {}): Row[] {
+    const query = this.#database.query(sql);
+    // The statements of this class name the columns of their rows.
+    return query.all(sql.includes("$at") ? { ...values, at: this.#at } : { ...values }) as Row[];
+  }
+
+  #first<Row>(sql: string, values: Values): Row | undefined {
+    return this.#all<Row>(sql, values)[0];
+  }
+}

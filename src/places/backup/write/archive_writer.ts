@@ -1,0 +1,306 @@
+/**
+ * The archive of one owner while it is written: one writer at a time, by a lock of the kernel.
+ *
+ * Order of writing: entries go into members, all members into the file, the file is made durable,
+ * and then the state is committed, which says up to where the file counts. What a killed run has
+ * left behind that is cut off by the next; what was committed before stays as it was.
+ */
+import type { Database } from "bun:sqlite";
+import {
+  closeSync,
+  constants,
+  fdatasyncSync,
+  fstatSync,
+  ftruncateSync,
+  openSync,
+  readdirSync,
+} from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { AppError } from "../../../core/errors.ts";
+import { paddingOf, printTarHeader, type TarEntry } from "../../../formats/tar/tar_header.ts";
+import { diskError, FILE_MODE, makeFolder, removeFile } from "../../../storage/disk.ts";
+import { syncPath } from "../../../storage/durable.ts";
+import { lockAlone } from "../../../storage/libc.ts";
+import { sqliteError } from "../../../storage/sqlite.ts";
+import type { ArchiveBytes } from "../archive_bytes.ts";
+import { BackupState, type EntryFlaw } from "../state/backup_state.ts";
+import { openState, STATE_FILE } from "../state/open_state.ts";
+import { MemberWriter, type Pack } from "./member_writer.ts";
+
+const LOCK_FILE = ".lock";
+const DATA_FILE = /^backupdata-\d+\.tar\.gz$/;
+/** Of upstream's tables as they are written (state_schema.ts). */
+const STATUS_VERSION = 5;
+
+export interface WriterOptions {
+  readonly pack: Pack;
+  /** Seconds since 1970. */
+  readonly now: () => number;
+  /** What is in the file, up to the bytes that count. */
+  readonly committed: (database: Database, path: string) => ArchiveBytes;
+  /** Makes the state anew from the data file, of which it keeps what is whole. */
+  readonly rebuild: (folder: string, database: Database, dataFile: string) => Promise<void>;
+  /** Tells what was found and mended at the opening. */
+  readonly notice: (text: string) => void;
+}
+
+/** The row of `status`: the data file, its size and that of its stream, at the last commit. */
+interface Status {
+  readonly filename: string;
+  readonly size: number;
+  readonly offset: number;
+}
+
+interface OpenData {
+  readonly fd: number;
+  readonly path: string;
+  readonly members: MemberWriter;
+}
+
+/** What is told of an entry that is to be appended. */
+export type NewEntry = Omit<TarEntry, "size">;
+
+export class ArchiveWriter implements ArchiveBytes {
+  readonly database: Database;
+  readonly #folder: string;
+  readonly #options: WriterOptions;
+  readonly #lock: number;
+  readonly #state: BackupState;
+  #status: Status | undefined;
+  #bytes: ArchiveBytes | undefined;
+  #data: OpenData | undefined;
+  /** What has kept something from being appended: nothing more counts. */
+  #trouble: { readonly error: unknown } | undefined;
+
+  private constructor(
+    folder: string,
+    options: WriterOptions,
+    opened: { readonly lock: number; readonly database: Database },
+  ) {
+    this.#folder = folder;
+    this.#options = options;
+    this.#lock = opened.lock;
+    this.database = opened.database;
+    this.#state = new BackupState(opened.database);
+  }
+
+  /**
+   * Opens the archive in `folder`, or makes one there with the first entry. Throws AppError: busy
+   * where another process has it, io.
+   */
+  static async open(folder: string, options: WriterOptions): Promise<ArchiveWriter> {
+    for (const made of makeFolder(folder)) syncPath(dirname(made), "folder");
+    const lock = lockArchive(folder);
+    let database: Database | undefined;
+    try {
+      database = openState(join(folder, STATE_FILE));
+      const writer = new ArchiveWriter(folder, options, { lock, database });
+      await writer.#recover();
+      return writer;
+    } catch (error) {
+      database?.close();
+      closeSync(lock);
+      throw sqliteError(error, join(folder, STATE_FILE));
+    }
+  }
+
+  /** Brings file and state together, as a killed run or a power cut has left them. */
+  async #recover(): Promise<void> {
+    const { notice, rebuild } = this.#options;
+    this.#status = this.#readStatus();
+    const name = this.#status?.filename ?? newestData(this.#folder);
+    if (name === undefined) return;
+    const path = join(this.#folder, name);
+    const fd = openData(path, { create: false });
+    let { size } = fstatSync(fd);
+    const counted = this.#status?.size ?? -1;
+    if (this.#status !== undefined && size > counted) {
+      notice(`${path}: cut off ${size - counted} bytes of a run that was not finished`);
+      ftruncateSync(fd, counted);
+      size = counted;
+    }
+    closeSync(fd);
+    if (size !== counted) {
+      const what = counted < 0 ? "no state is beside it" : `it has ${size} bytes, not ${counted}`;
+      notice(`${path}: ${what}; the state is made anew from what is whole`);
+      await rebuild(this.#folder, this.database, name);
+      this.#status = this.#readStatus();
+    }
+  }
+
+  #readStatus(): Status | undefined {
+    const row = this.database.query<Status, []>("SELECT filename, size, offset FROM status").get();
+    if (row === null) return undefined;
+    if (DATA_FILE.test(row.filename)) return row;
+    throw new AppError("refused", `Cannot append to ${join(this.#folder, row.filename)}`, {
+      hint: "Only archives that are packed with gzip are written",
+    });
+  }
+
+  /** Appends one entry; its content is `pieces`. Flaws of it are told, and no reason to stop. */
+  append(entry: NewEntry, pieces: readonly Uint8Array[] = []): EntryFlaw[] {
+    const size = pieces.reduce((sum, piece) => sum + piece.length, 0);
+    return this.#unlessFailed(() => {
+      const { members } = this.#begun();
+      const { offset } = members;
+      const whole = { ...entry, size };
+      members.append([printTarHeader(whole), ...pieces, new Uint8Array(paddingOf(size))]);
+      return this.#state.take({ ...whole, offset }, () => Buffer.concat(pieces));
+    });
+  }
+
+  #unlessFailed<Value>(work: () => Value): Value {
+    if (this.#trouble !== undefined) throw this.#trouble.error;
+    try {
+      return work();
+    } catch (error) {
+      throw this.#failed(error);
+    }
+  }
+
+  #failed(error: unknown): unknown {
+    const trouble = sqliteError(error, join(this.#folder, STATE_FILE));
+    this.#trouble ??= { error: trouble };
+    return trouble;
+  }
+
+  /** To be awaited before more is appended, where it is there. */
+  get room(): Promise<void> | undefined {
+    return this.#data?.members.room;
+  }
+
+  /** Bytes of the file that are not committed. */
+  get uncommittedBytes(): number {
+    return (this.#data?.members.size ?? 0) - (this.#status?.size ?? 0);
+  }
+
+  /** True where something was appended since the last commit. */
+  get isChanged(): boolean {
+    return this.#data !== undefined && this.database.inTransaction;
+  }
+
+  /** Part of the stream, be it that its member is not written yet. */
+  read(offset: number, size: number): Uint8Array {
+    const held = this.#data?.members.peek(offset, size);
+    if (held !== undefined) return held;
+    const path = this.#data?.path ?? join(this.#folder, this.#status?.filename ?? "");
+    this.#bytes ??= this.#options.committed(this.database, path);
+    return this.#bytes.read(offset, size);
+  }
+
+  /** Notes a run that wrote nothing into the archive. */
+  noteRun(mark: Uint8Array, ended: number): void {
+    this.#unlessFailed(() => this.#state.noteRun(mark, { ended }));
+  }
+
+  #begun(): OpenData {
+    if (this.#data === undefined) {
+      const name = this.#status?.filename ?? `backupdata-${this.#options.now()}.tar.gz`;
+      const path = join(this.#folder, name);
+      const fd = openData(path, { create: this.#status === undefined });
+      const { size = 0, offset = 0 } = this.#status ?? {};
+      const members = new MemberWriter({
+        ...{ fd, size, offset, pack: this.#options.pack },
+        written: (member) =>
+          this.database
+            .query("INSERT OR REPLACE INTO x_members VALUES ($coffset, $offset, $size)")
+            .run({ ...member }),
+      });
+      this.#data = { fd, path, members };
+    }
+    if (!this.database.inTransaction) this.database.run("BEGIN IMMEDIATE");
+    return this.#data;
+  }
+
+  /** Makes everything appended so far durable, and lets it count. */
+  async commit(): Promise<void> {
+    if (this.#trouble !== undefined) throw this.#trouble.error;
+    const data = this.#data;
+    if (data === undefined || !this.database.inTransaction) return;
+    const { fd, path, members } = data;
+    try {
+      await members.finish();
+      sync(fd, path);
+      if (this.#status === undefined) syncPath(this.#folder, "folder");
+      const status = { filename: basename(path), size: members.size, offset: members.offset };
+      this.database.run("DELETE FROM status");
+      this.database
+        .query(
+          `INSERT INTO status (filename, size, mtime, offset, version)
+            VALUES ($filename, $size, $mtime, $offset, ${STATUS_VERSION})`,
+        )
+        .run({ ...status, mtime: Math.floor(fstatSync(fd).mtimeMs / 1000) });
+      this.database.run("COMMIT");
+      this.#status = status;
+    } catch (error) {
+      throw this.#failed(error);
+    }
+  }
+
+  /** Ends the writing. What was appended and not committed is taken back. */
+  async close(): Promise<void> {
+    const data = this.#data;
+    this.#data = undefined;
+    try {
+      if (data !== undefined) await this.#takeBack(data);
+      if (this.database.inTransaction) this.database.run("ROLLBACK");
+    } finally {
+      if (data !== undefined) closeSync(data.fd);
+      this.database.close();
+      closeSync(this.#lock);
+    }
+  }
+
+  async #takeBack({ fd, path, members }: OpenData): Promise<void> {
+    // Members that are being packed must not be written behind the cut.
+    await members.finish().catch((error: unknown) => {
+      if (this.#trouble === undefined) throw error;
+    });
+    if (this.#status === undefined) removeFile(path);
+    else if (fstatSync(fd).size > this.#status.size) ftruncateSync(fd, this.#status.size);
+  }
+}
+
+function lockArchive(folder: string): number {
+  const path = join(folder, LOCK_FILE);
+  let fd: number;
+  try {
+    fd = openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, FILE_MODE);
+  } catch (error) {
+    throw diskError(error, "open the lock", path);
+  }
+  const isLocked = lockAlone(fd);
+  if (isLocked === true) return fd;
+  closeSync(fd);
+  if (isLocked === undefined) {
+    throw new AppError("refused", `Cannot lock ${path}: no C library on this machine`);
+  }
+  throw new AppError("busy", `Cannot write the archive in ${folder}: another process has it`, {
+    hint: "Wait until that run is over",
+  });
+}
+
+function openData(path: string, { create }: { readonly create: boolean }): number {
+  const { O_RDWR, O_NOFOLLOW, O_CREAT, O_EXCL } = constants;
+  try {
+    return openSync(path, O_RDWR | O_NOFOLLOW | (create ? O_CREAT | O_EXCL : 0), FILE_MODE);
+  } catch (error) {
+    throw diskError(error, "open the archive", path);
+  }
+}
+
+/** The data file of a run that has never committed, or whose state is gone. */
+function newestData(folder: string): string | undefined {
+  return readdirSync(folder)
+    .filter((name) => DATA_FILE.test(name))
+    .sort()
+    .at(-1);
+}
+
+function sync(fd: number, path: string): void {
+  try {
+    fdatasyncSync(fd);
+  } catch (error) {
+    throw diskError(error, "make durable", path);
+  }
+}

@@ -1,0 +1,385 @@
+/**
+ * The APPLY half of an archive. A message goes into the archive when it is sent, so that it stands
+ * before the first index that lists it; where its mailbox is then refused no index does, and
+ * compaction drops it. A mailbox is changed as an image; what has changed of its files is appended.
+ */
+import { DEFAULT_LIMITS } from "../../../core/limits.ts";
+import { pushAll } from "../../../core/lists.ts";
+import { FOLDER_FILE } from "../../../formats/backup/entry_name.ts";
+import { printMailboxAnnotations } from "../../../formats/backup/mailbox_annotations.ts";
+import { linkOf } from "../../../formats/backup/mailbox_link.ts";
+import { printStateLine } from "../../../formats/sync/state_line.ts";
+import { HeaderEnd } from "../../../mailbox/header_end.ts";
+import type { Arrived } from "../../../mailbox/mail_record.ts";
+import type { MailboxImage } from "../../../mailbox/mailbox_image.ts";
+import { countAnnotationBytes, imageOf } from "../../../mailbox/owner_image.ts";
+import { newImage, putRecords, setMailbox } from "../../../mailbox/update/update_image.ts";
+import {
+  agree,
+  type MailboxUpdate,
+  planRecords,
+  requireNotAhead,
+  requireSince,
+  requireSound,
+} from "../../../mailbox/update/update_rules.ts";
+import { type Annotation, annotationKey } from "../../../model/annotation.ts";
+import {
+  type ApplyAnnotation,
+  type ApplyCommand,
+  type ApplyExpunge,
+  type ApplyMailbox,
+  type ApplyRename,
+  type ApplyUnannotation,
+  ownerOfCommand,
+} from "../../../model/apply.ts";
+import { flawOfSetting } from "../../../model/flaws.ts";
+import type { Guid } from "../../../model/guid.ts";
+import { isIntermediate, type MailboxState, sameType } from "../../../model/mailbox.ts";
+import { isOwnedBy, nameProblem, ownerName, sameOwner } from "../../../model/names.ts";
+import { DONE, type Outcome, ok, type Refusal, refused } from "../../../model/outcome.ts";
+import { noContents, reduceOwner } from "../../../model/owner_contents.ts";
+import type { MailRecord } from "../../../model/record.ts";
+import { refusal } from "../../../model/refusal.ts";
+import type { AnnotVariant } from "../../../model/sync_crc.ts";
+import { outcomeOf } from "../../outcome_of.ts";
+import type {
+  ApplyOptions,
+  IncomingMessage,
+  MessageWriter,
+  Place,
+  PlaceSession,
+  ReserveRequest,
+} from "../../place.ts";
+import { ReceivedMessage } from "../../received_message.ts";
+import type { OwnerArchive } from "./owner_archive.ts";
+
+/** Messages of a run, with what an index says of them. */
+type Found = { readonly facts: Arrived };
+
+/** The version that has a field for all that replication tells of a record. */
+const INDEX_VERSION = 20;
+
+export interface BackupSessionOptions {
+  readonly archive: OwnerArchive;
+  /** The archive as it is now. */
+  readonly place: Pick<Place, "mailboxes" | "mailboxesByUniqueid">;
+}
+
+export class BackupSession implements PlaceSession {
+  readonly #archive: OwnerArchive;
+  readonly #place: BackupSessionOptions["place"];
+  readonly #staged = new Map<Guid, Arrived>();
+  /** In the archive before this run; what an index says of them is read when it is asked for. */
+  readonly #reserved = new Set<Guid>();
+  #trouble: Refusal | undefined;
+
+  constructor({ archive, place }: BackupSessionOptions) {
+    this.#archive = archive;
+    this.#place = place;
+  }
+
+  async reserve({ guids }: ReserveRequest): Promise<Outcome<readonly Guid[]>> {
+    const { entries } = this.#archive;
+    return ok(
+      guids.filter((guid) => {
+        if (this.#staged.has(guid)) return false;
+        if (entries.hasMessage(guid)) this.#reserved.add(guid);
+        return !this.#reserved.has(guid);
+      }),
+    );
+  }
+
+  stage(message: IncomingMessage): MessageWriter {
+    const received = new ReceivedMessage();
+    received.start(message);
+    const header = new HeaderEnd();
+    return {
+      write: (bytes) => {
+        received.data(bytes);
+        header.feed(bytes);
+        return undefined;
+      },
+      end: () => this.#keep(message, received, header),
+      abort: () => received.release(),
+    };
+  }
+
+  #keep(
+    { guid, size }: IncomingMessage,
+    received: ReceivedMessage,
+    header: HeaderEnd,
+  ): Promise<void> | undefined {
+    const digest = received.digest();
+    if (digest !== guid) {
+      this.#trouble ??= refused("damaged", `Message ${guid} has the SHA-1 ${digest}`);
+      received.release();
+      return undefined;
+    }
+    // What ReceivedMessage gives is in memory, or in a file that is read at once.
+    const chunks = [...(received.content().chunks() as Iterable<Uint8Array>)];
+    this.#staged.set(guid, { size, headerSize: header.headerSize ?? size });
+    return this.#archive.putMessage(guid, chunks);
+  }
+
+  flush(): Promise<Outcome> {
+    const trouble = this.#trouble;
+    this.#trouble = undefined;
+    return Promise.resolve(trouble ?? DONE);
+  }
+
+  async apply(command: ApplyCommand, options: ApplyOptions = {}): Promise<Outcome> {
+    const flaw = flawOfSetting(command);
+    if (flaw !== undefined) return refused("badParameters", flaw);
+    const owner = ownerOfCommand(command);
+    // The quota of a whole domain is that of each of its users too.
+    const isShared = command.kind === "quota" || command.kind === "unquota";
+    if (!isShared && (owner === undefined || !sameOwner(owner, this.#archive.owner))) {
+      const whose = ownerName(this.#archive.owner);
+      return refused("notSupported", `The backup of ${whose} takes nothing of others`);
+    }
+    switch (command.kind) {
+      case "mailbox":
+        return this.#mailbox(command, options.force ?? false);
+      case "restore":
+        return refused("notSupported", "A backup holds what is, not what is to be appended");
+      case "unmailbox":
+        return this.#withMailbox(command.name, ({ name }) => this.#unlink(name));
+      case "rename":
+        return this.#rename(command);
+      case "expunge":
+        return this.#withMailbox(command.name, (state) => this.#expunge(state, command));
+      case "annotation":
+      case "unannotation":
+        return this.#withMailbox(command.name, (state) => {
+          const annotations = annotated(state.annotations, command);
+          this.#write({ ...state, annotations }, this.#imageOf(state), state);
+        });
+      case "unuser":
+        for (const { link } of this.#archive.entries.links()) this.#archive.putLink(link, "");
+        this.#archive.settings = noContents();
+        return DONE;
+      default:
+        this.#archive.settings = reduceOwner(this.#archive.settings, command);
+        return DONE;
+    }
+  }
+
+  // ==========================================================================================
+  // Mailboxes
+
+  async #mailbox(
+    { state, since, records: source }: ApplyMailbox,
+    force: boolean,
+  ): Promise<Outcome> {
+    const records: MailRecord[] = [];
+    for await (const batch of source.batches()) pushAll(records, batch);
+    const update = { state, records, force, ...(since !== undefined && { since }) };
+    const named = await this.#place.mailboxes([state.name]);
+    if (named.kind === "refused") return named;
+    const same = await this.#place.mailboxesByUniqueid([state.uniqueid]);
+    if (same.kind === "refused") return same;
+    const done = await outcomeOf(() => {
+      this.#applyMailbox(update, { named: named.value[0], before: same.value[0] });
+      return undefined;
+    });
+    if (done.kind === "ok") await this.#archive.settle();
+    return done;
+  }
+
+  #applyMailbox(update: MailboxUpdate, { named, before: there }: Both): void {
+    const { state } = update;
+    requireSound(update);
+    requireName(update, { named, before: there });
+    if (named !== undefined && named.uniqueid !== state.uniqueid) this.#unlink(named.name);
+    const isBecoming = there !== undefined && isIntermediate(there) && !isIntermediate(state);
+    const before = isBecoming ? undefined : there;
+    if (isIntermediate(state)) {
+      this.#archive.putFiles(state.uniqueid, [[FOLDER_FILE.state, printStateLine(state)]]);
+    } else {
+      const image = before === undefined ? this.#newImage(update) : this.#imageOf(before);
+      if (before !== undefined) requireSince(update, image);
+      if (before !== undefined && update.force !== true) {
+        requireNotAhead(update, image, before.xconvmodseq);
+      }
+      const planned = planRecords(update, image, (guid) => this.#find(guid));
+      const { owner } = this.#archive;
+      putRecords(update, planned, { image, owner, userFlags: DEFAULT_LIMITS.userFlags });
+      setMailbox(update, image);
+      if (image.header.file.name !== state.name) image.header.set({ name: state.name });
+      const variant = agree(update, image);
+      this.#write({ ...state, partition: before?.partition ?? state.partition }, image, {
+        ...before,
+        variant,
+      });
+    }
+    if (there === undefined) this.#archive.putLink(this.#linkOf(state.name), state.uniqueid);
+  }
+
+  #newImage({ state, since }: MailboxUpdate): MailboxImage {
+    if (since !== undefined && since.modseq !== 0n) {
+      throw refusal("changed", `Mailbox ${state.name} does not exist here`);
+    }
+    const { owner } = this.#archive;
+    return newImage(state, { owner, indexVersion: INDEX_VERSION });
+  }
+
+  /** The mailbox as the files in the archive have it. Damage is an error. */
+  #imageOf({ uniqueid, name }: MailboxState): MailboxImage {
+    const { entries, owner } = this.#archive;
+    const folder = entries.folder(uniqueid);
+    const files = folder && entries.files(folder);
+    const bytes = (file: string): Uint8Array | undefined => {
+      const found = files?.get(file);
+      return found && entries.content(found);
+    };
+    if (files === undefined) throw refusal("nonexistent", `There is no mailbox ${name}`);
+    const images = {
+      "cyrus.index": bytes(FOLDER_FILE.index),
+      "cyrus.header": bytes(FOLDER_FILE.header),
+      "cyrus.annotations": bytes(FOLDER_FILE.annotations),
+    };
+    return imageOf(uniqueid, images, owner);
+  }
+
+  /** Appends what is other now; `before`: its annotations, and the form of the sender's sum. */
+  #write(state: MailboxState, image: MailboxImage, before: Before): void {
+    const { annotations: old = [], variant } = before;
+    countAnnotationBytes(image, valueBytes(state.annotations) - valueBytes(old));
+    const files = image.files();
+    const { syncCrc, syncCrcAnnot } = image.index.header;
+    const line = printStateLine({
+      ...{ ...state, syncCrc },
+      syncCrcAnnot: variant === undefined ? syncCrcAnnot : image.annotCrc(variant),
+      userflags: image.header.file.userFlags.filter((flag) => flag !== undefined),
+    });
+    const { annotations } = state;
+    const list = annotations.length === 0 ? undefined : printMailboxAnnotations(annotations);
+    const changed = [
+      [FOLDER_FILE.header, files["cyrus.header"]],
+      [FOLDER_FILE.annotations, files["cyrus.annotations"]],
+    ] as const;
+    this.#archive.putFiles(state.uniqueid, [
+      [FOLDER_FILE.index, files["cyrus.index"]],
+      ...changed.filter(([, bytes]) => bytes !== undefined),
+      [FOLDER_FILE.mailboxAnnotations, list],
+      [FOLDER_FILE.state, line],
+    ]);
+  }
+
+  #find(guid: Guid): Found | undefined {
+    const staged = this.#staged.get(guid);
+    if (staged !== undefined) return { facts: staged };
+    const bytes = this.#reserved.has(guid) ? this.#archive.entries.message(guid) : undefined;
+    if (bytes === undefined) return undefined;
+    const header = new HeaderEnd();
+    header.feed(bytes);
+    const facts = { size: bytes.length, headerSize: header.headerSize ?? bytes.length };
+    this.#staged.set(guid, facts);
+    return { facts };
+  }
+
+  #linkOf(name: string): string {
+    return linkOf(name, this.#archive.owner);
+  }
+
+  #unlink(name: string): void {
+    this.#archive.putLink(this.#linkOf(name), "");
+  }
+
+  async #withMailbox(name: string, work: (state: MailboxState) => void): Promise<Outcome> {
+    const found = await this.#place.mailboxes([name]);
+    if (found.kind === "refused") return found;
+    const [state] = found.value;
+    if (state === undefined) return refused("nonexistent", `There is no mailbox ${name}`);
+    return outcomeOf(() => {
+      work(state);
+      return undefined;
+    });
+  }
+
+  #expunge(state: MailboxState, { uniqueid, uids }: ApplyExpunge): void {
+    if (state.uniqueid !== uniqueid) {
+      throw refusal("moved", `Mailbox ${state.name} has the uniqueid ${state.uniqueid}`);
+    }
+    const image = this.#imageOf(state);
+    const variant = image.fittingVariant(state.syncCrcAnnot ?? 0);
+    for (const uid of uids) image.expunge(uid);
+    this.#write(state, image, { ...state, variant });
+  }
+
+  /** The files stay as they are: the name in cyrus.header follows with the next change. */
+  async #rename({ oldName, newName, partition }: ApplyRename): Promise<Outcome> {
+    const problem = nameProblem(newName);
+    if (problem !== undefined) return refused("failed", `${newName}: ${problem}`);
+    if (!isOwnedBy(newName, this.#archive.owner)) {
+      return refused("notSupported", `${newName} belongs to another owner, who has another backup`);
+    }
+    const taken = oldName === newName ? ok([]) : await this.#place.mailboxes([newName]);
+    if (taken.kind === "refused") return taken;
+    if (taken.value.length > 0) return refused("failed", `There is a mailbox ${newName} already`);
+    return this.#withMailbox(oldName, (state) => {
+      const { uniqueid } = state;
+      if (oldName !== newName) {
+        this.#unlink(oldName);
+        this.#archive.putLink(this.#linkOf(newName), uniqueid);
+      }
+      const line = printStateLine({ ...state, name: newName, partition });
+      this.#archive.putFiles(uniqueid, [[FOLDER_FILE.state, line]]);
+    });
+  }
+
+  /** Messages that were sent stay in the archive. */
+  restart(): Promise<void> {
+    this.#staged.clear();
+    this.#reserved.clear();
+    this.#trouble = undefined;
+    return Promise.resolve();
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+}
+
+interface Both {
+  /** The mailbox that has the name, and the one that has the uniqueid. */
+  readonly named: MailboxState | undefined;
+  readonly before: MailboxState | undefined;
+}
+
+type Before = Partial<Pick<MailboxState, "annotations">> & {
+  readonly variant?: AnnotVariant | undefined;
+};
+
+/** Refuses a name and a uniqueid that are two mailboxes', but for one that never had mail. */
+function requireName({ state, force }: MailboxUpdate, { named, before }: Both): void {
+  const { name, uniqueid } = state;
+  const problem = before === undefined ? nameProblem(name) : undefined;
+  if (problem !== undefined) throw refusal("badParameters", `Mailbox ${name}: ${problem}`);
+  if (before !== undefined && before.name !== name) {
+    throw refusal("moved", `Mailbox ${uniqueid} is called ${before.name}, not ${name}`);
+  }
+  if (before !== undefined && !isIntermediate(before) && !sameType(before, state)) {
+    throw refusal("failed", `Mailbox ${name} has the type "${before.type}", not "${state.type}"`);
+  }
+  const isOther = named !== undefined && named.uniqueid !== uniqueid;
+  const givesWay = isOther && (named.lastUid === 0 || force === true);
+  if (isOther && !givesWay) {
+    throw refusal("moved", `Mailbox ${name} has the uniqueid ${named.uniqueid}, not ${uniqueid}`);
+  }
+}
+
+function valueBytes(annotations: readonly Annotation[]): number {
+  return annotations.reduce((sum, { value }) => sum + value.length, 0);
+}
+
+function annotated(
+  annotations: readonly Annotation[],
+  command: ApplyAnnotation | ApplyUnannotation,
+): Annotation[] {
+  const key = annotationKey(command);
+  const others = annotations.filter((one) => annotationKey(one) !== key);
+  if (command.kind === "unannotation") return others;
+  const { entry, userid, value } = command;
+  return [...others, { entry, userid, value, modseq: 0n }];
+}

@@ -1,0 +1,143 @@
+/**
+ * What a run does to the archive of one owner: entries for what has changed, and at its end the
+ * files of the user and the mark of the run.
+ */
+import { type EntryName, META_FILE, printEntryName } from "../../../formats/backup/entry_name.ts";
+import { printRunMark } from "../../../formats/backup/run_mark.ts";
+import { sha1Of } from "../../../hash/sha1.ts";
+import type { Guid } from "../../../model/guid.ts";
+import type { UnreadableMailbox } from "../../../model/mailbox.ts";
+import type { Owner } from "../../../model/names.ts";
+import type { OwnerContents } from "../../../model/owner_contents.ts";
+import { parseUserFiles, printUserFile, USER_FILES } from "../owner_files.ts";
+import type { EntriesInForce } from "../read/entries_in_force.ts";
+import type { ArchiveWriter } from "./archive_writer.ts";
+
+/** Bytes of the file after which it is committed in the midst of a run. */
+const COMMIT_BYTES = 256 * 1024 * 1024;
+
+export interface RunOptions {
+  /** The locator of the place that is backed up. */
+  readonly source: string;
+  /** The release of Bobbin. */
+  readonly version: string;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+}
+
+export class OwnerArchive {
+  readonly owner: Owner;
+  readonly entries: EntriesInForce;
+  /** What is set beside mail; it is written at the end of the run. */
+  settings: OwnerContents;
+  readonly #writer: ArchiveWriter;
+  readonly #options: RunOptions;
+  readonly #began: number;
+  readonly #news = { messages: 0, bytes: 0, mailboxes: new Set<string>() };
+
+  constructor(
+    owner: Owner,
+    { writer, entries }: { readonly writer: ArchiveWriter; readonly entries: EntriesInForce },
+    options: RunOptions,
+  ) {
+    this.owner = owner;
+    this.entries = entries;
+    this.settings = parseUserFiles(owner, (name) => entries.meta(name));
+    this.#writer = writer;
+    this.#options = options;
+    this.#began = options.now();
+  }
+
+  /** Unix seconds; all that a run writes has the time of its beginning. */
+  get #mtime(): number {
+    return Math.floor(this.#began / 1000);
+  }
+
+  /** Appends a message that is not there yet; its SHA-1 must have been checked. */
+  putMessage(guid: Guid, chunks: readonly Uint8Array[]): Promise<void> | undefined {
+    if (this.entries.hasMessage(guid)) return undefined;
+    this.#news.messages += 1;
+    for (const { length } of chunks) this.#news.bytes += length;
+    this.#append({ kind: "message", guid }, { sha1: guid, pieces: chunks });
+    return this.#writer.room;
+  }
+
+  /** Appends files of a mailbox that differ from what is there, in this order. */
+  putFiles(
+    uniqueid: string,
+    files: readonly (readonly [name: string, bytes: Uint8Array | undefined])[],
+  ): void {
+    const link = this.entries.folder(uniqueid);
+    const before = link === undefined ? undefined : this.entries.files(link);
+    for (const [name, bytes] of files) {
+      this.#put({ kind: "folder", uniqueid, name }, before?.get(name)?.sha1 ?? undefined, bytes);
+    }
+    this.#news.mailboxes.add(uniqueid);
+  }
+
+  /** From now on `link` leads to the folder of `uniqueid`; where that is "", to none. */
+  putLink(link: string, uniqueid: string): void {
+    const name = printEntryName({ kind: "link", mailbox: link });
+    const entry = { name, type: "link", mtime: this.#mtime, linkname: uniqueid, inode: 0 } as const;
+    this.#writer.append(entry);
+  }
+
+  /** Puts `bytes` in the place of a file with the SHA-1 `before`; undefined removes the file. */
+  #put(name: EntryNameOfFile, before: string | undefined, bytes: Uint8Array | undefined): void {
+    const sha1 = bytes === undefined ? undefined : sha1Of(bytes);
+    if (sha1 === before) return;
+    this.#append(name, { sha1, pieces: bytes === undefined ? [] : [bytes] });
+  }
+
+  #append(
+    name: EntryNameOfFile,
+    { sha1, pieces }: { sha1: string | undefined; pieces: readonly Uint8Array[] },
+  ): void {
+    const isGone = sha1 === undefined;
+    const entry = { name: printEntryName(name), type: "file", inode: 0 } as const;
+    // What is wrong with an index that another program has written is told by fsck.
+    this.#writer.append(
+      { ...entry, mtime: isGone ? 0 : this.#mtime, linkname: sha1 ?? "" },
+      pieces,
+    );
+  }
+
+  /** After a mailbox: lets what has been written count, if it is much. */
+  async settle(): Promise<void> {
+    if (this.#writer.uncommittedBytes > COMMIT_BYTES) await this.#writer.commit();
+  }
+
+  /** Ends a run, by a mark in the archive where it has brought anything. */
+  async endRun(missing: readonly UnreadableMailbox[]): Promise<void> {
+    for (const name of USER_FILES) {
+      const before = this.entries.meta(name);
+      const bytes = printUserFile(name, this.owner, this.settings);
+      this.#put({ kind: "meta", name }, before && sha1Of(before), bytes);
+    }
+    const ended = this.#options.now();
+    const { source, version } = this.#options;
+    const { mailboxes, ...news } = this.#news;
+    const mark = printRunMark({
+      ...{ began: this.#began, ended, source, version, ...news },
+      ...{ mailboxes: mailboxes.size, findings: missing.length },
+      missing: missing.map(({ name, uniqueid }) =>
+        uniqueid === undefined ? { name } : { name, uniqueid },
+      ),
+    });
+    if (this.#writer.isChanged) {
+      this.#append({ kind: "meta", name: META_FILE.run }, { sha1: sha1Of(mark), pieces: [mark] });
+      await this.#writer.commit();
+    } else this.#writer.noteRun(mark, ended);
+  }
+
+  /** Lets what has come count although the run did not end: the next brings the rest. */
+  async close(): Promise<void> {
+    try {
+      await this.#writer.commit();
+    } finally {
+      await this.#writer.close();
+    }
+  }
+}
+
+type EntryNameOfFile = Extract<EntryName, { readonly kind: "message" | "folder" | "meta" }>;

@@ -1,0 +1,64 @@
+/** Backups in tests. */
+import { expect } from "bun:test";
+import { type Owner, ownerName } from "../../src/model/names.ts";
+import {
+  type OpenArchiveOptions,
+  openArchive,
+} from "../../src/places/backup/write/open_archive.ts";
+import { packMember } from "../../src/places/backup/write/pack_member.ts";
+import type { Place, WritablePlace } from "../../src/places/place.ts";
+import { diffOwner } from "../../src/replicate/diff.ts";
+import { granted } from "./places.ts";
+import { type ReplicationOptions, replicate, type Told } from "./replication.ts";
+import { NOW } from "./store_fixture.ts";
+
+/** Opens the archive of `owner` in `folder`; members are packed in this thread. */
+export function openBackup(
+  folder: string,
+  owner: Owner,
+  options: Partial<OpenArchiveOptions> = {},
+): Promise<WritablePlace> {
+  return openArchive(folder, {
+    ...{ owner, source: "store:/there", version: "1.0", now: () => NOW * 1000 },
+    pack: async (bytes) => packMember(bytes),
+    rebuild: () => expect.unreachable("no state is lost"),
+    notice: (text) => expect.unreachable(text),
+    ...options,
+  });
+}
+
+/** One run, as `backup run` does it. */
+export async function backUp(
+  owner: Owner,
+  source: Place,
+  folder: string,
+  { open = {}, ...options }: ReplicationOptions & { open?: Partial<OpenArchiveOptions> } = {},
+): Promise<Told> {
+  const target = await openBackup(folder, owner, open);
+  try {
+    return await replicate(
+      owner,
+      { source, target },
+      { mode: "mirror", allowDelete: 100, ...options },
+    );
+  } finally {
+    await target.close();
+  }
+}
+
+/** Every difference between two places in what they hold of `owner`, messages too. */
+export async function differencesOf(owner: Owner, source: Place, target: Place): Promise<string[]> {
+  const found: string[] = [];
+  const result = await diffOwner(
+    owner,
+    { source, target },
+    {
+      deep: true,
+      difference: ({ kind, name, uid, text }) => found.push(`${kind} ${name} ${uid ?? ""} ${text}`),
+      failed: (name, { text }) => found.push(`${name} failed: ${text}`),
+    },
+  );
+  const { messages } = granted(result);
+  expect(messages, `messages of ${ownerName(owner)}`).toBeGreaterThan(0);
+  return found;
+}
