@@ -6,7 +6,7 @@
 import type { Database } from "bun:sqlite";
 import { AppError } from "../../../core/errors.ts";
 import { isUniqueid, QUOTA_RESOURCES } from "../../../model/mailbox.ts";
-import { isOwnedBy, ownerOfKey } from "../../../model/names.ts";
+import { ownerKey, ownerOfKey, parseName } from "../../../model/names.ts";
 import { ANNOT_VARIANTS } from "../../../model/sync_crc.ts";
 import { OWNER_COLUMN } from "./owner_row.ts";
 
@@ -46,8 +46,9 @@ const ownerWord: Check = (value) => typeof value === "string" && ownerOfKey(valu
 /** Names of mailboxes of somebody else have no place in an owner's catalogue. */
 const ownName: Check = (value, row) => {
   if (!word(value, row)) return false;
-  const owner = ownerOfKey(`${row["owner"]}`); // of a row without it nothing is known
-  return owner === undefined || isOwnedBy(`${value}`, owner);
+  const owner = row["owner"];
+  const isOwn = ownerKey(parseName(`${value}`).owner) === owner;
+  return isOwn || ownerOfKey(`${owner}`) === undefined; // of a row without it nothing is known
 };
 
 /** The object that `value` is the JSON of; undefined for anything else. */
@@ -77,8 +78,8 @@ function isObjectOf(fields: TableShape["columns"], value: unknown): boolean {
   const found = objectOf(value);
   return (
     found !== undefined &&
-    Object.entries(found).every(
-      ([field, one]) => Object.hasOwn(fields, field) && fields[field]?.(one, found) === true,
+    Object.keys(found).every(
+      (field) => Object.hasOwn(fields, field) && fields[field]?.(found[field], found) === true,
     )
   );
 }
