@@ -62,13 +62,13 @@ export class StoreThreads {
 
   /** Runs `work`, which only reads, for `owner`. */
   forReader<T>(owner: Owner, work: (thread: StoreThread) => Promise<T>): Promise<T> {
-    return this.#run(leastBusy(this.#readers, ownerKey(owner)), work);
+    return this.#run(seatFor(this.#readers, ownerKey(owner)), work);
   }
 
   /** Runs `work` with the thread that has `owner`. */
   async forOwner<T>(owner: Owner, work: (thread: StoreThread) => Promise<T>): Promise<T> {
     const word = ownerKey(owner);
-    const seated = this.#seated.get(word) ?? { seat: this.#seatFor(word), works: 0 };
+    const seated = this.#seated.get(word) ?? { seat: this.#ownersSeat(word), works: 0 };
     this.#seated.set(word, seated);
     seated.works++;
     try {
@@ -81,7 +81,7 @@ export class StoreThreads {
 
   /** Runs `work`, which only reads and is about no owner in particular. */
   forAnyone<T>(work: (thread: StoreThread) => Promise<T>): Promise<T> {
-    return this.#run(leastBusy(this.#readers, ""), work);
+    return this.#run(seatFor(this.#readers, ""), work);
   }
 
   /** Runs `work` with the thread that takes what sessions send. */
@@ -115,11 +115,11 @@ export class StoreThreads {
     if (failed !== undefined) throw failed.reason;
   }
 
-  /** A thread that has been begun serves before a new one: each costs memory. */
-  #seatFor(word: string): Seat {
+  #ownersSeat(word: string): Seat {
     const begun = this.#owners.filter(({ thread }) => thread !== undefined);
-    const seat = begun.length < BEGUN_AT_ONCE ? undefined : leastBusy(begun, word);
-    return seat?.works === 0 ? seat : leastBusy(this.#owners, word);
+    return begun.length < BEGUN_AT_ONCE
+      ? leastBusy(this.#owners, word)
+      : seatFor(this.#owners, word);
   }
 
   async #run<T>(seat: Seat, work: (thread: StoreThread) => Promise<T>): Promise<T> {
@@ -149,6 +149,12 @@ export class StoreThreads {
 
 function seats(length: number): Seat[] {
   return Array.from({ length }, () => ({ thread: undefined, works: 0 }));
+}
+
+/** A thread that has been begun serves before a new one: each costs memory, and time to begin. */
+function seatFor(among: readonly Seat[], word: string): Seat {
+  const idle = among.filter(({ thread, works }) => thread !== undefined && works === 0);
+  return leastBusy(idle.length > 0 ? idle : among, word);
 }
 
 /** The seat that the name says, or the first one with less work. */
