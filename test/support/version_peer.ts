@@ -124,7 +124,8 @@ class Session {
     } catch (error) {
       if (!(error instanceof Death)) throw error;
       this.#shared.deaths.push(error.message);
-      this.#socket.destroy();
+      if (error.lastWords === undefined) this.#socket.destroy();
+      else this.#socket.end(`${error.lastWords}\r\n`);
     }
   }
 

@@ -20,8 +20,15 @@ import { FIXTURE_VERSIONS, type FixtureVersion } from "./version_answers.ts";
 import { type ScriptMail, VersionScripts } from "./version_scripts.ts";
 import { fieldsOf, flagsOf, text, textAt } from "./version_values.ts";
 
-/** The server would have been killed by a signal. */
-export class Death extends Error {}
+/** The server would have been killed by a signal, or by an assertion that it still tells. */
+export class Death extends Error {
+  readonly lastWords: string | undefined;
+
+  constructor(message: string, lastWords?: string) {
+    super(message);
+    this.lastWords = lastWords;
+  }
+}
 
 interface Mailbox {
   readonly fields: Map<string, DlistValue>;
@@ -320,7 +327,9 @@ export class VersionState {
     if (name !== "" && !this.#mailboxes.has(name)) return NOT_THERE;
     if (this.#version === "2.4" && !ENTRIES_OF_24.has(entry)) return "NO Permission denied";
     const isOther = entry.startsWith("/vendor/") && !entry.startsWith(VENDOR);
-    if (isOther && command === "ANNOTATION") return UNKNOWN;
+    if (isOther && command === "ANNOTATION") {
+      return this.#version === "master" ? "NO IMAP_PERMISSION_DENIED Permission denied" : UNKNOWN;
+    }
     if (isNil && this.#version === "3.0") return "NO IMAP_PROTOCOL_BAD_PARAMETERS near VALUE";
     const key = `${name}\0${entry}\0${textAt(value, "USERID")}`;
     // Since 3.0 an empty value is none.
@@ -402,7 +411,9 @@ export class VersionState {
       throw new Death(`MBOXTYPE ${type}`);
     }
     const version = textAt(value, "VERSION");
-    if (this.#version === "master" && Number(version) > 20) throw new Death(`VERSION ${version}`);
+    if (this.#version === "master" && Number(version) > 20) {
+      throw new Death(`VERSION ${version}`, "* Fatal error: Internal error: assertion failed");
+    }
     return undefined;
   }
 
