@@ -39,6 +39,8 @@ export interface Limits {
   readonly applyRecords: number;
   /** Data lines with which a server may answer one command. */
   readonly answerLines: number;
+  /** Bytes of one line of backupcyrusd's protocol, in either direction. */
+  readonly wireLineBytes: number;
   /** Lines of IMAP that a server may say in passing while it answers one command. */
   readonly passingLines: number;
   /** Bytes of one literal in an answer, of one line of it, and of all of it, held in memory. */
@@ -100,6 +102,7 @@ export const DEFAULT_LIMITS: Limits = {
   cacheRecordBytes: 64 * 1024 * 1024,
   applyRecords: 2 * 1024 * 1024,
   answerLines: 4 * 1024 * 1024,
+  wireLineBytes: 64 * 1024,
   passingLines: 10_000,
   answerLiteralBytes: 8 * 1024 * 1024,
   answerLineBytes: 48 * 1024 * 1024,

@@ -11,6 +11,11 @@ export interface HostPort {
   readonly port: number;
 }
 
+/** A unix socket on this machine. */
+export interface SocketPath {
+  readonly path: string;
+}
+
 /** How long a server may keep its client waiting, in milliseconds. */
 export interface DialPatience extends ConnectionPatience {
   /** For the connection to come up, TLS not included. */
@@ -24,15 +29,16 @@ export interface DialOptions {
 }
 
 /** Connects. Throws AppError (unreachable), also for a certificate that is not trusted. */
-export async function dial(to: HostPort, options: DialOptions): Promise<Connection> {
-  const { host, port } = to;
-  const { tls, patience } = options;
-  const socket = connect({ host, port });
+export async function dial(
+  to: HostPort | SocketPath,
+  { tls, patience }: DialOptions,
+): Promise<Connection> {
+  const socket = "path" in to ? connect({ path: to.path }) : connect({ ...to });
   await established(socket, "connect", patience.connectMs).catch((error) => {
     throw cannotConnect(to, error);
   });
   const connection = new Connection(socket, patience);
-  if (tls !== undefined) await dialTls(connection, to, tls);
+  if (tls !== undefined && !("path" in to)) await dialTls(connection, to, tls);
   connection.readFarAhead();
   return connection;
 }
@@ -51,13 +57,14 @@ export async function dialTls(
   }
 }
 
-function cannotConnect({ host, port }: HostPort, error: unknown): AppError {
+function cannotConnect(to: HostPort | SocketPath, error: unknown): AppError {
   const code = errnoOf(error) ?? "";
   const known = REASONS.find(([codes]) => codes.test(code));
   const why = known?.[1] ?? (error instanceof Error ? error.message : String(error));
-  return new AppError("unreachable", `Cannot connect to ${host}:${port}: ${why}`, {
+  const where = "path" in to ? to.path : `${to.host}:${to.port}`;
+  return new AppError("unreachable", `Cannot connect to ${where}: ${why}`, {
     cause: error,
-    context: { host, port },
+    context: "path" in to ? { path: to.path } : { host: to.host, port: to.port },
     hint: known?.[2] ?? HINT,
   });
 }
@@ -72,6 +79,12 @@ const REASONS: readonly (readonly [code: RegExp, why: string | undefined, hint: 
     "nothing listens there (ECONNREFUSED)",
     "Is the server running, and is it this port? It is 2005 mostly: `csync` in cyrus.conf, " +
       "--listen of bobbin serve",
+  ],
+  [/^ENOENT$/, "there is no such socket (ENOENT)", "Is the server running, and is it this path?"],
+  [
+    /^EACCES$/,
+    "this user may not use the socket (EACCES)",
+    "Run it as the user of the server, or as root",
   ],
   [
     /^(ENOTFOUND|EAI_\w+|ENODATA|DNS_\w+)$/,

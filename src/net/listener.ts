@@ -2,7 +2,8 @@
  * Takes connections and gives each to the protocol that is spoken here. On a stop the protocol ends
  * its sessions where it can; those that have not ended after a while are cut off.
  */
-import { createServer, type Server, type Socket } from "node:net";
+import { lstatSync, rmSync } from "node:fs";
+import { connect, createServer, type Server, type Socket } from "node:net";
 import { networkOf } from "../core/address.ts";
 import { utf8 } from "../core/bytes.ts";
 import { AppError, errnoOf } from "../core/errors.ts";
@@ -12,9 +13,13 @@ import { Connection, type ConnectionPatience } from "./connection.ts";
 import { shakeHands } from "./shake_hands.ts";
 import type { TlsIdentity } from "./tls.ts";
 
-/** Where to listen: an address, or a descriptor that is listening already (socket activation). */
+/**
+ * Where to listen: an address, the path of a unix socket, which only this user and root may use,
+ * or a descriptor that is listening already (socket activation).
+ */
 export type ListenAt = { readonly tls: boolean } & (
   | { readonly host: string; readonly port: number }
+  | { readonly path: string }
   | { readonly fd: number }
 );
 
@@ -74,29 +79,52 @@ export async function startListener(options: ListenerOptions): Promise<Listener>
   };
 }
 
-function listen(at: ListenAt, connections: Connections, options: ListenerOptions): Promise<Server> {
+async function listen(
+  at: ListenAt,
+  connections: Connections,
+  options: ListenerOptions,
+): Promise<Server> {
   const tls = at.tls ? options.tls : undefined;
   if (at.tls && tls === undefined)
     throw new AppError("config", "TLS needs a certificate and a key");
+  if ("path" in at) await removeLeftSocket(at.path);
   // A client may close its side and still wait for answers. It is counted before TLS begins, so
   // that a client that never finishes the handshake is limited like any other.
   const server = createServer({ allowHalfOpen: true }, (socket) => connections.take(socket, tls));
-  return new Promise((resolve, reject) => {
-    server.once("error", (error) => {
-      const where = "fd" in at ? `descriptor ${at.fd}` : `${at.host}:${at.port}`;
-      const errno = errnoOf(error);
-      const hint = LISTEN_HINTS[errno ?? ""];
-      reject(
-        new AppError("cannot_create", `Cannot listen on ${where}: ${errno ?? error.message}`, {
-          cause: error,
-          ...(hint !== undefined && { hint }),
-        }),
-      );
-    });
+  // Nobody else may connect to a unix socket, not even before chmod.
+  const umask = "path" in at ? process.umask(0o177) : undefined;
+  return new Promise<Server>((resolve, reject) => {
+    server.once("error", (error) => reject(cannotListen(at, error)));
     const ready = () => resolve(server);
     if ("fd" in at) server.listen({ fd: at.fd }, ready);
+    else if ("path" in at) server.listen({ path: at.path }, ready);
     else server.listen({ host: at.host, port: at.port }, ready);
+  }).finally(() => {
+    if (umask !== undefined) process.umask(umask);
   });
+}
+
+function cannotListen(at: ListenAt, error: Error): AppError {
+  const where =
+    "fd" in at ? `descriptor ${at.fd}` : "path" in at ? at.path : `${at.host}:${at.port}`;
+  const errno = errnoOf(error);
+  const hint = LISTEN_HINTS[errno ?? ""];
+  return new AppError("cannot_create", `Cannot listen on ${where}: ${errno ?? error.message}`, {
+    cause: error,
+    ...(hint !== undefined && { hint }),
+  });
+}
+
+/** Removes a socket on which nobody listens: a server that was killed has left it. */
+async function removeLeftSocket(path: string): Promise<void> {
+  if (lstatSync(path, { throwIfNoEntry: false })?.isSocket() !== true) return;
+  const socket = connect({ path });
+  const isLeft = await new Promise<boolean>((resolve) => {
+    socket.once("connect", () => resolve(false));
+    socket.once("error", (error) => resolve(errnoOf(error) === "ECONNREFUSED"));
+  });
+  socket.destroy();
+  if (isLeft) rmSync(path, { force: true });
 }
 
 const LISTEN_HINTS: Readonly<Record<string, string>> = {

@@ -1,5 +1,6 @@
 /** A mailbox that comes as its raw files, out of an archive or over a connection, as a reading. */
 import { FormatError } from "../core/errors.ts";
+import type { FileFacts } from "../formats/backup/wire.ts";
 import { contentsOf, recordsIn } from "../mailbox/mailbox_contents.ts";
 import { type ListedFacts, stateOf } from "../mailbox/mailbox_state.ts";
 import { externalName } from "../model/names.ts";
@@ -11,6 +12,32 @@ export interface RawFiles {
   readonly header?: Uint8Array | undefined;
   readonly index?: Uint8Array | undefined;
   readonly annotations?: Uint8Array | undefined;
+}
+
+/** The raw files of a mailbox, by the names that backups have for them. */
+export const RAW_FILES = ["header", "index", "annotations", "mailbox_annotations"] as const;
+
+export type RawFile = (typeof RAW_FILES)[number];
+
+/** A mailbox and what its files look like from outside; absent are those that it lacks. */
+export interface RawListing {
+  /** Internal name. */
+  readonly name: string;
+  readonly uniqueid: string;
+  readonly jmapid: string | undefined;
+  readonly facts: Readonly<Partial<Record<RawFile, FileFacts>>>;
+}
+
+/** The same with the bytes of its files, all of one moment. */
+export interface RawMailbox extends RawListing {
+  readonly files: Readonly<Partial<Record<RawFile, Uint8Array>>>;
+}
+
+/** A place that gives its mailboxes as raw files. */
+export interface RawPlace {
+  /** All mailboxes of a user that have files, deleted ones too. */
+  rawMailboxes(userid: string): Promise<Outcome<readonly RawListing[]>>;
+  rawMailbox(name: string): Promise<Outcome<RawMailbox>>;
 }
 
 /**

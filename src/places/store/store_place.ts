@@ -35,6 +35,7 @@ import {
   type ReserveRequest,
   type WritablePlace,
 } from "../place.ts";
+import type { RawListing, RawMailbox, RawPlace } from "../raw_mailbox.ts";
 import {
   type MailboxRow,
   mailboxAnnotations,
@@ -56,6 +57,7 @@ import { messageFile, poolPath } from "./layout.ts";
 import { type KnownMessage, openMessage } from "./messages/message_file.ts";
 import { soundInPool } from "./messages/pool.ts";
 import type { Staging } from "./messages/staging.ts";
+import { rawListings, rawMailbox } from "./raw_files.ts";
 import { keepReserve, withReserve } from "./reserve.ts";
 import { Store, type StoreOptions } from "./store.ts";
 import { StoreSession } from "./store_session.ts";
@@ -78,7 +80,7 @@ export type FoundMessage = { readonly size: number; readonly path: string } & (
 /** Messages up to this size are kept from their check until they are given out. */
 const KEPT_BYTES = 512 * 1024;
 
-export class StorePlace implements WritablePlace {
+export class StorePlace implements WritablePlace, RawPlace {
   readonly locator: string;
   readonly holds = ALL_HELD;
   readonly bytecode = "kept";
@@ -179,6 +181,21 @@ export class StorePlace implements WritablePlace {
     const message = found.value;
     if ("bytes" in message) return ok({ size: message.size, chunks: () => [message.bytes] });
     return ok({ size: message.size, chunks: () => readChunks(message) });
+  }
+
+  rawMailboxes(userid: string): Promise<Outcome<readonly RawListing[]>> {
+    return outcomeOf(() => {
+      const folder = this.#user(userid);
+      return folder === undefined ? [] : rawListings(folder);
+    });
+  }
+
+  rawMailbox(name: string): Promise<Outcome<RawMailbox>> {
+    return outcomeOf((): RawMailbox | Outcome<RawMailbox> => {
+      const found = this.#find(name);
+      const raw = found === undefined ? undefined : rawMailbox(found.folder, found.row);
+      return raw ?? refused("nonexistent", `There is no mailbox ${name}`);
+    });
   }
 
   /** A message, read and found right. */

@@ -6,11 +6,11 @@ import { type WatchedFile, watched } from "../../../core/file_stamp.ts";
 import { conversationModseqs } from "../../../formats/cyrus/conversations.ts";
 import { parseCounters } from "../../../formats/cyrus/counters.ts";
 import type { DatabaseFormat } from "../../../formats/cyrus/databases/database.ts";
-import { parseSeen } from "../../../formats/cyrus/seen.ts";
 import { parseSubscriptions } from "../../../formats/cyrus/sub.ts";
 import type { FlawedSetting, SeenState, Setting } from "../../../model/mailbox.ts";
 import { inboxOf } from "../../../model/names.ts";
 import { type Outcome, ok, refused } from "../../../model/outcome.ts";
+import { seenStatesIn } from "../../raw_settings.ts";
 import { sharedFile, type UserPlace, userFiles } from "../layout/server_paths.ts";
 import { accessRefusal } from "../refused_access.ts";
 import { entriesOf, parsed } from "./database_access.ts";
@@ -82,15 +82,7 @@ export async function readSeen(
   user: UserPlace,
   conf: ImapdConf,
 ): Promise<Outcome<readonly SeenState[]>> {
-  return parsedEntries(await readSeenFile(user, conf), (entries) => {
-    const byMailbox = new Map<string, SeenState>(); // of a line that is there twice the last counts
-    for (const entry of entries) {
-      const { uniqueid, lastread, lastuid, lastchange, seenuids } = parseSeen(entry);
-      const times = { lastRead: lastread, lastChange: lastchange };
-      byMailbox.set(uniqueid, { uniqueid, lastUid: lastuid, ...times, seenUids: seenuids });
-    }
-    return [...byMailbox.values()];
-  });
+  return parsedEntries(await readSeenFile(user, conf), seenStatesIn);
 }
 
 /** Reads the internal names of the mailboxes to which a user is subscribed. */

@@ -98,6 +98,9 @@ export function storeJobs(data: unknown) {
       moving(await soundSnapshot(await place().snapshot(name)), ({ image }) =>
         image === undefined ? [] : Object.values(image.files),
       ),
+    "store.rawMailboxes": (userid: string) => place().rawMailboxes(userid),
+    "store.rawMailbox": async (name: string) =>
+      moving(await place().rawMailbox(name), ({ files }) => Object.values(files)),
     "store.message": async (address: MessageAddress) =>
       movedMessage(await place().findMessage(address)),
     "store.readAt": ({ fd, length, offset }: { fd: number; length: number; offset: number }) => {

@@ -28,6 +28,7 @@ import {
   type PlaceSession,
   type WritablePlace,
 } from "../../place.ts";
+import type { RawListing, RawMailbox, RawPlace } from "../../raw_mailbox.ts";
 import { keepReserve } from "../reserve.ts";
 import { mayWriteStore, notToBeWritten } from "../store_access.ts";
 import type { FoundMessage } from "../store_place.ts";
@@ -55,7 +56,10 @@ const OWNER_THREADS = 4;
 const READER_THREADS = 2;
 
 /** Opens the store in `root` with threads, to be written and upgraded. Throws AppError. */
-export function openWorkerPlace(root: string, choice: StoreThreadsChoice): WritablePlace {
+export function openWorkerPlace(
+  root: string,
+  choice: StoreThreadsChoice,
+): WritablePlace & RawPlace {
   const path = resolve(root);
   readSettings(path);
   refuseNetwork(path);
@@ -73,7 +77,7 @@ export function openWorkerPlace(root: string, choice: StoreThreadsChoice): Writa
   return new WorkerPlace(path, new StoreThreads(options));
 }
 
-class WorkerPlace implements WritablePlace {
+class WorkerPlace implements WritablePlace, RawPlace {
   readonly locator: string;
   readonly holds = ALL_HELD;
   readonly bytecode = "kept";
@@ -123,6 +127,14 @@ class WorkerPlace implements WritablePlace {
   async readMailbox(name: string): Promise<Outcome<MailboxReading>> {
     const found = await this.#forName(name, job("store.snapshot", name));
     return found.kind === "refused" ? found : ok({ ...readingOf(found.value), isSound: true });
+  }
+
+  rawMailboxes(userid: string): Promise<Outcome<readonly RawListing[]>> {
+    return this.#forUser(userid, job("store.rawMailboxes", userid));
+  }
+
+  rawMailbox(name: string): Promise<Outcome<RawMailbox>> {
+    return this.#forName(name, job("store.rawMailbox", name));
   }
 
   async message(address: MessageAddress): Promise<Outcome<MessageContent>> {

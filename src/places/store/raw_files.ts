@@ -1,0 +1,86 @@
+/** The mailboxes of the store as raw files, as backupcyrusd gives a Cyrus' own (backup-format 10). */
+import { join } from "node:path";
+import { viewOf } from "../../core/bytes.ts";
+import { AppError } from "../../core/errors.ts";
+import { printMailboxAnnotations } from "../../formats/backup/mailbox_annotations.ts";
+import type { FileFacts } from "../../formats/backup/wire.ts";
+import { sha1Into } from "../../hash/sha1.ts";
+import { statOf } from "../../storage/disk.ts";
+import { RAW_FILES, type RawFile, type RawListing, type RawMailbox } from "../raw_mailbox.ts";
+import {
+  type MailboxRow,
+  readableAnnotations,
+  readableMailboxes,
+} from "./catalogue/mailbox_rows.ts";
+import { readImageFiles } from "./commit/open_mailbox.ts";
+import type { OwnerFolder } from "./commit/owner_folder.ts";
+import { mailboxFolder } from "./layout.ts";
+
+/** Rereads of a mailbox that is written to under its reader before busy is reported. */
+const ATTEMPTS = 20;
+
+/** All mailboxes of an owner that have files. */
+export function rawListings(folder: OwnerFolder): readonly RawListing[] {
+  const { rows } = folder.read(readableMailboxes);
+  return rows
+    .filter(({ intermediate }) => !intermediate)
+    .map((row) => ({ ...named(row), facts: lookAt(folder, row).facts }));
+}
+
+/**
+ * The files of a mailbox as the last commit left them; undefined for one without files. What they
+ * look like from outside is looked at before and after.
+ */
+export function rawMailbox(folder: OwnerFolder, row: MailboxRow): RawMailbox | undefined {
+  if (row.intermediate) return undefined;
+  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+    const before = lookAt(folder, row);
+    const image = readImageFiles(folder, row);
+    if (lookAt(folder, row).text !== before.text) continue;
+    const files: Partial<Record<RawFile, Uint8Array>> = {};
+    const facts: Partial<Record<RawFile, FileFacts>> = {};
+    for (const name of RAW_FILES) {
+      const bytes =
+        name === "mailbox_annotations" ? before.annotations : image[`cyrus.${name}` as const];
+      if (bytes === undefined) continue;
+      files[name] = bytes;
+      // What the journal has is not in the file yet, and counts all the same.
+      const { mtime, inode } = before.facts[name] ?? { mtime: 0n, inode: 0n };
+      facts[name] = { size: bytes.length, mtime, inode };
+    }
+    return { ...named(row), files, facts };
+  }
+  throw new AppError("busy", `Cannot read mailbox ${row.name}: it keeps changing`);
+}
+
+function named({ name, uniqueid, details }: MailboxRow): Omit<RawListing, "facts"> {
+  return { name, uniqueid, jmapid: details.jmapid ?? undefined };
+}
+
+/** What the files look like now; `text` is another one if any of them is. */
+function lookAt(folder: OwnerFolder, row: MailboxRow) {
+  const { uniqueid } = row;
+  const path = join(folder.folder, mailboxFolder(uniqueid));
+  const own = folder.read((database) => readableAnnotations(database, uniqueid));
+  const annotations = own.length === 0 ? undefined : printMailboxAnnotations(own);
+  const facts: Partial<Record<RawFile, FileFacts>> = {};
+  let text = "";
+  for (const name of RAW_FILES) {
+    const stat = statOf(join(path, `cyrus.${name}`));
+    if (name === "mailbox_annotations") {
+      if (annotations !== undefined) facts[name] = factsOfContent(annotations);
+    } else if (stat !== undefined) {
+      const seconds = BigInt(Math.floor(stat.mtimeMs / 1000));
+      facts[name] = { size: stat.size, mtime: seconds, inode: BigInt(stat.ino) };
+    }
+    text += `${stat?.mtimeMs} ${facts[name]?.size} ${facts[name]?.inode}\n`;
+  }
+  return { facts, annotations, text };
+}
+
+/** Of what lies in no file: the inode tells one content from another, if not all. */
+export function factsOfContent(bytes: Uint8Array): FileFacts {
+  const sha1 = new Uint8Array(20);
+  sha1Into(bytes, sha1);
+  return { size: bytes.length, mtime: 0n, inode: BigInt(viewOf(sha1).getUint16(0, true)) };
+}
