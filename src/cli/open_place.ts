@@ -5,6 +5,10 @@ import { latin1 } from "../core/bytes.ts";
 import { AppError } from "../core/errors.ts";
 import { readGiven } from "../core/given_file.ts";
 import { parseCertificates } from "../net/certificates.ts";
+import { dial } from "../net/dial.ts";
+import type { TlsTrust } from "../net/tls.ts";
+import { openBackupcyrusPlace } from "../places/backupcyrus/backupcyrus_place.ts";
+import { type BackupAddress, printBackupAddress } from "../places/backupcyrus_address.ts";
 import { cyrusPlace } from "../places/cyrus/cyrus_place.ts";
 import { readImapdConf } from "../places/cyrus/server/imapd_conf.ts";
 import { serverSource } from "../places/cyrus/server_source.ts";
@@ -13,7 +17,8 @@ import { createDumpPlace, openDumpPlace, unwrittenDumpPlace } from "../places/du
 import { type PlaceLocator, parsePlace } from "../places/locator.ts";
 import type { Place, WritablePlace } from "../places/place.ts";
 import { openStorePlace } from "../places/store/store_place.ts";
-import type { SyncOptions } from "../places/sync/sync_options.ts";
+import { openLink } from "../places/sync/sign_in.ts";
+import { SYNC_PATIENCE, type SyncOptions } from "../places/sync/sync_options.ts";
 import { openSyncPlace } from "../places/sync/sync_place.ts";
 import { printSyncAddress, type SyncAddress } from "../places/sync_address.ts";
 import type { CommandEnv } from "./command.ts";
@@ -114,6 +119,7 @@ const OPENERS: { readonly [Name in Kind]: Opener<Extract<PlaceLocator, { kind: N
       openStorePlace(path, { access: "upgrade", tell: (text) => output.talk(text) }),
   },
   sync: { read: openSync, write: openSync },
+  backupcyrus: { read: async ({ address }, options) => openBackupServer(address, options) },
   dump: {
     read: async ({ path }) => openDumpPlace(path),
     write: async ({ path }) => createDumpPlace(path),
@@ -201,12 +207,39 @@ async function openSync(
   return openSyncPlace(syncOptionsOf(address, options));
 }
 
+function openBackupServer(address: BackupAddress, options: PlaceOptions): Place {
+  const locator = printBackupAddress(address);
+  const { silenceMs: stalledMs } = SYNC_PATIENCE;
+  const patience = { ...SYNC_PATIENCE, stalledMs };
+  if ("path" in address) {
+    const connect = async () => ({ connection: await dial(address, { patience }) });
+    return openBackupcyrusPlace({ locator, where: address.path, connect });
+  }
+  const { user, isTls, slot, host, port } = address;
+  const where = `${host}:${port}`;
+  if (user !== undefined) {
+    const sync = syncOptionsOf({ flavour: "csync", isTls, user, host, port }, options);
+    const connect = async () => {
+      const { dialogue } = await openLink(sync, "signIn");
+      return { connection: dialogue.connection, rest: dialogue.rest() };
+    };
+    return openBackupcyrusPlace({ locator, where, slot, connect });
+  }
+  const tls = isTls ? trustIn(options) : undefined;
+  const connect = async () => ({ connection: await dial({ host, port }, { tls, patience }) });
+  return openBackupcyrusPlace({ locator, where, slot, connect });
+}
+
+function trustIn({ ca, insecure }: PlaceOptions): TlsTrust {
+  return { ca: ca === undefined ? undefined : readAuthorities(ca), insecure };
+}
+
 /**
  * How to reach the server at `address`. Throws AppError: io for a `--ca` that cannot be read,
  * config for one that holds no certificates.
  */
 export function syncOptionsOf(address: SyncAddress, options: PlaceOptions): SyncOptions {
-  const { passwordFile: file, ca, insecure, partition, starttls, sieve } = options;
+  const { passwordFile: file, partition, starttls, sieve } = options;
   const credentials = [`bobbin.password.${address.host}`, "bobbin.password"];
   const secret = { file, credentials };
   let password: Promise<string> | undefined;
@@ -216,7 +249,7 @@ export function syncOptionsOf(address: SyncAddress, options: PlaceOptions): Sync
       password ??= readPassword({ ...secret, whose: printSyncAddress(address) });
       return password;
     },
-    trust: { ca: ca === undefined ? undefined : readAuthorities(ca), insecure },
+    trust: trustIn(options),
     allowPlaintext: options.allowPlaintext ?? false,
     compress: options.compress ?? false,
     ...(starttls !== undefined && { startTls: starttls }),

@@ -21,8 +21,8 @@ export type BackupAddress =
 
 export const BACKUP_PORT = 2901;
 
-const FORM =
-  /^backupcyrus(s?):\/\/(?:([^@/:]*)@)?(?:\[([0-9A-Fa-f:.]+)\]|([^@:/[\]\s]+))(?::(\d{1,5}))?(?:\/([^/\s]*))?$/;
+const HOST = "(?:\\[([0-9A-Fa-f:.]+)\\]|([^@:/[\\]\\s]+))(?::(\\d{1,5}))?";
+const FORM = new RegExp(`^backupcyrus(s?)://(?:([^@/:]*)@)?${HOST}(?:/([^/\\s]*))?$`);
 
 /** True for a text that begins like the address of a backup server. */
 export function isBackupAddress(text: string): boolean {

@@ -5,6 +5,7 @@
 import { existsSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { AppError, errnoOf } from "../core/errors.ts";
+import { type BackupAddress, isBackupAddress, parseBackupAddress } from "./backupcyrus_address.ts";
 import { isSyncAddress, maskPassword, parseSyncAddress, type SyncAddress } from "./sync_address.ts";
 
 export type Locator =
@@ -12,10 +13,11 @@ export type Locator =
   | { readonly kind: "cyrus"; readonly path: string }
   | { readonly kind: "store"; readonly path: string };
 
-/** Any place: a folder or file on this machine, a sync server, or a dump. */
+/** Any place: a folder or file on this machine, a sync or backup server, or a dump. */
 export type PlaceLocator =
   | Locator
   | { readonly kind: "sync"; readonly address: SyncAddress }
+  | { readonly kind: "backupcyrus"; readonly address: BackupAddress }
   /** A file, which need not be there yet; `-` is stdin or stdout. */
   | { readonly kind: "dump"; readonly path: string };
 
@@ -31,6 +33,7 @@ const DUMP = /^dump:(.*)$/s;
  */
 export function parsePlace(text: string): PlaceLocator {
   if (isSyncAddress(text)) return { kind: "sync", address: parseSyncAddress(text) };
+  if (isBackupAddress(text)) return { kind: "backupcyrus", address: parseBackupAddress(text) };
   const [, path] = DUMP.exec(text) ?? [];
   if (path === undefined) return parseLocator(text);
   if (path === "") throw new AppError("usage", `Cannot read place ${text}: the path is empty`);
@@ -52,7 +55,7 @@ export function parseLocator(text: string): Locator {
 }
 
 function noKind(masked: string, scheme: string): AppError {
-  if (isSyncAddress(masked)) {
+  if (isSyncAddress(masked) || isBackupAddress(masked)) {
     return new AppError("usage", `Cannot use ${masked} here: its files cannot be looked at`, {
       hint: "Run it on that machine; `ls`, `diff` and `replicate` work over the network",
     });

@@ -1,6 +1,7 @@
 /** A mailbox that comes as its raw files, out of an archive or over a connection, as a reading. */
 import { FormatError } from "../core/errors.ts";
 import type { FileFacts } from "../formats/backup/wire.ts";
+import { sha1Into } from "../hash/sha1.ts";
 import { contentsOf, recordsIn } from "../mailbox/mailbox_contents.ts";
 import { type ListedFacts, stateOf } from "../mailbox/mailbox_state.ts";
 import { externalName } from "../model/names.ts";
@@ -31,6 +32,17 @@ export interface RawListing {
 /** The same with the bytes of its files, all of one moment. */
 export interface RawMailbox extends RawListing {
   readonly files: Readonly<Partial<Record<RawFile, Uint8Array>>>;
+}
+
+/**
+ * Of what lies in no file. So many bytes of its SHA-1 stand for the inode, which tells one content
+ * from another: two in what upstream makes, as here, of the annotations of a mailbox.
+ */
+export function factsOfContent(bytes: Uint8Array, inodeBytes: 2 | 3): FileFacts {
+  const sha1 = new Uint8Array(20);
+  sha1Into(bytes, sha1);
+  const inode = sha1.subarray(0, inodeBytes).reduceRight((sum, byte) => sum * 256 + byte, 0);
+  return { size: bytes.length, mtime: 0n, inode: BigInt(inode) };
 }
 
 /** A place that gives its mailboxes as raw files. */

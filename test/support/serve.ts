@@ -1,9 +1,11 @@
 /** A server over a new store, in this process. */
 
+import { expect } from "bun:test";
 import { type Account, type Accounts, noAccounts } from "../../src/accounts/account.ts";
 import { DEFAULT_LIMITS, type Limits } from "../../src/core/limits.ts";
 import { type LogLevel, makeLog } from "../../src/core/log.ts";
 import { makeVerifier } from "../../src/formats/sasl/scram.ts";
+import type { ListenAt } from "../../src/net/listener.ts";
 import type { TlsIdentity } from "../../src/net/tls.ts";
 import type { WritablePlace } from "../../src/places/place.ts";
 import { initStore } from "../../src/places/store/store_settings.ts";
@@ -31,6 +33,8 @@ export interface TestServerOptions {
   readonly tls?: TlsIdentity;
   readonly limits?: Partial<Limits>;
   readonly place?: WritablePlace;
+  /** Where backups are fetched, from the server's own store. */
+  readonly backupListen?: readonly ListenAt[];
   readonly level?: LogLevel;
   /** 127.0.0.1 without it. */
   readonly host?: string;
@@ -94,7 +98,10 @@ export async function testServer(options: TestServerOptions = {}): Promise<TestS
   initStore(root);
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   // With threads, as `bobbin serve` has them.
-  const place = options.place ?? openWorkerPlace(root, { url: WORKER, limits });
+  const own =
+    options.place === undefined ? openWorkerPlace(root, { url: WORKER, limits }) : undefined;
+  const place = own ?? options.place ?? expect.unreachable("one of them is there");
+  const { backupListen } = options;
   const log: string[] = [];
   const known = await testAccounts();
   const { tls } = options;
@@ -113,6 +120,7 @@ export async function testServer(options: TestServerOptions = {}): Promise<TestS
       tls === undefined
         ? [{ ...at, tls: false }]
         : [at, at].map((one, index) => ({ ...one, tls: index === 1 })),
+    ...(own && backupListen && { backup: { listen: backupListen, place: own } }),
     settings: {
       serverName: "test",
       version: "0",

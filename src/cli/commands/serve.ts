@@ -1,5 +1,6 @@
 /** `bobbin serve STORE` is a replica for Cyrus or Bobbin. It runs until SIGTERM or SIGINT. */
 import { hostname } from "node:os";
+import { resolve } from "node:path";
 import type { Accounts } from "../../accounts/account.ts";
 import { readAccounts } from "../../accounts/users_file.ts";
 import { isLoopback } from "../../core/address.ts";
@@ -48,6 +49,11 @@ export const registerServe: Register = (program, handle) => {
       "where to listen with TLS from the first byte on (repeat for more)",
       collect,
     )
+    .option(
+      "--backup-listen <where>",
+      "where backups are fetched: a socket's path, or address:port with sign-in (repeat for more)",
+      collect,
+    )
     .option("--tls-cert <file>", "the certificate with its chain (PEM); STARTTLS is offered then")
     .option("--tls-key <file>", "the key of the certificate (PEM)")
     .option("--require-tls", "demand TLS also of clients on this machine")
@@ -74,6 +80,7 @@ interface ServeOptions {
   readonly usersFile: string;
   readonly listen?: readonly string[];
   readonly listenTls?: readonly string[];
+  readonly backupListen?: readonly string[];
   readonly tlsCert?: string;
   readonly tlsKey?: string;
   readonly requireTls?: boolean;
@@ -111,6 +118,7 @@ const runServe: Handler<"serve"> = async (args, given, env) => {
   const requireTls = requiredTls(options);
   const identity = watchIdentity(options, log);
   const listen = listenersOf(options);
+  const backupListen = backupListenersOf(options);
   const stopping = env.takeSignals();
   const { sessions, owners: openOwners } = openFilesOf(options, log);
   const tell = (text: string): void => log.write("warning", text);
@@ -124,6 +132,7 @@ const runServe: Handler<"serve"> = async (args, given, env) => {
       accounts: () => accounts.current(),
       log,
       listen,
+      backup: { listen: backupListen, place },
       settings: {
         serverName: hostname(),
         version: VERSION,
@@ -138,14 +147,18 @@ const runServe: Handler<"serve"> = async (args, given, env) => {
       },
     });
     const totals = env.soFar(() => server.totals());
-    log.write("info", "Serving", { store: locator.path, at: server.addresses.join(",") });
-    if (requireTls === "nobody") warnOfClear(server.addresses, listen, log);
+    const { addresses, backupAddresses } = server;
+    log.write("info", "Serving", {
+      ...{ store: locator.path, at: addresses.join(",") || undefined },
+      backups: backupAddresses.join(",") || undefined,
+    });
+    if (requireTls === "nobody") warnOfClear(addresses, listen, log);
     listenToSignals(env, { log, server, accounts, identity });
     const daily = setInterval(() => {
       if (identity !== undefined) warnOfExpiry(identity.current(), log, Date.now());
     }, EXPIRY_EVERY_MS);
     stopping.addEventListener("abort", () => clearInterval(daily));
-    env.output.object({ type: "listening", addresses: server.addresses });
+    env.output.object({ type: "listening", addresses, backupAddresses });
     env.output.flush();
     notifyManager(process.env, "READY=1");
     await ended(stopping);
@@ -283,17 +296,36 @@ function warnOfClear(addresses: readonly string[], listen: readonly ListenAt[], 
 }
 
 /** The sockets to listen on; one from systemd with `tls` in its name speaks TLS at once. */
-function listenersOf({ listen = [], listenTls = [] }: ServeOptions): ListenAt[] {
+function listenersOf(options: ServeOptions): ListenAt[] {
+  const { listen = [], listenTls = [], backupListen = [] } = options;
   const inherited = inheritedSockets(process.env, process.pid);
   const found: ListenAt[] = [
     ...inherited.map(({ fd, name }) => ({ fd, tls: name.includes("tls") })),
     ...listen.map((text) => ({ ...addressOf(text), tls: false })),
     ...listenTls.map((text) => ({ ...addressOf(text), tls: true })),
   ];
-  if (found.length === 0) {
+  if (found.length === 0 && backupListen.length === 0) {
     throw new AppError("usage", "Nowhere to listen", { hint: "--listen 127.0.0.1:2005" });
   }
   return found;
+}
+
+/**
+ * The sockets for backups: a path, or an address where clients sign in. Throws AppError (usage) for
+ * an address that other machines reach without TLS.
+ */
+function backupListenersOf({ backupListen = [], tlsCert }: ServeOptions): ListenAt[] {
+  return backupListen.map((text) => {
+    if (text.includes("/")) return { path: resolve(text), tls: false };
+    const address = addressOf(text);
+    const isHere = isLoopback(address.host) || address.host === "localhost";
+    if (tlsCert === undefined && !isHere) {
+      throw new AppError("usage", `Cannot give backups at ${text}: that wants a certificate`, {
+        hint: "--tls-cert and --tls-key; or an address of this machine alone, or a socket's path",
+      });
+    }
+    return { ...address, tls: false };
+  });
 }
 
 /** Parses `127.0.0.1:2005`, `[::1]:2005`, or `:2005` for all addresses. Throws AppError (usage). */

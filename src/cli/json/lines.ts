@@ -101,7 +101,7 @@ const item = line("item", {
 });
 
 const listening = line("listening", {
-  addresses: v.list(v.text),
+  ...{ addresses: v.list(v.text), backupAddresses: v.list(v.text) },
 });
 
 const progress = line("progress", {

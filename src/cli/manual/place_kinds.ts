@@ -70,6 +70,29 @@ export const PLACE_KINDS: readonly PlaceKind[] = [
     written: AS_SERVER,
   },
   {
+    kind: "backupcyrus",
+    scheme: "backupcyrus://",
+    examples: ["backupcyrus://mail.example.com/mail", "backupcyrus://repl@mail.example.com"],
+    port: 2901,
+    is:
+      "a server of Cyrus' backups, `backupcyrusd` or `bobbin serve` with `--backup-listen`; " +
+      "without an account nobody signs in. The name behind the slash is the server's own, if " +
+      "you know it",
+  },
+  {
+    kind: "backupcyrus",
+    scheme: "backupcyruss://",
+    examples: ["backupcyruss://mail.example.com"],
+    port: 2901,
+    is: "the same, with TLS from the first byte on",
+  },
+  {
+    kind: "backupcyrus",
+    scheme: "backupcyrus:",
+    examples: ["backupcyrus:/run/bobbin/backup.sock"],
+    is: "the same, over a socket on this machine",
+  },
+  {
     kind: "dump",
     scheme: "dump:",
     examples: ["dump:ann.dlist", "dump:-"],

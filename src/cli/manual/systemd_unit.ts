@@ -59,6 +59,8 @@ RestartPreventExitStatus=64 66 78
 TimeoutStopSec=90
 LimitNOFILE=65536
 UMask=0077
+# /run/bobbin, for --backup-listen /run/bobbin/backup.sock
+RuntimeDirectory=bobbin
 
 # Of the whole disk only the store is written.
 ProtectSystem=strict

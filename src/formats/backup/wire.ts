@@ -23,7 +23,7 @@ export function encodeWord(word: string): string {
   return encoded.replaceAll("%FFF", "%FF%46");
 }
 
-/** The inverse of `encodeWord`; takes bytes over 127 with and without the sign that upstream adds. */
+/** The inverse of `encodeWord`. Upstream prints bytes over 127 with a sign, which is taken too. */
 export function decodeWord(word: string): string {
   return word.replace(/%(?:F{6}(?=[89A-F]))?([0-9A-F]{2})/gi, (_, hex: string) =>
     String.fromCharCode(Number.parseInt(hex, 16)),

@@ -1,7 +1,7 @@
 /**
- * A server that speaks backupcyrusd's protocol, as a place that can be read: a Cyrus with upstream's
- * backups, or a Bobbin that serves a store. Mailboxes come as their raw files, and messages by UID;
- * each is checked here like a spool's own.
+ * A server that speaks backupcyrusd's protocol, as a place that can be read: a
+ * Cyrus with upstream's backups, or a Bobbin that serves a store. Mailboxes come as
+ * their raw files, and messages by UID; each is checked here like those of a spool.
  */
 
 import { DEFAULT_LIMITS } from "../../core/limits.ts";
@@ -67,7 +67,7 @@ export function openBackupcyrusPlace(options: BackupcyrusOptions): Place {
 class BackupcyrusPlace implements Place {
   readonly locator: string;
   readonly holds = HELD_BY_SERVER;
-  readonly caveat = "backupcyrusd tells no shared mailboxes, no quotas and no script files";
+  readonly caveat = "Of shared mailboxes nothing is seen: backupcyrusd tells users only";
   readonly readAhead = { messages: 48, bytes: 16 * 1024 * 1024 };
   readonly #link: BackupLink;
   /** By internal name, as the user's folders were last seen. */

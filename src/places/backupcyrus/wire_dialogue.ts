@@ -93,6 +93,11 @@ export class WireDialogue {
     const first = await this.#line(left);
     const [, refusal] = /^NO (.*)$/s.exec(first) ?? [];
     if (refusal !== undefined) return { lines: [], done: [], refusal };
+    if (first.startsWith("* ")) {
+      throw new AppError("refused", `${this.#options.where} wants a sign-in first`, {
+        hint: "Name the account that signs in: backupcyrus://USER@HOST:PORT",
+      });
+    }
     if (first !== "OK") throw this.#protocol(`"${first.slice(0, 100)}"`);
     const lines: [string, ...string[]][] = [];
     for (;;) {

@@ -1,12 +1,16 @@
-/** The mailboxes of the store as raw files, as backupcyrusd gives a Cyrus' own (backup-format 10). */
+/** The mailboxes of the store as raw files: as backupcyrusd gives those of a Cyrus. */
 import { join } from "node:path";
-import { viewOf } from "../../core/bytes.ts";
 import { AppError } from "../../core/errors.ts";
 import { printMailboxAnnotations } from "../../formats/backup/mailbox_annotations.ts";
 import type { FileFacts } from "../../formats/backup/wire.ts";
-import { sha1Into } from "../../hash/sha1.ts";
 import { statOf } from "../../storage/disk.ts";
-import { RAW_FILES, type RawFile, type RawListing, type RawMailbox } from "../raw_mailbox.ts";
+import {
+  factsOfContent,
+  RAW_FILES,
+  type RawFile,
+  type RawListing,
+  type RawMailbox,
+} from "../raw_mailbox.ts";
 import {
   type MailboxRow,
   readableAnnotations,
@@ -68,7 +72,7 @@ function lookAt(folder: OwnerFolder, row: MailboxRow) {
   for (const name of RAW_FILES) {
     const stat = statOf(join(path, `cyrus.${name}`));
     if (name === "mailbox_annotations") {
-      if (annotations !== undefined) facts[name] = factsOfContent(annotations);
+      if (annotations !== undefined) facts[name] = factsOfContent(annotations, 2);
     } else if (stat !== undefined) {
       const seconds = BigInt(Math.floor(stat.mtimeMs / 1000));
       facts[name] = { size: stat.size, mtime: seconds, inode: BigInt(stat.ino) };
@@ -76,11 +80,4 @@ function lookAt(folder: OwnerFolder, row: MailboxRow) {
     text += `${stat?.mtimeMs} ${facts[name]?.size} ${facts[name]?.inode}\n`;
   }
   return { facts, annotations, text };
-}
-
-/** Of what lies in no file: the inode tells one content from another, if not all. */
-export function factsOfContent(bytes: Uint8Array): FileFacts {
-  const sha1 = new Uint8Array(20);
-  sha1Into(bytes, sha1);
-  return { size: bytes.length, mtime: 0n, inode: BigInt(viewOf(sha1).getUint16(0, true)) };
 }

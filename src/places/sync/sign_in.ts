@@ -32,8 +32,11 @@ export interface Link {
 
 const BANNER_LINES = 64;
 
-/** A link that reads only is told of scripts as files too, where the server keeps both. */
-export type LinkPurpose = "read" | "write";
+/**
+ * A link that reads only is told of scripts as files too, where the server keeps both. After a mere
+ * sign-in another protocol begins.
+ */
+export type LinkPurpose = "read" | "write" | "signIn";
 
 /**
  * Connects and signs in. Throws AppError: unreachable, protocol, refused, or what `password`
@@ -86,7 +89,7 @@ class SignIn {
       mechanism === "PLAIN" ? await this.#plain(peer, password) : await this.#scram(peer, password);
     peer = { ...peer, capabilities: new Set([...peer.capabilities, ...capabilities]) };
     if (compressible && !this.#isImap) await this.#compress();
-    await this.#enable(peer, purpose);
+    if (purpose !== "signIn") await this.#enable(peer, purpose);
     return { dialogue: this.#dialogue, peer, caveat: this.#caveat(mechanism) };
   }
 

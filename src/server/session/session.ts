@@ -8,8 +8,10 @@
  * This file is the loop that reads and sends each line where it belongs. How a client gets in
  * stands in `entry.ts`, and the commands that read and write mail in `mail_commands.ts`.
  */
+import type { Account } from "../../accounts/account.ts";
 import { networkOf } from "../../core/address.ts";
 import { latin1 } from "../../core/bytes.ts";
+import type { Log } from "../../core/log.ts";
 import {
   DlistReader,
   type Expectation,
@@ -45,10 +47,17 @@ const STREAMED: ReadonlySet<string> = new Set(["RECORD"]);
 /** A client that speaks IMAP: `C01 CAPABILITY`. */
 const IMAP_TAG = /^[A-Z]\d{1,9}$/;
 
+/** What is done with a client that has signed in, where that is not to take csync commands. */
+export type Welcome = (
+  client: Pick<Client, "connection" | "log">,
+  account: Account,
+) => Promise<void>;
+
 export class Session {
   readonly #client: Client;
   readonly #shared: SharedState;
   readonly #stopping: AbortSignal;
+  readonly #otherwise: Welcome | undefined;
   readonly #entry: Entry;
   readonly #share: MemoryShare;
   /** From sign-in on. */
@@ -61,8 +70,14 @@ export class Session {
   /** The mailbox that is being applied. Its answer is sent when that is done, before any other. */
   #applying: Promise<void> | undefined;
 
-  constructor(connection: Connection, shared: SharedState, stopping: AbortSignal) {
+  /** `welcome`: another protocol begins with the sign-in, and the session is over with it. */
+  constructor(
+    connection: Connection,
+    shared: SharedState,
+    { stopping, welcome }: { readonly stopping: AbortSignal; readonly welcome?: Welcome },
+  ) {
     this.#shared = shared;
+    this.#otherwise = welcome;
     this.#stopping = stopping;
     const { limits } = shared.settings;
     const reader = new DlistReader({
@@ -288,6 +303,14 @@ export class Session {
   async #welcome({ account, mechanism }: SignedIn): Promise<void> {
     const [client, shared] = [this.#client, this.#shared];
     const log = client.log.with({ account: account.name });
+    const otherwise = this.#otherwise;
+    if (otherwise !== undefined) {
+      this.#greet(log, mechanism);
+      await client.connection.flush();
+      client.connection.readFarAhead();
+      client.isOver = true;
+      return otherwise({ connection: client.connection, log }, account);
+    }
     let session: PlaceSession;
     try {
       session = await shared.place.openSession();
@@ -300,10 +323,14 @@ export class Session {
     this.#share.payFrom(shared.budgetsOf(account.name).held);
     client.connection.readFarAhead();
     this.#mail = new MailCommands(client, { account, session, shared });
-    const { isEncrypted: tls, isLoopback } = client.connection;
+    this.#greet(log, mechanism);
+  }
+
+  #greet(log: Log, mechanism: SignedIn["mechanism"]): void {
+    const { isEncrypted: tls, isLoopback } = this.#client.connection;
     if (tls || isLoopback) log.write("info", "Signed in", { mechanism, tls });
     else log.write("warning", "Signed in from another machine without TLS", { mechanism, tls });
-    client.reply(`OK Success (${tls ? "tls" : "no"} protection)`);
+    this.#client.reply(`OK Success (${tls ? "tls" : "no"} protection)`);
   }
 
   #logFailure(error: unknown): void {

@@ -1,0 +1,266 @@
+/**
+ * The requests of backupcyrusd's protocol that ask for a user's mail, each with what answers it.
+ * Words and their order are upstream's (backup-format.md 10). What the client may not see is
+ * answered as if it were not there.
+ */
+import { mayTouchUser, type Scope } from "../../accounts/scope.ts";
+import { internalOfLink, linkOf } from "../../formats/backup/mailbox_link.ts";
+import { encodeWord, type FileFacts, printWords } from "../../formats/backup/wire.ts";
+import { writeTwoskip } from "../../formats/cyrus/databases/twoskip_writer.ts";
+import { seenEntry } from "../../formats/cyrus/seen.ts";
+import { writeSubscriptions } from "../../formats/cyrus/sub.ts";
+import { beginSha1, sha1Of } from "../../hash/sha1.ts";
+import type { UserMeta } from "../../model/mailbox.ts";
+import { inboxOf, isOwnedBy, type Owner, parseName, useridOf } from "../../model/names.ts";
+import type { Outcome } from "../../model/outcome.ts";
+import type { MailRecord } from "../../model/record.ts";
+import type { MailboxReading, MessageContent, Place } from "../../places/place.ts";
+import {
+  factsOfContent,
+  RAW_FILES,
+  type RawListing,
+  type RawPlace,
+} from "../../places/raw_mailbox.ts";
+
+export interface Answering {
+  readonly place: Place & RawPlace;
+  readonly scope: Scope;
+  /** Sends a line, and the bytes of a file. */
+  say(line: string): Promise<void>;
+  send(bytes: Uint8Array): Promise<void>;
+}
+
+/** Answers `VERB SLOT ARGUMENTS`. Gives why it does not, before anything was said. */
+type Answer = (args: readonly string[], answering: Answering) => Promise<string | undefined>;
+
+/** By the verb in capitals. */
+export const ANSWERS: Readonly<Record<string, Answer>> = {
+  USERS: answerUsers,
+  META: answerMeta,
+  FMULTISTATUS: answerFolders,
+  FMETA: answerFolder,
+  FDATA: answerMessages,
+};
+
+const BAD_COMMAND = "bad command";
+const NO_FOLDER_NAMED = "missing user";
+
+async function answerUsers(_: readonly string[], answering: Answering) {
+  const { place, scope, say } = answering;
+  const owners = await place.owners();
+  if (owners.kind === "refused") return owners.text;
+  await say("OK");
+  for await (const owner of owners.value) {
+    if (owner.kind !== "user" || !mayTouchUser(scope, owner.userid)) continue;
+    await say(`USER ${encodeWord(owner.userid)}`);
+  }
+  await say("DONE USERS");
+  return undefined;
+}
+
+const USER_FILES = ["seen", "sub"] as const;
+
+async function answerMeta([userid, ...names]: readonly string[], answering: Answering) {
+  const { place, scope, say } = answering;
+  if (userid === undefined) return BAD_COMMAND;
+  const meta = mayTouchUser(scope, userid) ? await place.meta(userid) : undefined;
+  if (meta?.kind === "refused") return meta.text;
+  const files = meta === undefined ? {} : userFiles(userid, meta.value);
+  await say("OK");
+  if (names.length === 0) {
+    for (const name of USER_FILES) {
+      const bytes = files[name];
+      if (bytes !== undefined) await say(fileLine(["STAT", name], factsOfContent(bytes, 3)));
+    }
+  }
+  for (const name of USER_FILES.filter((one) => names.includes(one))) {
+    const bytes = files[name];
+    if (bytes === undefined) await say(`NO no such file ${name}`);
+    else await sendFile(name, { bytes, facts: factsOfContent(bytes, 3) }, answering);
+  }
+  await say("DONE META");
+  return undefined;
+}
+
+/** The user's files as Cyrus has them; none of what is empty. */
+function userFiles(
+  userid: string,
+  { seen, subscriptions }: UserMeta,
+): Partial<Record<(typeof USER_FILES)[number], Uint8Array>> {
+  const inbox = inboxAmong(subscriptions, userid);
+  const entries = seen.map(({ uniqueid, lastRead, lastUid, lastChange, seenUids }) =>
+    seenEntry({
+      ...{ uniqueid, lastread: lastRead, lastuid: lastUid },
+      ...{ lastchange: lastChange, seenuids: seenUids },
+    }),
+  );
+  return {
+    ...(entries.length > 0 && { seen: writeTwoskip(entries) }),
+    ...(subscriptions.length > 0 && { sub: writeSubscriptions(subscriptions, { inbox }) }),
+  };
+}
+
+/** The internal name of a user's INBOX, as the names of the user's mailboxes begin. */
+function inboxAmong(names: readonly string[], userid: string): string {
+  const own = names.find((name) => useridOf(name) === userid && !parseName(name).isDeleted);
+  const isDomains = own === undefined || parseName(own).domain !== undefined;
+  return inboxOf(userid, { virtualDomains: isDomains });
+}
+
+async function answerFolders([userid]: readonly string[], answering: Answering) {
+  const { place, scope, say } = answering;
+  if (userid === undefined) return BAD_COMMAND;
+  const found = mayTouchUser(scope, userid) ? await place.rawMailboxes(userid) : undefined;
+  if (found?.kind === "refused") return found.text;
+  const owner = { kind: "user", userid } as const;
+  await say("OK");
+  for (const listing of found?.value ?? []) {
+    const folder = linkOf(listing.name, owner);
+    await say(printWords("FOLDER", folder, ...idsOf(listing)));
+    await sayFacts(["STAT", folder], listing, answering);
+  }
+  await say("DONE FMULTISTATUS");
+  return undefined;
+}
+
+async function answerFolder(
+  [userid, folder, ...names]: readonly string[],
+  answering: Answering,
+): Promise<string | undefined> {
+  const { say } = answering;
+  if (userid === undefined) return BAD_COMMAND;
+  if (folder === undefined) return NO_FOLDER_NAMED;
+  const found = await findFolder({ userid, folder }, answering, (name) =>
+    answering.place.rawMailbox(name),
+  );
+  if (typeof found === "string") return found;
+  await say("OK");
+  if (names.length === 0) await sayFacts(["STAT"], found, answering);
+  for (const name of RAW_FILES.filter((one) => names.includes(one))) {
+    const [bytes, facts] = [found.files[name], found.facts[name]];
+    if (bytes !== undefined && facts !== undefined) {
+      await sendFile(name, { bytes, facts }, answering);
+    } else {
+      await say(name === "mailbox_annotations" ? `NO empty ${name}` : `NO no such file ${name}`);
+    }
+  }
+  await say(printWords("DONE", "FMETA", ...idsOf(found)));
+  return undefined;
+}
+
+async function answerMessages(
+  [userid, folder, ...wanted]: readonly string[],
+  answering: Answering,
+): Promise<string | undefined> {
+  const { place, say } = answering;
+  if (userid === undefined) return BAD_COMMAND;
+  if (folder === undefined) return NO_FOLDER_NAMED;
+  const found = await findFolder({ userid, folder }, answering, (name) => place.readMailbox(name));
+  if (typeof found === "string") return found;
+  const { state } = found;
+  const records = await recordsWanted(found, new Set(wanted));
+  await say("OK");
+  for (const uid of wanted) {
+    const record = records.get(uid);
+    const message =
+      record === undefined
+        ? undefined
+        : await place.message({
+            ...{ mailbox: state.name, uniqueid: state.uniqueid, partition: state.partition },
+            ...{ uid: record.uid, guid: record.guid },
+          });
+    if (record !== undefined && message?.kind === "ok") {
+      await sendMessage(uid, { record, message: message.value }, answering);
+    } else {
+      const isBroken = message?.kind === "refused" && message.reason !== "nonexistent";
+      await say(`NO ${isBroken ? "failed to open" : "no such"} file ${encodeWord(uid)}`);
+    }
+  }
+  await say(printWords("DONE", "FDATA", ...idsOf(state)));
+  return undefined;
+}
+
+/** The records with these UIDs, as they were written in the request. */
+async function recordsWanted(
+  { records }: MailboxReading,
+  wanted: ReadonlySet<string>,
+): Promise<ReadonlyMap<string, MailRecord>> {
+  const found = new Map<string, MailRecord>();
+  if (wanted.size === 0) return found;
+  for await (const batch of records.batches()) {
+    for (const record of batch) {
+      if (wanted.has(String(record.uid))) found.set(String(record.uid), record);
+    }
+  }
+  return found;
+}
+
+/** What `read` gives of the mailbox that the client calls `folder`, or why there is none. */
+async function findFolder<Found>(
+  { userid, folder }: { readonly userid: string; readonly folder: string },
+  { place, scope }: Answering,
+  read: (name: string) => Promise<Outcome<Found>>,
+): Promise<Found | string> {
+  const owner: Owner = { kind: "user", userid };
+  const usual = internalOfLink(folder, owner);
+  const absent = `no such folder ${encodeWord(usual)}`;
+  if (!mayTouchUser(scope, userid) || !isOwnedBy(usual, owner)) return absent;
+  const found = await read(usual);
+  if (found.kind === "ok") return found.value;
+  if (found.reason !== "nonexistent") return found.text;
+  // An owner of a virtual domain may have names without it: the list tells.
+  const all = await place.rawMailboxes(userid);
+  if (all.kind === "refused") return all.text;
+  const other = all.value.find(({ name }) => name !== usual && linkOf(name, owner) === folder);
+  const again = other === undefined ? found : await read(other.name);
+  if (again.kind === "ok") return again.value;
+  return again.reason === "nonexistent" ? absent : again.text;
+}
+
+/** Uniqueid and jmapid. Clients split lines at spaces: there must be something. */
+function idsOf({
+  uniqueid,
+  jmapid,
+}: {
+  readonly uniqueid: string;
+  readonly jmapid?: string | null | undefined;
+}): [string, string] {
+  return [uniqueid, jmapid || `P${uniqueid}`];
+}
+
+async function sayFacts(head: readonly string[], { facts }: RawListing, { say }: Answering) {
+  for (const name of RAW_FILES) {
+    const found = facts[name];
+    if (found !== undefined) await say(fileLine([...head, name], found));
+  }
+}
+
+function fileLine(head: readonly string[], { size, mtime, inode }: FileFacts): string {
+  return printWords(...head, size, mtime, inode);
+}
+
+async function sendFile(
+  name: string,
+  { bytes, facts }: { readonly bytes: Uint8Array; readonly facts: FileFacts },
+  { say, send }: Answering,
+): Promise<void> {
+  await say(fileLine(["DATA", name], facts));
+  await send(bytes);
+  await say(`DONE ${name} ${sha1Of(bytes)}`);
+}
+
+/** The time of a message's file is its internal date, as a Cyrus sets it. */
+async function sendMessage(
+  uid: string,
+  { record, message }: { readonly record: MailRecord; readonly message: MessageContent },
+  { say, send }: Answering,
+): Promise<void> {
+  const facts = { size: message.size, mtime: BigInt(record.internaldate), inode: 0n };
+  await say(fileLine(["DATA", uid], facts));
+  const hash = beginSha1();
+  for await (const chunk of message.chunks()) {
+    hash.update(chunk);
+    await send(chunk);
+  }
+  await say(`DONE ${uid} ${hash.digest()}`);
+}
