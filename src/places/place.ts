@@ -238,6 +238,8 @@ export interface IncomingMessage {
   readonly guid: Guid;
   /** How many bytes will follow. */
   readonly size: number;
+  /** A mailbox for which it comes, if the sender knows one: its internal name. */
+  readonly mailbox?: string;
   /** The sender has checked the SHA-1 `guid`; who only passes the bytes on need not hash anew. */
   readonly isVerified?: boolean;
 }

@@ -12,19 +12,21 @@ import { granted } from "./places.ts";
 import { type ReplicationOptions, replicate, type Told } from "./replication.ts";
 import { NOW } from "./store_fixture.ts";
 
-/** Opens the archive of `owner` in `folder`; members are packed in this thread. */
+/** Runs of one moment; members are packed in this thread, and nothing is to be mended. */
+export const WRITING: Omit<OpenArchiveOptions, "owner"> = {
+  ...{ source: "store:/there", version: "1.0", now: () => NOW * 1000 },
+  pack: async (bytes) => packMember(bytes),
+  rebuild: () => expect.unreachable("no state is lost"),
+  notice: (text) => expect.unreachable(text),
+};
+
+/** Opens the archive of `owner` in `folder`. */
 export function openBackup(
   folder: string,
   owner: Owner,
   options: Partial<OpenArchiveOptions> = {},
 ): Promise<WritablePlace> {
-  return openArchive(folder, {
-    ...{ owner, source: "store:/there", version: "1.0", now: () => NOW * 1000 },
-    pack: async (bytes) => packMember(bytes),
-    rebuild: () => expect.unreachable("no state is lost"),
-    notice: (text) => expect.unreachable(text),
-    ...options,
-  });
+  return openArchive(folder, { ...WRITING, owner, ...options });
 }
 
 /** One run, as `backup run` does it. */

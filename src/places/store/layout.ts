@@ -7,11 +7,10 @@
  * Only user ids, shared top levels, uniqueids and GUIDs ever take part in a path, and each only in
  * the form this file gives it. Mailbox names never do.
  */
-import { fromLatin1, latin1 } from "../../core/bytes.ts";
 import { AppError } from "../../core/errors.ts";
-import { sha1Of } from "../../hash/sha1.ts";
 import { isUniqueid } from "../../model/mailbox.ts";
 import { type Owner, ownerName } from "../../model/names.ts";
+import { firstLetter, folderName } from "../../storage/folder_name.ts";
 
 export const CATALOGUE_FILE = ".catalogue.sqlite";
 export const POOL_FOLDER = ".pool";
@@ -23,78 +22,13 @@ export const REGISTRY_FILE = "uniqueids.sqlite";
 export const SETTINGS_FILE = "bobbin.json";
 export const RESERVE_FILE = ".reserve";
 
-/** NAME_MAX of every file system we know of, in bytes. */
-const NAME_BYTES_MAX = 255;
-/** The longest user id or top level that is taken, in bytes; Cyrus' own names end at 490. */
-const OWNER_BYTES_MAX = 490;
 const GUID = /^[0-9a-f]{40}$/;
-const PLAIN = /[a-z0-9@+_.-]/;
-
-/**
- * The folder name of a user id or shared top level, given in latin1 as everywhere: bytes outside
- * `[a-z0-9@+_.-]` and a leading dot as %XX. A name that would pass 255 bytes keeps its beginning
- * and ends in `%~` and its SHA-1; `%~` is no escape, so a shortened name equals no other. The
- * result depends on every byte of `name`.
- */
-export function folderName(name: string): string {
-  const bytes = fromLatin1(name);
-  if (!/^[\x01-\xff]+$/.test(name) || bytes.length > OWNER_BYTES_MAX) {
-    throw new AppError(
-      "refused",
-      `Cannot keep "${name}": a name has 1 to ${OWNER_BYTES_MAX} bytes`,
-      {
-        hint: "Names are bytes, as latin1, without NUL.",
-      },
-    );
-  }
-  const parts: string[] = [];
-  for (const [at, byte] of bytes.entries()) {
-    const letter = String.fromCharCode(byte);
-    const plain = PLAIN.test(letter) && !(at === 0 && letter === ".");
-    parts.push(plain ? letter : `%${byte.toString(16).toUpperCase().padStart(2, "0")}`);
-  }
-  const encoded = parts.join("");
-  if (encoded.length <= NAME_BYTES_MAX) return encoded;
-  const ending = `%~${sha1Of(bytes)}`;
-  let kept = "";
-  for (const part of parts) {
-    if (kept.length + part.length + ending.length > NAME_BYTES_MAX) break;
-    kept += part;
-  }
-  return kept + ending;
-}
-
-/**
- * The name a folder was made from, or undefined if it is shortened or is no folder name of ours.
- */
-export function nameOfFolder(folder: string): string | undefined {
-  if (folder.includes("%~")) return undefined;
-  const bytes: number[] = [];
-  for (let at = 0; at < folder.length; at++) {
-    if (folder[at] !== "%") {
-      bytes.push(folder.charCodeAt(at));
-      continue;
-    }
-    const hex = folder.slice(at + 1, at + 3);
-    if (!/^[0-9A-F]{2}$/.test(hex)) return undefined;
-    bytes.push(Number.parseInt(hex, 16));
-    at += 2;
-  }
-  const name = latin1(Uint8Array.from(bytes));
-  return name !== "" && folderName(name) === folder ? name : undefined;
-}
 
 /** The folder of `owner` below the store, with or without the level of first letters. */
 export function ownerFolder(owner: Owner, hashed: boolean): string {
   const name = folderName(ownerName(owner));
   const top = owner.kind === "user" ? "user" : "shared";
   return hashed ? `${top}/${firstLetter(name)}/${name}` : `${top}/${name}`;
-}
-
-/** The level of first letters: a to z, and q for all else, as Cyrus hashes. */
-export function firstLetter(folder: string): string {
-  const letter = folder[0] ?? "";
-  return /[a-z]/.test(letter) ? letter : "q";
 }
 
 /** `uniqueid` as the name of a folder, or a refusal. Nothing else a peer sends becomes one. */

@@ -3,13 +3,14 @@ import { join } from "node:path";
 import { AppError } from "../../core/errors.ts";
 import { type Owner, ownerOfKey, parseName } from "../../model/names.ts";
 import { foldersIn, namesIn, statOf } from "../../storage/disk.ts";
+import { firstLetter, nameOfFolder } from "../../storage/folder_name.ts";
 import { reading } from "../../storage/sqlite.ts";
 import type { StoreDatabase } from "../../storage/store_database.ts";
 import { openCatalogue } from "./catalogue/catalogue.ts";
 import { ownerKeyIn } from "./catalogue/owner_row.ts";
 import type { StoreContext } from "./commit/owner_folder.ts";
 import { headerIn } from "./header_in.ts";
-import { CATALOGUE_FILE, firstLetter, nameOfFolder, ownerFolder } from "./layout.ts";
+import { CATALOGUE_FILE, ownerFolder } from "./layout.ts";
 
 /** What must be known of a store to find its owners. */
 type StoreToWalk = Pick<StoreContext, "root" | "settings" | "opening">;

@@ -122,13 +122,13 @@ async function sendAll(
   const staged = stagedIn(transport.staged, partition);
   let batch = { messages: 0, bytes: 0 };
   for (const message of messages) {
-    const { uid, guid } = message.address;
+    const { uid, guid, mailbox } = message.address;
     const read = await reader.take(message);
     if (read.kind === "refused") {
       if (message.mayBeGone) continue;
       return { ...read, uid };
     }
-    await stage(read.value, { partition, guid, session: transport.session });
+    await stage(read.value, { partition, guid, mailbox, session: transport.session });
     staged.add(guid);
     batch = { messages: batch.messages + 1, bytes: batch.bytes + read.value.size };
     if (batch.messages < BATCH_MESSAGES && batch.bytes < BATCH_BYTES) continue;
@@ -142,14 +142,15 @@ async function sendAll(
 interface Staging {
   readonly partition: string;
   readonly guid: Guid;
+  readonly mailbox: string;
   readonly session: PlaceSession;
 }
 
 async function stage(
   { size, chunks }: ReadMessage,
-  { partition, guid, session }: Staging,
+  { session, ...message }: Staging,
 ): Promise<void> {
-  const open = () => session.stage({ partition, guid, size, isVerified: true });
+  const open = () => session.stage({ ...message, size, isVerified: true });
   const writer = await releasing(chunks, open);
   try {
     for await (const chunk of "chunks" in chunks ? chunks.chunks() : chunks) {

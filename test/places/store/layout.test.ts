@@ -3,13 +3,8 @@ import fc from "fast-check";
 import { latin1, utf8 } from "../../../src/core/bytes.ts";
 import { AppError } from "../../../src/core/errors.ts";
 import { isUniqueid } from "../../../src/model/mailbox.ts";
-import {
-  folderName,
-  mailboxFolder,
-  nameOfFolder,
-  ownerFolder,
-  poolPath,
-} from "../../../src/places/store/layout.ts";
+import { mailboxFolder, ownerFolder, poolPath } from "../../../src/places/store/layout.ts";
+import { folderName, nameOfFolder } from "../../../src/storage/folder_name.ts";
 
 describe("folderName()", () => {
   const table: [string, string][] = [

@@ -14,6 +14,7 @@ import {
   ftruncateSync,
   openSync,
   readdirSync,
+  rmdirSync,
 } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { AppError } from "../../../core/errors.ts";
@@ -247,6 +248,7 @@ export class ArchiveWriter implements ArchiveBytes {
     } finally {
       if (data !== undefined) closeSync(data.fd);
       this.database.close();
+      if (this.#status === undefined) dropEmpty(this.#folder);
       closeSync(this.#lock);
     }
   }
@@ -278,6 +280,12 @@ function lockArchive(folder: string): number {
   throw new AppError("busy", `Cannot write the archive in ${folder}: another process has it`, {
     hint: "Wait until that run is over",
   });
+}
+
+/** Nothing has come of the owner: what was made at the opening goes again, and only that. */
+function dropEmpty(folder: string): void {
+  for (const name of [STATE_FILE, LOCK_FILE]) removeFile(join(folder, name));
+  if (readdirSync(folder).length === 0) rmdirSync(folder);
 }
 
 function openData(path: string, { create }: { readonly create: boolean }): number {

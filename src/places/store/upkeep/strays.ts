@@ -7,10 +7,10 @@ import { statSync } from "node:fs";
 import { basename, join } from "node:path";
 import { pushAll } from "../../../core/lists.ts";
 import { entriesIn, statOf } from "../../../storage/disk.ts";
+import { firstLetter } from "../../../storage/folder_name.ts";
 import {
   ARRIVING_FOLDER,
   CATALOGUE_FILE,
-  firstLetter,
   POOL_FOLDER,
   REGISTRY_FILE,
   RESERVE_FILE,

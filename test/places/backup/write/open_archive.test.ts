@@ -42,7 +42,7 @@ describe("openArchive()", () => {
         expect([second.steps, second.failures]).toEqual([[], []]);
       }
       await source.close();
-    });
+    }, 60_000);
   }
 
   test("takes all of an owner, says the same back, and a second run writes nothing", async () => {
@@ -62,5 +62,5 @@ describe("openArchive()", () => {
       expect(sizeOf(folder)).toBe(before);
     }
     await source.close();
-  });
+  }, 30_000);
 });
