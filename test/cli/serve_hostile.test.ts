@@ -73,7 +73,7 @@ describe("bobbin serve", () => {
       await expectWell();
       for (const client of clients) {
         client.sendRaw(deflated("NOOP\r\n"));
-        expect((await client.reply()).status).toBe("OK Noop completed");
+        expect((await client.reply()).status).toBe("OK Nothing done");
         client.close();
       }
     },

@@ -31,7 +31,7 @@ describe("bobbin serve", () => {
   /** The server is well: it answers a new client soon. */
   async function answers(): Promise<void> {
     const client = await Csync.signedIn(port);
-    expect((await client.command("NOOP")).status).toBe("OK Noop completed");
+    expect((await client.command("NOOP")).status).toBe("OK Nothing done");
     client.close();
   }
 
@@ -99,7 +99,7 @@ describe("bobbin serve", () => {
     const busy = await Promise.all(Array.from({ length: BUSY }, () => Csync.signedIn(port)));
     await Promise.all(busy.map((client, number) => fill(client, `user${number}`)));
     for (const client of idle) {
-      expect((await client.command("NOOP")).status).toBe("OK Noop completed");
+      expect((await client.command("NOOP")).status).toBe("OK Nothing done");
     }
     if (isLong)
       console.log(`${IDLE} idle, ${BUSY} busy: ${served.peakMib().toFixed(0)} MiB at most`);

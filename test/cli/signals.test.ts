@@ -56,7 +56,7 @@ describe("bobbin serve", () => {
     server.child.kill("SIGUSR1");
     await saidIn(server, "notice State sessions=");
     expect(server.log()).toMatch(/State .*certificateUntil=2021-01-01T00:00:00.000Z/);
-    expect((await session.command("NOOP")).status).toBe("OK Noop completed");
+    expect((await session.command("NOOP")).status).toBe("OK Nothing done");
     session.close();
     expect(await stop(server)).toBe(0);
   });

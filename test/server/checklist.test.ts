@@ -86,7 +86,7 @@ async function ok(line: string): Promise<Reply> {
 
 /** Stages messages anew: nothing else is staged afterwards. */
 async function stage(...messages: readonly { bytes: string; guid: string }[]): Promise<void> {
-  expect(await say("RESTART")).toBe("OK Restarting");
+  expect(await say("RESTART")).toBe("OK Begun anew");
   const files = messages.map(({ bytes, guid }) => `%{default ${guid} ${bytes.length}}\r\n${bytes}`);
   if (files.length > 0) await ok(`APPLY MESSAGE (${files.join(" ")})`);
 }
@@ -103,7 +103,7 @@ async function refuses(name: string, line: string, status: string): Promise<void
   const before = await data(`GET FULLMAILBOX ${name}`);
   expect([line, await say(line)]).toEqual([line, status]);
   expect(await data(`GET FULLMAILBOX ${name}`)).toEqual(before);
-  expect(await say("NOOP")).toBe("OK Noop completed");
+  expect(await say("NOOP")).toBe("OK Nothing done");
 }
 
 describe("checklist, GET", () => {
@@ -469,7 +469,7 @@ describe("checklist, the other APPLYs", () => {
     for (const [name, status, fields, records] of refused) {
       expect([name, await given(name, fields, records)]).toEqual([name, status]);
     }
-    expect((await forcing.command("NOOP")).status).toBe("OK Noop completed");
+    expect((await forcing.command("NOOP")).status).toBe("OK Nothing done");
     forcing.close();
   });
 

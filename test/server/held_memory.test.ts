@@ -39,7 +39,7 @@ describe("memory that all sessions hold together", () => {
     first.send(begun);
     await untilHeld(begun.length - 70_000);
     expect((await second.command(sub(2_600_000))).status).toBe(LOCKED);
-    expect((await second.command("NOOP")).status).toBe("OK Noop completed");
+    expect((await second.command("NOOP")).status).toBe("OK Nothing done");
     expect((await second.command(sub(10))).status).toBe("OK success");
     expect(server.log.join("\n")).toMatch(/warning No room in memory for a command .*APPLY/);
     expect((await first.command(rest)).status).toBe(fine);
@@ -70,7 +70,7 @@ describe("memory that all sessions hold together", () => {
     ];
     for (const line of lines) {
       expect((await client.command(line)).status).toBe(LOCKED);
-      expect((await client.command("NOOP")).status).toBe("OK Noop completed");
+      expect((await client.command("NOOP")).status).toBe("OK Nothing done");
     }
     expect((await client.command("GET MAILBOXES (user.anne)")).data).toEqual([]);
   });

@@ -366,7 +366,7 @@ describe("a hostile client", () => {
     deaf.pause();
     for (let count = 0; count < 2000; count++) deaf.send("GET USER anne\r\nNOOP\r\n");
     const other = await Csync.signedIn(server.port);
-    expect((await other.command("NOOP")).status).toBe("OK Noop completed");
+    expect((await other.command("NOOP")).status).toBe("OK Nothing done");
     deaf.close();
     other.close();
   });

@@ -271,10 +271,10 @@ export class Session {
   }
 
   async #takeWord(verb: "NOOP" | "RESTART" | "EXIT"): Promise<void> {
-    if (verb === "NOOP") return this.#client.reply("OK Noop completed");
-    if (verb === "EXIT") return this.#client.end("OK Finished");
+    if (verb === "NOOP") return this.#client.reply("OK Nothing done");
+    if (verb === "EXIT") return this.#client.end("OK Goodbye");
     await this.#mail?.restart();
-    this.#client.reply("OK Restarting");
+    this.#client.reply("OK Begun anew");
   }
 
   #nonsense(reply: string): void {
@@ -286,7 +286,7 @@ export class Session {
   /** An IMAP client on this port waits ten seconds for a line with its tag unless it gets one. */
   #unknown(word: string, rest: string): void {
     if (!IMAP_TAG.test(word)) {
-      this.#nonsense("BAD IMAP_PROTOCOL_ERROR Unrecognized command");
+      this.#nonsense("BAD IMAP_PROTOCOL_ERROR The command is not known");
       return;
     }
     const reply = `${word} BAD This is a csync server and does not speak IMAP`;
@@ -295,7 +295,7 @@ export class Session {
   }
 
   async #authenticate(args: string): Promise<void> {
-    if (this.#mail !== undefined) return this.#client.reply("BAD Already authenticated");
+    if (this.#mail !== undefined) return this.#client.reply("BAD The session is signed in already");
     const signedIn = await this.#entry.authenticate(args);
     if (signedIn !== undefined) await this.#welcome(signedIn);
   }
@@ -330,7 +330,7 @@ export class Session {
     const { isEncrypted: tls, isLoopback } = this.#client.connection;
     if (tls || isLoopback) log.write("info", "Signed in", { mechanism, tls });
     else log.write("warning", "Signed in from another machine without TLS", { mechanism, tls });
-    this.#client.reply(`OK Success (${tls ? "tls" : "no"} protection)`);
+    this.#client.reply(`OK Signed in ${tls ? "with" : "without"} TLS`);
   }
 
   #logFailure(error: unknown): void {
@@ -344,5 +344,5 @@ function verbOf(words: readonly string[]): string {
 }
 
 function parseFailure(verb: string): string {
-  return `BAD IMAP_PROTOCOL_ERROR Failed to parse ${verb} line`;
+  return `BAD IMAP_PROTOCOL_ERROR This ${verb} cannot be read`;
 }

@@ -41,7 +41,7 @@ async function expectOnlyTls(client: Csync, banner: { readonly data: readonly st
   const { data } = await client.startTls();
   expect(data).toEqual(["SASL SCRAM-SHA-256 PLAIN", "SIEVE-MAILBOX"]);
   const { status } = await client.command(`AUTHENTICATE PLAIN ${PLAIN}`);
-  expect(status).toBe("OK Success (tls protection)");
+  expect(status).toBe("OK Signed in with TLS");
 }
 
 describe("a server that requires TLS", () => {

@@ -69,7 +69,7 @@ describe("banner", () => {
     );
     expect((await client.command("COMPRESS DEFLATE")).status).toStartWith("NO ");
     expect((await client.command(`AUTHENTICATE PLAIN ${PLAIN}`)).status).toBe(
-      "OK Success (tls protection)",
+      "OK Signed in with TLS",
     );
     expect((await client.command("GET USER nobody")).status).toBe("OK success");
     expect((await client.command("STARTTLS")).status).toBe(
@@ -92,7 +92,7 @@ describe("banner", () => {
     expect(banner.data).not.toContain("COMPRESS DEFLATE");
     expect((await client.command("COMPRESS DEFLATE")).status).toStartWith("NO ");
     expect((await client.command("STARTTLS")).status).toBe(
-      "BAD IMAP_PROTOCOL_ERROR Unrecognized command",
+      "BAD IMAP_PROTOCOL_ERROR The command is not known",
     );
   });
 });
@@ -102,14 +102,14 @@ describe("AUTHENTICATE", () => {
     const server = await serve();
     const first = await stranger(server);
     expect((await first.command(`authenticate plain ${PLAIN}`)).status).toBe(
-      "OK Success (no protection)",
+      "OK Signed in without TLS",
     );
     expect((await first.command(`AUTHENTICATE PLAIN ${PLAIN}`)).status).toBe(
-      "BAD Already authenticated",
+      "BAD The session is signed in already",
     );
     const second = await stranger(server);
     expect((await second.command("AUTHENTICATE PLAIN")).status).toBe("+ ");
-    expect((await second.command(PLAIN)).status).toBe("OK Success (no protection)");
+    expect((await second.command(PLAIN)).status).toBe("OK Signed in without TLS");
   });
 
   test("takes SCRAM-SHA-256 and proves itself", async () => {
@@ -121,7 +121,7 @@ describe("AUTHENTICATE", () => {
     const final = makeClientFinal(serverFirst, first, "labpass");
     const proof = await client.command(base64(final.text));
     expect(Buffer.from(proof.status.slice(2), "base64").toString()).toBe(final.serverFinal);
-    expect((await client.command("")).status).toBe("OK Success (no protection)");
+    expect((await client.command("")).status).toBe("OK Signed in without TLS");
     expect((await client.command("GET USER nobody")).status).toBe("OK success");
   });
 
@@ -170,7 +170,7 @@ describe("AUTHENTICATE", () => {
     for (const [line, status] of replies) expect((await client.command(line)).status).toBe(status);
     await client.command("AUTHENTICATE PLAIN");
     expect((await client.command("*")).status).toBe("BAD Sign-in was given up");
-    expect((await client.command("NOOP")).status).toBe("OK Noop completed");
+    expect((await client.command("NOOP")).status).toBe("OK Nothing done");
   });
 
   test.each(["AUTHENTICATE PLAIN", `AUTHENTICATE PLAIN ${PLAIN}`, "STARTTLS"])(
@@ -242,9 +242,9 @@ describe("before sign-in", () => {
     ]) {
       expect((await client.command(line)).status).toBe("NO Sign in first");
     }
-    expect((await client.command("NOOP")).status).toBe("OK Noop completed");
-    expect((await client.command("RESTART")).status).toBe("OK Restarting");
-    expect((await client.command("EXIT")).status).toBe("OK Finished");
+    expect((await client.command("NOOP")).status).toBe("OK Nothing done");
+    expect((await client.command("RESTART")).status).toBe("OK Begun anew");
+    expect((await client.command("EXIT")).status).toBe("OK Goodbye");
     expect((await client.reply()).status).toBe("closed");
     expect(readdirSync(`${server.root}/.staging`)).toEqual([]);
   });
@@ -255,7 +255,7 @@ describe("before sign-in", () => {
     const name = `{60000}\r\n${"x".repeat(60_000)} `;
     const line = `GET MAILBOXES (${name.repeat(50)} {100000}\r\n${"y".repeat(100_000)})`;
     expect((await client.command(line)).status).toBe("NO Sign in first");
-    expect((await client.command("NOOP")).status).toBe("OK Noop completed");
+    expect((await client.command("NOOP")).status).toBe("OK Nothing done");
     const friend = await admin(server);
     expect((await friend.command(line)).status).toBe("OK success");
   });
@@ -279,16 +279,16 @@ describe("before sign-in", () => {
 
 describe("commands that are none", () => {
   const replies: readonly [string, string][] = [
-    ["FOO", "BAD IMAP_PROTOCOL_ERROR Unrecognized command"],
-    ["LOGOUT", "BAD IMAP_PROTOCOL_ERROR Unrecognized command"],
+    ["FOO", "BAD IMAP_PROTOCOL_ERROR The command is not known"],
+    ["LOGOUT", "BAD IMAP_PROTOCOL_ERROR The command is not known"],
     ["", "BAD The line is empty"],
     ["NOOP extra", "BAD Nothing may follow NOOP"],
     ["EXIT extra", "BAD Nothing may follow EXIT"],
     ["RESTART x y", "BAD Nothing may follow RESTART"],
     ["COMPRESS LZ4", "NO The server compresses with DEFLATE only, not with LZ4"],
-    ["GET", "BAD IMAP_PROTOCOL_ERROR Failed to parse GET line"],
-    ["APPLY", "BAD IMAP_PROTOCOL_ERROR Failed to parse APPLY line"],
-    ["RESTORE ()", "BAD IMAP_PROTOCOL_ERROR Failed to parse RESTORE line"],
+    ["GET", "BAD IMAP_PROTOCOL_ERROR This GET cannot be read"],
+    ["APPLY", "BAD IMAP_PROTOCOL_ERROR This APPLY cannot be read"],
+    ["RESTORE ()", "BAD IMAP_PROTOCOL_ERROR This RESTORE cannot be read"],
     ["GET NONSENSE x", "NO IMAP_PROTOCOL_ERROR Protocol error"],
     ["APPLY NONSENSE %(A B)", "NO IMAP_PROTOCOL_ERROR Protocol error"],
     ["RESTORE NONSENSE %(A B)", "NO IMAP_PROTOCOL_ERROR Protocol error"],
@@ -296,16 +296,16 @@ describe("commands that are none", () => {
     ["GET FETCH %(MBOXNAME a)", "NO IMAP_PROTOCOL_BAD_PARAMETERS near PARTITION"],
     ["APPLY MAILBOX %(UNIQUEID abc)", "NO IMAP_PROTOCOL_BAD_PARAMETERS near MBOXNAME"],
     ["APPLY MAILBOX (a b c)", "NO IMAP_PROTOCOL_BAD_PARAMETERS near MAILBOX"],
-    ["APPLY SUB %(USERID)", "BAD IMAP_PROTOCOL_ERROR Failed to parse APPLY line"],
+    ["APPLY SUB %(USERID)", "BAD IMAP_PROTOCOL_ERROR This APPLY cannot be read"],
     ["APPLY SUB %(USERID anne MBOXNAME {3}\r\nabc)", "OK success"],
-    ["APPLY MESSAGE (%{a xyz 5}\r\nabcde)", "BAD IMAP_PROTOCOL_ERROR Failed to parse APPLY line"],
+    ["APPLY MESSAGE (%{a xyz 5}\r\nabcde)", "BAD IMAP_PROTOCOL_ERROR This APPLY cannot be read"],
   ]; // biome-ignore format: a table
 
   test("are told apart, and the session stays in step", async () => {
     const client = await admin(await serve());
     for (const [line, status] of replies) {
       expect([line, (await client.command(line)).status]).toEqual([line, status]);
-      expect((await client.command("NOOP")).status).toBe("OK Noop completed");
+      expect((await client.command("NOOP")).status).toBe("OK Nothing done");
     }
   });
 
@@ -320,22 +320,20 @@ describe("commands that are none", () => {
     const client = await admin(await serve());
     client.send("APPLY MAILBOX %(UNIQUEID\r\nNOOP\r\nEXIT\r\n");
     client.end();
-    expect((await client.reply()).status).toBe(
-      "BAD IMAP_PROTOCOL_ERROR Failed to parse APPLY line",
-    );
+    expect((await client.reply()).status).toBe("BAD IMAP_PROTOCOL_ERROR This APPLY cannot be read");
   });
 
   test("commands sent in one go are answered one by one, after the end too", async () => {
     const client = await admin(await serve());
     client.send("NOOP\r\nGET USER nobody\r\nAPPLY CAPABILITIES (SIEVE-MAILBOX FOO)\r\nEXIT\r\n");
     client.end();
-    expect((await client.reply()).status).toBe("OK Noop completed");
+    expect((await client.reply()).status).toBe("OK Nothing done");
     expect((await client.reply()).status).toBe("OK success");
     expect(await client.reply()).toEqual({
       data: ["ENABLED (SIEVE-MAILBOX)"],
       status: "OK success",
     });
-    expect((await client.reply()).status).toBe("OK Finished");
+    expect((await client.reply()).status).toBe("OK Goodbye");
     expect((await client.reply()).status).toBe("closed");
   });
 });
@@ -352,7 +350,7 @@ describe("COMPRESS", () => {
     const after = await admin(server);
     await after.compress();
     expect((await after.command("GET USER nobody")).status).toBe("OK success");
-    expect((await after.command("EXIT")).status).toBe("OK Finished");
+    expect((await after.command("EXIT")).status).toBe("OK Goodbye");
   });
 });
 
@@ -365,7 +363,7 @@ describe("limits", () => {
     expect(banner.status).toBe("* Fatal error: too many connections");
     clients.pop()?.close();
     await untilSessions(server, 1);
-    expect((await (await stranger(server)).command("NOOP")).status).toBe("OK Noop completed");
+    expect((await (await stranger(server)).command("NOOP")).status).toBe("OK Nothing done");
   });
 
   test("sessions of all addresses", async () => {
@@ -452,12 +450,12 @@ describe("limits", () => {
     await client.command(`APPLY MESSAGE (%{p ${guid} 3}\r\nfoo)`);
     const names = Array.from({ length: 2000 }, (_, number) => `user.anne${number}`);
     const tooMuch: readonly [string, string][] = [
-      [`GET MAILBOXES (${names.join(" ")})`, "BAD IMAP_PROTOCOL_ERROR Failed to parse GET line"],
+      [`GET MAILBOXES (${names.join(" ")})`, "BAD IMAP_PROTOCOL_ERROR This GET cannot be read"],
       [apply([1, 2, 3, 4].map((uid) => record(uid))), "NO IMAP_PROTOCOL_ERROR Protocol error"],
       [apply([record(1, "a b c d e")]), "NO "],
       [
         `APPLY MESSAGE (%{p ${guid} 1001}\r\n${"x".repeat(1001)})`,
-        "BAD IMAP_PROTOCOL_ERROR Failed to parse APPLY line",
+        "BAD IMAP_PROTOCOL_ERROR This APPLY cannot be read",
       ],
     ];
     for (const [line, status] of tooMuch) {
@@ -497,7 +495,7 @@ describe("limits", () => {
       "(1 2 3 4 5 6 7 8 9 10 11)",
     ]) {
       expect((await client.command(`GET MAILBOXES ${value}`)).status).toStartWith("BAD ");
-      expect((await client.command("NOOP")).status).toBe("OK Noop completed");
+      expect((await client.command("NOOP")).status).toBe("OK Nothing done");
     }
   });
 
