@@ -11,7 +11,7 @@ import { JSON_LINES } from "../../src/cli/manual/json_lines.ts";
 import { jsonLine } from "../../src/core/json.ts";
 import { bobbin, bobbinPath, jsonLines } from "../support/cli.ts";
 import { unpackFixture } from "../support/fixtures.ts";
-import { holdRunToSchema } from "../support/json_schema.ts";
+import { requireSummary } from "../support/json_schema.ts";
 import { newStore } from "../support/new_store.ts";
 import { fill } from "../support/store_fixture.ts";
 import { until } from "../support/until.ts";
@@ -93,7 +93,7 @@ describe.each(["SIGINT", "SIGTERM"] as const)("%s", (signal) => {
     const exit = await child.exited;
     expect(exit).toBe(signal === "SIGINT" ? 130 : 143);
     const lines = jsonLines(stdout);
-    holdRunToSchema(lines, exit);
+    requireSummary(lines, exit);
     return lines.at(-1);
   }
 

@@ -7,7 +7,7 @@ import { chmodSync, chownSync, mkdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { noAccounts } from "../../src/accounts/account.ts";
 import { writeAccounts } from "../../src/accounts/users_file.ts";
-import { bobbin, bobbinPath } from "../support/cli.ts";
+import { bobbin, bobbinPath, jsonLines } from "../support/cli.ts";
 import { has } from "../support/needs.ts";
 import { newStore, storeAt } from "../support/new_store.ts";
 import { fill, message } from "../support/store_fixture.ts";
@@ -138,12 +138,8 @@ describe.if(has("root"))("a store that may only be read", () => {
         expect(checked.stderr.toString()).toMatch(SAYS);
         const listed = look("ls", "--json");
         expect(listed.exitCode).toBe(0);
-        const { messages = 0 } =
-          listed.stdout
-            .toString()
-            .split("\n")
-            .filter((line) => line.includes('"fred"'))
-            .map((line) => JSON.parse(line) as { messages?: number })[0] ?? {};
+        const fred = jsonLines(listed.stdout.toString()).find(({ user }) => user === "fred");
+        const messages = Number(fred?.["messages"] ?? 0);
         expect(messages).toBeGreaterThanOrEqual(last);
         last = messages;
       }

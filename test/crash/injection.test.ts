@@ -6,7 +6,7 @@
 import { describe, expect, test } from "bun:test";
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { bobbin, bobbinPath } from "../support/cli.ts";
+import { bobbin, bobbinPath, listeningPorts } from "../support/cli.ts";
 import { unpackFixture } from "../support/fixtures.ts";
 import { has } from "../support/needs.ts";
 import { randomOf } from "../support/spool/random.ts";
@@ -260,8 +260,7 @@ async function serveAPush(under: readonly string[], stage: Stage): Promise<Ended
   const { work, users, password, conf } = stage;
   const command = [bobbinPath(), "--json", "serve", work, "--users-file", users];
   const server = startCommand([...under, ...command, "--listen", "127.0.0.1:0"]);
-  const { value } = await server.stdout.getReader().read();
-  const port = /:(\d+)"/.exec(new TextDecoder().decode(value))?.[1];
+  const [port] = await listeningPorts(server);
   const log = new Response(server.stderr).text();
   if (port !== undefined) {
     const push = replicate(conf, `sync://me@127.0.0.1:${port}`);
@@ -278,8 +277,7 @@ async function pushToServer(under: Args, stage: Stage): Promise<Ended> {
   const { work, users, password, conf } = stage;
   const serve = [bobbinPath(), "--json", "serve", work, "--users-file", users];
   const server = startCommand([...serve, "--listen", "127.0.0.1:0"]);
-  const { value } = await server.stdout.getReader().read();
-  const port = /:(\d+)"/.exec(new TextDecoder().decode(value))?.[1];
+  const [port] = await listeningPorts(server);
   const push = replicate(conf, `sync://me@127.0.0.1:${port}`);
   const ended = await runToEnd([...under, bobbinPath(), ...push, "--password-file", password]);
   server.kill();

@@ -5,6 +5,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Subprocess } from "bun";
+import { holdOutput } from "../support/cli.ts";
 import { tempDir } from "../support/temp_dir.ts";
 
 /** The errors that a disk, a limit or a permission may give to any file call. */
@@ -101,6 +102,7 @@ export async function runToEnd(command: readonly string[]): Promise<Ended> {
     new Response(child.stdout).text(),
     new Response(child.stderr).text(),
   ]);
+  if (exit !== undefined) holdOutput(command, { exit, stdout });
   return { exit, stdout, stderr };
 }
 

@@ -13,7 +13,7 @@ import {
   recordTelemetry,
   scriptsOf,
 } from "../support/acid.ts";
-import { bobbin, bobbinPath, type CliResult } from "../support/cli.ts";
+import { bobbin, bobbinPath, type CliResult, listeningPorts } from "../support/cli.ts";
 import { changeNames, type Lab, labLog, labUpInMemory, talkTo } from "../support/lab.ts";
 import { has } from "../support/needs.ts";
 import { tempDir } from "../support/temp_dir.ts";
@@ -157,12 +157,9 @@ async function serve(store: string): Promise<Serving> {
   const child = Bun.spawn([bobbinPath(), "serve", store, ...args], {
     ...({ stdin: "ignore", stdout: "pipe", stderr: Bun.file(log) } as const),
   });
-  const reader = child.stdout.getReader();
-  const { value } = await reader.read();
-  reader.releaseLock();
-  const line = JSON.parse(new TextDecoder().decode(value).split("\n")[0] ?? "");
+  const [port = 0] = await listeningPorts(child);
   return {
-    port: Number(String(line.addresses[0]).split(":").at(-1)),
+    port,
     applies: () =>
       [...readFileSync(log, "utf8").matchAll(/command="(APPLY (?!capabilities)[^"]+)"/g)].map(
         ([, command = ""]) => command,

@@ -19,7 +19,7 @@ import { initStore } from "../../src/places/store/store_settings.ts";
 import { openSyncPlace } from "../../src/places/sync/sync_place.ts";
 import { diffOwner } from "../../src/replicate/diff.ts";
 import { asUser } from "../../src/replicate/owner/renamed_place.ts";
-import { bobbin, bobbinPath, jsonLines } from "../support/cli.ts";
+import { bobbin, bobbinPath, jsonLines, listeningPorts } from "../support/cli.ts";
 import { type Lab, labUp } from "../support/lab.ts";
 import { has } from "../support/needs.ts";
 import { granted } from "../support/places.ts";
@@ -98,10 +98,7 @@ async function serve(root: string): Promise<Serving> {
   const child = Bun.spawn([bobbinPath(), ...args, "--listen", "127.0.0.1:0"], {
     ...{ stdout: "pipe", stderr: "ignore", stdin: "ignore" },
   });
-  const reader = child.stdout.getReader();
-  const { value } = await reader.read();
-  reader.releaseLock();
-  const port = Number(/:(\d+)"/.exec(new TextDecoder().decode(value))?.[1] ?? 0);
+  const [port = 0] = await listeningPorts(child);
   const stop = async () => {
     child.kill("SIGTERM");
     expect(await child.exited).toBe(0);

@@ -9,7 +9,7 @@ import type { Subprocess } from "bun";
 import { makeAccount, noAccounts } from "../../src/accounts/account.ts";
 import { writeAccounts } from "../../src/accounts/users_file.ts";
 import { errnoOf } from "../../src/core/errors.ts";
-import { bobbin, bobbinPath } from "../support/cli.ts";
+import { bobbin, bobbinPath, listeningPorts } from "../support/cli.ts";
 import { Csync } from "../support/csync.ts";
 import {
   type DiskCall,
@@ -66,11 +66,7 @@ describe.skipIf(!hasLab)("bobbin serve, killed", () => {
       stderr: Bun.file(log),
       stdin: "ignore",
     });
-    const reader = child.stdout.getReader();
-    const { value } = await reader.read();
-    reader.releaseLock();
-    const text = new TextDecoder().decode(value);
-    const port = Number(/:(\d+)"/.exec(text)?.[1] ?? 0);
+    const [port = 0] = await listeningPorts(child);
     const signedIn = async () => {
       await until("a client signed in", () => readFileSync(log, "utf8").includes("Signed in"));
     };

@@ -2,7 +2,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { requireDeclared } from "./declared_exits.ts";
-import { holdRunToSchema } from "./json_schema.ts";
+import { holdToSchema, requireSummary } from "./json_schema.ts";
 
 const binary = join(import.meta.dir, "..", "..", "dist", "bobbin");
 
@@ -49,11 +49,18 @@ export async function bobbin(
     new Response(child.stderr).text(),
   ]);
   const exit = await child.exited;
-  if (isJson(args) && exit !== KILLED && exit !== OUTPUT_CLOSED) {
-    holdRunToSchema(jsonLines(stdout), exit);
-  }
+  holdOutput(args, { exit, stdout });
   requireDeclared(exit, args);
   return { exit, stdout, stderr, peakBytes: child.resourceUsage()?.maxRSS ?? 0 };
+}
+
+/** Holds what a run with `--json` has printed from its first line to its last to the schema. */
+export function holdOutput(
+  args: readonly string[],
+  { exit, stdout }: { readonly exit: number; readonly stdout: string },
+): void {
+  if (!isJson(args) || exit === KILLED || exit === OUTPUT_CLOSED) return;
+  requireSummary(jsonLines(stdout), exit);
 }
 
 /** 128 + SIGKILL: a process that was killed tells nothing more. */
@@ -100,10 +107,26 @@ export async function bobbinOnTerminal(
   return { exit: await child.exited, shown };
 }
 
-/** The objects of a `--json` run. */
+/** The objects of a `--json` run, or of a part of one, each held to the schema. */
 export function jsonLines(stdout: string): Record<string, unknown>[] {
-  return stdout
+  const lines = stdout
     .split("\n")
     .filter((line) => line !== "")
     .map((line) => JSON.parse(line));
+  holdToSchema(lines);
+  return lines;
+}
+
+/** The ports on which `bobbin serve --json` listens, once it says so. */
+export async function listeningPorts({
+  stdout,
+}: {
+  readonly stdout: ReadableStream<Uint8Array>;
+}): Promise<readonly number[]> {
+  const reader = stdout.getReader();
+  const { value } = await reader.read();
+  reader.releaseLock();
+  const [line] = jsonLines(new TextDecoder().decode(value));
+  const { addresses = [] } = (line ?? {}) as { addresses?: readonly string[] };
+  return addresses.map((address) => Number(address.split(":").at(-1)));
 }

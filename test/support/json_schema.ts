@@ -12,9 +12,8 @@ export function holdToSchema(lines: readonly JsonLine[]): void {
   }
 }
 
-/** Whether the whole output of a run that ended with `exit` is what a script may rely on. */
-export function holdRunToSchema(lines: readonly JsonLine[], exit: number): void {
-  holdToSchema(lines);
+/** Throws where the lines of a run that ended with `exit` have not one summary, the last of them. */
+export function requireSummary(lines: readonly JsonLine[], exit: number): void {
   const summaries = lines.filter(({ type }) => type === "summary");
   const last = lines.at(-1);
   if (summaries.length === 1 && last === summaries[0] && last?.["exit"] === exit) return;

@@ -3,8 +3,7 @@ import { openSync, readFileSync } from "node:fs";
 import type { Subprocess } from "bun";
 import { noAccounts } from "../../src/accounts/account.ts";
 import { writeAccounts } from "../../src/accounts/users_file.ts";
-import { bobbin, bobbinPath, jsonLines } from "./cli.ts";
-import { holdToSchema } from "./json_schema.ts";
+import { bobbin, bobbinPath, listeningPorts } from "./cli.ts";
 import { cheapAccount } from "./serve.ts";
 import { tempDir } from "./temp_dir.ts";
 
@@ -45,10 +44,7 @@ export async function serveBinary(options: ServedBinaryOptions = {}): Promise<Se
     stdout: "pipe",
     stderr,
   });
-  const { value } = await child.stdout.getReader().read();
-  const said = new TextDecoder().decode(value);
-  holdToSchema(jsonLines(said));
-  const port = Number(/:(\d+)"/.exec(said)?.[1]);
+  const [port = 0] = await listeningPorts(child);
   const peakMib = (): number => {
     const status = readFileSync(`/proc/${child.pid}/status`, "latin1");
     return Number(/VmHWM:\s*(\d+) kB/.exec(status)?.[1] ?? 0) / 1024;

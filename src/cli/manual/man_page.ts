@@ -1,14 +1,14 @@
 /** Prints the whole manual as one page for man(1), in the macros of man(7). */
 import { type Command, Help } from "commander";
 import { pathOf } from "../command.ts";
-import { VERSION } from "../version.ts";
+import { RELEASE_DATE, VERSION } from "../version.ts";
 import { allCommands, commandSections, type Section, TOPICS } from "./sections.ts";
 
 /** The page as roff, in ASCII. */
 export function manPage(program: Command): string {
   const [, ...commands] = allCommands(program);
   return [
-    `.TH BOBBIN 1 "" "bobbin ${VERSION}" "User Commands"`,
+    `.TH BOBBIN 1 "${RELEASE_DATE}" "bobbin ${VERSION}" "User Commands"`,
     ".SH NAME",
     `bobbin \\- ${roff(lowerFirst(program.description()))}`,
     ".SH SYNOPSIS",

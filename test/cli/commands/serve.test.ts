@@ -2,7 +2,7 @@
 import { afterEach, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { type Subprocess, spawnSync } from "bun";
-import { bobbin, bobbinPath } from "../../support/cli.ts";
+import { bobbin, bobbinPath, listeningPorts } from "../../support/cli.ts";
 import { Csync } from "../../support/csync.ts";
 import { has } from "../../support/needs.ts";
 import { verifyStore } from "../../support/store_verify.ts";
@@ -47,12 +47,7 @@ async function serve(
   const command = [...by, bobbinPath(), "serve", store, "--users-file", users, "--json", ...args];
   const child = Bun.spawn(command, { stdin: "ignore", stdout: "pipe", stderr: "pipe" });
   running.push(child);
-  const reader = child.stdout.getReader();
-  const { value } = await reader.read();
-  reader.releaseLock();
-  const line = JSON.parse(new TextDecoder().decode(value).split("\n")[0] ?? "");
-  const ports = line.addresses.map((address: string) => Number(address.split(":").at(-1)));
-  return { child, ports };
+  return { child, ports: await listeningPorts(child) };
 }
 
 const HERE = ["--listen", "127.0.0.1:0"];

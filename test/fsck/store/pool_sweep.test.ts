@@ -16,7 +16,7 @@ import { hashPool } from "../../../src/fsck/store/hash_pool.ts";
 import { poolSweep } from "../../../src/fsck/store/pool_sweep.ts";
 import { poolPath } from "../../../src/places/store/layout.ts";
 import type { Store } from "../../../src/places/store/store.ts";
-import { bobbin, bobbinPath } from "../../support/cli.ts";
+import { bobbin, bobbinPath, jsonLines } from "../../support/cli.ts";
 import { fsckSpool, fsckStore } from "../../support/fsck.ts";
 import { has } from "../../support/needs.ts";
 import { newStore } from "../../support/new_store.ts";
@@ -63,14 +63,14 @@ describe("fsck of a store", () => {
       const log = join(tempDir("trace"), "log");
       const strace = ["strace", "-f", "-qq", "-s", "500", "-e", "trace=open,openat", "-o", log];
       const run = Bun.spawnSync([...strace, bobbinPath(), "fsck", "--json", ...jobs, root]);
-      const summary = JSON.parse(run.stdout.toString().trim().split("\n").at(-1) ?? "");
+      const summary = jsonLines(run.stdout.toString()).at(-1);
       const opens = opensByInode(readFileSync(log, "latin1"), root);
       expect([run.exitCode, opens.size]).toEqual([0, 2 * COUNT + 1]);
       expect([...opens.values()].filter((count) => count !== 1)).toEqual([]);
       const bytes = Array.from({ length: COUNT }, (_, at) => message(at + 1).length);
       const each = bytes.reduce((sum, size) => sum + size, 0);
       expect(summary).toMatchObject({ messages: 3 * COUNT, messagesRead: 3 * COUNT });
-      expect(summary.bytesRead).toBe(2 * each + LOST.length);
+      expect(summary?.["bytesRead"]).toBe(2 * each + LOST.length);
     });
   }
 
