@@ -30,15 +30,15 @@ export function usersFromOption(command: Command): Command {
  * The users that arguments and the file of `--users-from` name; empty lines and those that begin
  * with # are passed over. Throws AppError: io, or not_found where the file names nobody.
  */
-export function namedUsers(
+export async function namedUsers(
   users: readonly string[],
   { usersFrom, ...options }: Readonly<Record<string, unknown>>,
-): readonly string[] {
+): Promise<readonly string[]> {
   if (typeof usersFrom !== "string") return users;
   if (usersFrom === "-" && Object.values(options).includes("-")) {
     throw new AppError("usage", "Cannot read both users and a password from stdin");
   }
-  const given = readToEnd(usersFrom, DEFAULT_LIMITS.userListBytes);
+  const given = await readToEnd(usersFrom, DEFAULT_LIMITS.userListBytes);
   if ("problem" in given) {
     const text = `Cannot read the users in ${usersFrom}: ${given.problem}`;
     throw new AppError("io", text, { cause: given.cause });

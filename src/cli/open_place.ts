@@ -14,6 +14,7 @@ import { readImapdConf } from "../places/cyrus/server/imapd_conf.ts";
 import { serverSource } from "../places/cyrus/server_source.ts";
 import { spoolSource } from "../places/cyrus/spool_source.ts";
 import { createDumpPlace, openDumpPlace, unwrittenDumpPlace } from "../places/dump/dump_place.ts";
+import { openDump } from "../places/dump/read_dump.ts";
 import { type PlaceLocator, parsePlace } from "../places/locator.ts";
 import type { Place, WritablePlace } from "../places/place.ts";
 import { openStorePlace } from "../places/store/store_place.ts";
@@ -121,7 +122,7 @@ const OPENERS: { readonly [Name in Kind]: Opener<Extract<PlaceLocator, { kind: N
   sync: { read: openSync, write: openSync },
   backupcyrus: { read: async ({ address }, options) => openBackupServer(address, options) },
   dump: {
-    read: async ({ path }) => openDumpPlace(path),
+    read: async ({ path }) => openDumpPlace(path, await openDump(path)),
     write: async ({ path }) => createDumpPlace(path),
     unwritten: async ({ path }) => unwrittenDumpPlace(path),
   },

@@ -26,7 +26,7 @@ let stdinLine: string | undefined;
 export async function readPassword(source: SecretSource): Promise<string> {
   const { BOBBIN_PASSWORD, CREDENTIALS_DIRECTORY } = process.env;
   if (source.file === "-") {
-    stdinLine ??= firstLine("-");
+    stdinLine ??= await firstLine("-");
     return stdinLine;
   }
   if (source.file !== undefined) return firstLine(source.file);
@@ -48,9 +48,9 @@ async function askOnTerminal({ whose, isNew = false }: SecretSource): Promise<st
   throw new AppError("usage", `The two passwords for ${whose} are not the same`);
 }
 
-function firstLine(file: string): string {
+async function firstLine(file: string): Promise<string> {
   const name = file === "-" ? "stdin" : `password file ${file}`;
-  const given = readFirstLine(file);
+  const given = await readFirstLine(file);
   if ("problem" in given) {
     throw new AppError("io", `Cannot read ${name}: ${given.problem}`, { cause: given.cause });
   }
@@ -68,11 +68,17 @@ async function askFor(prompt: string): Promise<string> {
   const take = (chunk: unknown): void => {
     for (const char of String(chunk)) {
       if (char === "\r" || char === "\n") line.resolve(typed);
-      if (char === "\u0003") line.reject(new AppError("usage", "No password was given"));
+      if (char === "\u0003") interrupt();
       typed = char === "\u007f" ? typed.slice(0, -1) : typed + char;
     }
   };
   const end = (): void => line.resolve(typed);
+  // A raw terminal sends no signal at Ctrl-C. The signal ends the command, so nobody waits on.
+  const interrupt = (): void => {
+    stdin.setRawMode(false);
+    stderr.write("\n");
+    process.kill(process.pid, "SIGINT");
+  };
   stdin.setRawMode(true);
   stderr.write(`${prompt}: `);
   stdin.on("data", take).on("end", end).resume();

@@ -3,8 +3,9 @@
  * imapd.conf. What is named may be anything. So no more is read than such a file may hold, and
  * nothing is waited for that may never come.
  */
-import { closeSync, constants, fstatSync, openSync, readSync, type Stats } from "node:fs";
+import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
 import { errnoOf } from "./errors.ts";
+import { readAt } from "./files.ts";
 import { DEFAULT_LIMITS } from "./limits.ts";
 
 /** The bytes of a file; or why there are none, in words, with the error's name if there was one. */
@@ -14,57 +15,48 @@ export type GivenFile =
 
 /** Reads a regular file whole, of at most `configBytes`. Links are followed. Does not throw. */
 export function readGiven(path: string): GivenFile {
-  return withOpen(path, (fd, stat) => {
-    if (!stat.isFile()) return { problem: "it is no regular file" };
-    return readUpTo(fd, { isEnough: () => false });
-  });
+  try {
+    const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    try {
+      if (!fstatSync(fd).isFile()) return { problem: "it is no regular file" };
+      const bytes = new Uint8Array(DEFAULT_LIMITS.configBytes + 1);
+      const length = readAt(fd, bytes, 0);
+      return length === bytes.length ? tooMuch(length - 1) : { bytes: bytes.subarray(0, length) };
+    } finally {
+      closeSync(fd);
+    }
+  } catch (error) {
+    return problemOf(error);
+  }
 }
 
 /**
  * Reads up to the end of the first line of a regular file, a pipe, or of stdin, which is `-` and
- * may be anything: it is waited for. Does not throw.
+ * may be anything: it is waited for, and a signal is heard meanwhile. Does not throw.
  */
-export function readFirstLine(path: string): GivenFile {
+export function readFirstLine(path: string): Promise<GivenFile> {
   return readStream(path, { isEnough: (bytes) => bytes.includes(LF) });
 }
 
 /** Reads the same to its end, of at most `limit` bytes. Does not throw. */
-export function readToEnd(path: string, limit: number): GivenFile {
+export function readToEnd(path: string, limit: number): Promise<GivenFile> {
   return readStream(path, { isEnough: () => false, limit });
-}
-
-function readStream(path: string, end: EndOfReading): GivenFile {
-  if (path === "-") return told(() => readUpTo(0, end));
-  return withOpen(path, (fd, stat) => {
-    if (!stat.isFile() && !stat.isFIFO()) return { problem: "it is neither a file nor a pipe" };
-    return readUpTo(fd, end);
-  });
 }
 
 const LF = 0x0a;
 /** How long the writer of a pipe may take, and how often we look meanwhile. */
 const WAIT_MS = 30_000;
 const LOOK_EVERY_MS = 20;
+const PART_BYTES = 64 * 1024;
 
-function withOpen(path: string, read: (fd: number, stat: Stats) => GivenFile): GivenFile {
-  return told(() => {
-    const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
-    try {
-      return read(fd, fstatSync(fd));
-    } finally {
-      closeSync(fd);
-    }
-  });
+function problemOf(error: unknown): GivenFile {
+  const errno = errnoOf(error);
+  if (errno === undefined) throw error;
+  return { problem: errno, errno, cause: error };
 }
 
-function told(read: () => GivenFile): GivenFile {
-  try {
-    return read();
-  } catch (error) {
-    const errno = errnoOf(error);
-    if (errno === undefined) throw error;
-    return { problem: errno, errno, cause: error };
-  }
+function tooMuch(limit: number): GivenFile {
+  return { problem: `it has more than ${limit} bytes` };
 }
 
 interface EndOfReading {
@@ -73,26 +65,43 @@ interface EndOfReading {
   readonly limit?: number;
 }
 
-/** Reads up to the end, or as far as is wanted. */
-function readUpTo(
-  fd: number,
+async function readStream(
+  path: string,
   { isEnough, limit = DEFAULT_LIMITS.configBytes }: EndOfReading,
-): GivenFile {
-  const bytes = new Uint8Array(limit + 1);
-  const endMs = performance.now() + WAIT_MS;
+): Promise<GivenFile> {
+  const parts: Uint8Array[] = [];
   let length = 0;
-  for (;;) {
-    if (length > limit) return { problem: `it has more than ${limit} bytes` };
-    const count = readSome(fd, bytes.subarray(length));
-    if (count === "nothing yet") {
-      if (performance.now() > endMs) return { problem: "nothing came out of it" };
-      Bun.sleepSync(LOOK_EVERY_MS);
-      continue;
+  try {
+    for await (const part of path === "-" ? Bun.stdin.stream() : partsOf(path)) {
+      if (typeof part === "string") return { problem: part };
+      parts.push(part);
+      length += part.length;
+      if (length > limit) return tooMuch(limit);
+      if (isEnough(part)) break;
     }
-    length += count;
-    if (count === 0 || isEnough(bytes.subarray(length - count, length))) {
-      return { bytes: bytes.subarray(0, length) };
+  } catch (error) {
+    return problemOf(error);
+  }
+  return { bytes: Buffer.concat(parts) };
+}
+
+/** The bytes of a file or pipe as they come, or in words why none do. */
+async function* partsOf(path: string): AsyncGenerator<Uint8Array | string, void> {
+  const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  try {
+    const stat = fstatSync(fd);
+    if (!stat.isFile() && !stat.isFIFO()) return yield "it is neither a file nor a pipe";
+    const endMs = performance.now() + WAIT_MS;
+    for (;;) {
+      const part = new Uint8Array(PART_BYTES);
+      const count = readSome(fd, part);
+      if (count === 0) return;
+      if (count !== "nothing yet") yield part.subarray(0, count);
+      else if (performance.now() > endMs) return yield "nothing came out of it";
+      else await Bun.sleep(LOOK_EVERY_MS);
     }
+  } finally {
+    closeSync(fd);
   }
 }
 

@@ -2,6 +2,7 @@
 
 import { Database } from "bun:sqlite";
 import { afterAll, describe, expect, test } from "bun:test";
+import { readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { Ajv2020 } from "ajv/dist/2020";
@@ -14,6 +15,7 @@ import { unpackFixture } from "../support/fixtures.ts";
 import { requireSummary } from "../support/json_schema.ts";
 import { newStore } from "../support/new_store.ts";
 import { fill } from "../support/store_fixture.ts";
+import { tempDir } from "../support/temp_dir.ts";
 import { until } from "../support/until.ts";
 
 const spool = join(unpackFixture("cyrus-spools/uuid-paths"), "spool");
@@ -47,6 +49,14 @@ function hasOpen(pid: number, name: string): boolean {
   return Bun.spawnSync(["ls", "-l", `/proc/${pid}/fd`])
     .stdout.toString()
     .includes(name);
+}
+
+/** True where a process has taken SIGINT and SIGTERM: from then on they end it with a summary. */
+function hears(pid: number): boolean {
+  const [, caught = "0"] =
+    /^SigCgt:\s*(\w+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8")) ?? [];
+  const wanted = (1n << 1n) | (1n << 14n); // signal n is bit n - 1
+  return (BigInt(`0x${caught}`) & wanted) === wanted;
 }
 
 describe("a usage error", () => {
@@ -109,6 +119,40 @@ describe.each(["SIGINT", "SIGTERM"] as const)("%s", (signal) => {
       const last = await ended([command, ...args], () => connections > before);
       expect(String(last?.["command"])).toStartWith(command);
     }
+  }, 60_000);
+
+  test("ends a command that waits for its stdin with its summary", async () => {
+    const account = ["--users-file", join(tempDir("users"), "users"), "--allow", "ann", "ann"];
+    for (const args of [
+      ["dlist", "-"],
+      ["passwd", ...account, "--password-file", "-"],
+      ["ls", spool, "--users-from", "-"],
+      ["diff", "dump:-", spool],
+    ]) {
+      expect(await ended(args, hears)).toMatchObject({ command: args[0] });
+    }
+  }, 60_000);
+
+  test("ends dlist of a file with what was printed until then", async () => {
+    const path = join(tempDir("log"), "csync-1");
+    const count = 20_000;
+    writeFileSync(path, `---------- a\n\n${"<1795385626<GET META anne\n".repeat(count)}`);
+    const last = await ended(["dlist", path], (pid) => hasOpen(pid, path));
+    expect(last).toMatchObject({ command: "dlist", broken: 0 });
+    expect(Number(last?.["lines"])).toBeLessThan(count);
+  }, 60_000);
+
+  test("ends cat, which has no summary, without a byte", async () => {
+    const before = connections;
+    const place = `sync://a@127.0.0.1:${await listening}`;
+    const child = Bun.spawn([bobbinPath(), "cat", place, "ann/INBOX/1"], {
+      env: { ...process.env, BOBBIN_PASSWORD: "labpass" },
+      ...{ stdout: "pipe", stderr: "pipe" },
+    });
+    await until("cat has connected", () => connections > before);
+    child.kill(signal);
+    const said = [await new Response(child.stdout).text(), await new Response(child.stderr).text()];
+    expect([...said, await child.exited]).toEqual(["", "", signal === "SIGINT" ? 130 : 143]);
   }, 60_000);
 
   test("ends a command that waits for a lock with its summary", async () => {

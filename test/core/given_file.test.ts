@@ -50,10 +50,10 @@ describe("readFirstLine()", () => {
     ]);
     try {
       // The writer opens the pipe for both, so that it is there before the reader or after it.
-      let read = readFirstLine(path);
+      let read = await readFirstLine(path);
       while ("bytes" in read && read.bytes.length === 0) {
         await Bun.sleep(1);
-        read = readFirstLine(path);
+        read = await readFirstLine(path);
       }
       expect(read).toEqual({ bytes: Buffer.from("one\n") });
     } finally {
@@ -61,10 +61,10 @@ describe("readFirstLine()", () => {
     }
   });
 
-  test("does not wait for a pipe without one, and reads no device", () => {
-    expect(readFirstLine(pipe("empty"))).toEqual({ bytes: new Uint8Array() });
-    expect(readFirstLine("/dev/zero")).toMatchObject({ problem: expect.any(String) });
+  test("does not wait for a pipe without one, and reads no device", async () => {
+    expect(await readFirstLine(pipe("empty"))).toEqual({ bytes: new Uint8Array() });
+    expect(await readFirstLine("/dev/zero")).toMatchObject({ problem: expect.any(String) });
     mkdirSync(at("folder"));
-    expect(readFirstLine(at("folder"))).toMatchObject({ problem: expect.any(String) });
+    expect(await readFirstLine(at("folder"))).toMatchObject({ problem: expect.any(String) });
   });
 });

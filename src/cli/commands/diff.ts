@@ -53,7 +53,7 @@ interface DiffFlags extends PlaceOptions {
 const runDiff: Handler<"diff"> = async (args, options, env) => {
   const flags = options as unknown as DiffFlags; // as commander was told above
   const [a = "", b = "", given = []] = args as readonly [string, string, (readonly string[])?];
-  const users = namedUsers(given, options);
+  const users = await namedUsers(given, options);
   const source = await openPlace(a, env, optionsOfSide(flags, flags.aPasswordFile));
   try {
     const target = await openPlace(b, env, optionsOfSide(flags, flags.bPasswordFile));

@@ -45,7 +45,7 @@ export const registerDlist: Register = (program, handle) => {
 };
 
 const runDlist: Handler<"dlist"> = async ([path = ""], _options, env) => {
-  const fd = openDump(String(path));
+  const fd = await openDump(String(path));
   try {
     const start = new Uint8Array(5);
     readAt(fd, start, 0);

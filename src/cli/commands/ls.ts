@@ -56,7 +56,7 @@ const runLs: Handler<"ls"> = async (args, options, env) => {
   const place = await openPlace(text, env, options);
   try {
     const listing: Listing = { place, env, told: new Set() };
-    const users = namedUsers([], options);
+    const users = await namedUsers([], options);
     if (users.length > 0 && user !== undefined) {
       throw new AppError("usage", "Cannot list both USER and --users-from: leave one out");
     }

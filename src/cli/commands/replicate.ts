@@ -101,7 +101,7 @@ const JOBS = 2;
 const runReplicate: Handler<"replicate"> = async (args, options, given) => {
   const flags = options as unknown as ReplicateFlags; // as commander was told above
   const env = beside(flags, given);
-  const users = namedUsers((args[0] ?? []) as readonly string[], options);
+  const users = await namedUsers((args[0] ?? []) as readonly string[], options);
   const { mailbox = [] } = flags;
   const isNamed = users.length > 0 || (mailbox.length > 0 && flags.all !== true);
   if (isNamed === (flags.all === true)) {

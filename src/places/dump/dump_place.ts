@@ -12,7 +12,7 @@
 import { closeSync } from "node:fs";
 import { AppError } from "../../core/errors.ts";
 import { chunksOf } from "../../core/files.ts";
-import { DEFAULT_LIMITS, type Limits } from "../../core/limits.ts";
+import { DEFAULT_LIMITS } from "../../core/limits.ts";
 import type { MissingInDump } from "../../formats/sync/dump_line.ts";
 import { beginSha1 } from "../../hash/sha1.ts";
 import type { Annotation } from "../../model/annotation.ts";
@@ -50,20 +50,19 @@ import {
   keepDumpFile,
 } from "./dump_file.ts";
 import { DumpSession } from "./dump_session.ts";
-import { type DumpDamage, openDump, readDump } from "./read_dump.ts";
+import { type DumpDamage, openDumpFile, readDump } from "./read_dump.ts";
 
 /**
- * Opens a dump to be read; `-` is stdin. A damaged dump holds the owners who were complete before
+ * Opens a dump to be read, of which `fd` may be open already (`openDump`). A damaged dump holds the owners who were complete before
  * the damage; `owners()` ends with an error that tells of it, and every owner who is not found is
  * refused as damaged. Throws AppError (not_found, io), or (bad_data) for a file that is no dump at
  * all.
  */
-export function openDumpPlace(path: string, limits: Limits = DEFAULT_LIMITS): Place {
-  const fd = openDump(path);
+export function openDumpPlace(path: string, fd: number = openDumpFile(path)): Place {
   const locator = `dump:${path}`;
   try {
     const contents = new DumpContents();
-    const damage = readDump(fd, { contents, locator, limits });
+    const damage = readDump(fd, { contents, locator, limits: DEFAULT_LIMITS });
     return new DumpPlace({ fd, locator, contents, damage, output: undefined });
   } catch (error) {
     closeSync(fd);

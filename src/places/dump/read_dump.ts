@@ -1,5 +1,5 @@
 /** Reads a dump once from end to end, and keeps what its checksums prove. */
-import { closeSync, constants, fstatSync, openSync, readSync, writeSync } from "node:fs";
+import { closeSync, constants, fstatSync, openSync, writeSync } from "node:fs";
 import { latin1 } from "../../core/bytes.ts";
 import { AppError, errnoOf } from "../../core/errors.ts";
 import { readAt } from "../../core/files.ts";
@@ -11,9 +11,6 @@ import { createSpool } from "./dump_file.ts";
 import { recordsAt } from "./dump_records.ts";
 import { scanDump } from "./scan.ts";
 
-const STDIN = 0;
-const CHUNK_BYTES = 256 * 1024;
-
 /** Where a dump is damaged: nothing behind that is believed. */
 export interface DumpDamage {
   readonly text: string;
@@ -21,12 +18,13 @@ export interface DumpDamage {
   readonly owners: readonly Owner[];
 }
 
-/** Opens the file at `path`; `-` is stdin. Throws AppError (not_found, io). */
-export function openDump(path: string): number {
-  return path === "-" ? spoolOfStdin() : openDumpFile(path);
+/** Opens the file at `path`; `-` is stdin, read to its end. Throws AppError (not_found, io). */
+export async function openDump(path: string): Promise<number> {
+  return path === "-" ? await spoolOfStdin() : openDumpFile(path);
 }
 
-function openDumpFile(path: string): number {
+/** Opens a file. Throws as `openDump`. */
+export function openDumpFile(path: string): number {
   try {
     const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
     if (fstatSync(fd).isFile()) return fd;
@@ -39,31 +37,17 @@ function openDumpFile(path: string): number {
 }
 
 /** A dump is read more than once, so what comes from a pipe is copied to an unnamed file. */
-function spoolOfStdin(): number {
+async function spoolOfStdin(): Promise<number> {
   const fd = createSpool();
-  const chunk = new Uint8Array(CHUNK_BYTES);
   try {
-    for (;;) {
-      const got = readPipe(chunk);
-      if (got === 0) return fd;
-      for (let at = 0; at < got; ) at += writeSync(fd, chunk, at, got - at);
+    for await (const chunk of Bun.stdin.stream()) {
+      for (let at = 0; at < chunk.length; ) at += writeSync(fd, chunk, at, chunk.length - at);
     }
+    return fd;
   } catch (error) {
     closeSync(fd);
     const text = `Cannot copy stdin to a temporary file: ${errnoOf(error)}`;
     throw new AppError("io", text, { cause: error });
-  }
-}
-
-function readPipe(chunk: Uint8Array): number {
-  for (;;) {
-    try {
-      return readSync(STDIN, chunk, 0, chunk.length, null);
-    } catch (error) {
-      if (errnoOf(error) === "EOF") return 0;
-      if (errnoOf(error) !== "EAGAIN") throw error;
-      Bun.sleepSync(2);
-    }
   }
 }
 

@@ -92,6 +92,11 @@ describe("bobbin passwd", () => {
       return bobbinOnTerminal(args, { answer, env: { BOBBIN_PASSWORD: "" } });
     };
     const before = read();
+    const interrupted = await bobbinOnTerminal(["passwd", "ann", "--users-file", path], {
+      answer: (text) => (text.endsWith(": ") ? "thr\x03" : undefined),
+      env: { BOBBIN_PASSWORD: "" },
+    });
+    expect([interrupted.exit, read()]).toEqual([130, before]);
     const different = await typed(["one", "two"]);
     expect([different.exit, read()]).toEqual([64, before]);
     expect(different.shown).toContain("are not the same");
