@@ -12,7 +12,7 @@ export function holdToSchema(lines: readonly JsonLine[]): void {
   }
 }
 
-/** Throws where the lines of a run that ended with `exit` have not one summary, the last of them. */
+/** Throws where a run that ended with `exit` has not told just one summary, as its last line. */
 export function requireSummary(lines: readonly JsonLine[], exit: number): void {
   const summaries = lines.filter(({ type }) => type === "summary");
   const last = lines.at(-1);

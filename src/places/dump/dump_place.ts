@@ -53,10 +53,10 @@ import { DumpSession } from "./dump_session.ts";
 import { type DumpDamage, openDumpFile, readDump } from "./read_dump.ts";
 
 /**
- * Opens a dump to be read, of which `fd` may be open already (`openDump`). A damaged dump holds the owners who were complete before
- * the damage; `owners()` ends with an error that tells of it, and every owner who is not found is
- * refused as damaged. Throws AppError (not_found, io), or (bad_data) for a file that is no dump at
- * all.
+ * Opens a dump to be read, of which `fd` may be open already (`openDump`). A damaged dump holds the
+ * owners who were complete before the damage; `owners()` ends with an error that tells of it, and
+ * every owner who is not found is refused as damaged. Throws AppError (not_found, io), or
+ * (bad_data) for a file that is no dump at all.
  */
 export function openDumpPlace(path: string, fd: number = openDumpFile(path)): Place {
   const locator = `dump:${path}`;
