@@ -242,3 +242,50 @@ describe("folders that are links", () => {
     }
   });
 });
+
+describe("what stands in the place of a mailbox's folder", () => {
+  const STAND_INS: readonly (readonly [string, (path: string) => unknown])[] = [
+    ["b/user/bob/Old", (path) => writeFileSync(path, "")],
+    ["b/user/bob", (path) => Bun.spawnSync(["mkfifo", path])],
+    ["b/user", (path) => writeFileSync(path, "")],
+    ["b", (path) => symlinkSync("/etc/passwd", path)],
+  ];
+
+  test("is named by every command, and a mirror deletes nothing for it", async () => {
+    const { folder, conf } = server("legacy-paths");
+    const spool = join(folder, "spool");
+    const store = join(tempDir("store"), "s");
+    await bobbin(["store", "init", store]);
+    cpSync(join(spool, "a/user/ann/Drafts"), join(spool, "b/user/bob/Old"), RECURSIVE);
+    const copy = ["replicate", "bob", "--from", spool, "--to", store] as const;
+    expect((await bobbin(copy)).exit).toBe(0);
+    const held = async () => (await bobbin(["ls", store, "bob"])).stdout;
+    const before = await held();
+    for (const [path, make] of STAND_INS) {
+      const at = join(spool, path);
+      renameSync(at, `${folder}/aside`);
+      make(at);
+      const looks: readonly (readonly [readonly string[], readonly number[]])[] = [
+        [
+          ["fsck", spool],
+          [1, 2],
+        ],
+        [
+          ["ls", spool, "bob"],
+          [1, 2],
+        ],
+        [["diff", spool, store, "bob"], [2]],
+        [[...copy, "--mirror", "--allow-delete", "100"], [2]],
+      ];
+      for (const [args, codes] of looks) {
+        const { exit, stdout, stderr } = await bobbin(args);
+        expect([path, args, codes.includes(exit), exit]).toEqual([path, args, true, exit]);
+        expect(stdout + stderr).toContain(at);
+      }
+      if (path !== "b/user/bob/Old") expect((await bobbin(["ls", conf, "bob"])).exit).not.toBe(0);
+      expect(await held()).toBe(before);
+      rmSync(at);
+      renameSync(`${folder}/aside`, at);
+    }
+  });
+});

@@ -120,14 +120,17 @@ export interface SpoolPlan {
 /** Walks the spool. */
 export function planSpool(request: SpoolRequest): SpoolPlan {
   const { roots, wanted } = request;
-  const { mailboxes: found, staging, leftovers, unreadable } = readSpool(roots);
+  const { mailboxes: found, staging, leftovers, unreadable, misplaced } = readSpool(roots);
   const mailboxes = request.asCommitted?.(found) ?? found;
   const chosen = wanted
     ? mailboxes.filter((paths) =>
         wanted(nameOf(paths, headerFileOf(paths)?.name ?? undefined, request)),
       )
     : mailboxes;
-  const loose = unreadable
+  // In a mailbox the check of its listing tells; servers and stores list what must be there.
+  const standIns =
+    request.identify !== undefined ? [] : misplaced.filter(({ inMailbox }) => !inMailbox);
+  const loose = [...unreadable, ...standIns]
     .filter(({ relative }) => mayHoldWanted(relative, request))
     .map(({ path, errno }) => finding("PM01", { path }, { what: "folder", errno }));
   for (const path of wanted ? [] : leftovers) {

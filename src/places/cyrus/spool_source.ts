@@ -47,7 +47,7 @@ export function spoolSource(
     locator: `cyrus:${roots.data}`,
     holds: HELD_BY_FOLDERS,
     directory: currentOf(() => {
-      const directory = listSpool(roots);
+      const directory = listSpool(roots, allowEmpty);
       if (directory.owners.length === 0 && !allowEmpty) throw noSpool(roots);
       return directory;
     }),
@@ -66,16 +66,18 @@ function noSpool({ data }: PartitionRoots): AppError {
 }
 
 /**
- * Every mailbox below the roots. A folder that cannot be read counts as a mailbox that cannot be
- * read; where its path does not tell whose it is, as one of everybody's. Throws AppError where
- * there is nothing else, or the root cannot be read.
+ * Every mailbox below the roots. A folder that cannot be read, and what stands in the place of one,
+ * counts as a mailbox that cannot be read; where its path does not tell whose it is, as one of
+ * everybody's. Throws AppError where there is nothing else, or the root cannot be read.
  */
-function listSpool(roots: PartitionRoots): MailboxDirectory {
+function listSpool(roots: PartitionRoots, allowEmpty: boolean): MailboxDirectory {
   requireRoot(roots);
   const byName = new Map<string, ListedMailbox>();
   const anybodys: ListedMailbox[] = [];
-  const { mailboxes, unreadable } = readSpool(roots);
-  for (const { relative, path, errno } of unreadable) {
+  const { mailboxes, unreadable, misplaced } = readSpool(roots);
+  // Without any mailbox it is no spool, and may hold any files.
+  const isSpool = mailboxes.length + unreadable.length > 0 || allowEmpty;
+  for (const { relative, path, errno } of [...unreadable, ...(isSpool ? misplaced : [])]) {
     const name = nameOfRelative(relative);
     const isOwned = name !== undefined && isOneOwners(name);
     const uniqueid = uniqueidByPath(path);

@@ -13,6 +13,8 @@ export interface SpoolContents {
   /** Folders of the archive with messages of no mailbox. */
   readonly leftovers: readonly string[];
   readonly unreadable: readonly UnreadableFolder[];
+  /** What stands in the place of a mailbox's folder, by its name. */
+  readonly misplaced: readonly (UnreadableFolder & { readonly inMailbox: boolean })[];
 }
 
 /** Everything that lies below the roots; a root that cannot be read is among `unreadable`. */
@@ -21,13 +23,15 @@ export function readSpool(roots: PartitionRoots): SpoolContents {
   const staging: string[] = [];
   const leftovers: string[] = [];
   const unreadable: UnreadableFolder[] = [];
+  const misplaced: SpoolContents["misplaced"][number][] = [];
   for (const step of walkMailboxes(roots)) {
     if (step.kind === "mailbox") mailboxes.push(mailboxPaths(roots, step.relative));
     else if (step.kind === "staging") staging.push(step.relative);
     else if (step.kind === "leftover") leftovers.push(step.path);
+    else if (step.kind === "misplaced") misplaced.push(step);
     else unreadable.push(step);
   }
-  return { mailboxes, staging, leftovers, unreadable };
+  return { mailboxes, staging, leftovers, unreadable, misplaced };
 }
 
 /** The internal name of the mailbox at `paths`, by its path and by the name in its cyrus.header. */

@@ -4,7 +4,15 @@
  * files or messages is a mailbox, wherever it lies. A link to a folder outside of the spool is
  * followed, as Cyrus does; whatever is not looked into is told, never passed over.
  */
-import { type Dirent, lstatSync, readdirSync, readlinkSync, realpathSync, statSync } from "node:fs";
+import {
+  type Dirent,
+  lstatSync,
+  readdirSync,
+  readlinkSync,
+  realpathSync,
+  type Stats,
+  statSync,
+} from "node:fs";
 import { join } from "node:path";
 import { AppError, errnoOf, isAbsence } from "../../../core/errors.ts";
 import { DEFAULT_LIMITS } from "../../../core/limits.ts";
@@ -17,7 +25,9 @@ export type WalkStep =
   | { readonly kind: "staging"; readonly relative: string }
   /** A folder of the archive whose messages belong to no mailbox: Cyrus 3.0 to 3.6 leaves them. */
   | { readonly kind: "leftover"; readonly relative: string; readonly path: string }
-  | ({ readonly kind: "unreadable" } & UnreadableFolder);
+  | ({ readonly kind: "unreadable" } & UnreadableFolder)
+  /** What stands where only the folder of a mailbox would have its name. */
+  | ({ readonly kind: "misplaced"; readonly inMailbox: boolean } & UnreadableFolder);
 
 /** A folder that was not looked into: mailboxes may lie in it and below. */
 export interface UnreadableFolder {
@@ -48,6 +58,7 @@ export function* walkMailboxes(roots: PartitionRoots): Generator<WalkStep> {
   for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
     const { relative, depth } = next;
     const children = new Set<string>();
+    const misplaced: UnreadableFolder[] = [];
     let isMailbox = false;
     let leftover: string | undefined;
     for (const top of tops) {
@@ -62,6 +73,12 @@ export function* walkMailboxes(roots: PartitionRoots): Generator<WalkStep> {
       const isLeftover = top === roots.archive && top !== roots.data && !seen.hasIndex;
       if (seen.isMailbox && isLeftover) leftover = path;
       else isMailbox ||= seen.isMailbox;
+      for (const { name, type } of seen.misplaced) {
+        // But for domains, a mailbox never has a dot in the name of its folder.
+        if (name.includes(".") && !relative.startsWith("domain/")) continue;
+        const place = { relative: join(relative, name), path: join(path, name) };
+        misplaced.push({ ...place, errno: `it is a ${type}, no folder` });
+      }
       const closedLinks = seen.closed.toSorted((one, two) => (one.name < two.name ? -1 : 1));
       for (const { name, errno } of closedLinks) {
         const closed = { relative: join(relative, name), path: join(path, name), errno };
@@ -74,6 +91,7 @@ export function* walkMailboxes(roots: PartitionRoots): Generator<WalkStep> {
     }
     if (isMailbox) yield { kind: "mailbox", relative };
     else if (leftover !== undefined) yield { kind: "leftover", relative, path: leftover };
+    for (const one of misplaced) yield { kind: "misplaced", inMailbox: isMailbox, ...one };
     const below = [...children].sort().reverse();
     for (const name of below) {
       const child = join(relative, name);
@@ -108,6 +126,8 @@ interface Look {
   readonly errno?: string;
   /** Links in it that are not followed. */
   readonly closed: readonly { readonly name: string; readonly errno: string }[];
+  /** What neither is a folder, nor leads to one, nor is called like a file of a mailbox. */
+  readonly misplaced: readonly Pick<Entry, "name" | "type">[];
 }
 
 interface Walk {
@@ -127,13 +147,16 @@ const ROOT_OF: Readonly<Record<string, string>> = {
 /** Tells whether a folder is a mailbox, and what folders lie in it. */
 function lookInto(folder: string, { children, walked }: Walk): Look {
   const closed: { name: string; errno: string }[] = [];
+  const misplaced: Pick<Entry, "name" | "type">[] = [];
+  const without = { isMailbox: false, closed, misplaced } as const;
   try {
     const stat = statSync(folder, { throwIfNoEntry: false });
-    if (stat === undefined) return { isMailbox: false, isMissing: true, closed };
-    if (!stat.isDirectory()) return { isMailbox: false, errno: "ENOTDIR", closed };
+    if (stat === undefined) return { ...without, isMissing: true };
+    if (!stat.isDirectory()) return { ...without, errno: "ENOTDIR" };
     let [isMailbox, hasIndex] = [false, false];
     let other: string | undefined;
-    for (const { name, isLink, isFolder } of entriesOf(folder, { isLeaf: stat.nlink === 2 })) {
+    for (const { name, type } of entriesOf(folder, { isLeaf: stat.nlink === 2 })) {
+      const isFolder = type === "folder";
       isMailbox ||= !isFolder && MAILBOX_FILE.test(name);
       if (Object.hasOwn(ROOT_OF, name)) other ??= ROOT_OF[name];
       hasIndex ||= name === "cyrus.header" || name === "cyrus.index";
@@ -141,26 +164,28 @@ function lookInto(folder: string, { children, walked }: Walk): Look {
       // itself.
       if (name.startsWith(".")) continue;
       if (isFolder) children.add(name);
-      if (!isLink || children.has(name) || FILE_NAME.test(name)) continue;
+      if (children.has(name) || FILE_NAME.test(name)) continue;
+      if (type !== "link") {
+        misplaced.push({ name, type });
+        continue;
+      }
       const errno = followLink(join(folder, name), walked);
       if (errno === "followed") children.add(name);
-      else if (errno !== undefined) closed.push({ name, errno });
+      else if (errno === undefined) misplaced.push({ name, type });
+      else closed.push({ name, errno });
     }
-    return { isMailbox, hasIndex, closed, ...(other !== undefined && { other }) };
+    return { isMailbox, hasIndex, closed, misplaced, ...(other !== undefined && { other }) };
   } catch (error) {
     const errno = errnoOf(error);
     if (errno === undefined) throw error;
     // ENOTDIR: something above it is no folder, of which the walk has told.
-    if (errno === "ENOENT" || errno === "ENOTDIR")
-      return { isMailbox: false, isMissing: true, closed };
-    return { isMailbox: false, errno, closed };
+    return isAbsence(error) ? { ...without, isMissing: true } : { ...without, errno };
   }
 }
 
 interface Entry {
   readonly name: string;
-  readonly isFolder: boolean;
-  readonly isLink: boolean;
+  readonly type: "folder" | "link" | "file" | "FIFO" | "socket" | "device";
 }
 
 /**
@@ -170,29 +195,32 @@ interface Entry {
 function* entriesOf(folder: string, { isLeaf }: { readonly isLeaf: boolean }): Generator<Entry> {
   if (!isLeaf) {
     for (const entry of readdirSync(folder, { withFileTypes: true })) {
-      yield { name: entry.name, ...typeOf(folder, entry) };
+      const { name } = entry;
+      // Some file systems do not tell the type of an entry in the listing.
+      const type = typeOf(entry) ?? typeAt(join(folder, name));
+      if (type !== undefined) yield { name, type };
     }
     return;
   }
   for (const name of readdirSync(folder)) {
-    const stat = FILE_NAME.test(name)
-      ? undefined
-      : lstatSync(join(folder, name), { throwIfNoEntry: false });
-    const [isFolder, isLink] = [stat?.isDirectory() ?? false, stat?.isSymbolicLink() ?? false];
-    yield { name, isFolder, isLink };
+    const type = FILE_NAME.test(name) ? "file" : typeAt(join(folder, name));
+    if (type !== undefined) yield { name, type };
   }
 }
 
-/** Some file systems do not tell the type of an entry in the listing. */
-function typeOf(folder: string, entry: Dirent): Pick<Entry, "isFolder" | "isLink"> {
-  const isOther = entry.isFile() || entry.isFIFO() || entry.isSocket() || entry.isBlockDevice();
-  const isKnown = entry.isDirectory() || entry.isSymbolicLink() || entry.isCharacterDevice();
-  const type =
-    isOther || isKnown ? entry : lstatSync(join(folder, entry.name), { throwIfNoEntry: false });
-  return {
-    isFolder: type?.isDirectory() ?? false,
-    isLink: type?.isSymbolicLink() ?? false,
-  };
+/** The type of what lies at a path; undefined for what has gone since it was listed. */
+function typeAt(path: string): Entry["type"] | undefined {
+  const stat = lstatSync(path, { throwIfNoEntry: false });
+  return stat && typeOf(stat);
+}
+
+function typeOf(entry: Dirent | Stats): Entry["type"] | undefined {
+  if (entry.isFile()) return "file";
+  if (entry.isDirectory()) return "folder";
+  if (entry.isSymbolicLink()) return "link";
+  if (entry.isFIFO()) return "FIFO";
+  if (entry.isSocket()) return "socket";
+  return entry.isBlockDevice() || entry.isCharacterDevice() ? "device" : undefined;
 }
 
 /**

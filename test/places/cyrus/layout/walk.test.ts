@@ -67,14 +67,21 @@ describe("walkMailboxes()", () => {
     ]);
   });
 
-  test("takes links to files, and under the names of files, for no folders", () => {
+  test("tells what stands in the place of a folder, links to files too", () => {
     const data = tempDir("files");
     mailboxes(data, "user/ann");
     writeFileSync(join(data, "note"), "");
     symlinkSync(join(data, "note"), join(data, "user/ann/note"));
     symlinkSync("/no/such/disk", join(data, "user/ann/7."));
     symlinkSync("/no/such/disk", join(data, "user/ann/cyrus.cache"));
-    expect(walked({ data })).toEqual(["mailbox user/ann"]);
+    writeFileSync(join(data, "user/ann/note.txt"), "");
+    Bun.spawnSync(["mkfifo", join(data, "user/pipe")]);
+    expect(walked({ data })).toEqual([
+      "misplaced note",
+      "misplaced user/pipe",
+      "mailbox user/ann",
+      "misplaced user/ann/note",
+    ]);
   });
 
   test("tells of roots that are not there or no folders, and walks the others", () => {
