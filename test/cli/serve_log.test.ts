@@ -2,11 +2,26 @@
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { bobbin, jsonLines } from "../support/cli.ts";
+import { Csync } from "../support/csync.ts";
 import { unpackFixture } from "../support/fixtures.ts";
 import { serveBinary } from "../support/served_binary.ts";
 
 const spool = join(unpackFixture("cyrus-spools/uuid-paths"), "spool");
 const env = { BOBBIN_PASSWORD: "labpass" };
+
+describe("serve --log-form text", () => {
+  test("has a name with what formats take for their own as it is", async () => {
+    const server = await serveBinary({ args: ["--log-form", "text"] });
+    const name = "100%s%d{0}";
+    const { client } = await Csync.open(server.port);
+    const sent = Buffer.from(`\0${name}\0wrong`).toString("base64");
+    expect((await client.command(`AUTHENTICATE PLAIN ${sent}`)).status).toStartWith("NO ");
+    client.close();
+    server.child.kill("SIGTERM");
+    expect(await server.child.exited).toBe(0);
+    expect(server.log()).toMatch(/Sign-in refused.* account="?100%s%d\{0\}"? /);
+  }, 60_000);
+});
 
 describe("serve --log-form json", () => {
   test("tells messages, bytes and seconds of each session and user, and of all", async () => {

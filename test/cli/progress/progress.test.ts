@@ -34,6 +34,17 @@ describe("progress", () => {
     expect((await bobbin(diff)).stderr).not.toContain("%");
   }, 60_000);
 
+  test("a name with what formats take for their own is shown as it is", async () => {
+    const name = "100%s%d{bar}{left}";
+    const run = ["replicate", name, "dan", "--from", SPOOL, "--to", store];
+    const { exit, shown } = await bobbinOnTerminal(run);
+    expect(exit).toBe(2);
+    expect(shown).toContain(`User ${name}: There is no ${name} at `);
+    expect(shown).toMatch(/\d+% {2}1\/2 users/);
+    const told = await bobbin(run);
+    expect(told.stderr).toContain(`User ${name}: There is no ${name} at `);
+  }, 60_000);
+
   test("a dumb terminal gets no bar, no colour and no escape", async () => {
     const run = ["replicate", "bob", "--from", SPOOL, "--to", store];
     const { exit, shown } = await bobbinOnTerminal(run, { env: { TERM: "dumb" } });
