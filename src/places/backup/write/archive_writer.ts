@@ -9,7 +9,6 @@ import type { Database } from "bun:sqlite";
 import {
   closeSync,
   constants,
-  fdatasyncSync,
   fstatSync,
   ftruncateSync,
   openSync,
@@ -201,7 +200,7 @@ export class ArchiveWriter implements ArchiveBytes {
       const fd = openData(path, { create: this.#status === undefined });
       const { size = 0, offset = 0 } = this.#status ?? {};
       const members = new MemberWriter({
-        ...{ fd, size, offset, pack: this.#options.pack },
+        ...{ fd, path, size, offset, pack: this.#options.pack },
         written: (member) =>
           this.database
             .query("INSERT OR REPLACE INTO x_members VALUES ($coffset, $offset, $size)")
@@ -221,7 +220,6 @@ export class ArchiveWriter implements ArchiveBytes {
     const { fd, path, members } = data;
     try {
       await members.finish();
-      sync(fd, path);
       if (this.#status === undefined) syncPath(this.#folder, "folder");
       const status = { filename: basename(path), size: members.size, offset: members.offset };
       this.database.run("DELETE FROM status");
@@ -243,7 +241,7 @@ export class ArchiveWriter implements ArchiveBytes {
     const data = this.#data;
     this.#data = undefined;
     try {
-      if (data !== undefined) await this.#takeBack(data);
+      if (data !== undefined && this.database.inTransaction) await this.#takeBack(data);
       if (this.database.inTransaction) this.database.run("ROLLBACK");
     } finally {
       if (data !== undefined) closeSync(data.fd);
@@ -303,12 +301,4 @@ function newestData(folder: string): string | undefined {
     .filter((name) => DATA_FILE.test(name))
     .sort()
     .at(-1);
-}
-
-function sync(fd: number, path: string): void {
-  try {
-    fdatasyncSync(fd);
-  } catch (error) {
-    throw diskError(error, "make durable", path);
-  }
 }

@@ -3,9 +3,10 @@
  * message is read by unpacking one member. Members are packed elsewhere, some at a time, and
  * written in their order. What is not on the disk yet can be read all the same.
  */
+import { fdatasync } from "node:fs";
+import { promisify } from "node:util";
 import { assert } from "../../../core/assert.ts";
-import { writeFully } from "../../../storage/disk.ts";
-import { beginWriteback } from "../../../storage/libc.ts";
+import { diskError, writeFully } from "../../../storage/disk.ts";
 import { packMember } from "./pack_member.ts";
 
 /** Unpacked bytes of a member; an entry of more is a member by itself. */
@@ -27,6 +28,7 @@ export type Pack = (bytes: Uint8Array) => Promise<Uint8Array>;
 export interface MemberWriterOptions {
   /** Open for writing; what lies behind `size` is nothing yet. */
   readonly fd: number;
+  readonly path: string;
   /** Bytes of the file, and of the stream in it. */
   readonly size: number;
   readonly offset: number;
@@ -52,6 +54,8 @@ export class MemberWriter {
   /** Buffers that can be filled again. */
   readonly #spare: Uint8Array[] = [];
   #written: Promise<void> = Promise.resolve();
+  /** Makes durable what is in the file, while more is packed: less is left for the end. */
+  #syncing: Promise<void> | undefined;
   #wasPacked = false;
   #trouble: { readonly error: unknown } | undefined;
 
@@ -100,11 +104,25 @@ export class MemberWriter {
     return held?.buffer.slice(offset - held.offset, offset - held.offset + size);
   }
 
-  /** Ends the last member; all are in the file then. Throws what has kept one from that. */
+  /** Ends the last member; all are on the disk then. Throws what has kept one from that. */
   async finish(): Promise<void> {
     if (this.#open.used > 0) this.#close(0);
     await this.#written;
+    await this.#syncing;
+    await this.#sync();
     if (this.#trouble !== undefined) throw this.#trouble.error;
+  }
+
+  /** The kernel tells of a lost write only once: whatever this finds counts. Never throws. */
+  async #sync(): Promise<void> {
+    const { fd, path } = this.#options;
+    try {
+      await promisify(fdatasync)(fd);
+    } catch (error) {
+      this.#trouble ??= { error: diskError(error, "make durable", path) };
+    } finally {
+      this.#syncing = undefined;
+    }
   }
 
   #held(offset: number, bytes: number): Held {
@@ -139,7 +157,7 @@ export class MemberWriter {
       const { fd, written } = this.#options;
       const { offset, used } = held;
       writeFully(fd, bytes, this.#size);
-      beginWriteback(fd);
+      this.#syncing ??= this.#sync();
       const coffset = this.#size;
       this.#size += bytes.length;
       written({ coffset, offset, size: used });
