@@ -3,7 +3,17 @@
  * is opened without following a link and without waiting for a writer, and must then prove to be
  * regular. Anything else is reported as a state, not as an exception.
  */
-import { closeSync, constants, fstatSync, openSync, readSync, type Stats, statSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  lstatSync,
+  openSync,
+  readSync,
+  type Stats,
+  statSync,
+} from "node:fs";
+import { dirname } from "node:path";
 import { AppError, errnoOf, isAbsence } from "./errors.ts";
 import { type FileStamp, NO_FILE, stampAt, stampOf } from "./file_stamp.ts";
 
@@ -86,6 +96,23 @@ export function leadsToFolder(path: string): boolean {
   } catch (error) {
     if (errnoOf(error) === undefined) throw error;
     return false;
+  }
+}
+
+/**
+ * What stands where the folder `path`, or one above it, should be: a file, or a link that leads
+ * nowhere, as to a disk that is not mounted. Undefined for a folder, and where there is just none.
+ */
+export function obstacleAt(path: string): string | undefined {
+  for (let at = path; ; at = dirname(at)) {
+    try {
+      if (lstatSync(at, { throwIfNoEntry: false }) !== undefined)
+        return leadsToFolder(at) ? undefined : at;
+    } catch (error) {
+      // What may not be looked at is told by whoever opens it.
+      if (!isAbsence(error)) return undefined;
+    }
+    if (dirname(at) === at) return undefined;
   }
 }
 

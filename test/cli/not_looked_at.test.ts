@@ -289,3 +289,41 @@ describe("what stands in the place of a mailbox's folder", () => {
     }
   });
 });
+
+describe("a folder of settings that is none", () => {
+  const OBSTACLES: readonly (readonly [string, string, (path: string) => unknown])[] = [
+    ["conf/sieve", "bob", (path) => writeFileSync(path, "")],
+    ["conf/user", "bob", (path) => symlinkSync("/no/such/disk", path)],
+    ["conf/quota", "ann", (path) => writeFileSync(path, "")],
+  ];
+
+  test("stops no mail, is named once, and keeps what B has of it", async () => {
+    for (const [path, user, make] of OBSTACLES) {
+      const { folder, conf } = server("legacy-paths");
+      const store = join(tempDir("store"), "s");
+      await bobbin(["store", "init", store]);
+      const at = join(folder, path);
+      rmSync(at, { recursive: true, force: true });
+      make(at);
+      const bring = ["replicate", user, "--mirror", "--from", conf, "--to", store];
+      const { exit, stderr } = await bobbin(bring);
+      expect({ path, exit, told: stderr.split(at).length - 1 }).toEqual({ path, exit: 2, told: 1 });
+      expect((await bobbin(["ls", store, user])).exit).toBe(0);
+      const checked = await bobbin(["--json", "fsck", conf]);
+      expect({ path, exit: checked.exit }).toEqual({ path, exit: 2 });
+      expect(checked.stdout).toContain(at);
+    }
+  });
+
+  test("a quota root of a format that is not read was not looked at", async () => {
+    const { folder, conf } = server("legacy-paths");
+    const root = join(folder, "conf/quota/a/user.ann");
+    mkdirSync(dirname(root), RECURSIVE);
+    writeFileSync(root, Buffer.from("\xa1\x02\x8b\x0dtwomfile\0\0\0\0", "latin1"));
+    const { exit, stdout } = await bobbin(["fsck", conf]);
+    expect({ exit, stdout }).toEqual({
+      exit: 2,
+      stdout: expect.stringMatching(/quota root.*twom/),
+    });
+  });
+});

@@ -32,7 +32,7 @@ export interface UserFilesInput {
 /** Checks everything that was read of one user. */
 export function checkUserFiles(input: UserFilesInput): Finding[] {
   const { userid } = input.reading.user;
-  const findings = [
+  const findings: Finding[] = [
     ...checkSeenFile(input),
     ...checkSubscriptionFile(input),
     ...checkCounters(input.reading.counters, {
@@ -41,6 +41,10 @@ export function checkUserFiles(input: UserFilesInput): Finding[] {
     }),
     ...checkConversations(input),
   ];
+  const { inScripts: path } = input.reading;
+  // Neither a folder nor a link to one, so that nobody can list it.
+  if (path !== undefined)
+    findings.push(finding("PM01", { path }, { what: "folder", errno: "ENOTDIR" }));
   return findings.map((one) => placed(one, { userid }));
 }
 

@@ -2,6 +2,7 @@
 import type { Unreadable } from "../../core/files.ts";
 import type { QuotaResource } from "../../formats/cyrus/quota.ts";
 import { nameProblem } from "../../model/names.ts";
+import type { QuotaReading } from "../../places/cyrus/server/quota_roots.ts";
 import {
   type DatabaseFacts,
   faultWords,
@@ -105,11 +106,12 @@ const QUOTA_WORDS = {
   QU01: (
     facts:
       | DatabaseFacts
-      | { what: "root"; root: string; fault: string }
+      | { what: "root"; root: string; fault: NonNullable<QuotaReading["fault"]> }
       | ({ what: "sum"; root: string; resource: QuotaResource } & Pair<bigint>),
   ) => {
     if (facts.what === "root") {
-      return { text: `quota root cannot be read: ${facts.fault}`, other: facts.root };
+      const { fault, root: other } = facts;
+      return { text: `quota root ${quotaFault(fault)}`, other };
     }
     if (facts.what !== "sum") return tellDatabase("quota database", facts);
     const { root: other, resource: field, expected, found } = facts;
@@ -257,3 +259,9 @@ export const SERVER_WORDS = {
   ...USER_WORDS,
   ...ANNOTATION_WORDS,
 };
+
+function quotaFault(fault: NonNullable<QuotaReading["fault"]>): string {
+  if (typeof fault === "string") return `cannot be read: ${fault}`;
+  if (fault.state !== "foreign") return faultWords(fault);
+  return `has the format ${fault.format}, which is not supported: not checked`;
+}

@@ -5,6 +5,8 @@
 import { dirname, join } from "node:path";
 import { latin1, utf8 } from "../../../core/bytes.ts";
 import { FormatError } from "../../../core/errors.ts";
+import { obstacleAt, type Unreadable } from "../../../core/files.ts";
+import { detectFormat } from "../../../formats/cyrus/databases/database.ts";
 import {
   parseQuota,
   QUOTA_RESOURCES,
@@ -26,13 +28,22 @@ export interface QuotaReading {
   readonly root: string;
   readonly path: string;
   readonly quota: QuotaRoot | undefined;
-  /** Why it cannot be read. */
-  readonly fault: string | undefined;
+  /** Why it cannot be read: what is wrong in it, or why it was not looked at. */
+  readonly fault: string | Unreadable | ForeignFormat | undefined;
+}
+
+/** A database of a format that is not read here. */
+export interface ForeignFormat {
+  readonly state: "foreign";
+  readonly format: string;
 }
 
 export interface QuotasReading {
   readonly roots: readonly QuotaReading[];
-  /** The database of quota roots; undefined where each root is a file of its own. */
+  /**
+   * The database of quota roots. Where each root is a file of its own undefined, or what stands in
+   * the place of their folder.
+   */
   readonly file: DatabaseReading | undefined;
 }
 
@@ -52,6 +63,8 @@ export async function readQuotaRoots(
 /** Reads all quota roots. */
 export async function readQuotas(conf: ImapdConf): Promise<QuotasReading> {
   if (conf.quotaDb.formatName === "quotalegacy") {
+    const other = obstacleAt(join(dirname(conf.quotaDb.path), "quota"));
+    if (other !== undefined) return { roots: [], file: { state: "not_regular", path: other } };
     const roots = [...quotaRootNames(conf)].sort().map((root) => readQuotaFile(root, conf));
     return { roots: roots.filter((one) => one !== undefined), file: undefined };
   }
@@ -70,10 +83,13 @@ function readQuotaFile(root: string, conf: ImapdConf): QuotaReading | undefined 
   const reading = readWholeFile(path);
   if (reading.state === "missing") return undefined;
   if (reading.state === "read") return { root, path, ...quotaOf(reading.bytes) };
-  return { root, path, quota: undefined, fault: reading.state };
+  const { path: _, ...fault } = reading;
+  return { root, path, quota: undefined, fault };
 }
 
 function quotaOf(bytes: Uint8Array): Pick<QuotaReading, "quota" | "fault"> {
+  const format = detectFormat(bytes);
+  if (format !== undefined) return { quota: undefined, fault: { state: "foreign", format } };
   try {
     return { quota: parseQuota(bytes), fault: undefined };
   } catch (error) {
@@ -144,7 +160,11 @@ function quotaFileBytes(root: string, conf: ImapdConf): Outcome<QuotaBytes> {
   const path = quotaFile(root, conf);
   if (path === undefined) return ok(undefined);
   const file = readWholeFile(path);
-  if (file.state === "missing") return ok(undefined);
+  if (file.state === "missing") {
+    const other = obstacleAt(dirname(path));
+    if (other === undefined) return ok(undefined);
+    return refused("damaged", `Cannot read quota root ${root}: ${other} leads to no folder`);
+  }
   if (file.state === "read") return ok({ path, bytes: file.bytes });
   if (file.state !== "unreadable") return refused("damaged", `Cannot read ${path}: no quota file`);
   return accessRefusal(`quota root ${root}`, { path, errno: file.errno });

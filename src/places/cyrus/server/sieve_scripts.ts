@@ -5,8 +5,8 @@
 import { readdirSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 import { concat, latin1, utf8 } from "../../../core/bytes.ts";
-import { errnoOf } from "../../../core/errors.ts";
-import { readRegular } from "../../../core/files.ts";
+import { errnoOf, isAbsence } from "../../../core/errors.ts";
+import { obstacleAt, readRegular } from "../../../core/files.ts";
 import { DEFAULT_LIMITS } from "../../../core/limits.ts";
 import { parseScriptMessage, type SieveScript } from "../../../formats/sieve/script_files.ts";
 import { recordsIn } from "../../../mailbox/mailbox_contents.ts";
@@ -48,7 +48,11 @@ export function readScriptFolder(folder: string): Outcome<SieveScript[]> {
   } catch (error) {
     const errno = errnoOf(error);
     if (errno === undefined) throw error;
-    if (errno === "ENOENT") return ok([]);
+    if (isAbsence(error)) {
+      const other = obstacleAt(folder);
+      if (other === undefined) return ok([]);
+      return refused("damaged", `Cannot read sieve scripts: ${other} leads to no folder`);
+    }
     return accessRefusal("sieve scripts", { path: folder, errno });
   }
   const active = activeName(folder);

@@ -2,7 +2,9 @@
  * Reads what a user has outside of mailboxes: seen state, subscriptions, counters and conversations
  * (spool-format 6.6, 6.7).
  */
+import { dirname } from "node:path";
 import { type WatchedFile, watched } from "../../../core/file_stamp.ts";
+import { obstacleAt } from "../../../core/files.ts";
 import { conversationModseqs } from "../../../formats/cyrus/conversations.ts";
 import { parseCounters } from "../../../formats/cyrus/counters.ts";
 import type { DatabaseFormat } from "../../../formats/cyrus/databases/database.ts";
@@ -11,7 +13,7 @@ import type { FlawedSetting, SeenState, Setting } from "../../../model/mailbox.t
 import { inboxOf } from "../../../model/names.ts";
 import { type Outcome, ok, refused } from "../../../model/outcome.ts";
 import { seenStatesIn } from "../../raw_settings.ts";
-import { sharedFile, type UserPlace, userFiles } from "../layout/server_paths.ts";
+import { sharedFile, sieveFolder, type UserPlace, userFiles } from "../layout/server_paths.ts";
 import { accessRefusal } from "../refused_access.ts";
 import { entriesOf, parsed } from "./database_access.ts";
 import {
@@ -29,16 +31,20 @@ export interface UserReading {
   readonly subscriptions: DatabaseReading;
   readonly counters: FileReading;
   readonly conversations: DatabaseReading;
+  /** What stands in the place of the folder of sieve scripts. */
+  readonly inScripts: string | undefined;
 }
 
 /** Reads all files of one user. */
 export async function readUser(user: UserPlace, conf: ImapdConf): Promise<UserReading> {
+  const scripts = sieveFolder(user, conf);
   return {
     user,
     seen: await readSeenFile(user, conf),
     subscriptions: await readSubscriptionFile(user, conf),
     counters: await readCountersIn(userFiles(user, "counters", conf)),
     conversations: await readConversationsIn(userFiles(user, "conversations", conf), conf),
+    inScripts: scripts && obstacleAt(scripts),
   };
 }
 
@@ -65,16 +71,22 @@ function readDatabaseIn(
   return firstPresent(paths, (path) => readDatabaseFile(path, { expected }));
 }
 
-/** The first of several paths at which something lies, else the likeliest as missing. */
+/**
+ * The first of several paths at which something lies, else the likeliest as missing, or what stands
+ * in the place of its folder.
+ */
 async function firstPresent<Reading extends { readonly state: string }>(
   paths: readonly string[],
   read: (path: string) => Promise<Reading>,
-): Promise<Reading | { readonly state: "missing"; readonly path: string }> {
+): Promise<Reading | { readonly state: "missing" | "not_regular"; readonly path: string }> {
   for (const path of paths) {
     const reading = await read(path);
     if (reading.state !== "missing") return reading;
   }
-  return { state: "missing", path: paths[0] ?? "" };
+  const [likeliest = ""] = paths;
+  const other = likeliest === "" ? undefined : obstacleAt(dirname(likeliest));
+  if (other !== undefined) return { state: "not_regular", path: other };
+  return { state: "missing", path: likeliest };
 }
 
 /** Reads what a user has seen, mostly in the mailboxes of others, in the order of uniqueids. */
