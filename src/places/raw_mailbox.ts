@@ -6,6 +6,7 @@ import { contentsOf, recordsIn } from "../mailbox/mailbox_contents.ts";
 import { type ListedFacts, stateOf } from "../mailbox/mailbox_state.ts";
 import { externalName } from "../model/names.ts";
 import { type Outcome, ok, refused } from "../model/outcome.ts";
+import type { MailRecord } from "../model/record.ts";
 import type { MailboxReading } from "./place.ts";
 
 /** The files as they came, whole; absent where there is none of that name. */
@@ -45,11 +46,26 @@ export function factsOfContent(bytes: Uint8Array, inodeBytes: 2 | 3): FileFacts 
   return { size: bytes.length, mtime: 0n, inode: BigInt(inode) };
 }
 
+/** Some messages of a mailbox, by what its index says of them. */
+export interface RawRecords extends Pick<RawListing, "name" | "uniqueid" | "jmapid"> {
+  readonly partition: string | null;
+  readonly records: readonly RawRecord[];
+}
+
+export type RawRecord = Pick<MailRecord, "uid" | "guid" | "internaldate">;
+
+export interface RawRecordsRequest {
+  readonly name: string;
+  readonly uids: readonly number[];
+}
+
 /** A place that gives its mailboxes as raw files. */
 export interface RawPlace {
-  /** All mailboxes of a user that have files, deleted ones too. */
+  /** All mailboxes of a user that have files, deleted ones too; damaged ones without facts. */
   rawMailboxes(userid: string): Promise<Outcome<readonly RawListing[]>>;
   rawMailbox(name: string): Promise<Outcome<RawMailbox>>;
+  /** The records with these UIDs that are there, without a look at all the others. */
+  rawRecords(request: RawRecordsRequest): Promise<Outcome<RawRecords>>;
 }
 
 /**

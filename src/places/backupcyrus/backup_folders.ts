@@ -112,15 +112,19 @@ const DEATH_HINT =
 /** Reads a folder with all its files; undefined where it is not there under that name any more. */
 export async function readFolder(
   link: BackupLink,
-  { userid, folder }: ServerFolder,
+  { userid, folder, uniqueid: listed }: ServerFolder,
 ): Promise<FolderReading | undefined> {
   const held = new HeldFiles();
   const { refusal, done } = await link.ask("FMETA", [userid, folder, ...FOLDER_FILES], held);
-  if (refusal !== undefined) return undefined;
+  if (saysNoFolder(refusal)) return undefined;
   const { files, broken } = held;
+  const name = nameIn(files.get("header")) ?? internalOfLink(folder, { kind: "user", userid });
+  if (refusal !== undefined) {
+    const text = `Cannot read ${externalName(name)}: the server says ${refusal}`;
+    return { name, where: { userid, folder, uniqueid: listed }, reading: refused("failed", text) };
+  }
   const [uniqueid = ""] = done;
   const where = { userid, folder, uniqueid };
-  const name = nameIn(files.get("header")) ?? internalOfLink(folder, { kind: "user", userid });
   const [flaw] = broken;
   if (flaw !== undefined) {
     const text = `Cannot read ${externalName(name)}: ${flaw} is not what the server says it is`;
@@ -134,6 +138,11 @@ export async function readFolder(
   return { name, where, reading: readingOfRaw(name, raw, facts) };
 }
 
+/** True where a request is refused because there is no such folder. */
+export function saysNoFolder(refusal: string | undefined): boolean {
+  return /^no such folder\b/.test(refusal ?? "");
+}
+
 /** The internal name of a folder, by its header alone. Undefined where it is not there any more. */
 export async function readName(
   link: BackupLink,
@@ -141,7 +150,7 @@ export async function readName(
 ): Promise<string | undefined> {
   const held = new HeldFiles();
   const { refusal } = await link.ask("FMETA", [userid, folder, "header"], held);
-  if (refusal !== undefined) return undefined;
+  if (saysNoFolder(refusal)) return undefined;
   return nameIn(held.files.get("header")) ?? internalOfLink(folder, { kind: "user", userid });
 }
 

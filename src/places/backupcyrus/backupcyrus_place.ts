@@ -30,6 +30,7 @@ import { settingsOfRaw } from "../raw_settings.ts";
 import { ReceivedMessage } from "../received_message.ts";
 import {
   type FolderReading,
+  saysNoFolder,
   listFolders,
   readFolder,
   readName,
@@ -276,6 +277,10 @@ class BackupcyrusPlace implements Place {
         message.release();
         throw error;
       });
+    if (refusal !== undefined && !saysNoFolder(refusal)) {
+      const text = `Cannot read message ${uid} of ${externalName(mailbox)}`;
+      return refused("failed", `${text}: the server says ${refusal}`);
+    }
     const isOther = done[0] !== uniqueid;
     if (isOther) message.release();
     if (refusal !== undefined || said === undefined || isOther) return undefined;

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { AppError } from "../../core/errors.ts";
 import { printMailboxAnnotations } from "../../formats/backup/mailbox_annotations.ts";
 import type { FileFacts } from "../../formats/backup/wire.ts";
+import { IndexImage } from "../../mailbox/index_image.ts";
 import { statOf } from "../../storage/disk.ts";
 import {
   factsOfContent,
@@ -10,13 +11,16 @@ import {
   type RawFile,
   type RawListing,
   type RawMailbox,
+  type RawRecord,
+  type RawRecords,
 } from "../raw_mailbox.ts";
 import {
   type MailboxRow,
   readableAnnotations,
   readableMailboxes,
 } from "./catalogue/mailbox_rows.ts";
-import { readImageFiles } from "./commit/open_mailbox.ts";
+import { peekIndex } from "./commit/committed_files.ts";
+import { openImage, readImageFiles } from "./commit/open_mailbox.ts";
 import type { OwnerFolder } from "./commit/owner_folder.ts";
 import { mailboxFolder } from "./layout.ts";
 
@@ -25,10 +29,14 @@ const ATTEMPTS = 20;
 
 /** All mailboxes of an owner that have files. */
 export function rawListings(folder: OwnerFolder): readonly RawListing[] {
-  const { rows } = folder.read(readableMailboxes);
-  return rows
-    .filter(({ intermediate }) => !intermediate)
-    .map((row) => ({ ...named(row), facts: lookAt(folder, row).facts }));
+  const { rows, damaged } = folder.read(readableMailboxes);
+  return [
+    ...rows
+      .filter(({ intermediate }) => !intermediate)
+      .map((row) => ({ ...named(row), facts: lookAt(folder, row).facts })),
+    // One that is left out would be taken for deleted.
+    ...damaged.map(({ name, uniqueid }) => ({ name, uniqueid, jmapid: undefined, facts: {} })),
+  ];
 }
 
 /**
@@ -55,6 +63,28 @@ export function rawMailbox(folder: OwnerFolder, row: MailboxRow): RawMailbox | u
     return { ...named(row), files, facts };
   }
   throw new AppError("busy", `Cannot read mailbox ${row.name}: it keeps changing`);
+}
+
+/** The records with these UIDs, of which the index need not be read as a whole. */
+export function rawRecords(
+  folder: OwnerFolder,
+  row: MailboxRow,
+  uids: readonly number[],
+): RawRecords | undefined {
+  if (row.intermediate) return undefined;
+  const wanted = (index: IndexImage) =>
+    uids.flatMap((uid): RawRecord[] => {
+      const number = index.find(uid);
+      if (number === undefined) return [];
+      const { guid, internaldate } = index.record(number);
+      return [{ uid, guid, internaldate }];
+    });
+  const path = `${row.uniqueid}/cyrus.index`;
+  const peeked = peekIndex(folder, row.uniqueid, (file) =>
+    wanted(IndexImage.openSound(file, path)),
+  );
+  const records = peeked?.value ?? wanted(openImage(folder, row).index);
+  return { ...named(row), partition: row.details.partition, records };
 }
 
 function named({ name, uniqueid, details }: MailboxRow): Omit<RawListing, "facts"> {

@@ -35,7 +35,13 @@ import {
   type ReserveRequest,
   type WritablePlace,
 } from "../place.ts";
-import type { RawListing, RawMailbox, RawPlace } from "../raw_mailbox.ts";
+import type {
+  RawListing,
+  RawMailbox,
+  RawPlace,
+  RawRecords,
+  RawRecordsRequest,
+} from "../raw_mailbox.ts";
 import {
   type MailboxRow,
   mailboxAnnotations,
@@ -57,7 +63,7 @@ import { messageFile, poolPath } from "./layout.ts";
 import { type KnownMessage, openMessage } from "./messages/message_file.ts";
 import { soundInPool } from "./messages/pool.ts";
 import type { Staging } from "./messages/staging.ts";
-import { rawListings, rawMailbox } from "./raw_files.ts";
+import { rawListings, rawMailbox, rawRecords } from "./raw_files.ts";
 import { keepReserve, withReserve } from "./reserve.ts";
 import { Store, type StoreOptions } from "./store.ts";
 import { StoreSession } from "./store_session.ts";
@@ -195,6 +201,14 @@ export class StorePlace implements WritablePlace, RawPlace {
       const found = this.#find(name);
       const raw = found === undefined ? undefined : rawMailbox(found.folder, found.row);
       return raw ?? refused("nonexistent", `There is no mailbox ${name}`);
+    });
+  }
+
+  rawRecords({ name, uids }: RawRecordsRequest): Promise<Outcome<RawRecords>> {
+    return outcomeOf((): RawRecords | Outcome<RawRecords> => {
+      const found = this.#find(name);
+      const records = found && rawRecords(found.folder, found.row, uids);
+      return records ?? refused("nonexistent", `There is no mailbox ${name}`);
     });
   }
 

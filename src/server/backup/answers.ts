@@ -13,13 +13,13 @@ import { beginSha1, sha1Of } from "../../hash/sha1.ts";
 import type { UserMeta } from "../../model/mailbox.ts";
 import { inboxOf, isOwnedBy, type Owner, parseName, useridOf } from "../../model/names.ts";
 import type { Outcome } from "../../model/outcome.ts";
-import type { MailRecord } from "../../model/record.ts";
-import type { MailboxReading, MessageContent, Place } from "../../places/place.ts";
+import type { MessageContent, Place } from "../../places/place.ts";
 import {
   factsOfContent,
   RAW_FILES,
   type RawListing,
   type RawPlace,
+  type RawRecord,
 } from "../../places/raw_mailbox.ts";
 
 export interface Answering {
@@ -155,44 +155,26 @@ async function answerMessages(
   const { place, say } = answering;
   if (userid === undefined) return BAD_COMMAND;
   if (folder === undefined) return NO_FOLDER_NAMED;
-  const found = await findFolder({ userid, folder }, answering, (name) => place.readMailbox(name));
+  const uids = wanted.filter((word) => /^[1-9]\d{0,9}$/.test(word)).map(Number);
+  const found = await findFolder({ userid, folder }, answering, (name) =>
+    place.rawRecords({ name, uids }),
+  );
   if (typeof found === "string") return found;
-  const { state } = found;
-  const records = await recordsWanted(found, new Set(wanted));
+  const { name: mailbox, uniqueid, partition } = found;
+  const records = new Map(found.records.map((one) => [String(one.uid), one]));
   await say("OK");
-  for (const uid of wanted) {
-    const record = records.get(uid);
-    const message =
-      record === undefined
-        ? undefined
-        : await place.message({
-            ...{ mailbox: state.name, uniqueid: state.uniqueid, partition: state.partition },
-            ...{ uid: record.uid, guid: record.guid },
-          });
+  for (const word of wanted) {
+    const record = records.get(word);
+    const message = record && (await place.message({ mailbox, uniqueid, partition, ...record }));
     if (record !== undefined && message?.kind === "ok") {
-      await sendMessage(uid, { record, message: message.value }, answering);
+      await sendMessage(record, message.value, answering);
     } else {
       const isBroken = message?.kind === "refused" && message.reason !== "nonexistent";
-      await say(`NO ${isBroken ? "failed to open" : "no such"} file ${encodeWord(uid)}`);
+      await say(`NO ${isBroken ? "failed to open" : "no such"} file ${encodeWord(word)}`);
     }
   }
-  await say(printWords("DONE", "FDATA", ...idsOf(state)));
+  await say(printWords("DONE", "FDATA", ...idsOf(found)));
   return undefined;
-}
-
-/** The records with these UIDs, as they were written in the request. */
-async function recordsWanted(
-  { records }: MailboxReading,
-  wanted: ReadonlySet<string>,
-): Promise<ReadonlyMap<string, MailRecord>> {
-  const found = new Map<string, MailRecord>();
-  if (wanted.size === 0) return found;
-  for await (const batch of records.batches()) {
-    for (const record of batch) {
-      if (wanted.has(String(record.uid))) found.set(String(record.uid), record);
-    }
-  }
-  return found;
 }
 
 /** What `read` gives of the mailbox that the client calls `folder`, or why there is none. */
@@ -218,13 +200,7 @@ async function findFolder<Found>(
 }
 
 /** Uniqueid and jmapid. Clients split lines at spaces: there must be something. */
-function idsOf({
-  uniqueid,
-  jmapid,
-}: {
-  readonly uniqueid: string;
-  readonly jmapid?: string | null | undefined;
-}): [string, string] {
+function idsOf({ uniqueid, jmapid }: Pick<RawListing, "uniqueid" | "jmapid">): [string, string] {
   return [uniqueid, jmapid || `P${uniqueid}`];
 }
 
@@ -251,12 +227,12 @@ async function sendFile(
 
 /** The time of a message's file is its internal date, as a Cyrus sets it. */
 async function sendMessage(
-  uid: string,
-  { record, message }: { readonly record: MailRecord; readonly message: MessageContent },
+  { uid, internaldate }: RawRecord,
+  message: MessageContent,
   { say, send }: Answering,
 ): Promise<void> {
-  const facts = { size: message.size, mtime: BigInt(record.internaldate), inode: 0n };
-  await say(fileLine(["DATA", uid], facts));
+  const facts = { size: message.size, mtime: BigInt(internaldate), inode: 0n };
+  await say(fileLine(["DATA", String(uid)], facts));
   const hash = beginSha1();
   for await (const chunk of message.chunks()) {
     hash.update(chunk);

@@ -17,6 +17,7 @@ import { type Moved, moved, noteToOwner } from "../../../threads/jobs.ts";
 import { firstDamage } from "../../first_damage.ts";
 import { outcomeOf } from "../../outcome_of.ts";
 import type { MessageAddress, ReserveRequest } from "../../place.ts";
+import type { RawRecordsRequest } from "../../raw_mailbox.ts";
 import { costOf } from "../../record_cost.ts";
 import type { KnownMessage } from "../messages/message_file.ts";
 import { Staging } from "../messages/staging.ts";
@@ -101,6 +102,7 @@ export function storeJobs(data: unknown) {
     "store.rawMailboxes": (userid: string) => place().rawMailboxes(userid),
     "store.rawMailbox": async (name: string) =>
       moving(await place().rawMailbox(name), ({ files }) => Object.values(files)),
+    "store.rawRecords": (request: RawRecordsRequest) => place().rawRecords(request),
     "store.message": async (address: MessageAddress) =>
       movedMessage(await place().findMessage(address)),
     "store.readAt": ({ fd, length, offset }: { fd: number; length: number; offset: number }) => {

@@ -28,7 +28,13 @@ import {
   type PlaceSession,
   type WritablePlace,
 } from "../../place.ts";
-import type { RawListing, RawMailbox, RawPlace } from "../../raw_mailbox.ts";
+import type {
+  RawListing,
+  RawMailbox,
+  RawPlace,
+  RawRecords,
+  RawRecordsRequest,
+} from "../../raw_mailbox.ts";
 import { keepReserve } from "../reserve.ts";
 import { mayWriteStore, notToBeWritten } from "../store_access.ts";
 import type { FoundMessage } from "../store_place.ts";
@@ -135,6 +141,10 @@ class WorkerPlace implements WritablePlace, RawPlace {
 
   rawMailbox(name: string): Promise<Outcome<RawMailbox>> {
     return this.#forName(name, job("store.rawMailbox", name));
+  }
+
+  rawRecords(request: RawRecordsRequest): Promise<Outcome<RawRecords>> {
+    return this.#forName(request.name, job("store.rawRecords", request));
   }
 
   async message(address: MessageAddress): Promise<Outcome<MessageContent>> {
