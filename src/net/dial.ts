@@ -78,7 +78,7 @@ const REASONS: readonly (readonly [code: RegExp, why: string | undefined, hint: 
     /^ECONNREFUSED$/,
     "nothing listens there (ECONNREFUSED)",
     "Is the server running, and is it this port? It is 2005 mostly: `csync` in cyrus.conf, " +
-      "--listen of bobbin serve",
+      "--listen of bobbin serve; for backups 2901",
   ],
   [/^ENOENT$/, "there is no such socket (ENOENT)", "Is the server running, and is it this path?"],
   [

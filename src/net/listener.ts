@@ -17,7 +17,11 @@ import type { TlsIdentity } from "./tls.ts";
  * Where to listen: an address, the path of a unix socket, which only this user and root may use,
  * or a descriptor that is listening already (socket activation).
  */
-export type ListenAt = { readonly tls: boolean } & (
+export type ListenAt = {
+  readonly tls: boolean;
+  /** What is spoken there, if not what the listener's other sockets speak. */
+  readonly protocol?: Protocol;
+} & (
   | { readonly host: string; readonly port: number }
   | { readonly path: string }
   | { readonly fd: number }
@@ -85,12 +89,15 @@ async function listen(
   options: ListenerOptions,
 ): Promise<Server> {
   const tls = at.tls ? options.tls : undefined;
+  const { protocol = options.protocol } = at;
   if (at.tls && tls === undefined)
     throw new AppError("config", "TLS needs a certificate and a key");
   if ("path" in at) await removeLeftSocket(at.path);
   // A client may close its side and still wait for answers. It is counted before TLS begins, so
   // that a client that never finishes the handshake is limited like any other.
-  const server = createServer({ allowHalfOpen: true }, (socket) => connections.take(socket, tls));
+  const server = createServer({ allowHalfOpen: true }, (socket) =>
+    connections.take(socket, { tls, protocol }),
+  );
   // Nobody else may connect to a unix socket, not even before chmod.
   const umask = "path" in at ? process.umask(0o177) : undefined;
   return new Promise<Server>((resolve, reject) => {
@@ -131,6 +138,7 @@ const LISTEN_HINTS: Readonly<Record<string, string>> = {
   EADDRINUSE: "Something listens there already (ss -ltnp shows it): end it, or take another port",
   EACCES: "Ports below 1024 are root's: take another, or a socket of systemd",
   EADDRNOTAVAIL: "This machine has no such address: `ip address` shows those that it has",
+  ENOENT: "The folder of the socket is not there",
   ENOTFOUND: "No host has this name: give an IP address of this machine",
 };
 
@@ -150,6 +158,13 @@ const LAST_COMMANDS_MS = 5_000;
 /** How long it has at least, to be told that it is cut off. */
 const LAST_BYTES_MS = 500;
 
+/** What is said on a connection. */
+interface Spoken {
+  /** TLS begins before anything is said, and shows this. */
+  readonly tls: (() => TlsIdentity) | undefined;
+  readonly protocol: Protocol;
+}
+
 /** All connections of a listener. */
 class Connections {
   readonly #options: ListenerOptions;
@@ -167,11 +182,10 @@ class Connections {
     return this.#running.size;
   }
 
-  /** `tls`: it begins before anything is said. */
-  take(socket: Socket, tls?: () => TlsIdentity): void {
+  take(socket: Socket, { tls, protocol }: Spoken): void {
     // An error of a socket that nobody listens to at that moment must not end the process.
     socket.on("error", () => socket.destroy());
-    const { patience, limits, log, protocol } = this.#options;
+    const { patience, limits, log } = this.#options;
     const connection = new Connection(socket, patience);
     const network = networkOf(connection.address);
     const ofNetwork = this.#ofNetwork.get(network) ?? 0;
@@ -184,7 +198,7 @@ class Connections {
       return;
     }
     this.#ofNetwork.set(network, ofNetwork + 1);
-    this.#running.set(connection, this.#serve(connection, { network, tls }));
+    this.#running.set(connection, this.#serve(connection, network, { tls, protocol }));
   }
 
   /** Of those whom nobody knows yet only so many are let in that room is left for the others. */
@@ -219,15 +233,12 @@ class Connections {
     log.write("error", "Sessions did not end", { sessions: this.#running.size });
   }
 
-  async #serve(
-    connection: Connection,
-    { network, tls }: { readonly network: string; readonly tls: (() => TlsIdentity) | undefined },
-  ): Promise<void> {
+  async #serve(connection: Connection, network: string, { tls, protocol }: Spoken): Promise<void> {
     const log = this.#options.log.with({ peer: connection.address });
     log.write("debug", "Connected");
     try {
       if (tls === undefined || (await shakeHands(connection, tls(), log)))
-        await this.#options.protocol.serve(connection, this.#stopping.signal);
+        await protocol.serve(connection, this.#stopping.signal);
     } finally {
       this.#running.delete(connection);
       const left = (this.#ofNetwork.get(network) ?? 1) - 1;

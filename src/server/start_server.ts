@@ -4,10 +4,9 @@ import type { Accounts } from "../accounts/account.ts";
 import { scopeOf } from "../accounts/scope.ts";
 import { SignInGate } from "../accounts/sign_in_gate.ts";
 import { inTurns } from "../core/in_turns.ts";
-import { pushAll } from "../core/lists.ts";
 import { type Log, limitedLogs } from "../core/log.ts";
 import { ByteBudget } from "../net/byte_budget.ts";
-import { type ListenAt, type Listener, type Protocol, startListener } from "../net/listener.ts";
+import { type ListenAt, type Protocol, startListener } from "../net/listener.ts";
 import { MemoryWatch, OWN_MEMORY } from "../net/memory_watch.ts";
 import type { WritablePlace } from "../places/place.ts";
 import { type BackupServing, serveBackup } from "./backup/serve_backup.ts";
@@ -52,48 +51,35 @@ export interface RunningServer {
 
 /** Starts to serve. Throws AppError if an address cannot be listened on. */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
-  const { listen } = options;
+  const { settings, listen, log } = options;
   const shared = sharedState(options);
-  const csync: Protocol = {
-    refusal: (why) => `* Fatal error: ${why}`,
-    serve: (connection, stopping) => new Session(connection, shared, { stopping }).run(),
+  const listener = await startListener({
+    protocol: {
+      refusal: (why) => `* Fatal error: ${why}`,
+      serve: (connection, stopping) => new Session(connection, shared, { stopping }).run(),
+    },
+    listen: [...listen, ...backupSockets(options, shared)],
+    log,
+    tls: settings.tls,
+    limits: settings.limits,
+    patience: settings.patience,
+    isKnown: (address) => shared.gate.knows(address),
+  });
+  return {
+    addresses: listener.addresses.slice(0, listen.length),
+    backupAddresses: listener.addresses.slice(listen.length),
+    sessionCount: () => listener.connectionCount(),
+    heldBytes: () => shared.held.usedBytes,
+    totals: () => shared.totals,
+    stop: (graceMs) => listener.stop(graceMs),
   };
-  const listeners: Listener[] = [];
-  const begin = async (protocol: Protocol, at: readonly ListenAt[]): Promise<Listener> => {
-    const listener = await startListener({ ...listenerOptions(shared), protocol, listen: at });
-    listeners.push(listener);
-    return listener;
-  };
-  const stop = (graceMs: number) =>
-    Promise.all(listeners.map((listener) => listener.stop(graceMs))).then(() => undefined);
-  try {
-    const { addresses } = await begin(csync, listen);
-    const backupAddresses: string[] = [];
-    for (const [protocol, at] of backupProtocols(options, shared)) {
-      pushAll(backupAddresses, (await begin(protocol, [at])).addresses);
-    }
-    return {
-      ...{ addresses, backupAddresses, stop },
-      sessionCount: () => listeners.reduce((sum, one) => sum + one.connectionCount(), 0),
-      heldBytes: () => shared.held.usedBytes,
-      totals: () => shared.totals,
-    };
-  } catch (error) {
-    await stop(0);
-    throw error;
-  }
 }
 
-function listenerOptions({ settings, log, gate }: SharedState) {
-  const { tls, limits, patience } = settings;
-  return { tls, limits, patience, log, isKnown: (address: string) => gate.knows(address) };
-}
-
-/** The protocol of each socket for backups. */
-function backupProtocols(
+/** The sockets for backups, with what is spoken there. */
+function backupSockets(
   { backup }: Pick<ServerOptions, "backup">,
   shared: SharedState,
-): [Protocol, ListenAt][] {
+): readonly ListenAt[] {
   if (backup === undefined) return [];
   const { settings, log } = shared;
   const { serverName: slot, idleMs } = settings;
@@ -108,8 +94,8 @@ function backupProtocols(
     },
   };
   // Whoever waives TLS for csync has not waived it for all mail of everybody.
-  const requireTls =
-    settings.tls !== undefined && settings.requireTls === "nobody" ? "others" : settings.requireTls;
+  const isWaived = settings.tls !== undefined && settings.requireTls === "nobody";
+  const requireTls = isWaived ? "others" : settings.requireTls;
   const strict = { ...shared, settings: { ...settings, requireTls, allowPlaintext: false } };
   const remote: Protocol = {
     refusal,
@@ -119,7 +105,7 @@ function backupProtocols(
       return new Session(connection, strict, { stopping, welcome }).run();
     },
   };
-  return backup.listen.map((at) => ["path" in at ? local : remote, at]);
+  return backup.listen.map((at) => ({ ...at, protocol: "path" in at ? local : remote }));
 }
 
 /** Questions to the place whose answers may be large: more than there are threads that read. */

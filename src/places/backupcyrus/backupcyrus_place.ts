@@ -30,12 +30,12 @@ import { settingsOfRaw } from "../raw_settings.ts";
 import { ReceivedMessage } from "../received_message.ts";
 import {
   type FolderReading,
-  saysNoFolder,
   listFolders,
   readFolder,
   readName,
   readUserFiles,
   type ServerFolder,
+  saysNoFolder,
 } from "./backup_folders.ts";
 import { BackupLink, type LinkOptions } from "./backup_link.ts";
 import type { FileTaker } from "./wire_dialogue.ts";

@@ -135,6 +135,23 @@ describe("bobbin serve", () => {
     expect(log).not.toContain("labpass");
   });
 
+  test("gives backups at a socket and behind a sign-in, and removes the socket", async () => {
+    const socket = `${folder}/backup.sock`;
+    const at = ["--backup-listen", socket, "--backup-listen", "127.0.0.1:0"];
+    const { child, ports } = await serve([...HERE, ...at]);
+    const client = await Csync.signedIn(ports[0] ?? 0);
+    expect((await client.command(mailbox("user.kept"))).status).toBe("OK success");
+    client.close();
+    const ls = await bobbin(["ls", `backupcyrus:${socket}`]);
+    expect([ls.exit, ls.stdout]).toEqual([0, expect.stringContaining("kept")]);
+    child.kill("SIGTERM");
+    expect(await child.exited).toBe(0);
+    expect(await new Response(child.stderr).text()).toContain(`backups=${socket},127.0.0.1:`);
+    expect(existsSync(socket)).toBe(false);
+    const gone = await bobbin(["ls", `backupcyrus:${socket}`]);
+    expect([gone.exit, gone.stderr]).toEqual([69, expect.stringContaining("no such socket")]);
+  });
+
   test("serves and stops though not a line of its log can be written", async () => {
     const { child, ports } = await serve(HERE, { shell: 'exec "$@" 2>/dev/full' });
     const client = await Csync.signedIn(ports[0] ?? 0);
@@ -223,6 +240,16 @@ describe("bobbin serve", () => {
     ["nothing there", ["store:/none", "--users-file", users, ...HERE], 66],
     ["no users file", [store, "--users-file", "/none", ...HERE], 78],
     ["a certificate without key", [store, "--users-file", users, ...HERE, "--tls-cert", "/x"], 64],
+    [
+      "backups for other machines without a certificate",
+      [store, "--users-file", users, "--backup-listen", ":0"],
+      64,
+    ],
+    [
+      "a socket in no folder",
+      [store, "--users-file", users, "--backup-listen", "/none/backup.sock"],
+      73,
+    ],
     ["TLS without certificate", [store, "--users-file", users, "--listen-tls", "127.0.0.1:0"], 78],
     [
       "a certificate that is none",
