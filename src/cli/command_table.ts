@@ -1,5 +1,6 @@
 /** All commands, in the order in which the help lists them. */
 import type { Register } from "./command.ts";
+import { registerBackup } from "./commands/backup.ts";
 import { registerCat } from "./commands/cat.ts";
 import { registerDiff } from "./commands/diff.ts";
 import { registerDlist } from "./commands/dlist.ts";
@@ -22,6 +23,7 @@ export const COMMANDS: readonly Register[] = [
   registerStore,
   registerReplicate,
   registerDiff,
+  registerBackup,
   registerGenerate,
   registerHelp,
 ];

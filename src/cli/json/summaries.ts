@@ -15,6 +15,13 @@ const compared = v
   .list(v.text)
   .meta({ description: "what one of the two places cannot hold, and so was not compared" });
 
+const replicated = z.strictObject({
+  ...{ users: v.count, failedUsers: v.count, leftUsers: v.count, braked: v.count },
+  ...{ bugs: v.count, steps: v.count, left: v.count, differences: v.count },
+  ...{ failures: v.count, messages: v.count, bytes: v.bytes },
+  ...{ notCompared: compared, dryRun: v.bool },
+});
+
 /** What each command counts. Of several forms the first is the usual one. */
 export const SUMMARIES = {
   fsck: z.strictObject({
@@ -68,12 +75,8 @@ export const SUMMARIES = {
     ...{ trash: v.count, leftovers: v.count, failed: v.count },
   }),
   "store reconstruct": z.strictObject({ changed: v.count, left: v.count }),
-  replicate: z.strictObject({
-    ...{ users: v.count, failedUsers: v.count, leftUsers: v.count, braked: v.count },
-    ...{ bugs: v.count, steps: v.count, left: v.count, differences: v.count },
-    ...{ failures: v.count, messages: v.count, bytes: v.bytes },
-    ...{ notCompared: compared, dryRun: v.bool },
-  }),
+  replicate: replicated,
+  "backup run": replicated,
   diff: z.strictObject({
     ...{ users: v.count, mailboxes: v.count, messages: v.count },
     ...{ differences: v.count, failures: v.count, notCompared: compared },

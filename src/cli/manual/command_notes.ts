@@ -340,6 +340,41 @@ export const NOTES: Readonly<Record<string, CommandNotes>> = {
     environment: [...PASSWORD, "TMPDIR"],
     seeAlso: ["replicate", "places"],
   },
+  backup: {
+    examples: [
+      {
+        line: "bobbin backup run --all --from /etc/imapd.conf --to /backup",
+        does: "back up what is new of everybody",
+      },
+      {
+        line: "bobbin help backup run",
+        does: "explain how users are backed up",
+      },
+    ],
+    exits: {},
+    environment: [],
+    seeAlso: ["backup run", "replicate"],
+  },
+  "backup run": {
+    examples: [
+      {
+        line: "bobbin backup run --all --from /etc/imapd.conf --to /backup",
+        does: "back up everybody; run it again, as from cron, to append what is new",
+      },
+      {
+        line: "bobbin backup run ann --from sync://admin@mail.example.com --to /backup",
+        does: "back up one user of a server on the network",
+      },
+    ],
+    exits: {
+      ...OF_PLACES,
+      busy: "another run writes the archive",
+      cannotCreate: "the disk is full",
+      partial: "some users, mailboxes or messages could not be read; the rest is backed up",
+    },
+    environment: [...PASSWORD, "TMPDIR"],
+    seeAlso: ["replicate", "places"],
+  },
   help: {
     examples: [
       { line: "bobbin help store init", does: "the manual of one command" },
