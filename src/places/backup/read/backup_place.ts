@@ -3,11 +3,12 @@
  * a place that is written reads what it has just been sent.
  */
 
-import { FormatError } from "../../../core/errors.ts";
+import { AppError, FormatError } from "../../../core/errors.ts";
 import { asAsync } from "../../../core/lists.ts";
 import { FOLDER_FILE } from "../../../formats/backup/entry_name.ts";
 import { parseMailboxAnnotations } from "../../../formats/backup/mailbox_annotations.ts";
 import { internalOfLink, linkOf } from "../../../formats/backup/mailbox_link.ts";
+import { parseHeaderFile } from "../../../formats/cyrus/header_file.ts";
 import { parseStateLine } from "../../../formats/sync/state_line.ts";
 import { sha1Of } from "../../../hash/sha1.ts";
 import type { Annotation } from "../../../model/annotation.ts";
@@ -20,11 +21,12 @@ import type {
   UserState,
 } from "../../../model/mailbox.ts";
 import { isIntermediate } from "../../../model/mailbox.ts";
-import { type Owner, sameOwner } from "../../../model/names.ts";
+import { isOwnedBy, type Owner, sameOwner } from "../../../model/names.ts";
 import { type Outcome, ok, refused } from "../../../model/outcome.ts";
 import { noContents, type OwnerContents, userStateOf } from "../../../model/owner_contents.ts";
 import {
   ALL_HELD,
+  type Holds,
   type MailboxReading,
   type MessageAddress,
   type MessageContent,
@@ -40,17 +42,27 @@ export interface BackupPlaceOptions {
   readonly entries: EntriesInForce;
   /** What is set beside mail, where the one who writes the archive has not written it yet. */
   readonly settings?: () => OwnerContents;
+  /** What upstream's archives lack is not held; everything where left out. */
+  readonly holds?: Holds;
+  readonly caveat?: string | undefined;
   readonly close: () => Promise<void>;
 }
 
 export class BackupPlace implements Place {
   readonly locator: string;
-  readonly holds = ALL_HELD;
+  readonly holds: Holds;
+  readonly caveat: string | undefined;
   readonly #options: BackupPlaceOptions;
 
   constructor(options: BackupPlaceOptions) {
     this.locator = options.locator;
+    this.holds = options.holds ?? ALL_HELD;
+    this.caveat = options.caveat;
     this.#options = options;
+  }
+
+  get owner(): Owner {
+    return this.#options.owner;
   }
 
   async owners(): Promise<Outcome<AsyncIterable<Owner>>> {
@@ -58,40 +70,39 @@ export class BackupPlace implements Place {
   }
 
   async user(userid: string): Promise<Outcome<UserState>> {
-    return this.#read({ kind: "user", userid }, (contents) => {
-      const { mailboxes: _, ...settings } = userStateOf(contents);
+    if (!this.#isOwner({ kind: "user", userid })) return ok(userStateOf(noContents()));
+    return this.#sound(() => {
+      const { mailboxes: _, ...settings } = userStateOf(this.#settings());
       return { ...settings, ...this.#mailboxes() };
     });
   }
 
   async meta(userid: string): Promise<Outcome<UserMeta>> {
-    return this.#read({ kind: "user", userid }, (contents) => {
+    const isOwner = this.#isOwner({ kind: "user", userid });
+    return this.#sound(() => {
+      const contents = isOwner ? this.#settings() : noContents();
       const { seen, subscriptions, sieve } = userStateOf(contents);
       return { seen, subscriptions, sieve };
     });
   }
 
   async sharedMailboxes(toplevel: string): Promise<Outcome<OwnedMailboxes>> {
-    return this.#read({ kind: "shared", toplevel }, () => this.#mailboxes());
+    if (!this.#isOwner({ kind: "shared", toplevel })) return ok({ mailboxes: [] });
+    return this.#sound(() => this.#mailboxes());
   }
 
   /** Of anybody else there is nothing here. */
-  #read<Value extends OwnedMailboxes | UserMeta>(
-    owner: Owner,
-    read: (contents: OwnerContents) => Value,
-  ): Outcome<Value> {
-    const isOther = !sameOwner(owner, this.#options.owner);
-    // Nobody has every field that any answer has.
-    if (isOther) return ok(userStateOf(noContents()) as unknown as Value);
-    return this.#sound(() => read(this.#settings()));
+  #isOwner(owner: Owner): boolean {
+    return sameOwner(owner, this.#options.owner);
   }
 
-  /** What cannot be parsed is damage of the archive. */
+  /** What cannot be unpacked or parsed is damage of the archive: the rest of it can be had. */
   #sound<Value>(read: () => Value): Outcome<Value> {
     try {
       return ok(read());
     } catch (error) {
-      if (!(error instanceof FormatError)) throw error;
+      const isDamage = error instanceof AppError && error.code === "bad_data";
+      if (!isDamage && !(error instanceof FormatError)) throw error;
       return refused("damaged", `${this.locator}: ${error.message}`);
     }
   }
@@ -110,31 +121,45 @@ export class BackupPlace implements Place {
       const state = this.#stateOf(link, lines.get(link.folderid));
       if (state.kind === "ok") mailboxes.push(state.value);
       else {
-        const name = this.#nameOf(link);
+        const name = internalOfLink(link.link, this.#options.owner);
         unreadable.push({ name, uniqueid: link.uniqueid, refusal: state });
       }
+    }
+    // Of a mailbox that could not be had lately there may be an earlier state.
+    const known = new Set(mailboxes.flatMap(({ name, uniqueid }) => [name, uniqueid]));
+    for (const { name, uniqueid } of entries.lastRun()?.missing ?? []) {
+      if (known.has(uniqueid ?? name)) continue;
+      const text = `${name} could not be had when ${this.locator} was made`;
+      const one = { name, refusal: refused("damaged", text) };
+      unreadable.push(uniqueid === undefined ? one : { ...one, uniqueid });
     }
     return unreadable.length === 0 ? { mailboxes } : { mailboxes, unreadable };
   }
 
-  #nameOf({ link }: LinkInForce): string {
-    return internalOfLink(link, this.#options.owner);
+  /** `told` is the name as the files have it: that in the link has lost a domain. */
+  #nameOf({ link }: LinkInForce, told: string | null | undefined): string {
+    const { owner } = this.#options;
+    const isIt = told && isOwnedBy(told, owner) && linkOf(told, owner) === link;
+    return isIt ? told : internalOfLink(link, owner);
   }
 
   /** The state by its line, or by the files where another program has written them. */
   #stateOf(link: LinkInForce, line: FileInForce | undefined): Outcome<MailboxState> {
-    const name = this.#nameOf(link);
+    const { uniqueid } = link;
     if (line !== undefined) {
       const parsed = this.#sound(() => parseStateLine(this.#options.entries.content(line)));
       if (parsed.kind === "refused") return parsed;
-      return ok({ ...parsed.value, name, uniqueid: link.uniqueid });
+      return ok({ ...parsed.value, name: this.#nameOf(link, parsed.value.name), uniqueid });
     }
-    const reading = readingOfRaw(name, this.#rawFiles(link));
-    if (reading.kind === "refused") return reading;
-    const annotations = this.#sound(() => this.#annotationsOf(link));
-    if (annotations.kind === "refused") return annotations;
-    const { state } = reading.value;
-    return ok({ ...state, uniqueid: link.uniqueid, annotations: annotations.value });
+    const files = this.#sound(() => {
+      const raw = this.#rawFiles(link);
+      const told = raw.header && parseHeaderFile(raw.header).name;
+      return { raw, name: this.#nameOf(link, told), annotations: this.#annotationsOf(link) };
+    });
+    if (files.kind === "refused") return files;
+    const { raw, name, annotations } = files.value;
+    const reading = readingOfRaw(name, raw, { annotations, uniqueid });
+    return reading.kind === "refused" ? reading : ok(reading.value.state);
   }
 
   #rawFiles(link: LinkInForce): RawFiles {
@@ -156,8 +181,10 @@ export class BackupPlace implements Place {
 
   async mailboxes(names: readonly string[]): Promise<Outcome<readonly MailboxState[]>> {
     const { entries, owner } = this.#options;
-    const links = names.map((name) => entries.link(linkOf(name, owner)));
-    return this.#states(links.filter((link, at) => link && this.#nameOf(link) === names[at]));
+    const own = names.filter((name) => isOwnedBy(name, owner));
+    const found = this.#states(own.map((name) => entries.link(linkOf(name, owner))));
+    if (found.kind === "refused") return found;
+    return ok(found.value.filter(({ name }) => names.includes(name)));
   }
 
   async mailboxesByUniqueid(ids: readonly string[]): Promise<Outcome<readonly MailboxState[]>> {
@@ -185,13 +212,17 @@ export class BackupPlace implements Place {
       return refused("nonexistent", `There is no mailbox ${name}`);
     }
     if (isIntermediate(state)) return ok({ state, records: { batches: () => [] } });
-    const reading = readingOfRaw(name, this.#rawFiles(link));
+    const files = this.#sound(() => this.#rawFiles(link));
+    if (files.kind === "refused") return files;
+    const reading = readingOfRaw(name, files.value);
     return reading.kind === "refused" ? reading : ok({ ...reading.value, state });
   }
 
   async message({ guid, mailbox, uid }: MessageAddress): Promise<Outcome<MessageContent>> {
     const where = `message ${uid} of ${mailbox}`;
-    const bytes = this.#options.entries.message(guid);
+    const found = this.#sound(() => this.#options.entries.message(guid));
+    if (found.kind === "refused") return found;
+    const bytes = found.value;
     if (bytes === undefined) return refused("nonexistent", `There is no ${where}`);
     const digest = sha1Of(bytes);
     if (digest !== guid) return refused("damaged", `${where} should be ${guid} and is ${digest}`);

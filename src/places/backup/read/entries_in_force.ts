@@ -3,7 +3,11 @@
  * of a name, the last one that had come into force by then.
  */
 import type { Database } from "bun:sqlite";
+import { utf8 } from "../../../core/bytes.ts";
+import { AppError } from "../../../core/errors.ts";
+import { parseRunMark, type RunMark } from "../../../formats/backup/run_mark.ts";
 import { TAR_BLOCK } from "../../../formats/tar/tar_header.ts";
+import { sha1Of } from "../../../hash/sha1.ts";
 import type { Guid } from "../../../model/guid.ts";
 import type { ArchiveBytes } from "../archive_bytes.ts";
 
@@ -110,9 +114,23 @@ export class EntriesInForce {
     return row?.size ? this.content(row) : undefined;
   }
 
-  /** The bytes of a file. Its name is short, so that its header is one block. */
-  content({ offset, size, content }: FileInForce): Uint8Array {
-    return content ?? this.#bytes.read(offset + TAR_BLOCK, size);
+  /**
+   * The bytes of a file. Its name is short, so that its header is one block. Throws AppError
+   * (bad_data) where they are not those that were written.
+   */
+  content({ name, offset, size, sha1, content }: FileInForce): Uint8Array {
+    const bytes = content ?? this.#bytes.read(offset + TAR_BLOCK, size);
+    if (sha1 === null || sha1Of(bytes) === sha1) return bytes;
+    throw new AppError("bad_data", `the file ${name} at byte ${offset} of the archive is damaged`);
+  }
+
+  /** The mark of the last run that had ended by then; undefined where no run of Bobbin had. */
+  lastRun(): RunMark | undefined {
+    const row = this.#first<{ readonly mark: string }>(
+      "SELECT mark FROM x_runs WHERE ended <= $at ORDER BY ended DESC LIMIT 1",
+      {},
+    );
+    return row && parseRunMark(utf8(row.mark));
   }
 
   /** A message, of which there is one copy; undefined where it is not in the archive. */

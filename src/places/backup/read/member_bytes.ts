@@ -4,14 +4,18 @@
  */
 import type { Database } from "bun:sqlite";
 import { closeSync, fstatSync, openSync } from "node:fs";
+import { constants, inflateRawSync } from "node:zlib";
 import { concat } from "../../../core/bytes.ts";
-import { AppError } from "../../../core/errors.ts";
+import { AppError, errnoOf } from "../../../core/errors.ts";
 import { READ_FLAGS } from "../../../core/files.ts";
 import { diskError, readFully } from "../../../storage/disk.ts";
 import type { ArchiveBytes } from "../archive_bytes.ts";
+import { gzipHeaderBytes } from "./gzip_members.ts";
 
-/** Members that stay unpacked: messages are mostly asked for in the order of the stream. */
-const KEPT_MEMBERS = 4;
+/** Bytes that stay unpacked: messages are mostly asked for in the order of the stream. */
+const KEPT_BYTES = 32 * 1024 * 1024;
+/** What a last member that is damaged may hold beyond the entries that are whole. */
+const TORN_BYTES = 256 * 1024 * 1024;
 
 interface MemberRow {
   readonly coffset: number;
@@ -44,6 +48,7 @@ export class MemberBytes implements ArchiveBytes {
   }
 
   read(offset: number, size: number): Uint8Array {
+    if (!this.#path.endsWith(".gz")) return this.#plain(offset, size);
     const parts: Uint8Array[] = [];
     for (let at = offset; at < offset + size; ) {
       const member = this.#memberAt(at);
@@ -55,6 +60,15 @@ export class MemberBytes implements ArchiveBytes {
     return parts.length === 1 ? (parts[0] as Uint8Array) : concat(parts); // it has one
   }
 
+  /** An archive that is not packed is its own stream. */
+  #plain(offset: number, size: number): Uint8Array {
+    try {
+      return readFully(this.#fd, size, offset);
+    } catch (error) {
+      throw diskError(error, "read the archive", this.#path);
+    }
+  }
+
   #memberAt(at: number): MemberRow {
     const row = this.#database.query<MemberRow, { at: number }>(MEMBER_AT).get({ at });
     if (row !== null && at < row.offset + row.size) return row;
@@ -64,36 +78,34 @@ export class MemberBytes implements ArchiveBytes {
   #unpacked({ coffset, size, end }: MemberRow): Uint8Array {
     const known = this.#kept.get(coffset);
     // Behind the last one may be what a killed run has left: unpacking stops before that.
-    const bytes = known ?? this.#unpack(coffset, (end ?? fstatSync(this.#fd).size) - coffset);
-    if (bytes.length !== size) {
-      throw this.#damaged(`the member at ${coffset} has ${bytes.length} bytes, not ${size}`);
-    }
+    const bytes = known ?? this.#unpack(coffset, { size, end: end ?? undefined });
     this.#kept.delete(coffset);
     this.#kept.set(coffset, bytes);
-    for (const oldest of this.#kept.keys()) {
-      if (this.#kept.size <= KEPT_MEMBERS) break;
-      this.#kept.delete(oldest);
+    let held = 0;
+    for (const [at, { length }] of [...this.#kept].reverse()) {
+      held += length;
+      if (held > KEPT_BYTES && at !== coffset) this.#kept.delete(at);
     }
     return bytes;
   }
 
-  #unpack(coffset: number, length: number): Uint8Array {
+  #unpack(coffset: number, { size, end }: { size: number; end: number | undefined }): Uint8Array {
     let packed: Uint8Array<ArrayBuffer>;
     try {
-      packed = readFully(this.#fd, length, coffset);
+      packed = readFully(this.#fd, (end ?? fstatSync(this.#fd).size) - coffset, coffset);
     } catch (error) {
       throw diskError(error, "read the archive", this.#path);
     }
-    try {
-      return Bun.gunzipSync(packed);
-    } catch (error) {
-      throw this.#damaged(`the member at ${coffset} cannot be unpacked`, error);
-    }
+    const header = gzipHeaderBytes(packed);
+    if (header === undefined) throw this.#damaged(`no member begins at ${coffset}`);
+    const most = end === undefined ? size + TORN_BYTES : size;
+    const bytes = inflatedOf(packed.subarray(header), most);
+    if (bytes !== undefined && bytes.length >= size) return bytes.subarray(0, size);
+    throw this.#damaged(`the member at ${coffset} has not the ${size} bytes that were written`);
   }
 
-  #damaged(what: string, cause?: unknown): AppError {
+  #damaged(what: string): AppError {
     return new AppError("bad_data", `Cannot read ${this.#path}: ${what}`, {
-      ...(cause !== undefined && { cause }),
       hint: "Run `bobbin fsck` on the archive",
     });
   }
@@ -101,4 +113,25 @@ export class MemberBytes implements ArchiveBytes {
   close(): void {
     closeSync(this.#fd);
   }
+}
+
+/**
+ * What `packed` unpacks to, of which the end may be cut off or damaged: then what comes before.
+ * Checksums are not looked at, as every entry has its own. Undefined for over `most` bytes.
+ */
+function inflatedOf(packed: Uint8Array, most: number): Uint8Array | undefined {
+  const options = { finishFlush: constants.Z_SYNC_FLUSH, maxOutputLength: most };
+  let [sound, unsound] = [0, packed.length + 1];
+  let bytes: Uint8Array = new Uint8Array();
+  for (let length = packed.length; unsound - sound > 1; length = (sound + unsound) >> 1) {
+    try {
+      bytes = inflateRawSync(packed.subarray(0, length), options);
+      sound = length;
+    } catch (error) {
+      if (errnoOf(error) === "ERR_BUFFER_TOO_LARGE") return undefined;
+      if (!errnoOf(error)?.startsWith("Z_")) throw error;
+      unsound = length;
+    }
+  }
+  return bytes;
 }

@@ -47,5 +47,5 @@ export const STATE_SCHEMA: readonly string[] = [
     mark TEXT NOT NULL)`,
 ];
 
-/** Versions of upstream's tables that are read; the first is written. */
-export const STATE_VERSIONS: readonly number[] = [5, 6];
+/** The version of upstream's tables that is written; 6 has the same (backup-format.md). */
+export const STATUS_VERSION = 5;

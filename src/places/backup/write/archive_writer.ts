@@ -25,12 +25,11 @@ import { sqliteError } from "../../../storage/sqlite.ts";
 import type { ArchiveBytes } from "../archive_bytes.ts";
 import { BackupState, type EntryFlaw } from "../state/backup_state.ts";
 import { openState, STATE_FILE } from "../state/open_state.ts";
+import { STATUS_VERSION } from "../state/state_schema.ts";
 import { MemberWriter, type Pack } from "./member_writer.ts";
 
 const LOCK_FILE = ".lock";
 const DATA_FILE = /^backupdata-\d+\.tar\.gz$/;
-/** Of upstream's tables as they are written (state_schema.ts). */
-const STATUS_VERSION = 5;
 
 export interface WriterOptions {
   readonly pack: Pack;

@@ -1,0 +1,187 @@
+/** Opens archives to be read, as of now or of an earlier moment. Nothing is written. */
+import { Database } from "bun:sqlite";
+import { realpathSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { latin1, utf8 } from "../../../core/bytes.ts";
+import { plural } from "../../../core/counts.ts";
+import { AppError, isAbsence } from "../../../core/errors.ts";
+import { FOLDER_FILE } from "../../../formats/backup/entry_name.ts";
+import { parseStateLine } from "../../../formats/sync/state_line.ts";
+import { type Owner, parseName } from "../../../model/names.ts";
+import { diskError, namesIn, statOf } from "../../../storage/disk.ts";
+import { nameOfFolder } from "../../../storage/folder_name.ts";
+import { sqliteError } from "../../../storage/sqlite.ts";
+import { ALL_HELD, type Holds } from "../../place.ts";
+import { type Rebuilt, rebuildState } from "../rebuild.ts";
+import { STATE_FILE } from "../state/open_state.ts";
+import { BackupPlace } from "./backup_place.ts";
+import { EntriesInForce } from "./entries_in_force.ts";
+import { MemberBytes } from "./member_bytes.ts";
+
+/** The data file of an archive; the number is when it was begun or compacted, in Unix seconds. */
+const DATA_FILE = /^backupdata-\d+\.tar(\.gz)?$/;
+
+/** What upstream's tools keep of a user: what no file of a mailbox and no `meta/` of theirs has. */
+const HELD_BY_UPSTREAM: Holds = {
+  ...ALL_HELD,
+  placeholders: false,
+  conversationModseqs: false,
+  sieveFiles: false,
+  quotas: [],
+};
+
+/** How long another process may be just committing. */
+const BUSY_MS = 5000;
+
+export interface ReadBackupOptions {
+  /** Milliseconds since 1970: what was in force then. Now if left out. */
+  readonly at?: number | undefined;
+  /** As a person would write the place. */
+  readonly locator: string;
+}
+
+/** True for the folder of one archive, and false for one in which archives lie. */
+export function isArchive(folder: string): boolean {
+  return dataFilesIn(folder).length > 0;
+}
+
+function dataFilesIn(folder: string): string[] {
+  return namesIn(folder).filter((name) => DATA_FILE.test(name));
+}
+
+/**
+ * The archive in `folder`. Its state is read where it fits the data file; otherwise the archive is
+ * read from end to end first. Throws AppError (not_found, io), (bad_data) for a file that is none.
+ */
+export async function openBackup(folder: string, options: ReadBackupOptions): Promise<BackupPlace> {
+  const { locator, at } = options;
+  const state = openFittingState(folder) ?? (await scanArchive(folder));
+  const { database, path, rebuilt } = state;
+  const bytes = new MemberBytes(database, path);
+  const entries = new EntriesInForce(database, bytes, at);
+  const isOurs = database.query("SELECT 1 FROM x_runs").get() !== null;
+  return new BackupPlace({
+    ...{ locator, entries, owner: ownerByFolder(folder) ?? ownerByMailboxes(folder, database) },
+    holds: isOurs ? ALL_HELD : HELD_BY_UPSTREAM,
+    caveat: caveatOf(locator, rebuilt),
+    close: async () => {
+      bytes.close();
+      database.close();
+    },
+  });
+}
+
+function caveatOf(locator: string, rebuilt: Rebuilt | undefined): string | undefined {
+  const { damage, flaws = [] } = rebuilt ?? {};
+  if (damage !== undefined) {
+    const { coffset, why } = damage;
+    return `${locator} is damaged behind byte ${coffset}, and read as far as it can be: ${why}`;
+  }
+  if (flaws.length === 0) return undefined;
+  return `${locator} has ${plural(flaws.length, "entry", "entries")} that cannot be used`;
+}
+
+interface OpenState {
+  readonly database: Database;
+  /** Of the data file. */
+  readonly path: string;
+  /** Where the state was made by reading the archive. */
+  readonly rebuilt?: Rebuilt;
+}
+
+/** The state beside the archive; undefined where there is none that is whole and says all. */
+function openFittingState(folder: string): OpenState | undefined {
+  const file = join(folder, STATE_FILE);
+  if (statOf(file) === undefined) return undefined;
+  let database: Database | undefined;
+  try {
+    database = new Database(file, { readonly: true, strict: true });
+    database.run(`PRAGMA busy_timeout = ${BUSY_MS}`);
+    const path = fittingData(folder, database);
+    if (path !== undefined) return { database, path };
+  } catch (error) {
+    // Upstream's has no tables of ours; that of a killed run cannot be read without being mended.
+    const known = sqliteError(error, file);
+    if (!(known instanceof AppError) && !isSqlite(error)) throw error;
+  }
+  database?.close();
+  return undefined;
+}
+
+function isSqlite(error: unknown): boolean {
+  return error instanceof Error && error.name === "SQLiteError";
+}
+
+function fittingData(folder: string, database: Database): string | undefined {
+  const status = database
+    .query<{ filename: string; size: number; offset: number }, []>(
+      "SELECT filename, size, offset FROM status",
+    )
+    .get();
+  if (status === null || !DATA_FILE.test(status.filename)) return undefined;
+  const path = realOf(join(folder, status.filename));
+  const size = path === undefined ? -1 : (statOf(path)?.size ?? -1);
+  const known = database
+    .query<{ end: number | null; runs: number; entries: number }, []>(
+      `SELECT (SELECT max(offset + size) FROM x_members) AS end,
+        (SELECT count(*) FROM x_runs) AS runs, (SELECT count(*) FROM x_entries) AS entries`,
+    )
+    .get();
+  // What lies behind the size is of a run that is at work or was killed: it does not count.
+  const isWhole = known?.end === status.offset && known.entries > 0 && size >= status.size;
+  return isWhole ? path : undefined;
+}
+
+/** Where the data file lies: upstream puts a link to it beside a state in another folder. */
+function realOf(path: string): string | undefined {
+  try {
+    return realpathSync(path);
+  } catch (error) {
+    if (isAbsence(error)) return undefined;
+    throw diskError(error, "look at", path);
+  }
+}
+
+async function scanArchive(folder: string): Promise<OpenState> {
+  const name = dataFilesIn(folder).at(-1);
+  const path = name === undefined ? undefined : realOf(join(folder, name));
+  if (path === undefined) {
+    throw new AppError("not_found", `Cannot find an archive in ${folder}`, {
+      hint: "Give the folder with a backupdata-….tar.gz, or one in which such folders lie",
+    });
+  }
+  const database = new Database(":memory:", { strict: true });
+  try {
+    const rebuilt = await rebuildState(database, path, { purpose: "read" });
+    return { database, path, rebuilt };
+  } catch (error) {
+    database.close();
+    throw error;
+  }
+}
+
+/** Whose archive lies in a folder by its name; undefined where that is a shortened one. */
+export function ownerByFolder(folder: string): Owner | undefined {
+  const path = realpathSync(folder);
+  const name = basename(path);
+  if (name.includes("%~")) return undefined;
+  const whole = nameOfFolder(name) ?? latin1(utf8(name)); // of upstream's any name is a user's
+  const isShared = basename(dirname(dirname(path))) === "shared";
+  return isShared ? { kind: "shared", toplevel: whole } : { kind: "user", userid: whole };
+}
+
+/** The owner by the mailboxes in the archive, as Bobbin writes them. */
+function ownerByMailboxes(folder: string, database: Database): Owner {
+  const line = stateLineIn(database);
+  if (line !== undefined) return parseName(parseStateLine(line).name).owner;
+  throw new AppError("bad_data", `Cannot tell whose archive lies in ${folder}`);
+}
+
+function stateLineIn(database: Database): Uint8Array | undefined {
+  const row = database
+    .query<{ content: Uint8Array }, { name: string }>(
+      "SELECT content FROM x_entries WHERE kind = 'folder' AND name = $name AND content NOTNULL",
+    )
+    .get({ name: FOLDER_FILE.state });
+  return row?.content;
+}

@@ -1,0 +1,189 @@
+/** Makes the state of an archive anew from its data file alone (backup-format.md 4). */
+import type { Database } from "bun:sqlite";
+import { closeSync } from "node:fs";
+import { basename } from "node:path";
+import { breathe } from "../../core/breathe.ts";
+import { AppError, FormatError } from "../../core/errors.ts";
+import { chunksOf, openRegular } from "../../core/files.ts";
+import { DEFAULT_LIMITS, type Limits } from "../../core/limits.ts";
+import { parseEntryName } from "../../formats/backup/entry_name.ts";
+import { type PlacedEntry, TarSplitter } from "../../formats/tar/tar_splitter.ts";
+import { sqliteError } from "../../storage/sqlite.ts";
+import { gzipMembers, type Member, type MemberEvent } from "./read/gzip_members.ts";
+import { BackupState, type EntryFlaw } from "./state/backup_state.ts";
+import { STATUS_VERSION } from "./state/state_schema.ts";
+
+export interface RebuildOptions {
+  /**
+   * A last member that is not whole: `read` takes its whole entries, `write` leaves them out, as
+   * nothing can be appended behind them.
+   */
+  readonly purpose: "read" | "write";
+  readonly limits?: Limits;
+}
+
+export interface Rebuilt {
+  /** Entries that the state goes on without, the first of them. */
+  readonly flaws: readonly EntryFlaw[];
+  /** The first damage, and the byte of the file at which the member begins that has it. */
+  readonly damage?: { readonly coffset: number; readonly why: string };
+}
+
+/** Upstream's tables and ours, but for the runs that are in no archive. */
+const CLEARED = ["status", "imap", "meta", "fmeta", "indexed", "files", "folders"];
+const OUR_CLEARED = ["x_members", "x_entries", "x_runs WHERE offset IS NOT NULL"];
+
+/** Flaws that are kept; one damaged archive may have one for each entry. */
+const MOST_FLAWS = 1000;
+
+/**
+ * Fills `database` from the data file at `path`, in one transaction. What is damaged ends the
+ * reading, and is told. Throws AppError (io), or (bad_data) where nothing at all can be read.
+ */
+export async function rebuildState(
+  database: Database,
+  path: string,
+  { purpose, limits = DEFAULT_LIMITS }: RebuildOptions,
+): Promise<Rebuilt> {
+  const opened = openRegular(path);
+  if (opened.state !== "open") {
+    throw new AppError("io", `Cannot read the archive ${path}: ${opened.state.replace("_", " ")}`);
+  }
+  const { fd } = opened;
+  try {
+    new BackupState(database); // makes the tables
+    database.run("BEGIN IMMEDIATE");
+    for (const rows of [...CLEARED, ...OUR_CLEARED]) database.run(`DELETE FROM ${rows}`);
+    const { size, mtimeMs } = opened.stat;
+    const scan = new Scan(database, limits);
+    const isPacked = path.endsWith(".gz");
+    const events = isPacked
+      ? gzipMembers(fd, { size, name: path })
+      : plain(fd, { size, name: path });
+    const { offset, end, ...rebuilt } = await scan.all(events, { purpose, isPacked });
+    const counted = purpose === "read" ? size : (end ?? size);
+    database.query("INSERT INTO status VALUES ($filename, $size, $mtime, $offset, $version)").run({
+      ...{ filename: basename(path), size: counted, mtime: Math.floor(mtimeMs / 1000) },
+      ...{ offset, version: STATUS_VERSION },
+    });
+    database.run("COMMIT");
+    return rebuilt;
+  } catch (error) {
+    if (database.inTransaction) database.run("ROLLBACK");
+    throw sqliteError(error, path);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** An archive that is not packed is like one member that has no end of its own. */
+async function* plain(
+  fd: number,
+  { size: end, name }: { readonly size: number; readonly name: string },
+): AsyncGenerator<MemberEvent, void> {
+  for (const bytes of chunksOf(fd, { end, name })) yield { kind: "bytes", bytes };
+}
+
+class Scan {
+  readonly #database: Database;
+  readonly #limits: Limits;
+  readonly #splitter: TarSplitter;
+  readonly #state: BackupState;
+  readonly #flaws: EntryFlaw[] = [];
+  /** The content of an entry that the state may ask for. */
+  #held: Uint8Array[] | undefined;
+  #entries = 0;
+
+  constructor(database: Database, limits: Limits) {
+    this.#database = database;
+    this.#limits = limits;
+    this.#splitter = new TarSplitter(limits);
+    this.#state = new BackupState(database);
+  }
+
+  async all(
+    events: AsyncIterable<MemberEvent>,
+    { purpose, isPacked }: Pick<RebuildOptions, "purpose"> & { readonly isPacked: boolean },
+  ): Promise<Rebuilt & { readonly offset: number; readonly end: number | undefined }> {
+    let start = 0; // of the member that is being read
+    let offset = 0;
+    let flawed: Rebuilt["damage"]; // of a member that was read all the same
+    let torn: Rebuilt["damage"];
+    this.#database.run("SAVEPOINT member");
+    for await (const event of events) {
+      await breathe();
+      const why = event.kind === "damage" ? event.why : this.#take(event);
+      if (why !== undefined) {
+        torn = { coffset: start, why };
+        break;
+      }
+      if (event.kind !== "member") continue;
+      if (event.flaw !== undefined) flawed ??= { coffset: start, why: event.flaw };
+      this.#noteMember(event.member);
+      this.#database.run("RELEASE member");
+      this.#database.run("SAVEPOINT member");
+      offset = this.#splitter.wholeBytes;
+      start = event.end;
+    }
+    const { wholeBytes } = this.#splitter;
+    const isCut = torn !== undefined && wholeBytes > offset;
+    if (isCut && purpose === "write") this.#database.run("ROLLBACK TO member");
+    else if (isCut && isPacked) {
+      this.#noteMember({ coffset: start, offset, size: wholeBytes - offset });
+    }
+    this.#database.run("RELEASE member");
+    if (purpose === "read" || torn === undefined) offset = wholeBytes;
+    const damage = flawed ?? torn;
+    const end = torn?.coffset;
+    return { flaws: this.#flaws, ...(damage !== undefined && { damage }), offset, end };
+  }
+
+  /** Why no more can be read, if so. */
+  #take(event: Exclude<MemberEvent, { kind: "damage" }>): string | undefined {
+    if (event.kind === "bytes") return this.#feed(event.bytes);
+    const { offset, size } = event.member;
+    const isWhole = this.#splitter.wholeBytes === offset + size;
+    return isWhole ? undefined : "a member ends within an entry";
+  }
+
+  #noteMember(member: Member): void {
+    this.#database
+      .query("INSERT OR REPLACE INTO x_members VALUES ($coffset, $offset, $size)")
+      .run({ ...member });
+  }
+
+  /** Takes in the entries of a part of the stream; why no more of it can be read, if so. */
+  #feed(bytes: Uint8Array): string | undefined {
+    try {
+      for (const event of this.#splitter.feed(bytes)) {
+        if (event.kind === "entry") this.#begin(event.entry);
+        else if (event.kind === "content") this.#held?.push(event.bytes.slice());
+        else this.#end(event.entry);
+      }
+      return undefined;
+    } catch (error) {
+      if (error instanceof FormatError) return error.message;
+      throw error;
+    }
+  }
+
+  #begin(entry: PlacedEntry): void {
+    this.#entries += 1;
+    const { archiveEntries, heldEntryBytes } = this.#limits;
+    if (this.#entries > archiveEntries) {
+      throw new FormatError(entry.offset, `at most ${archiveEntries} entries`);
+    }
+    const kind = parseEntryName(entry.name)?.kind;
+    const isFile = kind === "folder" || kind === "meta";
+    this.#held = isFile ? [] : undefined;
+    if (!isFile || entry.size <= heldEntryBytes) return;
+    throw new FormatError(entry.offset, `${entry.name} of at most ${heldEntryBytes} bytes`);
+  }
+
+  #end(entry: PlacedEntry): void {
+    const parts = this.#held ?? [];
+    const found = this.#state.take(entry, () => Buffer.concat(parts));
+    this.#held = undefined;
+    for (const flaw of found) if (this.#flaws.length < MOST_FLAWS) this.#flaws.push(flaw);
+  }
+}
