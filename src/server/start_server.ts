@@ -53,12 +53,15 @@ export interface RunningServer {
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
   const { settings, listen, log } = options;
   const shared = sharedState(options);
+  // First, as a socket with a path changes the umask of the whole process for a moment: there are
+  // no sessions yet that could make files.
+  const backup = backupSockets(options, shared);
   const listener = await startListener({
     protocol: {
       refusal: (why) => `* Fatal error: ${why}`,
       serve: (connection, stopping) => new Session(connection, shared, { stopping }).run(),
     },
-    listen: [...listen, ...backupSockets(options, shared)],
+    listen: [...backup, ...listen],
     log,
     tls: settings.tls,
     limits: settings.limits,
@@ -66,8 +69,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     isKnown: (address) => shared.gate.knows(address),
   });
   return {
-    addresses: listener.addresses.slice(0, listen.length),
-    backupAddresses: listener.addresses.slice(listen.length),
+    addresses: listener.addresses.slice(backup.length),
+    backupAddresses: listener.addresses.slice(0, backup.length),
     sessionCount: () => listener.connectionCount(),
     heldBytes: () => shared.held.usedBytes,
     totals: () => shared.totals,

@@ -4,12 +4,15 @@ import { statSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { latin1 } from "../../../src/core/bytes.ts";
+import { recordsOf } from "../../../src/model/mailbox.ts";
+import type { MailRecord } from "../../../src/model/record.ts";
 import { openBackupcyrusPlace } from "../../../src/places/backupcyrus/backupcyrus_place.ts";
 import { openLink } from "../../../src/places/sync/sign_in.ts";
 import { EXAMPLE_OWNERS, putExampleMail } from "../../places/example_mail.ts";
 import { readsConform } from "../../places/reading_conformance.ts";
 import { granted, ownersIn, recordsIn } from "../../support/places.ts";
 import { type TestServer, testServer } from "../../support/serve.ts";
+import { guidOf, message, peerCrcs, record, stateOf } from "../../support/store_fixture.ts";
 import { tempDir } from "../../support/temp_dir.ts";
 import { backupClient, capturedAnswers } from "../../support/wire_server.ts";
 
@@ -63,6 +66,44 @@ describe("a unix socket for backups", () => {
       const { syncCrc, uniqueid, highestmodseq, userflags } = granted(here).state;
       expect(granted(there).state).toMatchObject({ syncCrc, uniqueid, highestmodseq, userflags });
     }
+    await client.close();
+  });
+
+  test("gives a mailbox as of one moment while it is written to", async () => {
+    const client = backupClient(path);
+    const session = await server.place.openSession();
+    const name = "user.fred.Grows";
+    const records: MailRecord[] = [];
+    const append = async (uid: number) => {
+      const bytes = message(uid);
+      records.push(record(uid, { modseq: BigInt(uid) }));
+      const writer = session.stage({
+        ...{ partition: "p", guid: guidOf(bytes), size: bytes.length },
+      });
+      await writer.write(bytes);
+      await writer.end();
+      granted(await session.flush());
+      const state = stateOf(name, records);
+      const added = recordsOf(records.slice(-1));
+      granted(await session.apply({ kind: "mailbox", state, records: added }));
+    };
+    await append(1);
+    let isWriting = true;
+    const writing = (async () => {
+      for (let uid = 2; uid <= 40; uid++) await append(uid);
+      isWriting = false;
+    })();
+    const sizes = new Set<number>();
+    while (isWriting) {
+      const { state, records: source } = granted(await client.readMailbox(name));
+      const found = await recordsIn(source);
+      expect(peerCrcs(found).syncCrc).toBe(state.syncCrc ?? 0);
+      sizes.add(found.length);
+    }
+    await writing;
+    expect(sizes.size).toBeGreaterThan(2);
+    granted(await session.apply({ kind: "unmailbox", name }));
+    await session.close();
     await client.close();
   });
 
