@@ -42,7 +42,7 @@ function age(path: string): void {
   utimesSync(path, 1.7e9, 1.7e9);
 }
 
-describe("copies of mailboxes", () => {
+describe.concurrent("copies of mailboxes", () => {
   for (const partition of ["a2", "z2"]) {
     test(`on partition ${partition} are blamed, and shown by their folder`, async () => {
       const { folder, conf } = server();
@@ -80,7 +80,7 @@ describe("copies of mailboxes", () => {
   });
 });
 
-describe("leftovers", () => {
+describe.concurrent("leftovers", () => {
   test("in an archive partition are a warning at their own path", async () => {
     const { folder, conf } = server();
     const setting = `archivepartition-default: ${folder}/arch\narchive_enabled: yes\n`;

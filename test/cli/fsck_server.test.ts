@@ -30,7 +30,7 @@ const SOUND = [
   "index-versions-master",
 ];
 
-describe("bobbin fsck of a server", () => {
+describe.concurrent("bobbin fsck of a server", () => {
   for (const name of SOUND) {
     test(`finds nothing wrong with ${name}, in full, --quick and with --lock`, async () => {
       const conf = join(server(name), "imapd.conf");

@@ -160,7 +160,7 @@ describe("bobbin replicate", () => {
     async (signal) => {
       const store = await newStore();
       const args = ["replicate", "ann", "--from", SPOOL, "--to", store, "--json"];
-      const child = Bun.spawn([bobbinPath(), ...args, "--rate", "2KB"], { stdout: "pipe" });
+      const child = Bun.spawn([bobbinPath(), ...args, "--rate", "10KB"], { stdout: "pipe" });
       let stdout = "";
       let isTold = false; // a second signal would end it without a word
       for await (const bytes of child.stdout) {
