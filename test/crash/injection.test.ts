@@ -66,6 +66,11 @@ type Command = readonly [
   proof?: (stage: Stage) => readonly Args[],
 ];
 
+/** Backs up one user of a server. */
+function backUp(conf: string, work: string): Args {
+  return ["backup", "run", "bob", "--from", conf, "--to", join(work, "backup")];
+}
+
 const COMMANDS: readonly Command[] = [
   ["fsck of a server", "unused", ({ conf }) => ["fsck", conf, "--user", "bob"]],
   ["fsck of a spool", "unused", ({ spool }) => ["fsck", spool, "--user", "bob"]],
@@ -118,6 +123,13 @@ const COMMANDS: readonly Command[] = [
       ["fsck", work],
       ["ls", work, "ann"],
     ],
+  ],
+  [
+    "backup run",
+    "nothing",
+    ({ conf, work }) => backUp(conf, work),
+    // The archive is whole: nothing is left to do.
+    ({ conf, work }) => [[...backUp(conf, work), "--quiet"]],
   ],
   ["dlist", "unused", ({ dump }) => ["dlist", dump]],
   [
