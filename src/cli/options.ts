@@ -74,6 +74,11 @@ export function sizeOption(value: string): number {
   return bytes;
 }
 
+/** The same for options that took MiB before sizes had a unit: units and scripts still say `100`. */
+export function sizeOrMibOption(value: string): number {
+  return sizeOption(/^\d+$/.test(value) ? `${value}MiB` : value);
+}
+
 /** The same for a second, as `100MB/s`. */
 export function byteRateOption(value: string): number {
   return sizeOption(value.replace(/\/s$/, ""));

@@ -1,6 +1,18 @@
 /** Values of options: sizes, rates and percentages. */
 import { describe, expect, test } from "bun:test";
-import { byteRateOption, percentOption, sizeOption } from "../../src/cli/options.ts";
+import {
+  byteRateOption,
+  percentOption,
+  sizeOption,
+  sizeOrMibOption,
+} from "../../src/cli/options.ts";
+
+describe("sizeOrMibOption()", () => {
+  test("takes a bare number for MiB, and sizes with their unit", () => {
+    expect(["100", "100MiB", "1GB"].map(sizeOrMibOption)).toEqual([100 << 20, 100 << 20, 1e9]);
+    expect(() => sizeOrMibOption("1.5")).toThrow("like 10GiB or 512MB");
+  });
+});
 
 describe("sizeOption()", () => {
   test.each([

@@ -22,7 +22,7 @@ import { roomOf } from "../../storage/free_space.ts";
 import type { CommandEnv, Handler, Register } from "../command.ts";
 import { EXIT } from "../exit.ts";
 import { type OpenFiles, openFilesLimit, shareFiles } from "../open_files.ts";
-import { choiceOption, collect, countOption, secondsOption, sizeOption } from "../options.ts";
+import { choiceOption, collect, countOption, secondsOption, sizeOrMibOption } from "../options.ts";
 import type { Loudness, Output } from "../output.ts";
 import { VERSION } from "../version.ts";
 import { readIdentity, type ServedIdentity, warnOfExpiry } from "./served_identity.ts";
@@ -66,8 +66,12 @@ export const registerServe: Register = (program, handle) => {
       "how long commands may take after SIGTERM (60)",
       secondsOption,
     )
-    .option("--min-free <size>", "refuse mail when less of the disk is free (64MiB)", sizeOption)
-    .option("--max-held <size>", "memory for unfinished commands (360MiB)", sizeOption)
+    .option(
+      "--min-free <size>",
+      "refuse mail when less of the disk is free (64MiB)",
+      sizeOrMibOption,
+    )
+    .option("--max-held <size>", "memory for unfinished commands (360MiB)", sizeOrMibOption)
     .option("--max-sessions <n>", "connections at a time (1000)", countOption)
     .addOption(
       choiceOption("--log-form <form>", "the form of the log", ["text", "journal", "json"]),
