@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { utf8 } from "../../src/core/bytes.ts";
 import type { ApplyCommand } from "../../src/model/apply.ts";
 import { type MailboxState, recordsOf } from "../../src/model/mailbox.ts";
+import { ownerKey } from "../../src/model/names.ts";
 import type { MailRecord } from "../../src/model/record.ts";
 import { basicRecordCrc, flagsCrc } from "../../src/model/sync_crc.ts";
 import type { PlaceSession, WritablePlace } from "../../src/places/place.ts";
@@ -16,7 +17,7 @@ import { readsConform } from "../places/reading_conformance.ts";
 import { copyUser } from "../support/copy_user.ts";
 import { type Lab, labLog, labUp } from "../support/lab.ts";
 import { has } from "../support/needs.ts";
-import { granted, recordsIn } from "../support/places.ts";
+import { granted, ownersIn, recordsIn } from "../support/places.ts";
 import { applyTo, newStorePlace, put, replicate } from "../support/replication.ts";
 import { guidOf, message, record, stateOf } from "../support/store_fixture.ts";
 
@@ -165,6 +166,34 @@ describe.if(isThere)("openSyncPlace() and a real Cyrus", () => {
       await files.close();
     }
     await source.close();
+  });
+
+  test("an administrator within IMAP is told who is there, if there are no domains", async () => {
+    const commands = ["CREATE lists", "CREATE lists/dev.x", "CREATE lists/gone"];
+    const rights = "SETACL lists/gone admin lrswipkxtecda";
+    const users = ["CREATE user/q@example.com", "CREATE user/a.b"];
+    await empty.talk(
+      "imap",
+      "admin",
+      [...commands, rights, "DELETE lists/gone", ...users].join("\n"),
+    );
+    const place = await openLab(empty, "imap");
+    const owners = (await ownersIn(place)).map(ownerKey);
+    expect(owners.sort()).toEqual(
+      expect.arrayContaining(["shared:lists", "user:a.b", "user:q@example.com"]),
+    );
+    const { mailboxes } = granted(await place.sharedMailboxes("lists"));
+    const names = mailboxes.map(({ name }) => name.replace(/[0-9A-F]{8}$/, "TIME"));
+    expect(names.sort()).toEqual(["DELETED.lists.gone.TIME", "lists", "lists.dev^x"]);
+    await place.close();
+
+    const domains = await labUp("--set", "virtdomains: userid");
+    await domains.talk("imap", "admin", "CREATE user/fred@example.com");
+    const other = await openLab(domains, "imap");
+    expect(other.holds.userList).toBe(false);
+    expect((await other.owners()).kind).toBe("refused");
+    await other.close();
+    await domains.down();
   });
 
   test("every refusal of Cyrus has its reason, and the session goes on", async () => {

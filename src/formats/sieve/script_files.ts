@@ -6,6 +6,7 @@
 import { latin1 } from "../../core/bytes.ts";
 import { sha1Of } from "../../hash/sha1.ts";
 import { activeMark, type SieveFile } from "../../model/mailbox.ts";
+import { bytecodeVersion } from "./bytecode.ts";
 
 export interface SieveScript {
   /** Without the suffix; latin1. */
@@ -19,19 +20,23 @@ export interface SieveScript {
 }
 
 /**
- * The scripts as replication names them: each with its GUID, the bytecode that is there, and that
- * of the active one.
+ * The scripts as replication names them: each with its GUID, and its bytecode. A server since 3.4
+ * names that of the active one only, as a mark without content: it makes bytecode by itself.
  */
 export function sieveFilesOf(scripts: readonly SieveScript[]): SieveFile[] {
   return scripts.flatMap(({ name, lastUpdate, content, isActive, bytecode }) => {
     const guid = sha1Of(content);
     const script = { filename: `${name}.script`, lastUpdate, guid, isActive: false };
     const filename = `${name}.bc`;
-    if (bytecode === undefined) return isActive ? [script, activeMark(filename)] : [script];
+    if (bytecode === undefined || (bytecodeVersion(bytecode.content) ?? 0) >= BYTECODE_OF_34) {
+      return isActive ? [script, activeMark(filename)] : [script];
+    }
     const compiled = { lastUpdate: bytecode.lastUpdate, guid: sha1Of(bytecode.content) };
     return [script, { filename, ...compiled, isActive }];
   });
 }
+
+const BYTECODE_OF_34 = 30;
 
 const BLANK_LINE = /\r?\n\r?\n/;
 

@@ -245,6 +245,28 @@ export class Dialogue {
     }
   }
 
+  /**
+   * A command of IMAP's own, with the lines of its answer; no other may be under way. Throws as
+   * `finish` does.
+   */
+  async imap(command: string): Promise<{ readonly status: Status; readonly lines: string[] }> {
+    const { answerLines, answerBytes } = this.#options.limits;
+    const lines: string[] = [];
+    let bytes = 0;
+    for await (const event of this.typed(fromLatin1(command))) {
+      if (event.kind !== "text") throw this.#protocol("an answer to something else");
+      const status = this.#statusOf(event, this.#tag);
+      if (status !== undefined) return { status, lines };
+      const line = textOfLine(event);
+      lines.push(line);
+      bytes += line.length;
+      if (lines.length > answerLines || bytes > answerBytes) {
+        throw this.#protocol("an answer that is too long");
+      }
+    }
+    throw this.#gone();
+  }
+
   /** The status in a line; undefined for one that only IMAP sends, in passing. */
   #statusOf(event: Extract<LineEvent, { kind: "text" }>, tag: string): Status | undefined {
     const text = textOfLine(event);

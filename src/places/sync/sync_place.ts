@@ -4,7 +4,7 @@
  */
 import { plural } from "../../core/counts.ts";
 import { AppError } from "../../core/errors.ts";
-import { pushAll } from "../../core/lists.ts";
+import { asAsync, pushAll } from "../../core/lists.ts";
 import { decodeScriptName } from "../../formats/sieve/script_files.ts";
 import { type GetCommand, printGet } from "../../formats/sync/get_command.ts";
 import type { Annotation } from "../../model/annotation.ts";
@@ -16,7 +16,7 @@ import {
   type UserMeta,
   type UserState,
 } from "../../model/mailbox.ts";
-import type { Owner } from "../../model/names.ts";
+import { type Owner, ownerKey, parseName } from "../../model/names.ts";
 import { type Outcome, ok, type Refusal, refused } from "../../model/outcome.ts";
 import type { MailRecord } from "../../model/record.ts";
 import type {
@@ -32,6 +32,7 @@ import type {
 import { ReceivedMessage } from "../received_message.ts";
 import { printSyncAddress } from "../sync_address.ts";
 import type { FileTaker, Reply } from "./dialogue.ts";
+import { listsByImap, listWithinImap } from "./imap_listing.ts";
 import type { Peer } from "./peer.ts";
 import { holdsOf, objectionTo } from "./peer_holds.ts";
 import { PeerMemory } from "./peer_memory.ts";
@@ -58,8 +59,17 @@ export async function openSyncPlace(options: SyncOptions): Promise<WritablePlace
     isFree: peer.software === "bobbin",
     fallback: options.partition,
   });
+  const asked = { listsByImap: options.address.flavour === "imap" && (await listsByImap(link)) };
   const reads = new ReadLink(link, { options: later, locator: printSyncAddress(options.address) });
-  return new SyncPlace({ options: later, peer, caveat, memory, reads, signal: undefined });
+  return new SyncPlace({
+    ...asked,
+    options: later,
+    peer,
+    caveat,
+    memory,
+    reads,
+    signal: undefined,
+  });
 }
 
 interface SyncParts {
@@ -68,6 +78,8 @@ interface SyncParts {
   readonly caveat: string | undefined;
   readonly memory: PeerMemory;
   readonly reads: ReadLink;
+  /** The sync protocol lists nobody; LIST of an administrator within IMAP does. */
+  readonly listsByImap: boolean;
   /** Until when answers are wanted. */
   readonly signal: AbortSignal | undefined;
 }
@@ -91,7 +103,8 @@ class SyncPlace implements WritablePlace {
     const sieveFiles = givesSieveFiles(peer, options.sieve);
     this.locator = printSyncAddress(options.address);
     const sieveMailboxes = hasSieveMailbox(peer) && options.sieve !== "files";
-    this.holds = holdsOf(peer, { sieveFiles, sieveMailboxes });
+    const held = holdsOf(peer, { sieveFiles, sieveMailboxes });
+    this.holds = { ...held, userList: held.userList || parts.listsByImap };
     this.#hidesSieve = sieveFiles && peer.software === "cyrus";
     this.mailsScripts = sieveMailboxes && peer.software === "cyrus";
     this.bytecode = bytecodeAt(peer);
@@ -106,14 +119,16 @@ class SyncPlace implements WritablePlace {
 
   async owners(): Promise<Outcome<AsyncIterable<Owner>>> {
     if (!this.holds.userList) return this.#noList();
+    if (this.#parts.listsByImap) return this.#ownersListed();
     const got = await this.#get({ kind: "owners" });
     if (got.kind === "refused") return got;
     const owners = answersOf(got.value, "owners").flatMap((one) => one.owners);
-    return ok(each(owners));
+    return ok(asAsync(owners));
   }
 
   async sharedMailboxes(toplevel: string): Promise<Outcome<OwnedMailboxes>> {
     if (!this.holds.userList) return this.#noList();
+    if (this.#parts.listsByImap) return this.#sharedListed(toplevel);
     const got = await this.#get({ kind: "shared", toplevel });
     if (got.kind === "refused") return nothingIf<OwnedMailboxes>(got, { mailboxes: [] });
     answersOf(got.value, "mailbox");
@@ -121,10 +136,33 @@ class SyncPlace implements WritablePlace {
     return mailboxes.kind === "ok" ? ok({ mailboxes: mailboxes.value }) : mailboxes;
   }
 
+  async #ownersListed(): Promise<Outcome<AsyncIterable<Owner>>> {
+    const names = await this.#namesListed();
+    if (names.kind === "refused") return names;
+    const owners = names.value.map((name) => parseName(name).owner);
+    return ok(asAsync(new Map(owners.map((owner) => [ownerKey(owner), owner])).values()));
+  }
+
+  async #sharedListed(toplevel: string): Promise<Outcome<OwnedMailboxes>> {
+    const names = await this.#namesListed(toplevel);
+    const found = names.kind === "refused" ? names : await this.mailboxes(names.value);
+    return found.kind === "refused" ? found : ok({ mailboxes: found.value });
+  }
+
+  /** Over a link of its own: the answer may be long, and other commands wait for it. */
+  async #namesListed(toplevel?: string): Promise<Outcome<string[]>> {
+    const { dialogue } = await openLink(this.#parts.options, "read");
+    try {
+      return await listWithinImap(dialogue, toplevel);
+    } finally {
+      await dialogue.connection.close();
+    }
+  }
+
   #noList(): Refusal {
     return refused(
       "notSupported",
-      `${this.locator} cannot list users: Cyrus' protocol has no such word, so name them`,
+      `${this.locator} cannot list users: Cyrus' sync protocol has no such word, so name them`,
     );
   }
 
@@ -328,10 +366,6 @@ class SyncPlace implements WritablePlace {
     const { reads, signal } = this.#parts;
     return reads.get(command, { files, signal });
   }
-}
-
-async function* each(owners: readonly Owner[]): AsyncGenerator<Owner, void> {
-  yield* owners;
 }
 
 const META_KINDS = ["seen", "subscriptions", "sieve"] as const;
