@@ -74,7 +74,7 @@ export function sizeOption(value: string): number {
   return bytes;
 }
 
-/** The same for options that took MiB before sizes had a unit: units and scripts still say `100`. */
+/** The same for options that were MiB before sizes had a unit: unit files still say `100`. */
 export function sizeOrMibOption(value: string): number {
   return sizeOption(/^\d+$/.test(value) ? `${value}MiB` : value);
 }

@@ -85,12 +85,12 @@ function patternsOf(toplevel: string, separator: string): string {
 
 const INWARD: Readonly<Record<string, string>> = { "/": ".", ".": "^" };
 
-function internalOf({ name, separator }: Listed): string {
+function internalOf({ name, separator }: Pick<Listed, "name" | "separator">): string {
   return separator === "/" ? name.replace(/[/.]/g, (char) => INWARD[char] ?? char) : name;
 }
 
 /** What the name is where what follows its last @ is a virtual domain. */
 function inDomain({ name, separator }: Listed): string {
   const at = name.lastIndexOf("@");
-  return `${name.slice(at + 1)}!${internalOf({ attributes: "", name: name.slice(0, at), separator })}`;
+  return `${name.slice(at + 1)}!${internalOf({ name: name.slice(0, at), separator })}`;
 }

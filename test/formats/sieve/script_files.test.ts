@@ -1,7 +1,11 @@
-/** Scripts as messages of the mailbox `#sieve`. */
+/** Scripts as messages of the mailbox `#sieve`, and as files. */
 import { describe, expect, test } from "bun:test";
-import { latin1, utf8 } from "../../../src/core/bytes.ts";
-import { decodeScriptName, parseScriptMessage } from "../../../src/formats/sieve/script_files.ts";
+import { concat, latin1, utf8 } from "../../../src/core/bytes.ts";
+import {
+  decodeScriptName,
+  parseScriptMessage,
+  sieveFilesOf,
+} from "../../../src/formats/sieve/script_files.ts";
 
 describe("parseScriptMessage()", () => {
   const parse = (text: string) => parseScriptMessage(utf8(text));
@@ -31,5 +35,20 @@ describe("decodeScriptName()", () => {
       "=?UTF-8?Q?ript-name-a-very-long-script-name-a-very-long-script-name-end?=";
     expect(decodeScriptName(words)).toBe(`${"a-very-long-script-name-".repeat(5)}end`);
     expect(decodeScriptName("=?utf-8?b?w7w=?=")).toBe(latin1(utf8("ü")));
+  });
+});
+
+describe("sieveFilesOf()", () => {
+  test.each([
+    [9, 7],
+    [30, 0],
+  ])("of bytecode %d lists what its server would", (version, lastUpdate) => {
+    const code = concat([utf8("CyrSBytecode"), Uint8Array.of(0, 0, 0, version)]);
+    const script = { name: "a", lastUpdate: 5, content: utf8("keep;"), isActive: true };
+    const files = sieveFilesOf([{ ...script, bytecode: { lastUpdate: 7, content: code } }]);
+    expect(files.map((file) => [file.filename, file.lastUpdate, file.isActive])).toEqual([
+      ["a.script", 5, false],
+      ["a.bc", lastUpdate, true],
+    ]);
   });
 });
