@@ -7,6 +7,7 @@ import { readGiven } from "../core/given_file.ts";
 import { parseCertificates } from "../net/certificates.ts";
 import { dial } from "../net/dial.ts";
 import type { TlsTrust } from "../net/tls.ts";
+import { openBackupFolder } from "../places/backup/read/backup_folder.ts";
 import { openBackupcyrusPlace } from "../places/backupcyrus/backupcyrus_place.ts";
 import { type BackupAddress, printBackupAddress } from "../places/backupcyrus_address.ts";
 import { cyrusPlace } from "../places/cyrus/cyrus_place.ts";
@@ -121,6 +122,9 @@ const OPENERS: { readonly [Name in Kind]: Opener<Extract<PlaceLocator, { kind: N
   },
   sync: { read: openSync, write: openSync },
   backupcyrus: { read: async ({ address }, options) => openBackupServer(address, options) },
+  backup: {
+    read: async ({ path, at, text }) => openBackupFolder(path, { locator: text, at }),
+  },
   dump: {
     read: async ({ path }) => openDumpPlace(path, await openDump(path)),
     write: async ({ path }) => createDumpPlace(path),

@@ -5,6 +5,7 @@
 import { existsSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { AppError, errnoOf } from "../core/errors.ts";
+import { type BackupLocator, dataFilesIn, parseBackupPath } from "./backup_locator.ts";
 import { type BackupAddress, isBackupAddress, parseBackupAddress } from "./backupcyrus_address.ts";
 import { isSyncAddress, maskPassword, parseSyncAddress, type SyncAddress } from "./sync_address.ts";
 
@@ -13,11 +14,13 @@ export type Locator =
   | { readonly kind: "cyrus"; readonly path: string }
   | { readonly kind: "store"; readonly path: string };
 
-/** Any place: a folder or file on this machine, a sync or backup server, or a dump. */
+/** Any place: a folder or file on this machine, a sync or backup server, backups or a dump. */
 export type PlaceLocator =
   | Locator
   | { readonly kind: "sync"; readonly address: SyncAddress }
   | { readonly kind: "backupcyrus"; readonly address: BackupAddress }
+  /** An archive, or a folder of them, which need not be there yet. */
+  | ({ readonly kind: "backup" } & BackupLocator)
   /** A file, which need not be there yet; `-` is stdin or stdout. */
   | { readonly kind: "dump"; readonly path: string };
 
@@ -27,6 +30,7 @@ const KINDS: readonly Locator["kind"][] = ["cyrus", "store"];
 const SCHEME = /^([A-Za-z]{2,}):(.*)$/s;
 
 const DUMP = /^dump:(.*)$/s;
+const BACKUP = /^backup:(.*)$/s;
 
 /**
  * Parses any PLACE. Throws AppError (usage) for a kind that is not known, (not_found) for no path.
@@ -34,6 +38,9 @@ const DUMP = /^dump:(.*)$/s;
 export function parsePlace(text: string): PlaceLocator {
   if (isSyncAddress(text)) return { kind: "sync", address: parseSyncAddress(text) };
   if (isBackupAddress(text)) return { kind: "backupcyrus", address: parseBackupAddress(text) };
+  const [, backup] = BACKUP.exec(text) ?? [];
+  if (backup !== undefined) return { kind: "backup", ...parseBackupPath(backup) };
+  if (isArchive(text)) return { kind: "backup", ...parseBackupPath(resolve(text)) };
   const [, path] = DUMP.exec(text) ?? [];
   if (path === undefined) return parseLocator(text);
   if (path === "") throw new AppError("usage", `Cannot read place ${text}: the path is empty`);
@@ -54,6 +61,11 @@ export function parseLocator(text: string): Locator {
   return { kind, path: existing(resolve(rest), kind) };
 }
 
+/** True for the path alone of one archive. */
+function isArchive(text: string): boolean {
+  return (!SCHEME.test(text) || existsSync(text)) && dataFilesIn(resolve(text)).length > 0;
+}
+
 function noKind(masked: string, scheme: string): AppError {
   if (isSyncAddress(masked) || isBackupAddress(masked)) {
     return new AppError("usage", `Cannot use ${masked} here: its files cannot be looked at`, {
@@ -65,9 +77,20 @@ function noKind(masked: string, scheme: string): AppError {
       hint: "`ls`, `cat`, `diff` and `replicate` read dumps",
     });
   }
+  if (scheme === "backup") {
+    return new AppError("usage", `Cannot use ${masked} here: a backup is no store and no spool`, {
+      hint: "`ls`, `cat`, `diff` and `replicate` read backups",
+    });
+  }
   const lower = masked.replace(/^[A-Za-z]+/, (letters) => letters.toLowerCase());
-  const isLower = isSyncAddress(lower) || [...KINDS, "dump"].includes(scheme.toLowerCase());
-  const known = [...KINDS.map((kind) => `${kind}:PATH`), "dump:FILE", "sync://USER@HOST"];
+  const isLower =
+    isSyncAddress(lower) || [...KINDS, "backup", "dump"].includes(scheme.toLowerCase());
+  const known = [
+    ...KINDS.map((kind) => `${kind}:PATH`),
+    "backup:PATH",
+    "dump:FILE",
+    "sync://USER@HOST",
+  ];
   return new AppError(
     "usage",
     `Cannot read place ${masked}: no kind of place is called ${scheme}`,

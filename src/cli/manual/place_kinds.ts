@@ -93,6 +93,15 @@ export const PLACE_KINDS: readonly PlaceKind[] = [
     is: "the same, over a socket on this machine",
   },
   {
+    kind: "backup",
+    scheme: "backup:",
+    examples: ["backup:/srv/backup/a/ann", "/srv/backup/a/ann", "backup:/srv/backup"],
+    is:
+      "the backup of a user, or a folder of backups; with `@2026-11-20` behind it, or date and " +
+      "time, as it was at that moment",
+    written: "by `bobbin backup run`",
+  },
+  {
     kind: "dump",
     scheme: "dump:",
     examples: ["dump:ann.dlist", "dump:-"],

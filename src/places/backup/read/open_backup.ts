@@ -8,18 +8,16 @@ import { AppError, isAbsence } from "../../../core/errors.ts";
 import { FOLDER_FILE } from "../../../formats/backup/entry_name.ts";
 import { parseStateLine } from "../../../formats/sync/state_line.ts";
 import { type Owner, parseName } from "../../../model/names.ts";
-import { diskError, namesIn, statOf } from "../../../storage/disk.ts";
+import { diskError, statOf } from "../../../storage/disk.ts";
 import { nameOfFolder } from "../../../storage/folder_name.ts";
 import { sqliteError } from "../../../storage/sqlite.ts";
+import { DATA_FILE, dataFilesIn } from "../../backup_locator.ts";
 import { ALL_HELD, type Holds } from "../../place.ts";
 import { type Rebuilt, rebuildState } from "../rebuild.ts";
 import { STATE_FILE } from "../state/open_state.ts";
 import { BackupPlace } from "./backup_place.ts";
 import { EntriesInForce } from "./entries_in_force.ts";
 import { MemberBytes } from "./member_bytes.ts";
-
-/** The data file of an archive; the number is when it was begun or compacted, in Unix seconds. */
-const DATA_FILE = /^backupdata-\d+\.tar(\.gz)?$/;
 
 /** What upstream's tools keep of a user: what no file of a mailbox and no `meta/` of theirs has. */
 const HELD_BY_UPSTREAM: Holds = {
@@ -43,10 +41,6 @@ export interface ReadBackupOptions {
 /** True for the folder of one archive, and false for one in which archives lie. */
 export function isArchive(folder: string): boolean {
   return dataFilesIn(folder).length > 0;
-}
-
-function dataFilesIn(folder: string): string[] {
-  return namesIn(folder).filter((name) => DATA_FILE.test(name));
 }
 
 /**

@@ -1,0 +1,58 @@
+/**
+ * Where backups lie: `backup:/srv/backup/f/fred`, or `backup:/srv/backup` for all that lie there,
+ * and with `@2026-11-20T08:00:00Z` behind it as they were at that moment.
+ */
+import { existsSync } from "node:fs";
+import { resolve } from "node:path";
+import { AppError } from "../core/errors.ts";
+import { namesIn } from "../storage/disk.ts";
+
+export interface BackupLocator {
+  /** Absolute. */
+  readonly path: string;
+  /** Milliseconds since 1970; now if absent. */
+  readonly at?: number;
+  /** As an administrator would write it. */
+  readonly text: string;
+}
+
+/** The data file of an archive; the number is when it was begun or compacted, in Unix seconds. */
+export const DATA_FILE = /^backupdata-\d+\.tar(\.gz)?$/;
+
+/** The names of the data files in a folder, the newest last. */
+export function dataFilesIn(folder: string): string[] {
+  return namesIn(folder).filter((name) => DATA_FILE.test(name));
+}
+
+/** Seconds since 1970, or a date, which is its beginning, or date and time; in UTC without zone. */
+const MOMENT =
+  /^(?:\d{9,11}|\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(Z|[+-]\d\d:\d\d)?)?)$/i;
+
+/**
+ * Parses what follows `backup:`. An @ belongs to the path where such a path is there: user ids have
+ * it. Throws AppError (usage) for no path, and for what looks like a moment and is none.
+ */
+export function parseBackupPath(text: string): BackupLocator {
+  if (text === "") throw new AppError("usage", "Cannot read place backup: the path is empty");
+  const split = text.lastIndexOf("@");
+  const [path, moment] = [text.slice(0, split), text.slice(split + 1)];
+  const isPlain = split <= 0 || moment.includes("/") || existsSync(text);
+  if (isPlain || (!/^\d/.test(moment) && !existsSync(path))) {
+    return { path: resolve(text), text: `backup:${resolve(text)}` };
+  }
+  return {
+    path: resolve(path),
+    at: parseMoment(moment),
+    text: `backup:${resolve(path)}@${moment}`,
+  };
+}
+
+function parseMoment(text: string): number {
+  const [, zone] = MOMENT.exec(text) ?? [];
+  const isTime = text.length > 11 && zone === undefined;
+  const at = /^\d+$/.test(text) ? Number(text) * 1000 : Date.parse(isTime ? `${text}Z` : text);
+  if (MOMENT.test(text) && !Number.isNaN(at)) return at;
+  throw new AppError("usage", `Cannot read backups as of ${text}: this is no date and no time`, {
+    hint: "Like @2026-11-20 (its beginning, in UTC), @2026-11-20T08:00:00+01:00, or @1795132800",
+  });
+}
