@@ -22,6 +22,7 @@ export const COMMANDS: readonly Register[] = [
   registerDlist,
   registerStore,
   registerReplicate,
+  registerBackup,
   registerDiff,
   registerBackup,
   registerGenerate,

@@ -35,14 +35,16 @@ export interface ReplicationOptions {
   readonly allowDelete?: number;
   /** Gets how much of the owner is done. */
   readonly part?: NonNullable<ReplicateEvents["part"]>;
+  readonly isPart?: boolean;
 }
 
 /** Brings `owner` over in a session of its own. */
 export async function replicate(
   owner: Owner,
   { source, target }: { readonly source: Place; readonly target: WritablePlace },
-  { mode = "merge", dryRun = false, allowDelete = 20, part }: ReplicationOptions = {},
+  options: ReplicationOptions = {},
 ): Promise<Told> {
+  const { mode = "merge", dryRun = false, allowDelete = 20, isPart = false, part } = options;
   const told = {
     steps: [] as string[],
     leftovers: [] as string[],
@@ -62,6 +64,7 @@ export async function replicate(
       { source, target, session: session && (() => Promise.resolve(session)) },
       {
         ...{ mode, dryRun, budgets: budgetsOf(allowDelete), sent: async () => undefined, tally },
+        isPart,
       },
     );
     tally.tell();

@@ -16,9 +16,10 @@ import { addPlaceOptions, openPlace, type PlaceOptions } from "../open_place.ts"
 import { countOption } from "../options.ts";
 import { VERSION } from "../version.ts";
 import { runAll } from "./replicate_run.ts";
+import { registerRestore } from "./restore.ts";
 
 export const registerBackup: Register = (program, handle) => {
-  const backup = program.command("backup").summary("back users up, each into an archive");
+  const backup = program.command("backup").summary("back users up, and bring back mail");
   const run = backup
     .command("run")
     .summary("back up what is new of users")
@@ -36,6 +37,7 @@ export const registerBackup: Register = (program, handle) => {
     .option("--shared", "USER is no user but the first part of the names of shared mailboxes")
     .option("--jobs <n>", "users at a time (2)", countOption);
   addPlaceOptions(usersFromOption(run)).action(handle(runBackup));
+  registerRestore(backup, handle);
 };
 
 interface RunFlags extends PlaceOptions {

@@ -13,7 +13,7 @@ import {
   requireSomebody,
   usersFromOption,
 } from "../chosen_owners.ts";
-import type { CommandEnv, Handler, Register } from "../command.ts";
+import type { Handler, Register } from "../command.ts";
 import { EXIT } from "../exit.ts";
 import { mailboxFilter, ownersOfMailboxes } from "../mailbox_filter.ts";
 import { useridOfArgument } from "../mailbox_names.ts";
@@ -28,8 +28,7 @@ import {
   requireUpdatable,
 } from "../open_place.ts";
 import { byteRateOption, collect, countOption, percentOption, secondsOption } from "../options.ts";
-import { aside } from "../output.ts";
-import { type Run, runAll } from "./replicate_run.ts";
+import { beside, type Run, runAll } from "./replicate_run.ts";
 
 export const registerReplicate: Register = (program, handle) => {
   const command = program
@@ -185,13 +184,6 @@ function openingTime({ timeout }: ReplicateFlags): InTime {
 /** Closes a place that nobody has used. */
 function close(place: Place): void {
   place.close().catch(() => undefined);
-}
-
-/** Where a dump goes to stdout, everything else goes to stderr. */
-function beside({ to, dryRun, check }: ReplicateFlags, env: CommandEnv): CommandEnv {
-  if (to !== "dump:-" || dryRun === true || check === true) return env;
-  if (!env.output.json) return { ...env, output: aside(env.output) };
-  throw new AppError("usage", "Cannot write both a dump and JSON lines to stdout");
 }
 
 function optionsOf(flags: ReplicateFlags): Run["options"] {

@@ -18,6 +18,7 @@ import type { CommandEnv, CommandResult } from "../command.ts";
 import { EXIT, type ExitCode, exitOf, worstExit } from "../exit.ts";
 import { errorFacts } from "../hints.ts";
 import { ownerFacts, showName, textOfName } from "../mailbox_names.ts";
+import { aside } from "../output.ts";
 import { startOwnersProgress } from "../progress/owners_progress.ts";
 import { refusalError } from "../refusal_error.ts";
 import { interruptedBy, interruption } from "../signals.ts";
@@ -40,6 +41,22 @@ export interface Run {
   /** What a command tells of its own beside the usual events. */
   readonly events?: (owner: Owner) => Partial<ReplicateEvents>;
   readonly env: CommandEnv<"replicate">;
+}
+
+/** Where a dump goes to stdout, everything else goes to stderr. */
+export function beside<Env extends Pick<CommandEnv, "output">>(
+  { to, dryRun, check }: Targeting,
+  env: Env,
+): Env {
+  if (to !== "dump:-" || dryRun === true || check === true) return env;
+  if (!env.output.json) return { ...env, output: aside(env.output) };
+  throw new AppError("usage", "Cannot write both a dump and JSON lines to stdout");
+}
+
+interface Targeting {
+  readonly to: string;
+  readonly dryRun?: boolean;
+  readonly check?: boolean;
 }
 
 export interface Totals {

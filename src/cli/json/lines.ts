@@ -82,6 +82,8 @@ const step = line("step", {
   ...{ uniqueid: v.text.optional(), records: v.count.optional() },
   ...{ messages: v.count.optional(), bytes: v.bytes.optional() },
   ...{ kind: v.text.optional(), uid: v.count.optional(), text: v.text.optional() },
+  newUid: v.count.optional().meta({ description: "of a restored message, whose old one is uid" }),
+  guid: v.guid.optional(),
 });
 
 const difference = line("difference", {

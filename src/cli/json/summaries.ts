@@ -77,6 +77,7 @@ export const SUMMARIES = {
   "store reconstruct": z.strictObject({ changed: v.count, left: v.count }),
   replicate: replicated,
   "backup run": replicated,
+  "backup restore": replicated,
   diff: z.strictObject({
     ...{ users: v.count, mailboxes: v.count, messages: v.count },
     ...{ differences: v.count, failures: v.count, notCompared: compared },

@@ -320,6 +320,33 @@ export const NOTES: Readonly<Record<string, CommandNotes>> = {
     environment: [...PASSWORD, "TMPDIR", "BUN_JSC_useFTLJIT"],
     seeAlso: ["diff", "places"],
   },
+  "backup restore": {
+    examples: [
+      {
+        line:
+          "bobbin backup restore store:/srv/copy --mailbox user/ann/Sent " +
+          "--to imap://admin@mail.example.com",
+        does: "bring back what ann has lost of a folder, to the running server",
+      },
+      {
+        line: "bobbin backup restore dump:ann.dlist ann --as ann-copy --to /srv/copy --dry-run",
+        does: "say what would come back of a user, under another name",
+      },
+      {
+        line: "bobbin backup restore /srv/copy --mailbox user/ann --message 17 --to /srv/other",
+        does: "bring back one message, even if it had been expunged in the copy too",
+      },
+    ],
+    exits: {
+      ...OF_PLACES,
+      notFound: "there is no such user, mailbox or message in the archive",
+      damage: "something stayed different: scripts of the target are newer",
+      cannotCreate: "the disk is full, or a file is there already",
+      partial: "some users or mailboxes failed",
+    },
+    environment: [...PASSWORD, "TMPDIR", "BUN_JSC_useFTLJIT"],
+    seeAlso: ["replicate", "places"],
+  },
   diff: {
     examples: [
       {

@@ -10,7 +10,7 @@ export const JSON_LINES = {
   account: "passwd --list: an account, and what it may touch",
   finding: "fsck: something that is not as it should be, with its code",
   damage: "dlist: something in a dump or a log that cannot be read",
-  step: "replicate, store: something that was done, or in a dry run would be done",
+  step: "replicate, backup restore, store: something that was done, or in a dry run would be done",
   difference: "diff, replicate: something in which the two places differ",
   line: "dlist: a line of the protocol",
   item: "dlist talk: one value of an answer",

@@ -161,8 +161,8 @@ function renameMailbox(name: string, { from, to }: UserRename): string {
   return [prefix, isDeleted ? DELETED : "", newLocal, ...below, end].join("");
 }
 
-/** As a UUID of its own, from the old uniqueid and the new name. */
-function newUniqueid(uniqueid: string, { to }: UserRename): string {
+/** The uniqueid of a copy under the name `to`, of a user or a mailbox: each time the same UUID. */
+export function newUniqueid(uniqueid: string, { to }: Pick<UserRename, "to">): string {
   const hex = sha1Of(utf8(`${uniqueid}\0${to}`));
   const parts = [
     hex.slice(0, 8),
@@ -187,7 +187,7 @@ function renameState(state: MailboxState, rename: UserRename): MailboxState {
 }
 
 /** An ACL that is not in tab form is passed on as it is. */
-function renameAcl(acl: string, { from, to }: UserRename): string {
+export function renameAcl(acl: string, { from, to }: UserRename): string {
   const entries = parseAcl(acl);
   if (entries === undefined) return acl;
   const renamed = entries.map(({ identifier, rights }) => {

@@ -17,6 +17,8 @@ export type FailedKind = "mailbox" | "setting" | "other";
 export interface ReplicateEvents {
   /** Before a step is done, or instead of it in a dry run. */
   readonly step: (step: SurveyedStep) => void;
+  /** A step that was told of has been done, or in a dry run would have been. */
+  readonly done?: (step: SurveyedStep) => void;
   readonly leftover: (leftover: Leftover) => void;
   /** What was decided where both sides are written and disagree. */
   readonly decided: (decision: Decision) => void;
@@ -83,13 +85,19 @@ export function newTally(events: ReplicateEvents): Tally {
   const count = { steps: 0, messages: 0, bytes: 0 };
   const leftovers: Leftover[] = [];
   const failures: { name: string; refusal: Refusal; kind: FailedKind }[] = [];
-  const [pending, begun] = [new Set<string>(), new Set<string>()];
+  const pending = new Set<string>();
+  const begun = new Map<string, SurveyedStep>();
   const fail: Tally["fail"] = (name, refusal, kind = "mailbox") => {
     failures.push({ name, refusal, kind });
   };
   const ended: Tally["ended"] = (key, isDone = true) => {
     pending.delete(key);
-    if (begun.delete(key) && isDone) count.steps += 1;
+    const step = begun.get(key);
+    if (step === undefined) return;
+    begun.delete(key);
+    if (!isDone) return;
+    count.steps += 1;
+    events.done?.(step);
   };
   return {
     plan: (keys) => {
@@ -105,7 +113,7 @@ export function newTally(events: ReplicateEvents): Tally {
     step: (surveyed) => {
       const key = keyOf(surveyed.step, surveyed.side);
       pending.add(key);
-      begun.add(key);
+      begun.set(key, surveyed);
       events.step(surveyed);
     },
     ended,
