@@ -1,5 +1,6 @@
 /** `bobbin backup restore ARCHIVE` brings back what somebody has lost: a message, a folder, a user. */
 import type { Command } from "commander";
+import { plural } from "../../core/counts.ts";
 import { AppError } from "../../core/errors.ts";
 import { escapeText } from "../../core/escape.ts";
 import { isGuid } from "../../model/guid.ts";
@@ -40,7 +41,6 @@ import {
   type PlaceOptions,
 } from "../open_place.ts";
 import { byteRateOption, collect, countOption, secondsOption } from "../options.ts";
-import { plural } from "../text.ts";
 import { beside, runAll } from "./replicate_run.ts";
 
 /** Adds `restore` to the commands of `backup`. */

@@ -1,0 +1,72 @@
+/** `bobbin backup restore`, the built binary: what is told of a restore, and how it ends. */
+import { beforeAll, describe, expect, test } from "bun:test";
+import { join } from "node:path";
+import { bobbin, jsonLines } from "../../support/cli.ts";
+import { unpackFixture } from "../../support/fixtures.ts";
+import { tempDir } from "../../support/temp_dir.ts";
+import { treeState } from "../../support/tree_state.ts";
+
+const SPOOL = join(unpackFixture("cyrus-spools/uuid-paths"), "spool");
+
+describe("bobbin backup restore", () => {
+  const root = join(tempDir("restore"), "store");
+  const restore = async (...args: readonly string[]) => {
+    const run = await bobbin(["backup", "restore", SPOOL, "--to", root, "--json", ...args]);
+    const lines = jsonLines(run.stdout);
+    const restored = lines.filter(({ step }) => step === "restore");
+    return { exit: run.exit, stderr: run.stderr, lines, restored };
+  };
+  const uidsOf = async (mailbox: string): Promise<number[]> =>
+    jsonLines((await bobbin(["ls", root, "ann", mailbox, "--json"])).stdout).flatMap(({ uid }) =>
+      typeof uid === "number" ? [uid] : [],
+    );
+  beforeAll(async () => {
+    expect((await bobbin(["store", "init", root])).exit).toBe(0);
+  });
+
+  test("brings back users, folders and messages, and tells the UIDs", async () => {
+    expect((await restore("ann")).exit).toBe(0);
+    const sent = await uidsOf("Sent");
+    expect((await restore("ann")).lines).toEqual([
+      expect.objectContaining({ type: "summary", command: "backup restore", steps: 0, exit: 0 }),
+    ]);
+    await bobbin(["store", "delete", root, "user/ann/Sent"]);
+    const before = treeState(root);
+    const dry = await restore("--mailbox", "user/ann/Sent", "-n");
+    expect([dry.exit, treeState(root)]).toEqual([0, before]);
+    expect((await restore("--mailbox", "user/ann/Sent")).exit).toBe(0);
+    expect(await uidsOf("Sent")).toEqual(sent);
+    const inbox = await uidsOf("INBOX");
+    const [first] = inbox;
+    const from = ["--mailbox", "user/ann/INBOX"];
+    const one = await restore(...from, "--message", `${first}`, "--as", "user/ann/X");
+    expect([one.exit, await uidsOf("X")]).toEqual([0, inbox.slice(0, 1)]);
+    const all = await restore(...from, "--as", "user/ann/X");
+    expect(all.restored.map(({ uid, newUid }) => [uid, newUid])).toEqual(
+      inbox.slice(1).map((uid, at) => [uid, Number(all.restored[0]?.["newUid"]) + at]),
+    );
+    expect(await uidsOf("X")).toHaveLength(inbox.length);
+    const guid = `${one.restored[0]?.["guid"]}`;
+    const skipped = await restore(...from, "--message", guid);
+    const there = { step: "skip", uid: first, newUid: first, guid };
+    expect([skipped.exit, skipped.lines[0]]).toMatchObject([0, there]);
+    expect((await restore("bob", "--as", "bob-found")).exit).toBe(0);
+    expect((await bobbin(["fsck", root])).exit).toBe(0);
+  }, 60_000);
+
+  test.each([
+    [66, "nobody"],
+    [66, "--mailbox", "user/ann/Nothing"],
+    [66, "ann", "--mailbox", "user/ann/Sent", "--message", "4000000000"],
+    [64],
+    [64, "ann", "--message", "4"],
+    [64, "ann", "--message", "no-guid"],
+    [64, "ann", "bob", "--as", "c"],
+    [64, "ann", "--as", "a/b"],
+    [64, "--all", "ann"],
+  ] as const)("ends with %i for %p %p %p", async (exit, ...rest) => {
+    const args = rest.filter((one) => typeof one === "string");
+    const run = await restore(...args);
+    expect([args, run.exit, run.stderr]).toEqual([args, exit, expect.stringContaining("bobbin: ")]);
+  });
+});
