@@ -1,4 +1,4 @@
-/** `bobbin backup restore ARCHIVE` brings back what somebody has lost: a message, a folder, a user. */
+/** `bobbin backup restore ARCHIVE` brings back what was lost: a message, a folder, a user. */
 import type { Command } from "commander";
 import { plural } from "../../core/counts.ts";
 import { AppError } from "../../core/errors.ts";
@@ -49,10 +49,10 @@ export function registerRestore(backup: Command, handle: Handle): void {
     .command("restore")
     .summary("bring back a message, a folder or a user")
     .description(
-      "Brings back what a backup has, or any other place. A mailbox that is gone comes back as it " +
-        "was, with its UIDs. One that was deleted and is still kept below DELETED gets its name " +
-        "again. A mailbox that is there keeps all that it has, and gets the messages that it " +
-        "lacks: they get new UIDs, and keep flags, keywords, annotations and dates. A message " +
+      "Brings back what a backup has, or any other place. A mailbox that is gone comes back as " +
+        "it was, with its UIDs. One that was deleted and is still kept below DELETED gets its " +
+        "name again. A mailbox that is there keeps all that it has, and gets the messages that " +
+        "it lacks: they get new UIDs, and keep flags, keywords, annotations and dates. A message " +
         "that is there already does not come twice. Nothing is ever deleted or changed.",
     )
     .argument("<archive>", "the place to restore from")

@@ -71,7 +71,7 @@ describe("restoring()", () => {
     expect((await restore(only(SUB))).steps).toEqual([]);
   });
 
-  test("gives messages that a living mailbox lacks new UIDs, and all else of them stays", async () => {
+  test("gives messages that a living mailbox lacks new UIDs, and keeps the rest", async () => {
     const note = { entry: "/comment", userid: "", modseq: 2n, value: utf8("a note") };
     const lost = record(3, { flags: ["\\Seen", "work"], annotations: [note], savedate: 9 });
     await put(archive, INBOX, [record(1), lost, record(4), record(5, { expunged: true })]);
@@ -109,7 +109,7 @@ describe("restoring()", () => {
     expect(granted(await target.mailboxes([TRASHED]))).toEqual([]);
   });
 
-  test("finds a mailbox under the name that it has now; one that took its name gets nothing", async () => {
+  test("finds a mailbox under its new name; one that took its old name gets nothing", async () => {
     await put(archive, SUB, [record(1), record(2)]);
     await put(target, SUB, [record(1)]);
     await rename(target, SUB, OLD);
@@ -119,7 +119,7 @@ describe("restoring()", () => {
     expect(await livingUids(target, SUB)).toEqual([8]);
   });
 
-  test("brings into a mailbox made anew under the name, or in place of one without mail", async () => {
+  test("brings into a mailbox made anew, and in place of one without mail", async () => {
     await put(archive, SUB, [record(1)]);
     await put(archive, OLD, [record(5)]);
     await put(target, SUB, [record(8)], { change: { uniqueid: "made-anew" } });
@@ -148,7 +148,7 @@ describe("restoring()", () => {
     expect(await livingUids(target, INBOX)).toEqual([3, 4]);
   });
 
-  test("brings one message into a mailbox that is gone, an expunged one under a new UID", async () => {
+  test("brings messages into a mailbox that is gone, expunged ones under new UIDs", async () => {
     await put(archive, SUB, [record(1), record(2), record(3, { expunged: true })]);
     const messages = { uids: new Set([2, 3]), guids: new Set<string>() };
     const told = await restore({ ...only(SUB), messages });
@@ -177,7 +177,7 @@ describe("restoring()", () => {
     expect(await livingUids(target, SUB)).toEqual([1]);
   });
 
-  test("brings a user who is gone with all settings, and changes none of one who is there", async () => {
+  test("brings all settings of a user who is gone, and none of one who is there", async () => {
     await put(archive, INBOX, [record(1)]);
     const quota = { root: INBOX, limits: { STORAGE: 1000 } };
     const script = { filename: "a.script", lastUpdate: 99, content: utf8("keep;\n") };
