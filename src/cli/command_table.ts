@@ -22,7 +22,6 @@ export const COMMANDS: readonly Register[] = [
   registerDlist,
   registerStore,
   registerReplicate,
-  registerBackup,
   registerDiff,
   registerBackup,
   registerGenerate,

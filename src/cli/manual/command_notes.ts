@@ -320,21 +320,6 @@ export const NOTES: Readonly<Record<string, CommandNotes>> = {
     environment: [...PASSWORD, "TMPDIR", "BUN_JSC_useFTLJIT"],
     seeAlso: ["diff", "places"],
   },
-  backup: {
-    examples: [
-      {
-        line: "bobbin backup restore store:/srv/copy --mailbox user/ann/Sent --to /srv/other",
-        does: "bring back a folder from a copy",
-      },
-      {
-        line: "bobbin backup restore /srv/copy ann --to /srv/other --dry-run",
-        does: "say what would come back of a user",
-      },
-    ],
-    exits: {},
-    environment: [],
-    seeAlso: ["replicate", "places"],
-  },
   "backup restore": {
     examples: [
       {
@@ -395,7 +380,7 @@ export const NOTES: Readonly<Record<string, CommandNotes>> = {
     ],
     exits: {},
     environment: [],
-    seeAlso: ["backup run", "replicate"],
+    seeAlso: ["backup run", "backup restore", "replicate"],
   },
   "backup run": {
     examples: [
