@@ -133,7 +133,7 @@ describe("a store that its owner reads", () => {
       const { exitCode, stdout, stderr } = Bun.spawnSync(shell);
       expect([exitCode, stdout.toString()]).toEqual([74, ""]);
       expect(stderr.toString()).toMatch(
-        /catalogue\.sqlite.* to TMPDIR, .*: EFBIG[\s\S]*set TMPDIR/,
+        /(catalogue|uniqueids)\.sqlite.* to TMPDIR, .*: EFBIG[\s\S]*set TMPDIR/,
       );
     }
   });

@@ -10,11 +10,11 @@ import { HeaderEnd } from "../../../mailbox/header_end.ts";
 import { isGuid } from "../../../model/guid.ts";
 import { diskError, removeFile, statOf, writeFully } from "../../../storage/disk.ts";
 import { openBeside } from "../../../storage/durable.ts";
+import { makeHeldFolder } from "../../../storage/held_folder.ts";
 import { beginWriteback } from "../../../storage/libc.ts";
 import { STAGING_FOLDER } from "../layout.ts";
 import { LINK_REFUSED } from "../store_settings.ts";
 import type { KnownMessage, MessageFacts } from "./message_file.ts";
-import { makeSessionFolder } from "./staging_lock.ts";
 
 /**
  * What is sent here is counted by the server, which knows all sessions of an account; what is
@@ -120,7 +120,7 @@ export class Staging {
   #bytes = 0;
 
   constructor(root: string, limits: StagingLimits) {
-    const made = makeSessionFolder(join(root, STAGING_FOLDER));
+    const made = makeHeldFolder(join(root, STAGING_FOLDER));
     this.folder = made.path;
     this.#release = made.release;
     this.#limits = limits;

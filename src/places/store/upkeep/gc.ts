@@ -10,6 +10,7 @@ import { hasBit, INTERNAL_FLAG } from "../../../formats/cyrus/index/index_flags.
 import type { MailboxImage } from "../../../mailbox/mailbox_image.ts";
 import { isGuid } from "../../../model/guid.ts";
 import { foldersIn, namesIn, removeFile, statOf } from "../../../storage/disk.ts";
+import { removeUnlessHeld } from "../../../storage/held_folder.ts";
 import {
   allMailboxes,
   type MailboxRow,
@@ -23,7 +24,6 @@ import type { OwnerFolder, Transaction } from "../commit/owner_folder.ts";
 import { type StrayGrave, strayGraves } from "../commit/trash.ts";
 import { ARRIVING_FOLDER, messageFile, POOL_FOLDER, STAGING_FOLDER } from "../layout.ts";
 import { holdsOnlyMessages, uidOfFile } from "../messages/leftovers.ts";
-import { removeUnlessHeld } from "../messages/staging_lock.ts";
 
 /** A pool file younger than this stays: a transaction may be about to name it. */
 const YOUNG_SECONDS = 24 * 60 * 60;
