@@ -35,6 +35,8 @@ const PAUSE_MS = 500;
 export class BackupLink {
   readonly #options: LinkOptions;
   readonly #inTurn = inTurns(UNDER_WAY);
+  /** Requests over which the server has gone twice, and what was thrown then. */
+  readonly #deadly = new Map<string, AppError>();
   #slot: string | undefined;
   #dialogue: Promise<WireDialogue> | undefined;
 
@@ -49,7 +51,10 @@ export class BackupLink {
    */
   ask(verb: string, args: readonly string[], files?: FileTaker): Promise<WireAnswer> {
     return this.#inTurn(async () => {
+      const key = [verb, ...args].join(" ");
       for (let [deaths, losses] = [0, 1]; ; losses++) {
+        const deadly = this.#deadly.get(key);
+        if (deadly !== undefined) throw deadly;
         const opened = this.#open();
         const dialogue = await opened;
         const words = [verb, this.#slot ?? "", ...args] as const;
@@ -59,6 +64,7 @@ export class BackupLink {
           if (this.#dialogue === opened) this.#dialogue = undefined;
           if (!(error instanceof AppError) || error.code !== "unreachable") throw error;
           if (dialogue.failedAt === words) deaths++;
+          if (deaths === DEATHS) this.#deadly.set(key, error);
           if (deaths === DEATHS || losses === LOSSES) throw error;
           await Bun.sleep(PAUSE_MS);
         }

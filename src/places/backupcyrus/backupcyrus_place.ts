@@ -132,8 +132,8 @@ class BackupcyrusPlace implements Place {
     return ok(states);
   }
 
-  async sharedMailboxes(): Promise<Outcome<OwnedMailboxes>> {
-    return ok({ mailboxes: [] });
+  async sharedMailboxes(toplevel: string): Promise<Outcome<OwnedMailboxes>> {
+    return notTold(toplevel);
   }
 
   async readMailbox(name: string): Promise<Outcome<MailboxReading>> {
@@ -240,7 +240,7 @@ class BackupcyrusPlace implements Place {
   /** The folder with this internal name or this uniqueid, by what the server lists now. */
   async #find(name: string, wanted?: string): Promise<Outcome<ServerFolder>> {
     const userid = useridOf(name);
-    if (userid === undefined) return absent(name);
+    if (userid === undefined) return notTold(name);
     const folders = await listFolders(this.#link, userid);
     if (folders.kind === "refused") return folders;
     const same = folders.value.find(({ uniqueid }) => uniqueid === wanted);
@@ -303,6 +303,11 @@ async function lists({ reading }: FolderReading, uid: number): Promise<boolean> 
     if (record !== undefined) return !record.expunged;
   }
   return false;
+}
+
+function notTold(name: string): Refusal {
+  const text = `Nothing is known of ${externalName(name)}: backupcyrusd tells users only`;
+  return refused("notSupported", text);
 }
 
 function absent(name: string): Refusal {

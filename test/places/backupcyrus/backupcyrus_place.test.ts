@@ -96,11 +96,32 @@ describe("a server of upstream's", () => {
 
   test("has nobody who is not there, and another name than it is called by", async () => {
     const { place } = await clientOf(upstream, { slot: SLOT });
-    expect(granted(await place.mailboxes(["user.bob.nosuch", "shared"]))).toEqual([]);
+    expect(granted(await place.mailboxes(["user.bob.nosuch"]))).toEqual([]);
+    for (const shared of [await place.mailboxes(["lists"]), await place.sharedMailboxes("lists")])
+      expect(shared).toMatchObject({ kind: "refused", reason: "notSupported" });
     const { place: wrong } = await clientOf(upstream, { slot: "wrong" });
     await expect(wrong.owners()).rejects.toMatchObject({
       ...{ code: "not_found", message: expect.stringContaining("it is called fixture") },
     });
+  });
+});
+
+describe("a server with altnamespace and slashes", () => {
+  test("has the names that stand in the headers of its mailboxes", async () => {
+    const [theirs, known] = ["Sub%2FDeep", "INBOX.Sub.Deep"];
+    const slashes: WireAnswerer = (line, say) =>
+      (upstream(line.replace(theirs, known), say) ?? "").replaceAll(`${known} `, `${theirs} `);
+    const { place } = await clientOf(slashes);
+    const { mailboxes } = granted(await place.user("bob"));
+    expect(mailboxes.map(({ name }) => name)).toContain("user.bob.Sub.Deep");
+    for (let time = 0; time < 2; time++) {
+      const { state } = granted(await place.readMailbox("user.bob.Sub.Deep"));
+      expect(state.uniqueid).toBe("3d3f49e2-df55-4fbe-a332-c5203017cb69");
+    }
+    const { place: other } = await clientOf(slashes);
+    expect(granted(await other.readMailbox("user.bob.Sub.Deep")).state.name).toBe(
+      "user.bob.Sub.Deep",
+    );
   });
 });
 
@@ -176,6 +197,7 @@ describe("a server", () => {
     expect(await place.user("bob")).toMatchObject({
       ...{ kind: "refused", hint: expect.stringContaining("altnamespace") },
     });
+    expect(await place.user("bob")).toMatchObject({ kind: "refused", reason: "failed" });
     const asks = server.heard.filter((line) => line.startsWith("FMULTISTATUS"));
     expect(asks).toHaveLength(2);
   });
