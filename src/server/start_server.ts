@@ -84,7 +84,7 @@ function backupSockets(
   shared: SharedState,
 ): readonly ListenAt[] {
   if (backup === undefined) return [];
-  const { settings, log } = shared;
+  const { settings, log, totals } = shared;
   const { serverName: slot, idleMs } = settings;
   const serving = { place: backup.place, slot, idleMs, inTurn: inTurns(ASKED_AT_A_TIME) };
   const refusal = (why: string) => `NO ${why}`;
@@ -94,6 +94,9 @@ function backupSockets(
       const client = { connection, scope: scopeOf(["*"]), log: log.with({ peer: "unix" }) };
       await serveBackup({ ...client, stopping }, serving);
       await connection.close();
+      totals.sessions += 1;
+      totals.bytesIn += connection.bytesIn;
+      totals.bytesOut += connection.bytesOut;
     },
   };
   // Whoever waives TLS for csync has not waived it for all mail of everybody.

@@ -72,9 +72,10 @@ class BackupcyrusPlace implements Place {
   readonly readAhead = { messages: 48, bytes: 16 * 1024 * 1024 };
   readonly #link: BackupLink;
   /** By internal name, as the user's folders were last seen. */
-  #folders = new Map<string, ServerFolder>();
+  readonly #folders = new Map<string, ServerFolder>();
   /** What `user` has read and nobody has asked for yet. */
-  #kept = new Map<string, MailboxReading>();
+  readonly #kept = new Map<string, MailboxReading>();
+  #keptBytes = 0;
 
   constructor(options: BackupcyrusOptions) {
     this.locator = options.locator;
@@ -137,8 +138,7 @@ class BackupcyrusPlace implements Place {
   }
 
   async readMailbox(name: string): Promise<Outcome<MailboxReading>> {
-    const kept = this.#kept.get(name);
-    this.#kept.delete(name);
+    const kept = this.#takeKept(name);
     if (kept !== undefined) return ok(kept);
     const known = this.#folders.get(name);
     const read = known && (await readFolder(this.#link, known));
@@ -196,45 +196,49 @@ class BackupcyrusPlace implements Place {
 
   /** All folders of a user, listed again where one was renamed or replaced while it was read. */
   async #owned(userid: string): Promise<Outcome<OwnedMailboxes>> {
-    let read: FolderReading[] = [];
-    for (let listing = 1; ; listing++) {
+    for (let listing = 1; listing <= LISTINGS; listing++) {
       const folders = await listFolders(this.#link, userid);
       if (folders.kind === "refused") return folders;
-      read = [];
+      const mailboxes: MailboxState[] = [];
+      const unreadable: UnreadableMailbox[] = [];
       let isOutdated = false;
+      const take = (found: FolderReading | undefined, listed: ServerFolder): void => {
+        if (found?.where.uniqueid !== listed.uniqueid) isOutdated = true;
+        if (found === undefined) return;
+        const { name, where, reading } = found;
+        this.#folders.set(name, where);
+        if (reading.kind === "ok") mailboxes.push(this.#keep(name, reading.value).state);
+        else if (!isGone(reading))
+          unreadable.push({ name, uniqueid: where.uniqueid, refusal: reading });
+      };
       for (let at = 0; at < folders.value.length; at += FOLDERS_AT_A_TIME) {
         const some = folders.value.slice(at, at + FOLDERS_AT_A_TIME);
-        const answers = await Promise.all(some.map((one) => readFolder(this.#link, one)));
-        for (const [index, answer] of answers.entries()) {
-          if (answer?.where.uniqueid !== some[index]?.uniqueid) isOutdated = true;
-          if (answer !== undefined) read.push(answer);
-        }
+        // Each is taken when it comes, so that no more than one is held beside those that stay.
+        const taking = async (one: ServerFolder) => take(await readFolder(this.#link, one), one);
+        await Promise.all(some.map(taking));
       }
-      if (!isOutdated) break;
-      if (listing === LISTINGS) {
-        return refused("busy", `${userid}: folders are renamed while they are read`);
-      }
+      if (!isOutdated) return ok({ mailboxes, ...(unreadable.length > 0 && { unreadable }) });
     }
-    return ok(this.#taken(read));
+    return refused("busy", `${userid}: folders are renamed while they are read`);
   }
 
-  #taken(read: readonly FolderReading[]): OwnedMailboxes {
-    this.#kept.clear();
-    this.#folders.clear();
-    const mailboxes: MailboxState[] = [];
-    const unreadable: UnreadableMailbox[] = [];
-    let keptBytes = 0;
-    for (const { name, where, reading } of read) {
-      this.#folders.set(name, where);
-      if (reading.kind === "ok") {
-        mailboxes.push(reading.value.state);
-        keptBytes += reading.value.keptBytes ?? 0;
-        if (keptBytes <= KEPT_BYTES) this.#kept.set(name, reading.value);
-      } else if (!isGone(reading)) {
-        unreadable.push({ name, uniqueid: where.uniqueid, refusal: reading });
-      }
+  /** Keeps what was read until somebody asks for it; what was kept first goes first. */
+  #keep(name: string, reading: MailboxReading): MailboxReading {
+    this.#takeKept(name);
+    this.#kept.set(name, reading);
+    this.#keptBytes += reading.keptBytes ?? 0;
+    for (const oldest of this.#kept.keys()) {
+      if (this.#keptBytes <= KEPT_BYTES) break;
+      this.#takeKept(oldest);
     }
-    return { mailboxes, ...(unreadable.length > 0 && { unreadable }) };
+    return reading;
+  }
+
+  #takeKept(name: string): MailboxReading | undefined {
+    const kept = this.#kept.get(name);
+    this.#kept.delete(name);
+    this.#keptBytes -= kept?.keptBytes ?? 0;
+    return kept;
   }
 
   /** The folder with this internal name or this uniqueid, by what the server lists now. */
