@@ -1,6 +1,7 @@
 /** Runs a command line. Only here do errors become messages and exit codes. */
 import { Command, CommanderError } from "commander";
 import { systemError } from "../core/errors.ts";
+import { pushAll } from "../core/lists.ts";
 import { tellBug } from "./bug.ts";
 import { type CommandEnv, type CommandResult, type Handle, pathOf } from "./command.ts";
 import { COMMANDS } from "./command_table.ts";
@@ -65,7 +66,7 @@ export async function runCli(argv: readonly string[], context: CliContext): Prom
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return EXIT.ok; // help, version
     return orClosed(() =>
-      end({ exit: report(error, { output, typed: typedCommand(program, argv) }) }),
+      end({ exit: report(error, { output, typed: typedCommand(program, argv), argv }) }),
     );
   }
   return orClosed(() => end(result ?? { exit: EXIT.ok }));
@@ -175,13 +176,19 @@ function outputOf(argv: readonly string[]): Output {
   });
 }
 
+/** A command line, and the command that it names. */
+interface TypedLine {
+  readonly typed: Command;
+  readonly argv: readonly string[];
+}
+
 /** Reports an error, and gives the exit code. Throws it where the output is closed. */
 function report(
   error: unknown,
-  { output, typed }: { readonly output: Output; readonly typed: Command },
+  { output, ...line }: { readonly output: Output } & TypedLine,
 ): ExitCode {
   if (error instanceof CommanderError) {
-    output.error(...usageError(error, typed));
+    output.error(...usageError(error, line));
     return EXIT.usage;
   }
   const known = systemError(error);
@@ -200,11 +207,32 @@ function typedCommand(program: Command, argv: readonly string[]): Command {
   return typed;
 }
 
+/** The first option that the command does not have, and the one that may have been meant. */
+function misspeltIn({ typed, argv }: TypedLine): readonly [string, string | undefined] | undefined {
+  const known: string[] = [];
+  for (let one: Command | null = typed; one !== null; one = one.parent)
+    pushAll(
+      known,
+      one.options.map(({ long }) => long ?? ""),
+    );
+  const given = argv.filter((word) => /^--./.test(word)).map((word) => word.replace(/=.*/s, ""));
+  const wrong = given.find((word) => !known.includes(word));
+  return wrong === undefined ? undefined : [wrong, similarName(wrong, known)];
+}
+
 /** What commander says of a command line, with what it may have been meant for. */
 function usageError(
   { code, message }: CommanderError,
-  typed: Command,
+  { typed, argv }: TypedLine,
 ): [text: string, facts: ErrorFacts] {
+  const help = ["bobbin help", pathOf(typed)].join(" ").trim();
+  const isMissing = code === "commander.missingMandatoryOptionValue";
+  // Commander misses an option before it sees that it was only written wrongly.
+  const [unknown, instead] = (isMissing && misspeltIn({ typed, argv })) || [];
+  if (unknown !== undefined) {
+    const hint = instead === undefined ? `\`${help}\` tells more` : `Did you mean ${instead}?`;
+    return [`Unknown option '${unknown}'`, { code: "usage", hint }];
+  }
   const [first = "", meant] = message.replace(/^error: /, "").split("\n");
   // It has printed the help of a command that wants the name of another one after it.
   const text = code === "commander.help" ? "a command is missing" : first;
@@ -213,7 +241,6 @@ function usageError(
     wrong,
     typed.commands.map((one) => one.name()),
   );
-  const help = ["bobbin help", pathOf(typed)].join(" ").trim();
   const hint = similar === undefined ? meant?.replace(/^\((.*)\)$/, "$1") : `Is ${similar} meant?`;
   return [
     `${text.slice(0, 1).toUpperCase()}${text.slice(1)}`,

@@ -114,6 +114,11 @@ const SLIPS: Readonly<Record<string, Slip>> = {
     exit: 78,
     says: "An imapd.conf is wanted",
   },
+  "--form for --from": {
+    args: () => ["replicate", "ann", "--form", conf, `--to=${store}`],
+    exit: 64,
+    says: "Did you mean --from?",
+  },
   "no password": {
     args: () => ["ls", at("sync"), "ann"],
     exit: 64,

@@ -203,7 +203,7 @@ function countsText(counts: Counts, isDry: boolean): string {
   return [
     `${plural(steps, "step")} ${isDry ? "to do" : "done"}`,
     ...(isDry ? [] : [`${plural(messages, "message")} sent (${formatBytes(bytes)})`]),
-    ...(left > 0 ? [`${plural(left, "step")} not done`] : []),
+    ...(left > 0 ? [isDry ? `${left} of them stopped` : `${plural(left, "step")} not done`] : []),
     ...(differences > 0 ? [`${plural(differences, "difference")} left`] : []),
     ...(failures > 0 ? [`${failures} failed`] : []),
   ].join(", ");
