@@ -9,7 +9,7 @@ import { assert } from "../core/assert.ts";
 const SETTING = "BUN_JSC_useFTLJIT";
 
 /** The commands that mostly carry mail. */
-const CARRIERS: ReadonlySet<string> = new Set(["replicate", "serve"]);
+const CARRIERS: ReadonlySet<string> = new Set(["replicate", "serve", "backup"]);
 
 /** The folder in which the files of a compiled executable appear to lie. */
 const EMBEDDED = "/$bunfs/";

@@ -5,13 +5,12 @@
  */
 import { closeSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { concat } from "../core/bytes.ts";
 import { AppError } from "../core/errors.ts";
 import { chunksOf } from "../core/files.ts";
 import { beginSha1 } from "../hash/sha1.ts";
 import type { Guid } from "../model/guid.ts";
 import { openUnnamed } from "../storage/private_folder.ts";
-import type { MessageContent } from "./place.ts";
+import type { IncomingMessage, MessageContent } from "./place.ts";
 
 /** Larger messages go to a file: some hundred may be under way at a time. */
 const HELD_BYTES = 256 * 1024;
@@ -21,17 +20,18 @@ export class ReceivedMessage {
   #guid: Guid | undefined;
   #size = 0;
   #got = 0;
-  #hash = beginSha1();
+  /** Undefined for a message that its sender has checked. */
+  #hash: ReturnType<typeof beginSha1> | undefined;
   #held: Uint8Array[] = [];
   #fd: number | undefined;
   #trouble: unknown;
 
-  start(file: { readonly guid: Guid; readonly size: number }): void {
+  start(file: Pick<IncomingMessage, "guid" | "size" | "isVerified">): void {
     this.release();
     this.#guid = file.guid;
     this.#size = file.size;
     this.#got = 0;
-    this.#hash = beginSha1();
+    this.#hash = file.isVerified === true ? undefined : beginSha1();
     this.#held = [];
     if (file.size <= HELD_BYTES) return;
     this.#attempt(() => {
@@ -40,7 +40,7 @@ export class ReceivedMessage {
   }
 
   data(bytes: Uint8Array): void {
-    this.#hash.update(bytes);
+    this.#hash?.update(bytes);
     const at = this.#got;
     this.#got += bytes.length;
     const fd = this.#fd;
@@ -53,9 +53,9 @@ export class ReceivedMessage {
     return this.#guid;
   }
 
-  /** The SHA-1 of the bytes that have come. */
+  /** The SHA-1 of the bytes that have come, as its sender has checked it or as they are. */
   digest(): Guid {
-    return this.#hash.digest();
+    return this.#hash?.digest() ?? this.#guid ?? "";
   }
 
   /** The whole message. Throws AppError (io) if it could not be kept. */
@@ -70,8 +70,8 @@ export class ReceivedMessage {
     }
     const size = this.#size;
     if (fd !== undefined) return { size, chunks: () => takenFrom(fd, size) };
-    const whole = concat(this.#held);
-    return { size, chunks: () => (size === 0 ? [] : [whole]) };
+    const held = this.#held;
+    return { size, chunks: () => held };
   }
 
   /** Releases the memory or the file of a message that is not wanted. */

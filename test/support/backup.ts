@@ -16,7 +16,6 @@ import { NOW } from "./store_fixture.ts";
 export const WRITING: Omit<OpenArchiveOptions, "owner"> = {
   ...{ source: "store:/there", version: "1.0", now: () => NOW * 1000 },
   pack: async (bytes) => packMember(bytes),
-  rebuild: () => expect.unreachable("no state is lost"),
   notice: (text) => expect.unreachable(text),
 };
 

@@ -63,12 +63,6 @@ const runBackup: Handler<"backup run"> = async (args, options, env) => {
   const target = openBackupRoot(resolve(flags.to.replace(/^backup:/, "")), {
     ...{ source: source.locator, version: VERSION, now: Date.now },
     pack: (bytes) => pool.submit("backup.pack", { bytes }),
-    rebuild: async (folder) => {
-      throw new AppError(
-        "bad_data",
-        `Cannot append to the archive in ${folder}: its state is lost`,
-      );
-    },
     notice: (text) => env.output.talk(text),
   });
   try {

@@ -399,7 +399,7 @@ export const NOTES: Readonly<Record<string, CommandNotes>> = {
       cannotCreate: "the disk is full",
       partial: "some users, mailboxes or messages could not be read; the rest is backed up",
     },
-    environment: [...PASSWORD, "TMPDIR"],
+    environment: [...PASSWORD, "TMPDIR", "BUN_JSC_useFTLJIT"],
     seeAlso: ["replicate", "places"],
   },
   help: {

@@ -14,8 +14,8 @@ export const VARIABLES = {
     "set by systemd, with LISTEN_PID and LISTEN_FDNAMES: serve listens on these sockets too; one " +
     "with `tls` in its name speaks TLS at once",
   BUN_JSC_useFTLJIT:
-    "serve and replicate set it to 0 and start again, which saves a fifth of their CPU time; any " +
-    "value of yours is kept",
+    "serve, replicate and backup set it to 0 and start again, which saves a fifth of their CPU " +
+    "time; any value of yours is kept",
 } as const;
 
 /** Obeyed by the runtime that the executable is built with, not by code of Bobbin's. */

@@ -10,6 +10,7 @@ import {
   closeSync,
   constants,
   fstatSync,
+  fsyncSync,
   ftruncateSync,
   openSync,
   readdirSync,
@@ -17,18 +18,22 @@ import {
 } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { AppError } from "../../../core/errors.ts";
+import { chunksOf } from "../../../core/files.ts";
 import { paddingOf, printTarHeader, type TarEntry } from "../../../formats/tar/tar_header.ts";
-import { diskError, FILE_MODE, makeFolder, removeFile } from "../../../storage/disk.ts";
-import { syncPath } from "../../../storage/durable.ts";
+import { diskError, FILE_MODE, makeFolder, removeFile, writeFully } from "../../../storage/disk.ts";
+import { openBeside, syncPath } from "../../../storage/durable.ts";
 import { lockAlone } from "../../../storage/libc.ts";
 import { sqliteError } from "../../../storage/sqlite.ts";
 import type { ArchiveBytes } from "../archive_bytes.ts";
+import { rebuildState } from "../rebuild.ts";
 import { BackupState, type EntryFlaw } from "../state/backup_state.ts";
 import { openState, STATE_FILE } from "../state/open_state.ts";
 import { STATUS_VERSION } from "../state/state_schema.ts";
 import { MemberWriter, type Pack } from "./member_writer.ts";
 
 const LOCK_FILE = ".lock";
+/** Upstream removes plain files that it does not know beside an archive, and no folders. */
+const CUT_FOLDER = "cut-off";
 const DATA_FILE = /^backupdata-\d+\.tar\.gz$/;
 
 export interface WriterOptions {
@@ -37,8 +42,6 @@ export interface WriterOptions {
   readonly now: () => number;
   /** What is in the file, up to the bytes that count. */
   readonly committed: (database: Database, path: string) => ArchiveBytes;
-  /** Makes the state anew from the data file, of which it keeps what is whole. */
-  readonly rebuild: (folder: string, database: Database, dataFile: string) => Promise<void>;
   /** Tells what was found and mended at the opening. */
   readonly notice: (text: string) => void;
 }
@@ -105,26 +108,54 @@ export class ArchiveWriter implements ArchiveBytes {
 
   /** Brings file and state together, as a killed run or a power cut has left them. */
   async #recover(): Promise<void> {
-    const { notice, rebuild } = this.#options;
     this.#status = this.#readStatus();
     const name = this.#status?.filename ?? newestData(this.#folder);
     if (name === undefined) return;
     const path = join(this.#folder, name);
     const fd = openData(path, { create: false });
-    let { size } = fstatSync(fd);
-    const counted = this.#status?.size ?? -1;
-    if (this.#status !== undefined && size > counted) {
-      notice(`${path}: cut off ${size - counted} bytes of a run that was not finished`);
-      ftruncateSync(fd, counted);
-      size = counted;
+    try {
+      const { size } = fstatSync(fd);
+      const counted = this.#status?.size ?? -1;
+      if (counted > size || counted < 0) await this.#rebuild(fd, path);
+      else if (size > counted) {
+        this.#tell(path, `cut off ${size - counted} bytes of a run that was not finished`);
+        ftruncateSync(fd, counted);
+      }
+    } finally {
+      closeSync(fd);
     }
-    closeSync(fd);
-    if (size !== counted) {
-      const what = counted < 0 ? "no state is beside it" : `it has ${size} bytes, not ${counted}`;
-      notice(`${path}: ${what}; the state is made anew from what is whole`);
-      await rebuild(this.#folder, this.database, name);
-      this.#status = this.#readStatus();
+  }
+
+  /** What does not count behind the damage may be good mail all the same, and is kept beside. */
+  async #rebuild(fd: number, path: string): Promise<void> {
+    const why = this.#status === undefined ? "no state is beside it" : "it is too short";
+    this.#tell(path, `${why}; the state is made anew from what is whole`);
+    await rebuildState(this.database, path, { purpose: "write" });
+    this.#status = this.#readStatus();
+    const { size } = fstatSync(fd);
+    const counted = this.#status?.size ?? size;
+    if (size <= counted) return;
+    const kept = join(this.#folder, CUT_FOLDER, `${basename(path)}.${counted}`);
+    makeFolder(dirname(kept));
+    const rest = openBeside(kept);
+    let at = 0;
+    try {
+      for (const bytes of chunksOf(fd, { start: counted, end: size, name: path })) {
+        writeFully(rest, bytes, at);
+        at += bytes.length;
+      }
+      fsyncSync(rest);
+    } catch (error) {
+      throw diskError(error, "keep what is cut off", kept);
+    } finally {
+      closeSync(rest);
     }
+    this.#tell(path, `${size - counted} bytes from ${counted} on are damaged and now in ${kept}`);
+    ftruncateSync(fd, counted);
+  }
+
+  #tell(path: string, text: string): void {
+    this.#options.notice(`${path}: ${text}`);
   }
 
   #readStatus(): Status | undefined {

@@ -1,5 +1,14 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { cpSync, existsSync, readdirSync, statSync, truncateSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { AppError } from "../../../../src/core/errors.ts";
 import type { MailboxState } from "../../../../src/model/mailbox.ts";
@@ -106,6 +115,34 @@ describe("ArchiveWriter", () => {
     }
     expect((await backUp(FRED, source, folder)).failures).toEqual([]);
     await isWhole(folder);
+  }, 60_000);
+
+  test("makes a lost state anew, keeps what is damaged beside, loses no mail", async () => {
+    await backUp(FRED, source, folder);
+    const whole = statSync(dataFile()).size;
+    // A state that is gone; one whose file has lost its end; one with damage in the midst.
+    const faults: Record<string, (copy: string) => void> = {
+      gone: (copy) => rmSync(join(copy, "backupstate.sqlite3")),
+      short: (copy) => truncateSync(dataFile(copy), whole - 1000),
+      flipped: (copy) => {
+        rmSync(join(copy, "backupstate.sqlite3"));
+        const bytes = readFileSync(dataFile(copy));
+        bytes.fill(0xff, whole - 3000, whole - 2900);
+        writeFileSync(dataFile(copy), bytes);
+      },
+    };
+    for (const [name, fault] of Object.entries(faults)) {
+      const copy = `${folder}-${name}`;
+      cpSync(folder, copy, { recursive: true });
+      fault(copy);
+      const notices: string[] = [];
+      const open = { notice: (text: string) => notices.push(text) };
+      expect((await backUp(FRED, source, copy, { open })).failures).toEqual([]);
+      expect(notices[0]).toContain("the state is made anew");
+      expect(existsSync(join(copy, "cut-off"))).toBe(name !== "gone");
+      await isWhole(copy);
+      if (name === "gone") expect(statSync(dataFile(copy)).size).toBe(whole);
+    }
   }, 60_000);
 
   test("makes no archive where the first run fails", async () => {
