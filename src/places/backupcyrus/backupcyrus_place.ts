@@ -4,10 +4,7 @@
  * their raw files, and messages by UID; each is checked here like those of a spool.
  */
 
-import { DEFAULT_LIMITS } from "../../core/limits.ts";
 import { asAsync } from "../../core/lists.ts";
-import type { Guid } from "../../model/guid.ts";
-import { isSha1 } from "../../model/guid.ts";
 import type {
   FlawedSetting,
   MailboxState,
@@ -27,7 +24,6 @@ import {
   type Place,
 } from "../place.ts";
 import { settingsOfRaw } from "../raw_settings.ts";
-import { ReceivedMessage } from "../received_message.ts";
 import {
   type FolderReading,
   listFolders,
@@ -35,10 +31,9 @@ import {
   readName,
   readUserFiles,
   type ServerFolder,
-  saysNoFolder,
 } from "./backup_folders.ts";
 import { BackupLink, type LinkOptions } from "./backup_link.ts";
-import type { FileTaker } from "./wire_dialogue.ts";
+import { fetchMessage } from "./backup_messages.ts";
 
 /** What raw files say, and nothing that a server keeps in its databases. */
 const HELD_BY_SERVER: Holds = {
@@ -151,12 +146,12 @@ class BackupcyrusPlace implements Place {
   async message(address: MessageAddress): Promise<Outcome<MessageContent>> {
     const { mailbox, uid } = address;
     const known = this.#folders.get(mailbox);
-    const content = known && (await this.#fetch(known, address));
+    const content = known && (await fetchMessage(this.#link, known, address));
     if (content !== undefined) return content;
     // The folder may have been renamed, or the message moved by a repack: the index decides.
     const found = await this.#find(mailbox, address.uniqueid);
     if (found.kind === "refused") return found;
-    const again = await this.#fetch(found.value, address);
+    const again = await fetchMessage(this.#link, found.value, address);
     if (again !== undefined) return again;
     const index = await readFolder(this.#link, found.value);
     const isListed = index !== undefined && (await lists(index, uid));
@@ -259,45 +254,6 @@ class BackupcyrusPlace implements Place {
     }
     return absent(name);
   }
-
-  /** Undefined where the folder is another one, or the server has no such file. */
-  async #fetch(
-    { userid, folder }: ServerFolder,
-    { mailbox, uid, guid, uniqueid }: MessageAddress,
-  ): Promise<Outcome<MessageContent> | undefined> {
-    const message = new ReceivedMessage();
-    let said: string | undefined;
-    const files: FileTaker = {
-      limitOf: (name) => (name === String(uid) ? DEFAULT_LIMITS.messageBytes : -1),
-      start: ({ size }) => message.start({ guid, size }),
-      data: (bytes) => message.data(bytes),
-      end: (sha1) => {
-        said = sha1;
-      },
-    };
-    const { refusal, done } = await this.#link
-      .ask("FDATA", [userid, folder, String(uid)], files)
-      .catch((error) => {
-        message.release();
-        throw error;
-      });
-    if (refusal !== undefined && !saysNoFolder(refusal)) {
-      const text = `Cannot read message ${uid} of ${externalName(mailbox)}`;
-      return refused("failed", `${text}: the server says ${refusal}`);
-    }
-    const isOther = done[0] !== uniqueid;
-    if (isOther) message.release();
-    if (refusal !== undefined || said === undefined || isOther) return undefined;
-    const flaw = flawOf(message.digest(), said, guid);
-    if (flaw === undefined) return ok(message.content());
-    message.release();
-    return refused("damaged", `Message ${uid} of ${externalName(mailbox)} ${flaw}`);
-  }
-}
-
-function flawOf(digest: Guid, said: string, guid: Guid): string | undefined {
-  if (digest !== said) return `has come with the SHA-1 ${digest}, the server says ${said}`;
-  return digest === guid || !isSha1(guid) ? undefined : `is not ${guid}, its SHA-1 is ${digest}`;
 }
 
 async function lists({ reading }: FolderReading, uid: number): Promise<boolean> {

@@ -10,10 +10,13 @@ import { openBackupcyrusPlace } from "../../../src/places/backupcyrus/backupcyru
 import { openLink } from "../../../src/places/sync/sign_in.ts";
 import { EXAMPLE_OWNERS, putExampleMail } from "../../places/example_mail.ts";
 import { readsConform } from "../../places/reading_conformance.ts";
+import { Csync } from "../../support/csync.ts";
+import { has, outsideAddress } from "../../support/needs.ts";
 import { granted, ownersIn, recordsIn } from "../../support/places.ts";
 import { type TestServer, testServer } from "../../support/serve.ts";
 import { guidOf, message, peerCrcs, record, stateOf } from "../../support/store_fixture.ts";
 import { tempDir } from "../../support/temp_dir.ts";
+import { TEST_TLS } from "../../support/tls_identity.ts";
 import { backupClient, capturedAnswers } from "../../support/wire_server.ts";
 
 const [FRED] = EXAMPLE_OWNERS;
@@ -207,6 +210,27 @@ describe("a TCP socket for backups", () => {
     await anne.close();
   });
 });
+
+test.skipIf(!has("an address besides loopback"))(
+  "backups go to other machines under TLS alone, though it is waived for csync",
+  async () => {
+    const host = outsideAddress() ?? "";
+    const strict = await testServer({
+      ...{ tls: TEST_TLS, backupListen: [{ host, port: 0, tls: false }] },
+      settings: { requireTls: "nobody", allowPlaintext: true },
+    });
+    const [address = ""] = strict.server.backupAddresses;
+    const { client, banner } = await Csync.open(Number(address.split(":").at(-1)), { host });
+    expect(banner.data).toEqual(["STARTTLS"]);
+    const plain = Buffer.from("\0admin\0labpass").toString("base64");
+    expect((await client.command(`AUTHENTICATE PLAIN ${plain}`)).status).toMatch(/^NO /);
+    await client.startTls();
+    expect((await client.command(`AUTHENTICATE PLAIN ${plain}`)).status).toMatch(/^OK /);
+    expect((await client.command("PING")).status).toBe("OK");
+    client.close();
+    await strict.stop();
+  },
+);
 
 describe("startListener()", () => {
   test("takes the place of a socket that a killed server has left, and no other", async () => {
