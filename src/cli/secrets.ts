@@ -2,10 +2,11 @@
  * Passwords come from a file, from BOBBIN_PASSWORD, from systemd's credentials or from a terminal,
  * never from an argument, which everybody on the machine can see.
  */
-import { existsSync } from "node:fs";
+
 import { join } from "node:path";
 import { latin1, textOf } from "../core/bytes.ts";
 import { AppError } from "../core/errors.ts";
+import { isThere } from "../core/files.ts";
 import { readFirstLine } from "../core/given_file.ts";
 
 export interface SecretSource {
@@ -33,7 +34,7 @@ export async function readPassword(source: SecretSource): Promise<string> {
   if (BOBBIN_PASSWORD !== undefined && BOBBIN_PASSWORD !== "") return BOBBIN_PASSWORD;
   const credential = source.credentials
     .map((name) => join(CREDENTIALS_DIRECTORY ?? "", name))
-    .find((path) => CREDENTIALS_DIRECTORY !== undefined && existsSync(path));
+    .find((path) => CREDENTIALS_DIRECTORY !== undefined && isThere(path));
   if (credential !== undefined) return firstLine(credential);
   if (process.stdin.isTTY) return askOnTerminal(source);
   throw new AppError("usage", `No password was given for ${source.whose}`, {

@@ -89,6 +89,19 @@ export function isSameFile(
   return before === undefined || stampAt(path) === before;
 }
 
+/**
+ * False only where nothing lies at `path`. What may not be looked at is there: whoever opens it is
+ * told why it cannot be read.
+ */
+export function isThere(path: string): boolean {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error;
+    return !isAbsence(error);
+  }
+}
+
 /** True for a folder and for a link to one; false where nobody can tell. */
 export function leadsToFolder(path: string): boolean {
   try {

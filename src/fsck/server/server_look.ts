@@ -3,8 +3,9 @@
  * other, so that any two of them may disagree for a moment; what is reported has been seen again,
  * with the files of the users concerned read anew, at every one of several looks.
  */
-import { existsSync } from "node:fs";
+
 import { isDeepStrictEqual } from "node:util";
+import { isThere } from "../../core/files.ts";
 import { pushAll } from "../../core/lists.ts";
 import type { MailboxEntry } from "../../formats/cyrus/mailbox_entry.ts";
 import { QUOTA_RESOURCES, type QuotaResource } from "../../formats/cyrus/quota.ts";
@@ -195,8 +196,8 @@ function refresh(
     if (roots === undefined) return undefined;
     const paths = mailboxPaths(roots, folder);
     const facts = readMailboxFacts(partition, paths, before);
-    const isThere = facts.header ?? facts.index ?? existsSync(paths.data);
-    return isThere ? facts : undefined;
+    const found = facts.header ?? facts.index ?? isThere(paths.data);
+    return found ? facts : undefined;
   };
   const refreshed = new Map<string, MailboxFacts>();
   const add = (facts: MailboxFacts | undefined) => {

@@ -1,6 +1,7 @@
 /** The paths of the files of one Cyrus mailbox (spool-format 6.4, 6.5). */
-import { existsSync } from "node:fs";
+
 import { join } from "node:path";
+import { isThere } from "../../../core/files.ts";
 
 /** The roots of a partition. A mailbox has the same relative path below each of them. */
 export interface PartitionRoots {
@@ -32,7 +33,7 @@ export interface MailboxPaths {
 /** The paths of the mailbox at `relative` below `roots`. */
 export function mailboxPaths(roots: PartitionRoots, relative: string): MailboxPaths {
   const { meta, archive, anyMeta } = roots;
-  const exists = (root: string, file: string) => existsSync(join(root, relative, file));
+  const exists = (root: string, file: string) => isThere(join(root, relative, file));
   const rootOf = (file: string) =>
     anyMeta !== undefined && (exists(anyMeta, file) || !exists(roots.data, file))
       ? anyMeta

@@ -3,10 +3,10 @@
  * B). Afterwards the files are looked at again by path: if none of them was replaced or written to
  * meanwhile, they are one state of the mailbox, or one that a crash could have left.
  */
-import { existsSync, lstatSync, type Stats, statSync } from "node:fs";
+import { lstatSync, type Stats, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { errnoOf, FormatError } from "../../../core/errors.ts";
-import { type FileBytes, readRegular } from "../../../core/files.ts";
+import { type FileBytes, isThere, readRegular } from "../../../core/files.ts";
 import { DEFAULT_LIMITS } from "../../../core/limits.ts";
 import { type HeaderFile, parseHeaderFile } from "../../../formats/cyrus/header_file.ts";
 import { type FolderListing, listFolder } from "./listing.ts";
@@ -40,7 +40,7 @@ export function readMailbox<Index>(paths: MailboxPaths, index: Index): MailboxRe
     header: readMailboxHeader(paths),
     annotations: readRegular(paths.annotations, DEFAULT_LIMITS.annotationsBytes),
     expunge: readRegular(paths.index.replace(/index$/, "expunge"), DEFAULT_LIMITS.indexBytes),
-    hasNewCache: existsSync(`${paths.cache}.NEW`),
+    hasNewCache: isThere(`${paths.cache}.NEW`),
     folder: folderOf(paths),
   };
 }
