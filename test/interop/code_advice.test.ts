@@ -23,6 +23,16 @@ const MENDED: readonly (readonly [Code, string, readonly string[], boolean])[] =
   ["HD03", "40-headerfile-flip", ["-M"], false],
   ["MS01", "06-missing", [], true],
   ["MS04", "01-body-flip", ["-G"], false],
+  ["IX01", "28-index-missing", [], true],
+  ["IX02", "20-header-flip", [], true],
+  ["IX03", "10-record-flip", [], true],
+  ["IX04", "27-index-truncated", [], true],
+  ["IX06", "15-uid-recrc", [], true],
+  ["MS02", "04-empty", [], true],
+  ["MS06", "15-uid-recrc", [], true],
+  ["CA04", "14-size-recrc", ["-G"], true],
+  ["MS08", "08-odd-file", [], false],
+  ["AN01", "50-annotations-flip", [], false],
 ];
 
 /** The codes that fsck finds, by mailbox. */
