@@ -63,10 +63,14 @@ function openFolderOf(path: string): number {
   }
 }
 
-/** Writes the file at `path` anew, mode 0600. Throws AppError (cannot_create). */
+/**
+ * Writes the file at `path` anew, mode 0600; it stays that of its owner, whose server reads it.
+ * Throws AppError (cannot_create).
+ */
 export function writeAccounts(path: string, accounts: Accounts): void {
   try {
-    replaceFile(path, utf8(printAccounts(accounts)));
+    const owner = process.getuid?.() === 0 ? statOf(path) : undefined;
+    replaceFile(path, utf8(printAccounts(accounts)), owner && { owner });
   } catch (error) {
     throw notWritten(path, error);
   }

@@ -9,12 +9,14 @@
 import {
   closeSync,
   constants,
+  fchownSync,
   fdatasyncSync,
   fstatSync,
   fsyncSync,
   openSync,
   renameSync,
   rmSync,
+  type Stats,
   statSync,
 } from "node:fs";
 import { dirname } from "node:path";
@@ -41,18 +43,19 @@ export function syncPath(path: string, what: "file" | "folder"): void {
  * Puts `bytes` in the place of `path`, whole or not at all: written beside, synced, renamed over,
  * the folder synced. With a `batch`, its next flush makes the file durable instead, and a power cut
  * before may leave it empty: only for what a journal would write again. Only one process at a time
- * may replace a file.
+ * may replace a file. It belongs to `owner` then, which only root may say.
  */
 export function replaceFile(
   path: string,
   bytes: Uint8Array,
-  options: { readonly batch?: DurableBatch } = {},
+  options: { readonly batch?: DurableBatch; readonly owner?: Pick<Stats, "uid" | "gid"> } = {},
 ): void {
-  const { batch } = options;
+  const { batch, owner } = options;
   const beside = `${path}.NEW`;
   let fd: number | undefined;
   try {
     fd = openBeside(beside);
+    if (owner !== undefined) fchownSync(fd, owner.uid, owner.gid);
     writeFully(fd, bytes, 0);
     if (batch === undefined) fsyncSync(fd);
     renameSync(beside, path);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { chmodSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import {
   fakeVerifier,
   isAccountName,
@@ -16,6 +16,7 @@ import {
 import { AppError } from "../../src/core/errors.ts";
 import { makeLog } from "../../src/core/log.ts";
 import { WatchedFiles } from "../../src/core/watched_files.ts";
+import { has } from "../support/needs.ts";
 import { tempDir } from "../support/temp_dir.ts";
 
 describe("users file", () => {
@@ -29,6 +30,16 @@ describe("users file", () => {
     expect(printAccounts(readAccounts(path))).toBe(printAccounts(accounts));
     expect(await Bun.password.verify("a password", account.argon2id)).toBe(true);
     expect(account.argon2id).toStartWith(NOBODYS_HASH.slice(0, NOBODYS_HASH.lastIndexOf("=") + 2));
+  });
+
+  test.skipIf(!has("root"))("stays that of its owner where root changes it", () => {
+    const path = `${tempDir("accounts")}/users`;
+    writeAccounts(path, noAccounts());
+    expect(statSync(path).uid).toBe(0);
+    chownSync(path, 65_534, 65_533);
+    writeAccounts(path, noAccounts());
+    const { uid, gid, mode } = statSync(path);
+    expect([uid, gid, mode & 0o777]).toEqual([65_534, 65_533, 0o600]);
   });
 
   test("is refused if everybody may read it, is missing, or is malformed", () => {

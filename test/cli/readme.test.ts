@@ -16,6 +16,7 @@ import { bobbin, jsonLines } from "../support/cli.ts";
 import { readOnlyFixture } from "../support/fixtures.ts";
 import { has } from "../support/needs.ts";
 import { type Block, blocksOf, headsOf, spansOf, tableOf } from "../support/readme/blocks.ts";
+import { exampleScripts, OF_SERVER, SERVERS, STAGE } from "../support/readme/manual_examples.ts";
 import { bootSandbox, type Sandbox, type Typed } from "../support/readme/sandbox.ts";
 import { MANUAL_TABLES } from "../support/readme/tables.ts";
 import { until } from "../support/until.ts";
@@ -218,7 +219,7 @@ function answer(prompt: string): string {
 }
 
 /** The server that a block starts stays in its terminal until the README says to press Ctrl-C. */
-async function startServer(sandbox: Sandbox, { text }: Block): Promise<Typed> {
+async function startServer(sandbox: Sandbox, text: string): Promise<Typed> {
   const server = sandbox.start(text, answer);
   const ended = server.exited.then((exit) => {
     throw new Error(`exit code ${exit} of\n${text}\n${server.shown()}`);
@@ -228,8 +229,17 @@ async function startServer(sandbox: Sandbox, { text }: Block): Promise<Typed> {
   return server;
 }
 
-const isTrue = () => true;
-const isFalse = () => false;
+async function interrupt(server: Typed, sandbox: Sandbox): Promise<void> {
+  server.type("\x03");
+  await server.exited;
+  const isOver = () => sandbox.run("! pgrep -x bobbin");
+  await until("the server has ended", () =>
+    isOver().then(
+      () => true,
+      () => false,
+    ),
+  );
+}
 
 /** `…` stands for any text. */
 function expectShown(shown: string, { text, line }: Block): void {
@@ -283,9 +293,7 @@ describe.skipIf(!needs.every(has))("its examples", () => {
     for (const block of blocks) {
       const { language, text, before } = block;
       if (server !== undefined && before.includes("press Ctrl-C")) {
-        server.type("\x03");
-        await server.exited;
-        await until("the server", () => sandbox.run("! pgrep -x bobbin").then(isTrue, isFalse));
+        await interrupt(server, sandbox);
         server = undefined;
       }
       if (language === "text") expectShown(shown, block);
@@ -294,13 +302,31 @@ describe.skipIf(!needs.every(has))("its examples", () => {
       }
       if (language !== "sh") continue;
       if (text.includes("bobbin serve")) {
-        server = await startServer(sandbox, block);
+        server = await startServer(sandbox, text);
         continue;
       }
       shown = await sandbox.run(text, answer);
       for (const line of cronLines(text)) expect(await sandbox.run(line)).toBe("");
       if (text.includes("restart cyrus-imapd")) await expectFollowed(sandbox);
     }
+  }, 300_000);
+
+  test("and those of bobbin help do too, after them", async () => {
+    await sandbox.run(STAGE);
+    const shell = "set -o pipefail; export PAGER=cat; less() { cat; }\n";
+    for (const script of exampleScripts()) await sandbox.run(shell + script, answer);
+    await sandbox.run("systemctl stop bobbin cyrus-imapd");
+    for (const [at, line] of SERVERS.entries()) {
+      const server = await startServer(sandbox, line);
+      const talks = at === 0 ? OF_SERVER : [];
+      for (const talk of talks) {
+        const typed = `export BOBBIN_PASSWORD=${REPL_PASSWORD}; (${talk}) <<<'GET USER ann'`;
+        const shown = await sandbox.run(typed);
+        expect([talk, shown]).toEqual([talk, expect.stringContaining("MBOXNAME user.ann")]);
+      }
+      await interrupt(server, sandbox);
+    }
+    await sandbox.run("systemctl start cyrus-imapd bobbin");
   }, 300_000);
 
   test("and the messages that it explains are those that are shown", async () => {

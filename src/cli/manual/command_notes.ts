@@ -133,8 +133,8 @@ export const NOTES: Readonly<Record<string, CommandNotes>> = {
   cat: {
     examples: [
       {
-        line: "bobbin cat /etc/imapd.conf user/ann/Sent/7 > message.eml",
-        does: "save the message with UID 7 of ann's folder Sent",
+        line: "bobbin cat /etc/imapd.conf user/ann/Sent/1 > message.eml",
+        does: "save the message with UID 1 of ann's folder Sent",
       },
       {
         line: "bobbin cat store:/srv/bobbin da39a3ee5e6b4b0d3255bfef95601890afd80709 | less",
