@@ -17,6 +17,8 @@ import { spoolSource } from "../places/cyrus/spool_source.ts";
 import { createDumpPlace, openDumpPlace, unwrittenDumpPlace } from "../places/dump/dump_place.ts";
 import { openDump } from "../places/dump/read_dump.ts";
 import { type PlaceLocator, parsePlace } from "../places/locator.ts";
+import { mailFilesPlace } from "../places/mail_files/mail_files_place.ts";
+import { emlFolder, type MessageSink, mboxFile } from "../places/mail_files/message_sink.ts";
 import type { Place, WritablePlace } from "../places/place.ts";
 import { openStorePlace } from "../places/store/store_place.ts";
 import { openLink } from "../places/sync/sign_in.ts";
@@ -130,7 +132,25 @@ const OPENERS: { readonly [Name in Kind]: Opener<Extract<PlaceLocator, { kind: N
     write: async ({ path }) => createDumpPlace(path),
     unwritten: async ({ path }) => unwrittenDumpPlace(path),
   },
+  eml: mailFiles(emlFolder, false),
+  mbox: mailFiles(mboxFile, true),
 };
+
+/** Files of messages are written from nothing; mail programs read them. */
+function mailFiles(
+  make: (path: string) => MessageSink,
+  keepsFlags: boolean,
+): Opener<Extract<PlaceLocator, { kind: "eml" | "mbox" }>> {
+  const place = (kind: string, path: string, sink: MessageSink | undefined) =>
+    mailFilesPlace({ locator: `${kind}:${path}`, keepsFlags, sink });
+  return {
+    read: async ({ kind, path }) => {
+      throw new AppError("usage", `Cannot read ${kind}:${path}: ${kind} is only written`);
+    },
+    write: async ({ kind, path }) => place(kind, path, make(path)),
+    unwritten: async ({ kind, path }) => place(kind, path, undefined),
+  };
+}
 
 function openerOf(locator: PlaceLocator): Opener<PlaceLocator> {
   return OPENERS[locator.kind] as Opener<PlaceLocator>; // each opener is given only its own kind

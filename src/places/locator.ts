@@ -22,7 +22,9 @@ export type PlaceLocator =
   /** An archive, or a folder of them, which need not be there yet. */
   | ({ readonly kind: "backup" } & BackupLocator)
   /** A file, which need not be there yet; `-` is stdin or stdout. */
-  | { readonly kind: "dump"; readonly path: string };
+  | { readonly kind: "dump"; readonly path: string }
+  /** A folder of messages, or a file of them, to be made. */
+  | { readonly kind: "eml" | "mbox"; readonly path: string };
 
 const KINDS: readonly Locator["kind"][] = ["cyrus", "store"];
 
@@ -31,6 +33,7 @@ const SCHEME = /^([A-Za-z]{2,}):(.*)$/s;
 
 const DUMP = /^dump:(.*)$/s;
 const BACKUP = /^backup:(.*)$/s;
+const MAIL_FILES = /^(eml|mbox):(.+)$/s;
 
 /**
  * Parses any PLACE. Throws AppError (usage) for a kind that is not known, (not_found) for no path.
@@ -41,6 +44,8 @@ export function parsePlace(text: string): PlaceLocator {
   const [, backup] = BACKUP.exec(text) ?? [];
   if (backup !== undefined) return { kind: "backup", ...parseBackupPath(backup) };
   if (isArchive(text)) return { kind: "backup", ...parseBackupPath(resolve(text)) };
+  const [, form, files = ""] = MAIL_FILES.exec(text) ?? [];
+  if (form === "eml" || form === "mbox") return { kind: form, path: resolve(files) };
   const [, path] = DUMP.exec(text) ?? [];
   if (path === undefined) return parseLocator(text);
   if (path === "") throw new AppError("usage", `Cannot read place ${text}: the path is empty`);

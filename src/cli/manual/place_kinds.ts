@@ -108,6 +108,22 @@ export const PLACE_KINDS: readonly PlaceKind[] = [
     is: "a file with users' mail, checksummed; - is stdin or stdout",
     written: "in one go, as a whole",
   },
+  {
+    kind: "eml",
+    scheme: "eml:",
+    examples: ["eml:/home/ann/mail"],
+    is: "a new folder of messages, one file each, named by UID; flags are not kept",
+    written: "once; it is never read",
+  },
+  {
+    kind: "mbox",
+    scheme: "mbox:",
+    examples: ["mbox:ann-sent.mbox"],
+    is:
+      "a new file with the messages of one mailbox; flags are in its headers Status, X-Status " +
+      "and X-Keywords",
+    written: "once; it is never read",
+  },
 ];
 
 export const PLACE_NOTES: readonly string[] = [

@@ -1,5 +1,6 @@
 /** `bobbin backup restore`, the built binary: what is told of a restore, and how it ends. */
 import { beforeAll, describe, expect, test } from "bun:test";
+import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { bobbin, jsonLines } from "../../support/cli.ts";
 import { unpackFixture } from "../../support/fixtures.ts";
@@ -52,6 +53,31 @@ describe("bobbin backup restore", () => {
     expect([skipped.exit, skipped.lines[0]]).toMatchObject([0, there]);
     expect((await restore("bob", "--as", "bob-found")).exit).toBe(0);
     expect((await bobbin(["fsck", root])).exit).toBe(0);
+  }, 60_000);
+
+  test("brings messages out as files, which nobody else may read, and over none", async () => {
+    const folder = tempDir("files");
+    const [eml, mbox] = [join(folder, "eml"), join(folder, "inbox.mbox")];
+    const out = (to: string, ...args: readonly string[]) =>
+      bobbin(["backup", "restore", SPOOL, "--to", to, "--json", ...args]);
+    expect((await out(`eml:${eml}`, "ann", "-n")).exit).toBe(0);
+    expect(readdirSync(folder)).toEqual([]);
+    const done = await out(`eml:${eml}`, "ann");
+    expect([done.exit, jsonLines(done.stdout).at(-1)?.["failures"]]).toEqual([0, 0]);
+    const files = readdirSync(eml, { recursive: true, encoding: "utf8" });
+    const path = join(eml, files.find((name) => name.endsWith("ann/1.eml")) ?? "none");
+    const { mode, mtime } = statSync(path);
+    expect(mode & 0o777).toBe(0o600);
+    const [first] = jsonLines((await bobbin(["ls", SPOOL, "ann", "INBOX", "--json"])).stdout);
+    expect(Bun.SHA1.hash(readFileSync(path), "hex")).toBe(`${first?.["guid"]}`);
+    expect(mtime.getTime()).toBe(Date.parse(`${first?.["date"]}`));
+    expect((await out(`mbox:${mbox}`, "--mailbox", "user/ann")).exit).toBe(0);
+    const entries = readFileSync(mbox, "latin1").match(/^From MAILER-DAEMON /gm);
+    expect(entries).toHaveLength(files.filter((name) => /ann\/\d+\.eml$/.test(name)).length);
+    expect(statSync(mbox).mode & 0o777).toBe(0o600);
+    for (const to of [`eml:${eml}`, `mbox:${mbox}`]) expect((await out(to, "ann")).exit).toBe(73);
+    expect((await out(`mbox:${mbox}2`, "ann")).exit).toBe(2); // it takes one mailbox
+    expect((await bobbin(["ls", `mbox:${mbox}`])).exit).toBe(64);
   }, 60_000);
 
   test.each([
