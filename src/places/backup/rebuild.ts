@@ -8,6 +8,8 @@ import { chunksOf, openRegular } from "../../core/files.ts";
 import { DEFAULT_LIMITS, type Limits } from "../../core/limits.ts";
 import { parseEntryName } from "../../formats/backup/entry_name.ts";
 import { type PlacedEntry, TarSplitter } from "../../formats/tar/tar_splitter.ts";
+import { beginSha1, type Sha1 } from "../../hash/sha1.ts";
+import { isGuid, isSha1 } from "../../model/guid.ts";
 import { sqliteError } from "../../storage/sqlite.ts";
 import { gzipMembers, type Member, type MemberEvent } from "./read/gzip_members.ts";
 import { BackupState, type EntryFlaw } from "./state/backup_state.ts";
@@ -15,11 +17,18 @@ import { STATUS_VERSION } from "./state/state_schema.ts";
 
 export interface RebuildOptions {
   /**
-   * A last member that is not whole: `read` takes its whole entries, `write` leaves them out, as
-   * nothing can be appended behind them.
+   * Where the file cannot be read to its end, nothing can be appended to it. Called with its last
+   * member, of which `size` bytes are whole entries, to make one that can; the state is its.
    */
-  readonly purpose: "read" | "write";
+  readonly salvage?: (torn: Member) => DataFile;
   readonly limits?: Limits;
+}
+
+/** A data file by its name, its bytes, and when it was written, in Unix seconds. */
+export interface DataFile {
+  readonly filename: string;
+  readonly size: number;
+  readonly mtime: number;
 }
 
 export interface Rebuilt {
@@ -43,7 +52,7 @@ const MOST_FLAWS = 1000;
 export async function rebuildState(
   database: Database,
   path: string,
-  { purpose, limits = DEFAULT_LIMITS }: RebuildOptions,
+  { salvage, limits = DEFAULT_LIMITS }: RebuildOptions = {},
 ): Promise<Rebuilt> {
   const opened = openRegular(path);
   if (opened.state !== "open") {
@@ -60,11 +69,11 @@ export async function rebuildState(
     const events = isPacked
       ? gzipMembers(fd, { size, name: path })
       : plain(fd, { size, name: path });
-    const { offset, end, ...rebuilt } = await scan.all(events, { purpose, isPacked });
-    const counted = purpose === "read" ? size : (end ?? size);
+    const { offset, torn, ...rebuilt } = await scan.all(events, isPacked);
+    const found = { filename: basename(path), size, mtime: Math.floor(mtimeMs / 1000) };
+    const file: DataFile = (torn && salvage?.(torn)) ?? found;
     database.query("INSERT INTO status VALUES ($filename, $size, $mtime, $offset, $version)").run({
-      ...{ filename: basename(path), size: counted, mtime: Math.floor(mtimeMs / 1000) },
-      ...{ offset, version: STATUS_VERSION },
+      ...{ ...file, offset, version: STATUS_VERSION },
     });
     database.run("COMMIT");
     return rebuilt;
@@ -92,6 +101,8 @@ class Scan {
   readonly #flaws: EntryFlaw[] = [];
   /** The content of an entry that the state may ask for. */
   #held: Uint8Array[] | undefined;
+  /** Of the content, where the entry says what it should be. */
+  #sha1: { readonly hash: Sha1; readonly wanted: string } | undefined;
   #entries = 0;
 
   constructor(database: Database, limits: Limits) {
@@ -103,13 +114,12 @@ class Scan {
 
   async all(
     events: AsyncIterable<MemberEvent>,
-    { purpose, isPacked }: Pick<RebuildOptions, "purpose"> & { readonly isPacked: boolean },
-  ): Promise<Rebuilt & { readonly offset: number; readonly end: number | undefined }> {
+    isPacked: boolean,
+  ): Promise<Rebuilt & { readonly offset: number; readonly torn?: Member }> {
     let start = 0; // of the member that is being read
     let offset = 0;
     let flawed: Rebuilt["damage"]; // of a member that was read all the same
     let torn: Rebuilt["damage"];
-    this.#database.run("SAVEPOINT member");
     for await (const event of events) {
       await breathe();
       const why = event.kind === "damage" ? event.why : this.#take(event);
@@ -120,22 +130,16 @@ class Scan {
       if (event.kind !== "member") continue;
       if (event.flaw !== undefined) flawed ??= { coffset: start, why: event.flaw };
       this.#noteMember(event.member);
-      this.#database.run("RELEASE member");
-      this.#database.run("SAVEPOINT member");
       offset = this.#splitter.wholeBytes;
       start = event.end;
     }
     const { wholeBytes } = this.#splitter;
-    const isCut = torn !== undefined && wholeBytes > offset;
-    if (isCut && purpose === "write") this.#database.run("ROLLBACK TO member");
-    else if (isCut && isPacked) {
-      this.#noteMember({ coffset: start, offset, size: wholeBytes - offset });
-    }
-    this.#database.run("RELEASE member");
-    if (purpose === "read" || torn === undefined) offset = wholeBytes;
     const damage = flawed ?? torn;
-    const end = torn?.coffset;
-    return { flaws: this.#flaws, ...(damage !== undefined && { damage }), offset, end };
+    const found = { flaws: this.#flaws, ...(damage !== undefined && { damage }) };
+    if (torn === undefined || !isPacked) return { ...found, offset: wholeBytes };
+    const last: Member = { coffset: start, offset, size: wholeBytes - offset };
+    if (last.size > 0) this.#noteMember(last);
+    return { ...found, offset: wholeBytes, torn: last };
   }
 
   /** Why no more can be read, if so. */
@@ -157,8 +161,10 @@ class Scan {
     try {
       for (const event of this.#splitter.feed(bytes)) {
         if (event.kind === "entry") this.#begin(event.entry);
-        else if (event.kind === "content") this.#held?.push(event.bytes.slice());
-        else this.#end(event.entry);
+        else if (event.kind === "content") {
+          this.#held?.push(event.bytes.slice());
+          this.#sha1?.hash.update(event.bytes);
+        } else this.#end(event.entry);
       }
       return undefined;
     } catch (error) {
@@ -173,8 +179,11 @@ class Scan {
     if (this.#entries > archiveEntries) {
       throw new FormatError(entry.offset, `at most ${archiveEntries} entries`);
     }
-    const kind = parseEntryName(entry.name)?.kind;
-    const isFile = kind === "folder" || kind === "meta";
+    const name = parseEntryName(entry.name);
+    const isFile = name?.kind === "folder" || name?.kind === "meta";
+    const wanted = name?.kind === "message" ? name.guid : isFile ? entry.linkname : "";
+    const isKnown = isGuid(wanted) && isSha1(wanted) && entry.size > 0;
+    this.#sha1 = isKnown ? { hash: beginSha1(), wanted } : undefined;
     this.#held = isFile ? [] : undefined;
     if (!isFile || entry.size <= heldEntryBytes) return;
     throw new FormatError(entry.offset, `${entry.name} of at most ${heldEntryBytes} bytes`);
@@ -182,7 +191,11 @@ class Scan {
 
   #end(entry: PlacedEntry): void {
     const parts = this.#held ?? [];
-    const found = this.#state.take(entry, () => Buffer.concat(parts));
+    // What is damaged is not in the archive: a good copy before it counts, or the next that comes.
+    const isDamaged = this.#sha1 !== undefined && this.#sha1.hash.digest() !== this.#sha1.wanted;
+    const found: EntryFlaw[] = isDamaged
+      ? [{ kind: "damaged", entry }]
+      : this.#state.take(entry, () => Buffer.concat(parts));
     this.#held = undefined;
     for (const flaw of found) if (this.#flaws.length < MOST_FLAWS) this.#flaws.push(flaw);
   }

@@ -45,18 +45,26 @@ export class EntriesInForce {
     this.#at = at;
   }
 
-  /** Every name that leads to a folder. */
+  /**
+   * Every name that leads to a folder. Of several that lead to one only the last does: the folder
+   * was renamed, and the run that would have said so of the others was cut off.
+   */
   links(): LinkInForce[] {
     return this.#all<LinkInForce>(
-      `SELECT link, folderid, uniqueid FROM (
-        SELECT name AS link, folderid, max(offset) FROM x_entries
+      `SELECT link, folderid, uniqueid, max(offset) FROM (
+        SELECT name AS link, folderid, max(offset) AS offset FROM x_entries
           WHERE kind = 'link' AND at <= $at GROUP BY name
-      ) JOIN folders USING (folderid)`,
+      ) JOIN folders USING (folderid) GROUP BY folderid ORDER BY link`,
     );
   }
 
   /** The folder to which a name leads; undefined where the name is gone, or never was. */
   link(name: string): LinkInForce | undefined {
+    const found = this.#newestLink(name);
+    return found && this.linkTo(found.uniqueid)?.link === name ? found : undefined;
+  }
+
+  #newestLink(name: string): LinkInForce | undefined {
     return this.#first<LinkInForce>(
       `SELECT link, folderid, uniqueid FROM (
         SELECT name AS link, folderid, max(offset) FROM x_entries
@@ -74,7 +82,7 @@ export class EntriesInForce {
       { uniqueid },
     );
     for (const { name } of names) {
-      const found = this.link(name);
+      const found = this.#newestLink(name);
       if (found?.uniqueid === uniqueid) return found;
     }
     return undefined;

@@ -11,10 +11,11 @@ import { type Owner, parseName } from "../../../model/names.ts";
 import { diskError, statOf } from "../../../storage/disk.ts";
 import { nameOfFolder } from "../../../storage/folder_name.ts";
 import { sqliteError } from "../../../storage/sqlite.ts";
-import { DATA_FILE, dataFilesIn } from "../../backup_locator.ts";
+import { dataFilesIn } from "../../backup_locator.ts";
 import { ALL_HELD, type Holds } from "../../place.ts";
 import { type Rebuilt, rebuildState } from "../rebuild.ts";
 import { STATE_FILE } from "../state/open_state.ts";
+import { statusIn } from "../state/state_extent.ts";
 import { BackupPlace } from "./backup_place.ts";
 import { EntriesInForce } from "./entries_in_force.ts";
 import { MemberBytes } from "./member_bytes.ts";
@@ -107,23 +108,11 @@ function isSqlite(error: unknown): boolean {
 }
 
 function fittingData(folder: string, database: Database): string | undefined {
-  const status = database
-    .query<{ filename: string; size: number; offset: number }, []>(
-      "SELECT filename, size, offset FROM status",
-    )
-    .get();
-  if (status === null || !DATA_FILE.test(status.filename)) return undefined;
-  const path = realOf(join(folder, status.filename));
+  const status = statusIn(database);
+  const path = status && realOf(join(folder, status.filename));
   const size = path === undefined ? -1 : (statOf(path)?.size ?? -1);
-  const known = database
-    .query<{ end: number | null; runs: number; entries: number }, []>(
-      `SELECT (SELECT max(offset + size) FROM x_members) AS end,
-        (SELECT count(*) FROM x_runs) AS runs, (SELECT count(*) FROM x_entries) AS entries`,
-    )
-    .get();
   // What lies behind the size is of a run that is at work or was killed: it does not count.
-  const isWhole = known?.end === status.offset && known.entries > 0 && size >= status.size;
-  return isWhole ? path : undefined;
+  return status?.saysAll && size >= status.size ? path : undefined;
 }
 
 /** Where the data file lies: upstream puts a link to it beside a state in another folder. */
@@ -146,7 +135,7 @@ async function scanArchive(folder: string): Promise<OpenState> {
   }
   const database = new Database(":memory:", { strict: true });
   try {
-    const rebuilt = await rebuildState(database, path, { purpose: "read" });
+    const rebuilt = await rebuildState(database, path);
     return { database, path, rebuilt };
   } catch (error) {
     database.close();

@@ -29,6 +29,8 @@ export type EntryFlaw =
   | { readonly kind: "unknown"; readonly entry: PlacedEntry }
   /** A file that the state needs cannot be read. */
   | { readonly kind: "unreadable"; readonly entry: PlacedEntry; readonly why: string }
+  /** Its content is not what was written, by its SHA-1. */
+  | { readonly kind: "damaged"; readonly entry: PlacedEntry }
   /** An index lists a message that the archive does not hold before it. */
   | { readonly kind: "lacking"; readonly uniqueid: string; readonly message: ListedMessage };
 

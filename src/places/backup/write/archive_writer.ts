@@ -10,7 +10,6 @@ import {
   closeSync,
   constants,
   fstatSync,
-  fsyncSync,
   ftruncateSync,
   openSync,
   readdirSync,
@@ -18,22 +17,20 @@ import {
 } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { AppError } from "../../../core/errors.ts";
-import { chunksOf } from "../../../core/files.ts";
 import { paddingOf, printTarHeader, type TarEntry } from "../../../formats/tar/tar_header.ts";
-import { diskError, FILE_MODE, makeFolder, removeFile, writeFully } from "../../../storage/disk.ts";
-import { openBeside, syncPath } from "../../../storage/durable.ts";
+import { diskError, FILE_MODE, makeFolder, removeFile } from "../../../storage/disk.ts";
+import { syncPath } from "../../../storage/durable.ts";
 import { lockAlone } from "../../../storage/libc.ts";
 import { sqliteError } from "../../../storage/sqlite.ts";
 import type { ArchiveBytes } from "../archive_bytes.ts";
-import { rebuildState } from "../rebuild.ts";
 import { BackupState, type EntryFlaw } from "../state/backup_state.ts";
 import { openState, STATE_FILE } from "../state/open_state.ts";
+import { type Status, statusIn } from "../state/state_extent.ts";
 import { STATUS_VERSION } from "../state/state_schema.ts";
 import { MemberWriter, type Pack } from "./member_writer.ts";
+import { recoverArchive } from "./recover_archive.ts";
 
 const LOCK_FILE = ".lock";
-/** Upstream removes plain files that it does not know beside an archive, and no folders. */
-const CUT_FOLDER = "cut-off";
 const DATA_FILE = /^backupdata-\d+\.tar\.gz$/;
 
 export interface WriterOptions {
@@ -44,13 +41,6 @@ export interface WriterOptions {
   readonly committed: (database: Database, path: string) => ArchiveBytes;
   /** Tells what was found and mended at the opening. */
   readonly notice: (text: string) => void;
-}
-
-/** The row of `status`: the data file, its size and that of its stream, at the last commit. */
-interface Status {
-  readonly filename: string;
-  readonly size: number;
-  readonly offset: number;
 }
 
 interface OpenData {
@@ -108,61 +98,33 @@ export class ArchiveWriter implements ArchiveBytes {
 
   /** Brings file and state together, as a killed run or a power cut has left them. */
   async #recover(): Promise<void> {
+    const { notice } = this.#options;
     this.#status = this.#readStatus();
     const name = this.#status?.filename ?? newestData(this.#folder);
     if (name === undefined) return;
     const path = join(this.#folder, name);
     const fd = openData(path, { create: false });
-    try {
-      const { size } = fstatSync(fd);
-      const counted = this.#status?.size ?? -1;
-      if (counted > size || counted < 0) await this.#rebuild(fd, path);
-      else if (size > counted) {
-        this.#tell(path, `cut off ${size - counted} bytes of a run that was not finished`);
-        ftruncateSync(fd, counted);
-      }
-    } finally {
-      closeSync(fd);
-    }
-  }
-
-  /** What does not count behind the damage may be good mail all the same, and is kept beside. */
-  async #rebuild(fd: number, path: string): Promise<void> {
-    const why = this.#status === undefined ? "no state is beside it" : "it is too short";
-    this.#tell(path, `${why}; the state is made anew from what is whole`);
-    await rebuildState(this.database, path, { purpose: "write" });
-    this.#status = this.#readStatus();
     const { size } = fstatSync(fd);
-    const counted = this.#status?.size ?? size;
-    if (size <= counted) return;
-    const kept = join(this.#folder, CUT_FOLDER, `${basename(path)}.${counted}`);
-    makeFolder(dirname(kept));
-    const rest = openBeside(kept);
-    let at = 0;
-    try {
-      for (const bytes of chunksOf(fd, { start: counted, end: size, name: path })) {
-        writeFully(rest, bytes, at);
-        at += bytes.length;
-      }
-      fsyncSync(rest);
-    } catch (error) {
-      throw diskError(error, "keep what is cut off", kept);
-    } finally {
-      closeSync(rest);
+    const counted = this.#status?.size ?? -1;
+    const isOurs = this.#status?.saysAll === true;
+    if (isOurs && size > counted) {
+      notice(`${path}: cut off ${size - counted} bytes of a run that was not finished`);
+      ftruncateSync(fd, counted);
     }
-    this.#tell(path, `${size - counted} bytes from ${counted} on are damaged and now in ${kept}`);
-    ftruncateSync(fd, counted);
-  }
-
-  #tell(path: string, text: string): void {
-    this.#options.notice(`${path}: ${text}`);
+    closeSync(fd);
+    if (isOurs && size >= counted) return;
+    const isShort = counted >= 0 && size !== counted;
+    const other = counted < 0 ? "no state is beside it" : "its state is of another program";
+    const what = isShort ? `it has ${size} bytes, not ${counted}` : other;
+    notice(`${path}: ${what}; the state is made anew from what is whole`);
+    await recoverArchive(this.database, path, this.#options);
+    this.#status = this.#readStatus();
   }
 
   #readStatus(): Status | undefined {
-    const row = this.database.query<Status, []>("SELECT filename, size, offset FROM status").get();
-    if (row === null) return undefined;
-    if (DATA_FILE.test(row.filename)) return row;
-    throw new AppError("refused", `Cannot append to ${join(this.#folder, row.filename)}`, {
+    const status = statusIn(this.database);
+    if (status === undefined || status.filename.endsWith(".gz")) return status;
+    throw new AppError("refused", `Cannot append to ${join(this.#folder, status.filename)}`, {
       hint: "Only archives that are packed with gzip are written",
     });
   }
@@ -260,7 +222,7 @@ export class ArchiveWriter implements ArchiveBytes {
         )
         .run({ ...status, mtime: Math.floor(fstatSync(fd).mtimeMs / 1000) });
       this.database.run("COMMIT");
-      this.#status = status;
+      this.#status = { ...status, saysAll: true };
     } catch (error) {
       throw this.#failed(error);
     }

@@ -117,9 +117,7 @@ describe("openBackupFolder()", () => {
     const wanted = gunzipSync(readFileSync(fixturePath(`backup/${name}/dump.jsonl.gz`)));
     const lines = wanted.toString().trimEnd().split("\n");
     const database = new Database(":memory:", { strict: true });
-    const { flaws, damage } = await rebuildState(database, fixtureData(name).path, {
-      purpose: "write",
-    });
+    const { flaws, damage } = await rebuildState(database, fixtureData(name).path);
     expect({ flaws, damage }).toEqual({ flaws: [], damage: undefined });
     const place = await openAlice(archiveOf(name));
     const parsed = lines.map((line) => sorted(JSON.parse(line) as object)).sort();
@@ -202,22 +200,5 @@ describe("openBackupFolder()", () => {
       }
       await place.close();
     }
-  });
-});
-
-describe("rebuildState()", () => {
-  test("leaves out what follows the last whole member, if more is to be written", async () => {
-    const half = (bytes: Uint8Array) => bytes.subarray(0, -100);
-    const folder = archiveOf("alice", half);
-    const [name = ""] = readdirSync(folder);
-    const database = new Database(":memory:", { strict: true });
-    const path = join(folder, name);
-    const { damage } = await rebuildState(database, path, { purpose: "write" });
-    const status = database.query("SELECT size, offset FROM status").get();
-    expect(status).toEqual({ size: damage?.coffset, offset: 171_008 + 15_872 });
-    const members = database.query("SELECT count(*) AS n FROM x_members").get();
-    expect(members).toEqual({ n: 2 });
-    const late = "SELECT count(*) AS n FROM x_entries WHERE offset >= 186880";
-    expect(database.query(late).get()).toEqual({ n: 0 });
   });
 });

@@ -1,0 +1,90 @@
+/**
+ * Makes the state of an archive anew that is to be written. What can be read of a data file that is
+ * cut off or damaged goes into a new one, which others can read to its end; the old one is kept.
+ */
+import type { Database } from "bun:sqlite";
+import { closeSync, fstatSync, fsyncSync, renameSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { AppError } from "../../../core/errors.ts";
+import { chunksOf, openRegular } from "../../../core/files.ts";
+import { diskError, makeFolder, writeFully } from "../../../storage/disk.ts";
+import { keepBeside, openBeside, syncPath } from "../../../storage/durable.ts";
+import type { Member } from "../read/gzip_members.ts";
+import { MemberBytes } from "../read/member_bytes.ts";
+import { type DataFile, rebuildState } from "../rebuild.ts";
+import { packMember } from "./pack_member.ts";
+
+/** For damaged data files: upstream removes every file beside an archive, but no folder. */
+const CUT_FOLDER = "cut-off";
+
+export interface RecoverOptions {
+  /** Seconds since 1970. */
+  readonly now: () => number;
+  readonly notice: (text: string) => void;
+}
+
+/** Fills `database` from the data file at `path`, whose lock is held. Throws AppError. */
+export async function recoverArchive(
+  database: Database,
+  path: string,
+  { now, notice }: RecoverOptions,
+): Promise<void> {
+  let salvaged: string | undefined;
+  const { damage } = await rebuildState(database, path, {
+    salvage: (torn) => {
+      const [, began = "0"] = /-(\d+)\./.exec(basename(path)) ?? [];
+      // The new name must be another, and later by its number.
+      const filename = `backupdata-${Math.max(now(), Number(began) + 1)}.tar.gz`;
+      salvaged = join(dirname(path), filename);
+      return copyWhole(database, { path, torn, into: salvaged });
+    },
+  });
+  if (damage === undefined) return;
+  const where = `behind byte ${damage.coffset} (${damage.why})`;
+  if (salvaged === undefined) {
+    notice(`${path} is damaged ${where}, and read to its end all the same`);
+    return;
+  }
+  const kept = join(dirname(path), CUT_FOLDER);
+  makeFolder(kept);
+  renameSync(path, join(kept, basename(path)));
+  syncPath(dirname(path), "folder");
+  notice(`${path} is damaged ${where}: what can be read is in ${salvaged}, the rest in ${kept}`);
+}
+
+interface CopyOptions {
+  readonly path: string;
+  readonly torn: Member;
+  readonly into: string;
+}
+
+/** Copies the whole members, and of the torn one the whole entries. */
+function copyWhole(database: Database, { path, torn, into }: CopyOptions): DataFile {
+  const opened = openRegular(path);
+  if (opened.state !== "open") throw new AppError("io", `Cannot read ${path}`);
+  const beside = `${into}.NEW`;
+  let copy: number | undefined;
+  try {
+    copy = openBeside(beside);
+    let size = 0;
+    for (const chunk of chunksOf(opened.fd, { end: torn.coffset, name: path })) {
+      writeFully(copy, chunk, size);
+      size += chunk.length;
+    }
+    if (torn.size > 0) {
+      const bytes = new MemberBytes(database, path);
+      writeFully(copy, packMember(bytes.read(torn.offset, torn.size)), size);
+      bytes.close();
+    }
+    fsyncSync(copy);
+    keepBeside(copy, beside, into);
+    const stat = fstatSync(copy);
+    const mtime = Math.floor(stat.mtimeMs / 1000);
+    return { filename: basename(into), size: stat.size, mtime };
+  } catch (error) {
+    throw error instanceof AppError ? error : diskError(error, "write", beside);
+  } finally {
+    closeSync(opened.fd);
+    if (copy !== undefined) closeSync(copy);
+  }
+}
