@@ -18,7 +18,12 @@ import { createDumpPlace, openDumpPlace, unwrittenDumpPlace } from "../places/du
 import { openDump } from "../places/dump/read_dump.ts";
 import { type PlaceLocator, parsePlace } from "../places/locator.ts";
 import { mailFilesPlace } from "../places/mail_files/mail_files_place.ts";
-import { emlFolder, type MessageSink, mboxFile } from "../places/mail_files/message_sink.ts";
+import {
+  emlFolder,
+  type MessageSink,
+  mboxFile,
+  requireNew,
+} from "../places/mail_files/message_sink.ts";
 import type { Place, WritablePlace } from "../places/place.ts";
 import { openStorePlace } from "../places/store/store_place.ts";
 import { openLink } from "../places/sync/sign_in.ts";
@@ -148,7 +153,10 @@ function mailFiles(
       throw new AppError("usage", `Cannot read ${kind}:${path}: ${kind} is only written`);
     },
     write: async ({ kind, path }) => place(kind, path, make(path)),
-    unwritten: async ({ kind, path }) => place(kind, path, undefined),
+    unwritten: async ({ kind, path }) => {
+      requireNew(kind, path);
+      return place(kind, path, undefined);
+    },
   };
 }
 

@@ -1,7 +1,7 @@
 /** Where messages go as files for people and mail programs: a folder of `.eml`, or an mbox file. */
 import { closeSync, fdatasyncSync, openSync, unlinkSync, utimesSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { AppError, errnoOf } from "../../core/errors.ts";
+import { AppError } from "../../core/errors.ts";
 import { printMboxEntry } from "../../formats/mbox/print_mbox.ts";
 import { externalName } from "../../model/names.ts";
 import type { MailRecord } from "../../model/record.ts";
@@ -11,6 +11,7 @@ import {
   entriesIn,
   FILE_MODE,
   makeFolder,
+  statOf,
   writeFully,
 } from "../../storage/disk.ts";
 import { syncPath } from "../../storage/durable.ts";
@@ -27,13 +28,24 @@ export interface MessageSink {
 }
 
 /**
+ * Throws AppError (cannot_create) where something is at `path` that would be written over; a folder
+ * that is empty is nothing.
+ */
+export function requireNew(kind: "eml" | "mbox", path: string): void {
+  const there = statOf(path);
+  if (there === undefined) return;
+  const isFolder = kind === "eml" && there.isDirectory();
+  if (isFolder && entriesIn(path).length === 0) return;
+  const what = isFolder ? "it is not empty" : "it is there already";
+  throw new AppError("cannot_create", `Cannot write messages to ${path}: ${what}`);
+}
+
+/**
  * A folder for each mailbox and in it `UID.eml` for each message, byte for byte, as old as the
  * message. Throws AppError (cannot_create) where the folder has anything in it.
  */
 export function emlFolder(path: string): MessageSink {
-  if (entriesIn(path).length > 0) {
-    throw new AppError("cannot_create", `Cannot write messages to ${path}: it is not empty`);
-  }
+  requireNew("eml", path);
   makeFolder(path);
   return {
     refuses: () => undefined,
@@ -93,10 +105,10 @@ export function mboxFile(path: string): MessageSink {
 }
 
 function openNew(path: string): number {
+  requireNew("mbox", path);
   try {
     return openSync(path, "wx", FILE_MODE); // O_EXCL follows no link
   } catch (error) {
-    if (errnoOf(error) !== "EEXIST") throw diskError(error, "write", path);
-    throw new AppError("cannot_create", `Cannot write to ${path}: it is there already`);
+    throw diskError(error, "write", path);
   }
 }

@@ -75,7 +75,9 @@ describe("bobbin backup restore", () => {
     const entries = readFileSync(mbox, "latin1").match(/^From MAILER-DAEMON /gm);
     expect(entries).toHaveLength(files.filter((name) => /ann\/\d+\.eml$/.test(name)).length);
     expect(statSync(mbox).mode & 0o777).toBe(0o600);
-    for (const to of [`eml:${eml}`, `mbox:${mbox}`]) expect((await out(to, "ann")).exit).toBe(73);
+    for (const to of [`eml:${eml}`, `mbox:${mbox}`]) {
+      for (const dry of [["-n"], []]) expect((await out(to, "ann", ...dry)).exit).toBe(73);
+    }
     expect((await out(`mbox:${mbox}2`, "ann")).exit).toBe(2); // it takes one mailbox
     expect((await bobbin(["ls", `mbox:${mbox}`])).exit).toBe(64);
   }, 60_000);
