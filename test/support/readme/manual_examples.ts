@@ -11,6 +11,7 @@ export const STAGE = `
   install -o bobbin /etc/bobbin/cert.pem chain.pem
   install -o bobbin /etc/bobbin/key.pem key.pem
   chmod 711 /root
+  bobbin store init /srv/other
   mkdir -p /var/lib/cyrus/log/repl /usr/local/share/zsh/site-functions /etc/fish/completions
   printf '%s\\n' '---------- repl' '' '<1795385626<GET META ann' '>1795385627>OK success' \\
       > /var/lib/cyrus/log/repl/1234`;
