@@ -21,6 +21,8 @@ export interface RebuildOptions {
    * member, of which `size` bytes are whole entries, to make one that can; the state is its.
    */
   readonly salvage?: (torn: Member) => DataFile;
+  /** Bytes of the file that count, where others may be written behind them; all if left out. */
+  readonly size?: number;
   readonly limits?: Limits;
 }
 
@@ -52,7 +54,7 @@ const MOST_FLAWS = 1000;
 export async function rebuildState(
   database: Database,
   path: string,
-  { salvage, limits = DEFAULT_LIMITS }: RebuildOptions = {},
+  { salvage, limits = DEFAULT_LIMITS, size: most = Number.MAX_SAFE_INTEGER }: RebuildOptions = {},
 ): Promise<Rebuilt> {
   const opened = openRegular(path);
   if (opened.state !== "open") {
@@ -63,7 +65,8 @@ export async function rebuildState(
     new BackupState(database); // makes the tables
     database.run("BEGIN IMMEDIATE");
     for (const rows of [...CLEARED, ...OUR_CLEARED]) database.run(`DELETE FROM ${rows}`);
-    const { size, mtimeMs } = opened.stat;
+    const { mtimeMs } = opened.stat;
+    const size = Math.min(most, opened.stat.size);
     const scan = new Scan(database, limits);
     const isPacked = path.endsWith(".gz");
     const events = isPacked

@@ -31,7 +31,8 @@ import { MemberWriter, type Pack } from "./member_writer.ts";
 import { recoverArchive } from "./recover_archive.ts";
 
 const LOCK_FILE = ".lock";
-const DATA_FILE = /^backupdata-\d+\.tar\.gz$/;
+/** The name of a data file that is written. */
+export const DATA_FILE = /^backupdata-\d+\.tar\.gz$/;
 
 export interface WriterOptions {
   readonly pack: Pack;

@@ -1,0 +1,145 @@
+/**
+ * Checks the archive of one owner: the packing, every content against its SHA-1, the files of every
+ * mailbox, and the state beside the archive against the archive itself (backup-format.md 5).
+ */
+import { Database } from "bun:sqlite";
+import { AppError } from "../../core/errors.ts";
+import { DEFAULT_LIMITS, type Limits } from "../../core/limits.ts";
+import { FOLDER_FILE, parseEntryName } from "../../formats/backup/entry_name.ts";
+import { internalOfLink } from "../../formats/backup/mailbox_link.ts";
+import { parseHeaderFile } from "../../formats/cyrus/header_file.ts";
+import type { Owner } from "../../model/names.ts";
+import { archiveEntries, contentFlaw } from "../../places/backup/read/archive_entries.ts";
+import { EntriesInForce, type LinkInForce } from "../../places/backup/read/entries_in_force.ts";
+import { MemberBytes } from "../../places/backup/read/member_bytes.ts";
+import { rebuildState } from "../../places/backup/rebuild.ts";
+import type { EntryFlaw } from "../../places/backup/state/backup_state.ts";
+import { readingOfRaw } from "../../places/raw_mailbox.ts";
+import type { Finding } from "../finding.ts";
+import { Collector } from "../mailbox/collector.ts";
+import { compareStates } from "./compare_states.ts";
+
+export interface ArchiveCheck {
+  readonly owner: Owner;
+  /** Of the data file. */
+  readonly path: string;
+  /** The state beside it; or why there is none that can be read. */
+  readonly state: Database | string;
+  /** Of the data file, the bytes that count: a run may be at work behind them. */
+  readonly size: number;
+  /** Reads no content, only packing, entries and state. */
+  readonly quick: boolean;
+  readonly onRead: (files: number, bytes: number) => void;
+  readonly signal?: AbortSignal;
+  readonly limits?: Limits;
+}
+
+export interface ArchiveReport {
+  readonly findings: readonly Finding[];
+  readonly mailboxes: number;
+  readonly messages: number;
+  readonly messagesRead: number;
+}
+
+/** Throws AppError (io). Everything else that is wrong is a finding. */
+export async function checkArchive(check: ArchiveCheck): Promise<ArchiveReport> {
+  const { path, state, size, limits = DEFAULT_LIMITS } = check;
+  const collector = new Collector();
+  const told = new Database(":memory:", { strict: true });
+  try {
+    const { flaws, damage } = await rebuildState(told, path, { purpose: "read", limits, size });
+    if (damage !== undefined) collector.add("BK01", { path }, damage);
+    for (const flaw of flaws) noteFlaw(flaw, check, collector);
+    if (typeof state === "string") collector.add("BK02", { path }, { why: state });
+    else for (const row of compareStates(state, told)) collector.add("BK06", { path }, row);
+    const links = checkMailboxes(told, check, collector);
+    const messagesRead = check.quick ? 0 : await checkContents(check, collector);
+    const { n } = told.query<{ n: number }, []>("SELECT count(*) AS n FROM files").get() ?? {
+      n: 0,
+    };
+    return { findings: collector.findings(), mailboxes: links, messages: n, messagesRead };
+  } finally {
+    told.close();
+  }
+}
+
+function noteFlaw(flaw: EntryFlaw, { path }: ArchiveCheck, collector: Collector): void {
+  switch (flaw.kind) {
+    case "unknown":
+      return collector.add("BK04", { path }, { name: flaw.entry.name });
+    case "unreadable":
+      return collector.add("BK07", { path: `${path}:${flaw.entry.name}` }, { why: flaw.why });
+    case "lacking": {
+      const { uid, guid } = flaw.message;
+      return collector.add("BK05", { path: `${path}:folders/${flaw.uniqueid}`, uid }, { guid });
+    }
+  }
+}
+
+/** Each mailbox that is in force must have files that can be read, and that are its own. */
+function checkMailboxes(told: Database, check: ArchiveCheck, collector: Collector): number {
+  const { path, owner } = check;
+  const bytes = new MemberBytes(told, path);
+  try {
+    const entries = new EntriesInForce(told, bytes);
+    const links = entries.links();
+    for (const link of links) {
+      check.signal?.throwIfAborted();
+      const mailbox = internalOfLink(link.link, owner);
+      const why = mailboxFlaw(entries, link, mailbox);
+      if (why !== undefined) collector.add("BK08", { mailbox, path }, { why });
+    }
+    return links.length;
+  } finally {
+    bytes.close();
+  }
+}
+
+function mailboxFlaw(
+  entries: EntriesInForce,
+  link: LinkInForce,
+  mailbox: string,
+): string | undefined {
+  const files = entries.files(link);
+  const fileOf = (name: string) => {
+    const file = files.get(name);
+    return file && entries.content(file);
+  };
+  try {
+    const header = fileOf(FOLDER_FILE.header);
+    const index = fileOf(FOLDER_FILE.index);
+    // A name in the tree without a mailbox has no files but the line that says so.
+    if (header === undefined && index === undefined && files.has(FOLDER_FILE.state))
+      return undefined;
+    const annotations = fileOf(FOLDER_FILE.annotations);
+    const reading = readingOfRaw(mailbox, { header, index, annotations });
+    if (reading.kind === "refused") return reading.text;
+    const { uniqueid } = header === undefined ? {} : parseHeaderFile(header);
+    if (uniqueid === link.uniqueid || uniqueid === undefined) return undefined;
+    return `cyrus.header has the uniqueid ${uniqueid}, and its folder is ${link.uniqueid}`;
+  } catch (error) {
+    if (error instanceof AppError && error.code === "bad_data") return error.message;
+    throw error;
+  }
+}
+
+/** Compares all contents with their SHA-1. Returns how many messages were read. */
+async function checkContents(check: ArchiveCheck, collector: Collector): Promise<number> {
+  const { path, size, onRead, signal, limits = DEFAULT_LIMITS } = check;
+  let messages = 0;
+  try {
+    const wants = () => true;
+    for await (const { entry, pieces } of archiveEntries(path, { size, wants, limits })) {
+      signal?.throwIfAborted();
+      const flaw = contentFlaw(entry, pieces);
+      if (flaw !== undefined) collector.add("BK03", { path: `${path}:${entry.name}` }, flaw);
+      const isMessage = parseEntryName(entry.name)?.kind === "message";
+      if (isMessage) messages += 1;
+      onRead(isMessage ? 1 : 0, entry.size);
+    }
+  } catch (error) {
+    // Where the packing is damaged was told when the state was made.
+    if (!(error instanceof AppError && error.code === "bad_data")) throw error;
+  }
+  return messages;
+}

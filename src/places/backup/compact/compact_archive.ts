@@ -1,0 +1,209 @@
+/**
+ * Writes an archive anew without what its retention has outlived (backup-format.md 8). It is read
+ * as a stream, each content is checked, and the new archive takes the place of the old one only
+ * when all of it is durable.
+ */
+import type { Database } from "bun:sqlite";
+import { renameSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { AppError } from "../../../core/errors.ts";
+import { DEFAULT_LIMITS, type Limits } from "../../../core/limits.ts";
+import { parseEntryName, parseLinkTarget } from "../../../formats/backup/entry_name.ts";
+import type { PlacedEntry } from "../../../formats/tar/tar_splitter.ts";
+import { diskError, namesIn, removeFile, statOf } from "../../../storage/disk.ts";
+import { syncPath } from "../../../storage/durable.ts";
+import { archiveEntries, contentFlaw, type DamagedContent } from "../read/archive_entries.ts";
+import { MemberBytes } from "../read/member_bytes.ts";
+import { STATE_FILE } from "../state/open_state.ts";
+import {
+  ArchiveWriter,
+  DATA_FILE,
+  type NewEntry,
+  type WriterOptions,
+} from "../write/archive_writer.ts";
+import { type CompactionPlan, planCompaction } from "./plan_compaction.ts";
+import type { Retention } from "./retention.ts";
+
+/** The new archive grows here. Upstream's tools leave folders inside an archive alone. */
+const NEW_FOLDER = "compact.new";
+
+export interface CompactOptions extends Pick<WriterOptions, "pack" | "notice" | "rebuild"> {
+  readonly retention: Retention;
+  /** Only where less than this percentage of the contents would stay; 101 always. */
+  readonly below: number;
+  /** Only plans. */
+  readonly isDry: boolean;
+  readonly limits?: Limits;
+  /** Ends the work with what the signal says; the archive stays as it was. */
+  readonly signal?: AbortSignal;
+}
+
+export interface Compaction {
+  readonly plan: CompactionPlan;
+  /** Bytes of the data file before and, where it was written anew, after. */
+  readonly before: number;
+  readonly after?: number;
+  readonly damaged: readonly DamagedContent[];
+}
+
+interface Status {
+  readonly filename: string;
+  readonly size: number;
+}
+
+/**
+ * Compacts the archive in `folder`. Throws AppError: busy where another process writes it, bad_data
+ * where it cannot be read to its end, io; the archive is as before then.
+ */
+export async function compactArchive(folder: string, options: CompactOptions): Promise<Compaction> {
+  const files: MemberBytes[] = [];
+  const committed = (database: Database, path: string): MemberBytes => {
+    const bytes = new MemberBytes(database, path);
+    files.push(bytes);
+    return bytes;
+  };
+  const { retention } = options;
+  const seconds = Math.floor(retention.now / 1000);
+  const writing = { ...options, committed, now: () => seconds };
+  const old = await ArchiveWriter.open(folder, writing);
+  try {
+    const status = statusOf(old.database, folder);
+    const plan = await planCompaction({ database: old.database, bytes: old }, retention);
+    const idle = { plan, before: status.size, damaged: [] };
+    if (options.isDry || plan.livePercent >= options.below) return idle;
+    if (plan.keptEntries.size === 0) {
+      throw new AppError("refused", `Cannot compact ${folder}: nothing of it would be left`, {
+        hint: "The user is gone for longer than the retention; remove the folder by hand",
+      });
+    }
+    dropLeftovers(folder, status.filename);
+    const later = Number(/\d+/.exec(status.filename)?.[0]) + 1; // another name than that of before
+    const into = { ...writing, now: () => Math.max(seconds, later) };
+    const { damaged, made } = await writeAnew(old, { folder, plan, status, into });
+    replaceArchive(folder, made.filename);
+    return { ...idle, after: made.size, damaged };
+  } finally {
+    await old.close();
+    for (const file of files) file.close();
+  }
+}
+
+function statusOf(database: Database, folder: string): Status {
+  const row = database.query<Status, []>("SELECT filename, size FROM status").get();
+  if (row !== null) return row;
+  throw new AppError("not_found", `Cannot find an archive in ${folder}`);
+}
+
+interface Writing {
+  readonly folder: string;
+  readonly plan: CompactionPlan;
+  readonly status: Status;
+  readonly into: CompactOptions & WriterOptions;
+}
+
+/** Writes what is kept, in its order, into a new archive in a folder of its own. */
+async function writeAnew(
+  old: ArchiveWriter,
+  { folder, plan, status, into }: Writing,
+): Promise<{ readonly damaged: readonly DamagedContent[]; readonly made: Status }> {
+  const { limits = DEFAULT_LIMITS, signal } = into;
+  const facts = entryFacts(old.database);
+  const damaged: DamagedContent[] = [];
+  const fresh = await ArchiveWriter.open(join(folder, NEW_FOLDER), into);
+  try {
+    const wants = ({ name, offset }: PlacedEntry): boolean =>
+      (parseEntryName(name)?.kind === "message" ? plan.keptMessages : plan.keptEntries).has(offset);
+    const entries = archiveEntries(join(folder, status.filename), {
+      ...{ size: status.size, wants, limits },
+    });
+    for await (const { entry, pieces } of entries) {
+      signal?.throwIfAborted();
+      const flaw = contentFlaw(entry, pieces);
+      if (flaw !== undefined) damaged.push(flaw);
+      fresh.append(renewed(entry, facts), pieces);
+      await fresh.room;
+    }
+    copyIdleRuns(old.database, {
+      to: fresh,
+      since: into.retention.now - into.retention.keepExpungedMs,
+    });
+    await fresh.commit();
+    return { damaged, made: statusOf(fresh.database, folder) };
+  } finally {
+    await fresh.close();
+  }
+}
+
+/** Of an entry by its offset: what the tar has no room for, or says only by its order. */
+interface EntryFacts {
+  readonly inodes: ReadonlyMap<number, number>;
+  /** Since when the deletion of a file counts, in Unix seconds. */
+  readonly ends: ReadonlyMap<number, number>;
+}
+
+function entryFacts(database: Database): EntryFacts {
+  const numbers = (sql: string): Map<number, number> =>
+    new Map(
+      database
+        .query<{ offset: number; n: number }, []>(sql)
+        .all()
+        .map(({ offset, n }) => [offset, n]),
+    );
+  return {
+    inodes: numbers("SELECT offset, inode AS n FROM fmeta UNION SELECT offset, inode FROM meta"),
+    ends: numbers("SELECT offset, at / 1000 AS n FROM x_entries WHERE kind <> 'link' AND size = 0"),
+  };
+}
+
+function renewed(
+  { name, type, mtime, linkname, inode, offset }: PlacedEntry,
+  facts: EntryFacts,
+): NewEntry {
+  return {
+    ...{ name, type, mtime: facts.ends.get(offset) ?? mtime },
+    linkname: type === "link" ? (parseLinkTarget(linkname) ?? "") : linkname,
+    inode: facts.inodes.get(offset) ?? inode,
+  };
+}
+
+/** Runs that found nothing new are in no tar: the last one, and those within the retention. */
+function copyIdleRuns(
+  database: Database,
+  { to, since }: { readonly to: ArchiveWriter; readonly since: number },
+): void {
+  const runs = database
+    .query<{ ended: number; mark: string }, []>(
+      "SELECT ended, mark FROM x_runs WHERE offset IS NULL ORDER BY ended",
+    )
+    .all();
+  for (const [at, { ended, mark }] of runs.entries()) {
+    if (ended >= since || at === runs.length - 1) to.noteRun(Buffer.from(mark), ended);
+  }
+}
+
+/**
+ * Puts the new archive in the place of the old one. The state decides which data file counts: a
+ * kill before it is replaced leaves the old archive, one after it the new.
+ */
+function replaceArchive(folder: string, to: string): void {
+  const made = join(folder, NEW_FOLDER);
+  try {
+    renameSync(join(made, to), join(folder, to));
+    syncPath(folder, "folder");
+    renameSync(join(made, STATE_FILE), join(folder, STATE_FILE));
+    syncPath(folder, "folder");
+  } catch (error) {
+    throw diskError(error, "replace the archive", folder);
+  }
+  dropLeftovers(folder, to);
+}
+
+/** Removes what compactions that were killed have left: all but the data file that counts. */
+function dropLeftovers(folder: string, counted: string): void {
+  if (statOf(join(folder, NEW_FOLDER)) !== undefined) {
+    rmSync(join(folder, NEW_FOLDER), { recursive: true, force: true });
+  }
+  for (const name of namesIn(folder)) {
+    if (DATA_FILE.test(name) && name !== counted) removeFile(join(folder, name));
+  }
+}

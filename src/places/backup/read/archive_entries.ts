@@ -1,0 +1,91 @@
+/** Streams the entries of a data file, from end to end, in memory that one entry bounds. */
+import { closeSync } from "node:fs";
+import { AppError, FormatError } from "../../../core/errors.ts";
+import { chunksOf, openRegular } from "../../../core/files.ts";
+import type { Limits } from "../../../core/limits.ts";
+import { parseEntryName } from "../../../formats/backup/entry_name.ts";
+import { type PlacedEntry, TarSplitter } from "../../../formats/tar/tar_splitter.ts";
+import { beginSha1 } from "../../../hash/sha1.ts";
+import { isLegacyUuid } from "../../../model/guid.ts";
+import { gzipMembers } from "./gzip_members.ts";
+
+/** An entry whose content is wanted, with all of it. */
+export interface WholeEntry {
+  readonly entry: PlacedEntry;
+  readonly pieces: readonly Uint8Array[];
+}
+
+export interface EntriesOptions {
+  /** Bytes of the file that count. */
+  readonly size: number;
+  readonly wants: (entry: PlacedEntry) => boolean;
+  readonly limits: Limits;
+}
+
+/** Every entry that is wanted. Throws AppError: bad_data where the packing or the tar ends, io. */
+export async function* archiveEntries(
+  path: string,
+  { size, wants, limits }: EntriesOptions,
+): AsyncGenerator<WholeEntry, void> {
+  const opened = openRegular(path);
+  if (opened.state !== "open") {
+    throw new AppError("io", `Cannot read the archive ${path}: ${opened.state.replace("_", " ")}`);
+  }
+  const splitter = new TarSplitter(limits);
+  let pieces: Uint8Array[] | undefined;
+  try {
+    for await (const bytes of unpacked(opened.fd, { path, size })) {
+      for (const event of splitter.feed(bytes)) {
+        if (event.kind === "entry") pieces = wants(event.entry) ? [] : undefined;
+        else if (event.kind === "content") pieces?.push(event.bytes);
+        else if (pieces !== undefined) yield { entry: event.entry, pieces };
+      }
+    }
+  } catch (error) {
+    if (error instanceof FormatError) throw damaged(path, error.message, error);
+    throw error;
+  } finally {
+    closeSync(opened.fd);
+  }
+}
+
+async function* unpacked(
+  fd: number,
+  { path, size }: { readonly path: string; readonly size: number },
+): AsyncGenerator<Uint8Array, void> {
+  if (!path.endsWith(".gz")) return yield* chunksOf(fd, { end: size, name: path });
+  for await (const event of gzipMembers(fd, { size, name: path })) {
+    if (event.kind === "damage") throw damaged(path, event.why);
+    if (event.kind === "bytes") yield event.bytes;
+  }
+}
+
+function damaged(path: string, why: string, cause?: Error): AppError {
+  return new AppError("bad_data", `Cannot read the archive ${path} to its end: ${why}`, {
+    ...(cause !== undefined && { cause }),
+    hint: "Nothing of it was changed; `bobbin fsck` tells what is damaged",
+  });
+}
+
+/** A content whose SHA-1 is not what its name or its entry says. */
+export interface DamagedContent {
+  readonly name: string;
+  readonly expected: string;
+  readonly found: string;
+}
+
+/** Compares a content with the SHA-1 that its name or its entry has. */
+export function contentFlaw(
+  { name, type, size, linkname }: PlacedEntry,
+  pieces: readonly Uint8Array[],
+): DamagedContent | undefined {
+  if (type !== "file" || size === 0) return undefined;
+  const parsed = parseEntryName(name);
+  const isNamed = parsed?.kind === "message" && !isLegacyUuid(parsed.guid);
+  const expected = isNamed ? parsed.guid : linkname;
+  if (expected === "") return undefined;
+  const hash = beginSha1();
+  for (const piece of pieces) hash.update(piece);
+  const found = hash.digest();
+  return found === expected ? undefined : { name, expected, found };
+}
