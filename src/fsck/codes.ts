@@ -119,6 +119,16 @@ export const CODES = {
   ),
   ST15: row("file, folder or link that is no part of a store", "warning", "none: move it away"),
   ST16: row("catalogue or registry damaged", "error", "reconstruct"),
+
+  // Archives of backups
+  BK01: row("archive damaged", "critical", "take what is whole before it, and run anew"),
+  BK02: row("no state that fits the archive", "warning", "rebuild it from the archive"),
+  BK03: row("content is not what its SHA-1 says", "critical", "take a sound copy"),
+  BK04: row("entry of an unknown name", "warning", "none: compaction drops it"),
+  BK05: row("message of a record that the archive lacks", "critical", "back it up again"),
+  BK06: row("state contradicts its archive", "error", "rebuild it from the archive"),
+  BK07: row("file in the archive that cannot be read", "error", "back the mailbox up again"),
+  BK08: row("mailbox whose files in the archive are unsound", "error", "back it up again"),
 } as const;
 
 export type Code = keyof typeof CODES;

@@ -7,13 +7,20 @@ import { isDeepStrictEqual } from "node:util";
 import { DEFAULT_LIMITS } from "../core/limits.ts";
 import { CODES, type Code } from "./codes.ts";
 import { atLeast, type Severity } from "./severity.ts";
+import { BACKUP_WORDS } from "./words/backup_words.ts";
 import { INDEX_WORDS } from "./words/index_words.ts";
 import { MAILBOX_WORDS } from "./words/mailbox_words.ts";
 import { SERVER_WORDS } from "./words/server_words.ts";
 import { STORE_WORDS } from "./words/store_words.ts";
 import type { Telling, Words } from "./words/telling.ts";
 
-const WORDS = { ...INDEX_WORDS, ...MAILBOX_WORDS, ...SERVER_WORDS, ...STORE_WORDS };
+const WORDS = {
+  ...INDEX_WORDS,
+  ...MAILBOX_WORDS,
+  ...SERVER_WORDS,
+  ...STORE_WORDS,
+  ...BACKUP_WORDS,
+};
 
 type WordyCode = keyof typeof WORDS;
 

@@ -3,8 +3,10 @@
  * alike, and what only this kind of place has beside them, which is checked afterwards.
  */
 import { basename } from "node:path";
+import { AppError } from "../core/errors.ts";
 import type { EngineChoice } from "../hash/engines.ts";
 import { useridOf } from "../model/names.ts";
+import { archivesIn } from "../places/backup/read/backup_folder.ts";
 import { lockFiles, mailboxFolder } from "../places/cyrus/layout/server_paths.ts";
 import { requireRoot } from "../places/cyrus/layout/walk.ts";
 import { readAllFacts } from "../places/cyrus/mailbox/mailbox_facts.ts";
@@ -17,9 +19,10 @@ import {
   type ServerReading,
 } from "../places/cyrus/server/server_reading.ts";
 import { Store } from "../places/store/store.ts";
+import { checkArchives } from "./backup/check_archives.ts";
 import { type Finding, isUnread } from "./finding.ts";
 import { checkServerUntilSure } from "./server/server_look.ts";
-import type { ReadContext, SpoolRequest } from "./spool/check_spool.ts";
+import type { ReadContext, SpoolCounts, SpoolRequest } from "./spool/check_spool.ts";
 import type { FolderIdentity, Listing } from "./spool/listed.ts";
 import { checkWholeStore } from "./store/check_store.ts";
 import { poolSweep } from "./store/pool_sweep.ts";
@@ -53,6 +56,8 @@ export interface FsckTarget {
 export interface AfterReport {
   readonly findings: readonly Finding[];
   readonly unstable: number;
+  /** Of what is no mailbox folder. */
+  readonly counts?: Pick<SpoolCounts, "mailboxes" | "records" | "messagesRead">;
 }
 
 const NOTHING_MORE: AfterReport = { findings: [], unstable: 0 };
@@ -131,6 +136,22 @@ export function storeTarget(path: string, options: TargetOptions): FsckTarget {
         store.close();
       }
     },
+  };
+}
+
+/** One archive of backups, or all below a folder. Throws AppError (not_found) where none is. */
+export function backupTarget(path: string, { quick, wanted }: TargetOptions): FsckTarget {
+  const folders = archivesIn(path);
+  if (folders.length === 0) {
+    throw new AppError("not_found", `Cannot find an archive in ${path}`, {
+      hint: "Give the folder with a backupdata-….tar.gz, or one in which such folders lie",
+    });
+  }
+  return {
+    isWhole: true,
+    spools: [],
+    countsLinks: false,
+    afterwards: ({ onRead }) => checkArchives(folders, { quick, wanted, onRead }),
   };
 }
 

@@ -17,6 +17,7 @@ import {
 import { LinkCensus } from "../../fsck/spool/link_census.ts";
 import { UniqueidCensus } from "../../fsck/spool/uniqueid_census.ts";
 import {
+  backupTarget,
   type FsckTarget,
   serverTarget,
   spoolTarget,
@@ -25,7 +26,7 @@ import {
 } from "../../fsck/targets.ts";
 import { type EngineChoice, selfTest } from "../../hash/engines.ts";
 import type { PartitionRoots } from "../../places/cyrus/mailbox/mailbox_files.ts";
-import { type Locator, parseLocator } from "../../places/locator.ts";
+import { type Locator, type PlaceLocator, parseLocator, parsePlace } from "../../places/locator.ts";
 import {
   defaultWorkers,
   inlinePool,
@@ -53,8 +54,8 @@ export const registerFsck: Register = (program, handle) => {
     .summary("find damage in mailboxes and messages; changes nothing")
     .description(
       "Checks mailboxes and messages, and names what is damaged. A PLACE is the imapd.conf of a " +
-        "Cyrus server, the folder of a spool partition or of one mailbox, or a store. Nothing " +
-        "is changed, and Cyrus may go on running.",
+        "Cyrus server, the folder of a spool partition or of one mailbox, a store, or an archive " +
+        "of backups. Nothing is changed, and Cyrus may go on running.",
     )
     .argument("<place...>", "what to check")
     .option("--user <user>", "only this user's mailboxes (repeat for more)", collect)
@@ -105,7 +106,7 @@ const runFsck: Handler<"fsck"> = async (args, given, env) => {
   const options = given as unknown as FsckOptions; // as commander was told above
   const places = args[0] as readonly string[];
   const started = performance.now();
-  const locators = places.map((place) => ({ place, locator: parseLocator(place) }));
+  const locators = places.map((place) => ({ place, locator: parseCheckable(place) }));
   const isBesideServer = locators.some(({ locator }) => isLive(locator));
   if (isBesideServer) yieldToServer();
   await selfTest();
@@ -214,10 +215,13 @@ async function checkPlanned(
   const onRead = (_files: number, bytes: number) => {
     totals.bytesRead += bytes;
   };
-  const { findings, unstable } = await target.afterwards({ pool, onRead });
+  const { findings, unstable, counts } = await target.afterwards({ pool, onRead });
   signal.throwIfAborted();
   findings.forEach(report);
   totals.unstable += unstable;
+  totals.mailboxes += counts?.mailboxes ?? 0;
+  totals.records += counts?.records ?? 0;
+  totals.messagesRead += counts?.messagesRead ?? 0;
   if (target.countsLinks && context.isWhole) links.findings().forEach(report);
 }
 
@@ -234,13 +238,25 @@ function sumOf(parts: readonly SpoolCounts[]): SpoolCounts {
   return sum;
 }
 
+type Checkable = Locator | Extract<PlaceLocator, { kind: "backup" }>;
+
+function parseCheckable(place: string): Checkable {
+  const locator = parsePlace(place);
+  if (locator.kind !== "backup") return parseLocator(place); // which refuses what lies elsewhere
+  if (locator.at === undefined) return locator;
+  throw new AppError(
+    "usage",
+    `Cannot check ${place}: fsck checks all of an archive, leave out @TIME`,
+  );
+}
+
 /** A running server may be at work here. */
-function isLive(locator: Locator): boolean {
+function isLive(locator: Checkable): boolean {
   return locator.kind === "store" || !statSync(locator.path).isDirectory();
 }
 
 async function targetOf(
-  { place, locator }: { readonly place: string; readonly locator: Locator },
+  { place, locator }: { readonly place: string; readonly locator: Checkable },
   options: FsckOptions & { readonly filter: MailboxFilter | undefined },
 ): Promise<FsckTarget> {
   const targetOptions: TargetOptions = {
@@ -250,6 +266,7 @@ async function targetOf(
     wanted: options.filter?.wants,
   };
   if (locator.kind === "store") return storeTarget(locator.path, targetOptions);
+  if (locator.kind === "backup") return backupTarget(locator.path, targetOptions);
   if (locator.kind !== "cyrus") {
     throw new AppError("usage", `Cannot check ${place}: fsck reads Cyrus spools and stores`);
   }

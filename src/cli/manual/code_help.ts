@@ -21,6 +21,9 @@ const NOT_BY_CYRUS = "Cyrus' reconstruct leaves it; bring the mailbox back from 
 const CACHE_AGAIN = "Cyrus' `reconstruct -G MAILBOX` writes the cache anew from the messages.";
 const RECONSTRUCT = "Keep a copy of the store, and run `bobbin store reconstruct`.";
 const NOTHING = "Nothing.";
+const REBUILD = "`bobbin backup rebuild` makes it anew from the archive.";
+const ARCHIVE_COPY =
+  "Bring it back from a copy of the archive, or move the archive away and back the user up anew.";
 
 export const CODE_HELP: Readonly<Record<Code, CodeHelp>> = {
   IX01: help("cyrus.index is missing, cut off or of no known version.", FROM_COPY),
@@ -227,6 +230,21 @@ export const CODE_HELP: Readonly<Record<Code, CodeHelp>> = {
   ),
   ST15: help("Something lies in the store that is no part of it.", "Look at it, and move it away."),
   ST16: help("A database of the store is damaged; what it holds of others goes on.", RECONSTRUCT),
+  BK01: help(
+    "The archive cannot be unpacked from here on, or ends within an entry.",
+    "Bring the archive back from a copy of it. `bobbin ls` and `bobbin replicate` read what lies " +
+      "before the damage.",
+  ),
+  BK02: help(
+    "The index beside the archive is missing or of another archive; reading is slow without it.",
+    REBUILD,
+  ),
+  BK03: help("A message or file in the archive has changed on the disk.", ARCHIVE_COPY),
+  BK04: help("The archive has an entry that no backup tool writes.", "Nothing: it is passed over."),
+  BK05: help("A mailbox lists a message that was never put into the archive.", ARCHIVE_COPY),
+  BK06: help("The index beside the archive says something else than the archive.", REBUILD),
+  BK07: help("A file of a mailbox or user in the archive is damaged.", ARCHIVE_COPY),
+  BK08: help("A mailbox in the archive cannot be read whole.", ARCHIVE_COPY),
 };
 
 function help(means: string, advice: string): CodeHelp {

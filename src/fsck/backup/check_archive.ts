@@ -37,7 +37,8 @@ export interface ArchiveCheck {
 export interface ArchiveReport {
   readonly findings: readonly Finding[];
   readonly mailboxes: number;
-  readonly messages: number;
+  /** Messages in the archive. */
+  readonly records: number;
   readonly messagesRead: number;
 }
 
@@ -52,12 +53,11 @@ export async function checkArchive(check: ArchiveCheck): Promise<ArchiveReport> 
     for (const flaw of flaws) noteFlaw(flaw, check, collector);
     if (typeof state === "string") collector.add("BK02", { path }, { why: state });
     else for (const row of compareStates(state, told)) collector.add("BK06", { path }, row);
-    const links = checkMailboxes(told, check, collector);
+    const mailboxes = checkMailboxes(told, check, collector);
     const messagesRead = check.quick ? 0 : await checkContents(check, collector);
-    const { n } = told.query<{ n: number }, []>("SELECT count(*) AS n FROM files").get() ?? {
-      n: 0,
-    };
-    return { findings: collector.findings(), mailboxes: links, messages: n, messagesRead };
+    const count = told.query<{ n: number }, []>("SELECT count(*) AS n FROM files").get();
+    const records = count?.n ?? 0;
+    return { findings: collector.findings(), mailboxes, records, messagesRead };
   } finally {
     told.close();
   }

@@ -57,7 +57,11 @@ export async function openBackupFolder(path: string, options: ReadBackupOptions)
   });
 }
 
-/** `ROOT/f/fred`, `ROOT/shared/l/lists`, or `ROOT/fred` of upstream. */
+/** The folder of one archive, or all below it: `f/fred`, `shared/l/lists`, or upstream's `fred`. */
+export function archivesIn(path: string): string[] {
+  return isArchive(path) ? [path] : archivesBelow(path);
+}
+
 function archivesBelow(root: string): string[] {
   const below = (folder: string) => foldersIn(folder).map((name) => join(folder, name));
   const hashed = [root, join(root, "shared")].flatMap((top) =>

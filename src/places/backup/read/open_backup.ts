@@ -56,7 +56,7 @@ export async function openBackup(folder: string, options: ReadBackupOptions): Pr
   const entries = new EntriesInForce(database, bytes, at);
   const isOurs = database.query("SELECT 1 FROM x_runs").get() !== null;
   return new BackupPlace({
-    ...{ locator, entries, owner: ownerByFolder(folder) ?? ownerByMailboxes(folder, database) },
+    ...{ locator, entries, owner: ownerOfArchive(folder, database) },
     holds: isOurs ? ALL_HELD : HELD_BY_UPSTREAM,
     caveat: caveatOf(locator, rebuilt),
     close: async () => {
@@ -116,7 +116,7 @@ function fittingData(folder: string, database: Database): string | undefined {
 }
 
 /** Where the data file lies: upstream puts a link to it beside a state in another folder. */
-function realOf(path: string): string | undefined {
+export function realOf(path: string): string | undefined {
   try {
     return realpathSync(path);
   } catch (error) {
@@ -151,6 +151,11 @@ export function ownerByFolder(folder: string): Owner | undefined {
   const whole = nameOfFolder(name) ?? latin1(utf8(name)); // of upstream's any name is a user's
   const isShared = basename(dirname(dirname(path))) === "shared";
   return isShared ? { kind: "shared", toplevel: whole } : { kind: "user", userid: whole };
+}
+
+/** Whose archive lies in `folder`. Throws AppError (bad_data) where nothing tells. */
+export function ownerOfArchive(folder: string, database: Database): Owner {
+  return ownerByFolder(folder) ?? ownerByMailboxes(folder, database);
 }
 
 /** The owner by the mailboxes in the archive, as Bobbin writes them. */
