@@ -66,12 +66,14 @@ export async function checkArchive(check: ArchiveCheck): Promise<ArchiveReport> 
 function noteFlaw(flaw: EntryFlaw, { path }: ArchiveCheck, collector: Collector): void {
   switch (flaw.kind) {
     case "unknown":
-      return collector.add("BK04", { path }, { name: flaw.entry.name });
+      collector.add("BK04", { path }, { name: flaw.entry.name });
+      return;
     case "unreadable":
-      return collector.add("BK07", { path: `${path}:${flaw.entry.name}` }, { why: flaw.why });
+      collector.add("BK07", { path: `${path}:${flaw.entry.name}` }, { why: flaw.why });
+      return;
     case "lacking": {
       const { uid, guid } = flaw.message;
-      return collector.add("BK05", { path: `${path}:folders/${flaw.uniqueid}`, uid }, { guid });
+      collector.add("BK05", { path: `${path}:folders/${flaw.uniqueid}`, uid }, { guid });
     }
   }
 }

@@ -27,7 +27,7 @@ import type { Retention } from "./retention.ts";
 /** The new archive grows here. Upstream's tools leave folders inside an archive alone. */
 const NEW_FOLDER = "compact.new";
 
-export interface CompactOptions extends Pick<WriterOptions, "pack" | "notice" | "rebuild"> {
+export interface CompactOptions extends Pick<WriterOptions, "pack" | "notice"> {
   readonly retention: Retention;
   /** Only where less than this percentage of the contents would stay; 101 always. */
   readonly below: number;

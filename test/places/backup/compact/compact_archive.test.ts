@@ -2,6 +2,7 @@ import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
 import { cpSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { checkArchives } from "../../../../src/fsck/backup/check_archives.ts";
 import type { Owner } from "../../../../src/model/names.ts";
 import {
   type CompactOptions,
@@ -24,13 +25,14 @@ const isLong = process.env["BOBBIN_TEST_SIZE"] === "long";
 const ANN: Owner = { kind: "user", userid: "ann" };
 const DAY = 86_400_000;
 const KEPT_DAYS = 4;
+const EVERYTHING = { quick: false, wanted: undefined, onRead: () => undefined };
 
 function compact(folder: string, now: number, change: Partial<CompactOptions> = {}) {
   const keep = KEPT_DAYS * DAY;
   const retention = { now, keepDeletedMs: keep, keepExpungedMs: keep };
-  const { pack, notice, rebuild } = WRITING;
+  const { pack, notice } = WRITING;
   return compactArchive(folder, {
-    ...{ retention, below: 101, isDry: false, pack, notice, rebuild, ...change },
+    ...{ retention, below: 101, isDry: false, pack, notice, ...change },
   });
 }
 
@@ -124,6 +126,9 @@ for (const seed of isLong ? [1, 2, 3, 4, 5, 6] : [1]) {
         expect([damaged, after > 0, after < before]).toEqual([[], true, true]);
         const [name = "", ...others] = dataFiles(history.folder);
         expect([statSync(join(history.folder, name)).size, others]).toEqual([after, []]);
+        // What the kept state says is what the archive itself would say.
+        const { findings } = await checkArchives([history.folder], EVERYTHING);
+        expect(findings).toEqual([]);
         expect(await history.check(now - KEPT_DAYS * DAY)).toBe(KEPT_DAYS + 1);
         // The run after a compaction finds all that it needs.
         const again = await backUp(ANN, history.store, history.folder);
