@@ -140,7 +140,7 @@ export function storeTarget(path: string, options: TargetOptions): FsckTarget {
 }
 
 /** One archive of backups, or all below a folder. Throws AppError (not_found) where none is. */
-export function backupTarget(path: string, { quick, wanted }: TargetOptions): FsckTarget {
+export function backupTarget(path: string, { wanted }: TargetOptions): FsckTarget {
   const folders = archivesIn(path);
   if (folders.length === 0) {
     throw new AppError("not_found", `Cannot find an archive in ${path}`, {
@@ -151,7 +151,7 @@ export function backupTarget(path: string, { quick, wanted }: TargetOptions): Fs
     isWhole: true,
     spools: [],
     countsLinks: false,
-    afterwards: ({ onRead }) => checkArchives(folders, { quick, wanted, onRead }),
+    afterwards: ({ onRead }) => checkArchives(folders, { wanted, onRead }),
   };
 }
 

@@ -5,11 +5,10 @@
 import { Database } from "bun:sqlite";
 import { AppError } from "../../core/errors.ts";
 import { DEFAULT_LIMITS, type Limits } from "../../core/limits.ts";
-import { FOLDER_FILE, parseEntryName } from "../../formats/backup/entry_name.ts";
+import { FOLDER_FILE } from "../../formats/backup/entry_name.ts";
 import { internalOfLink } from "../../formats/backup/mailbox_link.ts";
 import { parseHeaderFile } from "../../formats/cyrus/header_file.ts";
 import type { Owner } from "../../model/names.ts";
-import { archiveEntries, contentFlaw } from "../../places/backup/read/archive_entries.ts";
 import { EntriesInForce, type LinkInForce } from "../../places/backup/read/entries_in_force.ts";
 import { MemberBytes } from "../../places/backup/read/member_bytes.ts";
 import { rebuildState } from "../../places/backup/rebuild.ts";
@@ -27,8 +26,6 @@ export interface ArchiveCheck {
   readonly state: Database | string;
   /** Of the data file, the bytes that count: a run may be at work behind them. */
   readonly size: number;
-  /** Reads no content, only packing, entries and state. */
-  readonly quick: boolean;
   readonly onRead: (files: number, bytes: number) => void;
   readonly signal?: AbortSignal;
   readonly limits?: Limits;
@@ -37,9 +34,8 @@ export interface ArchiveCheck {
 export interface ArchiveReport {
   readonly findings: readonly Finding[];
   readonly mailboxes: number;
-  /** Messages in the archive. */
-  readonly records: number;
-  readonly messagesRead: number;
+  /** Messages in the archive: each was read. */
+  readonly messages: number;
 }
 
 /** Throws AppError (io). Everything else that is wrong is a finding. */
@@ -48,16 +44,16 @@ export async function checkArchive(check: ArchiveCheck): Promise<ArchiveReport> 
   const collector = new Collector();
   const told = new Database(":memory:", { strict: true });
   try {
-    const { flaws, damage } = await rebuildState(told, path, { purpose: "read", limits, size });
+    const { flaws, damage } = await rebuildState(told, path, { limits, size });
     if (damage !== undefined) collector.add("BK01", { path }, damage);
     for (const flaw of flaws) noteFlaw(flaw, check, collector);
     if (typeof state === "string") collector.add("BK02", { path }, { why: state });
     else for (const row of compareStates(state, told)) collector.add("BK06", { path }, row);
     const mailboxes = checkMailboxes(told, check, collector);
-    const messagesRead = check.quick ? 0 : await checkContents(check, collector);
     const count = told.query<{ n: number }, []>("SELECT count(*) AS n FROM files").get();
-    const records = count?.n ?? 0;
-    return { findings: collector.findings(), mailboxes, records, messagesRead };
+    const messages = count?.n ?? 0;
+    check.onRead(messages, size);
+    return { findings: collector.findings(), mailboxes, messages };
   } finally {
     told.close();
   }
@@ -71,6 +67,11 @@ function noteFlaw(flaw: EntryFlaw, { path }: ArchiveCheck, collector: Collector)
     case "unreadable":
       collector.add("BK07", { path: `${path}:${flaw.entry.name}` }, { why: flaw.why });
       return;
+    case "damaged": {
+      const { name, linkname } = flaw.entry;
+      collector.add("BK03", { path: `${path}:${name}` }, { expected: linkname });
+      return;
+    }
     case "lacking": {
       const { uid, guid } = flaw.message;
       collector.add("BK05", { path: `${path}:folders/${flaw.uniqueid}`, uid }, { guid });
@@ -123,25 +124,4 @@ function mailboxFlaw(
     if (error instanceof AppError && error.code === "bad_data") return error.message;
     throw error;
   }
-}
-
-/** Compares all contents with their SHA-1. Returns how many messages were read. */
-async function checkContents(check: ArchiveCheck, collector: Collector): Promise<number> {
-  const { path, size, onRead, signal, limits = DEFAULT_LIMITS } = check;
-  let messages = 0;
-  try {
-    const wants = () => true;
-    for await (const { entry, pieces } of archiveEntries(path, { size, wants, limits })) {
-      signal?.throwIfAborted();
-      const flaw = contentFlaw(entry, pieces);
-      if (flaw !== undefined) collector.add("BK03", { path: `${path}:${entry.name}` }, flaw);
-      const isMessage = parseEntryName(entry.name)?.kind === "message";
-      if (isMessage) messages += 1;
-      onRead(isMessage ? 1 : 0, entry.size);
-    }
-  } catch (error) {
-    // Where the packing is damaged was told when the state was made.
-    if (!(error instanceof AppError && error.code === "bad_data")) throw error;
-  }
-  return messages;
 }

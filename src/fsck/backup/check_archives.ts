@@ -13,7 +13,6 @@ import { type Finding, finding, placed } from "../finding.ts";
 import { checkArchive } from "./check_archive.ts";
 
 export interface ArchivesCheck {
-  readonly quick: boolean;
   /** Says by its internal name whether a mailbox is to be checked; undefined: all are. */
   readonly wanted: ((name: string) => boolean) | undefined;
   readonly onRead: (files: number, bytes: number) => void;
@@ -32,7 +31,7 @@ export interface ArchivesReport {
 /** Throws AppError (io). An archive in which nothing can be read is a finding. */
 export async function checkArchives(
   folders: readonly string[],
-  { quick, wanted, onRead }: ArchivesCheck,
+  { wanted, onRead }: ArchivesCheck,
 ): Promise<ArchivesReport> {
   const findings: Finding[] = [];
   const counts = { mailboxes: 0, records: 0, messagesRead: 0 };
@@ -42,15 +41,15 @@ export async function checkArchives(
       const database = typeof state === "string" ? new Database(":memory:") : state;
       const owner = ownerOfArchive(folder, database);
       if (wanted !== undefined && !isWanted(owner, wanted)) continue;
-      const report = await checkArchive({ owner, path, state, size, quick, onRead });
+      const report = await checkArchive({ owner, path, state, size, onRead });
       const whose = owner.kind === "user" ? { userid: owner.userid } : {};
       pushAll(
         findings,
         report.findings.map((one) => placed(one, whose)),
       );
       counts.mailboxes += report.mailboxes;
-      counts.records += report.records;
-      counts.messagesRead += report.messagesRead;
+      counts.records += report.messages;
+      counts.messagesRead += report.messages;
     } catch (error) {
       if (!(error instanceof AppError) || error.code !== "bad_data") throw error;
       findings.push(finding("BK01", { path }, { why: error.message, coffset: 0 }));

@@ -1,13 +1,11 @@
 /** Facts and words of the codes for archives of backups. */
-import { pair } from "./telling.ts";
-
 export const BACKUP_WORDS = {
   /** `coffset` is the byte of the data file at which the damaged member begins. */
   BK01: ({ why, coffset }: { why: string; coffset: number }) => ({
     text: `archive damaged in the member at byte ${coffset}: ${why}`,
   }),
   BK02: ({ why }: { why: string }) => ({ text: why }),
-  BK03: pair<string>("sha1"),
+  BK03: ({ expected }: { expected: string }) => ({ field: "sha1", expected }),
   BK04: ({ name }: { name: string }) => ({ found: name }),
   BK05: ({ guid }: { guid: string }) => ({ field: "guid", expected: guid }),
   /** A row of the table `table`, as it is and as the archive says. */

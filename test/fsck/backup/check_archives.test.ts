@@ -34,7 +34,7 @@ async function archiveOfAnn(): Promise<string> {
   return folder;
 }
 
-const EVERYTHING = { quick: false, wanted: undefined, onRead: () => undefined };
+const EVERYTHING = { wanted: undefined, onRead: () => undefined };
 
 async function codesOf(folder: string): Promise<string[]> {
   const { findings } = await checkArchives([folder], EVERYTHING);

@@ -25,7 +25,7 @@ const isLong = process.env["BOBBIN_TEST_SIZE"] === "long";
 const ANN: Owner = { kind: "user", userid: "ann" };
 const DAY = 86_400_000;
 const KEPT_DAYS = 4;
-const EVERYTHING = { quick: false, wanted: undefined, onRead: () => undefined };
+const EVERYTHING = { wanted: undefined, onRead: () => undefined };
 
 function compact(folder: string, now: number, change: Partial<CompactOptions> = {}) {
   const keep = KEPT_DAYS * DAY;
