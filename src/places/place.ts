@@ -197,6 +197,8 @@ export interface Place {
   readonly bytecode?: "kept" | { readonly newest: number } | undefined;
   /** Its scripts are messages, and it makes them of what comes as files: a Cyrus since 3.6. */
   readonly mailsScripts?: boolean | undefined;
+  /** It takes records below its last UID: a message that could not be read may come later. */
+  readonly fillsGaps?: boolean | undefined;
   /** GET ANNOTATION: the annotations of a mailbox, or of the server for the empty name. */
   annotations(name: string): Promise<Outcome<readonly Annotation[]>>;
   /** GET QUOTA; undefined if there is no such root. */
@@ -295,6 +297,11 @@ export interface PlaceSession {
    * same.
    */
   stage(message: IncomingMessage): MessageWriter;
+  /**
+   * A message cannot be sent, for the reason of `refusal`. Present where a mailbox is taken without
+   * such messages: `apply` takes what there is, and then refuses with that reason.
+   */
+  lacks?(guid: Guid, mailbox: string, refusal: Refusal): Promise<void>;
   /** Tells whether all that was staged since the last `flush` is there, each with its SHA-1. */
   flush(): Promise<Outcome>;
   /**

@@ -28,6 +28,7 @@ export function wrapPlace(place: Place, change: PlaceChange): Place {
     objectionTo: place.objectionTo && ((mailbox) => place.objectionTo?.(mailbox)),
     bytecode: place.bytecode,
     mailsScripts: place.mailsScripts,
+    fillsGaps: place.fillsGaps,
     annotations: (name) => place.annotations(name),
     quota: (root) => place.quota(root),
     sieveScript: (userid, filename) => place.sieveScript(userid, filename),

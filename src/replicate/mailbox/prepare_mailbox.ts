@@ -64,7 +64,8 @@ export async function prepareMailbox(
     return refused("changed", `${step.name} was replaced at the source meanwhile`);
   }
   const { mode, holds } = work;
-  const request = { mode, holds, partition: work.partitionFor(step.ours) };
+  const { fillsGaps } = work.target;
+  const request = { mode, holds, fillsGaps, partition: work.partitionFor(step.ours) };
   if (step.records !== "compare" || isIntermediate(step.ours)) {
     return withMessages(reading, planNewer(step, reading.state, request));
   }

@@ -126,7 +126,11 @@ async function sendAll(
     const read = await reader.take(message);
     if (read.kind === "refused") {
       if (message.mayBeGone) continue;
-      return { ...read, uid };
+      const refusal = { ...read, uid };
+      const { session } = transport;
+      if (session.lacks === undefined) return refusal;
+      await session.lacks(guid, mailbox, refusal);
+      continue;
     }
     await stage(read.value, { partition, guid, mailbox, session: transport.session });
     staged.add(guid);

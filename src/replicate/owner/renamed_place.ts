@@ -31,7 +31,10 @@ export interface UserRename {
  * below, or be added to what is left out here: it does not compile otherwise.
  */
 type RenamedMembers = Required<
-  Omit<Place, "holds" | "caveat" | "readAhead" | "bytecode" | "mailsScripts" | "until" | "close">
+  Omit<
+    Place,
+    "holds" | "caveat" | "readAhead" | "bytecode" | "mailsScripts" | "fillsGaps" | "until" | "close"
+  >
 >;
 
 /** `place` with the user `from` under the name `to`. */

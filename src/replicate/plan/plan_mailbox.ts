@@ -36,6 +36,8 @@ export interface ContentRequest {
   readonly holds: Holds;
   /** Where a mailbox is made. */
   readonly partition: string;
+  /** The target takes records below its last UID. */
+  readonly fillsGaps?: boolean | undefined;
 }
 
 /** The plan where the target's records need not be looked at: it has none, or is plainly behind. */
@@ -60,6 +62,8 @@ interface Findings {
   readonly sent: Set<number>;
   readonly expunge: number[];
   readonly leftovers: Leftover[];
+  /** UIDs of those sent that the target lacks below its last UID, if it takes them there. */
+  readonly gaps: Set<number> | undefined;
   rebuild: boolean;
   deletes: number;
 }
@@ -70,18 +74,19 @@ export async function planCompared(
   target: MailboxReading,
   request: ContentRequest,
 ): Promise<ContentPlan> {
-  const { mode, holds } = request;
+  const { mode, holds, fillsGaps } = request;
   const theirs = target.state;
   const ours = stateToSend(source.state, { ...request, theirs });
   const found: Findings = {
     ...{ sent: new Set(), expunge: [], leftovers: [], rebuild: false, deletes: 0 },
+    gaps: fillsGaps === true ? new Set() : undefined,
   };
   const judge = mode === "mirror" ? mirrorRecord : mergeRecord;
   for await (const difference of compareRecords(source.records, target.records, holds)) {
     judge(difference, { ours, theirs }, found);
   }
   if (mode === "mirror" && isAhead(theirs, ours)) found.rebuild = true;
-  const { sent, expunge, leftovers, deletes, rebuild } = found;
+  const { sent, expunge, leftovers, deletes, rebuild, gaps } = found;
   if (rebuild) {
     const all = () => true;
     const anew = { ...ours, partition: theirs.partition ?? request.partition };
@@ -96,7 +101,7 @@ export async function planCompared(
   return {
     ...{ state, expunge, leftovers, rebuild: undefined, deletes },
     isSent: ({ uid }) => sent.has(uid),
-    isNew: ({ uid }) => sent.has(uid) && uid > theirs.lastUid,
+    isNew: ({ uid }) => sent.has(uid) && (uid > theirs.lastUid || gaps?.has(uid) === true),
     isNothing: isSame && sent.size === 0 && expunge.length === 0,
   };
 }
@@ -161,7 +166,11 @@ function mirrorRecord(difference: RecordDifference, states: States, found: Findi
     case "onlySource": {
       const { uid, expunged } = difference.source;
       if (uid > theirs.lastUid) found.sent.add(uid);
-      else if (!expunged) found.rebuild = true;
+      else if (!expunged && found.gaps === undefined) found.rebuild = true;
+      else if (!expunged) {
+        found.sent.add(uid);
+        found.gaps?.add(uid);
+      }
       return;
     }
     case "onlyTarget": {

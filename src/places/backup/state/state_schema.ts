@@ -41,6 +41,7 @@ export const STATE_SCHEMA: readonly string[] = [
   `CREATE TABLE IF NOT EXISTS x_entries (offset INTEGER PRIMARY KEY, kind TEXT NOT NULL,
     name TEXT NOT NULL, folderid INTEGER, sha1 TEXT, size INTEGER NOT NULL,
     mtime INTEGER NOT NULL, at INTEGER NOT NULL, content BLOB)`,
+  `CREATE INDEX IF NOT EXISTS x_entries_link ON x_entries (name, offset) WHERE kind = 'link'`,
   `CREATE INDEX IF NOT EXISTS x_entries_name ON x_entries (kind, folderid, name, offset)`,
   // The runs of Bobbin; offset: of the mark in the tar, absent where nothing was new.
   `CREATE TABLE IF NOT EXISTS x_runs (ended INTEGER NOT NULL, offset INTEGER,

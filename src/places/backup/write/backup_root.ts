@@ -8,7 +8,7 @@ import { type ApplyCommand, ownerOfCommand } from "../../../model/apply.ts";
 import type { Guid } from "../../../model/guid.ts";
 import type { UnreadableMailbox } from "../../../model/mailbox.ts";
 import { type Owner, ownerKey, parseName } from "../../../model/names.ts";
-import { DONE, type Outcome, ok, refused } from "../../../model/outcome.ts";
+import { DONE, type Outcome, ok, type Refusal, refused } from "../../../model/outcome.ts";
 import type {
   ApplyOptions,
   IncomingMessage,
@@ -47,6 +47,7 @@ export function openBackupRoot(root: string, options: BackupRootOptions): Writab
     },
   });
   return Object.assign(place, {
+    fillsGaps: true,
     openSession: async () => new RootSession(archiveOf),
     finished: async (owner: Owner, missing: readonly UnreadableMailbox[]) => {
       const archive = await archiveOf(owner);
@@ -95,6 +96,10 @@ class RootSession implements PlaceSession {
       end: async () => (await writer).end(),
       abort: () => void writer.then((one) => one.abort()),
     };
+  }
+
+  async lacks(guid: Guid, mailbox: string, refusal: Refusal): Promise<void> {
+    await (await this.#of(parseName(mailbox).owner)).lacks?.(guid, mailbox, refusal);
   }
 
   async flush(): Promise<Outcome> {

@@ -10,7 +10,7 @@ import { printMailboxAnnotations } from "../../../formats/backup/mailbox_annotat
 import { linkOf } from "../../../formats/backup/mailbox_link.ts";
 import { printStateLine } from "../../../formats/sync/state_line.ts";
 import { HeaderEnd } from "../../../mailbox/header_end.ts";
-import type { Arrived } from "../../../mailbox/mail_record.ts";
+import { type Arrived, mailRecord } from "../../../mailbox/mail_record.ts";
 import type { MailboxImage } from "../../../mailbox/mailbox_image.ts";
 import { countAnnotationBytes, imageOf } from "../../../mailbox/owner_image.ts";
 import { newImage, putRecords, setMailbox } from "../../../mailbox/update/update_image.ts";
@@ -71,6 +71,8 @@ export class BackupSession implements PlaceSession {
   readonly #staged = new Map<Guid, Arrived>();
   /** In the archive before this run; what an index says of them is read when it is asked for. */
   readonly #reserved = new Set<Guid>();
+  /** Messages that cannot be had at the source, and why. */
+  readonly #lacking = new Map<Guid, Refusal>();
   #trouble: Refusal | undefined;
 
   constructor({ archive, place }: BackupSessionOptions) {
@@ -119,6 +121,11 @@ export class BackupSession implements PlaceSession {
     const chunks = [...(received.content().chunks() as Iterable<Uint8Array>)];
     this.#staged.set(guid, { size, headerSize: header.headerSize ?? size });
     return this.#archive.putMessage(guid, chunks);
+  }
+
+  lacks(guid: Guid, _mailbox: string, refusal: Refusal): Promise<void> {
+    this.#lacking.set(guid, refusal);
+    return Promise.resolve();
   }
 
   flush(): Promise<Outcome> {
@@ -171,9 +178,14 @@ export class BackupSession implements PlaceSession {
     { state, since, records: source }: ApplyMailbox,
     force: boolean,
   ): Promise<Outcome> {
-    const records: MailRecord[] = [];
-    for await (const batch of source.batches()) pushAll(records, batch);
-    const update = { state, records, force, ...(since !== undefined && { since }) };
+    const sent: MailRecord[] = [];
+    for await (const batch of source.batches()) pushAll(sent, batch);
+    const isLacking = (one: MailRecord) => !one.expunged && this.#isLacking(one.guid);
+    const lost = sent.find(isLacking);
+    const records = lost === undefined ? sent : sent.filter((one) => !isLacking(one));
+    // Without all messages the sums cannot be those of the sender.
+    const rest = lost === undefined ? state : { ...state, syncCrc: 0, syncCrcAnnot: 0 };
+    const update = { state: rest, records, force, ...(since !== undefined && { since }) };
     const named = await this.#place.mailboxes([state.name]);
     if (named.kind === "refused") return named;
     const same = await this.#place.mailboxesByUniqueid([state.uniqueid]);
@@ -182,8 +194,13 @@ export class BackupSession implements PlaceSession {
       this.#applyMailbox(update, { named: named.value[0], before: same.value[0] });
       return undefined;
     });
-    if (done.kind === "ok") await this.#archive.settle();
-    return done;
+    if (done.kind === "refused") return done;
+    await this.#archive.settle();
+    return lost === undefined ? done : (this.#lacking.get(lost.guid) ?? done);
+  }
+
+  #isLacking(guid: Guid): boolean {
+    return this.#lacking.has(guid) && !this.#archive.entries.hasMessage(guid);
   }
 
   #applyMailbox(update: MailboxUpdate, { named, before: there }: Both): void {
@@ -196,12 +213,14 @@ export class BackupSession implements PlaceSession {
     if (isIntermediate(state)) {
       this.#archive.putFiles(state.uniqueid, [[FOLDER_FILE.state, printStateLine(state)]]);
     } else {
-      const image = before === undefined ? this.#newImage(update) : this.#imageOf(before);
-      if (before !== undefined) requireSince(update, image);
+      const stored = before === undefined ? this.#newImage(update) : this.#imageOf(before);
+      if (before !== undefined) requireSince(update, stored);
       if (before !== undefined && update.force !== true) {
-        requireNotAhead(update, image, before.xconvmodseq);
+        requireNotAhead(update, stored, before.xconvmodseq);
       }
-      const planned = planRecords(update, image, (guid) => this.#find(guid));
+      const { image, records } = this.#withGaps(update, stored);
+      const find = (guid: Guid) => this.#find(guid);
+      const planned = planRecords({ ...update, records }, image, find);
       const { owner } = this.#archive;
       putRecords(update, planned, { image, owner, userFlags: DEFAULT_LIMITS.userFlags });
       setMailbox(update, image);
@@ -213,6 +232,28 @@ export class BackupSession implements PlaceSession {
       });
     }
     if (there === undefined) this.#archive.putLink(this.#linkOf(state.name), state.uniqueid);
+  }
+
+  /** An index only grows at its end: one that gets records between others is made anew. */
+  #withGaps({ state, records }: MailboxUpdate, stored: MailboxImage) {
+    const { index, header, annotations } = stored;
+    const { lastUid } = index.header;
+    const isGap = ({ uid, expunged }: MailRecord) =>
+      uid <= lastUid && !expunged && index.find(uid) === undefined;
+    if (!records.some(isGap)) return { image: stored, records };
+    const { owner } = this.#archive;
+    const context = {
+      ...{ header: index.header, userFlags: header.file.userFlags },
+      owner: owner.kind === "user" ? owner.userid : "",
+    };
+    const byUid = new Map<number, MailRecord>();
+    for (const one of index.records()) {
+      byUid.set(one.uid, mailRecord(one, annotations.of(one.uid), context));
+      this.#reserved.add(one.guid);
+    }
+    for (const one of records) byUid.set(one.uid, one);
+    const all = [...byUid.values()].sort((left, right) => left.uid - right.uid);
+    return { image: newImage(state, { owner, indexVersion: INDEX_VERSION }), records: all };
   }
 
   #newImage({ state, since }: MailboxUpdate): MailboxImage {
@@ -332,6 +373,7 @@ export class BackupSession implements PlaceSession {
   restart(): Promise<void> {
     this.#staged.clear();
     this.#reserved.clear();
+    this.#lacking.clear();
     this.#trouble = undefined;
     return Promise.resolve();
   }

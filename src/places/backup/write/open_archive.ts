@@ -46,6 +46,7 @@ export async function openArchive(
     settings: () => archive.settings,
   });
   return Object.assign(place, {
+    fillsGaps: true,
     openSession: async (): Promise<PlaceSession> => new BackupSession({ archive, place }),
     finished: async (whose: Owner, missing: readonly UnreadableMailbox[]): Promise<void> => {
       if (sameOwner(whose, owner)) await archive.endRun(missing);

@@ -13,12 +13,14 @@ import { join } from "node:path";
 import { AppError } from "../../../../src/core/errors.ts";
 import type { MailboxState } from "../../../../src/model/mailbox.ts";
 import { recordsOf } from "../../../../src/model/mailbox.ts";
+import { refused } from "../../../../src/model/outcome.ts";
 import { packMember } from "../../../../src/places/backup/write/pack_member.ts";
 import type { WritablePlace } from "../../../../src/places/place.ts";
 import { openStorePlace } from "../../../../src/places/store/store_place.ts";
 import { initStore } from "../../../../src/places/store/store_settings.ts";
+import { wrapPlace } from "../../../../src/places/wrap_place.ts";
 import { backUp, differencesOf, openBackup } from "../../../support/backup.ts";
-import { granted } from "../../../support/places.ts";
+import { granted, recordsIn } from "../../../support/places.ts";
 import { guidOf, message, record, stateOf } from "../../../support/store_fixture.ts";
 import { tempDir } from "../../../support/temp_dir.ts";
 
@@ -158,6 +160,32 @@ describe("ArchiveWriter", () => {
     await first.close();
     await (await openBackup(folder, FRED)).close();
   });
+
+  test("takes a mailbox without a damaged message, and that when it is mended", async () => {
+    let isRotten = true;
+    const lame = wrapPlace(source, (inner) => ({
+      message: async (address) =>
+        isRotten && address.mailbox === "user.fred.Sub" && address.uid === 3
+          ? refused("damaged", "message 3 is rotten")
+          : inner.message(address),
+    }));
+    for (const _ of ["first", "again"]) {
+      const { failures } = await backUp(FRED, lame, folder);
+      expect(failures).toEqual(["user.fred.Sub: message 3 is rotten"]);
+      const backup = await openBackup(folder, FRED);
+      const { records } = granted(await backup.readMailbox("user.fred.Sub"));
+      const uids = (await recordsIn(records)).map(({ uid }) => uid);
+      expect(uids).toEqual([1, 2, 4, 5, 6, 7, 8]);
+      await backup.close();
+    }
+    isRotten = false;
+    expect((await backUp(FRED, lame, folder)).failures).toEqual([]);
+    await isWhole(folder);
+    const { size } = statSync(dataFile());
+    isRotten = true;
+    expect((await backUp(FRED, lame, folder)).failures).toEqual([]);
+    expect(statSync(dataFile()).size).toBe(size);
+  }, 60_000);
 
   test("never puts a message that is damaged in the place of a good one", async () => {
     await backUp(FRED, source, folder);
