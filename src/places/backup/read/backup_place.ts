@@ -44,7 +44,8 @@ export interface BackupPlaceOptions {
   readonly settings?: () => OwnerContents;
   /** What upstream's archives lack is not held; everything where left out. */
   readonly holds?: Holds;
-  readonly caveat?: string | undefined;
+  /** What is wrong with the archive as a whole, where it could not all be read. */
+  readonly damage?: string | undefined;
   readonly close: () => Promise<void>;
 }
 
@@ -57,7 +58,7 @@ export class BackupPlace implements Place {
   constructor(options: BackupPlaceOptions) {
     this.locator = options.locator;
     this.holds = options.holds ?? ALL_HELD;
-    this.caveat = options.caveat;
+    this.caveat = options.damage;
     this.#options = options;
   }
 
@@ -124,6 +125,11 @@ export class BackupPlace implements Place {
         const name = internalOfLink(link.link, this.#options.owner);
         unreadable.push({ name, uniqueid: link.uniqueid, refusal: state });
       }
+    }
+    const { damage } = this.#options;
+    // Without a uniqueid: any mailbox may have been lost, none is to be taken for deleted.
+    if (damage !== undefined) {
+      unreadable.push({ name: "backupdata", refusal: refused("damaged", damage) });
     }
     // Of a mailbox that could not be had lately there may be an earlier state.
     const known = new Set(mailboxes.flatMap(({ name, uniqueid }) => [name, uniqueid]));

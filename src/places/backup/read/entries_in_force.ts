@@ -135,7 +135,7 @@ export class EntriesInForce {
   /** The mark of the last run that had ended by then; undefined where no run of Bobbin had. */
   lastRun(): RunMark | undefined {
     const row = this.#first<{ readonly mark: string }>(
-      "SELECT mark FROM x_runs WHERE ended <= $at ORDER BY ended DESC LIMIT 1",
+      "SELECT mark FROM x_runs WHERE ended <= $at ORDER BY ended DESC, rowid DESC LIMIT 1",
       {},
     );
     return row && parseRunMark(utf8(row.mark));

@@ -58,7 +58,7 @@ export async function openBackup(folder: string, options: ReadBackupOptions): Pr
   return new BackupPlace({
     ...{ locator, entries, owner: ownerOfArchive(folder, database) },
     holds: isOurs ? ALL_HELD : HELD_BY_UPSTREAM,
-    caveat: caveatOf(locator, rebuilt),
+    damage: damageOf(locator, rebuilt),
     close: async () => {
       bytes.close();
       database.close();
@@ -66,7 +66,7 @@ export async function openBackup(folder: string, options: ReadBackupOptions): Pr
   });
 }
 
-function caveatOf(locator: string, rebuilt: Rebuilt | undefined): string | undefined {
+function damageOf(locator: string, rebuilt: Rebuilt | undefined): string | undefined {
   const { damage, flaws = [] } = rebuilt ?? {};
   if (damage !== undefined) {
     const { coffset, why } = damage;

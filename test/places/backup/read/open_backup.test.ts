@@ -181,6 +181,7 @@ describe("openBackupFolder()", () => {
       const cut = await openAlice(archiveOf("alice", (bytes) => bytes.subarray(0, at)));
       expect(cut.caveat).toMatch(/is damaged behind byte \d+, /);
       const state = granted(await cut.user("alice"));
+      expect(state.unreadable?.[0]?.refusal.reason).toBe("damaged");
       if (at > 20_000) expect(state.mailboxes.length).toBeGreaterThan(12);
       await cut.close();
     }
