@@ -84,4 +84,19 @@ describe.skipIf(!isThere)("bobbin backup restore to a real Cyrus", () => {
       await server.stop();
     }
   }, 120_000);
+
+  test("brings a user whom an administrator has deleted back, with all UIDs", async () => {
+    const admin = await imapClient(lab.imapPort, "admin");
+    await admin.command("SETACL user/max admin lrswipkxtecda");
+    await admin.command("DELETE user/max");
+    admin.close();
+    const back = await restore("max");
+    expect([back.exit, back.stderr]).toEqual([0, expect.any(String)]);
+    const inbox = await says("SELECT INBOX", "UID FETCH 1:* (UID)");
+    expect(inbox.match(/FETCH \(UID \d+/g)?.map((one) => one.slice(11))).toEqual(["1", "3", "4"]);
+    const work = await says("SELECT Work", "UID FETCH 1:* (UID)");
+    expect(work.match(/FETCH \(UID \d+/g)).toHaveLength(2);
+    expect((await restore("max")).steps).toEqual([]);
+    expect(await reconstructSays(lab)).toEqual([]);
+  }, 120_000);
 });

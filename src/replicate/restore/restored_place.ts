@@ -272,11 +272,8 @@ async function readThere(
 ): Promise<Outcome<MailboxReading>> {
   for (const one of new Set([name, before])) {
     const read = await target.readMailbox(one);
-    if (read.kind === "ok" ? read.value.state.uniqueid === uniqueid : !isAbsent(read)) return read;
+    if (read.kind === "refused" && read.reason !== "nonexistent") return read;
+    if (read.kind === "ok" && read.value.state.uniqueid === uniqueid) return read;
   }
   return refused("changed", `${name} was deleted or replaced at the target meanwhile`);
-}
-
-function isAbsent({ reason }: { readonly reason: string }): boolean {
-  return reason === "nonexistent";
 }
