@@ -23,7 +23,8 @@ export async function openBackupFolder(path: string, options: ReadBackupOptions)
   if (folders.length === 0) return openBackup(path, options);
   const opened = new Map<string, Promise<BackupPlace>>();
   const archiveIn = (folder: string): Promise<BackupPlace> => {
-    const known = opened.get(folder) ?? openBackup(folder, options);
+    const one = { ...options, locator: `backup:${folder}` };
+    const known = opened.get(folder) ?? openBackup(folder, one);
     opened.delete(folder);
     opened.set(folder, known);
     for (const [oldest, place] of opened) {

@@ -156,6 +156,11 @@ describe("openBackupFolder()", () => {
       { kind: "shared", toplevel: "lists" },
     ]);
     expect(granted(await place.user("bob")).mailboxes).toEqual([]);
+    writeFileSync(join(root, "Upper", data.name), readFileSync(data.path).subarray(0, 300));
+    const [lost] = granted(await place.user("Upper")).unreadable ?? [];
+    expect(lost?.refusal.text).toStartWith(
+      `backup:${join(root, "Upper")} is damaged behind byte 0`,
+    );
     expect((await namesIn(place)).length).toBe(15);
     await place.close();
     await expect(openAlice(join(root, "b"))).rejects.toThrow("Cannot find an archive");
