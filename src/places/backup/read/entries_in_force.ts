@@ -33,16 +33,28 @@ type Values = Readonly<Record<string, string | number>>;
 
 const FILE = "name, size, sha1, content, max(offset) AS offset";
 
+/** Up to where an archive is read; everything where left out. */
+export interface Moment {
+  /** Milliseconds since 1970: what had come into force by then. */
+  readonly at?: number;
+  /** A byte of the stream, at which the entries end. */
+  readonly end?: number;
+}
+
+const MAX = Number.MAX_SAFE_INTEGER;
+
+/** Which rows of x_entries count. */
+const COUNTS = "at <= $at AND offset < $end";
+
 export class EntriesInForce {
   readonly #database: Database;
   readonly #bytes: ArchiveBytes;
-  /** Milliseconds since 1970. */
-  readonly #at: number;
+  readonly #moment: Required<Moment>;
 
-  constructor(database: Database, bytes: ArchiveBytes, at = Number.MAX_SAFE_INTEGER) {
+  constructor(database: Database, bytes: ArchiveBytes, moment: Moment = {}) {
     this.#database = database;
     this.#bytes = bytes;
-    this.#at = at;
+    this.#moment = { at: MAX, end: MAX, ...moment };
   }
 
   /**
@@ -53,7 +65,7 @@ export class EntriesInForce {
     return this.#all<LinkInForce>(
       `SELECT link, folderid, uniqueid, max(offset) FROM (
         SELECT name AS link, folderid, max(offset) AS offset FROM x_entries
-          WHERE kind = 'link' AND at <= $at GROUP BY name
+          WHERE kind = 'link' AND ${COUNTS} GROUP BY name
       ) JOIN folders USING (folderid) GROUP BY folderid ORDER BY link`,
     );
   }
@@ -68,7 +80,7 @@ export class EntriesInForce {
     return this.#first<LinkInForce>(
       `SELECT link, folderid, uniqueid FROM (
         SELECT name AS link, folderid, max(offset) FROM x_entries
-          WHERE kind = 'link' AND name = $name AND at <= $at
+          WHERE kind = 'link' AND name = $name AND ${COUNTS}
       ) JOIN folders USING (folderid)`,
       { name },
     );
@@ -78,7 +90,7 @@ export class EntriesInForce {
   linkTo(uniqueid: string): LinkInForce | undefined {
     const names = this.#all<{ readonly name: string }>(
       `SELECT DISTINCT name FROM x_entries JOIN folders USING (folderid)
-        WHERE kind = 'link' AND uniqueid = $uniqueid AND at <= $at ORDER BY offset DESC`,
+        WHERE kind = 'link' AND uniqueid = $uniqueid AND ${COUNTS} ORDER BY offset DESC`,
       { uniqueid },
     );
     for (const { name } of names) {
@@ -97,7 +109,7 @@ export class EntriesInForce {
   files({ folderid }: Pick<LinkInForce, "folderid">): Map<string, FileInForce> {
     const rows = this.#all<FileInForce>(
       `SELECT ${FILE} FROM x_entries
-        WHERE kind = 'folder' AND folderid = $folderid AND at <= $at GROUP BY name`,
+        WHERE kind = 'folder' AND folderid = $folderid AND ${COUNTS} GROUP BY name`,
       { folderid },
     );
     return new Map(rows.filter(({ size }) => size > 0).map((row) => [row.name, row]));
@@ -107,7 +119,7 @@ export class EntriesInForce {
   filesNamed(name: string): Map<number, FileInForce> {
     const rows = this.#all<FileInForce & { readonly folderid: number }>(
       `SELECT folderid, ${FILE} FROM x_entries
-        WHERE kind = 'folder' AND name = $name AND at <= $at GROUP BY folderid`,
+        WHERE kind = 'folder' AND name = $name AND ${COUNTS} GROUP BY folderid`,
       { name },
     );
     return new Map(rows.filter(({ size }) => size > 0).map((row) => [row.folderid, row]));
@@ -116,7 +128,7 @@ export class EntriesInForce {
   /** The bytes of a file of the user; undefined where there is none. */
   meta(name: string): Uint8Array | undefined {
     const row = this.#first<FileInForce>(
-      `SELECT ${FILE} FROM x_entries WHERE kind = 'meta' AND name = $name AND at <= $at`,
+      `SELECT ${FILE} FROM x_entries WHERE kind = 'meta' AND name = $name AND ${COUNTS}`,
       { name },
     );
     return row?.size ? this.content(row) : undefined;
@@ -136,7 +148,7 @@ export class EntriesInForce {
   lastRun(): RunMark | undefined {
     const row = this.#first<{ readonly mark: string }>(
       "SELECT mark FROM x_runs WHERE ended <= $at ORDER BY ended DESC, rowid DESC LIMIT 1",
-      {},
+      { at: this.#moment.at },
     );
     return row && parseRunMark(utf8(row.mark));
   }
@@ -157,7 +169,8 @@ export class EntriesInForce {
   #all<Row>(sql: string, values: Values = {}): Row[] {
     const query = this.#database.query(sql);
     // The statements of this class name the columns of their rows.
-    return query.all(sql.includes("$at") ? { ...values, at: this.#at } : { ...values }) as Row[];
+    const all = { ...values, ...(sql.includes(COUNTS) && this.#moment) };
+    return query.all(all) as Row[];
   }
 
   #first<Row>(sql: string, values: Values): Row | undefined {

@@ -53,7 +53,10 @@ export async function openBackup(folder: string, options: ReadBackupOptions): Pr
   const state = openFittingState(folder) ?? (await scanArchive(folder));
   const { database, path, rebuilt } = state;
   const bytes = new MemberBytes(database, path);
-  const entries = new EntriesInForce(database, bytes, at);
+  // What a run commits while the archive is read does not count: all that is told is of one moment.
+  const end = statusIn(database)?.offset;
+  const moment = { ...(at !== undefined && { at }), ...(end !== undefined && { end }) };
+  const entries = new EntriesInForce(database, bytes, moment);
   const isOurs = database.query("SELECT 1 FROM x_runs").get() !== null;
   return new BackupPlace({
     ...{ locator, entries, owner: ownerOfArchive(folder, database) },

@@ -41,7 +41,7 @@ function openAsOf(folder: string, at: number): Place {
   const database = new Database(join(folder, "backupstate.sqlite3"), { strict: true });
   const [name = ""] = dataFiles(folder);
   const bytes = new MemberBytes(database, join(folder, name));
-  const entries = new EntriesInForce(database, bytes, at);
+  const entries = new EntriesInForce(database, bytes, { at });
   const close = async () => {
     bytes.close();
     database.close();

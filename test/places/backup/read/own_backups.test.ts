@@ -84,10 +84,16 @@ describe("backups of Bobbin", () => {
     const state = { ...stateOf(name, records), uniqueid: "later-1" };
     granted(await session.apply({ kind: "mailbox", state, records: recordsOf(records) }));
     await session.close();
-    for (const [at, source] of [before, after].entries()) {
+    const run = async (at: number, source: WritablePlace) => {
       const now = () => NOW * 1000 + at * 500;
       expect((await backUp(owner, source, folder, { open: { now } })).failures).toEqual([]);
-    }
+    };
+    await run(0, before);
+    const early = await openBackupFolder(folder, { locator: "backup:early" });
+    await run(1, after);
+    // Who reads while a run commits reads on what was there before.
+    expect(await differencesOf(owner, before, early)).toEqual([]);
+    await early.close();
     for (const isRebuilt of [false, true]) {
       if (isRebuilt) rmSync(join(folder, "backupstate.sqlite3"));
       for (const [at, source] of [before, after].entries()) {
