@@ -137,5 +137,5 @@ for (const seed of isLong ? [1, 2, 3, 4, 5, 6] : [1]) {
       await history.change(6);
     }
     await history.store.close();
-  });
+  }, 60_000);
 }
