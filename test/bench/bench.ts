@@ -2,6 +2,7 @@
  * `npm run bench -- WHAT [options]`: the project's own measurements. They are no tests: nothing
  * here passes or fails, and what was measured where is for whoever quotes it.
  */
+import { benchBackup } from "./backup.ts";
 import { benchFsck } from "./fsck.ts";
 import { benchLive } from "./live.ts";
 import { benchReplicate } from "./replicate.ts";
@@ -10,6 +11,7 @@ import { benchStall } from "./stall.ts";
 import { benchStore } from "./store.ts";
 
 const BENCHES: Readonly<Record<string, (args: readonly string[]) => Promise<void>>> = {
+  backup: benchBackup,
   fsck: benchFsck,
   live: benchLive,
   replicate: benchReplicate,
