@@ -127,9 +127,10 @@ export function planSpool(request: SpoolRequest): SpoolPlan {
         wanted(nameOf(paths, headerFileOf(paths)?.name ?? undefined, request)),
       )
     : mailboxes;
-  // In a mailbox the check of its listing tells; servers and stores list what must be there.
-  const standIns =
-    request.identify !== undefined ? [] : misplaced.filter(({ inMailbox }) => !inMailbox);
+  // In a mailbox the check of its listing tells; servers and stores list what must be there; and a
+  // folder without any mailbox is no spool in which a mailbox could have stood.
+  const isSpool = request.identify === undefined && found.length > 0;
+  const standIns = isSpool ? misplaced.filter(({ inMailbox }) => !inMailbox) : [];
   const loose = [...unreadable, ...standIns]
     .filter(({ relative }) => mayHoldWanted(relative, request))
     .map(({ path, errno }) => finding("PM01", { path }, { what: "folder", errno }));
