@@ -47,6 +47,17 @@ export function secondsOption(value: string): number {
   return seconds;
 }
 
+const AGE_UNITS: Readonly<Record<string, number>> = {
+  ...{ m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 },
+};
+
+/** A time with its unit, as `20h` or `7d`, in milliseconds. */
+export function ageOption(value: string): number {
+  const [, digits, unit = ""] = /^(\d{1,5})([mhdw])$/.exec(value) ?? [];
+  if (digits !== undefined) return Number(digits) * (AGE_UNITS[unit] ?? 0);
+  throw new InvalidArgumentError("a time with its unit is wanted, like 90m, 20h, 7d or 4w");
+}
+
 /** An integer from 0 to 100, with or without its sign: `20%`. */
 export function percentOption(value: string): number {
   const [, digits] = /^(\d{1,3}) ?%?$/.exec(value) ?? [];

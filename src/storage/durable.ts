@@ -9,6 +9,7 @@
 import {
   closeSync,
   constants,
+  fchmodSync,
   fchownSync,
   fdatasyncSync,
   fstatSync,
@@ -43,20 +44,26 @@ export function syncPath(path: string, what: "file" | "folder"): void {
  * Puts `bytes` in the place of `path`, whole or not at all: written beside, synced, renamed over,
  * the folder synced. With a `batch`, its next flush makes the file durable instead, and a power cut
  * before may leave it empty: only for what a journal would write again. Only one process at a time
- * may replace a file. It belongs to `owner` then, which only root may say.
+ * may replace a file. It belongs to `owner` then, which only root may say, and is for its owner
+ * alone, unless `mode` says more.
  */
 export function replaceFile(
   path: string,
   bytes: Uint8Array,
-  options: { readonly batch?: DurableBatch; readonly owner?: Pick<Stats, "uid" | "gid"> } = {},
+  options: {
+    readonly batch?: DurableBatch;
+    readonly owner?: Pick<Stats, "uid" | "gid">;
+    readonly mode?: number;
+  } = {},
 ): void {
-  const { batch, owner } = options;
+  const { batch, owner, mode } = options;
   const beside = `${path}.NEW`;
   let fd: number | undefined;
   try {
     fd = openBeside(beside);
     if (owner !== undefined) fchownSync(fd, owner.uid, owner.gid);
     writeFully(fd, bytes, 0);
+    if (mode !== undefined) fchmodSync(fd, mode);
     if (batch === undefined) fsyncSync(fd);
     renameSync(beside, path);
     if (batch === undefined) syncPath(dirname(path), "folder");

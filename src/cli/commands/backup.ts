@@ -1,8 +1,15 @@
 /** `bobbin backup …`: archives of users, each a tar.gz with an index beside it. */
-import { resolve } from "node:path";
+import { join, resolve } from "node:path";
+import { utf8 } from "../../core/bytes.ts";
+import { plural } from "../../core/counts.ts";
 import { AppError } from "../../core/errors.ts";
+import type { Owner } from "../../model/names.ts";
+import { archiveFolder } from "../../places/backup/archive_folder.ts";
+import { type ArchiveRuns, runsOfArchive } from "../../places/backup/read/archive_runs.ts";
+import { archivesIn } from "../../places/backup/read/backup_folder.ts";
 import { openBackupRoot } from "../../places/backup/write/backup_root.ts";
 import type { BackupJobs } from "../../places/backup/write/pack_member.ts";
+import { replaceFile } from "../../storage/durable.ts";
 import { WorkerPool } from "../../threads/job_pool.ts";
 import {
   chosenOwners,
@@ -11,10 +18,12 @@ import {
   requireSomebody,
   usersFromOption,
 } from "../chosen_owners.ts";
-import type { Handler, Register } from "../command.ts";
+import type { CommandEnv, Handler, Register } from "../command.ts";
 import { addPlaceOptions, openPlace, type PlaceOptions } from "../open_place.ts";
-import { countOption } from "../options.ts";
+import { ageOption, countOption } from "../options.ts";
 import { VERSION } from "../version.ts";
+import { printMetrics } from "./backup_metrics.ts";
+import { registerUpkeep } from "./backup_upkeep.ts";
 import { runAll } from "./replicate_run.ts";
 import { registerRestore } from "./restore.ts";
 
@@ -35,8 +44,11 @@ export const registerBackup: Register = (program, handle) => {
     .requiredOption("--to <folder>", "the folder of the archives")
     .option("--all", "all users and shared mailboxes of the place")
     .option("--shared", "USER is no user but the first part of the names of shared mailboxes")
+    .option("--if-older <time>", "only users whose last run is older, like 20h", ageOption)
+    .option("--metrics-file <file>", "write how the archives are, for Prometheus' textfiles")
     .option("--jobs <n>", "users at a time (2)", countOption);
   addPlaceOptions(usersFromOption(run)).action(handle(runBackup));
+  registerUpkeep(backup, handle);
   registerRestore(backup, handle);
 };
 
@@ -45,6 +57,8 @@ interface RunFlags extends PlaceOptions {
   readonly to: string;
   readonly all?: boolean;
   readonly shared?: boolean;
+  readonly ifOlder?: number;
+  readonly metricsFile?: string;
   readonly jobs?: number;
 }
 
@@ -60,7 +74,8 @@ const runBackup: Handler<"backup run"> = async (args, options, env) => {
   }
   const source = await openPlace(flags.from, env, flags);
   const pool = new WorkerPool<BackupJobs>(env.workerUrl, PACKERS);
-  const target = openBackupRoot(resolve(flags.to.replace(/^backup:/, "")), {
+  const root = resolve(flags.to.replace(/^backup:/, ""));
+  const target = openBackupRoot(root, {
     ...{ source: source.locator, version: VERSION, now: Date.now },
     pack: (bytes) => pool.submit("backup.pack", { bytes }),
     notice: (text) => env.output.talk(text),
@@ -68,15 +83,21 @@ const runBackup: Handler<"backup run"> = async (args, options, env) => {
   try {
     if (flags.all === true) await requireSomebody(source);
     const list = chosenOwners({ users, shared: flags.shared === true }, [source]);
-    const { exit, summary } = await runAll(await listOwners(list), {
-      ...{ source, reading: target, target, env, isCheck: false },
-      // What nobody backs up any more stays in its archive, and is nobody's business here.
-      isAll: false,
-      options: {
-        ...{ mode: "mirror", allowDelete: 100, jobs: flags.jobs ?? JOBS },
-        ...{ bytesPerSecond: undefined, timeoutMs: undefined },
+    const listed = await listOwners(list);
+    const owners = await dueOwners(listed.owners, { root, flags, env });
+    const { exit, summary } = await runAll(
+      { ...listed, owners },
+      {
+        ...{ source, reading: target, target, env, isCheck: false },
+        // What nobody backs up any more stays in its archive, and is nobody's business here.
+        isAll: false,
+        options: {
+          ...{ mode: "mirror", allowDelete: 100, jobs: flags.jobs ?? JOBS },
+          ...{ bytesPerSecond: undefined, timeoutMs: undefined },
+        },
       },
-    });
+    );
+    if (flags.metricsFile !== undefined) await writeMetrics(flags.metricsFile, root);
     return summary === undefined ? { exit } : { exit, summary };
   } finally {
     await target.close();
@@ -84,3 +105,48 @@ const runBackup: Handler<"backup run"> = async (args, options, env) => {
     await source.close();
   }
 };
+
+interface DueOptions {
+  readonly root: string;
+  readonly flags: RunFlags;
+  readonly env: CommandEnv;
+}
+
+/** Those whose last run is older than `--if-older`; all without it. */
+async function dueOwners(
+  owners: readonly Owner[],
+  { root, flags, env }: DueOptions,
+): Promise<readonly Owner[]> {
+  const { ifOlder } = flags;
+  if (ifOlder === undefined) return owners;
+  const since = Date.now() - ifOlder;
+  const due: Owner[] = [];
+  for (const owner of owners) {
+    const last = await lastRunOf(join(root, archiveFolder(owner)));
+    if (last === undefined || last < since) due.push(owner);
+  }
+  const left = owners.length - due.length;
+  if (left > 0) env.output.talk(`${plural(left, "user")} left out: their last run is not so old`);
+  return due;
+}
+
+/** Milliseconds since 1970; undefined where nothing tells, as in an archive that the run mends. */
+async function lastRunOf(folder: string): Promise<number | undefined> {
+  if (archivesIn(folder).length === 0) return undefined;
+  try {
+    return (await runsOfArchive(folder)).runs.at(-1)?.ended;
+  } catch (error) {
+    if (error instanceof AppError && error.code === "bad_data") return undefined;
+    throw error;
+  }
+}
+
+/** For all to read: the collector runs as another user. */
+const METRICS_MODE = 0o644;
+
+/** Of all archives, also those that this run had nothing to do with. */
+async function writeMetrics(file: string, root: string): Promise<void> {
+  const archives: ArchiveRuns[] = [];
+  for (const folder of archivesIn(root)) archives.push(await runsOfArchive(folder));
+  replaceFile(resolve(file), utf8(printMetrics(archives)), { mode: METRICS_MODE });
+}

@@ -102,7 +102,7 @@ interface FsckOptions {
   readonly minSeverity?: Severity;
 }
 
-const runFsck: Handler<"fsck"> = async (args, given, env) => {
+export const runFsck: Handler<"fsck"> = async (args, given, env) => {
   const options = given as unknown as FsckOptions; // as commander was told above
   const places = args[0] as readonly string[];
   const started = performance.now();

@@ -66,6 +66,23 @@ const finding = line("finding", {
   repair: v.text.meta({ description: "what a safe repair would do" }),
 });
 
+const archive = line("archive", {
+  ...{ ...v.owner, path: v.text, runs: v.count, lastRun: v.time.optional() },
+  ...{ messages: v.count, bytes: v.bytes },
+});
+
+const run = line("run", {
+  ...{ ...v.owner, path: v.text, source: v.text, began: v.time, ended: v.time },
+  ...{ messages: v.count, bytes: v.bytes, mailboxes: v.count, findings: v.count },
+});
+
+const compaction = line("compaction", {
+  ...{ path: v.text, messages: v.count, entries: v.count, bytes: v.bytes },
+  livePercent: v.count.meta({ description: "of the contents, what is still needed" }),
+  before: v.bytes.meta({ description: "size of the archive" }),
+  after: v.bytes.optional().meta({ description: "the same, where it was written anew" }),
+});
+
 const side = z.enum(["client", "server"]).optional();
 
 const damage = line("damage", {
@@ -134,6 +151,7 @@ const log = z
 
 export const LINES = [
   ...[listedOwner, outcome, listedMailbox, storedMailbox, deleted, owner, message, account],
+  ...[archive, run, compaction],
   ...[finding, damage, step, difference, spoken, item, listening, progress, error, log],
 ] as const;
 

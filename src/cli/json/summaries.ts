@@ -22,13 +22,15 @@ const replicated = z.strictObject({
   ...{ notCompared: compared, dryRun: v.bool },
 });
 
+const checked = z.strictObject({
+  ...{ mailboxes: v.count, messages: v.count, messagesRead: v.count, messagesLeft: v.count },
+  ...{ bytesRead: v.bytes, elapsedMs: v.count, unstable: v.count, unreadable: v.count },
+  findings: z.partialRecord(v.code, v.count),
+});
+
 /** What each command counts. Of several forms the first is the usual one. */
 export const SUMMARIES = {
-  fsck: z.strictObject({
-    ...{ mailboxes: v.count, messages: v.count, messagesRead: v.count, messagesLeft: v.count },
-    ...{ bytesRead: v.bytes, elapsedMs: v.count, unstable: v.count, unreadable: v.count },
-    findings: z.partialRecord(v.code, v.count),
-  }),
+  fsck: checked,
   serve: z.strictObject({
     ...{ sessions: v.count, commands: v.count, messages: v.count },
     ...{ bytesIn: v.bytes, bytesOut: v.bytes },
@@ -78,6 +80,15 @@ export const SUMMARIES = {
   replicate: replicated,
   "backup run": replicated,
   "backup restore": replicated,
+  "backup list": z.strictObject({
+    ...{ archives: v.count, runs: v.count, messages: v.count, bytes: v.bytes, failed: v.count },
+  }),
+  "backup verify": checked,
+  "backup compact": z.strictObject({
+    ...{ archives: v.count, compacted: v.count, messages: v.count, bytes: v.bytes },
+    ...{ damaged: v.count, failed: v.count, dryRun: v.bool },
+  }),
+  "backup rebuild": z.strictObject({ rebuilt: v.count, failed: v.count }),
   diff: z.strictObject({
     ...{ users: v.count, mailboxes: v.count, messages: v.count },
     ...{ differences: v.count, failures: v.count, notCompared: compared },

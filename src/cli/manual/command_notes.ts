@@ -2,32 +2,8 @@
  * What the manual says of each command beside its options, which commander's tree has: examples,
  * what its exit codes mean there, what it obeys of the environment.
  */
-import type { VariableName } from "./environment.ts";
-import type { ExitName } from "./exit_codes.ts";
-
-export interface Example {
-  /** A command line, as it is typed. */
-  readonly line: string;
-  /** What it does: a sentence without a final period. */
-  readonly does: string;
-}
-
-export interface CommandNotes {
-  readonly examples: readonly Example[];
-  /** What an exit code means for this command; "" is its meaning everywhere. */
-  readonly exits: Readonly<Partial<Record<ExitName, string>>>;
-  readonly environment: readonly VariableName[];
-  /** Other commands and topics. */
-  readonly seeAlso: readonly string[];
-}
-
-const PASSWORD: readonly VariableName[] = ["BOBBIN_PASSWORD", "CREDENTIALS_DIRECTORY"];
-
-/** With which a command can end that opens places, also over the network. */
-const OF_PLACES = {
-  ...{ badData: "", notFound: "", unreachable: "", busy: "", protocol: "" },
-  ...{ refused: "", config: "" },
-} as const;
+import { BACKUP_NOTES } from "./backup_notes.ts";
+import { type CommandNotes, OF_PLACES, PASSWORD } from "./notes.ts";
 
 /** With which a command can end that opens a store alone. */
 const OF_STORE = { badData: "", notFound: "", busy: "", refused: "", config: "" } as const;
@@ -320,33 +296,6 @@ export const NOTES: Readonly<Record<string, CommandNotes>> = {
     environment: [...PASSWORD, "TMPDIR", "BUN_JSC_useFTLJIT"],
     seeAlso: ["diff", "places"],
   },
-  "backup restore": {
-    examples: [
-      {
-        line:
-          "bobbin backup restore store:/srv/copy --mailbox user/ann/Sent " +
-          "--to imap://admin@mail.example.com",
-        does: "bring back what ann has lost of a folder, to the running server",
-      },
-      {
-        line: "bobbin backup restore dump:ann.dlist ann --as ann-copy --to /srv/copy --dry-run",
-        does: "say what would come back of a user, under another name",
-      },
-      {
-        line: "bobbin backup restore /srv/copy --mailbox user/ann --message 17 --to /srv/other",
-        does: "bring back one message, even if it had been expunged in the copy too",
-      },
-    ],
-    exits: {
-      ...OF_PLACES,
-      notFound: "there is no such user, mailbox or message in the archive",
-      damage: "something stayed different: scripts of the target are newer",
-      cannotCreate: "the disk is full, or a file is there already",
-      partial: "some users or mailboxes failed",
-    },
-    environment: [...PASSWORD, "TMPDIR", "BUN_JSC_useFTLJIT"],
-    seeAlso: ["replicate", "places"],
-  },
   diff: {
     examples: [
       {
@@ -367,41 +316,7 @@ export const NOTES: Readonly<Record<string, CommandNotes>> = {
     environment: [...PASSWORD, "TMPDIR"],
     seeAlso: ["replicate", "places"],
   },
-  backup: {
-    examples: [
-      {
-        line: "bobbin backup run --all --from /etc/imapd.conf --to /backup",
-        does: "back up what is new of everybody",
-      },
-      {
-        line: "bobbin help backup run",
-        does: "explain how users are backed up",
-      },
-    ],
-    exits: {},
-    environment: [],
-    seeAlso: ["backup run", "backup restore", "replicate"],
-  },
-  "backup run": {
-    examples: [
-      {
-        line: "bobbin backup run --all --from /etc/imapd.conf --to /backup",
-        does: "back up everybody; run it again, as from cron, to append what is new",
-      },
-      {
-        line: "bobbin backup run ann --from sync://admin@mail.example.com --to /backup",
-        does: "back up one user of a server on the network",
-      },
-    ],
-    exits: {
-      ...OF_PLACES,
-      busy: "another run writes the archive",
-      cannotCreate: "the disk is full",
-      partial: "some users, mailboxes or messages could not be read; the rest is backed up",
-    },
-    environment: [...PASSWORD, "TMPDIR", "BUN_JSC_useFTLJIT"],
-    seeAlso: ["replicate", "places"],
-  },
+  ...BACKUP_NOTES,
   help: {
     examples: [
       { line: "bobbin help store init", does: "the manual of one command" },

@@ -8,10 +8,11 @@ import { CODES, type Code } from "../../fsck/codes.ts";
 import { pathOf } from "../command.ts";
 import { EXIT } from "../exit.ts";
 import { CODE_HELP } from "./code_help.ts";
-import { type CommandNotes, NOTES } from "./command_notes.ts";
+import { NOTES } from "./command_notes.ts";
 import { FILES, RUNTIME_VARIABLES, SIGNALS, VARIABLES } from "./environment.ts";
 import { ALWAYS, EXIT_MEANINGS, type ExitName, SIGNAL_EXITS } from "./exit_codes.ts";
 import { JSON_LINES, JSON_NOTES } from "./json_lines.ts";
+import type { CommandNotes } from "./notes.ts";
 import { PLACE_KINDS, PLACE_NOTES } from "./place_kinds.ts";
 
 export interface Section {

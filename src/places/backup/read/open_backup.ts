@@ -50,7 +50,7 @@ export function isArchive(folder: string): boolean {
  */
 export async function openBackup(folder: string, options: ReadBackupOptions): Promise<BackupPlace> {
   const { locator, at } = options;
-  const state = openFittingState(folder) ?? (await scanArchive(folder));
+  const state = await openArchiveState(folder);
   const { database, path, rebuilt } = state;
   const bytes = new MemberBytes(database, path);
   // What a run commits while the archive is read does not count: all that is told is of one moment.
@@ -79,12 +79,17 @@ function damageOf(locator: string, rebuilt: Rebuilt | undefined): string | undef
   return `${locator} has ${plural(flaws.length, "entry", "entries")} that cannot be used`;
 }
 
-interface OpenState {
+export interface OpenState {
   readonly database: Database;
   /** Of the data file. */
   readonly path: string;
   /** Where the state was made by reading the archive. */
   readonly rebuilt?: Rebuilt;
+}
+
+/** The state of the archive in `folder`, made by reading all of it where none fits. */
+export async function openArchiveState(folder: string): Promise<OpenState> {
+  return openFittingState(folder) ?? (await scanArchive(folder));
 }
 
 /** The state beside the archive; undefined where there is none that is whole and says all. */

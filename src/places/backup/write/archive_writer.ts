@@ -254,7 +254,8 @@ export class ArchiveWriter implements ArchiveBytes {
   }
 }
 
-function lockArchive(folder: string): number {
+/** Takes the archive until the descriptor is closed. Throws AppError (busy, io). */
+export function lockArchive(folder: string): number {
   const path = join(folder, LOCK_FILE);
   let fd: number;
   try {

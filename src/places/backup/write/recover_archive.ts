@@ -23,14 +23,17 @@ export interface RecoverOptions {
   readonly notice: (text: string) => void;
 }
 
-/** Fills `database` from the data file at `path`, whose lock is held. Throws AppError. */
+/**
+ * Fills `database` from the data file at `path`, whose lock is held; false where not all of it
+ * could be read. Throws AppError.
+ */
 export async function recoverArchive(
   database: Database,
   path: string,
   { now, notice }: RecoverOptions,
-): Promise<void> {
+): Promise<boolean> {
   let salvaged: string | undefined;
-  const { damage } = await rebuildState(database, path, {
+  const { damage, flaws } = await rebuildState(database, path, {
     salvage: (torn) => {
       const [, began = "0"] = /-(\d+)\./.exec(basename(path)) ?? [];
       // The new name must be another, and later by its number.
@@ -39,17 +42,18 @@ export async function recoverArchive(
       return copyWhole(database, { path, torn, into: salvaged });
     },
   });
-  if (damage === undefined) return;
+  if (damage === undefined) return flaws.length === 0;
   const where = `behind byte ${damage.coffset} (${damage.why})`;
   if (salvaged === undefined) {
     notice(`${path} is damaged ${where}, and read to its end all the same`);
-    return;
+    return false;
   }
   const kept = join(dirname(path), CUT_FOLDER);
   makeFolder(kept);
   renameSync(path, join(kept, basename(path)));
   syncPath(dirname(path), "folder");
   notice(`${path} is damaged ${where}: what can be read is in ${salvaged}, the rest in ${kept}`);
+  return false;
 }
 
 interface CopyOptions {

@@ -1,0 +1,34 @@
+/** Makes the state of an archive anew, also where the one that is there seems to fit. */
+import { closeSync } from "node:fs";
+import { join } from "node:path";
+import { AppError } from "../../../core/errors.ts";
+import { sqliteError } from "../../../storage/sqlite.ts";
+import { dataFilesIn } from "../../backup_locator.ts";
+import { openState, STATE_FILE } from "../state/open_state.ts";
+import { lockArchive } from "./archive_writer.ts";
+import { type RecoverOptions, recoverArchive } from "./recover_archive.ts";
+
+/**
+ * `isWhole` is false where not all of the archive could be read. Throws AppError: not_found, busy
+ * where a run has the archive, bad_data where nothing of it can be read, io.
+ */
+export async function rebuildArchive(
+  folder: string,
+  options: RecoverOptions,
+): Promise<{ readonly isWhole: boolean }> {
+  const name = dataFilesIn(folder).at(-1);
+  if (name === undefined) throw new AppError("not_found", `Cannot find an archive in ${folder}`);
+  const lock = lockArchive(folder);
+  try {
+    const database = openState(join(folder, STATE_FILE));
+    try {
+      return { isWhole: await recoverArchive(database, join(folder, name), options) };
+    } catch (error) {
+      throw sqliteError(error, join(folder, STATE_FILE));
+    } finally {
+      database.close();
+    }
+  } finally {
+    closeSync(lock);
+  }
+}

@@ -1,0 +1,77 @@
+import { expect, test } from "bun:test";
+import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { bobbin, jsonLines } from "../../support/cli.ts";
+import { unpackFixture } from "../../support/fixtures.ts";
+import { tempDir } from "../../support/temp_dir.ts";
+
+const spool = `cyrus:${join(unpackFixture("cyrus-spools/legacy-paths"), "spool")}`;
+
+async function backUp(root: string, ...more: string[]) {
+  const run = ["backup", "run", "ann", "bob", "--from", spool, "--to", root];
+  return bobbin(["--json", ...run, ...more]);
+}
+
+function summaryOf(stdout: string) {
+  return jsonLines(stdout).at(-1);
+}
+
+test("an archive is made, listed, verified, compacted and rebuilt", async () => {
+  const folder = tempDir("backups");
+  const root = join(folder, "b");
+  const metrics = join(folder, "bobbin.prom");
+  const first = await backUp(root, "--metrics-file", metrics);
+  expect([first.exit, summaryOf(first.stdout)]).toMatchObject([0, { users: 2, messages: 32 }]);
+  expect(statSync(metrics).mode & 0o777).toBe(0o644);
+  const told = readFileSync(metrics, "utf8");
+  expect(told).toMatch(/^bobbin_backup_new_messages\{user="ann"\} 26$/m);
+  expect(told).toMatch(/^bobbin_backup_findings\{user="bob"\} 0$/m);
+
+  const again = await backUp(root, "--if-older", "20h");
+  expect(summaryOf(again.stdout)).toMatchObject({ users: 0, messages: 0, exit: 0 });
+  const younger = await backUp(root, "--if-older", "0h");
+  expect(summaryOf(younger.stdout)).toMatchObject({ users: 2, messages: 0, exit: 0 });
+
+  const listed = jsonLines((await bobbin(["--json", "backup", "list", root])).stdout);
+  expect(listed).toMatchObject([
+    { type: "archive", user: "ann", path: join(root, "a/ann"), runs: 2, messages: 26 },
+    { type: "archive", user: "bob", path: join(root, "b/bob"), runs: 2, messages: 6 },
+    { type: "summary", archives: 2, runs: 4, messages: 32, failed: 0, exit: 0 },
+  ]);
+  const runs = jsonLines(
+    (await bobbin(["--json", "backup", "list", "--runs", join(root, "a/ann")])).stdout,
+  );
+  expect(runs).toMatchObject([
+    { type: "run", user: "ann", messages: 26, findings: 0 },
+    { type: "run", user: "ann", messages: 0, findings: 0 },
+    { type: "summary", runs: 2 },
+  ]);
+
+  const sound = await bobbin(["--json", "backup", "verify", root]);
+  expect(summaryOf(sound.stdout)).toMatchObject({ messages: 32, messagesRead: 32, exit: 0 });
+  const planned = await bobbin(["--json", "backup", "compact", "-n", "--force", root]);
+  expect(summaryOf(planned.stdout)).toMatchObject({ archives: 2, compacted: 0, exit: 0 });
+  const compacted = await bobbin(["--json", "backup", "compact", "--force", root]);
+  expect(summaryOf(compacted.stdout)).toMatchObject({ archives: 2, compacted: 2, exit: 0 });
+
+  rmSync(join(root, "a/ann/backupstate.sqlite3"));
+  const lost = await bobbin(["backup", "verify", root]);
+  expect([lost.exit, lost.stdout]).toEqual([1, expect.stringContaining("BK02")]);
+  expect((await bobbin(["backup", "rebuild", join(root, "a/ann")])).exit).toBe(0);
+  expect((await bobbin(["backup", "verify", root])).exit).toBe(0);
+  expect((await bobbin(["diff", "--deep", spool, `backup:${root}`, "ann", "bob"])).exit).toBe(0);
+}, 60_000);
+
+test("an archive that cannot be read is named, and the others are done", async () => {
+  const root = join(tempDir("backups"), "b");
+  await backUp(root);
+  const folder = join(root, "a/ann");
+  const [data = ""] = readdirSync(folder).filter((name) => name.startsWith("backupdata"));
+  writeFileSync(join(folder, data), "no archive at all");
+  const { exit, stdout, stderr } = await bobbin(["backup", "compact", "--force", root]);
+  expect([exit, stdout, stderr]).toEqual([
+    ...[2, expect.stringContaining("b/bob: 0 messages"), expect.stringContaining("a/ann")],
+  ]);
+  const nothing = await bobbin(["backup", "list", tempDir("nothing")]);
+  expect([nothing.exit, nothing.stderr]).toEqual([66, expect.stringContaining("Cannot find an")]);
+}, 60_000);
