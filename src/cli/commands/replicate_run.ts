@@ -6,7 +6,7 @@ import { escapeText } from "../../core/escape.ts";
 import { type Owner, ownerName } from "../../model/names.ts";
 import type { Place, WritablePlace } from "../../places/place.ts";
 import type { ReplicateEvents, ReplicateResult } from "../../replicate/owner/tally.ts";
-import { notCompared } from "../../replicate/plan/holds.ts";
+import { notCompared, notKept } from "../../replicate/plan/holds.ts";
 import {
   type ManyOptions,
   type OwnerResult,
@@ -77,6 +77,12 @@ export interface Totals {
   bytes: number;
 }
 
+/** What only `from` holds is lost on the way to `to`. */
+function tellNotKept(from: Place, to: Place, { output }: Pick<CommandEnv, "output">): void {
+  const lost = notKept(from, to);
+  if (lost.length > 0) output.talk(`${to.locator} cannot hold: ${lost.join(", ")}`);
+}
+
 /** Brings the owners that were listed, and tells of each. */
 export async function runAll(listed: ListedOwners, run: Run): Promise<CommandResult<"replicate">> {
   const { source, reading, written, target, isAll, options, env } = run;
@@ -90,14 +96,14 @@ export async function runAll(listed: ListedOwners, run: Run): Promise<CommandRes
   const [failed, told] = [new Set<ErrorCode>(), new Set<string>()];
   const conclude = env.soFar(() => {
     totals.failedUsers = refusals.length + totals.bugs;
-    const unheld = notCompared(source, reading);
-    if (unheld.length > 0) env.output.talk(`Not held by both places: ${unheld.join(", ")}`);
+    tellNotKept(source, reading, env);
+    if (written !== undefined) tellNotKept(reading, source, env);
     if (isAll && !options.isPart && !reading.holds.userList) {
       const what = "users and shared mailboxes that only it has stay, and are not counted";
       env.output.talk(`${reading.locator} cannot list what it has: ${what}`);
     }
     tellTotals(totals, run);
-    return { ...totals, notCompared: unheld, dryRun: isDry };
+    return { ...totals, notCompared: notCompared(source, reading), dryRun: isDry };
   });
   const progress = startOwnersProgress(env.output, listed.owners.length);
   const signal = interruption(env.takeSignals());

@@ -55,6 +55,11 @@ export function notCompared(one: Keeper, other: Keeper): string[] {
   return [...told, ...single.map((name) => `quota ${name}`)];
 }
 
+/** The same of what `one` holds and `other` does not: there it would be lost. */
+export function notKept(one: Keeper, other: Keeper): string[] {
+  return notCompared(one, { ...other, holds: commonHolds(one.holds, other.holds) });
+}
+
 /** No mail, or compared where both say it. */
 const UNTOLD: ReadonlySet<string> = new Set([
   ...["userList", "gapsInTree", "placeholders", "conversationModseqs"],
