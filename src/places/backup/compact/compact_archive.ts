@@ -27,6 +27,12 @@ import type { Retention } from "./retention.ts";
 /** The new archive grows here. Upstream's tools leave folders inside an archive alone. */
 const NEW_FOLDER = "compact.new";
 
+/**
+ * Unpacked bytes that are garbage soon: the collector sees little of them, and would let them grow
+ * to a multiple of what the work needs.
+ */
+const COLLECT_BYTES = 16 * 1024 * 1024;
+
 export interface CompactOptions extends Pick<WriterOptions, "pack" | "notice"> {
   readonly retention: Retention;
   /** Only where less than this percentage of the contents would stay; 101 always. */
@@ -109,6 +115,7 @@ async function writeAnew(
   const { limits = DEFAULT_LIMITS, signal } = into;
   const facts = entryFacts(old.database);
   const damaged: DamagedContent[] = [];
+  let read = 0;
   const fresh = await ArchiveWriter.open(join(folder, NEW_FOLDER), into);
   try {
     const wants = ({ name, offset }: PlacedEntry): boolean =>
@@ -122,6 +129,10 @@ async function writeAnew(
       if (flaw !== undefined) damaged.push(flaw);
       fresh.append(renewed(entry, facts), pieces);
       await fresh.room;
+      read += entry.size;
+      if (read < COLLECT_BYTES) continue;
+      read = 0;
+      Bun.gc(true);
     }
     copyIdleRuns(old.database, {
       to: fresh,
