@@ -7,20 +7,14 @@ import { fdatasync } from "node:fs";
 import { promisify } from "node:util";
 import { assert } from "../../../core/assert.ts";
 import { diskError, writeFully } from "../../../storage/disk.ts";
+import type { Member } from "../read/gzip_members.ts";
 import { packMember } from "./pack_member.ts";
 
 /** Unpacked bytes of a member; an entry of more is a member by itself. */
-export const MEMBER_BYTES = 4 * 1024 * 1024;
+const MEMBER_BYTES = 4 * 1024 * 1024;
 
 /** Members that may be packed at a time: each worker has one, and the next one ready. */
 const PACKING = 4;
-
-/** Where a member begins in the file, and where in the stream and how long it is, unpacked. */
-export interface Member {
-  readonly coffset: number;
-  readonly offset: number;
-  readonly size: number;
-}
 
 /** Gives the gzip member of some bytes, which stay as they are until then. */
 export type Pack = (bytes: Uint8Array) => Promise<Uint8Array>;
