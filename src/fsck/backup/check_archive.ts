@@ -9,6 +9,7 @@ import { FOLDER_FILE } from "../../formats/backup/entry_name.ts";
 import { internalOfLink } from "../../formats/backup/mailbox_link.ts";
 import { parseHeaderFile } from "../../formats/cyrus/header_file.ts";
 import type { Owner } from "../../model/names.ts";
+import { expectedSha1 } from "../../places/backup/read/archive_entries.ts";
 import { EntriesInForce, type LinkInForce } from "../../places/backup/read/entries_in_force.ts";
 import { MemberBytes } from "../../places/backup/read/member_bytes.ts";
 import { rebuildState } from "../../places/backup/rebuild.ts";
@@ -68,8 +69,8 @@ function noteFlaw(flaw: EntryFlaw, { path }: ArchiveCheck, collector: Collector)
       collector.add("BK07", { path: `${path}:${flaw.entry.name}` }, { why: flaw.why });
       return;
     case "damaged": {
-      const { name, linkname } = flaw.entry;
-      collector.add("BK03", { path: `${path}:${name}` }, { expected: linkname });
+      const expected = expectedSha1(flaw.entry) ?? "";
+      collector.add("BK03", { path: `${path}:${flaw.entry.name}` }, { expected });
       return;
     }
     case "lacking": {

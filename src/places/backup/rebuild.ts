@@ -9,8 +9,8 @@ import { DEFAULT_LIMITS, type Limits } from "../../core/limits.ts";
 import { parseEntryName } from "../../formats/backup/entry_name.ts";
 import { type PlacedEntry, TarSplitter } from "../../formats/tar/tar_splitter.ts";
 import { beginSha1, type Sha1 } from "../../hash/sha1.ts";
-import { isGuid, isSha1 } from "../../model/guid.ts";
 import { sqliteError } from "../../storage/sqlite.ts";
+import { expectedSha1 } from "./read/archive_entries.ts";
 import { gzipMembers, type Member, type MemberEvent } from "./read/gzip_members.ts";
 import { BackupState, type EntryFlaw } from "./state/backup_state.ts";
 import { STATUS_VERSION } from "./state/state_schema.ts";
@@ -184,9 +184,8 @@ class Scan {
     }
     const name = parseEntryName(entry.name);
     const isFile = name?.kind === "folder" || name?.kind === "meta";
-    const wanted = name?.kind === "message" ? name.guid : isFile ? entry.linkname : "";
-    const isKnown = isGuid(wanted) && isSha1(wanted) && entry.size > 0;
-    this.#sha1 = isKnown ? { hash: beginSha1(), wanted } : undefined;
+    const wanted = expectedSha1(entry);
+    this.#sha1 = wanted === undefined ? undefined : { hash: beginSha1(), wanted };
     this.#held = isFile ? [] : undefined;
     if (!isFile || entry.size <= heldEntryBytes) return;
     throw new FormatError(entry.offset, `${entry.name} of at most ${heldEntryBytes} bytes`);

@@ -1,10 +1,13 @@
 import { Database } from "bun:sqlite";
 import { describe, expect, test } from "bun:test";
-import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { gunzipSync, gzipSync } from "node:zlib";
+import { printEntryName } from "../../../src/formats/backup/entry_name.ts";
+import { paddingOf, printTarHeader } from "../../../src/formats/tar/tar_header.ts";
 import { checkArchives } from "../../../src/fsck/backup/check_archives.ts";
 import { tell } from "../../../src/fsck/finding.ts";
+import { sha1Of } from "../../../src/hash/sha1.ts";
 import type { Owner } from "../../../src/model/names.ts";
 import { backUp } from "../../support/backup.ts";
 import { newStorePlace, put } from "../../support/replication.ts";
@@ -86,6 +89,25 @@ function isSame(left: string, right: string): boolean {
 }
 
 describe("checkArchives()", () => {
+  test("finds a damaged message of Cyrus 2.3, whose entry alone has a SHA-1", async () => {
+    const content = Buffer.from("Subject: old\r\n\r\nbody\r\n");
+    const name = printEntryName({ kind: "message", guid: `02${"ab".repeat(11)}${"0".repeat(16)}` });
+    const entry = { name, type: "file", size: content.length, mtime: 1, inode: 0 } as const;
+    const header = printTarHeader({ ...entry, linkname: sha1Of(content) });
+    for (const [bytes, damaged] of [
+      [content, []],
+      [Buffer.from(content).fill("Z", 0, 1), [sha1Of(content)]],
+    ] as const) {
+      const folder = join(tempDir("archive"), "a/ann");
+      mkdirSync(folder, { recursive: true });
+      const tar = Buffer.concat([header, bytes, Buffer.alloc(paddingOf(bytes.length))]);
+      writeFileSync(join(folder, "backupdata-1.tar.gz"), gzipSync(tar));
+      const { findings } = await checkArchives([folder], EVERYTHING);
+      const told = findings.map(tell).filter(({ code }) => code === "BK03");
+      expect(told.map(({ expected }) => expected)).toEqual([...damaged]);
+    }
+  });
+
   for (const name of ["alice", "alice-compacted"]) {
     test(`finds nothing wrong in ${name}, which upstream's tools wrote`, async () => {
       expect(await codesOf(join(FIXTURES, name))).toEqual([]);

@@ -6,7 +6,7 @@ import type { Limits } from "../../../core/limits.ts";
 import { parseEntryName } from "../../../formats/backup/entry_name.ts";
 import { type PlacedEntry, TarSplitter } from "../../../formats/tar/tar_splitter.ts";
 import { beginSha1 } from "../../../hash/sha1.ts";
-import { isLegacyUuid } from "../../../model/guid.ts";
+import { isGuid, isSha1 } from "../../../model/guid.ts";
 import { gzipMembers } from "./gzip_members.ts";
 
 /** An entry whose content is wanted, with all of it. */
@@ -74,18 +74,27 @@ export interface DamagedContent {
   readonly found: string;
 }
 
+/**
+ * The SHA-1 that the content of an entry should have: the name of a message has it, and the entry
+ * where the name is a UUID of Cyrus 2.3, or that of another file. Undefined where nothing tells.
+ */
+export function expectedSha1({ name, type, size, linkname }: PlacedEntry): string | undefined {
+  const parsed = parseEntryName(name);
+  if (parsed === undefined || parsed.kind === "history") return undefined;
+  if (type !== "file" || size === 0) return undefined;
+  if (parsed.kind === "message" && isSha1(parsed.guid)) return parsed.guid;
+  return isGuid(linkname) ? linkname : undefined;
+}
+
 /** Compares a content with the SHA-1 that its name or its entry has. */
 export function contentFlaw(
-  { name, type, size, linkname }: PlacedEntry,
+  entry: PlacedEntry,
   pieces: readonly Uint8Array[],
 ): DamagedContent | undefined {
-  if (type !== "file" || size === 0) return undefined;
-  const parsed = parseEntryName(name);
-  const isNamed = parsed?.kind === "message" && !isLegacyUuid(parsed.guid);
-  const expected = isNamed ? parsed.guid : linkname;
-  if (expected === "") return undefined;
+  const expected = expectedSha1(entry);
+  if (expected === undefined) return undefined;
   const hash = beginSha1();
   for (const piece of pieces) hash.update(piece);
   const found = hash.digest();
-  return found === expected ? undefined : { name, expected, found };
+  return found === expected ? undefined : { name: entry.name, expected, found };
 }
