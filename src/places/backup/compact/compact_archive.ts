@@ -14,6 +14,7 @@ import { diskError, namesIn, removeFile, statOf } from "../../../storage/disk.ts
 import { syncPath } from "../../../storage/durable.ts";
 import { archiveEntries, contentFlaw, type DamagedContent } from "../read/archive_entries.ts";
 import { MemberBytes } from "../read/member_bytes.ts";
+import { openArchiveState } from "../read/open_backup.ts";
 import { STATE_FILE } from "../state/open_state.ts";
 import {
   ArchiveWriter,
@@ -62,6 +63,7 @@ interface Status {
  * where it cannot be read to its end, io; the archive is as before then.
  */
 export async function compactArchive(folder: string, options: CompactOptions): Promise<Compaction> {
+  if (options.isDry) return foresee(folder, options.retention);
   const files: MemberBytes[] = [];
   const committed = (database: Database, path: string): MemberBytes => {
     const bytes = new MemberBytes(database, path);
@@ -76,7 +78,7 @@ export async function compactArchive(folder: string, options: CompactOptions): P
     const status = statusOf(old.database, folder);
     const plan = await planCompaction({ database: old.database, bytes: old }, retention);
     const idle = { plan, before: status.size, damaged: [] };
-    if (options.isDry || plan.livePercent >= options.below) return idle;
+    if (plan.livePercent >= options.below) return idle;
     if (plan.keptEntries.size === 0) {
       throw new AppError("refused", `Cannot compact ${folder}: nothing of it would be left`, {
         hint: "The user is gone for longer than the retention; remove the folder by hand",
@@ -91,6 +93,19 @@ export async function compactArchive(folder: string, options: CompactOptions): P
   } finally {
     await old.close();
     for (const file of files) file.close();
+  }
+}
+
+/** The plan alone: the archive is only read, whatever state it is in. */
+async function foresee(folder: string, retention: Retention): Promise<Compaction> {
+  const { database, path } = await openArchiveState(folder);
+  const bytes = new MemberBytes(database, path);
+  try {
+    const plan = await planCompaction({ database, bytes }, retention);
+    return { plan, before: statusOf(database, folder).size, damaged: [] };
+  } finally {
+    bytes.close();
+    database.close();
   }
 }
 

@@ -1,6 +1,6 @@
 import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
-import { cpSync, readdirSync, statSync } from "node:fs";
+import { cpSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { checkArchives } from "../../../../src/fsck/backup/check_archives.ts";
 import type { Owner } from "../../../../src/model/names.ts";
@@ -139,3 +139,17 @@ for (const seed of isLong ? [1, 2, 3, 4, 5, 6] : [1]) {
     await history.store.close();
   }, 60_000);
 }
+
+test("a dry run of compactArchive() writes nothing, whatever is there", async () => {
+  for (const name of ["alice", "alice-compacted"]) {
+    const folder = join(tempDir("dry"), name);
+    cpSync(join(import.meta.dir, "../../../fixtures/backup", name), folder, { recursive: true });
+    const bytes = () => readdirSync(folder).map((file) => [file, readFileSync(join(folder, file))]);
+    const before = bytes();
+    const { plan, after } = await compact(folder, NOW * 1000, { isDry: true });
+    expect([plan.keptMessages.size > 0, after, bytes()]).toEqual([true, undefined, before]);
+    rmSync(join(folder, "backupstate.sqlite3"));
+    await compact(folder, NOW * 1000, { isDry: true });
+    expect(readdirSync(folder)).not.toContain("backupstate.sqlite3");
+  }
+});
