@@ -100,6 +100,21 @@ export function recordsOf(records: readonly MailRecord[]): RecordSource {
   return { batches: () => (records.length === 0 ? [] : [records]) };
 }
 
+/** Those records of a source that `isWanted`. */
+export function recordsWhere(
+  source: RecordSource,
+  isWanted: (record: MailRecord) => boolean,
+): RecordSource {
+  return {
+    batches: async function* () {
+      for await (const batch of source.batches()) {
+        const some = batch.filter(isWanted);
+        if (some.length > 0) yield some;
+      }
+    },
+  };
+}
+
 /** The seen state of one user in one mailbox. */
 export interface SeenState {
   readonly uniqueid: string;

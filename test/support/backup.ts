@@ -1,5 +1,7 @@
 /** Backups in tests. */
 import { expect } from "bun:test";
+import { readFileSync, writeFileSync } from "node:fs";
+import { gunzipSync, gzipSync } from "node:zlib";
 import { type Owner, ownerName } from "../../src/model/names.ts";
 import {
   type OpenArchiveOptions,
@@ -62,4 +64,13 @@ export async function differencesOf(owner: Owner, source: Place, target: Place):
   const { messages } = granted(result);
   expect(messages, `messages of ${ownerName(owner)}`).toBeGreaterThan(0);
   return found;
+}
+
+/** Puts other bytes of the same length into the tar in a data file, which becomes one member. */
+export function alterArchive(path: string, from: string, to: string): void {
+  const tar = gunzipSync(readFileSync(path));
+  const at = tar.indexOf(from);
+  expect([from, at >= 0, from.length]).toEqual([from, true, to.length]);
+  tar.write(to, at, "latin1");
+  writeFileSync(path, gzipSync(tar));
 }

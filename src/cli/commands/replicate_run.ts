@@ -4,7 +4,8 @@ import { plural } from "../../core/counts.ts";
 import { AppError, type ErrorCode, systemError } from "../../core/errors.ts";
 import { escapeText } from "../../core/escape.ts";
 import { type Owner, ownerName } from "../../model/names.ts";
-import type { Place, WritablePlace } from "../../places/place.ts";
+import { takingTheRest } from "../../places/partial_session.ts";
+import type { Place, PlaceSession, WritablePlace } from "../../places/place.ts";
 import type { ReplicateEvents, ReplicateResult } from "../../replicate/owner/tally.ts";
 import { notCompared, notKept } from "../../replicate/plan/holds.ts";
 import {
@@ -35,6 +36,8 @@ export interface Run {
   readonly target: WritablePlace | undefined;
   /** Everybody whom the source lists is brought. */
   readonly isAll: boolean;
+  /** A mailbox is brought without the messages that cannot be had, which are named. */
+  readonly takesTheRest?: boolean;
   /** Steps that remain to be done count as differences. */
   readonly isCheck: boolean;
   readonly options: Omit<ManyOptions, "signal" | "events" | "done">;
@@ -83,6 +86,11 @@ function tellNotKept(from: Place, to: Place, { output }: Pick<CommandEnv, "outpu
   if (lost.length > 0) output.talk(`${to.locator} cannot hold: ${lost.join(", ")}`);
 }
 
+async function opened(target: WritablePlace, { takesTheRest }: Run): Promise<PlaceSession> {
+  const session = await target.openSession();
+  return takesTheRest === true ? takingTheRest(session) : session;
+}
+
 /** Brings the owners that were listed, and tells of each. */
 export async function runAll(listed: ListedOwners, run: Run): Promise<CommandResult<"replicate">> {
   const { source, reading, written, target, isAll, options, env } = run;
@@ -111,7 +119,7 @@ export async function runAll(listed: ListedOwners, run: Run): Promise<CommandRes
   await replicateOwners(
     each(listed.owners),
     {
-      ...{ source, target: reading, open: target && (() => target.openSession()) },
+      ...{ source, target: reading, open: target && (() => opened(target, run)) },
       ...(written !== undefined && { openSource: () => written.openSession() }),
     },
     {

@@ -114,7 +114,7 @@ const runRestore: Handler<"replicate"> = async (args, options, given) => {
       const listed = { owners, broken: undefined };
       const result = await runAll(listed, {
         ...{ source: back.place, reading, target, env },
-        ...{ isAll: flags.all === true, isCheck: false },
+        ...{ isAll: flags.all === true, isCheck: false, takesTheRest: true },
         options: {
           ...{ mode: "merge", isPart: true, mustBeCopy: choice.onlyCopies, allowDelete: 0 },
           ...{ jobs: flags.jobs ?? JOBS, bytesPerSecond: flags.rate },

@@ -22,6 +22,9 @@ const CACHE_AGAIN = "Cyrus' `reconstruct -G MAILBOX` writes the cache anew from 
 const RECONSTRUCT = "Keep a copy of the store, and run `bobbin store reconstruct`.";
 const NOTHING = "Nothing.";
 const REBUILD = "`bobbin backup rebuild` makes it anew from the archive.";
+const FROM_SOURCE =
+  "Run `bobbin backup rebuild` on the archive: the next `bobbin backup run` brings the message " +
+  "again, if its source still has it.";
 const ARCHIVE_COPY =
   "Bring it back from a copy of the archive, or move the archive away and back the user up anew.";
 
@@ -239,9 +242,12 @@ export const CODE_HELP: Readonly<Record<Code, CodeHelp>> = {
     "The index beside the archive is missing or of another archive; reading is slow without it.",
     REBUILD,
   ),
-  BK03: help("A message or file in the archive has changed on the disk.", ARCHIVE_COPY),
+  BK03: help("A message or file in the archive has changed on the disk.", FROM_SOURCE),
   BK04: help("The archive has an entry that no backup tool writes.", "Nothing: it is passed over."),
-  BK05: help("A mailbox lists a message that was never put into the archive.", ARCHIVE_COPY),
+  BK05: help(
+    "A mailbox lists a message that the archive does not hold, or not sound.",
+    FROM_SOURCE,
+  ),
   BK06: help("The index beside the archive says something else than the archive.", REBUILD),
   BK07: help("A file of a mailbox or user in the archive is damaged.", ARCHIVE_COPY),
   BK08: help("A mailbox in the archive cannot be read whole.", ARCHIVE_COPY),

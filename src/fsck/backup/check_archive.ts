@@ -47,7 +47,8 @@ export async function checkArchive(check: ArchiveCheck): Promise<ArchiveReport> 
   try {
     const { flaws, damage } = await rebuildState(told, path, { limits, size });
     if (damage !== undefined) collector.add("BK01", { path }, damage);
-    for (const flaw of flaws) noteFlaw(flaw, check, collector);
+    for (const flaw of flaws) noteFlaw(flaw, { check, told, collector });
+    checkLacking(told, check, collector);
     if (typeof state === "string") collector.add("BK02", { path }, { why: state });
     else for (const row of compareStates(state, told)) collector.add("BK06", { path }, row);
     const mailboxes = checkMailboxes(told, check, collector);
@@ -60,7 +61,13 @@ export async function checkArchive(check: ArchiveCheck): Promise<ArchiveReport> 
   }
 }
 
-function noteFlaw(flaw: EntryFlaw, { path }: ArchiveCheck, collector: Collector): void {
+interface Noting {
+  readonly check: ArchiveCheck;
+  readonly told: Database;
+  readonly collector: Collector;
+}
+
+function noteFlaw(flaw: EntryFlaw, { check: { path }, told, collector }: Noting): void {
   switch (flaw.kind) {
     case "unknown":
       collector.add("BK04", { path }, { name: flaw.entry.name });
@@ -70,13 +77,25 @@ function noteFlaw(flaw: EntryFlaw, { path }: ArchiveCheck, collector: Collector)
       return;
     case "damaged": {
       const expected = expectedSha1(flaw.entry) ?? "";
-      collector.add("BK03", { path: `${path}:${flaw.entry.name}` }, { expected });
+      const sound = "SELECT 1 FROM files WHERE guid = ?";
+      const isReplaced = told.query(sound).get(expected) !== null;
+      collector.add("BK03", { path: `${path}:${flaw.entry.name}` }, { expected, isReplaced });
       return;
     }
-    case "lacking": {
-      const { uid, guid } = flaw.message;
-      collector.add("BK05", { path: `${path}:folders/${flaw.uniqueid}`, uid }, { guid });
-    }
+  }
+}
+
+interface LackingRow {
+  readonly uniqueid: string;
+  readonly uid: number;
+  readonly guid: string;
+}
+
+/** Messages that the indexes in force list, and that the archive does not hold, or not sound. */
+function checkLacking(told: Database, { path }: ArchiveCheck, collector: Collector): void {
+  const sql = "SELECT uniqueid, uid, guid FROM x_lacking JOIN folders USING (folderid)";
+  for (const { uniqueid, uid, guid } of told.query<LackingRow, []>(sql).iterate()) {
+    collector.add("BK05", { path: `${path}:folders/${uniqueid}`, uid }, { guid });
   }
 }
 

@@ -1,11 +1,17 @@
 /** Facts and words of the codes for archives of backups. */
+import { INFO } from "./telling.ts";
+
 export const BACKUP_WORDS = {
   /** `coffset` is the byte of the data file at which the damaged member begins. */
   BK01: ({ why, coffset }: { why: string; coffset: number }) => ({
     text: `archive damaged in the member at byte ${coffset}: ${why}`,
   }),
   BK02: ({ why }: { why: string }) => ({ text: why }),
-  BK03: ({ expected }: { expected: string }) => ({ field: "sha1", expected }),
+  /** `isReplaced`: a sound copy of the message has come behind it. */
+  BK03: ({ expected, isReplaced }: { expected: string; isReplaced: boolean }) => ({
+    ...{ field: "sha1", expected },
+    ...(isReplaced && { ...INFO, text: "damaged copy of a message that is there once more" }),
+  }),
   BK04: ({ name }: { name: string }) => ({ found: name }),
   BK05: ({ guid }: { guid: string }) => ({ field: "guid", expected: guid }),
   /** A row of the table `table`, as it is and as the archive says. */

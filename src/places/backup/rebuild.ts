@@ -42,7 +42,7 @@ export interface Rebuilt {
 
 /** Upstream's tables and ours, but for the runs that are in no archive. */
 const CLEARED = ["status", "imap", "meta", "fmeta", "indexed", "files", "folders"];
-const OUR_CLEARED = ["x_members", "x_entries", "x_runs WHERE offset IS NOT NULL"];
+const OUR_CLEARED = ["x_members", "x_entries", "x_lacking", "x_runs WHERE offset IS NOT NULL"];
 
 /** Flaws that are kept; one damaged archive may have one for each entry. */
 const MOST_FLAWS = 1000;

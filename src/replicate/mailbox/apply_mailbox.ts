@@ -6,7 +6,12 @@
 import { AppError } from "../../core/errors.ts";
 import type { ApplyMailbox } from "../../model/apply.ts";
 import type { Guid } from "../../model/guid.ts";
-import { type MailboxState, type RecordSource, recordsOf } from "../../model/mailbox.ts";
+import {
+  type MailboxState,
+  type RecordSource,
+  recordsOf,
+  recordsWhere,
+} from "../../model/mailbox.ts";
 import type { Outcome } from "../../model/outcome.ts";
 import type { MailRecord } from "../../model/record.ts";
 import type { MailboxReading, Place, PlaceSession } from "../../places/place.ts";
@@ -39,7 +44,7 @@ export async function applyContent(
     if (expunged.kind === "refused") return expunged;
     budget.spend(state, deletes);
   }
-  const records = filterRecords(
+  const records = recordsWhere(
     reading.records,
     (record) => content.isSent(record) && !isBlank(record),
   );
@@ -121,19 +126,4 @@ async function gathered(source: RecordSource): Promise<MailRecord[]> {
   const records: MailRecord[] = [];
   for await (const batch of source.batches()) for (const record of batch) records.push(record);
   return records;
-}
-
-/** Those records of a source that `isWanted`. */
-function filterRecords(
-  source: RecordSource,
-  isWanted: (record: MailRecord) => boolean,
-): RecordSource {
-  return {
-    batches: async function* () {
-      for await (const batch of source.batches()) {
-        const some = batch.filter(isWanted);
-        if (some.length > 0) yield some;
-      }
-    },
-  };
 }

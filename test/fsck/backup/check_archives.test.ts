@@ -9,7 +9,7 @@ import { checkArchives } from "../../../src/fsck/backup/check_archives.ts";
 import { tell } from "../../../src/fsck/finding.ts";
 import { sha1Of } from "../../../src/hash/sha1.ts";
 import type { Owner } from "../../../src/model/names.ts";
-import { backUp } from "../../support/backup.ts";
+import { alterArchive, backUp } from "../../support/backup.ts";
 import { newStorePlace, put } from "../../support/replication.ts";
 import { randomOf } from "../../support/spool/random.ts";
 import { record } from "../../support/store_fixture.ts";
@@ -47,16 +47,6 @@ async function codesOf(folder: string): Promise<string[]> {
 function dataOf(folder: string): string {
   const [name = ""] = readdirSync(folder).filter((one) => one.startsWith("backupdata"));
   return join(folder, name);
-}
-
-/** Packs the tar anew as one member, with bytes replaced. */
-function alter(folder: string, from: string, to: string): void {
-  const path = dataOf(folder);
-  const tar = gunzipSync(readFileSync(path));
-  const at = tar.indexOf(from);
-  expect([from, at >= 0, from.length]).toEqual([from, true, to.length]);
-  tar.write(to, at, "latin1");
-  writeFileSync(path, gzipSync(tar));
 }
 
 /** Gives the first message a name that no entry has, with the checksum that its header wants. */
@@ -120,7 +110,11 @@ describe("checkArchives()", () => {
   });
 
   const faults: readonly [what: string, code: string, change: (folder: string) => void][] = [
-    ["a message that has changed", "BK03", (folder) => alter(folder, "Subject: ", "Subjekt: ")],
+    [
+      "a message that has changed",
+      "BK03",
+      (folder) => alterArchive(dataOf(folder), "Subject: ", "Subjekt: "),
+    ],
     ["a missing state", "BK02", (folder) => rmSync(join(folder, "backupstate.sqlite3"))],
     ["an entry of another name", "BK04", rename],
     ["a lost row", "BK06", (folder) => changeState(folder, "DELETE FROM files WHERE fileid = 1")],

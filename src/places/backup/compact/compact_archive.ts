@@ -133,8 +133,11 @@ async function writeAnew(
   let read = 0;
   const fresh = await ArchiveWriter.open(join(folder, NEW_FOLDER), into);
   try {
-    const wants = ({ name, offset }: PlacedEntry): boolean =>
-      (parseEntryName(name)?.kind === "message" ? plan.keptMessages : plan.keptEntries).has(offset);
+    const wants = ({ name, offset }: PlacedEntry): boolean => {
+      const parsed = parseEntryName(name);
+      if (parsed?.kind !== "message") return plan.keptEntries.has(offset);
+      return plan.keptMessages.has(offset) || plan.lacking.has(parsed.guid);
+    };
     const entries = archiveEntries(join(folder, status.filename), {
       ...{ size: status.size, wants, limits },
     });
@@ -142,7 +145,7 @@ async function writeAnew(
       signal?.throwIfAborted();
       const flaw = contentFlaw(entry, pieces);
       if (flaw !== undefined) damaged.push(flaw);
-      fresh.append(renewed(entry, facts), pieces);
+      fresh.append(renewed(entry, facts), pieces, { damaged: flaw !== undefined });
       await fresh.room;
       read += entry.size;
       if (read < COLLECT_BYTES) continue;

@@ -3,6 +3,7 @@ import type { Database } from "bun:sqlite";
 import { breathe } from "../../../core/breathe.ts";
 import { FOLDER_FILE } from "../../../formats/backup/entry_name.ts";
 import { TAR_BLOCK } from "../../../formats/tar/tar_header.ts";
+import type { Guid } from "../../../model/guid.ts";
 import type { ArchiveBytes } from "../archive_bytes.ts";
 import { listedIn } from "../state/listed_messages.ts";
 import { type EntryRow, keptEntries, type Retention } from "./retention.ts";
@@ -11,6 +12,8 @@ import { type EntryRow, keptEntries, type Retention } from "./retention.ts";
 export interface CompactionPlan {
   readonly keptEntries: ReadonlySet<number>;
   readonly keptMessages: ReadonlySet<number>;
+  /** Messages that are listed and not held: what there is of them, damaged, stays too. */
+  readonly lacking: ReadonlySet<Guid>;
   readonly gone: Gone;
   /** How much of the contents is kept, in whole percent; 100 of an empty archive. */
   readonly livePercent: number;
@@ -25,7 +28,7 @@ export interface Gone {
 }
 
 interface MessageRow {
-  readonly guid: string;
+  readonly guid: Guid;
   readonly size: number;
   readonly offset: number;
 }
@@ -44,7 +47,7 @@ export async function planCompaction(
     )
     .all();
   const kept = keptEntries(rows, retention);
-  const wanted = new Set<string>();
+  const wanted = new Set<Guid>();
   const indexes = rows.filter(
     ({ kind, name, size, offset }) =>
       kind === "folder" && name === FOLDER_FILE.index && size > 0 && kept.has(offset),
@@ -57,7 +60,10 @@ export async function planCompaction(
   }
   const messages = database.query<MessageRow, []>("SELECT guid, size, offset FROM files").all();
   const keptMessages = new Set<number>();
-  for (const { guid, offset } of messages) if (wanted.has(guid)) keptMessages.add(offset);
+  const lacking = new Set(wanted);
+  for (const { guid, offset } of messages) {
+    if (lacking.delete(guid)) keptMessages.add(offset);
+  }
   const goneMessages = messages.filter(({ offset }) => !keptMessages.has(offset));
   const goneEntries = rows.filter(({ offset }) => !kept.has(offset));
   const gone: Gone = {
@@ -67,7 +73,7 @@ export async function planCompaction(
   };
   const all = sizeOf(messages) + sizeOf(rows);
   const livePercent = all === 0 ? 100 : Math.floor((100 * (all - gone.bytes)) / all);
-  return { keptEntries: kept, keptMessages, gone, livePercent };
+  return { keptEntries: kept, keptMessages, lacking, gone, livePercent };
 }
 
 /** GUIDs that the last index of a folder that could be read has listed. */

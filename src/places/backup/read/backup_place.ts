@@ -20,10 +20,12 @@ import type {
   UserMeta,
   UserState,
 } from "../../../model/mailbox.ts";
-import { isIntermediate } from "../../../model/mailbox.ts";
+import { isIntermediate, recordsWhere } from "../../../model/mailbox.ts";
 import { isOwnedBy, type Owner, sameOwner } from "../../../model/names.ts";
 import { type Outcome, ok, refused } from "../../../model/outcome.ts";
 import { noContents, type OwnerContents, userStateOf } from "../../../model/owner_contents.ts";
+import type { MailRecord } from "../../../model/record.ts";
+import { basicRecordCrc, flagsCrc } from "../../../model/sync_crc.ts";
 import {
   ALL_HELD,
   type Holds,
@@ -40,6 +42,11 @@ export interface BackupPlaceOptions {
   readonly locator: string;
   readonly owner: Owner;
   readonly entries: EntriesInForce;
+  /**
+   * The archive is being written: messages that it should hold and does not are as if their records
+   * were not there either, so that a run brings them again.
+   */
+  readonly isTarget?: boolean;
   /** What is set beside mail, where the one who writes the archive has not written it yet. */
   readonly settings?: () => OwnerContents;
   /** What upstream's archives lack is not held; everything where left out. */
@@ -72,9 +79,9 @@ export class BackupPlace implements Place {
 
   async user(userid: string): Promise<Outcome<UserState>> {
     if (!this.#isOwner({ kind: "user", userid })) return ok(userStateOf(noContents()));
-    return this.#sound(() => {
+    return this.#sound(async () => {
       const { mailboxes: _, ...settings } = userStateOf(this.#settings());
-      return { ...settings, ...this.#mailboxes() };
+      return { ...settings, ...(await this.#mailboxes()) };
     });
   }
 
@@ -98,9 +105,9 @@ export class BackupPlace implements Place {
   }
 
   /** What cannot be unpacked or parsed is damage of the archive: the rest of it can be had. */
-  #sound<Value>(read: () => Value): Outcome<Value> {
+  async #sound<Value>(read: () => Value | Promise<Value>): Promise<Outcome<Value>> {
     try {
-      return ok(read());
+      return ok(await read());
     } catch (error) {
       const isDamage = error instanceof AppError && error.code === "bad_data";
       if (!isDamage && !(error instanceof FormatError)) throw error;
@@ -113,13 +120,13 @@ export class BackupPlace implements Place {
     return settings?.() ?? parseUserFiles(owner, (name) => entries.meta(name));
   }
 
-  #mailboxes(): OwnedMailboxes {
+  async #mailboxes(): Promise<OwnedMailboxes> {
     const { entries } = this.#options;
     const lines = entries.filesNamed(FOLDER_FILE.state);
     const mailboxes: MailboxState[] = [];
     const unreadable: UnreadableMailbox[] = [];
     for (const link of entries.links()) {
-      const state = this.#stateOf(link, lines.get(link.folderid));
+      const state = await this.#stateOf(link, lines.get(link.folderid));
       if (state.kind === "ok") mailboxes.push(state.value);
       else {
         const name = internalOfLink(link.link, this.#options.owner);
@@ -150,14 +157,15 @@ export class BackupPlace implements Place {
   }
 
   /** The state by its line, or by the files where another program has written them. */
-  #stateOf(link: LinkInForce, line: FileInForce | undefined): Outcome<MailboxState> {
+  async #stateOf(link: LinkInForce, line: FileInForce | undefined): Promise<Outcome<MailboxState>> {
     const { uniqueid } = link;
     if (line !== undefined) {
-      const parsed = this.#sound(() => parseStateLine(this.#options.entries.content(line)));
+      const parsed = await this.#sound(() => parseStateLine(this.#options.entries.content(line)));
       if (parsed.kind === "refused") return parsed;
-      return ok({ ...parsed.value, name: this.#nameOf(link, parsed.value.name), uniqueid });
+      const name = this.#nameOf(link, parsed.value.name);
+      return this.#withoutLacking(link, { ...parsed.value, name, uniqueid });
     }
-    const files = this.#sound(() => {
+    const files = await this.#sound(() => {
       const raw = this.#rawFiles(link);
       const told = raw.header && parseHeaderFile(raw.header).name;
       return { raw, name: this.#nameOf(link, told), annotations: this.#annotationsOf(link) };
@@ -165,7 +173,34 @@ export class BackupPlace implements Place {
     if (files.kind === "refused") return files;
     const { raw, name, annotations } = files.value;
     const reading = readingOfRaw(name, raw, { annotations, uniqueid });
-    return reading.kind === "refused" ? reading : ok(reading.value.state);
+    if (reading.kind === "refused") return reading;
+    return this.#withoutLacking(link, reading.value.state);
+  }
+
+  /** The state as that of a mailbox without the messages that the archive should hold. */
+  async #withoutLacking(link: LinkInForce, state: MailboxState): Promise<Outcome<MailboxState>> {
+    const lacking = this.#lackingIn(link);
+    if (lacking.size === 0) return ok(state);
+    const reading = await this.#readFiles(link, state.name);
+    if (reading.kind === "refused") return reading;
+    let { syncCrc = 0 } = reading.value.state;
+    for await (const batch of reading.value.records.batches()) {
+      for (const record of batch) {
+        if (record.expunged || !lacking.has(record.uid)) continue;
+        syncCrc = (syncCrc ^ basicRecordCrc(record, flagsCrc(record.flags))) >>> 0;
+      }
+    }
+    return ok({ ...state, syncCrc, syncCrcAnnot: 0 });
+  }
+
+  #lackingIn(link: LinkInForce): ReadonlySet<number> {
+    const { isTarget, entries } = this.#options;
+    return isTarget === true ? entries.lacking(link) : new Set();
+  }
+
+  async #readFiles(link: LinkInForce, name: string): Promise<Outcome<MailboxReading>> {
+    const files = await this.#sound(() => this.#rawFiles(link));
+    return files.kind === "refused" ? files : readingOfRaw(name, files.value);
   }
 
   #rawFiles(link: LinkInForce): RawFiles {
@@ -188,7 +223,7 @@ export class BackupPlace implements Place {
   async mailboxes(names: readonly string[]): Promise<Outcome<readonly MailboxState[]>> {
     const { entries, owner } = this.#options;
     const own = names.filter((name) => isOwnedBy(name, owner));
-    const found = this.#states(own.map((name) => entries.link(linkOf(name, owner))));
+    const found = await this.#states(own.map((name) => entries.link(linkOf(name, owner))));
     if (found.kind === "refused") return found;
     return ok(found.value.filter(({ name }) => names.includes(name)));
   }
@@ -197,12 +232,14 @@ export class BackupPlace implements Place {
     return this.#states([...new Set(ids)].map((id) => this.#options.entries.linkTo(id)));
   }
 
-  #states(links: readonly (LinkInForce | undefined)[]): Outcome<readonly MailboxState[]> {
+  async #states(
+    links: readonly (LinkInForce | undefined)[],
+  ): Promise<Outcome<readonly MailboxState[]>> {
     const found = new Map(links.filter((one) => one !== undefined).map((one) => [one.link, one]));
     const states: MailboxState[] = [];
     for (const link of found.values()) {
       const line = this.#options.entries.files(link).get(FOLDER_FILE.state);
-      const state = this.#stateOf(link, line);
+      const state = await this.#stateOf(link, line);
       if (state.kind === "refused") return state;
       states.push(state.value);
     }
@@ -218,15 +255,17 @@ export class BackupPlace implements Place {
       return refused("nonexistent", `There is no mailbox ${name}`);
     }
     if (isIntermediate(state)) return ok({ state, records: { batches: () => [] } });
-    const files = this.#sound(() => this.#rawFiles(link));
-    if (files.kind === "refused") return files;
-    const reading = readingOfRaw(name, files.value);
-    return reading.kind === "refused" ? reading : ok({ ...reading.value, state });
+    const reading = await this.#readFiles(link, name);
+    if (reading.kind === "refused") return reading;
+    const lacking = this.#lackingIn(link);
+    if (lacking.size === 0) return ok({ ...reading.value, state });
+    const isHeld = ({ uid, expunged }: MailRecord) => expunged || !lacking.has(uid);
+    return ok({ state, records: recordsWhere(reading.value.records, isHeld) });
   }
 
   async message({ guid, mailbox, uid }: MessageAddress): Promise<Outcome<MessageContent>> {
     const where = `message ${uid} of ${mailbox}`;
-    const found = this.#sound(() => this.#options.entries.message(guid));
+    const found = await this.#sound(() => this.#options.entries.message(guid));
     if (found.kind === "refused") return found;
     const bytes = found.value;
     if (bytes === undefined) return refused("nonexistent", `There is no ${where}`);
@@ -245,7 +284,7 @@ export class BackupPlace implements Place {
   }
 
   async sieveScript(userid: string, filename: string): Promise<Outcome<Uint8Array>> {
-    const settings = this.#sound(() => this.#settings());
+    const settings = await this.#sound(() => this.#settings());
     if (settings.kind === "refused") return settings;
     const script = settings.value.scripts.get(filename);
     if (script !== undefined) return ok(script.content);

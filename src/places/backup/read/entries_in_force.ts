@@ -162,6 +162,21 @@ export class EntriesInForce {
     return row && this.#bytes.read(row.offset + TAR_BLOCK, row.size);
   }
 
+  /** UIDs in the index of a folder whose messages the archive does not hold. */
+  lacking({ folderid }: Pick<LinkInForce, "folderid">): ReadonlySet<number> {
+    const rows = this.#all<{ readonly uid: number }>(
+      "SELECT uid FROM x_lacking WHERE folderid = $folderid",
+      { folderid },
+    );
+    return new Set(rows.map(({ uid }) => uid));
+  }
+
+  /** The folders that lack any. */
+  lackingFolders(): ReadonlySet<number> {
+    const rows = this.#all<Pick<LinkInForce, "folderid">>("SELECT folderid FROM x_lacking");
+    return new Set(rows.map(({ folderid }) => folderid));
+  }
+
   hasMessage(guid: Guid): boolean {
     return this.#first("SELECT 1 AS n FROM files WHERE guid = $guid", { guid }) !== undefined;
   }

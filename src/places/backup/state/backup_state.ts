@@ -17,7 +17,6 @@ import {
   type ArchiveFact,
   changesBy,
   type FileKey,
-  type ListedMessage,
   type RowChange,
   type StateView,
 } from "./reduce.ts";
@@ -30,9 +29,7 @@ export type EntryFlaw =
   /** A file that the state needs cannot be read. */
   | { readonly kind: "unreadable"; readonly entry: PlacedEntry; readonly why: string }
   /** Its content is not what was written, by its SHA-1. */
-  | { readonly kind: "damaged"; readonly entry: PlacedEntry }
-  /** An index lists a message that the archive does not hold before it. */
-  | { readonly kind: "lacking"; readonly uniqueid: string; readonly message: ListedMessage };
+  | { readonly kind: "damaged"; readonly entry: PlacedEntry };
 
 /** Files whose content is a column of their entry. */
 const KEPT: readonly string[] = [FOLDER_FILE.state, META_FILE.run];
@@ -68,14 +65,17 @@ export class BackupState implements StateView {
     const type = name?.kind === "link" ? "link" : "file";
     if (name === undefined || entry.type !== type) return [{ kind: "unknown", entry }];
     const { size, mtime, inode, offset, linkname } = entry;
-    if (name.kind === "message") return this.#apply({ ...name, size, offset });
+    if (name.kind === "message") {
+      this.#apply({ ...name, size, offset });
+      return [];
+    }
     if (name.kind === "link") {
       const uniqueid = parseLinkTarget(linkname);
       if (uniqueid === undefined) return [{ kind: "unknown", entry }];
       const fact: ArchiveFact = { ...name, uniqueid, mtime, offset };
-      const flaws = this.#apply(fact);
+      this.#apply(fact);
       this.#note(fact, undefined);
-      return flaws;
+      return [];
     }
     const isKept = KEPT.includes(name.name) && size > 0;
     const bytes = linkname === "" && size > 0 ? content() : undefined;
@@ -83,10 +83,8 @@ export class BackupState implements StateView {
     const file: FileFact = { kind: "file", key: name, sha1, size, mtime, inode, offset };
     const isIndex = name.kind === "folder" && name.name === FOLDER_FILE.index && size > 0;
     const listed = isIndex ? listedIn(bytes ?? content()) : undefined;
-    const flaws = this.#apply(
-      listed?.kind === "read" ? { ...file, records: listed.records } : file,
-    );
-    if (listed?.kind === "unreadable") flaws.push({ ...listed, entry });
+    this.#apply(listed?.kind === "read" ? { ...file, records: listed.records } : file);
+    const flaws: EntryFlaw[] = listed?.kind === "unreadable" ? [{ ...listed, entry }] : [];
     this.#note(file, isKept ? (bytes ?? content()) : undefined);
     if (name.kind === "meta" && name.name === META_FILE.run && size > 0) {
       pushAll(flaws, this.#endRun(entry, bytes ?? content()));
@@ -155,16 +153,15 @@ export class BackupState implements StateView {
   // ==========================================================================================
   // Doing
 
-  #apply(fact: ArchiveFact): EntryFlaw[] {
-    const flaws: EntryFlaw[] = [];
-    for (const change of changesBy(fact, this)) {
-      if (change.kind === "lacking") flaws.push(change);
-      else this.#do(change);
+  #apply(fact: ArchiveFact): void {
+    if (fact.kind === "file" && fact.key.kind === "folder" && fact.key.name === FOLDER_FILE.index) {
+      const folderid = this.#folderOf(fact.key);
+      this.#run("DELETE FROM x_lacking WHERE folderid = $folderid", { folderid });
     }
-    return flaws;
+    for (const change of changesBy(fact, this)) this.#do(change);
   }
 
-  #do(change: Exclude<RowChange, { kind: "lacking" }>): void {
+  #do(change: RowChange): void {
     switch (change.kind) {
       case "addMessage": {
         const { guid, size, offset } = change;
@@ -208,6 +205,14 @@ export class BackupState implements StateView {
             SELECT $folderid, $uid, fileid, 0 FROM files WHERE guid = $guid`,
           { folderid, uid: change.uid, guid: change.guid },
         );
+        return;
+      }
+      case "lacking": {
+        const folderid = this.#folder(change.uniqueid, { create: true });
+        const { uid, guid } = change.message;
+        this.#run("INSERT OR REPLACE INTO x_lacking VALUES ($folderid, $uid, $guid)", {
+          ...{ folderid, uid, guid },
+        });
         return;
       }
       case "unlist": {

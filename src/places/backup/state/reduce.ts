@@ -89,7 +89,7 @@ export type RowChange =
     }
   | { readonly kind: "list"; readonly uniqueid: string; readonly uid: number; readonly guid: Guid }
   | { readonly kind: "unlist"; readonly uniqueid: string; readonly uid: number }
-  /** The index lists a message that is not in the archive before it. */
+  /** The index lists a message that is not in the archive before it, or not sound. */
   | { readonly kind: "lacking"; readonly uniqueid: string; readonly message: ListedMessage };
 
 /** What `fact` changes in the state that `view` shows. The changes are to be made in this order. */

@@ -43,6 +43,9 @@ export const STATE_SCHEMA: readonly string[] = [
     mtime INTEGER NOT NULL, at INTEGER NOT NULL, content BLOB)`,
   `CREATE INDEX IF NOT EXISTS x_entries_link ON x_entries (name, offset) WHERE kind = 'link'`,
   `CREATE INDEX IF NOT EXISTS x_entries_name ON x_entries (kind, folderid, name, offset)`,
+  // Records of the indexes in force whose messages the archive does not hold, or not sound.
+  `CREATE TABLE IF NOT EXISTS x_lacking (folderid INTEGER NOT NULL, uid INTEGER NOT NULL,
+    guid TEXT NOT NULL, PRIMARY KEY (folderid, uid))`,
   // The runs of Bobbin; offset: of the mark in the tar, absent where nothing was new.
   `CREATE TABLE IF NOT EXISTS x_runs (ended INTEGER NOT NULL, offset INTEGER,
     mark TEXT NOT NULL)`,

@@ -130,14 +130,22 @@ export class ArchiveWriter implements ArchiveBytes {
     });
   }
 
-  /** Appends one entry; its content is `pieces`. Flaws of it are told, and no reason to stop. */
-  append(entry: NewEntry, pieces: readonly Uint8Array[] = []): EntryFlaw[] {
+  /**
+   * Appends one entry; its content is `pieces`. Flaws of it are told, and no reason to stop. A
+   * `damaged` one is kept as bytes alone: the state does not count it as had.
+   */
+  append(
+    entry: NewEntry,
+    pieces: readonly Uint8Array[] = [],
+    { damaged = false }: { readonly damaged?: boolean } = {},
+  ): EntryFlaw[] {
     const size = pieces.reduce((sum, piece) => sum + piece.length, 0);
     return this.#unlessFailed(() => {
       const { members } = this.#begun();
       const { offset } = members;
       const whole = { ...entry, size };
       members.append([printTarHeader(whole), ...pieces, new Uint8Array(paddingOf(size))]);
+      if (damaged) return [{ kind: "damaged", entry: { ...whole, offset } }];
       return this.#state.take({ ...whole, offset }, () => Buffer.concat(pieces));
     });
   }

@@ -71,8 +71,6 @@ export class BackupSession implements PlaceSession {
   readonly #staged = new Map<Guid, Arrived>();
   /** In the archive before this run; what an index says of them is read when it is asked for. */
   readonly #reserved = new Set<Guid>();
-  /** Messages that cannot be had at the source, and why. */
-  readonly #lacking = new Map<Guid, Refusal>();
   #trouble: Refusal | undefined;
 
   constructor({ archive, place }: BackupSessionOptions) {
@@ -121,11 +119,6 @@ export class BackupSession implements PlaceSession {
     const chunks = [...(received.content().chunks() as Iterable<Uint8Array>)];
     this.#staged.set(guid, { size, headerSize: header.headerSize ?? size });
     return this.#archive.putMessage(guid, chunks);
-  }
-
-  lacks(guid: Guid, _mailbox: string, refusal: Refusal): Promise<void> {
-    this.#lacking.set(guid, refusal);
-    return Promise.resolve();
   }
 
   flush(): Promise<Outcome> {
@@ -178,14 +171,9 @@ export class BackupSession implements PlaceSession {
     { state, since, records: source }: ApplyMailbox,
     force: boolean,
   ): Promise<Outcome> {
-    const sent: MailRecord[] = [];
-    for await (const batch of source.batches()) pushAll(sent, batch);
-    const isLacking = (one: MailRecord) => !one.expunged && this.#isLacking(one.guid);
-    const lost = sent.find(isLacking);
-    const records = lost === undefined ? sent : sent.filter((one) => !isLacking(one));
-    // Without all messages the sums cannot be those of the sender.
-    const rest = lost === undefined ? state : { ...state, syncCrc: 0, syncCrcAnnot: 0 };
-    const update = { state: rest, records, force, ...(since !== undefined && { since }) };
+    const records: MailRecord[] = [];
+    for await (const batch of source.batches()) pushAll(records, batch);
+    const update = { state, records, force, ...(since !== undefined && { since }) };
     const named = await this.#place.mailboxes([state.name]);
     if (named.kind === "refused") return named;
     const same = await this.#place.mailboxesByUniqueid([state.uniqueid]);
@@ -196,11 +184,7 @@ export class BackupSession implements PlaceSession {
     });
     if (done.kind === "refused") return done;
     await this.#archive.settle();
-    return lost === undefined ? done : (this.#lacking.get(lost.guid) ?? done);
-  }
-
-  #isLacking(guid: Guid): boolean {
-    return this.#lacking.has(guid) && !this.#archive.entries.hasMessage(guid);
+    return done;
   }
 
   #applyMailbox(update: MailboxUpdate, { named, before: there }: Both): void {
@@ -238,8 +222,10 @@ export class BackupSession implements PlaceSession {
   #withGaps({ state, records }: MailboxUpdate, stored: MailboxImage) {
     const { index, header, annotations } = stored;
     const { lastUid } = index.header;
+    const folder = this.#archive.entries.folder(state.uniqueid);
+    const lacking = folder === undefined ? undefined : this.#archive.entries.lacking(folder);
     const isGap = ({ uid, expunged }: MailRecord) =>
-      uid <= lastUid && !expunged && index.find(uid) === undefined;
+      uid <= lastUid && !expunged && (index.find(uid) === undefined || lacking?.has(uid) === true);
     if (!records.some(isGap)) return { image: stored, records };
     const { owner } = this.#archive;
     const context = {
@@ -248,8 +234,12 @@ export class BackupSession implements PlaceSession {
     };
     const byUid = new Map<number, MailRecord>();
     for (const one of index.records()) {
-      byUid.set(one.uid, mailRecord(one, annotations.of(one.uid), context));
-      this.#reserved.add(one.guid);
+      const { uid, guid, size, headerSize } = one;
+      const record = mailRecord(one, annotations.of(uid), context);
+      // What cannot be had again stays away, so that the next run asks for it again.
+      if (lacking?.has(uid) === true && !record.expunged) continue;
+      byUid.set(uid, record);
+      if (this.#archive.entries.hasMessage(guid)) this.#staged.set(guid, { size, headerSize });
     }
     for (const one of records) byUid.set(one.uid, one);
     const all = [...byUid.values()].sort((left, right) => left.uid - right.uid);
@@ -373,7 +363,6 @@ export class BackupSession implements PlaceSession {
   restart(): Promise<void> {
     this.#staged.clear();
     this.#reserved.clear();
-    this.#lacking.clear();
     this.#trouble = undefined;
     return Promise.resolve();
   }

@@ -2,6 +2,7 @@
 import type { Database } from "bun:sqlite";
 import type { UnreadableMailbox } from "../../../model/mailbox.ts";
 import { type Owner, sameOwner } from "../../../model/names.ts";
+import { takingTheRest } from "../../partial_session.ts";
 import type { PlaceSession, WritablePlace } from "../../place.ts";
 import { BackupPlace } from "../read/backup_place.ts";
 import { EntriesInForce } from "../read/entries_in_force.ts";
@@ -43,11 +44,15 @@ export async function openArchive(
   const locator = `backup:${folder}`;
   const place = new BackupPlace({
     ...{ locator, owner, entries, close },
+    isTarget: true,
     settings: () => archive.settings,
   });
   return Object.assign(place, {
     fillsGaps: true,
-    openSession: async (): Promise<PlaceSession> => new BackupSession({ archive, place }),
+    openSession: async (): Promise<PlaceSession> =>
+      takingTheRest(new BackupSession({ archive, place }), {
+        isThere: (guid) => entries.hasMessage(guid),
+      }),
     finished: async (whose: Owner, missing: readonly UnreadableMailbox[]): Promise<void> => {
       if (sameOwner(whose, owner)) await archive.endRun(missing);
     },

@@ -2,7 +2,12 @@
  * What a run does to the archive of one owner: entries for what has changed, and at its end the
  * files of the user and the mark of the run.
  */
-import { type EntryName, META_FILE, printEntryName } from "../../../formats/backup/entry_name.ts";
+import {
+  type EntryName,
+  FOLDER_FILE,
+  META_FILE,
+  printEntryName,
+} from "../../../formats/backup/entry_name.ts";
 import { printRunMark } from "../../../formats/backup/run_mark.ts";
 import { sha1Of } from "../../../hash/sha1.ts";
 import type { Guid } from "../../../model/guid.ts";
@@ -69,8 +74,11 @@ export class OwnerArchive {
   ): void {
     const link = this.entries.folder(uniqueid);
     const before = link === undefined ? undefined : this.entries.files(link);
+    // An index counts from where it stands: what it lists must stand before it.
+    const isLate = link !== undefined && this.entries.lacking(link).size > 0;
     for (const [name, bytes] of files) {
-      this.#put({ kind: "folder", uniqueid, name }, before?.get(name)?.sha1 ?? undefined, bytes);
+      const known = isLate && name === FOLDER_FILE.index ? undefined : before?.get(name)?.sha1;
+      this.#put({ kind: "folder", uniqueid, name }, known ?? undefined, bytes);
     }
     this.#news.mailboxes.add(uniqueid);
   }

@@ -11,19 +11,30 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { AppError } from "../../../../src/core/errors.ts";
+import { checkArchives } from "../../../../src/fsck/backup/check_archives.ts";
+import { tell } from "../../../../src/fsck/finding.ts";
 import type { MailboxState } from "../../../../src/model/mailbox.ts";
 import { recordsOf } from "../../../../src/model/mailbox.ts";
 import { refused } from "../../../../src/model/outcome.ts";
+import { compactArchive } from "../../../../src/places/backup/compact/compact_archive.ts";
 import { packMember } from "../../../../src/places/backup/write/pack_member.ts";
+import { rebuildArchive } from "../../../../src/places/backup/write/rebuild_archive.ts";
 import type { WritablePlace } from "../../../../src/places/place.ts";
 import { openStorePlace } from "../../../../src/places/store/store_place.ts";
 import { initStore } from "../../../../src/places/store/store_settings.ts";
 import { wrapPlace } from "../../../../src/places/wrap_place.ts";
-import { backUp, differencesOf, openBackup } from "../../../support/backup.ts";
+import {
+  alterArchive,
+  backUp,
+  differencesOf,
+  openBackup,
+  WRITING,
+} from "../../../support/backup.ts";
 import { granted, recordsIn } from "../../../support/places.ts";
-import { guidOf, message, record, stateOf } from "../../../support/store_fixture.ts";
+import { guidOf, message, NOW, record, stateOf } from "../../../support/store_fixture.ts";
 import { tempDir } from "../../../support/temp_dir.ts";
 
+const EVERYTHING = { wanted: undefined, onRead: () => undefined };
 const FRED = { kind: "user", userid: "fred" } as const;
 /** Two of them fill a member. */
 const LARGE = 1_900_000;
@@ -185,6 +196,35 @@ describe("ArchiveWriter", () => {
     isRotten = true;
     expect((await backUp(FRED, lame, folder)).failures).toEqual([]);
     expect(statSync(dataFile()).size).toBe(size);
+  }, 60_000);
+
+  test("brings a message again that has rotted, once the state is made anew", async () => {
+    await backUp(FRED, source, folder);
+    alterArchive(dataFile(), "Subject: ", "Subjekt: ");
+    rmSync(join(folder, "backupstate.sqlite3"));
+    const open = { notice: () => undefined };
+    const healed = await backUp(FRED, source, folder, { open });
+    expect([healed.failures, healed.steps.length > 0]).toEqual([[], true]);
+    await isWhole(folder);
+    expect((await backUp(FRED, source, folder)).steps).toEqual([]);
+    const found = async () => (await checkArchives([folder], EVERYTHING)).findings.map(tell);
+    expect(await found()).toMatchObject([{ code: "BK03", severity: "info" }]);
+    // The damaged copy goes with the next compaction.
+    const keep = { keepDeletedMs: 0, keepExpungedMs: 0 };
+    const retention = { now: NOW * 1000, ...keep };
+    const { pack, notice } = WRITING;
+    const options = { retention, below: 101, isDry: false, pack, notice };
+    expect((await compactArchive(folder, options)).damaged).toEqual([]);
+    expect(await found()).toEqual([]);
+    await isWhole(folder);
+    // What a compaction finds damaged does not count as had, and is brought again too.
+    alterArchive(dataFile(), "Subject: ", "Subjekt: ");
+    rmSync(join(folder, "backupstate.sqlite3"));
+    await rebuildArchive(folder, { now: () => NOW, notice: () => undefined });
+    expect((await compactArchive(folder, options)).damaged).toHaveLength(1);
+    expect((await found()).map(({ code }) => code)).toEqual(["BK03", "BK05"]);
+    expect((await backUp(FRED, source, folder)).failures).toEqual([]);
+    await isWhole(folder);
   }, 60_000);
 
   test("never puts a message that is damaged in the place of a good one", async () => {
