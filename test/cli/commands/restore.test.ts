@@ -2,6 +2,7 @@
 import { beforeAll, describe, expect, test } from "bun:test";
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { alterArchive } from "../../support/backup.ts";
 import { bobbin, jsonLines } from "../../support/cli.ts";
 import { unpackFixture } from "../../support/fixtures.ts";
 import { tempDir } from "../../support/temp_dir.ts";
@@ -53,6 +54,33 @@ describe("bobbin backup restore", () => {
     expect([skipped.exit, skipped.lines[0]]).toMatchObject([0, there]);
     expect((await restore("bob", "--as", "bob-found")).exit).toBe(0);
     expect((await bobbin(["fsck", root])).exit).toBe(0);
+  }, 60_000);
+
+  test("brings all but a message that has rotted in the archive, and names that", async () => {
+    const folder = tempDir("rotten");
+    const archive = join(folder, "b/a/ann");
+    const run = ["backup", "run", "ann", "--from", SPOOL, "--to", join(folder, "b")];
+    expect((await bobbin(run)).exit).toBe(0);
+    const [data = ""] = readdirSync(archive).filter((name) => name.startsWith("backupdata"));
+    alterArchive(join(archive, data), "Message-ID: ", "Massage-ID: ");
+    const [store, sound, eml] = ["store", "sound", "eml"].map((name) => join(folder, name));
+    for (const root of [store, sound]) await bobbin(["store", "init", `${root}`]);
+    const filesIn = (path: string) =>
+      readdirSync(path, { recursive: true, encoding: "utf8" }).filter((name) =>
+        /\.eml$/.test(name),
+      );
+    for (const to of [`${sound}`, `eml:${eml}-sound`]) {
+      expect((await bobbin(["backup", "restore", SPOOL, "ann", "--to", to])).exit).toBe(0);
+    }
+    for (const to of [`${store}`, `${store}`, `eml:${eml}`]) {
+      const { exit, stderr } = await bobbin(["backup", "restore", archive, "--to", to]);
+      expect([exit, stderr]).toEqual([2, expect.stringMatching(/There is no message \d+ of user/)]);
+    }
+    const countIn = async (root = "") =>
+      jsonLines((await bobbin(["ls", root, "ann", "--json"])).stdout).at(-1)?.["messages"];
+    expect(await countIn(store)).toBe(Number(await countIn(sound)) - 1);
+    expect((await bobbin(["fsck", `${store}`])).exit).toBe(0);
+    expect(filesIn(`${eml}`)).toHaveLength(filesIn(`${eml}-sound`).length - 1);
   }, 60_000);
 
   test("brings messages out as files, which nobody else may read, and over none", async () => {
