@@ -3,10 +3,10 @@
  * alike, and what only this kind of place has beside them, which is checked afterwards.
  */
 import { basename } from "node:path";
-import { AppError } from "../core/errors.ts";
 import type { EngineChoice } from "../hash/engines.ts";
 import { useridOf } from "../model/names.ts";
 import { archivesIn } from "../places/backup/read/backup_folder.ts";
+import { noArchive } from "../places/backup_locator.ts";
 import { lockFiles, mailboxFolder } from "../places/cyrus/layout/server_paths.ts";
 import { requireRoot } from "../places/cyrus/layout/walk.ts";
 import { readAllFacts } from "../places/cyrus/mailbox/mailbox_facts.ts";
@@ -143,9 +143,7 @@ export function storeTarget(path: string, options: TargetOptions): FsckTarget {
 export function backupTarget(path: string, { wanted }: TargetOptions): FsckTarget {
   const folders = archivesIn(path);
   if (folders.length === 0) {
-    throw new AppError("not_found", `Cannot find an archive in ${path}`, {
-      hint: "Give the folder with a backupdata-….tar.gz, or one in which such folders lie",
-    });
+    throw noArchive(path);
   }
   return {
     isWhole: true,

@@ -2,9 +2,9 @@
  * Where backups lie: `backup:/srv/backup/f/fred`, or `backup:/srv/backup` for all that lie there,
  * and with `@2026-11-20T08:00:00Z` behind it as they were at that moment.
  */
-import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { AppError } from "../core/errors.ts";
+import { isThere } from "../core/files.ts";
 import { namesIn } from "../storage/disk.ts";
 
 export interface BackupLocator {
@@ -24,6 +24,13 @@ export function dataFilesIn(folder: string): string[] {
   return namesIn(folder).filter((name) => DATA_FILE.test(name));
 }
 
+/** The error for a folder that was named and has none. */
+export function noArchive(folder: string): AppError {
+  return new AppError("not_found", `Cannot find an archive in ${folder}`, {
+    hint: "Give the folder with a backupdata-….tar.gz, or one in which such folders lie",
+  });
+}
+
 /** Seconds since 1970, or a date, which is its beginning, or date and time; in UTC without zone. */
 const MOMENT =
   /^(?:\d{9,11}|\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(Z|[+-]\d\d:\d\d)?)?)$/i;
@@ -36,8 +43,8 @@ export function parseBackupPath(text: string): BackupLocator {
   if (text === "") throw new AppError("usage", "Cannot read place backup: the path is empty");
   const split = text.lastIndexOf("@");
   const [path, moment] = [text.slice(0, split), text.slice(split + 1)];
-  const isPlain = split <= 0 || moment.includes("/") || existsSync(text);
-  if (isPlain || (!/^\d/.test(moment) && !existsSync(path))) {
+  const isPlain = split <= 0 || moment.includes("/") || isThere(text);
+  if (isPlain || (!/^\d/.test(moment) && !isThere(path))) {
     return { path: resolve(text), text: `backup:${resolve(text)}` };
   }
   return {

@@ -19,7 +19,7 @@ export type BackupAddress =
       readonly slot?: string;
     };
 
-export const BACKUP_PORT = 2901;
+const BACKUP_PORT = 2901;
 
 const HOST = "(?:\\[([0-9A-Fa-f:.]+)\\]|([^@:/[\\]\\s]+))(?::(\\d{1,5}))?";
 const FORM = new RegExp(`^backupcyrus(s?)://(?:([^@/:]*)@)?${HOST}(?:/([^/\\s]*))?$`);

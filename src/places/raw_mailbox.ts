@@ -7,7 +7,7 @@ import { type ListedFacts, stateOf } from "../mailbox/mailbox_state.ts";
 import { externalName } from "../model/names.ts";
 import { type Outcome, ok, refused } from "../model/outcome.ts";
 import type { MailRecord } from "../model/record.ts";
-import type { MailboxReading } from "./place.ts";
+import { ALL_HELD, type Holds, type MailboxReading } from "./place.ts";
 
 /** The files as they came, whole; absent where there is none of that name. */
 export interface RawFiles {
@@ -15,6 +15,15 @@ export interface RawFiles {
   readonly index?: Uint8Array | undefined;
   readonly annotations?: Uint8Array | undefined;
 }
+
+/** What raw files say, and nothing that a server keeps in its databases. */
+export const HELD_BY_FILES: Holds = {
+  ...ALL_HELD,
+  placeholders: false,
+  conversationModseqs: false,
+  sieveFiles: false,
+  quotas: [],
+};
 
 /** The raw files of a mailbox, by the names that backups have for them. */
 export const RAW_FILES = ["header", "index", "annotations", "mailbox_annotations"] as const;

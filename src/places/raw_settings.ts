@@ -2,7 +2,8 @@
 import { FormatError } from "../core/errors.ts";
 import { readDatabase } from "../formats/cyrus/databases/database.ts";
 import type { DatabaseEntry } from "../formats/cyrus/databases/database_contents.ts";
-import { parseSeen } from "../formats/cyrus/seen.ts";
+import { writeTwoskip } from "../formats/cyrus/databases/twoskip_writer.ts";
+import { parseSeen, seenEntry } from "../formats/cyrus/seen.ts";
 import { parseSubscriptions } from "../formats/cyrus/sub.ts";
 import type { FlawedSetting, SeenState, Setting, UserMeta } from "../model/mailbox.ts";
 import { refused } from "../model/outcome.ts";
@@ -54,7 +55,20 @@ export function seenStatesIn(entries: readonly DatabaseEntry[]): readonly SeenSt
   return [...byMailbox.values()];
 }
 
-function entriesIn(bytes: Uint8Array): readonly DatabaseEntry[] {
+/** The seen file of a user: the inverse of `seenStatesIn`. */
+export function printSeenFile(states: readonly SeenState[]): Uint8Array {
+  return writeTwoskip(
+    states.map(({ uniqueid, lastRead, lastUid, lastChange, seenUids }) =>
+      seenEntry({
+        ...{ uniqueid, lastread: lastRead, lastuid: lastUid },
+        ...{ lastchange: lastChange, seenuids: seenUids },
+      }),
+    ),
+  );
+}
+
+/** The entries of a database that must be sound. Throws FormatError. */
+export function entriesIn(bytes: Uint8Array): readonly DatabaseEntry[] {
   const database = readDatabase(bytes);
   if (database.kind === "unsupported")
     throw new FormatError(0, `a database that Bobbin reads, not ${database.format}`);

@@ -9,6 +9,7 @@ import { type ArchiveRuns, runsOfArchive } from "../../places/backup/read/archiv
 import { archivesIn } from "../../places/backup/read/backup_folder.ts";
 import type { BackupJobs } from "../../places/backup/write/pack_member.ts";
 import { rebuildArchive } from "../../places/backup/write/rebuild_archive.ts";
+import { noArchive } from "../../places/backup_locator.ts";
 import { WorkerPool } from "../../threads/job_pool.ts";
 import type { CommandEnv, CommandResult, Handle, Handler } from "../command.ts";
 import { EXIT, type ExitCode, exitOf, worstExit } from "../exit.ts";
@@ -83,9 +84,7 @@ function foldersOf(args: readonly (string | readonly string[] | undefined)[]): s
     const path = resolve(text.replace(/^backup:/, ""));
     const folders = archivesIn(path);
     if (folders.length > 0) return folders;
-    throw new AppError("not_found", `Cannot find an archive in ${path}`, {
-      hint: "Give the folder with a backupdata-….tar.gz, or one in which such folders lie",
-    });
+    throw noArchive(path);
   });
 }
 

@@ -29,7 +29,7 @@ const checked = z.strictObject({
 });
 
 /** What each command counts. Of several forms the first is the usual one. */
-export const SUMMARIES = {
+const SUMMARIES = {
   fsck: checked,
   serve: z.strictObject({
     ...{ sessions: v.count, commands: v.count, messages: v.count },

@@ -10,7 +10,7 @@
  */
 import { FormatError } from "../../core/errors.ts";
 
-/** Without these nobody can tell words apart, or what is percent-encoded. */
+/** All other characters than these are percent-encoded: some would end a word. */
 const ENCODED = /[^A-Za-z0-9_.~-]/g;
 
 /** `Two Words` becomes `Two%20Words`. */

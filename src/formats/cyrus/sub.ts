@@ -27,7 +27,7 @@ export interface SubscriptionOptions {
 }
 
 /** The key of the version, which the form until 3.4 lacks. */
-export const VERSION_KEY = "\x1fVER\x1f";
+const VERSION_KEY = "\x1fVER\x1f";
 
 /** Reads all records of a subscription database. */
 export function parseSubscriptions(

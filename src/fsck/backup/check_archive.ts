@@ -43,31 +43,31 @@ export interface ArchiveReport {
 export async function checkArchive(check: ArchiveCheck): Promise<ArchiveReport> {
   const { path, state, size, limits = DEFAULT_LIMITS } = check;
   const collector = new Collector();
-  const told = new Database(":memory:", { strict: true });
+  const rebuilt = new Database(":memory:", { strict: true });
   try {
-    const { flaws, damage } = await rebuildState(told, path, { limits, size });
+    const { flaws, damage } = await rebuildState(rebuilt, path, { limits, size });
     if (damage !== undefined) collector.add("BK01", { path }, damage);
-    for (const flaw of flaws) noteFlaw(flaw, { check, told, collector });
-    checkLacking(told, check, collector);
+    for (const flaw of flaws) noteFlaw(flaw, { check, rebuilt, collector });
+    checkLacking(rebuilt, check, collector);
     if (typeof state === "string") collector.add("BK02", { path }, { why: state });
-    else for (const row of compareStates(state, told)) collector.add("BK06", { path }, row);
-    const mailboxes = checkMailboxes(told, check, collector);
-    const count = told.query<{ n: number }, []>("SELECT count(*) AS n FROM files").get();
+    else for (const row of compareStates(state, rebuilt)) collector.add("BK06", { path }, row);
+    const mailboxes = checkMailboxes(rebuilt, check, collector);
+    const count = rebuilt.query<{ n: number }, []>("SELECT count(*) AS n FROM files").get();
     const messages = count?.n ?? 0;
     check.onRead(messages, size);
     return { findings: collector.findings(), mailboxes, messages };
   } finally {
-    told.close();
+    rebuilt.close();
   }
 }
 
 interface Noting {
   readonly check: ArchiveCheck;
-  readonly told: Database;
+  readonly rebuilt: Database;
   readonly collector: Collector;
 }
 
-function noteFlaw(flaw: EntryFlaw, { check: { path }, told, collector }: Noting): void {
+function noteFlaw(flaw: EntryFlaw, { check: { path }, rebuilt, collector }: Noting): void {
   switch (flaw.kind) {
     case "unknown":
       collector.add("BK04", { path }, { name: flaw.entry.name });
@@ -78,7 +78,7 @@ function noteFlaw(flaw: EntryFlaw, { check: { path }, told, collector }: Noting)
     case "damaged": {
       const expected = expectedSha1(flaw.entry) ?? "";
       const sound = "SELECT 1 FROM files WHERE guid = ?";
-      const isReplaced = told.query(sound).get(expected) !== null;
+      const isReplaced = rebuilt.query(sound).get(expected) !== null;
       collector.add("BK03", { path: `${path}:${flaw.entry.name}` }, { expected, isReplaced });
       return;
     }
@@ -92,19 +92,19 @@ interface LackingRow {
 }
 
 /** Messages that the indexes in force list, and that the archive does not hold, or not sound. */
-function checkLacking(told: Database, { path }: ArchiveCheck, collector: Collector): void {
+function checkLacking(rebuilt: Database, { path }: ArchiveCheck, collector: Collector): void {
   const sql = "SELECT uniqueid, uid, guid FROM x_lacking JOIN folders USING (folderid)";
-  for (const { uniqueid, uid, guid } of told.query<LackingRow, []>(sql).iterate()) {
+  for (const { uniqueid, uid, guid } of rebuilt.query<LackingRow, []>(sql).iterate()) {
     collector.add("BK05", { path: `${path}:folders/${uniqueid}`, uid }, { guid });
   }
 }
 
 /** Each mailbox that is in force must have files that can be read, and that are its own. */
-function checkMailboxes(told: Database, check: ArchiveCheck, collector: Collector): number {
+function checkMailboxes(rebuilt: Database, check: ArchiveCheck, collector: Collector): number {
   const { path, owner } = check;
-  const bytes = new MemberBytes(told, path);
+  const bytes = new MemberBytes(rebuilt, path);
   try {
-    const entries = new EntriesInForce(told, bytes);
+    const entries = new EntriesInForce(rebuilt, bytes);
     const links = entries.links();
     for (const link of links) {
       check.signal?.throwIfAborted();

@@ -2,13 +2,8 @@
  * What a user has beside mailboxes, as the files that a backup has of it (backup-format.md 2): seen
  * states and subscriptions in Cyrus' own, scripts and quotas in Bobbin's.
  */
-
-import { FormatError } from "../../core/errors.ts";
 import { META_FILE } from "../../formats/backup/entry_name.ts";
-import { readDatabase } from "../../formats/cyrus/databases/database.ts";
 import type { DatabaseEntry } from "../../formats/cyrus/databases/database_contents.ts";
-import { writeTwoskip } from "../../formats/cyrus/databases/twoskip_writer.ts";
-import { parseSeen, seenEntry } from "../../formats/cyrus/seen.ts";
 import { parseSubscriptions, writeSubscriptions } from "../../formats/cyrus/sub.ts";
 import {
   parseSettings,
@@ -18,6 +13,7 @@ import {
 import type { ApplyCommand } from "../../model/apply.ts";
 import { inboxOf, type Owner, ownerName } from "../../model/names.ts";
 import { noContents, type OwnerContents, reduceOwner } from "../../model/owner_contents.ts";
+import { entriesIn, printSeenFile, seenStatesIn } from "../raw_settings.ts";
 
 const { seen, subscriptions, sieve, quotas } = META_FILE;
 export const USER_FILES = [seen, subscriptions, sieve, quotas] as const;
@@ -35,19 +31,11 @@ function commandsIn(owner: Owner, file: GivenFile): ApplyCommand[] {
   const userid = ownerName(owner);
   const entriesOf = (name: UserFile): readonly DatabaseEntry[] => {
     const bytes = file(name);
-    if (bytes === undefined) return [];
-    const read = readDatabase(bytes);
-    if (read.kind === "unsupported") throw new FormatError(0, `no database of ${read.format}`);
-    const [problem] = read.problems;
-    if (problem !== undefined) throw new FormatError(problem.offset ?? 0, problem.what);
-    return read.entries;
+    return bytes === undefined ? [] : entriesIn(bytes);
   };
   const inbox = inboxOf(userid, { virtualDomains: true });
   return [
-    ...entriesOf(seen).map((entry): ApplyCommand => {
-      const { uniqueid, lastread, lastuid, lastchange, seenuids } = parseSeen(entry);
-      const times = { lastRead: lastread, lastChange: lastchange };
-      const one = { uniqueid, lastUid: lastuid, seenUids: seenuids, ...times };
+    ...seenStatesIn(entriesOf(seen)).map((one): ApplyCommand => {
       return { kind: "seen", userid, seen: one };
     }),
     ...parseSubscriptions(entriesOf(subscriptions), { inbox }).names.map(
@@ -66,14 +54,7 @@ export function printUserFile(
   const userid = ownerName(owner);
   switch (name) {
     case seen:
-      return orNone(contents.seen.values(), (states) =>
-        writeTwoskip(
-          states.map(({ uniqueid, lastRead, lastUid, lastChange, seenUids }) => {
-            const times = { lastread: lastRead, lastuid: lastUid, lastchange: lastChange };
-            return seenEntry({ uniqueid, seenuids: seenUids, ...times });
-          }),
-        ),
-      );
+      return orNone(contents.seen.values(), printSeenFile);
     case subscriptions:
       return orNone(contents.subscriptions.keys(), (names) =>
         writeSubscriptions(names, { inbox: inboxOf(userid, { virtualDomains: true }) }),

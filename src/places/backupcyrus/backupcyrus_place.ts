@@ -1,9 +1,8 @@
 /**
- * A server that speaks backupcyrusd's protocol, as a place that can be read: a
- * Cyrus with upstream's backups, or a Bobbin that serves a store. Mailboxes come as
- * their raw files, and messages by UID; each is checked here like those of a spool.
+ * A server that speaks backupcyrusd's protocol, as a place that can be read: a Cyrus with upstream's
+ * backups, or a Bobbin that serves a store. Mailboxes come as their raw files, and messages by UID;
+ * each is checked here like those of a spool.
  */
-
 import { asAsync } from "../../core/lists.ts";
 import type {
   FlawedSetting,
@@ -15,14 +14,8 @@ import type {
 } from "../../model/mailbox.ts";
 import { externalName, inboxOf, type Owner, useridOf } from "../../model/names.ts";
 import { isGone, type Outcome, ok, type Refusal, refused } from "../../model/outcome.ts";
-import {
-  ALL_HELD,
-  type Holds,
-  type MailboxReading,
-  type MessageAddress,
-  type MessageContent,
-  type Place,
-} from "../place.ts";
+import type { MailboxReading, MessageAddress, MessageContent, Place } from "../place.ts";
+import { HELD_BY_FILES } from "../raw_mailbox.ts";
 import { settingsOfRaw } from "../raw_settings.ts";
 import {
   type FolderReading,
@@ -34,15 +27,6 @@ import {
 } from "./backup_folders.ts";
 import { BackupLink, type LinkOptions } from "./backup_link.ts";
 import { fetchMessage } from "./backup_messages.ts";
-
-/** What raw files say, and nothing that a server keeps in its databases. */
-const HELD_BY_SERVER: Holds = {
-  ...ALL_HELD,
-  placeholders: false,
-  conversationModseqs: false,
-  sieveFiles: false,
-  quotas: [],
-};
 
 /** Folders that are asked for at a time; each index is in memory then. */
 const FOLDERS_AT_A_TIME = 8;
@@ -62,7 +46,7 @@ export function openBackupcyrusPlace(options: BackupcyrusOptions): Place {
 
 class BackupcyrusPlace implements Place {
   readonly locator: string;
-  readonly holds = HELD_BY_SERVER;
+  readonly holds = HELD_BY_FILES;
   readonly caveat = "Of shared mailboxes nothing is seen: backupcyrusd tells users only";
   readonly readAhead = { messages: 48, bytes: 16 * 1024 * 1024 };
   readonly #link: BackupLink;

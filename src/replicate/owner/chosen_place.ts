@@ -28,7 +28,7 @@ export function chosenMailboxes(place: Place, isWanted: (name: string) => boolea
 }
 
 /** The mailboxes that are wanted, with their subscriptions and what was seen of them. */
-export function chosenPart(user: UserState, isWanted: (name: string) => boolean): UserState {
+function chosenPart(user: UserState, isWanted: (name: string) => boolean): UserState {
   const isChosen = ({ name }: { readonly name: string }): boolean => isWanted(name);
   const mailboxes = user.mailboxes.filter(isChosen);
   const unreadable = (user.unreadable ?? []).filter(isChosen);

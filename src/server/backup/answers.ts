@@ -6,8 +6,6 @@
 import { mayTouchUser, type Scope } from "../../accounts/scope.ts";
 import { internalOfLink, linkOf } from "../../formats/backup/mailbox_link.ts";
 import { encodeWord, type FileFacts, printWords } from "../../formats/backup/wire.ts";
-import { writeTwoskip } from "../../formats/cyrus/databases/twoskip_writer.ts";
-import { seenEntry } from "../../formats/cyrus/seen.ts";
 import { writeSubscriptions } from "../../formats/cyrus/sub.ts";
 import { beginSha1, sha1Of } from "../../hash/sha1.ts";
 import type { UserMeta } from "../../model/mailbox.ts";
@@ -21,6 +19,7 @@ import {
   type RawPlace,
   type RawRecord,
 } from "../../places/raw_mailbox.ts";
+import { printSeenFile } from "../../places/raw_settings.ts";
 
 export interface Answering {
   readonly place: Place & RawPlace;
@@ -42,6 +41,7 @@ export const ANSWERS: Readonly<Record<string, Answer>> = {
   FDATA: answerMessages,
 };
 
+// Refusals as the protocol words them.
 const BAD_COMMAND = "bad command";
 const NO_FOLDER_NAMED = "missing user";
 
@@ -88,14 +88,8 @@ function userFiles(
   { seen, subscriptions }: UserMeta,
 ): Partial<Record<(typeof USER_FILES)[number], Uint8Array>> {
   const inbox = inboxAmong(subscriptions, userid);
-  const entries = seen.map(({ uniqueid, lastRead, lastUid, lastChange, seenUids }) =>
-    seenEntry({
-      ...{ uniqueid, lastread: lastRead, lastuid: lastUid },
-      ...{ lastchange: lastChange, seenuids: seenUids },
-    }),
-  );
   return {
-    ...(entries.length > 0 && { seen: writeTwoskip(entries) }),
+    ...(seen.length > 0 && { seen: printSeenFile(seen) }),
     ...(subscriptions.length > 0 && { sub: writeSubscriptions(subscriptions, { inbox }) }),
   };
 }

@@ -12,14 +12,16 @@ import { parseEntryName, parseLinkTarget } from "../../../formats/backup/entry_n
 import type { PlacedEntry } from "../../../formats/tar/tar_splitter.ts";
 import { diskError, namesIn, removeFile, statOf } from "../../../storage/disk.ts";
 import { syncPath } from "../../../storage/durable.ts";
+import { noArchive } from "../../backup_locator.ts";
 import { archiveEntries, contentFlaw, type DamagedContent } from "../read/archive_entries.ts";
 import { MemberBytes } from "../read/member_bytes.ts";
 import { openArchiveState } from "../read/open_backup.ts";
 import { STATE_FILE } from "../state/open_state.ts";
+import { type Status, statusIn } from "../state/state_extent.ts";
 import {
   ArchiveWriter,
-  DATA_FILE,
   type NewEntry,
+  PACKED_FILE,
   type WriterOptions,
 } from "../write/archive_writer.ts";
 import { type CompactionPlan, planCompaction } from "./plan_compaction.ts";
@@ -51,11 +53,6 @@ export interface Compaction {
   readonly before: number;
   readonly after?: number;
   readonly damaged: readonly DamagedContent[];
-}
-
-interface Status {
-  readonly filename: string;
-  readonly size: number;
 }
 
 /**
@@ -110,9 +107,9 @@ async function foresee(folder: string, retention: Retention): Promise<Compaction
 }
 
 function statusOf(database: Database, folder: string): Status {
-  const row = database.query<Status, []>("SELECT filename, size FROM status").get();
-  if (row !== null) return row;
-  throw new AppError("not_found", `Cannot find an archive in ${folder}`);
+  const status = statusIn(database);
+  if (status === undefined) throw noArchive(folder);
+  return status;
 }
 
 interface Writing {
@@ -233,6 +230,6 @@ function dropLeftovers(folder: string, counted: string): void {
     rmSync(join(folder, NEW_FOLDER), { recursive: true, force: true });
   }
   for (const name of namesIn(folder)) {
-    if (DATA_FILE.test(name) && name !== counted) removeFile(join(folder, name));
+    if (PACKED_FILE.test(name) && name !== counted) removeFile(join(folder, name));
   }
 }

@@ -1,5 +1,4 @@
 /** What an archive tells of itself: its runs, its messages, its size. */
-
 import { utf8 } from "../../../core/bytes.ts";
 import { FormatError } from "../../../core/errors.ts";
 import { parseRunMark, type RunMark } from "../../../formats/backup/run_mark.ts";

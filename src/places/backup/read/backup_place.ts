@@ -2,7 +2,6 @@
  * The archive of one owner as a place. What it holds is looked up at the time of each call, so that
  * a place that is written reads what it has just been sent.
  */
-
 import { AppError, FormatError } from "../../../core/errors.ts";
 import { asAsync } from "../../../core/lists.ts";
 import { FOLDER_FILE } from "../../../formats/backup/entry_name.ts";

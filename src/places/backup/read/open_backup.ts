@@ -11,23 +11,15 @@ import { type Owner, parseName } from "../../../model/names.ts";
 import { diskError, statOf } from "../../../storage/disk.ts";
 import { nameOfFolder } from "../../../storage/folder_name.ts";
 import { sqliteError } from "../../../storage/sqlite.ts";
-import { dataFilesIn } from "../../backup_locator.ts";
-import { ALL_HELD, type Holds } from "../../place.ts";
+import { dataFilesIn, noArchive } from "../../backup_locator.ts";
+import { ALL_HELD } from "../../place.ts";
+import { HELD_BY_FILES } from "../../raw_mailbox.ts";
 import { type Rebuilt, rebuildState } from "../rebuild.ts";
 import { STATE_FILE } from "../state/open_state.ts";
 import { statusIn } from "../state/state_extent.ts";
 import { BackupPlace } from "./backup_place.ts";
 import { EntriesInForce } from "./entries_in_force.ts";
 import { MemberBytes } from "./member_bytes.ts";
-
-/** What upstream's tools keep of a user: what no file of a mailbox and no `meta/` of theirs has. */
-const HELD_BY_UPSTREAM: Holds = {
-  ...ALL_HELD,
-  placeholders: false,
-  conversationModseqs: false,
-  sieveFiles: false,
-  quotas: [],
-};
 
 /** How long another process may be just committing. */
 const BUSY_MS = 5000;
@@ -60,7 +52,7 @@ export async function openBackup(folder: string, options: ReadBackupOptions): Pr
   const isOurs = database.query("SELECT 1 FROM x_runs").get() !== null;
   return new BackupPlace({
     ...{ locator, entries, owner: ownerOfArchive(folder, database) },
-    holds: isOurs ? ALL_HELD : HELD_BY_UPSTREAM,
+    holds: isOurs ? ALL_HELD : HELD_BY_FILES,
     damage: damageOf(locator, rebuilt),
     close: async () => {
       bytes.close();
@@ -137,9 +129,7 @@ async function scanArchive(folder: string): Promise<OpenState> {
   const name = dataFilesIn(folder).at(-1);
   const path = name === undefined ? undefined : realOf(join(folder, name));
   if (path === undefined) {
-    throw new AppError("not_found", `Cannot find an archive in ${folder}`, {
-      hint: "Give the folder with a backupdata-….tar.gz, or one in which such folders lie",
-    });
+    throw noArchive(folder);
   }
   const database = new Database(":memory:", { strict: true });
   try {
@@ -156,7 +146,7 @@ export function ownerByFolder(folder: string): Owner | undefined {
   const path = realpathSync(folder);
   const name = basename(path);
   if (name.includes("%~")) return undefined;
-  const whole = nameOfFolder(name) ?? latin1(utf8(name)); // of upstream's any name is a user's
+  const whole = nameOfFolder(name) ?? latin1(utf8(name)); // upstream names a folder just as the user
   const isShared = basename(dirname(dirname(path))) === "shared";
   return isShared ? { kind: "shared", toplevel: whole } : { kind: "user", userid: whole };
 }

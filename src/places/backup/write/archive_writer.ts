@@ -31,8 +31,8 @@ import { MemberWriter, type Pack } from "./member_writer.ts";
 import { recoverArchive } from "./recover_archive.ts";
 
 const LOCK_FILE = ".lock";
-/** The name of a data file that is written. */
-export const DATA_FILE = /^backupdata-\d+\.tar\.gz$/;
+/** The name of a data file that is written; others may be plain tars, which are only read. */
+export const PACKED_FILE = /^backupdata-\d+\.tar\.gz$/;
 
 export interface WriterOptions {
   readonly pack: Pack;
@@ -300,7 +300,7 @@ function openData(path: string, { create }: { readonly create: boolean }): numbe
 /** The data file of a run that has never committed, or whose state is gone. */
 function newestData(folder: string): string | undefined {
   return readdirSync(folder)
-    .filter((name) => DATA_FILE.test(name))
+    .filter((name) => PACKED_FILE.test(name))
     .sort()
     .at(-1);
 }

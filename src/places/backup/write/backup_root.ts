@@ -37,7 +37,7 @@ export function openBackupRoot(root: string, options: BackupRootOptions): Writab
   };
   const place = new ManyArchives({
     ...{ locator: `backup:${root}`, archiveOf },
-    // Of those whose archives are open: whose a uniqueid is, no name says.
+    // A uniqueid does not say whose it is, so only the open archives are asked for it.
     all: () => opened.values(),
     close: async () => {
       const some = [...opened.values()];

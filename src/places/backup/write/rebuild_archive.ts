@@ -1,9 +1,8 @@
 /** Makes the state of an archive anew, also where the one that is there seems to fit. */
 import { closeSync } from "node:fs";
 import { join } from "node:path";
-import { AppError } from "../../../core/errors.ts";
 import { sqliteError } from "../../../storage/sqlite.ts";
-import { dataFilesIn } from "../../backup_locator.ts";
+import { dataFilesIn, noArchive } from "../../backup_locator.ts";
 import { openState, STATE_FILE } from "../state/open_state.ts";
 import { lockArchive } from "./archive_writer.ts";
 import { type RecoverOptions, recoverArchive } from "./recover_archive.ts";
@@ -17,7 +16,7 @@ export async function rebuildArchive(
   options: RecoverOptions,
 ): Promise<{ readonly isWhole: boolean }> {
   const name = dataFilesIn(folder).at(-1);
-  if (name === undefined) throw new AppError("not_found", `Cannot find an archive in ${folder}`);
+  if (name === undefined) throw noArchive(folder);
   const lock = lockArchive(folder);
   try {
     const database = openState(join(folder, STATE_FILE));
