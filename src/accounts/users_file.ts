@@ -81,6 +81,7 @@ function notWritten(path: string, error: unknown): AppError {
   const reason = errno ?? String(error);
   return new AppError("cannot_create", `Cannot write users file ${path}: ${reason}`, {
     cause: error,
+    ...(reason === "ENOENT" && { hint: `Make its folder first: ${dirname(path)}` }),
   });
 }
 

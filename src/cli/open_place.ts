@@ -229,7 +229,10 @@ export async function openWritablePlace(
   }
   const kinds = Object.entries(OPENERS).filter(([, opener]) => opener.write !== undefined);
   throw new AppError("usage", `Cannot write to ${text}: a ${locator.kind} place is only read`, {
-    hint: `Places that can be written: ${kinds.map(([name]) => name).join(", ")}`,
+    hint:
+      locator.kind === "backup"
+        ? "`bobbin backup run` writes backups"
+        : `Places that can be written: ${kinds.map(([name]) => name).join(", ")}`,
   });
 }
 

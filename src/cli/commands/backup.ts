@@ -1,11 +1,12 @@
 /** `bobbin backup …`: archives of users, each a tar.gz with an index beside it. */
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { utf8 } from "../../core/bytes.ts";
 import { plural } from "../../core/counts.ts";
 import { AppError } from "../../core/errors.ts";
+import { leadsToFolder } from "../../core/files.ts";
 import type { Owner } from "../../model/names.ts";
 import { archiveFolder } from "../../places/backup/archive_folder.ts";
-import { type ArchiveRuns, runsOfArchive } from "../../places/backup/read/archive_runs.ts";
+import { type ArchiveRuns, isWhole, runsOfArchive } from "../../places/backup/read/archive_runs.ts";
 import { archivesIn } from "../../places/backup/read/backup_folder.ts";
 import { openBackupRoot } from "../../places/backup/write/backup_root.ts";
 import type { BackupJobs } from "../../places/backup/write/pack_member.ts";
@@ -44,7 +45,7 @@ export const registerBackup: Register = (program, handle) => {
     .requiredOption("--to <folder>", "the folder of the archives")
     .option("--all", "all users and shared mailboxes of the place")
     .option("--shared", "USER is no user but the first part of the names of shared mailboxes")
-    .option("--if-older <time>", "only users whose last run is older, like 20h", ageOption)
+    .option("--if-older <time>", "only users whose last whole run is older, like 20h", ageOption)
     .option("--metrics-file <file>", "write how the archives are, for Prometheus' textfiles")
     .option("--jobs <n>", "users at a time (2)", countOption);
   addPlaceOptions(usersFromOption(run)).action(handle(runBackup));
@@ -72,6 +73,8 @@ const runBackup: Handler<"backup run"> = async (args, options, env) => {
   if (users.length > 0 === (flags.all === true)) {
     throw new AppError("usage", "Cannot tell whom to back up: name users, or say --all");
   }
+  const { metricsFile } = flags;
+  if (metricsFile !== undefined) requireFolderOf(resolve(metricsFile));
   const source = await openPlace(flags.from, env, flags);
   const pool = new WorkerPool<BackupJobs>(env.workerUrl, PACKERS);
   const root = resolve(flags.to.replace(/^backup:/, ""));
@@ -97,7 +100,7 @@ const runBackup: Handler<"backup run"> = async (args, options, env) => {
         },
       },
     );
-    if (flags.metricsFile !== undefined) await writeMetrics(flags.metricsFile, root);
+    if (metricsFile !== undefined) await writeMetrics(metricsFile, { root, env });
     return summary === undefined ? { exit } : { exit, summary };
   } finally {
     await target.close();
@@ -130,23 +133,45 @@ async function dueOwners(
   return due;
 }
 
-/** Milliseconds since 1970; undefined where nothing tells, as in an archive that the run mends. */
+/**
+ * When the last run ended that had everything, in milliseconds since 1970; undefined where nothing
+ * tells.
+ */
 async function lastRunOf(folder: string): Promise<number | undefined> {
   if (archivesIn(folder).length === 0) return undefined;
+  const told = await runsIn(folder);
+  return told instanceof AppError ? undefined : told.runs.findLast(isWhole)?.ended;
+}
+
+/** What an archive tells of its runs; the error where it cannot be read, which the run mends. */
+async function runsIn(folder: string): Promise<ArchiveRuns | AppError> {
   try {
-    return (await runsOfArchive(folder)).runs.at(-1)?.ended;
+    return await runsOfArchive(folder);
   } catch (error) {
-    if (error instanceof AppError && error.code === "bad_data") return undefined;
+    if (error instanceof AppError && error.code === "bad_data") return error;
     throw error;
   }
+}
+
+/** A backup is not made for a file that could not be written at its end. */
+function requireFolderOf(file: string): void {
+  if (leadsToFolder(dirname(file))) return;
+  throw new AppError("cannot_create", `Cannot write ${file}: there is no folder ${dirname(file)}`);
 }
 
 /** For all to read: the collector runs as another user. */
 const METRICS_MODE = 0o644;
 
 /** Of all archives, also those that this run had nothing to do with. */
-async function writeMetrics(file: string, root: string): Promise<void> {
+async function writeMetrics(
+  file: string,
+  { root, env }: { readonly root: string; readonly env: CommandEnv },
+): Promise<void> {
   const archives: ArchiveRuns[] = [];
-  for (const folder of archivesIn(root)) archives.push(await runsOfArchive(folder));
+  for (const folder of archivesIn(root)) {
+    const told = await runsIn(folder);
+    if (told instanceof AppError) env.output.talk(`Not in ${file}: ${told.message}`);
+    else archives.push(told);
+  }
   replaceFile(resolve(file), utf8(printMetrics(archives)), { mode: METRICS_MODE });
 }

@@ -1,6 +1,6 @@
 /** The file of `backup run --metrics-file`, for the textfile collector of Prometheus. */
 
-import type { ArchiveRuns } from "../../places/backup/read/archive_runs.ts";
+import { type ArchiveRuns, isWhole } from "../../places/backup/read/archive_runs.ts";
 import { ownerLabel } from "../mailbox_names.ts";
 
 type Metric = readonly [name: string, help: string, value: (one: Measured) => number];
@@ -13,7 +13,7 @@ const METRICS: readonly Metric[] = [
   [
     "last_success_timestamp_seconds",
     "When the last run that found nothing wrong ended.",
-    ({ runs }) => (runs.findLast(({ findings }) => findings === 0)?.ended ?? 0) / 1000,
+    ({ runs }) => (runs.findLast(isWhole)?.ended ?? 0) / 1000,
   ],
   ["last_run_timestamp_seconds", "When the last run ended.", ({ last }) => last.ended / 1000],
   [

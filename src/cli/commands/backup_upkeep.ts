@@ -248,7 +248,7 @@ function tellCompaction(
   const sizes =
     after === undefined ? "" : `: ${formatBytes(before)} before, ${formatBytes(after)} now`;
   const verb = after === undefined ? "could go" : "gone";
-  const what = `${gone} ${verb} (${plan.livePercent}% is needed)${sizes}`;
+  const what = `${gone} ${verb} (${plan.livePercent}% of the contents stay)${sizes}`;
   env.output.line(`${escapeText(path)}: ${what}`);
 }
 

@@ -33,6 +33,7 @@ export function systemdUnit({ binary, store, user, listen }: UnitOptions): strin
 # Before the first start, as root:
 #   useradd --system --home-dir / --shell /usr/sbin/nologin ${user}
 #   install -d -o ${user} -m 0700 ${store}
+#   install -d -m 0755 /etc/bobbin
 #   runuser -u ${user} -- bobbin store init ${store}
 #   bobbin passwd --users-file /etc/bobbin/users --allow '*' repl
 # and the certificate with its chain in /etc/bobbin/cert.pem, its key in /etc/bobbin/key.pem.

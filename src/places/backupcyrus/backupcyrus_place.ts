@@ -1,7 +1,7 @@
 /**
- * A server that speaks backupcyrusd's protocol, as a place that can be read: a Cyrus with upstream's
- * backups, or a Bobbin that serves a store. Mailboxes come as their raw files, and messages by UID;
- * each is checked here like those of a spool.
+ * A server that speaks backupcyrusd's protocol, as a place that can be read: a Cyrus that has
+ * upstream's backups, or a Bobbin that serves a store. Mailboxes come as their raw files, and
+ * messages by UID; each is checked here like those of a spool.
  */
 import { asAsync } from "../../core/lists.ts";
 import type {

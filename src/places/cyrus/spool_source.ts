@@ -61,7 +61,9 @@ export function spoolSource(
 
 function noSpool({ data }: PartitionRoots): AppError {
   return new AppError("not_found", `Cannot find any mailbox below ${data}`, {
-    hint: "Is its disk mounted? Give the folder of a partition, or the imapd.conf of a server",
+    hint:
+      "Is its disk mounted? Give the folder of a partition, the imapd.conf of a server, or, for " +
+      "archives of backups, backup:FOLDER",
   });
 }
 

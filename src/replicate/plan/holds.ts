@@ -55,10 +55,23 @@ export function notCompared(one: Keeper, other: Keeper): string[] {
   return [...told, ...single.map((name) => `quota ${name}`)];
 }
 
-/** The same of what `one` holds and `other` does not: there it would be lost. */
+/** In words: what `one` holds and `other` does not, which is lost on the way there. */
 export function notKept(one: Keeper, other: Keeper): string[] {
-  return notCompared(one, { ...other, holds: commonHolds(one.holds, other.holds) });
+  const names = notCompared(one, { ...other, holds: commonHolds(one.holds, other.holds) });
+  return names.filter((name) => name !== "internaldateNsec").map((name) => WORDS[name] ?? name);
 }
+
+/** What people call it where the name of the fact is none of the field's. */
+const WORDS: Readonly<Record<string, string>> = {
+  ...{ uids: "UIDs", uidvalidity: "UIDVALIDITY", acls: "ACLs", threadIds: "thread ids" },
+  ...{ lastUpdated: "times of changes", tombstones: "records of expunged messages" },
+  ...{ deletedMailboxes: "deleted mailboxes", internaldates: "dates of arrival" },
+  ...{ savedates: "dates of saving", createdmodseqs: "modseqs of creation" },
+  ...{ annotations: "annotations of messages", mailboxAnnotations: "annotations of mailboxes" },
+  ...{ mailboxDetails: "options of mailboxes", pop3ShowAfter: "times for POP3" },
+  ...{ seen: "seen states of others' mailboxes", sieveFiles: "scripts" },
+  ...{ sieveMailboxes: "mailboxes of scripts" },
+} satisfies Partial<Record<FactName, string>>;
 
 /** No mail, or compared where both say it. */
 const UNTOLD: ReadonlySet<string> = new Set([

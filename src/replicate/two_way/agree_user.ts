@@ -268,9 +268,14 @@ function agreeSieve(
     decide(`${ours}${SCRIPT}`, `active at A, and ${theirs}${SCRIPT} at B: A's is kept`);
   }
   const active = ours ?? theirs;
+  /** Of the side whose script is kept, or of the other one where that has the same script. */
   const bytecode = (file: SieveFile): SieveFile[] => {
-    const known = bytecodeIn(a.includes(file) ? a : b);
-    return known.filter(({ filename }) => filename === bytecodeOf(file.filename));
+    const [own, other] = a.includes(file) ? [a, b] : [b, a];
+    const there = other.find(({ filename }) => filename === file.filename);
+    const isAlike = there !== undefined && isSameScript(file, there);
+    const isIts = ({ filename }: SieveFile) => filename === bytecodeOf(file.filename);
+    const known = bytecodeIn(own).filter(isIts);
+    return known.length > 0 || !isAlike ? known : bytecodeIn(other).filter(isIts);
   };
   const isActive = ({ filename }: SieveFile) => filename === `${active}${SCRIPT}`;
   const files = merged.flatMap((file) => [file, ...bytecode(file)]);

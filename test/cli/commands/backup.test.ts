@@ -72,6 +72,13 @@ test("an archive that cannot be read is named, and the others are done", async (
   expect([exit, stdout, stderr]).toEqual([
     ...[2, expect.stringContaining("b/bob: 0 messages"), expect.stringContaining("a/ann")],
   ]);
+  // The run mends it, and the file of metrics tells of what can be read.
+  const metrics = join(root, "m.prom");
+  expect((await backUp(root, "--metrics-file", join(root, "no", "m.prom"))).exit).toBe(73);
+  await backUp(root, "--metrics-file", metrics);
+  expect(readFileSync(metrics, "utf8")).toContain('{user="bob"}');
+  const written = await bobbin(["replicate", "ann", "--from", spool, "--to", `backup:${root}`]);
+  expect([written.exit, written.stderr]).toEqual([64, expect.stringContaining("backup run")]);
   const nothing = await bobbin(["backup", "list", tempDir("nothing")]);
   expect([nothing.exit, nothing.stderr]).toEqual([66, expect.stringContaining("Cannot find an")]);
 }, 60_000);

@@ -8,7 +8,13 @@ test("notKept() names what would be lost, notCompared() what either side lacks",
   const other = { holds: { ...ALL_HELD, acls: false } };
   expect(notKept(poor, whole)).toEqual([]);
   const quotas = ALL_HELD.quotas.map((resource) => `quota ${resource}`);
-  expect(notKept(whole, poor)).toEqual(["seen", "keywords", ...quotas]);
-  expect(notKept(other, poor)).toEqual(["seen", "keywords", ...quotas]);
+  const lost = ["seen states of others' mailboxes", "keywords", ...quotas];
+  expect(notKept(whole, poor)).toEqual(lost);
+  expect(notKept(other, poor)).toEqual(lost);
+  const seconds = { holds: { ...ALL_HELD, internaldateNsec: false } };
+  expect([notKept(whole, seconds), notCompared(whole, seconds)]).toEqual([
+    [],
+    ["internaldateNsec"],
+  ]);
   expect(notCompared(other, poor)).toEqual(["acls", "seen", "keywords", ...quotas]);
 });

@@ -92,6 +92,17 @@ describe("agreeUser()", () => {
     });
   });
 
+  test("keeps the bytecode of a script that both have, whichever has it", () => {
+    const script = { filename: "a.script", lastUpdate: 5, isActive: true, guid: "7".repeat(40) };
+    const compiled = { filename: "a.bc", lastUpdate: 6, isActive: false };
+    const mailboxes = [box("user.fred", "i")];
+    const one = { ...NOBODY, mailboxes, sieve: [script] };
+    const two = { ...one, sieve: [script, compiled] };
+    for (const { state } of [agree(one, two), agree(two, one)]) {
+      expect(state.sieve.map(({ filename }) => filename)).toEqual(["a.script", "a.bc"]);
+    }
+  });
+
   test("has the sides swapped agree on the same where one changed a mailbox last", () => {
     const later = { foldermodseq: 9n };
     const [one, two] = [having(box(NAME, "u")), having(box(`${NAME}.b`, "u", later))];

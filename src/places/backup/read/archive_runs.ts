@@ -16,6 +16,11 @@ export interface ArchiveRuns {
   readonly runs: readonly RunMark[];
 }
 
+/** True for a run that could have everything. */
+export function isWhole({ findings }: RunMark): boolean {
+  return findings === 0;
+}
+
 /** Throws AppError (not_found, io), (bad_data) where nothing of the archive can be read. */
 export async function runsOfArchive(folder: string): Promise<ArchiveRuns> {
   const { database, path } = await openArchiveState(folder);

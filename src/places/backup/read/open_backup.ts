@@ -146,7 +146,8 @@ export function ownerByFolder(folder: string): Owner | undefined {
   const path = realpathSync(folder);
   const name = basename(path);
   if (name.includes("%~")) return undefined;
-  const whole = nameOfFolder(name) ?? latin1(utf8(name)); // upstream names a folder just as the user
+  // Upstream names the folder just as the user.
+  const whole = nameOfFolder(name) ?? latin1(utf8(name));
   const isShared = basename(dirname(dirname(path))) === "shared";
   return isShared ? { kind: "shared", toplevel: whole } : { kind: "user", userid: whole };
 }
