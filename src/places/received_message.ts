@@ -10,7 +10,7 @@ import { chunksOf } from "../core/files.ts";
 import { beginSha1 } from "../hash/sha1.ts";
 import type { Guid } from "../model/guid.ts";
 import { openUnnamed } from "../storage/private_folder.ts";
-import type { IncomingMessage, MessageContent } from "./place.ts";
+import type { IncomingMessage, MessageContent, MessageWriter } from "./place.ts";
 
 /** Larger messages go to a file: some hundred may be under way at a time. */
 const HELD_BYTES = 256 * 1024;
@@ -90,6 +90,25 @@ export class ReceivedMessage {
       this.#trouble = error;
     }
   }
+}
+
+/** The writer of a message that goes to `keep` once all of it has come. */
+export function receiving(
+  message: IncomingMessage,
+  keep: (received: ReceivedMessage) => Promise<void> | undefined,
+  seen?: (bytes: Uint8Array) => void,
+): MessageWriter {
+  const received = new ReceivedMessage();
+  received.start(message);
+  return {
+    write: (bytes) => {
+      received.data(bytes);
+      seen?.(bytes);
+      return undefined;
+    },
+    end: () => keep(received),
+    abort: () => received.release(),
+  };
 }
 
 function* takenFrom(fd: number, size: number): Generator<Uint8Array, void> {

@@ -4,14 +4,14 @@ import { closeSync } from "node:fs";
 import { basename } from "node:path";
 import { breathe } from "../../core/breathe.ts";
 import { AppError, FormatError } from "../../core/errors.ts";
-import { chunksOf, openRegular } from "../../core/files.ts";
+import { openRegular } from "../../core/files.ts";
 import { DEFAULT_LIMITS, type Limits } from "../../core/limits.ts";
 import { parseEntryName } from "../../formats/backup/entry_name.ts";
 import { type PlacedEntry, TarSplitter } from "../../formats/tar/tar_splitter.ts";
 import { beginSha1, type Sha1 } from "../../hash/sha1.ts";
 import { sqliteError } from "../../storage/sqlite.ts";
 import { expectedSha1 } from "./read/archive_entries.ts";
-import { gzipMembers, type Member, type MemberEvent } from "./read/gzip_members.ts";
+import { type Member, type MemberEvent, unpacked } from "./read/gzip_members.ts";
 import { BackupState, type EntryFlaw } from "./state/backup_state.ts";
 import { STATUS_VERSION } from "./state/state_schema.ts";
 
@@ -69,9 +69,7 @@ export async function rebuildState(
     const size = Math.min(most, opened.stat.size);
     const scan = new Scan(database, limits);
     const isPacked = path.endsWith(".gz");
-    const events = isPacked
-      ? gzipMembers(fd, { size, name: path })
-      : plain(fd, { size, name: path });
+    const events = unpacked(fd, { size, path });
     const { offset, torn, ...rebuilt } = await scan.all(events, isPacked);
     const found = { filename: basename(path), size, mtime: Math.floor(mtimeMs / 1000) };
     const file: DataFile = (torn && salvage?.(torn)) ?? found;
@@ -86,14 +84,6 @@ export async function rebuildState(
   } finally {
     closeSync(fd);
   }
-}
-
-/** An archive that is not packed is like one member that has no end of its own. */
-async function* plain(
-  fd: number,
-  { size: end, name }: { readonly size: number; readonly name: string },
-): AsyncGenerator<MemberEvent, void> {
-  for (const bytes of chunksOf(fd, { end, name })) yield { kind: "bytes", bytes };
 }
 
 class Scan {

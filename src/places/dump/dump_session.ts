@@ -10,7 +10,7 @@ import type { Guid } from "../../model/guid.ts";
 import { isIntermediate } from "../../model/mailbox.ts";
 import { DONE, type Outcome, ok, type Refusal, refused } from "../../model/outcome.ts";
 import type { IncomingMessage, MessageWriter, PlaceSession, ReserveRequest } from "../place.ts";
-import { ReceivedMessage } from "../received_message.ts";
+import { type ReceivedMessage, receiving } from "../received_message.ts";
 import type { DumpContents } from "./dump_contents.ts";
 import type { DumpFile } from "./dump_file.ts";
 import type { Range } from "./scan.ts";
@@ -38,16 +38,7 @@ export class DumpSession implements PlaceSession {
   }
 
   stage(message: IncomingMessage): MessageWriter {
-    const received = new ReceivedMessage();
-    received.start(message);
-    return {
-      write: (bytes) => {
-        received.data(bytes);
-        return undefined;
-      },
-      end: () => this.#keep(message, received),
-      abort: () => received.release(),
-    };
+    return receiving(message, (received) => this.#keep(message, received));
   }
 
   async #keep(message: IncomingMessage, received: ReceivedMessage): Promise<void> {

@@ -22,7 +22,7 @@ import {
   type PlaceSession,
   type WritablePlace,
 } from "../place.ts";
-import { ReceivedMessage } from "../received_message.ts";
+import { type ReceivedMessage, receiving } from "../received_message.ts";
 import type { MessageSink } from "./message_sink.ts";
 
 /** A file says when its message came; all else is the mail program's. */
@@ -111,16 +111,7 @@ class MailFilesSession implements PlaceSession {
   }
 
   stage(message: IncomingMessage): MessageWriter {
-    const received = new ReceivedMessage();
-    received.start(message);
-    return {
-      write: (bytes) => {
-        received.data(bytes);
-        return undefined;
-      },
-      end: () => this.#keep(message, received),
-      abort: () => received.release(),
-    };
+    return receiving(message, (received) => this.#keep(message, received));
   }
 
   async #keep({ guid, size }: IncomingMessage, received: ReceivedMessage): Promise<void> {

@@ -1,13 +1,13 @@
 /** Streams the entries of a data file, from end to end, in memory that one entry bounds. */
 import { closeSync } from "node:fs";
 import { AppError, FormatError } from "../../../core/errors.ts";
-import { chunksOf, openRegular } from "../../../core/files.ts";
+import { openRegular } from "../../../core/files.ts";
 import type { Limits } from "../../../core/limits.ts";
 import { parseEntryName } from "../../../formats/backup/entry_name.ts";
 import { type PlacedEntry, TarSplitter } from "../../../formats/tar/tar_splitter.ts";
 import { beginSha1 } from "../../../hash/sha1.ts";
 import { isGuid, isSha1 } from "../../../model/guid.ts";
-import { gzipMembers } from "./gzip_members.ts";
+import { unpacked } from "./gzip_members.ts";
 
 /** An entry whose content is wanted, with all of it. */
 export interface WholeEntry {
@@ -34,8 +34,10 @@ export async function* archiveEntries(
   const splitter = new TarSplitter(limits);
   let pieces: Uint8Array[] | undefined;
   try {
-    for await (const bytes of unpacked(opened.fd, { path, size })) {
-      for (const event of splitter.feed(bytes)) {
+    for await (const part of unpacked(opened.fd, { path, size })) {
+      if (part.kind === "damage") throw damaged(path, part.why);
+      if (part.kind !== "bytes") continue;
+      for (const event of splitter.feed(part.bytes)) {
         if (event.kind === "entry") pieces = wants(event.entry) ? [] : undefined;
         else if (event.kind === "content") pieces?.push(event.bytes);
         else if (pieces !== undefined) yield { entry: event.entry, pieces };
@@ -46,17 +48,6 @@ export async function* archiveEntries(
     throw error;
   } finally {
     closeSync(opened.fd);
-  }
-}
-
-async function* unpacked(
-  fd: number,
-  { path, size }: { readonly path: string; readonly size: number },
-): AsyncGenerator<Uint8Array, void> {
-  if (!path.endsWith(".gz")) return yield* chunksOf(fd, { end: size, name: path });
-  for await (const event of gzipMembers(fd, { size, name: path })) {
-    if (event.kind === "damage") throw damaged(path, event.why);
-    if (event.kind === "bytes") yield event.bytes;
   }
 }
 

@@ -38,8 +38,24 @@ const OUTPUT_BYTES = 256 * 1024;
 /** Bits of FLG: a CRC of the header, extra fields, a name, a comment. */
 const FLAG = { hcrc: 2, extra: 4, name: 8, comment: 16 };
 
+/** The stream in the data file at `path`, up to its byte `size`: packed, or a plain tar. */
+export function unpacked(
+  fd: number,
+  { size, path: name }: { readonly size: number; readonly path: string },
+): AsyncIterable<MemberEvent> {
+  return name.endsWith(".gz") ? gzipMembers(fd, { size, name }) : plain(fd, { size, name });
+}
+
+/** An archive that is not packed is like one member that has no end of its own. */
+async function* plain(
+  fd: number,
+  { size: end, name }: { readonly size: number; readonly name: string },
+): AsyncGenerator<MemberEvent, void> {
+  for (const bytes of chunksOf(fd, { end, name })) yield { kind: "bytes", bytes };
+}
+
 /** The members of the file `fd` up to its byte `size`; `name` is the file in errors. */
-export async function* gzipMembers(
+async function* gzipMembers(
   fd: number,
   { size, name }: { readonly size: number; readonly name: string },
 ): AsyncGenerator<MemberEvent, void> {

@@ -50,7 +50,7 @@ import type {
   PlaceSession,
   ReserveRequest,
 } from "../../place.ts";
-import { ReceivedMessage } from "../../received_message.ts";
+import { type ReceivedMessage, receiving } from "../../received_message.ts";
 import type { OwnerArchive } from "./owner_archive.ts";
 
 /** Messages of a run, with what an index says of them. */
@@ -90,18 +90,12 @@ export class BackupSession implements PlaceSession {
   }
 
   stage(message: IncomingMessage): MessageWriter {
-    const received = new ReceivedMessage();
-    received.start(message);
     const header = new HeaderEnd();
-    return {
-      write: (bytes) => {
-        received.data(bytes);
-        header.feed(bytes);
-        return undefined;
-      },
-      end: () => this.#keep(message, received, header),
-      abort: () => received.release(),
-    };
+    return receiving(
+      message,
+      (received) => this.#keep(message, received, header),
+      (bytes) => header.feed(bytes),
+    );
   }
 
   #keep(
