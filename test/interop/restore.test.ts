@@ -3,8 +3,10 @@
  * against it, and that its sync_client goes on.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { reconstructSays } from "../support/acid.ts";
+import { alterArchive } from "../support/backup.ts";
 import { bobbin, jsonLines } from "../support/cli.ts";
 import { imapClient } from "../support/imap.ts";
 import { type Lab, labUpInMemory, talkTo } from "../support/lab.ts";
@@ -97,6 +99,26 @@ describe.skipIf(!isThere)("bobbin backup restore to a real Cyrus", () => {
     const work = await says("SELECT Work", "UID FETCH 1:* (UID)");
     expect(work.match(/FETCH \(UID \d+/g)).toHaveLength(2);
     expect((await restore("max")).steps).toEqual([]);
+    expect(await reconstructSays(lab)).toEqual([]);
+  }, 120_000);
+
+  test("brings all but a message that has rotted in the archive, sound to Cyrus", async () => {
+    const [data = ""] = readdirSync(archive).filter((name) => name.startsWith("backupdata"));
+    alterArchive(join(archive, data), "text of number 1", "test of number 1");
+    // Of max himself Cyrus has the message still, and takes that.
+    const back = await restore("max", "--as", "moritz");
+    expect([back.exit, back.stderr]).toEqual([
+      2,
+      expect.stringMatching(/There is no message 2 of/),
+    ]);
+    const server = `sync://admin@127.0.0.1:${lab.syncPort}`;
+    const ls = ["ls", server, "moritz", "--starttls", "never", "--json"];
+    const { stdout } = await bobbin(ls, { env: { BOBBIN_PASSWORD: "labpass" } });
+    const counts = jsonLines(stdout).filter(({ type }) => type === "mailbox");
+    expect(counts.map(({ mailbox, messages }) => [mailbox, messages])).toEqual([
+      ["user/moritz", 2],
+      ["user/moritz/Work", 2],
+    ]);
     expect(await reconstructSays(lab)).toEqual([]);
   }, 120_000);
 });
