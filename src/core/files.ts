@@ -14,6 +14,7 @@ import {
   statSync,
 } from "node:fs";
 import { dirname } from "node:path";
+import { latin1 } from "./bytes.ts";
 import { AppError, errnoOf, isAbsence } from "./errors.ts";
 import { type FileStamp, NO_FILE, stampAt, stampOf } from "./file_stamp.ts";
 
@@ -138,6 +139,12 @@ export function readAt(fd: number, into: Uint8Array, position: number): number {
     length += count;
   }
   return length;
+}
+
+/** The first `length` bytes of a file as text, or fewer where it ends. */
+export function startOf(fd: number, length: number): string {
+  const start = new Uint8Array(length);
+  return latin1(start.subarray(0, readAt(fd, start, 0)));
 }
 
 const CHUNK_BYTES = 256 * 1024;

@@ -5,8 +5,7 @@
 import { basename } from "node:path";
 import type { EngineChoice } from "../hash/engines.ts";
 import { useridOf } from "../model/names.ts";
-import { archivesIn } from "../places/backup/read/backup_folder.ts";
-import { noArchive } from "../places/backup_locator.ts";
+import { archivesIn, noArchive } from "../places/backup_locator.ts";
 import { lockFiles, mailboxFolder } from "../places/cyrus/layout/server_paths.ts";
 import { requireRoot } from "../places/cyrus/layout/walk.ts";
 import { readAllFacts } from "../places/cyrus/mailbox/mailbox_facts.ts";

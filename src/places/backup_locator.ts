@@ -2,10 +2,10 @@
  * Where backups lie: `backup:/srv/backup/f/fred`, or `backup:/srv/backup` for all that lie there,
  * and with `@2026-11-20T08:00:00Z` behind it as they were at that moment.
  */
-import { resolve } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { AppError } from "../core/errors.ts";
 import { isThere } from "../core/files.ts";
-import { namesIn } from "../storage/disk.ts";
+import { foldersIn, namesIn } from "../storage/disk.ts";
 
 export interface BackupLocator {
   /** Absolute. */
@@ -22,6 +22,21 @@ export const DATA_FILE = /^backupdata-\d+\.tar(\.gz)?$/;
 /** The names of the data files in a folder, the newest last. */
 export function dataFilesIn(folder: string): string[] {
   return namesIn(folder).filter((name) => DATA_FILE.test(name));
+}
+
+/** True for the folder of one archive, and false for one in which archives lie. */
+export function isArchive(folder: string): boolean {
+  return dataFilesIn(folder).length > 0;
+}
+
+/** The folder of one archive, or all below it: `f/fred`, `shared/l/lists`, or upstream's `fred`. */
+export function archivesIn(path: string): string[] {
+  if (isArchive(path)) return [path];
+  const below = (folder: string) => foldersIn(folder).map((name) => join(folder, name));
+  const hashed = [path, join(path, "shared")].flatMap((top) =>
+    below(top).filter((folder) => /^[a-z]$/.test(basename(folder))),
+  );
+  return [...below(path), ...hashed.flatMap(below)].filter(isArchive).sort();
 }
 
 /** The error for a folder that was named and has none. */
@@ -41,17 +56,20 @@ const MOMENT =
  */
 export function parseBackupPath(text: string): BackupLocator {
   if (text === "") throw new AppError("usage", "Cannot read place backup: the path is empty");
+  const { folder, moment } = splitMoment(text);
+  const path = resolve(folder);
+  if (moment === undefined) return { path, text: `backup:${path}` };
+  return { path, at: parseMoment(moment), text: `backup:${path}@${moment}` };
+}
+
+/** The path in `text`, and what stands behind its @ where that does not belong to the path. */
+export function splitMoment(text: string): { readonly folder: string; readonly moment?: string } {
   const split = text.lastIndexOf("@");
-  const [path, moment] = [text.slice(0, split), text.slice(split + 1)];
+  const [folder, moment] = [text.slice(0, split), text.slice(split + 1)];
   const isPlain = split <= 0 || moment.includes("/") || isThere(text);
-  if (isPlain || (!/^\d/.test(moment) && !isThere(path))) {
-    return { path: resolve(text), text: `backup:${resolve(text)}` };
-  }
-  return {
-    path: resolve(path),
-    at: parseMoment(moment),
-    text: `backup:${resolve(path)}@${moment}`,
-  };
+  return isPlain || (!/^\d/.test(moment) && !isThere(folder))
+    ? { folder: text }
+    : { folder, moment };
 }
 
 function parseMoment(text: string): number {

@@ -2,10 +2,18 @@
  * The locator of a place, as the command line takes it: `cyrus:/var/spool/cyrus/mail`,
  * `store:/srv/bobbin`, or a bare path, which is recognised by what lies there.
  */
-import { existsSync, statSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { closeSync, existsSync, statSync } from "node:fs";
+import { basename, dirname, join, resolve } from "node:path";
 import { AppError, errnoOf } from "../core/errors.ts";
-import { type BackupLocator, dataFilesIn, parseBackupPath } from "./backup_locator.ts";
+import { openRegular, startOf } from "../core/files.ts";
+import { DUMP_START } from "../formats/sync/dump_line.ts";
+import {
+  archivesIn,
+  type BackupLocator,
+  DATA_FILE,
+  parseBackupPath,
+  splitMoment,
+} from "./backup_locator.ts";
 import { type BackupAddress, isBackupAddress, parseBackupAddress } from "./backupcyrus_address.ts";
 import { isSyncAddress, maskPassword, parseSyncAddress, type SyncAddress } from "./sync_address.ts";
 
@@ -26,76 +34,92 @@ export type PlaceLocator =
   /** A folder of messages, or a file of them, to be made. */
   | { readonly kind: "eml" | "mbox"; readonly path: string };
 
-const KINDS: readonly Locator["kind"][] = ["cyrus", "store"];
+/** Kinds whose scheme stands before a path. */
+const SCHEMES = ["cyrus", "store", "backup", "dump", "eml", "mbox"] as const;
 
-/** A scheme has at least two letters, so that `c:\mail` is a path. */
+/** A scheme has at least two letters, so that `c:\\mail` is a path. */
 const SCHEME = /^([A-Za-z]{2,}):(.*)$/s;
 
-const DUMP = /^dump:(.*)$/s;
-const BACKUP = /^backup:(.*)$/s;
-const MAIL_FILES = /^(eml|mbox):(.+)$/s;
-
 /**
- * Parses any PLACE. Throws AppError (usage) for a kind that is not known, (not_found) for no path.
+ * Parses any PLACE. Throws AppError (usage) for a kind that is not known, (not_found) for no path,
+ * (refused) where this process may not look.
  */
 export function parsePlace(text: string): PlaceLocator {
   if (isSyncAddress(text)) return { kind: "sync", address: parseSyncAddress(text) };
   if (isBackupAddress(text)) return { kind: "backupcyrus", address: parseBackupAddress(text) };
-  const [, backup] = BACKUP.exec(text) ?? [];
-  if (backup !== undefined) return { kind: "backup", ...parseBackupPath(backup) };
-  if (isArchive(text)) return { kind: "backup", ...parseBackupPath(resolve(text)) };
-  const [, form, files = ""] = MAIL_FILES.exec(text) ?? [];
-  if (form === "eml" || form === "mbox") return { kind: form, path: resolve(files) };
-  const [, path] = DUMP.exec(text) ?? [];
-  if (path === undefined) return parseLocator(text);
-  if (path === "") throw new AppError("usage", `Cannot read place ${text}: the path is empty`);
-  return { kind: "dump", path: path === "-" ? path : resolve(path) };
+  const [, scheme, rest = ""] = SCHEME.exec(text) ?? [];
+  if (scheme === undefined || existsSync(text)) return recognise(text);
+  const kind = SCHEMES.find((known) => known === scheme);
+  if (kind === undefined) throw noKind(maskPassword(text), scheme);
+  if (kind === "backup") return { kind, ...parseBackupPath(rest) };
+  if (rest === "") throw new AppError("usage", `Cannot read place ${text}: the path is empty`);
+  if (kind === "dump" && rest === "-") return { kind, path: rest };
+  const path = resolve(rest);
+  return { kind, path: kind === "cyrus" || kind === "store" ? existing(path, kind) : path };
+}
+
+/** Parses a PLACE whose files can be looked at. Throws AppError as `parsePlace` does. */
+export function parseLocator(text: string): Locator {
+  const locator = parsePlace(text);
+  if (locator.kind === "cyrus" || locator.kind === "store") return locator;
+  throw notHere(maskPassword(text), locator.kind);
 }
 
 /**
- * Parses a PLACE on this machine. Throws AppError (usage) for one that is none or lies elsewhere,
- * (not_found) for no path, (refused) where this process may not look.
+ * What lies at a path without a scheme, the first of these: a store, by its settings; a mailbox of
+ * Cyrus; a file that begins as a dump does; an archive or a folder of archives, by its data files.
+ * Any other folder is one of mailboxes, and any other file an imapd.conf.
  */
-export function parseLocator(text: string): Locator {
-  const [, scheme, rest = ""] = SCHEME.exec(text) ?? [];
-  if (scheme === undefined || existsSync(text)) return recognise(resolve(text));
-  const kind = KINDS.find((known) => known === scheme);
-  const masked = maskPassword(text);
-  if (kind === undefined) throw noKind(masked, scheme);
-  if (rest === "") throw new AppError("usage", `Cannot read place ${text}: the path is empty`);
-  return { kind, path: existing(resolve(rest), kind) };
+function recognise(text: string): PlaceLocator {
+  const path = resolve(text);
+  if (isThere(join(path, "bobbin.json"))) return { kind: "store", path };
+  if (["cyrus.header", "cyrus.index"].some((name) => isThere(join(path, name)))) {
+    return { kind: "cyrus", path };
+  }
+  if (isDump(path)) return { kind: "dump", path };
+  if (DATA_FILE.test(basename(path)) && isThere(path)) {
+    throw new AppError("usage", `Cannot read place ${text}: this file is a part of an archive`, {
+      hint: `Give the folder of the archive: ${dirname(path)}`,
+    });
+  }
+  if (hasArchives(splitMoment(path).folder)) return { kind: "backup", ...parseBackupPath(path) };
+  return { kind: "cyrus", path: existing(path) };
 }
 
-/** True for the path alone of one archive. */
-function isArchive(text: string): boolean {
-  return (!SCHEME.test(text) || existsSync(text)) && dataFilesIn(resolve(text)).length > 0;
+function isDump(path: string): boolean {
+  const opened = openRegular(path);
+  if (opened.state !== "open") return false;
+  try {
+    return startOf(opened.fd, DUMP_START.length) === DUMP_START;
+  } finally {
+    closeSync(opened.fd);
+  }
+}
+
+/** False also where one may not look, which whoever reads the folder will be told. */
+function hasArchives(path: string): boolean {
+  try {
+    return archivesIn(path).length > 0;
+  } catch (error) {
+    if (error instanceof AppError) return false;
+    throw error;
+  }
+}
+
+function notHere(masked: string, kind: Exclude<PlaceLocator["kind"], Locator["kind"]>): AppError {
+  const isRemote = kind === "sync" || kind === "backupcyrus";
+  const why = isRemote ? "its files cannot be looked at" : `a ${kind} is no store and no spool`;
+  return new AppError("usage", `Cannot use ${masked} here: ${why}`, {
+    hint: isRemote
+      ? "Run it on that machine; `ls`, `diff` and `replicate` work over the network"
+      : "`ls`, `cat`, `diff` and `replicate` read dumps and backups",
+  });
 }
 
 function noKind(masked: string, scheme: string): AppError {
-  if (isSyncAddress(masked) || isBackupAddress(masked)) {
-    return new AppError("usage", `Cannot use ${masked} here: its files cannot be looked at`, {
-      hint: "Run it on that machine; `ls`, `diff` and `replicate` work over the network",
-    });
-  }
-  if (scheme === "dump") {
-    return new AppError("usage", `Cannot use ${masked} here: a dump is no store and no spool`, {
-      hint: "`ls`, `cat`, `diff` and `replicate` read dumps",
-    });
-  }
-  if (scheme === "backup") {
-    return new AppError("usage", `Cannot use ${masked} here: a backup is no store and no spool`, {
-      hint: "`ls`, `cat`, `diff` and `replicate` read backups",
-    });
-  }
   const lower = masked.replace(/^[A-Za-z]+/, (letters) => letters.toLowerCase());
-  const isLower =
-    isSyncAddress(lower) || [...KINDS, "backup", "dump"].includes(scheme.toLowerCase());
-  const known = [
-    ...KINDS.map((kind) => `${kind}:PATH`),
-    "backup:PATH",
-    "dump:FILE",
-    "sync://USER@HOST",
-  ];
+  const isLower = isSyncAddress(lower) || SCHEMES.some((known) => known === scheme.toLowerCase());
+  const known = [...SCHEMES.map((kind) => `${kind}:PATH`), "sync://USER@HOST"];
   return new AppError(
     "usage",
     `Cannot read place ${masked}: no kind of place is called ${scheme}`,
@@ -112,11 +136,6 @@ export function newStorePath(text: string): string {
   const [, scheme = "store", rest = ""] = SCHEME.exec(text) ?? [undefined, undefined, text];
   if (scheme === "store" && rest !== "") return resolve(rest);
   throw new AppError("usage", `Cannot make a store at ${maskPassword(text)}: give a folder's path`);
-}
-
-function recognise(path: string): Locator {
-  const isStore = isThere(join(existing(path), "bobbin.json"));
-  return { kind: isStore ? "store" : "cyrus", path };
 }
 
 function existing(path: string, kind?: Locator["kind"]): string {

@@ -29,7 +29,7 @@ describe("parsePlace() of a backup", () => {
     expect(parsePlace(path)).toEqual(place);
     const next = join(root, "new@example.com");
     expect(parsePlace(`backup:${next}`)).toEqual({ ...place, path: next, text: `backup:${next}` });
-    expect(parsePlace(root).kind).toBe("cyrus");
+    expect(parsePlace(root)).toEqual({ ...place, path: root, text: `backup:${root}` });
   });
 
   test.each(["yesterday", "2026-13-01", "2026-11-20T25:00", "20", "2026-11-20T08"])(

@@ -7,9 +7,9 @@ import { leadsToFolder } from "../../core/files.ts";
 import type { Owner } from "../../model/names.ts";
 import { archiveFolder } from "../../places/backup/archive_folder.ts";
 import { type ArchiveRuns, isWhole, runsOfArchive } from "../../places/backup/read/archive_runs.ts";
-import { archivesIn } from "../../places/backup/read/backup_folder.ts";
 import { openBackupRoot } from "../../places/backup/write/backup_root.ts";
 import type { BackupJobs } from "../../places/backup/write/pack_member.ts";
+import { archivesIn } from "../../places/backup_locator.ts";
 import { replaceFile } from "../../storage/durable.ts";
 import { WorkerPool } from "../../threads/job_pool.ts";
 import {

@@ -242,7 +242,7 @@ type Checkable = Locator | Extract<PlaceLocator, { kind: "backup" }>;
 
 function parseCheckable(place: string): Checkable {
   const locator = parsePlace(place);
-  if (locator.kind !== "backup") return parseLocator(place); // which refuses what lies elsewhere
+  if (locator.kind !== "backup") return parseLocator(place); // which refuses all others
   if (locator.at === undefined) return locator;
   throw new AppError(
     "usage",

@@ -95,7 +95,7 @@ export const PLACE_KINDS: readonly PlaceKind[] = [
   {
     kind: "backup",
     scheme: "backup:",
-    examples: ["backup:/srv/backup/a/ann", "/srv/backup/a/ann", "backup:/srv/backup"],
+    examples: ["backup:/srv/backup/a/ann", "/srv/backup/a/ann", "/srv/backup"],
     is:
       "the backup of a user, or a folder of backups; with `@2026-11-20` behind it, or date and " +
       "time, as it was at that moment",
@@ -104,7 +104,7 @@ export const PLACE_KINDS: readonly PlaceKind[] = [
   {
     kind: "dump",
     scheme: "dump:",
-    examples: ["dump:ann.dlist", "dump:-"],
+    examples: ["dump:ann.dlist", "dump:-", "ann.dlist"],
     is: "a file with users' mail, checksummed; - is stdin or stdout",
     written: "in one go, as a whole",
   },
@@ -127,7 +127,8 @@ export const PLACE_KINDS: readonly PlaceKind[] = [
 ];
 
 export const PLACE_NOTES: readonly string[] = [
-  "A path alone is recognised by what lies there. With a scheme before it nothing is guessed.",
+  "A path alone is recognised by what lies there: a store, mail of Cyrus, backups, or a dump. " +
+    "Any other file is read as an imapd.conf. With a scheme before the path nothing is guessed.",
   "Where the name of an account holds @, write %40: sync://ann%40example.com@mail.example.com. " +
     "An IPv6 address stands in brackets: sync://repl@[2001:db8::7]:2005.",
   "A password never stands in a PLACE. It comes from --password-file, BOBBIN_PASSWORD, a " +

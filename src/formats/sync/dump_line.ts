@@ -30,6 +30,9 @@ import {
 
 export const DUMP_VERSION = 1;
 
+/** What every dump begins with. */
+export const DUMP_START = "DUMP %(VERSION ";
+
 /** The first line, without its end. */
 export function printDumpHeader(): Uint8Array {
   const value = dlistKvlist([

@@ -15,11 +15,12 @@ import {
   writeSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { concat, latin1, utf8 } from "../../core/bytes.ts";
+import { concat, utf8 } from "../../core/bytes.ts";
 import { AppError, errnoOf } from "../../core/errors.ts";
-import { openRegular, readAt } from "../../core/files.ts";
+import { openRegular, startOf } from "../../core/files.ts";
 import { DEFAULT_LIMITS } from "../../core/limits.ts";
 import {
+  DUMP_START,
   type MissingInDump,
   printDumpCheck,
   printDumpHeader,
@@ -39,8 +40,6 @@ const PAUSE_MS = 2;
 
 export type PutDumpBytes = (bytes: Uint8Array) => undefined;
 
-const DUMP_START = "DUMP %(VERSION ";
-
 /**
  * True where `path` is a dump or an empty file, which a new dump may replace, false where there is
  * none. Throws AppError (cannot_create) where it is anything else.
@@ -50,9 +49,7 @@ export function hasEarlierDump(path: string): boolean {
   if (opened.state === "missing") return false;
   if (opened.state === "open") {
     try {
-      const start = new Uint8Array(DUMP_START.length);
-      const length = readAt(opened.fd, start, 0);
-      if (length === 0 || latin1(start) === DUMP_START) return true;
+      if (["", DUMP_START].includes(startOf(opened.fd, DUMP_START.length))) return true;
     } finally {
       closeSync(opened.fd);
     }

@@ -1,8 +1,7 @@
 /** Reads a dump once from end to end, and keeps what its checksums prove. */
 import { closeSync, constants, fstatSync, openSync, writeSync } from "node:fs";
-import { latin1 } from "../../core/bytes.ts";
 import { AppError, errnoOf } from "../../core/errors.ts";
-import { readAt } from "../../core/files.ts";
+import { startOf } from "../../core/files.ts";
 import type { Limits } from "../../core/limits.ts";
 import type { ApplyCommand } from "../../model/apply.ts";
 import { type Owner, ownerName } from "../../model/names.ts";
@@ -101,8 +100,7 @@ const PACKINGS: readonly (readonly [magic: string, program: string])[] = [
 ];
 
 function packingOf(fd: number): string | undefined {
-  const start = new Uint8Array(8);
-  const text = latin1(start.subarray(0, readAt(fd, start, 0)));
+  const text = startOf(fd, 8);
   return PACKINGS.find(([magic]) => text.startsWith(magic))?.[1];
 }
 

@@ -3,23 +3,22 @@
  * (archive_folder.ts) or as upstream does, with one folder for each user.
  */
 import { Database } from "bun:sqlite";
-import { basename, join } from "node:path";
 import { asAsync } from "../../../core/lists.ts";
 import { type Owner, ownerKey } from "../../../model/names.ts";
-import { foldersIn } from "../../../storage/disk.ts";
+import { archivesIn, isArchive } from "../../backup_locator.ts";
 import type { Place } from "../../place.ts";
 import { BackupState } from "../state/backup_state.ts";
 import { BackupPlace } from "./backup_place.ts";
 import { EntriesInForce } from "./entries_in_force.ts";
 import { ManyArchives } from "./many_archives.ts";
-import { isArchive, openBackup, ownerByFolder, type ReadBackupOptions } from "./open_backup.ts";
+import { openBackup, ownerByFolder, type ReadBackupOptions } from "./open_backup.ts";
 
 /** Archives that stay open: each has two files. */
 const MOST_OPEN = 8;
 
 /** Throws AppError (not_found) where no archive is there, (io), (bad_data). */
 export async function openBackupFolder(path: string, options: ReadBackupOptions): Promise<Place> {
-  const folders = isArchive(path) ? [] : archivesBelow(path);
+  const folders = isArchive(path) ? [] : archivesIn(path);
   if (folders.length === 0) return openBackup(path, options);
   const opened = new Map<string, Promise<BackupPlace>>();
   const archiveIn = (folder: string): Promise<BackupPlace> => {
@@ -56,19 +55,6 @@ export async function openBackupFolder(path: string, options: ReadBackupOptions)
       for (const place of opened.values()) await (await place).close();
     },
   });
-}
-
-/** The folder of one archive, or all below it: `f/fred`, `shared/l/lists`, or upstream's `fred`. */
-export function archivesIn(path: string): string[] {
-  return isArchive(path) ? [path] : archivesBelow(path);
-}
-
-function archivesBelow(root: string): string[] {
-  const below = (folder: string) => foldersIn(folder).map((name) => join(folder, name));
-  const hashed = [root, join(root, "shared")].flatMap((top) =>
-    below(top).filter((path) => /^[a-z]$/.test(basename(path))),
-  );
-  return [...below(root), ...hashed.flatMap(below)].filter(isArchive).sort();
 }
 
 /** What is there of an owner without an archive. */

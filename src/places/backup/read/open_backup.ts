@@ -31,11 +31,6 @@ export interface ReadBackupOptions {
   readonly locator: string;
 }
 
-/** True for the folder of one archive, and false for one in which archives lie. */
-export function isArchive(folder: string): boolean {
-  return dataFilesIn(folder).length > 0;
-}
-
 /**
  * The archive in `folder`. Its state is read where it fits the data file; otherwise the archive is
  * read from end to end first. Throws AppError (not_found, io), (bad_data) for a file that is none.
