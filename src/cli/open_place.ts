@@ -109,7 +109,7 @@ interface Opener<Found extends PlaceLocator> {
     output: Output,
   ) => Promise<WritablePlace>;
   /** Opens it as it is before the first write; absent where `read` does just that. */
-  readonly unwritten?: (locator: Found) => Promise<Place>;
+  readonly unwritten?: (locator: Found, options: PlaceOptions) => Promise<Place>;
 }
 
 const OPENERS: { readonly [Name in Kind]: Opener<Extract<PlaceLocator, { kind: Name }>> } = {
@@ -127,7 +127,12 @@ const OPENERS: { readonly [Name in Kind]: Opener<Extract<PlaceLocator, { kind: N
     write: async ({ path }, _, output) =>
       openStorePlace(path, { access: "upgrade", tell: (text) => output.talk(text) }),
   },
-  sync: { read: openSync, write: openSync },
+  sync: {
+    read: async ({ address }, options) =>
+      openSyncPlace({ ...syncOptionsOf(address, options), isSource: true }),
+    unwritten: openSync,
+    write: openSync,
+  },
   backupcyrus: { read: async ({ address }, options) => openBackupServer(address, options) },
   backup: {
     read: async ({ path, at, text }) => openBackupFolder(path, { locator: text, at }),
@@ -185,7 +190,7 @@ export async function openTargetToLook(
   const locator = parsePlace(text);
   const { unwritten } = openerOf(locator);
   if (unwritten === undefined) return openPlace(text, env, options);
-  const place = await unwritten(locator);
+  const place = await unwritten(locator, options);
   tellCaveat(place, env.output);
   return place;
 }

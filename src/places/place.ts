@@ -156,6 +156,12 @@ export interface MailboxReading {
   readonly keptBytes?: number;
 }
 
+/** An owner who has mail at a place that cannot give it. */
+export interface UnreadableOwner {
+  readonly owner: Owner;
+  readonly refusal: Refusal;
+}
+
 /** The GET half of a place. Its methods may be called at the same time; a place may queue them. */
 export interface Place {
   /** As an administrator would write the place, e.g. `store:/srv/bobbin`; without secrets. */
@@ -220,6 +226,11 @@ export interface Place {
 export interface WritablePlace extends Place {
   /** Begins a session with nothing staged. Many may be open at the same time. */
   openSession(): Promise<PlaceSession>;
+  /**
+   * Owners, of these or of all, whose mail is lost here. They are read as if they were absent, so
+   * that a replica is brought them anew; who takes absence for a deletion must ask. Absent: nobody.
+   */
+  lost?(among?: readonly Owner[]): Promise<Outcome<readonly UnreadableOwner[]>>;
   /**
    * All of `owner` has been sent, except for what is `missing`; an entry without a uniqueid stands
    * for any of the mailboxes. Present in places that are read later without their source: there,

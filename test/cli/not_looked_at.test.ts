@@ -19,6 +19,7 @@ import { bobbin, jsonLines } from "../support/cli.ts";
 import { unpackFixture } from "../support/fixtures.ts";
 import { has } from "../support/needs.ts";
 import { newStore } from "../support/new_store.ts";
+import { serveBinary } from "../support/served_binary.ts";
 import { fill, guidOf, message } from "../support/store_fixture.ts";
 import { tempDir } from "../support/temp_dir.ts";
 
@@ -144,6 +145,47 @@ describe("an owner of a store", () => {
       expect.stringMatching(/lists \(shared\).* 1 of/),
     ]);
     expect((await bobbin(["ls", root])).exit).toBe(0);
+  });
+
+  test("who is lost behind a server is never taken for deleted, and heals", async () => {
+    const socket = join(tempDir("backups"), "socket");
+    const served = await serveBinary({ args: ["--backup-listen", socket] });
+    const { root, store } = newStore();
+    for (const name of ["user.ann", "user.ann.A", "user.bob", "lists"]) fill(store, name, 1);
+    store.close();
+    const env = { BOBBIN_PASSWORD: "labpass" };
+    const to = `sync://admin@127.0.0.1:${served.port}`;
+    const run = (...args: readonly string[]) => bobbin(args, { env });
+    expect((await run("replicate", "--all", "--from", root, "--to", to)).exit).toBe(0);
+    const lose = () => {
+      for (const folder of ["user/a/ann", "shared/l/lists"])
+        rmSync(join(served.store, folder), RECURSIVE);
+    };
+    lose();
+    const archives = tempDir("archives");
+    const pull = ["--mirror", "--allow-delete", "100", "--from", to, "--to", root];
+    const looks: readonly (readonly [readonly string[], number])[] = [
+      [["ls", to], 2],
+      [["diff", root, to], 2],
+      [["replicate", "--all", ...pull, "-n"], 2],
+      [["replicate", "--all", ...pull], 2],
+      [["backup", "run", "--all", "--from", to, "--to", archives], 2],
+      [["ls", `backupcyrus:${socket}`], 2],
+    ];
+    for (const [args, code] of looks) {
+      const { exit, stdout, stderr } = await run(...args);
+      expect({ args, exit, said: stdout + stderr }).toMatchObject({ args, exit: code });
+      for (const owner of args[0] === "ls" ? ["ann"] : ["ann", "lists"])
+        expect(stdout + stderr).toContain(owner);
+    }
+    expect((await run("replicate", "ann", ...pull)).exit).toBe(65);
+    expect(served.log()).toMatch(/ann.*folder is gone, and the registry has 2 of its mailboxes/);
+    const push = ["replicate", "--all", "--from", root, "--to", to];
+    expect((await run(...push, "-n")).exit).toBe(0);
+    expect((await run(...push)).exit).toBe(0);
+    expect((await run("diff", root, to)).exit).toBe(0);
+    served.child.kill();
+    await served.child.exited;
   });
 
   test("whose catalogue is damaged keeps nobody else from being listed", async () => {

@@ -1,6 +1,6 @@
 /** A real sync_client replicates to `bobbin serve`, and never notices that it is not Cyrus. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync, readdirSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { recordsOf } from "../../src/model/mailbox.ts";
 import type { MailRecord } from "../../src/model/record.ts";
@@ -157,6 +157,14 @@ for (const { title, options, users, everything = false } of SETUPS) {
       expect(applies(await sync(lab, server, "-m", externalOf(user)))).toEqual([]);
       expect(applies(await sync(lab, server, "-u", user)).length).toBeGreaterThan(0);
       await settles(lab, server, "-u", user);
+    });
+
+    test.if(everything)("a user whose folder the store has lost is brought anew", async () => {
+      const before = Object.keys(verifyStore(server.root)).length;
+      rmSync(join(server.root, "user/a/ann"), { recursive: true });
+      await settles(lab, server, "-u", "ann");
+      expect(server.log.join("\n")).toMatch(/Mail of a user is lost.* user=ann .*folder is gone/);
+      expect(Object.keys(verifyStore(server.root))).toHaveLength(before);
     });
 
     test("the store is sound, and fsck says so too", async () => {

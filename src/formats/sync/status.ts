@@ -37,8 +37,10 @@ const REASON_OF_TOKEN: Readonly<Record<string, RefusalReason>> = {
   IMAP_PERMISSION_DENIED: "permissionDenied",
 };
 
-/** The reason in the text of a NO; `failed` for text that begins with no known token. */
+/** The reason in the text of a NO; `failed` for text that is not ours and has no known token. */
 export function reasonOf(text: string): RefusalReason {
+  // Only Bobbin says so.
+  if (text === REFUSAL_TEXTS.damaged) return "damaged";
   const token = text.split(" ", 1)[0] ?? "";
   return Object.hasOwn(REASON_OF_TOKEN, token) ? (REASON_OF_TOKEN[token] ?? "failed") : "failed";
 }

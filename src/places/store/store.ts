@@ -28,7 +28,7 @@ import type { Database } from "bun:sqlite";
 import { basename, join, resolve } from "node:path";
 import { AppError } from "../../core/errors.ts";
 import { DEFAULT_LIMITS, type Limits } from "../../core/limits.ts";
-import { type Owner, ownerKey, ownerName, ownerOfKey, sameOwner } from "../../model/names.ts";
+import { type Owner, ownerKey, ownerName, ownerOfKey } from "../../model/names.ts";
 import { statOf } from "../../storage/disk.ts";
 import { SyncDescriptors } from "../../storage/durable.ts";
 import { makePrivateFolder, removePrivateFolder } from "../../storage/private_folder.ts";
@@ -127,10 +127,15 @@ export class Store {
   find(owner: Owner): OwnerFolder | undefined {
     const found = this.#get(owner, { create: false });
     if (found !== undefined || !this.#tellsLost) return found;
-    const lost = this.lost().find((one) => sameOwner(one.owner, owner));
-    if (lost === undefined) return undefined;
-    const path = join(this.root, lost.folder);
-    throw new AppError("bad_data", `Cannot open ${path}: ${lost.why}`, {
+    const [lost] = this.lost([owner]);
+    if (lost !== undefined) throw this.errorOf(lost);
+    return undefined;
+  }
+
+  /** What whoever reads the mail of a lost owner is told. */
+  errorOf({ folder, why }: LostOwner): AppError {
+    const path = join(this.root, folder);
+    return new AppError("bad_data", `Cannot open ${path}: ${why}`, {
       context: { path },
       hint: "Put the folder back, or have `bobbin store reconstruct` forget the mailboxes",
     });
@@ -194,18 +199,22 @@ export class Store {
   }
 
   /**
-   * Owners whom the registry names and who have no folder. It is made before anything is claimed,
-   * and no command removes it. None where the registry is damaged, which is told by itself.
+   * Owners, of these or of all, whom the registry names and who have no folder. It is made before
+   * anything is claimed, and no command removes it. None where the registry is damaged, which is
+   * told by itself.
    */
-  lost(): LostOwner[] {
+  lost(among?: readonly Owner[]): LostOwner[] {
+    const folderOf = (owner: Owner): string => ownerFolder(owner, this.settings.hash);
+    const isThere = (owner: Owner): boolean =>
+      statOf(join(this.root, folderOf(owner))) !== undefined;
+    if (among?.every(isThere) === true) return [];
     try {
-      return [...this.registry.claimCounts()].flatMap(([word, count]) => {
-        const owner = ownerOfKey(word);
-        if (owner === undefined) return [];
-        const folder = ownerFolder(owner, this.settings.hash);
-        if (statOf(join(this.root, folder)) !== undefined) return [];
+      const counts = this.registry.claimCounts();
+      return (among ?? [...counts.keys()].map(ownerOfKey)).flatMap((owner) => {
+        const count = owner === undefined ? undefined : counts.get(ownerKey(owner));
+        if (owner === undefined || count === undefined || isThere(owner)) return [];
         const why = `folder is gone, and the registry has ${count} of its mailboxes`;
-        return [{ owner, folder, why }];
+        return [{ owner, folder: folderOf(owner), why }];
       });
     } catch (error) {
       if (isOfDatabase(error)) return [];

@@ -33,6 +33,7 @@ import {
   type MessageContent,
   type PlaceSession,
   type ReserveRequest,
+  type UnreadableOwner,
   type WritablePlace,
 } from "../place.ts";
 import type {
@@ -106,6 +107,15 @@ export class StorePlace implements WritablePlace, RawPlace {
 
   owners(): Promise<Outcome<AsyncIterable<Owner>>> {
     return outcomeOf(() => asAsync(this.#store.readableOwners()));
+  }
+
+  lost(among?: readonly Owner[]): Promise<Outcome<readonly UnreadableOwner[]>> {
+    const store = this.#store;
+    return outcomeOf(() =>
+      store.lost(among).map((one) => {
+        return { owner: one.owner, refusal: refused("damaged", store.errorOf(one).message) };
+      }),
+    );
   }
 
   user(userid: string): Promise<Outcome<UserState>> {

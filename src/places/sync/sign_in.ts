@@ -10,6 +10,7 @@ import type { DlistEntry } from "../../formats/dlist/value.ts";
 import { printPlain } from "../../formats/sasl/plain.ts";
 import { makeClientFinal, makeClientFirst } from "../../formats/sasl/scram.ts";
 import { printApply } from "../../formats/sync/apply_command.ts";
+import { LOST_OWNERS, SIEVE_MAILBOX } from "../../formats/sync/capabilities.ts";
 import type { Connection } from "../../net/connection.ts";
 import { dial, dialTls } from "../../net/dial.ts";
 import { provoke } from "../../net/speech.ts";
@@ -303,7 +304,8 @@ class SignIn {
   #capabilities(peer: Peer, purpose: LinkPurpose): DlistEntry {
     const isWanted = purpose === "write" || !givesSieveFiles(peer, this.#options.sieve);
     const isPossible = hasSieveMailbox(peer) && this.#options.sieve !== "files";
-    const names = isWanted && isPossible ? ["SIEVE-MAILBOX"] : [];
+    const names: string[] = isWanted && isPossible ? [SIEVE_MAILBOX] : [];
+    if (peer.software === "bobbin" && this.#options.isSource === true) names.push(LOST_OWNERS);
     return printApply({ kind: "capabilities", names });
   }
 
@@ -319,7 +321,7 @@ class SignIn {
 
 /** Whether scripts can travel as a mailbox. */
 export function hasSieveMailbox(peer: Peer): boolean {
-  return peer.capabilities.has("SIEVE-MAILBOX") || peer.capabilities.has("X-SIEVE-MAILBOX");
+  return peer.capabilities.has(SIEVE_MAILBOX) || peer.capabilities.has("X-SIEVE-MAILBOX");
 }
 
 /**

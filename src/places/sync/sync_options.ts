@@ -48,6 +48,11 @@ export interface SyncOptions extends Partial<SyncPatience> {
    * The partition for mailboxes whose own is not known to the server. Cyrus dies of an unknown one.
    */
   readonly partition?: string;
+  /**
+   * It is only read. An owner whose mail a Bobbin there has lost is then refused; otherwise such an
+   * owner looks absent, to be brought anew.
+   */
+  readonly isSource?: boolean;
   readonly limits?: Limits;
   /**
    * Reads are tried again so often when the connection is lost; the wait doubles from `firstMs` on.

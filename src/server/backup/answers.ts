@@ -11,7 +11,7 @@ import { beginSha1, sha1Of } from "../../hash/sha1.ts";
 import type { UserMeta } from "../../model/mailbox.ts";
 import { inboxOf, isOwnedBy, type Owner, parseName, useridOf } from "../../model/names.ts";
 import type { Outcome } from "../../model/outcome.ts";
-import type { MessageContent, Place } from "../../places/place.ts";
+import type { MessageContent, Place, WritablePlace } from "../../places/place.ts";
 import {
   factsOfContent,
   RAW_FILES,
@@ -20,9 +20,12 @@ import {
   type RawRecord,
 } from "../../places/raw_mailbox.ts";
 import { printSeenFile } from "../../places/raw_settings.ts";
+import { ownersAndLost, refusalIfLost } from "../commands/lost_owners.ts";
+
+export type ServedPlace = Place & RawPlace & Pick<WritablePlace, "lost">;
 
 export interface Answering {
-  readonly place: Place & RawPlace;
+  readonly place: ServedPlace;
   readonly scope: Scope;
   /** Sends a line, and the bytes of a file. */
   say(line: string): Promise<void>;
@@ -35,11 +38,23 @@ type Answer = (args: readonly string[], answering: Answering) => Promise<string 
 /** By the verb in capitals. */
 export const ANSWERS: Readonly<Record<string, Answer>> = {
   USERS: answerUsers,
-  META: answerMeta,
-  FMULTISTATUS: answerFolders,
-  FMETA: answerFolder,
-  FDATA: answerMessages,
+  META: ofUser(answerMeta),
+  FMULTISTATUS: ofUser(answerFolders),
+  FMETA: ofUser(answerFolder),
+  FDATA: ofUser(answerMessages),
 };
+
+/** Refuses a user whose mail is lost: a client would take absence for a deletion. */
+function ofUser(answer: Answer): Answer {
+  return async ([userid, ...others], answering) => {
+    const { place, scope } = answering;
+    if (userid !== undefined && mayTouchUser(scope, userid)) {
+      const lost = await refusalIfLost([{ kind: "user", userid }], place);
+      if (lost !== undefined) return lost.text;
+    }
+    return answer(userid === undefined ? [] : [userid, ...others], answering);
+  };
+}
 
 // Refusals as the protocol words them.
 const BAD_COMMAND = "bad command";
@@ -47,7 +62,7 @@ const NO_FOLDER_NAMED = "missing user";
 
 async function answerUsers(_: readonly string[], answering: Answering) {
   const { place, scope, say } = answering;
-  const owners = await place.owners();
+  const owners = await ownersAndLost(place);
   if (owners.kind === "refused") return owners.text;
   await say("OK");
   for await (const owner of owners.value) {

@@ -12,13 +12,11 @@ import type { Log } from "../../core/log.ts";
 import { encodeWord, parseWords } from "../../formats/backup/wire.ts";
 import type { Connection } from "../../net/connection.ts";
 import { LineReader } from "../../net/line_reader.ts";
-import type { Place } from "../../places/place.ts";
-import type { RawPlace } from "../../places/raw_mailbox.ts";
 import { logFailure } from "../session/replies.ts";
-import { ANSWERS, type Answering } from "./answers.ts";
+import { ANSWERS, type Answering, type ServedPlace } from "./answers.ts";
 
 export interface BackupServing {
-  readonly place: Place & RawPlace;
+  readonly place: ServedPlace;
   /** The server's name, which clients have to know. */
   readonly slot: string;
   /** Milliseconds after which a client that says nothing is disconnected. */

@@ -5,6 +5,7 @@ import { assert } from "../../core/assert.ts";
 import { utf8 } from "../../core/bytes.ts";
 import { printFileHead, printValue } from "../../formats/dlist/print.ts";
 import { type Answer, printMailboxOpening, RECORDS_END } from "../../formats/sync/answer.ts";
+import { LOST_OWNERS, SIEVE_MAILBOX } from "../../formats/sync/capabilities.ts";
 import type { GetCommand, GetFetch } from "../../formats/sync/get_command.ts";
 import { printRecord } from "../../formats/sync/record_line.ts";
 import { heldBytes } from "../../model/held_bytes.ts";
@@ -19,7 +20,8 @@ import { externalName, type Owner, parseName } from "../../model/names.ts";
 import { DONE, type Outcome, refused } from "../../model/outcome.ts";
 import { firstDamage } from "../../places/first_damage.ts";
 import type { MailboxReading } from "../../places/place.ts";
-import { type CommandContext, type PutBytes, SIEVE_MAILBOX } from "../session/context.ts";
+import type { CommandContext, PutBytes } from "../session/context.ts";
+import { ownersAndLost, tellIfLost } from "./lost_owners.ts";
 
 /** Copies of the line that is being sent: from a thread, printed, in the buffers of the socket. */
 const LINE_COPIES = 4;
@@ -77,6 +79,7 @@ export async function getUser({ userid }: Get<"user">, context: CommandContext):
     userBytes,
     async (user) => {
       const { mailboxes, quotas } = user;
+      if (mailboxes.length === 0) await tellIfLost(userid, context);
       const sent = await sendOwned({ owner: userid, ...user }, context);
       if (sent.kind === "refused") return sent;
       for (const quota of quotas) await context.send({ kind: "quota", quota });
@@ -113,7 +116,8 @@ const OWNERS_AT_A_TIME = 500;
 
 /** Whom the account may touch. Bobbin's own command: Cyrus' protocol cannot list users. */
 export async function getOwners(_: Get<"owners">, context: CommandContext): Promise<Outcome> {
-  const listed = await context.place.owners();
+  const { place, modes } = context;
+  const listed = await (modes.enabled.has(LOST_OWNERS) ? ownersAndLost(place) : place.owners());
   if (listed.kind === "refused") return listed;
   let owners: Owner[] = [];
   for await (const owner of listed.value) {

@@ -1,6 +1,7 @@
 /** What the APPLY commands do (sync-protocol.md 4.2), once it is known that the account may. */
 import { mayTouchMailbox } from "../../accounts/scope.ts";
 import type { ApplyRequest } from "../../formats/sync/apply_command.ts";
+import { SIEVE_MAILBOX } from "../../formats/sync/capabilities.ts";
 import type { ApplyCommand, ApplyMailbox, ApplyRename } from "../../model/apply.ts";
 import { isGuid, NULL_GUID } from "../../model/guid.ts";
 import { isScriptFile, type MailboxState } from "../../model/mailbox.ts";
@@ -12,7 +13,7 @@ import {
   type RefusalReason,
   refused,
 } from "../../model/outcome.ts";
-import { CAPABILITIES, type CommandContext, SIEVE_MAILBOX } from "../session/context.ts";
+import { CAPABILITIES, type CommandContext } from "../session/context.ts";
 
 type Apply<Kind extends ApplyRequest["kind"]> = Extract<ApplyRequest, { readonly kind: Kind }>;
 

@@ -3,6 +3,7 @@ import type { Scope } from "../../accounts/scope.ts";
 import type { InTurn } from "../../core/in_turns.ts";
 import type { Log } from "../../core/log.ts";
 import type { Answer } from "../../formats/sync/answer.ts";
+import { LOST_OWNERS, SIEVE_MAILBOX } from "../../formats/sync/capabilities.ts";
 import type { ByteBudget } from "../../net/byte_budget.ts";
 import type { MemoryWatch } from "../../net/memory_watch.ts";
 import type { PlaceSession, WritablePlace } from "../../places/place.ts";
@@ -49,8 +50,5 @@ export interface SessionModes {
   readonly enabled: Set<string>;
 }
 
-/** The capability with which sieve scripts travel as messages of a mailbox, since 3.6. */
-export const SIEVE_MAILBOX = "SIEVE-MAILBOX";
-
 /** What a client may enable. */
-export const CAPABILITIES: readonly string[] = [SIEVE_MAILBOX];
+export const CAPABILITIES: readonly string[] = [SIEVE_MAILBOX, LOST_OWNERS];

@@ -5,10 +5,10 @@
 import type { Account } from "../../accounts/account.ts";
 import { type Mechanism, offeredMechanisms, signIn } from "../../accounts/authenticate.ts";
 import { latin1 } from "../../core/bytes.ts";
+import { SIEVE_MAILBOX } from "../../formats/sync/capabilities.ts";
 import { shakeHands } from "../../net/shake_hands.ts";
 import type { SharedState } from "../server_settings.ts";
 import type { Client } from "./client.ts";
-import { SIEVE_MAILBOX } from "./context.ts";
 
 /** The account that has signed in, and by which mechanism. */
 export interface SignedIn {

@@ -12,6 +12,7 @@ import type { MailboxState } from "../../model/mailbox.ts";
 import { type Outcome, type Refusal, refused } from "../../model/outcome.ts";
 import { ByteBudget } from "../../net/byte_budget.ts";
 import type { PlaceSession } from "../../places/place.ts";
+import { lostIn } from "../commands/lost_owners.ts";
 import { type ReadCommand, VERBS } from "../commands/verbs.ts";
 import type { SharedState } from "../server_settings.ts";
 import { BrokenAnswer, type Client } from "./client.ts";
@@ -158,8 +159,10 @@ export class MailCommands {
     return this.#status(outcome);
   }
 
-  async #outcomeOf({ touches, cost, run }: ReadCommand, heldBytes: number): Promise<Outcome> {
-    const answer = outOfScope(this.#context.scope, touches);
+  async #outcomeOf(read: ReadCommand, heldBytes: number): Promise<Outcome> {
+    const { command, touches, cost, run } = read;
+    const answer =
+      outOfScope(this.#context.scope, touches) ?? (await lostIn(command, this.#context));
     if (answer !== undefined) return answer;
     if (cost === "grows" && !this.#shared.settings.hasRoom(heldBytes)) {
       return refused("noSpace", "the disk is nearly full");

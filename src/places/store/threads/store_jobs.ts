@@ -9,6 +9,7 @@ import type { Limits } from "../../../core/limits.ts";
 import type { ApplyCommand } from "../../../model/apply.ts";
 import type { Guid } from "../../../model/guid.ts";
 import { recordsOf } from "../../../model/mailbox.ts";
+import type { Owner } from "../../../model/names.ts";
 import { type Outcome, ok } from "../../../model/outcome.ts";
 import type { MailRecord } from "../../../model/record.ts";
 import { MemoryWatch, OWN_MEMORY } from "../../../net/memory_watch.ts";
@@ -83,6 +84,7 @@ export function storeJobs(data: unknown) {
   };
   return {
     "store.owners": () => place().owners().then(gathered),
+    "store.lost": (among: readonly Owner[] | undefined) => place().lost(among),
     "store.holders": (uniqueids: readonly string[]) => place().holders(uniqueids),
     "store.user": (userid: string) => place().user(userid),
     "store.meta": (userid: string) => place().meta(userid),

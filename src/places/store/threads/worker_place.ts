@@ -26,6 +26,7 @@ import {
   type MessageAddress,
   type MessageContent,
   type PlaceSession,
+  type UnreadableOwner,
   type WritablePlace,
 } from "../../place.ts";
 import type {
@@ -98,6 +99,10 @@ class WorkerPlace implements WritablePlace, RawPlace {
   async owners(): Promise<Outcome<AsyncIterable<Owner>>> {
     const found = await this.#threads.forAnyone(job("store.owners", undefined));
     return found.kind === "refused" ? found : ok(asAsync(found.value));
+  }
+
+  lost(among?: readonly Owner[]): Promise<Outcome<readonly UnreadableOwner[]>> {
+    return this.#threads.forAnyone(job("store.lost", among));
   }
 
   user(userid: string): Promise<Outcome<UserState>> {
