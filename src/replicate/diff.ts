@@ -17,6 +17,7 @@ import type { FailedKind } from "./owner/tally.ts";
 import { compareRecords, isLiving, textOf, uidOf } from "./plan/compare_records.ts";
 import { commonHolds, holdsOf } from "./plan/holds.ts";
 import { planOwner } from "./plan/plan_owner.ts";
+import { SIDES } from "./plan/sides.ts";
 import { type MailboxStep, nameOfStep, type Step } from "./plan/steps.ts";
 import { differingFields, differingSums, stateToSend } from "./plan/target_state.ts";
 
@@ -58,10 +59,11 @@ export async function diffOwner(
   if (read.kind === "refused") return read;
   const found = known ?? (await readOwnerState(other, owner, read.value));
   if (found.kind === "refused") return found;
-  const { a, b } = await withScriptsAlike(owner, {
-    a: { place: one, state: read.value },
-    b: { place: other, state: found.value },
-  });
+  const { a, b } = await withScriptsAlike(
+    owner,
+    { a: { place: one, state: read.value }, b: { place: other, state: found.value } },
+    { beside: SIDES },
+  );
   const { place: source } = a;
   const { place: target, state: theirs } = b;
   const ours = await withHidden(a.state, theirs, { source, owner });

@@ -90,10 +90,11 @@ async function readSides(
   const both = { a: read.value, b: theirs };
   const moved = await withoutMoved(both, { owner, places, sides: ["a"] });
   if (moved.kind === "refused") return moved;
-  const { a, b } = await withScriptsAlike(owner, {
-    a: { place: source, state: moved.value.a },
-    b: { place: target, state: theirs },
-  });
+  const { a, b } = await withScriptsAlike(
+    owner,
+    { a: { place: source, state: moved.value.a }, b: { place: target, state: theirs } },
+    { beside: ["a"] },
+  );
   const alike = { source: a.place, target: b.place, theirs: b.state };
   const taken = takenBy(b.place, a.state);
   const known =

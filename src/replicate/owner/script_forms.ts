@@ -15,7 +15,7 @@ import { type Outcome, ok, refused } from "../../model/outcome.ts";
 import type { Place } from "../../places/place.ts";
 import { wrapPlace } from "../../places/wrap_place.ts";
 import { scriptsOf } from "../plan/scripts.ts";
-import { type Both, OTHER_SIDE, SIDES } from "../plan/sides.ts";
+import { type Both, OTHER_SIDE, SIDES, type Side } from "../plan/sides.ts";
 
 /** What a place holds of an owner. */
 export interface Held {
@@ -23,10 +23,36 @@ export interface Held {
   readonly state: UserState;
 }
 
-/** Both sides with the owner's scripts in a form that both have; the places say which. */
-export async function withScriptsAlike(owner: Owner, sides: Both<Held>): Promise<Both<Held>> {
-  if (owner.kind !== "user" || !goAsFiles(sides)) return sides;
-  return { a: await asFiles(owner.userid, sides.a), b: await asFiles(owner.userid, sides.b) };
+/**
+ * Both sides with the owner's scripts in a form that both have; the places say which. Files that
+ * the other side has beside such a mailbox would grow old there when only the mailbox is brought:
+ * for the sides in `beside` they are made of the messages too.
+ */
+export async function withScriptsAlike(
+  owner: Owner,
+  sides: Both<Held>,
+  { beside = [] }: { readonly beside?: readonly Side[] } = {},
+): Promise<Both<Held>> {
+  if (owner.kind !== "user") return sides;
+  const { userid } = owner;
+  const isInstead = goAsFiles(sides);
+  const needs = (side: Side) => hasMails(sides[side]) && hasBoth(sides[OTHER_SIDE[side]]);
+  const made: readonly Side[] = isInstead ? SIDES : beside.filter(needs);
+  if (made.length === 0) return sides;
+  const form = { sieveMailboxes: !isInstead };
+  const formOf = async (side: Side): Promise<Held> =>
+    made.includes(side) ? asFiles(userid, sides[side], form) : sides[side];
+  return { a: await formOf("a"), b: await formOf("b") };
+}
+
+function hasBoth({ place, state: { sieve, mailboxes } }: Held): boolean {
+  const isHeld = place.holds.sieveFiles && place.holds.sieveMailboxes;
+  return isHeld && scriptsOf(sieve).length > 0 && mailboxes.some(isSieveMailbox);
+}
+
+/** True where the scripts are messages, and there are no files of them. */
+function hasMails({ state: { sieve, mailboxes } }: Held): boolean {
+  return mailboxes.some(isSieveMailbox) && scriptsOf(sieve).length === 0;
 }
 
 function goAsFiles(sides: Both<Held>): boolean {
@@ -43,15 +69,16 @@ function goAsFiles(sides: Both<Held>): boolean {
   });
 }
 
-/** True for one whose scripts are messages, and who shows no files of them. */
-function lacksFiles({ place, state }: Held): boolean {
-  const { sieve, mailboxes } = state;
-  const hasMails = mailboxes.some(isSieveMailbox) && scriptsOf(sieve).length === 0;
-  return hasMails || !place.holds.sieveFiles;
+function lacksFiles(held: Held): boolean {
+  return hasMails(held) || !held.place.holds.sieveFiles;
 }
 
-async function asFiles(userid: string, { place, state }: Held): Promise<Held> {
-  const holds = { ...place.holds, sieveFiles: true, sieveMailboxes: false };
+async function asFiles(
+  userid: string,
+  { place, state }: Held,
+  form: { readonly sieveMailboxes: boolean },
+): Promise<Held> {
+  const holds = { ...place.holds, sieveFiles: true, ...form };
   const mailbox = lacksFiles({ place, state }) ? state.mailboxes.find(isSieveMailbox) : undefined;
   const found = mailbox === undefined ? ok([]) : await scriptsIn(mailbox, place);
   if (found.kind === "refused") {

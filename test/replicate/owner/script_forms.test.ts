@@ -39,10 +39,10 @@ describe("withScriptsAlike()", () => {
     ...{ place, state: granted(await place.user("fred")) },
   });
 
-  async function mailScript(text: string): Promise<void> {
+  async function mailScript(text: string, place = mails): Promise<void> {
     const bytes = utf8(text);
     const guid = Bun.SHA1.hash(text, "hex");
-    const session = await mails.openSession();
+    const session = await place.openSession();
     const writer = session.stage({ partition: "default", guid, size: bytes.length });
     await writer.write(bytes);
     await writer.end();
@@ -93,6 +93,21 @@ describe("withScriptsAlike()", () => {
     const bare = { place, state: { ...mailed.state, mailboxes: [INBOX] } };
     const unknown = { a: bare, b: await heldBy(ofForm(files, "files")) };
     expect(await withScriptsAlike(FRED, unknown)).toBe(unknown);
+  });
+
+  test("makes files too for who has files beside the messages, which would grow old", async () => {
+    await mailScript("Subject: a\r\n\r\nstop;");
+    await mailScript("Subject: a\r\n\r\nkeep;", files);
+    const mailed = await heldBy(ofForm(mails, "mails"));
+    const sides = { a: mailed, b: await heldBy(files) };
+    expect(await withScriptsAlike(FRED, sides)).toBe(sides);
+    const { a, b } = await withScriptsAlike(FRED, sides, { beside: ["a"] });
+    expect([a.place.holds.sieveFiles, a.place.holds.sieveMailboxes]).toEqual([true, true]);
+    expect(a.state.sieve).toMatchObject([
+      { filename: "a.script", guid: Bun.SHA1.hash("stop;", "hex") },
+      { filename: "a.bc", isActive: true },
+    ]);
+    expect(b).toBe(sides.b);
   });
 
   test("names a message that is no script, and then nothing of the scripts is held", async () => {
