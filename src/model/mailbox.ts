@@ -115,6 +115,15 @@ export function recordsWhere(
   };
 }
 
+/** A mailbox that is no more, as far as a server remembers those. */
+export interface DeletedMailbox {
+  /** The internal name that it had. */
+  readonly name: string;
+  readonly uniqueid: string;
+  /** When the name went. Milliseconds since 1970. */
+  readonly deleted: number;
+}
+
 /** The seen state of one user in one mailbox. */
 export interface SeenState {
   readonly uniqueid: string;

@@ -12,6 +12,7 @@ import type { Annotation } from "../model/annotation.ts";
 import type { ApplyCommand } from "../model/apply.ts";
 import type { Guid } from "../model/guid.ts";
 import {
+  type DeletedMailbox,
   type MailboxState,
   type OwnedMailboxes,
   QUOTA_RESOURCES,
@@ -205,6 +206,8 @@ export interface Place {
   readonly mailsScripts?: boolean | undefined;
   /** It takes records below its last UID: a message that could not be read may come later. */
   readonly fillsGaps?: boolean | undefined;
+  /** The mailboxes of `owner` that were deleted or renamed, while the place remembers them. */
+  readonly deletions?: ((owner: Owner) => Promise<readonly DeletedMailbox[]>) | undefined;
   /** GET ANNOTATION: the annotations of a mailbox, or of the server for the empty name. */
   annotations(name: string): Promise<Outcome<readonly Annotation[]>>;
   /** GET QUOTA; undefined if there is no such root. */

@@ -29,6 +29,7 @@ export function wrapPlace(place: Place, change: PlaceChange): Place {
     bytecode: place.bytecode,
     mailsScripts: place.mailsScripts,
     fillsGaps: place.fillsGaps,
+    deletions: place.deletions && (async (owner) => (await place.deletions?.(owner)) ?? []),
     annotations: (name) => place.annotations(name),
     quota: (root) => place.quota(root),
     sieveScript: (userid, filename) => place.sieveScript(userid, filename),

@@ -25,6 +25,7 @@ import { ageOption, countOption } from "../options.ts";
 import { VERSION } from "../version.ts";
 import { printMetrics } from "./backup_metrics.ts";
 import { registerUpkeep } from "./backup_upkeep.ts";
+import { tellGap } from "./gap_report.ts";
 import { runAll } from "./replicate_run.ts";
 import { registerRestore } from "./restore.ts";
 
@@ -37,7 +38,8 @@ export const registerBackup: Register = (program, handle) => {
       "Appends to the archive of each user what is new since the run before: messages, and the " +
         "files of mailboxes that have changed. Nothing is ever removed from an archive by a " +
         "run. Each message is checked against its GUID. What cannot be read is named and makes " +
-        "the exit code 2; the archive keeps what it has of it, and the rest is backed up.\n\n" +
+        "the exit code 2; the archive keeps what it has of it, and the rest is backed up. What " +
+        "came since the run before, and was deleted for good before this one, is told.\n\n" +
         "An archive is a folder below FOLDER, f/fred for fred. Cyrus' own tools can read it.",
     )
     .argument("[user...]", "the users to back up")
@@ -68,6 +70,7 @@ const JOBS = 2;
 const PACKERS = 2;
 
 const runBackup: Handler<"backup run"> = async (args, options, env) => {
+  const more = { gaps: 0 };
   const flags = options as unknown as RunFlags; // as commander was told above
   const users = await namedUsers((args[0] ?? []) as readonly string[], options);
   if (users.length > 0 === (flags.all === true)) {
@@ -79,7 +82,11 @@ const runBackup: Handler<"backup run"> = async (args, options, env) => {
   const pool = new WorkerPool<BackupJobs>(env.workerUrl, PACKERS);
   const root = resolve(flags.to.replace(/^backup:/, ""));
   const target = openBackupRoot(root, {
-    ...{ source: source.locator, version: VERSION, now: Date.now },
+    ...{ source: source.locator, version: VERSION, now: Date.now, place: source },
+    gap: (owner, gap, since) => {
+      more.gaps += 1;
+      tellGap(owner, gap, { since, env });
+    },
     pack: (bytes) => pool.submit("backup.pack", { bytes }),
     notice: (text) => env.output.talk(text),
   });
@@ -91,7 +98,7 @@ const runBackup: Handler<"backup run"> = async (args, options, env) => {
     const { exit, summary } = await runAll(
       { ...listed, owners },
       {
-        ...{ source, reading: target, target, env, isCheck: false },
+        ...{ source, reading: target, target, env: counting(env, more), isCheck: false },
         // What nobody backs up any more stays in its archive, and is nobody's business here.
         isAll: false,
         options: {
@@ -101,13 +108,21 @@ const runBackup: Handler<"backup run"> = async (args, options, env) => {
       },
     );
     if (metricsFile !== undefined) await writeMetrics(metricsFile, { root, env });
-    return summary === undefined ? { exit } : { exit, summary };
+    return summary === undefined ? { exit } : { exit, summary: { ...summary, ...more } };
   } finally {
     await target.close();
     await pool.close();
     await source.close();
   }
 };
+
+/** `env` for `runAll`, whose counts get what a backup counts besides. */
+function counting(
+  env: CommandEnv<"backup run">,
+  more: Readonly<Record<"gaps", number>>,
+): CommandEnv<"replicate"> {
+  return { ...env, soFar: (tell) => env.soFar(() => ({ ...tell(), ...more })) };
+}
 
 interface DueOptions {
   readonly root: string;

@@ -24,6 +24,11 @@ const METRICS: readonly Metric[] = [
   ["new_messages", "Messages that the last run brought.", ({ last }) => last.messages],
   ["new_bytes", "Bytes of the messages that the last run brought.", ({ last }) => last.bytes],
   ["findings", "What the last run could not have.", ({ last }) => last.findings],
+  [
+    "gaps",
+    "Mailboxes to which mail came that was gone before the last run.",
+    ({ last }) => last.gaps?.length ?? 0,
+  ],
   ["messages", "Messages in the archive.", ({ messages }) => messages],
   ["archive_bytes", "Size of the archive.", ({ bytes }) => bytes],
 ];

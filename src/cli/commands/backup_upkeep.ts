@@ -124,7 +124,7 @@ const runList: Handler<"backup list"> = async (args, options, env) => {
   const rows: string[][] = [];
   const withRuns = options["runs"] === true;
   const head = withRuns
-    ? ["USER", "ENDED", "MESSAGES", "SIZE", "MAILBOXES", "FINDINGS"]
+    ? ["USER", "ENDED", "MESSAGES", "SIZE", "MAILBOXES", "FINDINGS", "GAPS"]
     : ["USER", "LAST RUN", "RUNS", "MESSAGES", "ARCHIVE"];
   const { exit, failed } = await forEach({ folders: foldersOf(args), env }, async (folder) => {
     const archive = await runsOfArchive(folder);
@@ -151,14 +151,16 @@ function archiveRow({ owner, folder, runs, messages, bytes }: ArchiveRuns, env: 
 }
 
 function runRows({ owner, folder, runs }: ArchiveRuns, env: CommandEnv): string[][] {
-  return runs.map(({ began, ended, source, messages, bytes, mailboxes, findings }) => {
+  return runs.map(({ began, ended, source, messages, bytes, mailboxes, findings, ...run }) => {
+    const gaps = run.gaps?.length ?? 0;
     env.output.object({
       ...{ type: "run", ...ownerFacts(owner), path: folder, source: textOfName(source) },
       ...{ began: new Date(began).toISOString(), ended: new Date(ended).toISOString() },
-      ...{ messages, bytes, mailboxes, findings },
+      ...{ messages, bytes, mailboxes, findings, gaps },
     });
     const counts = [formatCount(messages), formatBytes(bytes), formatCount(mailboxes)];
-    return [escapeText(ownerLabel(owner)), formatTime(ended / 1000), ...counts, `${findings}`];
+    const flaws = [findings, gaps].map(String);
+    return [escapeText(ownerLabel(owner)), formatTime(ended / 1000), ...counts, ...flaws];
   });
 }
 

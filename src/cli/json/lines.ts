@@ -74,6 +74,16 @@ const archive = line("archive", {
 const run = line("run", {
   ...{ ...v.owner, path: v.text, source: v.text, began: v.time, ended: v.time },
   ...{ messages: v.count, bytes: v.bytes, mailboxes: v.count, findings: v.count },
+  gaps: v.count.meta({ description: "mailboxes to which mail came that was gone before the run" }),
+});
+
+const gap = line("gap", {
+  ...{ ...v.owner, ...v.mailbox, uniqueid: v.text },
+  lastUid: v.count.meta({ description: "what the run before has seen; 0: not the mailbox" }),
+  highestmodseq: v.whole,
+  messages: v.count.optional().meta({ description: "absent where the mailbox was deleted" }),
+  since: v.time.optional().meta({ description: "when the run before began" }),
+  deleted: v.time.optional().meta({ description: "when the mailbox was, where the place tells" }),
 });
 
 const compaction = line("compaction", {
@@ -151,7 +161,7 @@ const log = z
 
 export const LINES = [
   ...[listedOwner, outcome, listedMailbox, storedMailbox, deleted, owner, message, account],
-  ...[archive, run, compaction],
+  ...[archive, run, gap, compaction],
   ...[finding, damage, step, difference, spoken, item, listening, progress, error, log],
 ] as const;
 

@@ -78,7 +78,11 @@ const SUMMARIES = {
   }),
   "store reconstruct": z.strictObject({ changed: v.count, left: v.count }),
   replicate: replicated,
-  "backup run": replicated,
+  "backup run": replicated.extend({
+    gaps: v.count.meta({
+      description: "mailboxes to which mail came that was gone before the run",
+    }),
+  }),
   "backup restore": replicated,
   "backup list": z.strictObject({
     ...{ archives: v.count, runs: v.count, messages: v.count, bytes: v.bytes, failed: v.count },

@@ -10,6 +10,7 @@ export const JSON_LINES = {
   account: "passwd --list: an account, and what it may touch",
   archive: "backup list: an archive",
   run: "backup list --runs: a run, and what it brought",
+  gap: "backup run: a mailbox to which mail came that was gone before the run",
   compaction: "backup compact: what of an archive goes, or would go",
   finding: "fsck: something that is not as it should be, with its code",
   damage: "dlist: something in a dump or a log that cannot be read",

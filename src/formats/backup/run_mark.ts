@@ -22,6 +22,22 @@ export interface RunMark {
   readonly missing: readonly MissingMailbox[];
   /** The release of Bobbin. */
   readonly version: string;
+  /** The first of them; absent where there are none. */
+  readonly gaps?: readonly Gap[];
+}
+
+/** Mail that came to a mailbox after the run before, and was gone before this one. */
+export interface Gap {
+  /** Internal name. */
+  readonly name: string;
+  readonly uniqueid: string;
+  /** What the run before has seen of it: its highest UID, and its modseq as digits; or 0. */
+  readonly lastUid: number;
+  readonly highestmodseq: string;
+  /** How many messages; absent where the mailbox itself is gone, for then nobody can tell. */
+  readonly messages?: number;
+  /** When the mailbox was deleted, where the source tells. Milliseconds since 1970. */
+  readonly deleted?: number;
 }
 
 export interface MissingMailbox {
@@ -46,13 +62,21 @@ export function parseRunMark(bytes: Uint8Array): RunMark {
     typeof found["source"] === "string" &&
     typeof found["version"] === "string" &&
     Array.isArray(found["missing"]) &&
-    found["missing"].every(isMissing);
+    found["missing"].every(isMissing) &&
+    (found["gaps"] === undefined || (Array.isArray(found["gaps"]) && found["gaps"].every(isGap)));
   if (!isSound) throw new FormatError(0, "the end of a run");
   return found as unknown as RunMark; // each field of it was looked at
 }
 
 function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function isGap(value: unknown): value is Gap {
+  if (!isObject(value) || typeof value["name"] !== "string") return false;
+  const { uniqueid, lastUid, highestmodseq, messages = 0, deleted = 0 } = value;
+  const isText = typeof uniqueid === "string" && typeof highestmodseq === "string";
+  return isText && [lastUid, messages, deleted].every(Number.isSafeInteger);
 }
 
 function isMissing(value: unknown): value is MissingMailbox {

@@ -39,6 +39,7 @@ export function cyrusPlace(source: CyrusSource): Place {
     readMailbox: (name) => readOne(source, name),
     message: messages.read,
     contentGuid: messages.contentGuid,
+    deletions: async (owner) => (await source.directory.get()).deletedOf(owner),
     annotations: (name) => source.annotations(name),
     quota: (root) => source.quota(root),
     sieveScript: (userid, filename) => source.sieveScript(userid, filename),

@@ -1,6 +1,7 @@
 /** The mailboxes of a Cyrus place: by name, by uniqueid, by owner. */
 
 import type { ListedFacts } from "../../mailbox/mailbox_state.ts";
+import type { DeletedMailbox } from "../../model/mailbox.ts";
 import { externalName, type Owner, ownerKey, parseName } from "../../model/names.ts";
 import { type Outcome, refused } from "../../model/outcome.ts";
 import type { MailboxPlace } from "./layout/server_paths.ts";
@@ -37,6 +38,8 @@ export interface MailboxDirectory {
   withUniqueid(uniqueid: string): ListedMailbox | undefined;
   /** Deleted ones too, in the order of their names. */
   ownedBy(owner: Owner): readonly ListedMailbox[];
+  /** Mailboxes of the owner that are listed as deleted. */
+  deletedOf(owner: Owner): readonly DeletedMailbox[];
 }
 
 /**
@@ -46,7 +49,13 @@ export interface MailboxDirectory {
  */
 export function directoryOf(
   mailboxes: readonly ListedMailbox[],
-  { anybodys = [] }: { readonly anybodys?: readonly ListedMailbox[] } = {},
+  {
+    anybodys = [],
+    deleted = [],
+  }: {
+    readonly anybodys?: readonly ListedMailbox[];
+    readonly deleted?: readonly DeletedMailbox[];
+  } = {},
 ): MailboxDirectory {
   const byName = new Map<string, ListedMailbox>();
   const byUniqueid = new Map<string, ListedMailbox>();
@@ -62,11 +71,17 @@ export function directoryOf(
     if (known === undefined) byOwner.set(key, { owner, mailboxes: [mailbox] });
     else known.mailboxes.push(mailbox);
   }
+  const keyed = (name: string) => ownerKey(parseName(name).owner);
+  let deletedByOwner: ReadonlyMap<string, readonly DeletedMailbox[]> | undefined;
   return {
     owners: [...byOwner.values()].map(({ owner }) => owner),
     named: (name) => byName.get(name),
     withUniqueid: (uniqueid) => byUniqueid.get(uniqueid),
     ownedBy: (owner) => [...(byOwner.get(ownerKey(owner))?.mailboxes ?? []), ...anybodys],
+    deletedOf: (owner) => {
+      deletedByOwner ??= Map.groupBy(deleted, ({ name }) => keyed(name));
+      return deletedByOwner.get(ownerKey(owner)) ?? [];
+    },
   };
 }
 

@@ -69,7 +69,7 @@ interface Server {
 function openServer(conf: ImapdConf): Server {
   const directory = currentFile(conf.mailboxesDb.path, async () => {
     const list = await readMailboxList(conf);
-    if (list.kind === "ok") return directoryOf(list.value);
+    if (list.kind === "ok") return directoryOf(list.value.mailboxes, list.value);
     throw new AppError(LIST_ERRORS[list.reason] ?? "io", list.text, {
       context: { path: conf.mailboxesDb.path },
       hint:

@@ -12,6 +12,7 @@ import type { Annotation } from "../../model/annotation.ts";
 import type { ApplyCommand } from "../../model/apply.ts";
 import type { Guid } from "../../model/guid.ts";
 import {
+  type DeletedMailbox,
   type FlawedSetting,
   isUniqueid,
   type MailboxState,
@@ -49,6 +50,7 @@ import {
   mailboxById,
   mailboxByName,
   readableMailboxes,
+  tombstones,
 } from "./catalogue/mailbox_rows.ts";
 import {
   quotas,
@@ -135,6 +137,15 @@ export class StorePlace implements WritablePlace, RawPlace {
 
   #user(userid: string): OwnerFolder | undefined {
     return userid === "" ? undefined : this.#store.find({ kind: "user", userid });
+  }
+
+  async deletions(owner: Owner): Promise<readonly DeletedMailbox[]> {
+    const graves = this.#store.find(owner)?.read(tombstones) ?? [];
+    return graves.map(({ name, uniqueid, deleted }) => ({
+      name,
+      uniqueid,
+      deleted: deleted * 1000,
+    }));
   }
 
   mailboxes(names: readonly string[]): Promise<Outcome<readonly MailboxState[]>> {

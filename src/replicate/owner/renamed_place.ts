@@ -99,6 +99,7 @@ function renamedMembers(place: Place, { rename, originals }: Renaming): RenamedM
     message: (address) => place.message(addressThere(address)),
     contentGuid: contentGuid && ((address) => contentGuid.call(place, addressThere(address))),
     objectionTo: (mailbox) => place.objectionTo?.({ ...mailbox, name: nameThere(mailbox.name) }),
+    deletions: async () => [], // who is renamed is brought as he is now
     annotations: async (name) =>
       mapped(await place.annotations(nameThere(name)), (one) => renameAnnotation(one, rename)),
     quota: async (root) => {

@@ -3,6 +3,8 @@ import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node
 import { join } from "node:path";
 import { bobbin, jsonLines } from "../../support/cli.ts";
 import { unpackFixture } from "../../support/fixtures.ts";
+import { applyTo, newStorePlace, put } from "../../support/replication.ts";
+import { record } from "../../support/store_fixture.ts";
 import { tempDir } from "../../support/temp_dir.ts";
 
 const spool = `cyrus:${join(unpackFixture("cyrus-spools/legacy-paths"), "spool")}`;
@@ -82,3 +84,26 @@ test("an archive that cannot be read is named, and the others are done", async (
   const nothing = await bobbin(["backup", "list", tempDir("nothing")]);
   expect([nothing.exit, nothing.stderr]).toEqual([66, expect.stringContaining("Cannot find an")]);
 }, 60_000);
+
+test("mail that came and went between two runs is told", async () => {
+  const source = newStorePlace();
+  const root = join(tempDir("backups"), "b");
+  const metrics = join(root, "m.prom");
+  const run = ["backup", "run", "fred", "--from", source.locator, "--to", root];
+  await put(source, "user.fred", [record(1)]);
+  await put(source, "user.fred.Sub", [record(1), record(2)]);
+  expect((await bobbin(run)).exit).toBe(0);
+  await put(source, "user.fred", [record(1), record(4)]);
+  await applyTo(source, { kind: "unmailbox", name: "user.fred.Sub" });
+  await source.close();
+  const { exit, stdout } = await bobbin(["--json", ...run, "--metrics-file", metrics]);
+  const lines = jsonLines(stdout);
+  expect(lines.filter(({ type }) => type === "gap")).toMatchObject([
+    { user: "fred", internalname: "user.fred", lastUid: 1, messages: 2 },
+    { user: "fred", internalname: "user.fred.Sub", lastUid: 2, highestmodseq: 3 },
+  ]);
+  expect([exit, lines.at(-1)]).toMatchObject([0, { gaps: 2, messages: 1 }]);
+  expect(readFileSync(metrics, "utf8")).toMatch(/^bobbin_backup_gaps\{user="fred"\} 2$/m);
+  const listed = await bobbin(["--json", "backup", "list", "--runs", root]);
+  expect(jsonLines(listed.stdout)).toMatchObject([{ gaps: 0 }, { gaps: 2 }, { runs: 2 }]);
+}, 30_000);

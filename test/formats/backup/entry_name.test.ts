@@ -86,6 +86,7 @@ describe("parseRunMark()", () => {
     ...{ began: 1_795_345_419_123, ended: 1_795_345_420_456, source: "cyrus:/etc/imapd.conf" },
     ...{ messages: 3, bytes: 4567, mailboxes: 1, findings: 1, version: "0.1.0" },
     missing: [{ name: "user.fred.Bad", uniqueid: "abc" }, { name: "user.fred.\xe4" }],
+    gaps: [{ name: "user.fred", uniqueid: "abc", lastUid: 7, highestmodseq: "9", messages: 2 }],
   };
   test("gives back what printRunMark() printed", () => {
     expect(parseRunMark(printRunMark(mark))).toEqual(mark);
@@ -98,6 +99,7 @@ describe("parseRunMark()", () => {
     JSON.stringify({ ...mark, ended: "1" }),
     JSON.stringify({ ...mark, bytes: -1 }),
     JSON.stringify({ ...mark, missing: [{ uniqueid: "a" }] }),
+    JSON.stringify({ ...mark, gaps: [{ name: "user.fred", uniqueid: "a" }] }),
   ])("throws FormatError for %p", (text) => {
     expect(() => parseRunMark(utf8(text))).toThrow(FormatError);
   });

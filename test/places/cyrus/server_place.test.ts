@@ -59,6 +59,22 @@ for (const [fixture, third] of [
   });
 }
 
+test("a Cyrus server says which mailboxes were deleted, and when", async () => {
+  const place = placeOf(soundServer("cyrus-3.10"));
+  const found = await place.deletions?.({ kind: "user", userid: "ann" });
+  const gone = found?.find(({ name }) => name === "user.ann.gone2");
+  expect([found?.length, gone]).toEqual([
+    4,
+    {
+      name: "user.ann.gone2",
+      uniqueid: "4f154870-0fad-4606-8d98-ded0a65f7896",
+      deleted: 1_796_051_426_000,
+    },
+  ]);
+  expect(await place.deletions?.({ kind: "user", userid: "bob" })).toEqual([]);
+  await place.close();
+});
+
 describe("serverSource()", () => {
   test("tells of shared mailboxes before anybody has asked for a user", async () => {
     const place = placeOf(soundServer("legacy-paths"));

@@ -5,7 +5,9 @@
 import type { Database } from "bun:sqlite";
 import { utf8 } from "../../../core/bytes.ts";
 import { AppError } from "../../../core/errors.ts";
+import { FOLDER_FILE } from "../../../formats/backup/entry_name.ts";
 import { parseRunMark, type RunMark } from "../../../formats/backup/run_mark.ts";
+import { parseStateLine } from "../../../formats/sync/state_line.ts";
 import { TAR_BLOCK } from "../../../formats/tar/tar_header.ts";
 import { sha1Of } from "../../../hash/sha1.ts";
 import type { Guid } from "../../../model/guid.ts";
@@ -169,6 +171,24 @@ export class EntriesInForce {
       { folderid },
     );
     return new Set(rows.map(({ uid }) => uid));
+  }
+
+  /**
+   * How many UIDs above `uid` the mailbox has given out to messages that neither the archive has
+   * nor the index lists.
+   */
+  unlistedAbove(uniqueid: string, uid: number): number {
+    const folder = this.folder(uniqueid);
+    const line = folder && this.files(folder).get(FOLDER_FILE.state)?.content;
+    if (folder === undefined || !line) return 0;
+    const { lastUid } = parseStateLine(line);
+    const listed = this.#first<{ readonly n: number }>(
+      `SELECT count(*) AS n FROM (
+        SELECT uid FROM indexed WHERE folderid = $folderid AND uid > $uid
+        UNION SELECT uid FROM x_lacking WHERE folderid = $folderid AND uid > $uid)`,
+      { folderid: folder.folderid, uid },
+    );
+    return Math.max(0, lastUid - uid - (listed?.n ?? 0));
   }
 
   /** The folders that lack any. */

@@ -8,15 +8,17 @@ import {
   META_FILE,
   printEntryName,
 } from "../../../formats/backup/entry_name.ts";
-import { printRunMark } from "../../../formats/backup/run_mark.ts";
+import { type Gap, printRunMark } from "../../../formats/backup/run_mark.ts";
+import { parseStateLine } from "../../../formats/sync/state_line.ts";
 import { sha1Of } from "../../../hash/sha1.ts";
 import type { Guid } from "../../../model/guid.ts";
 import type { UnreadableMailbox } from "../../../model/mailbox.ts";
 import type { Owner } from "../../../model/names.ts";
 import type { OwnerContents } from "../../../model/owner_contents.ts";
 import { parseUserFiles, printUserFile, USER_FILES } from "../owner_files.ts";
-import type { EntriesInForce } from "../read/entries_in_force.ts";
+import type { EntriesInForce, FileInForce } from "../read/entries_in_force.ts";
 import type { ArchiveWriter } from "./archive_writer.ts";
+import { findGaps, type GapSource, type SeenMailbox } from "./gaps.ts";
 
 /** Bytes of the file after which it is committed in the midst of a run. */
 const COMMIT_BYTES = 256 * 1024 * 1024;
@@ -28,7 +30,14 @@ export interface RunOptions {
   readonly version: string;
   /** Milliseconds since 1970. */
   readonly now: () => number;
+  /** The place itself, where it may be asked what has become of a mailbox. */
+  readonly place?: GapSource;
+  /** Told at the end of a run. */
+  readonly gap?: (owner: Owner, gap: Gap, since: number | undefined) => void;
 }
+
+/** Gaps that the mark of a run names. */
+const MOST_GAPS = 1000;
 
 export class OwnerArchive {
   readonly owner: Owner;
@@ -38,6 +47,8 @@ export class OwnerArchive {
   readonly #writer: ArchiveWriter;
   readonly #options: RunOptions;
   readonly #began: number;
+  /** The mailboxes that this run has changed or removed, as they were before it. */
+  readonly #seen = new Map<string, SeenMailbox>();
   readonly #news = { messages: 0, bytes: 0, mailboxes: new Set<string>() };
 
   constructor(
@@ -74,6 +85,7 @@ export class OwnerArchive {
   ): void {
     const link = this.entries.folder(uniqueid);
     const before = link === undefined ? undefined : this.entries.files(link);
+    if (before !== undefined) this.#remember(uniqueid, before);
     // An index counts from where it stands: what it lists must stand before it.
     const isLate = link !== undefined && this.entries.lacking(link).size > 0;
     for (const [name, bytes] of files) {
@@ -86,8 +98,17 @@ export class OwnerArchive {
   /** From now on `link` leads to the folder of `uniqueid`; where that is "", to none. */
   putLink(link: string, uniqueid: string): void {
     const name = printEntryName({ kind: "link", mailbox: link });
+    const gone = uniqueid === "" ? this.entries.link(link) : undefined;
+    if (gone !== undefined) this.#remember(gone.uniqueid, this.entries.files(gone));
     const entry = { name, type: "link", mtime: this.#mtime, linkname: uniqueid, inode: 0 } as const;
     this.#writer.append(entry);
+  }
+
+  #remember(uniqueid: string, files: ReadonlyMap<string, FileInForce>): void {
+    const line = files.get(FOLDER_FILE.state)?.content;
+    if (!line || this.#seen.has(uniqueid)) return;
+    const { name, lastUid, highestmodseq } = parseStateLine(line);
+    this.#seen.set(uniqueid, { name, uniqueid, lastUid, highestmodseq });
   }
 
   /** Puts `bytes` in the place of a file with the SHA-1 `before`; undefined removes the file. */
@@ -122,8 +143,13 @@ export class OwnerArchive {
       const bytes = printUserFile(name, this.owner, this.settings);
       this.#put({ kind: "meta", name }, before && sha1Of(before), bytes);
     }
+    const { source, version, place, gap } = this.#options;
+    const { owner, entries } = this;
+    const since = entries.lastRun()?.began;
+    const request = { owner, entries, since, missing, seen: this.#seen, source: place };
+    const gaps = await findGaps(request);
+    for (const one of gaps) gap?.(owner, one, since);
     const ended = this.#options.now();
-    const { source, version } = this.#options;
     const { mailboxes, ...news } = this.#news;
     const mark = printRunMark({
       ...{ began: this.#began, ended, source, version, ...news },
@@ -131,6 +157,7 @@ export class OwnerArchive {
       missing: missing.map(({ name, uniqueid }) =>
         uniqueid === undefined ? { name } : { name, uniqueid },
       ),
+      ...(gaps.length > 0 && { gaps: gaps.slice(0, MOST_GAPS) }),
     });
     if (this.#writer.isChanged) {
       this.#append({ kind: "meta", name: META_FILE.run }, { sha1: sha1Of(mark), pieces: [mark] });

@@ -3,6 +3,7 @@ import type { MailboxEntry } from "../../../formats/cyrus/mailbox_entry.ts";
 import { type MailboxesDb, parseMailboxesDb } from "../../../formats/cyrus/mailboxes_db.ts";
 import type { ListedFacts } from "../../../mailbox/mailbox_state.ts";
 import { printAcl } from "../../../model/acl.ts";
+import type { DeletedMailbox } from "../../../model/mailbox.ts";
 import { externalName } from "../../../model/names.ts";
 import { type Outcome, ok, refused } from "../../../model/outcome.ts";
 import { type MailboxPlace, mailboxFolder } from "../layout/server_paths.ts";
@@ -13,8 +14,14 @@ import { entriesOf } from "./database_access.ts";
 import { readDatabaseFile } from "./database_file.ts";
 import type { ImapdConf } from "./imapd_conf.ts";
 
-/** Reads mailboxes.db. Tombstones and mailboxes of other servers are left out. */
-export async function readMailboxList(conf: ImapdConf): Promise<Outcome<readonly ListedMailbox[]>> {
+export interface MailboxList {
+  readonly mailboxes: readonly ListedMailbox[];
+  /** Those that have left a tombstone. */
+  readonly deleted: readonly DeletedMailbox[];
+}
+
+/** Reads mailboxes.db. Mailboxes of other servers are left out. */
+export async function readMailboxList(conf: ImapdConf): Promise<Outcome<MailboxList>> {
   const { path, format } = conf.mailboxesDb;
   const reading = await readDatabaseFile(path, { expected: format });
   if (reading.state === "missing") return refused("nonexistent", `There is no ${path}`);
@@ -28,7 +35,13 @@ export async function readMailboxList(conf: ImapdConf): Promise<Outcome<readonly
   }
   const context = { database, conf, acls: new Map() };
   const here = database.names.filter(isHere);
-  return ok(withoutSharing(here.map((entry) => listedOf(entry, context))));
+  const mailboxes = withoutSharing(here.map((entry) => listedOf(entry, context)));
+  return ok({ mailboxes, deleted: database.names.flatMap(tombstoneOf) });
+}
+
+function tombstoneOf({ name, uniqueid, type, mtime }: MailboxEntry): DeletedMailbox[] {
+  if (!type.deleted || type.intermediate || uniqueid === undefined) return [];
+  return [{ name, uniqueid, deleted: mtime * 1000 }];
 }
 
 const NAME_KEY = 0x4e;
