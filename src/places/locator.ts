@@ -11,6 +11,7 @@ import {
   archivesIn,
   type BackupLocator,
   DATA_FILE,
+  isArchive,
   parseBackupPath,
   splitMoment,
 } from "./backup_locator.ts";
@@ -72,10 +73,8 @@ export function parseLocator(text: string): Locator {
  */
 function recognise(text: string): PlaceLocator {
   const path = resolve(text);
-  if (isThere(join(path, "bobbin.json"))) return { kind: "store", path };
-  if (["cyrus.header", "cyrus.index"].some((name) => isThere(join(path, name)))) {
-    return { kind: "cyrus", path };
-  }
+  if (isStore(path)) return { kind: "store", path };
+  if (isMailbox(path)) return { kind: "cyrus", path };
   if (isDump(path)) return { kind: "dump", path };
   if (DATA_FILE.test(basename(path)) && isThere(path)) {
     throw new AppError("usage", `Cannot read place ${text}: this file is a part of an archive`, {
@@ -84,6 +83,14 @@ function recognise(text: string): PlaceLocator {
   }
   if (hasArchives(splitMoment(path).folder)) return { kind: "backup", ...parseBackupPath(path) };
   return { kind: "cyrus", path: existing(path) };
+}
+
+function isStore(path: string): boolean {
+  return isThere(join(path, "bobbin.json"));
+}
+
+function isMailbox(path: string): boolean {
+  return ["cyrus.header", "cyrus.index"].some((name) => isThere(join(path, name)));
 }
 
 function isDump(path: string): boolean {
@@ -133,9 +140,29 @@ function noKind(masked: string, scheme: string): AppError {
 
 /** The path of a store that is to be made: `PATH` or `store:PATH`. Throws AppError (usage). */
 export function newStorePath(text: string): string {
-  const [, scheme = "store", rest = ""] = SCHEME.exec(text) ?? [undefined, undefined, text];
-  if (scheme === "store" && rest !== "") return resolve(rest);
-  throw new AppError("usage", `Cannot make a store at ${maskPassword(text)}: give a folder's path`);
+  return pathAs("store", text) ?? refuse(text, "make a store at", "give a folder's path");
+}
+
+/**
+ * The path of a folder of archives that a backup goes to, which need not be there yet: `PATH` or
+ * `backup:PATH`. Throws AppError (usage) where anything else is meant or lies there.
+ */
+export function backupRootPath(text: string): string {
+  const path = pathAs("backup", text) ?? refuse(text, "back up to", "give the path of a folder");
+  if (isStore(path)) refuse(text, "back up to", "a store lies there");
+  if (isMailbox(path)) refuse(text, "back up to", "a mailbox of Cyrus lies there");
+  if (isArchive(path)) refuse(text, "back up to", "this is one archive; name the folder of all");
+  return path;
+}
+
+/** Undefined where the text is of another kind of place, or empty. */
+function pathAs(kind: "store" | "backup", text: string): string | undefined {
+  const [, scheme = kind, rest = ""] = SCHEME.exec(text) ?? [undefined, undefined, text];
+  return scheme === kind && rest !== "" ? resolve(rest) : undefined;
+}
+
+function refuse(text: string, doing: string, why: string): never {
+  throw new AppError("usage", `Cannot ${doing} ${maskPassword(text)}: ${why}`);
 }
 
 function existing(path: string, kind?: Locator["kind"]): string {

@@ -141,13 +141,27 @@ export function removeFile(path: string): boolean {
 export function makeFolder(path: string): string[] {
   if (existsSync(path)) return []; // an exception costs more than a look
   try {
+    return makeIn(path);
+  } catch (error) {
+    if (errnoOf(error) !== "ENOENT") throw diskError(error, "make the folder", path);
+  }
+  const above = makeFolder(dirname(path));
+  try {
+    return [...above, ...makeIn(path)];
+  } catch (error) {
+    // ENOENT still: what lies above is a link to nowhere, or takes no folders, as /proc.
+    throw diskError(error, "make the folder", path);
+  }
+}
+
+/** One folder; none where there is something of its name. */
+function makeIn(path: string): string[] {
+  try {
     mkdirSync(path, { mode: FOLDER_MODE });
     return [path];
   } catch (error) {
-    const errno = errnoOf(error);
-    if (errno === "EEXIST") return [];
-    if (errno !== "ENOENT") throw diskError(error, "make the folder", path);
-    return [...makeFolder(dirname(path)), ...makeFolder(path)];
+    if (errnoOf(error) === "EEXIST") return [];
+    throw error;
   }
 }
 

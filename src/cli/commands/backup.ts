@@ -10,6 +10,8 @@ import { type ArchiveRuns, isWhole, runsOfArchive } from "../../places/backup/re
 import { openBackupRoot } from "../../places/backup/write/backup_root.ts";
 import type { BackupJobs } from "../../places/backup/write/pack_member.ts";
 import { archivesIn } from "../../places/backup_locator.ts";
+import { backupRootPath } from "../../places/locator.ts";
+import { statOf } from "../../storage/disk.ts";
 import { replaceFile } from "../../storage/durable.ts";
 import { WorkerPool } from "../../threads/job_pool.ts";
 import {
@@ -77,10 +79,10 @@ const runBackup: Handler<"backup run"> = async (args, options, env) => {
     throw new AppError("usage", "Cannot tell whom to back up: name users, or say --all");
   }
   const { metricsFile } = flags;
-  if (metricsFile !== undefined) requireFolderOf(resolve(metricsFile));
+  if (metricsFile !== undefined) requireReplaceable(resolve(metricsFile));
+  const root = backupRootPath(flags.to);
   const source = await openPlace(flags.from, env, flags);
   const pool = new WorkerPool<BackupJobs>(env.workerUrl, PACKERS);
-  const root = resolve(flags.to.replace(/^backup:/, ""));
   const target = openBackupRoot(root, {
     ...{ source: source.locator, version: VERSION, now: Date.now, place: source },
     gap: (owner, gap, since) => {
@@ -168,10 +170,15 @@ async function runsIn(folder: string): Promise<ArchiveRuns | AppError> {
   }
 }
 
-/** A backup is not made for a file that could not be written at its end. */
-function requireFolderOf(file: string): void {
-  if (leadsToFolder(dirname(file))) return;
-  throw new AppError("cannot_create", `Cannot write ${file}: there is no folder ${dirname(file)}`);
+/**
+ * A backup is not made for a file that could not be written at its end; and a device or a pipe is
+ * not replaced by a file.
+ */
+function requireReplaceable(file: string): void {
+  const problem = !leadsToFolder(dirname(file))
+    ? `there is no folder ${dirname(file)}`
+    : statOf(file)?.isFile() === false && "what lies there is no regular file";
+  if (problem) throw new AppError("cannot_create", `Cannot write ${file}: ${problem}`);
 }
 
 /** For all to read: the collector runs as another user. */

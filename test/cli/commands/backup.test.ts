@@ -107,3 +107,23 @@ test("mail that came and went between two runs is told", async () => {
   const listed = await bobbin(["--json", "backup", "list", "--runs", root]);
   expect(jsonLines(listed.stdout)).toMatchObject([{ gaps: 0 }, { gaps: 2 }, { runs: 2 }]);
 }, 30_000);
+
+test("backups go to a folder of archives, and to nothing else", async () => {
+  const root = join(tempDir("backups"), "b");
+  await backUp(root);
+  const others: [string, string][] = [
+    ["store:b", "give the path of a folder"],
+    ["maildir:b", "give the path of a folder"],
+    ["", "empty"],
+    [join(spool.slice("cyrus:".length), "a/user/ann"), "a mailbox of Cyrus lies there"],
+    [join(root, "a/ann"), "name the folder of all"],
+  ];
+  for (const [to, words] of others) {
+    const { exit, stderr } = await backUp(to);
+    expect([to, exit, stderr]).toEqual([to, 64, expect.stringContaining(words)]);
+  }
+  const socket = join(tempDir("sockets"), "s");
+  using _server = Bun.listen({ unix: socket, socket: { data: () => undefined } });
+  const special = await backUp(root, "--metrics-file", socket);
+  expect([special.exit, statSync(socket).isSocket()]).toEqual([73, true]);
+}, 60_000);
