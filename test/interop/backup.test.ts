@@ -4,12 +4,13 @@
  * it was, in an empty real Cyrus and in a store.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { cpSync, readdirSync, readFileSync } from "node:fs";
+import { cpSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { compactArchive } from "../../src/places/backup/compact/compact_archive.ts";
 import { packMember } from "../../src/places/backup/write/pack_member.ts";
 import { reconstructSays } from "../support/acid.ts";
 import { bobbin, jsonLines } from "../support/cli.ts";
+import { fixturePath } from "../support/fixtures.ts";
 import { imapClient } from "../support/imap.ts";
 import { ImapUser, KINDS } from "../support/imap_deeds.ts";
 import { type Lab, labUpInMemory, tempDirInMemory } from "../support/lab.ts";
@@ -32,29 +33,66 @@ function start(args: readonly string[]) {
   return bobbin(["--json", ...args], { env: { BOBBIN_PASSWORD: "labpass" } });
 }
 
-/** Brings ann from one place to another; how many steps that took. */
-async function bring(from: string, to: string): Promise<unknown> {
+/** Makes one place hold what another does of the user. */
+async function bring(user: string, from: string, to: string): Promise<void> {
   const mirror = ["--mirror", "--allow-delete", "100"];
-  const lines = await run("replicate", "ann", "--from", from, "--to", to, ...mirror);
-  return lines.at(-1)?.["steps"];
+  await run("replicate", user, "--from", from, "--to", to, ...mirror);
 }
 
-/** What two places do not have in common of ann, byte for byte. */
-async function differences(a: string, b: string) {
-  const { exit, stdout } = await start(["diff", "--deep", a, b, "ann"]);
+/** What two places do not have in common of the user, byte for byte. */
+async function differences(user: string, a: string, b: string) {
+  const { exit, stdout } = await start(["diff", "--deep", a, b, user]);
   const found = jsonLines(stdout).filter(({ type }) => type === "difference");
   expect(exit).toBe(found.length === 0 ? 0 : 1);
   return found;
 }
 
-/** What was recorded when a run had ended. */
+/** An archive, and what it should hold. */
 interface Moment {
-  /** The locator of the archive as of then. */
+  readonly user: string;
+  /** Its locator, as of the end of a run. */
   readonly archive: string;
-  /** Of the store that has what the source had. */
+  /** A store that has what the source had then. */
   readonly truth: string;
-  /** Milliseconds since 1970. */
-  readonly at: number;
+}
+
+/** An empty Cyrus gets what there was. */
+async function comesToCyrus({ user, archive, truth }: Moment): Promise<void> {
+  const empty = await labUpInMemory();
+  try {
+    const to = peer(empty);
+    await run("backup", "restore", archive, user, "--to", to);
+    // What was deleted already then is all that a restore leaves out.
+    const missing = await differences(user, truth, to);
+    expect(missing.filter(({ mailbox }) => !String(mailbox).startsWith("DELETED/"))).toEqual([]);
+    await bring(user, archive, to);
+    expect(await differences(user, truth, to)).toEqual([]);
+    expect(await reconstructSays(empty)).toEqual([]);
+  } finally {
+    await empty.down();
+  }
+}
+
+/** And so does an empty store. */
+async function comesToStore({ user, archive, truth }: Moment): Promise<void> {
+  const into = await newStore();
+  await bring(user, archive, into);
+  expect(await differences(user, truth, into)).toEqual([]);
+  await run("fsck", into);
+}
+
+async function newStore(): Promise<string> {
+  const path = join(tempDirInMemory("restored"), "store");
+  await run("store", "init", path);
+  return path;
+}
+
+/** Several do, some at a time. */
+async function allComeBack(moments: readonly (Moment | undefined)[]): Promise<void> {
+  for (let at = 0; at < moments.length; at += 3) {
+    const some = moments.slice(at, at + 3).map((one) => one ?? expect.unreachable());
+    await Promise.all(some.flatMap((one) => [comesToCyrus(one), comesToStore(one)]));
+  }
 }
 
 describe.skipIf(!isThere)("backups of a real Cyrus", () => {
@@ -63,15 +101,22 @@ describe.skipIf(!isThere)("backups of a real Cyrus", () => {
   const store = join(root, "store");
   const runs = isLong ? 30 : 10;
   const compactions = isLong ? [9, 19, 26] : [4, 7];
-  const moments: Moment[] = [];
+  const moments: (Moment & { readonly at: number })[] = [];
   let lab: Lab;
   let user: ImapUser;
 
-  const backUp = async (from: string) => {
-    const lines = await run("backup", "run", "ann", "--from", from, "--to", join(root, "backup"));
-    return lines.at(-1)?.["steps"];
-  };
+  const runOf = (from: string) => [
+    "backup",
+    "run",
+    "ann",
+    "--from",
+    from,
+    "--to",
+    `${root}/backup`,
+  ];
+  const backUp = async (from: string) => (await run(...runOf(from))).at(-1)?.["steps"];
   const sources = () => [lab.conf, store, peer(lab)];
+  const asOf = (at: number) => `backup:${archive}@${new Date(at).toISOString()}`;
   const dataFile = () => {
     const [name = ""] = readdirSync(archive).filter((one) => one.startsWith("backupdata"));
     return readFileSync(join(archive, name));
@@ -99,14 +144,13 @@ describe.skipIf(!isThere)("backups of a real Cyrus", () => {
   });
 
   /** One run, and what the source held at its end. */
-  const takeMoment = async (source: string): Promise<Moment> => {
-    await bring(lab.conf, store);
+  const takeMoment = async (source: string) => {
+    await bring("ann", lab.conf, store);
     await backUp(source);
-    const listed = await run("backup", "list", "--runs", archive);
-    const ended = String(listed.filter(({ type }) => type === "run").at(-1)?.["ended"]);
-    const truth = join(root, `truth-${ended}`);
+    const at = Date.now();
+    const truth = join(root, `truth-${at}`);
     cpSync(store, truth, { recursive: true });
-    return { archive: `backup:${archive}@${ended}`, truth, at: Date.parse(ended) };
+    return { user: "ann", archive: asOf(at), truth, at };
   };
 
   /** Compacts so that what the last `kept` moments had can still be had. */
@@ -122,28 +166,6 @@ describe.skipIf(!isThere)("backups of a real Cyrus", () => {
     moments.splice(0, moments.length - kept);
   };
 
-  /** An empty Cyrus gets what there was, and an empty store too. */
-  const comesBack = async ({ archive: from, truth }: Moment): Promise<void> => {
-    const empty = await labUpInMemory();
-    try {
-      const to = peer(empty);
-      await run("backup", "restore", from, "ann", "--to", to);
-      // What was deleted already then is all that a restore leaves out.
-      const missing = await differences(truth, to);
-      expect(missing.filter(({ mailbox }) => !String(mailbox).startsWith("DELETED/"))).toEqual([]);
-      await bring(from, to);
-      expect(await differences(truth, to)).toEqual([]);
-      expect(await reconstructSays(empty)).toEqual([]);
-    } finally {
-      await empty.down();
-    }
-    const into = `${truth}-restored`;
-    await run("store", "init", into);
-    await bring(from, into);
-    expect(await differences(truth, into)).toEqual([]);
-    await run("fsck", into);
-  };
-
   test(
     "every state within the retention comes back in an empty Cyrus and a store",
     async () => {
@@ -152,15 +174,14 @@ describe.skipIf(!isThere)("backups of a real Cyrus", () => {
         await user.act(perRun);
         moments.push(await takeMoment(sources()[number % 3] ?? ""));
         if (!compactions.includes(number)) continue;
-        await compact(isLong ? 10 : 3);
+        await compact(isLong ? 8 : 3);
         expect(upstreamObjections(archive)).toEqual([]);
-        if (isLong) for (const moment of moments.slice(0, 9)) await comesBack(moment);
+        if (isLong) await allComeBack(moments);
       }
       expect(upstreamObjections(archive)).toEqual([]);
       await run("backup", "verify", archive);
       // One from before the last compaction, one in the middle, and the newest.
-      const wanted = isLong ? moments : [0, 3, moments.length - 1].map((at) => moments[at]);
-      await Promise.all(wanted.map((moment) => comesBack(moment ?? expect.unreachable())));
+      await allComeBack(isLong ? moments : [0, 3, -1].map((at) => moments.at(at)));
     },
     LONG_MS,
   );
@@ -174,4 +195,131 @@ describe.skipIf(!isThere)("backups of a real Cyrus", () => {
     },
     LONG_MS,
   );
+
+  test(
+    "what is damaged at the source never takes the place of what the archive has",
+    async () => {
+      const said = await lab.run("show", "path", "user/ann/Sent");
+      const [, folder = ""] = /^Data: (.*)$/m.exec(said) ?? [];
+      const client = await imapClient(lab.imapPort, "ann");
+      const append = (what: string) =>
+        client.command(`APPEND Sent {{Subject: ${what}\r\n\r\nThe text\r\n}}`);
+      await append("of before");
+      await backUp(lab.conf);
+      for (const { what, damage, told, news } of FAULTS) {
+        const before = asOf(Date.now());
+        await append(what);
+        const mend = damage(folder);
+        const { exit, stderr } = await start(runOf(lab.conf));
+        expect([what, exit, stderr]).toEqual([
+          ...[what, told === undefined ? 0 : 2],
+          told === undefined ? "" : expect.stringMatching(told),
+        ]);
+        const changes = await differences("ann", before, `backup:${archive}`);
+        expect([what, changes.map(({ mailbox, text }) => [mailbox, text])]).toEqual([
+          ...[what, news.map((text) => ["user/ann/Sent", text])],
+        ]);
+        mend();
+        await backUp(lab.conf);
+      }
+      expect(await differences("ann", lab.conf, `backup:${archive}`)).toEqual([]);
+      client.close();
+    },
+    LONG_MS,
+  );
 });
+
+interface Fault {
+  readonly what: string;
+  /** Does it to the mailbox in `folder`, which has got a message; gives what mends it. */
+  readonly damage: (folder: string) => () => void;
+  /** What a run says of it; undefined where it needs nothing of what is damaged. */
+  readonly told?: RegExp;
+  /** What comes into the archive nevertheless. */
+  readonly news: readonly string[];
+}
+
+const WITHOUT_IT = ["lastUid, highestmodseq"];
+const WITH_IT = ["only at B", ...WITHOUT_IT];
+
+const FAULTS: readonly Fault[] = [
+  {
+    what: "the new message has another byte",
+    damage: (folder) => changed(messageIn(folder, 0), (bytes) => bytes.fill("#", 12, 13)),
+    told: /user\/ann\/Sent uid \d+: its SHA-1 is [0-9a-f]{40}, not/,
+    news: WITHOUT_IT,
+  },
+  {
+    what: "a message that the archive has is damaged",
+    damage: (folder) => changed(messageIn(folder, 1), (bytes) => bytes.fill("#", 12, 13)),
+    news: WITH_IT,
+  },
+  {
+    what: "the index is cut off",
+    damage: (folder) => changed(join(folder, "cyrus.index"), (bytes) => bytes.subarray(0, -150)),
+    told: /user\/ann\/Sent: cyrus.index lacks 2 of its records/,
+    news: [],
+  },
+  {
+    what: "the header is damaged",
+    damage: (folder) => changed(join(folder, "cyrus.header"), (bytes) => bytes.fill("#", 5, 60)),
+    told: /user\/ann\/Sent: cyrus.header: expected the magic bytes/,
+    news: [],
+  },
+  {
+    what: "the folder is gone",
+    damage: movedAway,
+    told: /user\/ann\/Sent: no folder/,
+    news: [],
+  },
+  {
+    what: "the cache is gone",
+    damage: (folder) => movedAway(join(folder, "cyrus.cache")),
+    news: WITH_IT,
+  },
+];
+
+/** The file of a message in a folder; the newest has the `age` 0. */
+function messageIn(folder: string, age: number): string {
+  const names = readdirSync(folder).filter((name) => /^\d+\.$/.test(name));
+  const uids = names.map(Number.parseFloat).sort((left, right) => right - left);
+  return join(folder, `${uids[age]}.`);
+}
+
+/** Changes a file of a server; gives what puts it back. */
+function changed(path: string, change: (bytes: Buffer) => Uint8Array): () => void {
+  const before = readFileSync(path);
+  writeFileSync(path, change(Buffer.from(before)));
+  return () => writeFileSync(path, before);
+}
+
+function movedAway(path: string): () => void {
+  renameSync(path, `${path}-away`);
+  return () => renameSync(`${path}-away`, path);
+}
+
+for (const name of ["alice", "alice-compacted"]) {
+  test.skipIf(!isThere)(
+    `upstream's archive ${name} is listed, verified, rebuilt and compacted, and comes back`,
+    async () => {
+      const archive = join(tempDirInMemory("upstream"), "a/alice");
+      cpSync(fixturePath(`backup/${name}`), archive, { recursive: true });
+      rmSync(join(archive, "dump.jsonl.gz"));
+      const [listed] = await run("backup", "list", archive);
+      expect(listed).toMatchObject({ user: "alice", runs: 0, messages: 31 });
+      const truth = await newStore();
+      await bring("alice", `backup:${archive}`, truth);
+      for (const step of [[], ["rebuild"], ["compact", "--force", "--keep", "500w"]]) {
+        if (step.length > 0) await run("backup", ...step, archive);
+        expect(upstreamObjections(archive, { isCopy: step.length === 0 })).toEqual([]);
+        expect(await differences("alice", truth, `backup:${archive}`)).toEqual([]);
+      }
+      await run("backup", "verify", archive);
+      // Both hold the same.
+      if (isLong || name === "alice") {
+        await comesToCyrus({ user: "alice", archive: `backup:${archive}`, truth });
+      }
+    },
+    LONG_MS,
+  );
+}

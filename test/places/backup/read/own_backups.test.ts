@@ -14,6 +14,7 @@ import { backUp, differencesOf, openBackup } from "../../../support/backup.ts";
 import { granted } from "../../../support/places.ts";
 import { NOW, record, stateOf } from "../../../support/store_fixture.ts";
 import { tempDir } from "../../../support/temp_dir.ts";
+import { upstreamObjections } from "../../../support/upstream_rules.ts";
 import { EXAMPLE_OWNERS, putExampleMail } from "../../example_mail.ts";
 import { readsConform } from "../../reading_conformance.ts";
 
@@ -70,6 +71,12 @@ describe("backups of Bobbin", () => {
       expect(await rebuildState(made, join(folder, name))).toEqual({ flaws: [] });
       expect(rowsOf(made)).toEqual(rowsOf(kept));
       kept.close();
+    }
+  });
+
+  test("have nothing that upstream's readers would not take", () => {
+    for (const owner of EXAMPLE_OWNERS) {
+      expect(upstreamObjections(join(root, archiveFolder(owner)))).toEqual([]);
     }
   });
 
