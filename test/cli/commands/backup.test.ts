@@ -1,13 +1,25 @@
 import { expect, test } from "bun:test";
-import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { bobbin, jsonLines } from "../../support/cli.ts";
 import { unpackFixture } from "../../support/fixtures.ts";
+import { has } from "../../support/needs.ts";
 import { applyTo, newStorePlace, put } from "../../support/replication.ts";
 import { record } from "../../support/store_fixture.ts";
 import { tempDir } from "../../support/temp_dir.ts";
 
 const spool = `cyrus:${join(unpackFixture("cyrus-spools/legacy-paths"), "spool")}`;
+
+/** An account without rights. */
+const NOBODY = 65_534;
 
 async function backUp(root: string, ...more: string[]) {
   const run = ["backup", "run", "ann", "bob", "--from", spool, "--to", root];
@@ -127,3 +139,25 @@ test("backups go to a folder of archives, and to nothing else", async () => {
   const special = await backUp(root, "--metrics-file", socket);
   expect([special.exit, statSync(socket).isSocket()]).toEqual([73, true]);
 }, 60_000);
+
+test.skipIf(!has("root"))(
+  "of a folder that may not be read, the archive keeps its copy",
+  async () => {
+    const folder = unpackFixture("cyrus-spools/legacy-paths");
+    const [mail, root] = [join(folder, "spool"), join(folder, "b")];
+    const closed = join(mail, "a/user/ann/Two Words");
+    mkdirSync(root);
+    expect(Bun.spawnSync(["chown", "-R", String(NOBODY), folder]).success).toBe(true);
+    const run = ["backup", "run", "ann", "--from", `cyrus:${mail}`, "--to", root];
+    expect((await bobbin(run, { uid: NOBODY })).exit).toBe(0);
+    chmodSync(closed, 0);
+    const { exit, stderr } = await bobbin(run, { uid: NOBODY });
+    expect([exit, stderr]).toEqual([
+      2,
+      expect.stringMatching(/user\/ann\/Two Words: .* cannot be read: EACCES/),
+    ]);
+    chmodSync(closed, 0o700);
+    expect((await bobbin(["diff", "--deep", mail, `backup:${root}`, "ann"])).exit).toBe(0);
+  },
+  60_000,
+);
