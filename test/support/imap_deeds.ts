@@ -52,13 +52,13 @@ const DEEDS: Readonly<Record<string, Deed>> = {
     return [`RENAME "${before}" "${after}"`];
   },
   remove: (user) => {
-    const one = user.anyOther();
+    const one = user.anyToDelete();
     if (one === undefined) return [];
     user.folders.splice(user.folders.indexOf(one), 1);
     return [`DELETE "${one.name}"`];
   },
   again: (user) => {
-    const one = user.anyOther();
+    const one = user.anyToDelete();
     if (one === undefined) return [];
     one.messages = 0;
     return [`DELETE "${one.name}"`, `CREATE "${one.name}"`, user.append(one)];
@@ -86,6 +86,7 @@ export class ImapUser {
   readonly #userid: string;
   readonly #client: ImapClient;
   readonly #queue: string[] = [];
+  readonly #deleted = new Set<string>();
   #number = 0;
 
   private constructor(lab: Lab, client: ImapClient, options: UserOptions) {
@@ -116,6 +117,14 @@ export class ImapUser {
   /** Any but the INBOX, which cannot be renamed or deleted. */
   anyOther(): Folder | undefined {
     return this.folders[1 + this.below(this.folders.length - 1)];
+  }
+
+  /** Each name once: the server gives a deleted mailbox a name with the second in it. */
+  anyToDelete(): Folder | undefined {
+    const one = this.anyOther();
+    if (one === undefined || this.#deleted.has(one.name)) return undefined;
+    this.#deleted.add(one.name);
+    return one;
   }
 
   anyWithMail(): Folder | undefined {
