@@ -67,6 +67,13 @@ export function percentOption(value: string): number {
   return Number(digits);
 }
 
+/** The same from 1 on: of what is read in parts. */
+export function sampleOption(value: string): number {
+  const percent = percentOption(value);
+  if (percent > 0) return percent;
+  throw new InvalidArgumentError("a percentage from 1 to 100 is wanted");
+}
+
 const BYTE_UNITS: Readonly<Record<string, number>> = {
   ...{ "": 1, k: 1e3, m: 1e6, g: 1e9, t: 1e12 },
   ...{ ki: 1024, mi: 1024 ** 2, gi: 1024 ** 3, ti: 1024 ** 4 },

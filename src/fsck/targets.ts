@@ -18,7 +18,7 @@ import {
   type ServerReading,
 } from "../places/cyrus/server/server_reading.ts";
 import { Store } from "../places/store/store.ts";
-import { checkArchives } from "./backup/check_archives.ts";
+import { checkArchives, type SampleCheck } from "./backup/check_archives.ts";
 import { type Finding, isUnread } from "./finding.ts";
 import { checkServerUntilSure } from "./server/server_look.ts";
 import type { ReadContext, SpoolCounts, SpoolRequest } from "./spool/check_spool.ts";
@@ -34,6 +34,8 @@ export interface TargetOptions {
   readonly lock: boolean;
   /** Says by its internal name whether a mailbox is to be checked; undefined: all are. */
   readonly wanted: ((name: string) => boolean) | undefined;
+  /** Of archives of backups, that only a part is to be read. */
+  readonly sample?: SampleCheck | undefined;
 }
 
 export interface FsckTarget {
@@ -139,7 +141,7 @@ export function storeTarget(path: string, options: TargetOptions): FsckTarget {
 }
 
 /** One archive of backups, or all below a folder. Throws AppError (not_found) where none is. */
-export function backupTarget(path: string, { wanted }: TargetOptions): FsckTarget {
+export function backupTarget(path: string, { wanted, sample }: TargetOptions): FsckTarget {
   const folders = archivesIn(path);
   if (folders.length === 0) {
     throw noArchive(path);
@@ -148,7 +150,7 @@ export function backupTarget(path: string, { wanted }: TargetOptions): FsckTarge
     isWhole: true,
     spools: [],
     countsLinks: false,
-    afterwards: ({ onRead }) => checkArchives(folders, { wanted, onRead }),
+    afterwards: ({ onRead }) => checkArchives(folders, { wanted, onRead, sample }),
   };
 }
 

@@ -25,9 +25,9 @@ import type { CommandEnv, Handler, Register } from "../command.ts";
 import { addPlaceOptions, openPlace, type PlaceOptions } from "../open_place.ts";
 import { ageOption, countOption } from "../options.ts";
 import { VERSION } from "../version.ts";
-import { printMetrics } from "./backup_metrics.ts";
-import { registerUpkeep } from "./backup_upkeep.ts";
-import { tellGap } from "./gap_report.ts";
+import { printMetrics } from "./backup/backup_metrics.ts";
+import { registerUpkeep } from "./backup/backup_upkeep.ts";
+import { tellGap } from "./backup/gap_report.ts";
 import { runAll } from "./replicate_run.ts";
 import { registerRestore } from "./restore.ts";
 
@@ -72,7 +72,7 @@ const JOBS = 2;
 const PACKERS = 2;
 
 const runBackup: Handler<"backup run"> = async (args, options, env) => {
-  const more = { gaps: 0 };
+  const more = { gaps: 0, notDue: 0 };
   const flags = options as unknown as RunFlags; // as commander was told above
   const users = await namedUsers((args[0] ?? []) as readonly string[], options);
   if (users.length > 0 === (flags.all === true)) {
@@ -97,6 +97,7 @@ const runBackup: Handler<"backup run"> = async (args, options, env) => {
     const list = chosenOwners({ users, shared: flags.shared === true }, [source]);
     const listed = await listOwners(list);
     const owners = await dueOwners(listed.owners, { root, flags, env });
+    more.notDue = listed.owners.length - owners.length;
     const { exit, summary } = await runAll(
       { ...listed, owners },
       {
@@ -121,7 +122,7 @@ const runBackup: Handler<"backup run"> = async (args, options, env) => {
 /** `env` for `runAll`, whose counts get what a backup counts besides. */
 function counting(
   env: CommandEnv<"backup run">,
-  more: Readonly<Record<"gaps", number>>,
+  more: Readonly<Record<"gaps" | "notDue", number>>,
 ): CommandEnv<"replicate"> {
   return { ...env, soFar: (tell) => env.soFar(() => ({ ...tell(), ...more })) };
 }

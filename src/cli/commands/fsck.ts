@@ -3,6 +3,7 @@ import { statSync } from "node:fs";
 import { constants, setPriority } from "node:os";
 import { assert } from "../../core/assert.ts";
 import { AppError } from "../../core/errors.ts";
+import type { SampleCheck } from "../../fsck/backup/check_archives.ts";
 import { type Finding, isUnread, severityOf } from "../../fsck/finding.ts";
 import { FSCK_JOBS, type FsckJobs } from "../../fsck/fsck_jobs.ts";
 import { atLeast, type Severity } from "../../fsck/severity.ts";
@@ -100,6 +101,8 @@ interface FsckOptions {
   readonly jobs?: number;
   readonly engine?: EngineChoice;
   readonly minSeverity?: Severity;
+  /** Of `backup verify` alone. */
+  readonly sample?: SampleCheck;
 }
 
 export const runFsck: Handler<"fsck"> = async (args, given, env) => {
@@ -264,6 +267,7 @@ async function targetOf(
     quick: options.quick === true,
     lock: options.lock === true,
     wanted: options.filter?.wants,
+    sample: options.sample,
   };
   if (locator.kind === "store") return storeTarget(locator.path, targetOptions);
   if (locator.kind === "backup") return backupTarget(locator.path, targetOptions);

@@ -77,6 +77,15 @@ const run = line("run", {
   gaps: v.count.meta({ description: "mailboxes to which mail came that was gone before the run" }),
 });
 
+const sample = line("sample", {
+  path: v.text,
+  members: v
+    .list(v.count)
+    .optional()
+    .meta({ description: "where those begin that were read; absent: all of the archive was" }),
+  ...{ ofMembers: v.count, bytes: v.bytes, ofBytes: v.bytes },
+});
+
 const gap = line("gap", {
   ...{ ...v.owner, ...v.mailbox, uniqueid: v.text },
   lastUid: v.count.meta({ description: "what the run before has seen; 0: not the mailbox" }),
@@ -161,7 +170,7 @@ const log = z
 
 export const LINES = [
   ...[listedOwner, outcome, listedMailbox, storedMailbox, deleted, owner, message, account],
-  ...[archive, run, gap, compaction],
+  ...[archive, run, gap, compaction, sample],
   ...[finding, damage, step, difference, spoken, item, listening, progress, error, log],
 ] as const;
 

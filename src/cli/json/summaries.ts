@@ -82,12 +82,21 @@ const SUMMARIES = {
     gaps: v.count.meta({
       description: "mailboxes to which mail came that was gone before the run",
     }),
+    notDue: v.count.meta({ description: "users left out by --if-older" }),
   }),
   "backup restore": replicated,
   "backup list": z.strictObject({
     ...{ archives: v.count, runs: v.count, messages: v.count, bytes: v.bytes, failed: v.count },
   }),
-  "backup verify": checked,
+  "backup verify": checked.extend({
+    sample: z
+      .strictObject({
+        ...{ percent: v.count, seed: v.text, members: v.count, ofMembers: v.count },
+        ...{ bytes: v.bytes, ofBytes: v.bytes },
+      })
+      .optional()
+      .meta({ description: "the part of the archives that was read, where it was not all" }),
+  }),
   "backup compact": z.strictObject({
     ...{ archives: v.count, compacted: v.count, messages: v.count, bytes: v.bytes },
     ...{ damaged: v.count, failed: v.count, dryRun: v.bool },

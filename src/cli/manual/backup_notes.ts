@@ -53,7 +53,7 @@ export const BACKUP_NOTES: Readonly<Record<string, CommandNotes>> = {
   "backup list": {
     examples: [
       { line: "bobbin backup list /backup", does: "list all archives and when each last ran" },
-      { line: "bobbin backup list --runs /backup/a/ann", does: "list what each run brought" },
+      { line: "bobbin backup list --runs /backup ann", does: "list what each run brought" },
     ],
     exits: { ...OF_ARCHIVES },
     environment: ["NO_COLOR"],
@@ -65,6 +65,10 @@ export const BACKUP_NOTES: Readonly<Record<string, CommandNotes>> = {
       {
         line: "bobbin backup verify --quiet /backup/a/ann",
         does: "check one, and say errors alone",
+      },
+      {
+        line: "bobbin backup verify --sample 5% /backup ann bob",
+        does: "check a part of the archives of two users, each night another",
       },
     ],
     exits: { damage: "something is damaged; `bobbin help BK01`", ...OF_ARCHIVES },

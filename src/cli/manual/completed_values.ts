@@ -30,17 +30,18 @@ const folders: Values = ({ current }) => paths(current).filter(({ word }) => wor
 
 /** Keyed by the name of an argument, or of an option's value. */
 const VALUES = {
-  ...{ place: places, a: places, b: places, store: places },
+  ...{ place: places, a: places, b: places, store: places, archive: places },
   ...{ user: users, mailbox: mailboxes, from: mailboxes, to: mailboxes, message: mailboxes },
   ...{ account: accounts },
   ...{ file: files, socket: files, dir: folders, folder: folders },
 } satisfies Record<string, Values>;
 
-const PLACES: ReadonlySet<string> = new Set(["place", "a", "store"]);
+const PLACES: ReadonlySet<string> = new Set(["place", "a", "store", "archive"]);
 
 /** Which kinds of places a command works on, where it is not all of them. */
 const KINDS_OF_COMMAND: Readonly<Record<string, readonly string[]>> = {
-  fsck: ["cyrus", "store"],
+  ...{ list: ["backup"], verify: ["backup"], compact: ["backup"], rebuild: ["backup"] },
+  fsck: ["cyrus", "store", "backup"],
   serve: ["store"],
   talk: ["sync"],
 };
@@ -60,7 +61,7 @@ function places({ current, typed }: Wanted): readonly Candidate[] {
   const { command } = typed;
   const kinds = command.parent?.name() === "store" ? ["store"] : KINDS_OF_COMMAND[command.name()];
   const schemes = PLACE_KINDS.filter(({ kind }) => kinds?.includes(kind) ?? true);
-  const [, scheme, path] = /^(cyrus:|store:|dump:)(.*)$/s.exec(current) ?? [];
+  const [, scheme, path] = /^(cyrus:|store:|dump:|backup:)(.*)$/s.exec(current) ?? [];
   if (scheme !== undefined && path !== undefined) {
     return paths(path).map(({ word }) => ({ word: `${scheme}${word}` }));
   }

@@ -11,6 +11,7 @@ export const JSON_LINES = {
   archive: "backup list: an archive",
   run: "backup list --runs: a run, and what it brought",
   gap: "backup run: a mailbox to which mail came that was gone before the run",
+  sample: "backup verify --sample: which part of an archive was read",
   compaction: "backup compact: what of an archive goes, or would go",
   finding: "fsck: something that is not as it should be, with its code",
   damage: "dlist: something in a dump or a log that cannot be read",

@@ -10,12 +10,26 @@ import { DATA_FILE, dataFilesIn } from "../../places/backup_locator.ts";
 import { statOf } from "../../storage/disk.ts";
 import { sqliteError } from "../../storage/sqlite.ts";
 import { type Finding, finding, placed } from "../finding.ts";
-import { checkArchive } from "./check_archive.ts";
+import { type ArchiveCheck, type ArchiveReport, checkArchive } from "./check_archive.ts";
+import {
+  checkMembers,
+  chooseMembers,
+  membersOf,
+  type Sample,
+  type Sampled,
+} from "./sample_archive.ts";
 
 export interface ArchivesCheck {
   /** Says by its internal name whether a mailbox is to be checked; undefined: all are. */
   readonly wanted: ((name: string) => boolean) | undefined;
   readonly onRead: (files: number, bytes: number) => void;
+  /** Only some members of each archive; all where left out. */
+  readonly sample?: SampleCheck | undefined;
+}
+
+export interface SampleCheck extends Sample {
+  /** Told of each archive, by its folder. */
+  readonly told: (folder: string, sampled: Sampled) => void;
 }
 
 export interface ArchivesReport {
@@ -31,7 +45,7 @@ export interface ArchivesReport {
 /** Throws AppError (io). An archive in which nothing can be read is a finding. */
 export async function checkArchives(
   folders: readonly string[],
-  { wanted, onRead }: ArchivesCheck,
+  { wanted, onRead, sample }: ArchivesCheck,
 ): Promise<ArchivesReport> {
   const findings: Finding[] = [];
   const counts = { mailboxes: 0, records: 0, messagesRead: 0 };
@@ -41,7 +55,10 @@ export async function checkArchives(
       const database = typeof state === "string" ? new Database(":memory:") : state;
       const owner = ownerOfArchive(folder, database);
       if (wanted !== undefined && !isWanted(owner, wanted)) continue;
-      const report = await checkArchive({ owner, path, state, size, onRead });
+      const check = { owner, path, state, size, onRead };
+      const report = await (sample === undefined
+        ? checkArchive(check)
+        : checkSample(folder, { ...check, sample }));
       const whose = owner.kind === "user" ? { userid: owner.userid } : {};
       pushAll(
         findings,
@@ -58,6 +75,28 @@ export async function checkArchives(
     }
   }
   return { findings, unstable: 0, counts };
+}
+
+/** Without a state that knows the members all of the archive is read. */
+async function checkSample(
+  folder: string,
+  { sample, ...check }: ArchiveCheck & { readonly sample: SampleCheck },
+): Promise<ArchiveReport> {
+  const { state, size } = check;
+  const all = typeof state === "string" ? [] : membersOf(state, size);
+  if (typeof state === "string" || all.length === 0) {
+    const report = await checkArchive(check);
+    sample.told(folder, { members: undefined, ofMembers: 0, bytes: size, ofBytes: size });
+    return report;
+  }
+  const members = chooseMembers(all, sample);
+  const report = await checkMembers(members, { ...check, state });
+  sample.told(folder, {
+    ...{ members: members.map(({ coffset }) => coffset), ofMembers: all.length },
+    bytes: members.reduce((sum, { coffset, end }) => sum + end - coffset, 0),
+    ofBytes: size,
+  });
+  return report;
 }
 
 function isWanted(owner: Owner, wanted: (name: string) => boolean): boolean {

@@ -42,7 +42,7 @@ test("an archive is made, listed, verified, compacted and rebuilt", async () => 
   expect(told).toMatch(/^bobbin_backup_findings\{user="bob"\} 0$/m);
 
   const again = await backUp(root, "--if-older", "20h");
-  expect(summaryOf(again.stdout)).toMatchObject({ users: 0, messages: 0, exit: 0 });
+  expect(summaryOf(again.stdout)).toMatchObject({ users: 0, notDue: 2, messages: 0, exit: 0 });
   const younger = await backUp(root, "--if-older", "0h");
   expect(summaryOf(younger.stdout)).toMatchObject({ users: 2, messages: 0, exit: 0 });
 
@@ -53,7 +53,7 @@ test("an archive is made, listed, verified, compacted and rebuilt", async () => 
     { type: "summary", archives: 2, runs: 4, messages: 32, failed: 0, exit: 0 },
   ]);
   const runs = jsonLines(
-    (await bobbin(["--json", "backup", "list", "--runs", join(root, "a/ann")])).stdout,
+    (await bobbin(["--json", "backup", "list", "--runs", root, "ann"])).stdout,
   );
   expect(runs).toMatchObject([
     { type: "run", user: "ann", messages: 26, findings: 0 },
@@ -63,6 +63,15 @@ test("an archive is made, listed, verified, compacted and rebuilt", async () => 
 
   const sound = await bobbin(["--json", "backup", "verify", root]);
   expect(summaryOf(sound.stdout)).toMatchObject({ messages: 32, messagesRead: 32, exit: 0 });
+  const verify = ["--json", "backup", "verify", "--sample", "5%", "--seed", "7", root];
+  const part = jsonLines((await bobbin([...verify, "ann", "nobody"])).stdout);
+  expect(part).toMatchObject([
+    { type: "error", code: "not_found" },
+    { type: "sample", path: join(root, "a/ann"), members: [0], ofMembers: 1 },
+    { messages: 26, sample: { percent: 5, seed: "7", members: 1, ofMembers: 1 }, exit: 2 },
+  ]);
+  const notBoth = await bobbin(["backup", "list", root, "ann", "--all"]);
+  expect([notBoth.exit, notBoth.stderr]).toEqual([64, expect.stringContaining("name users")]);
   const planned = await bobbin(["--json", "backup", "compact", "-n", "--force", root]);
   expect(summaryOf(planned.stdout)).toMatchObject({ archives: 2, compacted: 0, exit: 0 });
   const compacted = await bobbin(["--json", "backup", "compact", "--force", root]);

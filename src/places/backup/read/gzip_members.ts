@@ -38,12 +38,25 @@ const OUTPUT_BYTES = 256 * 1024;
 /** Bits of FLG: a CRC of the header, extra fields, a name, a comment. */
 const FLAG = { hcrc: 2, extra: 4, name: 8, comment: 16 };
 
-/** The stream in the data file at `path`, up to its byte `size`: packed, or a plain tar. */
+const START = { coffset: 0, offset: 0 };
+
+/**
+ * The stream in the data file at `path`, up to its byte `size`: packed, or a plain tar. A packed
+ * one can be read from any member on.
+ */
 export function unpacked(
   fd: number,
-  { size, path: name }: { readonly size: number; readonly path: string },
+  {
+    size,
+    path: name,
+    from = START,
+  }: {
+    readonly size: number;
+    readonly path: string;
+    readonly from?: Pick<Member, "coffset" | "offset">;
+  },
 ): AsyncIterable<MemberEvent> {
-  return name.endsWith(".gz") ? gzipMembers(fd, { size, name }) : plain(fd, { size, name });
+  return name.endsWith(".gz") ? gzipMembers(fd, { size, name, from }) : plain(fd, { size, name });
 }
 
 /** An archive that is not packed is like one member that has no end of its own. */
@@ -57,10 +70,10 @@ async function* plain(
 /** The members of the file `fd` up to its byte `size`; `name` is the file in errors. */
 async function* gzipMembers(
   fd: number,
-  { size, name }: { readonly size: number; readonly name: string },
+  { size, name, from }: { size: number; name: string; from: Pick<Member, "coffset" | "offset"> },
 ): AsyncGenerator<MemberEvent, void> {
-  let offset = 0;
-  for (let coffset = 0; coffset < size; ) {
+  let { coffset, offset } = from;
+  while (coffset < size) {
     const header = headerBytes(fd, coffset);
     if (header === undefined) {
       yield { kind: "damage", member: { coffset, offset, size: 0 }, why: "no gzip header" };

@@ -1,26 +1,24 @@
-/** `bobbin backup list`, `verify`, `compact` and `rebuild`: what is done with archives. */
-import { resolve } from "node:path";
+/** `bobbin backup list`, `compact` and `rebuild`: what is done with archives. */
 import type { Command } from "commander";
-import { formatCount, plural } from "../../core/counts.ts";
-import { AppError, systemError } from "../../core/errors.ts";
-import { escapeText } from "../../core/escape.ts";
-import { type Compaction, compactArchive } from "../../places/backup/compact/compact_archive.ts";
-import { type ArchiveRuns, runsOfArchive } from "../../places/backup/read/archive_runs.ts";
-import type { BackupJobs } from "../../places/backup/write/pack_member.ts";
-import { rebuildArchive } from "../../places/backup/write/rebuild_archive.ts";
-import { archivesIn, noArchive } from "../../places/backup_locator.ts";
-import { WorkerPool } from "../../threads/job_pool.ts";
-import type { CommandEnv, CommandResult, Handle, Handler } from "../command.ts";
-import { EXIT, type ExitCode, exitOf, worstExit } from "../exit.ts";
-import { errorFacts } from "../hints.ts";
-import { ownerFacts, ownerLabel, textOfName } from "../mailbox_names.ts";
-import { ageOption, percentOption } from "../options.ts";
-import { interruptedBy, interruption } from "../signals.ts";
-import { printTable } from "../table.ts";
-import { formatBytes, formatTime } from "../text.ts";
-import { runFsck } from "./fsck.ts";
+import { formatCount, plural } from "../../../core/counts.ts";
+import { AppError, systemError } from "../../../core/errors.ts";
+import { escapeText } from "../../../core/escape.ts";
+import { type Compaction, compactArchive } from "../../../places/backup/compact/compact_archive.ts";
+import { type ArchiveRuns, runsOfArchive } from "../../../places/backup/read/archive_runs.ts";
+import type { BackupJobs } from "../../../places/backup/write/pack_member.ts";
+import { rebuildArchive } from "../../../places/backup/write/rebuild_archive.ts";
+import { WorkerPool } from "../../../threads/job_pool.ts";
+import type { CommandEnv, CommandResult, Handle, Handler } from "../../command.ts";
+import { EXIT, type ExitCode, exitOf, worstExit } from "../../exit.ts";
+import { errorFacts } from "../../hints.ts";
+import { ownerFacts, ownerLabel, textOfName } from "../../mailbox_names.ts";
+import { ageOption, percentOption } from "../../options.ts";
+import { interruptedBy, interruption } from "../../signals.ts";
+import { printTable } from "../../table.ts";
+import { formatBytes, formatTime } from "../../text.ts";
+import { foldersOf, ofArchives } from "./archive_arguments.ts";
+import { registerVerify } from "./backup_verify.ts";
 
-const ARCHIVES = "archives: a folder of one, or one below which they lie";
 const PACKERS = 2;
 const DAY_MS = 24 * 60 * 60 * 1000;
 const KEEP_MS = 7 * DAY_MS;
@@ -30,27 +28,16 @@ const ALWAYS = 101;
 
 /** Adds them to the commands of `backup`. */
 export function registerUpkeep(backup: Command, handle: Handle): void {
-  backup
-    .command("list")
+  ofArchives(backup.command("list"))
     .summary("list archives, and the runs that made them")
     .description(
       "Lists the archives with their last runs; with --runs each run, and what it brought. A " +
         "state of an archive is read by its time: `bobbin ls backup:ARCHIVE@TIME`.",
     )
-    .argument("<archive...>", ARCHIVES)
     .option("--runs", "each run of each archive")
     .action(handle(runList));
-  backup
-    .command("verify")
-    .summary("check archives; changes nothing")
-    .description(
-      "Unpacks archives, and checks every message and file against its SHA-1, every mailbox, and " +
-        "the state beside the archive. It is `bobbin fsck backup:ARCHIVE`.",
-    )
-    .argument("<archive...>", ARCHIVES)
-    .action(handle(runVerify));
-  backup
-    .command("compact")
+  registerVerify(backup, handle);
+  ofArchives(backup.command("compact"))
     .summary("write archives anew without what nobody needs any more")
     .description(
       "Writes an archive anew without messages, mailboxes and older copies of files that are " +
@@ -58,7 +45,6 @@ export function registerUpkeep(backup: Command, handle: Handle): void {
         "still be restored. Each content is checked on its way. The old archive goes only when " +
         "the new one is on the disk.",
     )
-    .argument("<archive...>", ARCHIVES)
     .option("--keep <time>", "how long what is gone is kept (7d)", ageOption)
     .option("--keep-deleted <time>", "the same for deleted and renamed mailboxes alone", ageOption)
     .option("--keep-expunged <time>", "the same for messages and older copies alone", ageOption)
@@ -66,29 +52,17 @@ export function registerUpkeep(backup: Command, handle: Handle): void {
     .option("--force", "also where nothing or little would go")
     .option("-n, --dry-run", "say what would go, and write nothing")
     .action(handle(runCompact));
-  backup
-    .command("rebuild")
+  ofArchives(backup.command("rebuild"))
     .summary("make the state beside archives anew")
     .description(
       "Reads archives from end to end and makes backupstate.sqlite3 anew. What cannot be read " +
         "of a damaged archive is kept in a folder beside it.",
     )
-    .argument("<archive...>", ARCHIVES)
     .action(handle(runRebuild));
 }
 
-/** The folders of the archives that were named. Throws AppError (not_found). */
-function foldersOf(args: readonly (string | readonly string[] | undefined)[]): string[] {
-  return (args[0] as readonly string[]).flatMap((text) => {
-    const path = resolve(text.replace(/^backup:/, ""));
-    const folders = archivesIn(path);
-    if (folders.length > 0) return folders;
-    throw noArchive(path);
-  });
-}
-
 interface Doing {
-  readonly folders: readonly string[];
+  readonly folders: readonly (string | AppError)[];
   readonly env: CommandEnv;
   readonly signal?: AbortSignal;
 }
@@ -102,6 +76,7 @@ async function forEach(
   for (const folder of folders) {
     if (signal?.aborted === true) break;
     try {
+      if (folder instanceof AppError) throw folder;
       exits.push(await work(folder));
     } catch (error) {
       if (signal !== undefined && error === signal.reason) break;
@@ -122,11 +97,12 @@ async function forEach(
 const runList: Handler<"backup list"> = async (args, options, env) => {
   const counts = { archives: 0, runs: 0, messages: 0, bytes: 0, failed: 0 };
   const rows: string[][] = [];
+  const folders = await foldersOf(args, options);
   const withRuns = options["runs"] === true;
   const head = withRuns
     ? ["USER", "ENDED", "MESSAGES", "SIZE", "MAILBOXES", "FINDINGS", "GAPS"]
     : ["USER", "LAST RUN", "RUNS", "MESSAGES", "ARCHIVE"];
-  const { exit, failed } = await forEach({ folders: foldersOf(args), env }, async (folder) => {
+  const { exit, failed } = await forEach({ folders, env }, async (folder) => {
     const archive = await runsOfArchive(folder);
     counts.archives += 1;
     counts.runs += archive.runs.length;
@@ -164,13 +140,6 @@ function runRows({ owner, folder, runs }: ArchiveRuns, env: CommandEnv): string[
   });
 }
 
-const runVerify: Handler<"fsck"> = (args, options, env) => {
-  const places = (args[0] as readonly string[]).map((text) => {
-    return text.startsWith("backup:") ? text : `backup:${text}`;
-  });
-  return runFsck([places], options, env);
-};
-
 interface CompactFlags {
   readonly keep?: number;
   readonly keepDeleted?: number;
@@ -183,7 +152,7 @@ interface CompactFlags {
 const runCompact: Handler<"backup compact"> = async (args, options, env) => {
   const flags = options as CompactFlags; // as commander was told above
   const keepMs = flags.keep ?? KEEP_MS;
-  const folders = foldersOf(args);
+  const folders = await foldersOf(args, options);
   const signal = interruption(env.takeSignals());
   const pool = new WorkerPool<BackupJobs>(env.workerUrl, PACKERS);
   const counts = { archives: 0, compacted: 0, messages: 0, bytes: 0, damaged: 0 };
@@ -253,9 +222,10 @@ function tellCompaction(
   env.output.line(`${escapeText(path)}: ${what}`);
 }
 
-const runRebuild: Handler<"backup rebuild"> = async (args, _, env) => {
+const runRebuild: Handler<"backup rebuild"> = async (args, options, env) => {
   let rebuilt = 0;
-  const { exit, failed } = await forEach({ folders: foldersOf(args), env }, async (folder) => {
+  const folders = await foldersOf(args, options);
+  const { exit, failed } = await forEach({ folders, env }, async (folder) => {
     const { isWhole } = await rebuildArchive(folder, {
       now: () => Math.floor(Date.now() / 1000),
       notice: (text) => env.output.talk(text),

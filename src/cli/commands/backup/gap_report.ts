@@ -1,11 +1,11 @@
 /** Tells what came and went between two runs of a backup, as text and as JSON objects. */
-import { plural } from "../../core/counts.ts";
-import { escapeText } from "../../core/escape.ts";
-import type { Gap } from "../../formats/backup/run_mark.ts";
-import { type Owner, ownerName } from "../../model/names.ts";
-import type { CommandEnv } from "../command.ts";
-import { displayName, nameFacts, ownerFacts, textOfName } from "../mailbox_names.ts";
-import { formatTime } from "../text.ts";
+import { plural } from "../../../core/counts.ts";
+import { escapeText } from "../../../core/escape.ts";
+import type { Gap } from "../../../formats/backup/run_mark.ts";
+import { type Owner, ownerName } from "../../../model/names.ts";
+import type { CommandEnv } from "../../command.ts";
+import { displayName, nameFacts, ownerFacts, textOfName } from "../../mailbox_names.ts";
+import { formatTime } from "../../text.ts";
 
 /** `since`: when the run before began, in milliseconds since 1970. */
 export function tellGap(

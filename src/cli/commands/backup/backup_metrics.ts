@@ -1,7 +1,7 @@
 /** The file of `backup run --metrics-file`, for the textfile collector of Prometheus. */
 
-import { type ArchiveRuns, isWhole } from "../../places/backup/read/archive_runs.ts";
-import { ownerLabel } from "../mailbox_names.ts";
+import { type ArchiveRuns, isWhole } from "../../../places/backup/read/archive_runs.ts";
+import { ownerLabel } from "../../mailbox_names.ts";
 
 type Metric = readonly [name: string, help: string, value: (one: Measured) => number];
 
