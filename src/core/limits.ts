@@ -78,10 +78,21 @@ export interface Limits {
   readonly tarNameBytes: number;
   /** Bytes of one entry in an archive, as it is unpacked. */
   readonly tarEntryBytes: number;
-  /** Bytes of one entry that is held in memory, other than an index: annotations, a list. */
+  /** Bytes of one cyrus.index in an archive: two million records. It is held in memory. */
+  readonly archivedIndexBytes: number;
+  /** Bytes of one other file of a mailbox or user in an archive that is held in memory. */
   readonly heldEntryBytes: number;
+  /** Bytes of such a file that are also kept in the state beside the archive. */
+  readonly stateContentBytes: number;
   /** Entries of one archive. */
   readonly archiveEntries: number;
+  /**
+   * What packed data may unpack to: so many bytes in any case, and beyond them so many times the
+   * bytes that were read of it. Mail packs to a third; only a bomb gets near what deflate can do,
+   * which is a thousandth.
+   */
+  readonly unpackedBytes: number;
+  readonly unpackedRatio: number;
 }
 
 export const DEFAULT_LIMITS: Limits = {
@@ -123,6 +134,10 @@ export const DEFAULT_LIMITS: Limits = {
   rememberedGuids: 100_000,
   tarNameBytes: 4096,
   tarEntryBytes: 0xffff_ffff,
-  heldEntryBytes: 2 ** 30,
+  archivedIndexBytes: 256 * 1024 * 1024,
+  heldEntryBytes: 64 * 1024 * 1024,
+  stateContentBytes: 64 * 1024,
   archiveEntries: 64 * 1024 * 1024,
+  unpackedBytes: 256 * 1024 * 1024,
+  unpackedRatio: 200,
 };

@@ -52,6 +52,9 @@ const FLAGS = { file: "0", link: "2", longName: "L", longLink: "K" } as const;
 /** The name of the entry whose content is the name of the next. */
 const LONG_NAME = "././@LongLink";
 
+/** Seconds since 1970 that an entry has room for; readers take twelve digits, which are more. */
+export const LATEST_MTIME = 8 ** 11 - 1;
+
 /** Inode numbers up to this fit into `devminor`, which then has no NUL at its end. */
 const INODE_MASK = 0xff_ffff;
 

@@ -2,7 +2,7 @@
  * Checks the archive of one owner: the packing, every content against its SHA-1, the files of every
  * mailbox, and the state beside the archive against the archive itself (backup-format.md 5).
  */
-import { Database } from "bun:sqlite";
+import type { Database } from "bun:sqlite";
 import { AppError } from "../../core/errors.ts";
 import { DEFAULT_LIMITS, type Limits } from "../../core/limits.ts";
 import { FOLDER_FILE } from "../../formats/backup/entry_name.ts";
@@ -14,6 +14,7 @@ import { EntriesInForce, type LinkInForce } from "../../places/backup/read/entri
 import { MemberBytes } from "../../places/backup/read/member_bytes.ts";
 import { rebuildState } from "../../places/backup/rebuild.ts";
 import type { EntryFlaw } from "../../places/backup/state/backup_state.ts";
+import { openScratchState } from "../../places/backup/state/open_state.ts";
 import { readingOfRaw } from "../../places/raw_mailbox.ts";
 import type { Finding } from "../finding.ts";
 import { Collector } from "../mailbox/collector.ts";
@@ -43,7 +44,7 @@ export interface ArchiveReport {
 export async function checkArchive(check: ArchiveCheck): Promise<ArchiveReport> {
   const { path, state, size, limits = DEFAULT_LIMITS } = check;
   const collector = new Collector();
-  const rebuilt = new Database(":memory:", { strict: true });
+  const rebuilt = openScratchState();
   try {
     const { flaws, damage } = await rebuildState(rebuilt, path, { limits, size });
     if (damage !== undefined) collector.add("BK01", { path }, damage);

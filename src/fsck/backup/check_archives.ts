@@ -6,6 +6,7 @@ import { pushAll } from "../../core/lists.ts";
 import { inboxOf, type Owner } from "../../model/names.ts";
 import { ownerOfArchive, realOf } from "../../places/backup/read/open_backup.ts";
 import { STATE_FILE } from "../../places/backup/state/open_state.ts";
+import { flawOfState } from "../../places/backup/state/state_flaw.ts";
 import { DATA_FILE, dataFilesIn } from "../../places/backup_locator.ts";
 import { statOf } from "../../storage/disk.ts";
 import { sqliteError } from "../../storage/sqlite.ts";
@@ -124,10 +125,17 @@ function stateBeside(folder: string): StateBeside {
     return { state, path: newestPath, size: statOf(newestPath)?.size ?? 0 };
   };
   const file = join(folder, STATE_FILE);
-  if (statOf(file) === undefined) return without("no state lies beside the archive");
+  const stat = statOf(file);
+  if (stat === undefined) return without("no state lies beside the archive");
+  if (!stat.isFile()) return without("what lies in the place of the state is no file");
   let state: Database | undefined;
   try {
     state = new Database(file, { readonly: true, strict: true });
+    const flaw = flawOfState(state);
+    if (flaw !== undefined) {
+      state.close();
+      return without(`the state cannot be used: ${flaw}`);
+    }
     const row = state.query<StatusRow, []>("SELECT filename, size FROM status").get();
     const path =
       row && DATA_FILE.test(row.filename) ? realOf(join(folder, row.filename)) : undefined;

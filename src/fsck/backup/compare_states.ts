@@ -1,9 +1,12 @@
 /**
  * Compares the state that lies beside an archive with the one that the archive itself gives
  * (backup-format.md 5). What both cannot have alike is left out: inodes of over 24 bits, offsets
- * of long names, bytes of older copies, and records whose message was unlinked meanwhile.
+ * of long names, bytes of older copies, and records whose message was unlinked meanwhile. Runs that
+ * wrote nothing are in no archive.
  */
 import type { Database } from "bun:sqlite";
+import { statusIn } from "../../places/backup/state/state_extent.ts";
+import { hasTable } from "../../places/backup/state/state_flaw.ts";
 
 export interface RowDifference {
   readonly table: string;
@@ -48,6 +51,32 @@ const COMPARISONS: readonly Comparison[] = [
   },
 ];
 
+/** Of Bobbin's tables, which a state of upstream has not. */
+const OURS: readonly Comparison[] = [
+  {
+    table: "x_members",
+    sql: `SELECT printf('%020d', coffset) AS key, offset || ' ' || size AS value
+      FROM x_members ORDER BY key`,
+  },
+  {
+    table: "x_entries",
+    sql: `SELECT printf('%020d', offset) AS key, kind || ' ' || name || ' ' ||
+        coalesce(uniqueid, '') || ' ' || coalesce(sha1, '') || ' ' || size || ' ' || mtime ||
+        ' ' || at || ' ' || hex(coalesce(content, '')) AS value
+      FROM x_entries LEFT JOIN folders USING (folderid) ORDER BY key`,
+  },
+  {
+    table: "x_lacking",
+    sql: `SELECT uniqueid || printf(' %010d', uid) AS key, guid AS value
+      FROM x_lacking JOIN folders USING (folderid) ORDER BY key`,
+  },
+  {
+    table: "x_runs",
+    sql: `SELECT printf('%020d', offset) AS key, mark AS value
+      FROM x_runs WHERE offset NOTNULL ORDER BY key`,
+  },
+];
+
 interface KeyedRow {
   readonly key: string;
   readonly value: string | number | null;
@@ -58,7 +87,10 @@ export function* compareStates(
   found: Database,
   expected: Database,
 ): Generator<RowDifference, void> {
-  for (const { table, sql, mayHaveMore = false } of COMPARISONS) {
+  const isOurs = OURS.every(({ table }) => hasTable(found, table)) && statusIn(found)?.saysAll;
+  for (const { table, sql, mayHaveMore = false } of isOurs
+    ? [...COMPARISONS, ...OURS]
+    : COMPARISONS) {
     const there = found.query<KeyedRow, []>(sql).iterate();
     const right = expected.query<KeyedRow, []>(sql).iterate();
     let [left, other] = [there.next().value, right.next().value];

@@ -2,8 +2,8 @@
  * What a user has beside mailboxes, as the files that a backup has of it (backup-format.md 2): seen
  * states and subscriptions in Cyrus' own, scripts and quotas in Bobbin's.
  */
+import { AppError, FormatError } from "../../core/errors.ts";
 import { META_FILE } from "../../formats/backup/entry_name.ts";
-import type { DatabaseEntry } from "../../formats/cyrus/databases/database_contents.ts";
 import { parseSubscriptions, writeSubscriptions } from "../../formats/cyrus/sub.ts";
 import {
   parseSettings,
@@ -11,7 +11,9 @@ import {
   type SettingCommand,
 } from "../../formats/sync/setting_lines.ts";
 import type { ApplyCommand } from "../../model/apply.ts";
+import type { FlawedSetting, Setting } from "../../model/mailbox.ts";
 import { inboxOf, type Owner, ownerName } from "../../model/names.ts";
+import { refused } from "../../model/outcome.ts";
 import { noContents, type OwnerContents, reduceOwner } from "../../model/owner_contents.ts";
 import { entriesIn, printSeenFile, seenStatesIn } from "../raw_settings.ts";
 
@@ -22,27 +24,53 @@ export type UserFile = (typeof USER_FILES)[number];
 /** Gives a file by its name, undefined where there is none. */
 export type GivenFile = (name: UserFile) => Uint8Array | undefined;
 
-/** The settings in the files of `owner`, without mailboxes. Throws FormatError for damage. */
-export function parseUserFiles(owner: Owner, file: GivenFile): OwnerContents {
-  return commandsIn(owner, file).reduce(reduceOwner, noContents());
+/** What the files of a user say, and which of them are damaged. */
+export interface UserSettings {
+  /** Without mailboxes. */
+  readonly contents: OwnerContents;
+  readonly flawed: readonly FlawedSetting[];
 }
 
-function commandsIn(owner: Owner, file: GivenFile): ApplyCommand[] {
+const SETTINGS: Readonly<Record<UserFile, Setting>> = {
+  [seen]: "seen state",
+  [subscriptions]: "subscriptions",
+  [sieve]: "scripts",
+  [quotas]: "quotas",
+};
+
+/** The settings in the files of `owner`. What is damaged is named, and left out. */
+export function parseUserFiles(owner: Owner, file: GivenFile): UserSettings {
+  const flawed: FlawedSetting[] = [];
+  const commands = USER_FILES.flatMap((name) => {
+    try {
+      const bytes = file(name);
+      return bytes === undefined ? [] : commandsIn(name, owner, bytes);
+    } catch (error) {
+      const isDamage = error instanceof AppError && error.code === "bad_data";
+      if (!isDamage && !(error instanceof FormatError)) throw error;
+      const text = `Cannot read the ${SETTINGS[name]} of ${ownerName(owner)}: ${error.message}`;
+      flawed.push({ setting: SETTINGS[name], refusal: refused("damaged", text) });
+      return [];
+    }
+  });
+  return { contents: commands.reduce(reduceOwner, noContents()), flawed };
+}
+
+/** Throws FormatError. */
+function commandsIn(name: UserFile, owner: Owner, bytes: Uint8Array): readonly ApplyCommand[] {
   const userid = ownerName(owner);
-  const entriesOf = (name: UserFile): readonly DatabaseEntry[] => {
-    const bytes = file(name);
-    return bytes === undefined ? [] : entriesIn(bytes);
-  };
-  const inbox = inboxOf(userid, { virtualDomains: true });
-  return [
-    ...seenStatesIn(entriesOf(seen)).map((one): ApplyCommand => {
-      return { kind: "seen", userid, seen: one };
-    }),
-    ...parseSubscriptions(entriesOf(subscriptions), { inbox }).names.map(
-      (name): ApplyCommand => ({ kind: "sub", userid, name }),
-    ),
-    ...[sieve, quotas].flatMap((name) => parseSettings(file(name) ?? new Uint8Array())),
-  ];
+  switch (name) {
+    case seen:
+      return seenStatesIn(entriesIn(bytes)).map((one) => ({ kind: "seen", userid, seen: one }));
+    case subscriptions: {
+      const inbox = inboxOf(userid, { virtualDomains: true });
+      const { names } = parseSubscriptions(entriesIn(bytes), { inbox });
+      return names.map((one) => ({ kind: "sub", userid, name: one }));
+    }
+    case sieve:
+    case quotas:
+      return parseSettings(bytes);
+  }
 }
 
 /** The inverse of `parseUserFiles`, for one file; undefined where it would say nothing. */

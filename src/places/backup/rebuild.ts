@@ -6,13 +6,13 @@ import { breathe } from "../../core/breathe.ts";
 import { AppError, FormatError } from "../../core/errors.ts";
 import { openRegular } from "../../core/files.ts";
 import { DEFAULT_LIMITS, type Limits } from "../../core/limits.ts";
-import { parseEntryName } from "../../formats/backup/entry_name.ts";
+import { FOLDER_FILE, parseEntryName } from "../../formats/backup/entry_name.ts";
 import { type PlacedEntry, TarSplitter } from "../../formats/tar/tar_splitter.ts";
 import { beginSha1, type Sha1 } from "../../hash/sha1.ts";
 import { sqliteError } from "../../storage/sqlite.ts";
 import { expectedSha1 } from "./read/archive_entries.ts";
 import { type Member, type MemberEvent, unpacked } from "./read/gzip_members.ts";
-import { BackupState, type EntryFlaw } from "./state/backup_state.ts";
+import { BackupState, type EntryFlaw, holding } from "./state/backup_state.ts";
 import { STATUS_VERSION } from "./state/state_schema.ts";
 
 export interface RebuildOptions {
@@ -20,7 +20,7 @@ export interface RebuildOptions {
    * Where the file cannot be read to its end, nothing can be appended to it. Called with its last
    * member, of which `size` bytes are whole entries, to make one that can; the state is its.
    */
-  readonly salvage?: (torn: Member) => DataFile;
+  readonly salvage?: (torn: Member) => Promise<DataFile>;
   /** Bytes of the file that count, where others may be written behind them; all if left out. */
   readonly size?: number;
   readonly limits?: Limits;
@@ -69,10 +69,10 @@ export async function rebuildState(
     const size = Math.min(most, opened.stat.size);
     const scan = new Scan(database, limits);
     const isPacked = path.endsWith(".gz");
-    const events = unpacked(fd, { size, path });
+    const events = unpacked(fd, { size, path, limits });
     const { offset, torn, ...rebuilt } = await scan.all(events, isPacked);
     const found = { filename: basename(path), size, mtime: Math.floor(mtimeMs / 1000) };
-    const file: DataFile = (torn && salvage?.(torn)) ?? found;
+    const file: DataFile = (torn && (await salvage?.(torn))) ?? found;
     database.query("INSERT INTO status VALUES ($filename, $size, $mtime, $offset, $version)").run({
       ...{ ...file, offset, version: STATUS_VERSION },
     });
@@ -92,8 +92,12 @@ class Scan {
   readonly #splitter: TarSplitter;
   readonly #state: BackupState;
   readonly #flaws: EntryFlaw[] = [];
-  /** The content of an entry that the state may ask for. */
-  #held: Uint8Array[] | undefined;
+  /** The content of an entry that the state asks for, as far as it has come. */
+  #held: { readonly bytes: Uint8Array; length: number } | undefined;
+  /** Mailboxes of which a file is damaged: a state that comes behind it is not theirs. */
+  readonly #torn = new Set<string>();
+  /** Why an entry is passed over. */
+  #tooLarge: string | undefined;
   /** Of the content, where the entry says what it should be. */
   #sha1: { readonly hash: Sha1; readonly wanted: string } | undefined;
   #entries = 0;
@@ -155,7 +159,7 @@ class Scan {
       for (const event of this.#splitter.feed(bytes)) {
         if (event.kind === "entry") this.#begin(event.entry);
         else if (event.kind === "content") {
-          this.#held?.push(event.bytes.slice());
+          this.#hold(event.bytes);
           this.#sha1?.hash.update(event.bytes);
         } else this.#end(event.entry);
       }
@@ -168,27 +172,48 @@ class Scan {
 
   #begin(entry: PlacedEntry): void {
     this.#entries += 1;
-    const { archiveEntries, heldEntryBytes } = this.#limits;
+    const { archiveEntries } = this.#limits;
     if (this.#entries > archiveEntries) {
       throw new FormatError(entry.offset, `at most ${archiveEntries} entries`);
     }
-    const name = parseEntryName(entry.name);
-    const isFile = name?.kind === "folder" || name?.kind === "meta";
     const wanted = expectedSha1(entry);
     this.#sha1 = wanted === undefined ? undefined : { hash: beginSha1(), wanted };
-    this.#held = isFile ? [] : undefined;
-    if (!isFile || entry.size <= heldEntryBytes) return;
-    throw new FormatError(entry.offset, `${entry.name} of at most ${heldEntryBytes} bytes`);
+    const { isHeld, most } = holding(entry, this.#limits);
+    this.#tooLarge = entry.size > most ? `it has ${entry.size} bytes, over ${most}` : undefined;
+    const isWanted = isHeld && this.#tooLarge === undefined;
+    this.#held = isWanted ? { bytes: new Uint8Array(entry.size), length: 0 } : undefined;
+  }
+
+  #hold(bytes: Uint8Array): void {
+    if (this.#held === undefined) return;
+    this.#held.bytes.set(bytes, this.#held.length);
+    this.#held.length += bytes.length;
   }
 
   #end(entry: PlacedEntry): void {
-    const parts = this.#held ?? [];
-    // What is damaged is not in the archive: a good copy before it counts, or the next that comes.
-    const isDamaged = this.#sha1 !== undefined && this.#sha1.hash.digest() !== this.#sha1.wanted;
-    const found: EntryFlaw[] = isDamaged
-      ? [{ kind: "damaged", entry }]
-      : this.#state.take(entry, () => Buffer.concat(parts));
+    const found = this.#taken(entry, this.#held?.bytes ?? new Uint8Array());
     this.#held = undefined;
     for (const flaw of found) if (this.#flaws.length < MOST_FLAWS) this.#flaws.push(flaw);
+  }
+
+  /** What is damaged is not in the archive: a good copy before it counts, or the next one. */
+  #taken(entry: PlacedEntry, content: Uint8Array): EntryFlaw[] {
+    if (this.#tooLarge !== undefined) return [{ kind: "unreadable", entry, why: this.#tooLarge }];
+    const isDamaged = this.#sha1 !== undefined && this.#sha1.hash.digest() !== this.#sha1.wanted;
+    if (this.#isOfTorn(entry, isDamaged)) return [];
+    return isDamaged ? [{ kind: "damaged", entry }] : this.#state.take(entry, () => content);
+  }
+
+  /**
+   * True for the state of a mailbox whose other files are damaged: it would say that all of it is
+   * there. A run writes the index first and the state last.
+   */
+  #isOfTorn(entry: PlacedEntry, isDamaged: boolean): boolean {
+    const name = parseEntryName(entry.name);
+    if (name?.kind !== "folder") return false;
+    if (isDamaged) this.#torn.add(name.uniqueid);
+    else if (name.name === FOLDER_FILE.index) this.#torn.delete(name.uniqueid);
+    else return name.name === FOLDER_FILE.state && this.#torn.has(name.uniqueid);
+    return false;
   }
 }

@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { AppError } from "../../../core/errors.ts";
 import { DEFAULT_LIMITS, type Limits } from "../../../core/limits.ts";
 import { parseEntryName, parseLinkTarget } from "../../../formats/backup/entry_name.ts";
+import { LATEST_MTIME } from "../../../formats/tar/tar_header.ts";
 import type { PlacedEntry } from "../../../formats/tar/tar_splitter.ts";
 import { diskError, namesIn, removeFile, statOf } from "../../../storage/disk.ts";
 import { syncPath } from "../../../storage/durable.ts";
@@ -186,7 +187,7 @@ function renewed(
   facts: EntryFacts,
 ): NewEntry {
   return {
-    ...{ name, type, mtime: facts.ends.get(offset) ?? mtime },
+    ...{ name, type, mtime: Math.min(facts.ends.get(offset) ?? mtime, LATEST_MTIME) },
     linkname: type === "link" ? (parseLinkTarget(linkname) ?? "") : linkname,
     inode: facts.inodes.get(offset) ?? inode,
   };

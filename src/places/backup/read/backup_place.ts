@@ -34,7 +34,7 @@ import {
   type Place,
 } from "../../place.ts";
 import { type RawFiles, readingOfRaw } from "../../raw_mailbox.ts";
-import { parseUserFiles } from "../owner_files.ts";
+import { parseUserFiles, type UserSettings } from "../owner_files.ts";
 import type { EntriesInForce, FileInForce, LinkInForce } from "./entries_in_force.ts";
 
 export interface BackupPlaceOptions {
@@ -43,7 +43,8 @@ export interface BackupPlaceOptions {
   readonly entries: EntriesInForce;
   /**
    * The archive is being written: messages that it should hold and does not are as if their records
-   * were not there either, so that a run brings them again.
+   * were not there either, and mailboxes that cannot be read are as if they were not there, so that
+   * a run brings them again.
    */
   readonly isTarget?: boolean;
   /** What is set beside mail, where the one who writes the archive has not written it yet. */
@@ -54,6 +55,8 @@ export interface BackupPlaceOptions {
   readonly damage?: string | undefined;
   readonly close: () => Promise<void>;
 }
+
+const NO_SETTINGS: UserSettings = { contents: noContents(), flawed: [] };
 
 export class BackupPlace implements Place {
   readonly locator: string;
@@ -79,18 +82,18 @@ export class BackupPlace implements Place {
   async user(userid: string): Promise<Outcome<UserState>> {
     if (!this.#isOwner({ kind: "user", userid })) return ok(userStateOf(noContents()));
     return this.#sound(async () => {
-      const { mailboxes: _, ...settings } = userStateOf(this.#settings());
-      return { ...settings, ...(await this.#mailboxes()) };
+      const { contents, flawed } = this.#settings();
+      const { mailboxes: _, ...settings } = userStateOf(contents);
+      const owned = await this.#mailboxes();
+      return { ...settings, ...owned, ...(flawed.length > 0 && { flawed }) };
     });
   }
 
   async meta(userid: string): Promise<Outcome<UserMeta>> {
     const isOwner = this.#isOwner({ kind: "user", userid });
-    return this.#sound(() => {
-      const contents = isOwner ? this.#settings() : noContents();
-      const { seen, subscriptions, sieve } = userStateOf(contents);
-      return { seen, subscriptions, sieve };
-    });
+    const { contents, flawed } = isOwner ? this.#settings() : NO_SETTINGS;
+    const { seen, subscriptions, sieve } = userStateOf(contents);
+    return flawed[0]?.refusal ?? ok({ seen, subscriptions, sieve });
   }
 
   async sharedMailboxes(toplevel: string): Promise<Outcome<OwnedMailboxes>> {
@@ -114,9 +117,11 @@ export class BackupPlace implements Place {
     }
   }
 
-  #settings(): OwnerContents {
+  #settings(): UserSettings {
     const { settings, owner, entries } = this.#options;
-    return settings?.() ?? parseUserFiles(owner, (name) => entries.meta(name));
+    const unwritten = settings?.();
+    if (unwritten !== undefined) return { contents: unwritten, flawed: [] };
+    return parseUserFiles(owner, (name) => entries.meta(name));
   }
 
   async #mailboxes(): Promise<OwnedMailboxes> {
@@ -127,7 +132,7 @@ export class BackupPlace implements Place {
     for (const link of entries.links()) {
       const state = await this.#stateOf(link, lines.get(link.folderid));
       if (state.kind === "ok") mailboxes.push(state.value);
-      else {
+      else if (this.#options.isTarget !== true) {
         const name = internalOfLink(link.link, this.#options.owner);
         unreadable.push({ name, uniqueid: link.uniqueid, refusal: state });
       }
@@ -239,8 +244,8 @@ export class BackupPlace implements Place {
     for (const link of found.values()) {
       const line = this.#options.entries.files(link).get(FOLDER_FILE.state);
       const state = await this.#stateOf(link, line);
-      if (state.kind === "refused") return state;
-      states.push(state.value);
+      if (state.kind === "ok") states.push(state.value);
+      else if (this.#options.isTarget !== true) return state;
     }
     return ok(states);
   }
@@ -279,14 +284,17 @@ export class BackupPlace implements Place {
   }
 
   async quota(root: string): Promise<Outcome<Quota | undefined>> {
-    return this.#sound(() => this.#settings().quotas.get(root));
+    const { contents, flawed } = this.#settings();
+    const flaw = flawed.find(({ setting }) => setting === "quotas");
+    return flaw?.refusal ?? ok(contents.quotas.get(root));
   }
 
   async sieveScript(userid: string, filename: string): Promise<Outcome<Uint8Array>> {
-    const settings = await this.#sound(() => this.#settings());
-    if (settings.kind === "refused") return settings;
-    const script = settings.value.scripts.get(filename);
+    const { contents, flawed } = this.#settings();
+    const script = contents.scripts.get(filename);
     if (script !== undefined) return ok(script.content);
+    const flaw = flawed.find(({ setting }) => setting === "scripts");
+    if (flaw !== undefined) return flaw.refusal;
     return refused("nonexistent", `User ${userid} has no script ${filename}`);
   }
 

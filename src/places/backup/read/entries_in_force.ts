@@ -127,13 +127,19 @@ export class EntriesInForce {
     return new Map(rows.filter(({ size }) => size > 0).map((row) => [row.folderid, row]));
   }
 
-  /** The bytes of a file of the user; undefined where there is none. */
-  meta(name: string): Uint8Array | undefined {
+  /** A file of the user; undefined where there is none. */
+  metaFile(name: string): FileInForce | undefined {
     const row = this.#first<FileInForce>(
       `SELECT ${FILE} FROM x_entries WHERE kind = 'meta' AND name = $name AND ${COUNTS}`,
       { name },
     );
-    return row?.size ? this.content(row) : undefined;
+    return row?.size ? row : undefined;
+  }
+
+  /** The bytes of a file of the user; undefined where there is none. */
+  meta(name: string): Uint8Array | undefined {
+    const file = this.metaFile(name);
+    return file && this.content(file);
   }
 
   /**

@@ -3,9 +3,10 @@
  * member's own checksum is looked at; zlib's readers of whole files tell nothing of their borders.
  */
 import { Readable } from "node:stream";
-import { createInflateRaw } from "node:zlib";
+import { createInflateRaw, inflateRawSync } from "node:zlib";
 import { AppError, errnoOf } from "../../../core/errors.ts";
 import { chunksOf, readAt } from "../../../core/files.ts";
+import { DEFAULT_LIMITS, type Limits } from "../../../core/limits.ts";
 import { crc32 } from "../../../hash/crc32.ts";
 
 /** A gzip member: where it begins in the file and in the stream, and its unpacked bytes. */
@@ -35,59 +36,61 @@ const TRAILER_BYTES = 8;
 /** Names and comments of a gzip header; nobody who writes backups gives it any. */
 const MOST_HEADER_BYTES = 64 * 1024;
 const OUTPUT_BYTES = 256 * 1024;
+/** Packed bytes of a member that is unpacked at once. */
+const SMALL_BYTES = 8 * 1024;
 /** Bits of FLG: a CRC of the header, extra fields, a name, a comment. */
 const FLAG = { hcrc: 2, extra: 4, name: 8, comment: 16 };
 
-const START = { coffset: 0, offset: 0 };
+export interface UnpackOptions {
+  /** Of the data file. */
+  readonly path: string;
+  /** Bytes of it that count. */
+  readonly size: number;
+  /** Where to begin: a byte of the file, and what byte of the stream that is. 0 if left out. */
+  readonly from?: Pick<Member, "coffset" | "offset">;
+  readonly limits?: Pick<Limits, "unpackedBytes" | "unpackedRatio">;
+}
 
-/**
- * The stream in the data file at `path`, up to its byte `size`: packed, or a plain tar. A packed
- * one can be read from any member on.
- */
-export function unpacked(
-  fd: number,
-  {
-    size,
-    path: name,
-    from = START,
-  }: {
-    readonly size: number;
-    readonly path: string;
-    readonly from?: Pick<Member, "coffset" | "offset">;
-  },
-): AsyncIterable<MemberEvent> {
-  return name.endsWith(".gz") ? gzipMembers(fd, { size, name, from }) : plain(fd, { size, name });
+/** The stream in the data file `fd`: packed, or a plain tar. */
+export function unpacked(fd: number, options: UnpackOptions): AsyncIterable<MemberEvent> {
+  return options.path.endsWith(".gz") ? gzipMembers(fd, options) : plain(fd, options);
 }
 
 /** An archive that is not packed is like one member that has no end of its own. */
 async function* plain(
   fd: number,
-  { size: end, name }: { readonly size: number; readonly name: string },
+  { size: end, path: name, from }: UnpackOptions,
 ): AsyncGenerator<MemberEvent, void> {
-  for (const bytes of chunksOf(fd, { end, name })) yield { kind: "bytes", bytes };
+  const start = from?.coffset ?? 0;
+  for (const bytes of chunksOf(fd, { start, end, name })) yield { kind: "bytes", bytes };
 }
 
-/** The members of the file `fd` up to its byte `size`; `name` is the file in errors. */
 async function* gzipMembers(
   fd: number,
-  { size, name, from }: { size: number; name: string; from: Pick<Member, "coffset" | "offset"> },
+  { size, path: name, from, limits = DEFAULT_LIMITS }: UnpackOptions,
 ): AsyncGenerator<MemberEvent, void> {
-  let { coffset, offset } = from;
-  while (coffset < size) {
+  const begin = from ?? { coffset: 0, offset: 0 };
+  let { offset } = begin;
+  for (let { coffset } = begin; coffset < size; ) {
     const header = headerBytes(fd, coffset);
     if (header === undefined) {
       yield { kind: "damage", member: { coffset, offset, size: 0 }, why: "no gzip header" };
       return;
     }
-    const inflate = createInflateRaw({ chunkSize: OUTPUT_BYTES });
-    const packed = Readable.from(chunksOf(fd, { start: coffset + header, end: size, name }));
-    packed.on("error", (error) => inflate.destroy(error));
-    packed.pipe(inflate);
+    const start = coffset + header;
+    const inflating = inflate(fd, { start, end: size, name });
     let [crc, bytes] = [0, 0];
     try {
-      for await (const chunk of inflate as AsyncIterable<Buffer>) {
+      for await (const chunk of inflating.chunks) {
         crc = crc32(chunk, crc);
         bytes += chunk.length;
+        const read = start + inflating.taken() - begin.coffset;
+        const unpacks = offset + bytes - begin.offset;
+        if (unpacks > limits.unpackedBytes + read * limits.unpackedRatio) {
+          const why = `it unpacks to over ${limits.unpackedRatio} times its size`;
+          yield { kind: "damage", member: { coffset, offset, size: bytes }, why };
+          return;
+        }
         yield { kind: "bytes", bytes: chunk };
       }
     } catch (error) {
@@ -96,10 +99,10 @@ async function* gzipMembers(
       yield { kind: "damage", member: { coffset, offset, size: bytes }, why };
       return;
     } finally {
-      packed.destroy();
+      inflating.stop();
     }
     const member = { coffset, offset, size: bytes };
-    const end = coffset + header + inflate.bytesWritten + TRAILER_BYTES;
+    const end = start + inflating.taken() + TRAILER_BYTES;
     if (end > size) {
       yield { kind: "damage", member, why: "the file ends too early" };
       return;
@@ -110,8 +113,52 @@ async function* gzipMembers(
   }
 }
 
+/** The content of a member while it is unpacked. */
+interface Inflating {
+  readonly chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
+  /** Packed bytes that were needed for what has come. */
+  taken(): number;
+  stop(): void;
+}
+
+/** Begins to unpack the content that is packed from `start` on. */
+function inflate(
+  fd: number,
+  { start, end, name }: { readonly start: number; readonly end: number; readonly name: string },
+): Inflating {
+  const first = new Uint8Array(Math.max(0, Math.min(SMALL_BYTES, end - start)));
+  const small = inflateSmall(first.subarray(0, readAt(fd, first, start)));
+  if (small !== undefined) return small;
+  const stream = createInflateRaw({ chunkSize: OUTPUT_BYTES });
+  const packed = Readable.from(chunksOf(fd, { start, end, name }));
+  packed.on("error", (error) => stream.destroy(error));
+  packed.pipe(stream);
+  return {
+    chunks: stream as AsyncIterable<Buffer>,
+    taken: () => stream.bytesWritten,
+    stop: () => packed.destroy(),
+  };
+}
+
+/** Unpacks a member that is small: a stream for each of them would take a hundred times as long. */
+function inflateSmall(packed: Uint8Array): Inflating | undefined {
+  try {
+    const options = { info: true, maxOutputLength: OUTPUT_BYTES };
+    // With `info` it gives more than its type says.
+    const found: unknown = inflateRawSync(packed, options);
+    const { buffer, engine } = found as { buffer: Buffer; engine: { bytesWritten: number } };
+    return { chunks: [buffer], taken: () => engine.bytesWritten, stop: () => undefined };
+  } catch (error) {
+    const code = errnoOf(error);
+    if (code === "ERR_BUFFER_TOO_LARGE" || code?.startsWith("Z_")) return undefined;
+    throw error;
+  }
+}
+
 function headerBytes(fd: number, at: number): number | undefined {
-  const into = new Uint8Array(MOST_HEADER_BYTES);
+  const first = new Uint8Array(HEADER_BYTES);
+  const isPlain = readAt(fd, first, at) === HEADER_BYTES && first[3] === 0;
+  const into = isPlain ? first : new Uint8Array(MOST_HEADER_BYTES);
   return gzipHeaderBytes(into.subarray(0, readAt(fd, into, at)));
 }
 

@@ -8,14 +8,17 @@ import { constants, inflateRawSync } from "node:zlib";
 import { concat } from "../../../core/bytes.ts";
 import { AppError, errnoOf } from "../../../core/errors.ts";
 import { READ_FLAGS } from "../../../core/files.ts";
+import { DEFAULT_LIMITS } from "../../../core/limits.ts";
 import { diskError, readFully } from "../../../storage/disk.ts";
 import type { ArchiveBytes } from "../archive_bytes.ts";
 import { gzipHeaderBytes } from "./gzip_members.ts";
 
 /** Bytes that stay unpacked: messages are mostly asked for in the order of the stream. */
 const KEPT_BYTES = 32 * 1024 * 1024;
-/** What a last member that is damaged may hold beyond the entries that are whole. */
-const TORN_BYTES = 256 * 1024 * 1024;
+/** Larger members that are damaged are not searched for what comes before the damage. */
+const SEARCHED_BYTES = 64 * 1024 * 1024;
+/** Unpacked bytes of a member beyond those that are known of. */
+const SLACK_BYTES = 64 * 1024;
 
 interface MemberRow {
   readonly coffset: number;
@@ -54,6 +57,10 @@ export class MemberBytes implements ArchiveBytes {
       const member = this.#memberAt(at);
       const bytes = this.#unpacked(member);
       const part = bytes.subarray(at - member.offset, offset + size - member.offset);
+      if (part.length === 0) {
+        const { coffset, size: wanted } = member;
+        throw this.#damaged(`the member at ${coffset} has not the ${wanted} bytes it should have`);
+      }
       parts.push(part);
       at += part.length;
     }
@@ -75,33 +82,43 @@ export class MemberBytes implements ArchiveBytes {
     throw this.#damaged(`nothing is known of byte ${at} of its stream`);
   }
 
-  #unpacked({ coffset, size, end }: MemberRow): Uint8Array {
+  /** The bytes of a member; of one that is damaged those before the damage. */
+  #unpacked(member: MemberRow): Uint8Array {
+    const { coffset, size } = member;
     const known = this.#kept.get(coffset);
-    // Behind the last one may be what a killed run has left: unpacking stops before that.
-    const bytes = known ?? this.#unpack(coffset, { size, end: end ?? undefined });
+    if (known === undefined) this.#makeRoom(size);
+    const bytes = known ?? this.#unpack(member);
     this.#kept.delete(coffset);
     this.#kept.set(coffset, bytes);
-    let held = 0;
-    for (const [at, { length }] of [...this.#kept].reverse()) {
-      held += length;
-      if (held > KEPT_BYTES && at !== coffset) this.#kept.delete(at);
-    }
     return bytes;
   }
 
-  #unpack(coffset: number, { size, end }: { size: number; end: number | undefined }): Uint8Array {
+  #makeRoom(size: number): void {
+    let held = size;
+    for (const [coffset, { length }] of [...this.#kept].reverse()) {
+      held += length;
+      if (held > KEPT_BYTES) this.#kept.delete(coffset);
+    }
+  }
+
+  #unpack({ coffset, size, end }: MemberRow): Uint8Array {
+    const most = size + SLACK_BYTES;
     let packed: Uint8Array<ArrayBuffer>;
     try {
-      packed = readFully(this.#fd, (end ?? fstatSync(this.#fd).size) - coffset, coffset);
+      const length = (end ?? fstatSync(this.#fd).size) - coffset;
+      // No packing makes more of its content than a little. Behind the last member may be what a
+      // killed run has left.
+      packed = readFully(this.#fd, Math.max(0, Math.min(length, most + size / 64)), coffset);
     } catch (error) {
       throw diskError(error, "read the archive", this.#path);
     }
+    const { unpackedBytes, unpackedRatio } = DEFAULT_LIMITS;
+    if (size > unpackedBytes + packed.length * unpackedRatio) {
+      const most = `over ${unpackedRatio} times its ${packed.length} bytes`;
+      throw this.#damaged(`the member at ${coffset} would unpack to ${size}, ${most}`);
+    }
     const header = gzipHeaderBytes(packed);
-    if (header === undefined) throw this.#damaged(`no member begins at ${coffset}`);
-    const most = end === undefined ? size + TORN_BYTES : size;
-    const bytes = inflatedOf(packed.subarray(header), most);
-    if (bytes !== undefined && bytes.length >= size) return bytes.subarray(0, size);
-    throw this.#damaged(`the member at ${coffset} has not the ${size} bytes that were written`);
+    return header === undefined ? new Uint8Array() : inflatedOf(packed.subarray(header), size);
   }
 
   #damaged(what: string): AppError {
@@ -116,22 +133,27 @@ export class MemberBytes implements ArchiveBytes {
 }
 
 /**
- * What `packed` unpacks to, of which the end may be cut off or damaged: then what comes before.
- * Checksums are not looked at, as every entry has its own. Undefined for over `most` bytes.
+ * The first `size` bytes that `packed` unpacks to; fewer where it is damaged or cut off, none where
+ * that is a large one. Checksums are not looked at, as every entry has its own.
  */
-function inflatedOf(packed: Uint8Array, most: number): Uint8Array | undefined {
-  const options = { finishFlush: constants.Z_SYNC_FLUSH, maxOutputLength: most };
+function inflatedOf(packed: Uint8Array, size: number): Uint8Array {
+  const most = size + SLACK_BYTES;
+  // In one piece: zlib would keep the pieces and their sum.
+  const options = { finishFlush: constants.Z_SYNC_FLUSH, maxOutputLength: most, chunkSize: most };
+  // zlib gives nothing of what it cannot unpack to its end, so that the end is searched for.
   let [sound, unsound] = [0, packed.length + 1];
   let bytes: Uint8Array = new Uint8Array();
   for (let length = packed.length; unsound - sound > 1; length = (sound + unsound) >> 1) {
     try {
       bytes = inflateRawSync(packed.subarray(0, length), options);
+      if (bytes.length >= size) break;
       sound = length;
     } catch (error) {
-      if (errnoOf(error) === "ERR_BUFFER_TOO_LARGE") return undefined;
-      if (!errnoOf(error)?.startsWith("Z_")) throw error;
+      const code = errnoOf(error);
+      if (code !== "ERR_BUFFER_TOO_LARGE" && !code?.startsWith("Z_")) throw error;
+      if (size > SEARCHED_BYTES) break;
       unsound = length;
     }
   }
-  return bytes;
+  return bytes.subarray(0, size);
 }

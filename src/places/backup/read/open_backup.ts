@@ -15,8 +15,9 @@ import { dataFilesIn, noArchive } from "../../backup_locator.ts";
 import { ALL_HELD } from "../../place.ts";
 import { HELD_BY_FILES } from "../../raw_mailbox.ts";
 import { type Rebuilt, rebuildState } from "../rebuild.ts";
-import { STATE_FILE } from "../state/open_state.ts";
+import { openScratchState, STATE_FILE } from "../state/open_state.ts";
 import { statusIn } from "../state/state_extent.ts";
+import { flawOfState } from "../state/state_flaw.ts";
 import { BackupPlace } from "./backup_place.ts";
 import { EntriesInForce } from "./entries_in_force.ts";
 import { MemberBytes } from "./member_bytes.ts";
@@ -82,12 +83,13 @@ export async function openArchiveState(folder: string): Promise<OpenState> {
 /** The state beside the archive; undefined where there is none that is whole and says all. */
 function openFittingState(folder: string): OpenState | undefined {
   const file = join(folder, STATE_FILE);
-  if (statOf(file) === undefined) return undefined;
+  if (statOf(file)?.isFile() !== true) return undefined;
   let database: Database | undefined;
   try {
     database = new Database(file, { readonly: true, strict: true });
     database.run(`PRAGMA busy_timeout = ${BUSY_MS}`);
-    const path = fittingData(folder, database);
+    const isSound = flawOfState(database) === undefined;
+    const path = isSound ? fittingData(folder, database) : undefined;
     if (path !== undefined) return { database, path };
   } catch (error) {
     // Upstream's has no tables of ours; that of a killed run cannot be read without being mended.
@@ -126,7 +128,7 @@ async function scanArchive(folder: string): Promise<OpenState> {
   if (path === undefined) {
     throw noArchive(folder);
   }
-  const database = new Database(":memory:", { strict: true });
+  const database = openScratchState();
   try {
     const rebuilt = await rebuildState(database, path);
     return { database, path, rebuilt };

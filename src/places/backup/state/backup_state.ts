@@ -1,6 +1,7 @@
 /** The state of one archive: takes in one entry after the other (reduce.ts) and keeps the rows. */
 import type { Database } from "bun:sqlite";
 import { FormatError } from "../../../core/errors.ts";
+import { DEFAULT_LIMITS, type Limits } from "../../../core/limits.ts";
 import { pushAll } from "../../../core/lists.ts";
 import {
   FOLDER_FILE,
@@ -33,6 +34,28 @@ export type EntryFlaw =
 
 /** Files whose content is a column of their entry. */
 const KEPT: readonly string[] = [FOLDER_FILE.state, META_FILE.run];
+
+/**
+ * Whether the state asks for the content of an entry, and how many bytes the entry may have for
+ * that: files of mailboxes and users are held in memory, also when they are read.
+ */
+export function holding(
+  { name, size, linkname }: PlacedEntry,
+  limits: Limits = DEFAULT_LIMITS,
+): { readonly isHeld: boolean; readonly most: number } {
+  const parsed = parseEntryName(name);
+  if (parsed?.kind !== "folder" && parsed?.kind !== "meta") {
+    return { isHeld: false, most: limits.tarEntryBytes };
+  }
+  const isIndex = parsed.kind === "folder" && parsed.name === FOLDER_FILE.index;
+  const isHeld = size > 0 && (isIndex || linkname === "" || KEPT.includes(parsed.name));
+  return { isHeld, most: mostBytes(parsed.name, limits) };
+}
+
+/** Bytes that a file of a mailbox or user in an archive may have. */
+export function mostBytes(name: string, limits: Limits = DEFAULT_LIMITS): number {
+  return name === FOLDER_FILE.index ? limits.archivedIndexBytes : limits.heldEntryBytes;
+}
 
 type FileFact = Extract<ArchiveFact, { kind: "file" }>;
 
@@ -77,7 +100,7 @@ export class BackupState implements StateView {
       this.#note(fact, undefined);
       return [];
     }
-    const isKept = KEPT.includes(name.name) && size > 0;
+    const isKept = KEPT.includes(name.name) && size > 0 && size <= DEFAULT_LIMITS.stateContentBytes;
     const bytes = linkname === "" && size > 0 ? content() : undefined;
     const sha1 = bytes === undefined ? linkname || undefined : sha1Of(bytes);
     const file: FileFact = { kind: "file", key: name, sha1, size, mtime, inode, offset };

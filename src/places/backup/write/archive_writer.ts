@@ -86,7 +86,7 @@ export class ArchiveWriter implements ArchiveBytes {
     const lock = lockArchive(folder);
     let database: Database | undefined;
     try {
-      database = openState(join(folder, STATE_FILE));
+      database = openState(join(folder, STATE_FILE), options.notice);
       const writer = new ArchiveWriter(folder, options, { lock, database });
       await writer.#recover();
       return writer;

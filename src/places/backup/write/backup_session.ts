@@ -51,6 +51,7 @@ import type {
   ReserveRequest,
 } from "../../place.ts";
 import { type ReceivedMessage, receiving } from "../../received_message.ts";
+import { mostBytes } from "../state/backup_state.ts";
 import type { OwnerArchive } from "./owner_archive.ts";
 
 /** Messages of a run, with what an index says of them. */
@@ -283,12 +284,14 @@ export class BackupSession implements PlaceSession {
       [FOLDER_FILE.header, files["cyrus.header"]],
       [FOLDER_FILE.annotations, files["cyrus.annotations"]],
     ] as const;
-    this.#archive.putFiles(state.uniqueid, [
+    const put = [
       [FOLDER_FILE.index, files["cyrus.index"]],
       ...changed.filter(([, bytes]) => bytes !== undefined),
       [FOLDER_FILE.mailboxAnnotations, list],
       [FOLDER_FILE.state, line],
-    ]);
+    ] as const;
+    for (const [name, bytes] of put) requireFits(name, bytes, state);
+    this.#archive.putFiles(state.uniqueid, put);
   }
 
   #find(guid: Guid): Found | undefined {
@@ -392,6 +395,14 @@ function requireName({ state, force }: MailboxUpdate, { named, before }: Both): 
   if (isOther && !givesWay) {
     throw refusal("moved", `Mailbox ${name} has the uniqueid ${named.uniqueid}, not ${uniqueid}`);
   }
+}
+
+/** What nobody could read again is not written. */
+function requireFits(name: string, bytes: Uint8Array | undefined, state: MailboxState): void {
+  const [size, most] = [bytes?.length ?? 0, mostBytes(name)];
+  if (size <= most) return;
+  const what = `its file ${name} has ${size} bytes, and an archive takes ${most}`;
+  throw refusal("failed", `Mailbox ${state.name} cannot be backed up: ${what}`);
 }
 
 function valueBytes(annotations: readonly Annotation[]): number {

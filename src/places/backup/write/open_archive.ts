@@ -11,7 +11,7 @@ import { ArchiveWriter, type WriterOptions } from "./archive_writer.ts";
 import { BackupSession } from "./backup_session.ts";
 import { OwnerArchive, type RunOptions } from "./owner_archive.ts";
 
-export interface OpenArchiveOptions extends RunOptions, Pick<WriterOptions, "pack" | "notice"> {
+export interface OpenArchiveOptions extends RunOptions, Pick<WriterOptions, "pack"> {
   readonly owner: Owner;
 }
 

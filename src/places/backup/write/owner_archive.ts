@@ -34,6 +34,8 @@ export interface RunOptions {
   readonly place?: GapSource;
   /** Told at the end of a run. */
   readonly gap?: (owner: Owner, gap: Gap, since: number | undefined) => void;
+  /** Tells what was found and mended at the opening. */
+  readonly notice: (text: string) => void;
 }
 
 /** Gaps that the mark of a run names. */
@@ -58,7 +60,9 @@ export class OwnerArchive {
   ) {
     this.owner = owner;
     this.entries = entries;
-    this.settings = parseUserFiles(owner, (name) => entries.meta(name));
+    const { contents, flawed } = parseUserFiles(owner, (name) => entries.meta(name));
+    this.settings = contents;
+    for (const { refusal } of flawed) options.notice(`${refusal.text}; it is written anew`);
     this.#writer = writer;
     this.#options = options;
     this.#began = options.now();
@@ -139,9 +143,8 @@ export class OwnerArchive {
   /** Ends a run, by a mark in the archive where it has brought anything. */
   async endRun(missing: readonly UnreadableMailbox[]): Promise<void> {
     for (const name of USER_FILES) {
-      const before = this.entries.meta(name);
-      const bytes = printUserFile(name, this.owner, this.settings);
-      this.#put({ kind: "meta", name }, before && sha1Of(before), bytes);
+      const before = this.entries.metaFile(name)?.sha1 ?? undefined;
+      this.#put({ kind: "meta", name }, before, printUserFile(name, this.owner, this.settings));
     }
     const { source, version, place, gap } = this.#options;
     const { owner, entries } = this;

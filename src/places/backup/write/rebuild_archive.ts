@@ -19,7 +19,7 @@ export async function rebuildArchive(
   if (name === undefined) throw noArchive(folder);
   const lock = lockArchive(folder);
   try {
-    const database = openState(join(folder, STATE_FILE));
+    const database = openState(join(folder, STATE_FILE), options.notice);
     try {
       return { isWhole: await recoverArchive(database, join(folder, name), options) };
     } catch (error) {

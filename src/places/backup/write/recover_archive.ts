@@ -5,17 +5,15 @@
 import type { Database } from "bun:sqlite";
 import { closeSync, fstatSync, fsyncSync, renameSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
+import { assert } from "../../../core/assert.ts";
 import { AppError } from "../../../core/errors.ts";
 import { chunksOf, openRegular } from "../../../core/files.ts";
 import { diskError, makeFolder, writeFully } from "../../../storage/disk.ts";
 import { keepBeside, openBeside, syncPath } from "../../../storage/durable.ts";
-import type { Member } from "../read/gzip_members.ts";
-import { MemberBytes } from "../read/member_bytes.ts";
+import { type Member, unpacked } from "../read/gzip_members.ts";
 import { type DataFile, rebuildState } from "../rebuild.ts";
+import { CUT_FOLDER } from "../state/open_state.ts";
 import { packMember } from "./pack_member.ts";
-
-/** For damaged data files: upstream removes every file beside an archive, but no folder. */
-const CUT_FOLDER = "cut-off";
 
 export interface RecoverOptions {
   /** Seconds since 1970. */
@@ -39,7 +37,7 @@ export async function recoverArchive(
       // The new name must be another, and later by its number.
       const filename = `backupdata-${Math.max(now(), Number(began) + 1)}.tar.gz`;
       salvaged = join(dirname(path), filename);
-      return copyWhole(database, { path, torn, into: salvaged });
+      return copyWhole({ path, torn, into: salvaged });
     },
   });
   if (damage === undefined) return flaws.length === 0;
@@ -63,7 +61,7 @@ interface CopyOptions {
 }
 
 /** Copies the whole members, and of the torn one the whole entries. */
-function copyWhole(database: Database, { path, torn, into }: CopyOptions): DataFile {
+async function copyWhole({ path, torn, into }: CopyOptions): Promise<DataFile> {
   const opened = openRegular(path);
   if (opened.state !== "open") throw new AppError("io", `Cannot read ${path}`);
   const beside = `${into}.NEW`;
@@ -76,9 +74,8 @@ function copyWhole(database: Database, { path, torn, into }: CopyOptions): DataF
       size += chunk.length;
     }
     if (torn.size > 0) {
-      const bytes = new MemberBytes(database, path);
-      writeFully(copy, packMember(bytes.read(torn.offset, torn.size)), size);
-      bytes.close();
+      const whole = await beginOf(torn, { fd: opened.fd, path, size: opened.stat.size });
+      writeFully(copy, packMember(whole), size);
     }
     fsyncSync(copy);
     keepBeside(copy, beside, into);
@@ -91,4 +88,21 @@ function copyWhole(database: Database, { path, torn, into }: CopyOptions): DataF
     closeSync(opened.fd);
     if (copy !== undefined) closeSync(copy);
   }
+}
+
+/** What a member begins with that cannot be unpacked to its end. */
+async function beginOf(
+  torn: Member,
+  { fd, ...file }: { readonly fd: number; readonly path: string; readonly size: number },
+): Promise<Uint8Array> {
+  const bytes = new Uint8Array(torn.size);
+  let length = 0;
+  for await (const event of unpacked(fd, { ...file, from: torn })) {
+    if (event.kind !== "bytes" || length === torn.size) break;
+    const part = event.bytes.subarray(0, torn.size - length);
+    bytes.set(part, length);
+    length += part.length;
+  }
+  assert(length === torn.size, `${file.path} unpacks as it has before`);
+  return bytes;
 }
