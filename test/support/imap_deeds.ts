@@ -35,8 +35,9 @@ const DEEDS: Readonly<Record<string, Deed>> = {
   },
   create: (user) => {
     const above = user.any();
-    const isTop = above.name === "INBOX" || user.coin();
-    const name = `${isTop ? "" : `${above.name}/`}made ${user.next()}`;
+    // Names of the tree between the INBOX and a mailbox may have no mailbox themselves.
+    const parent = above.name === "INBOX" ? "tree/of" : above.name;
+    const name = `${user.coin() ? "" : `${parent}/`}made ${user.next()}`;
     const folder = { name, messages: 0 };
     user.folders.push(folder);
     return [`CREATE "${name}"`, user.append(folder)];
@@ -119,10 +120,14 @@ export class ImapUser {
     return this.folders[1 + this.below(this.folders.length - 1)];
   }
 
-  /** Each name once: the server gives a deleted mailbox a name with the second in it. */
+  /**
+   * One with none below it, as the server demands; each name once, since a deleted mailbox gets a
+   * name with the second in it.
+   */
   anyToDelete(): Folder | undefined {
     const one = this.anyOther();
     if (one === undefined || this.#deleted.has(one.name)) return undefined;
+    if (this.folders.some(({ name }) => name.startsWith(`${one.name}/`))) return undefined;
     this.#deleted.add(one.name);
     return one;
   }
