@@ -48,6 +48,8 @@ export interface PlaceOptions {
   readonly partition?: string;
   /** A folder without mailboxes is a spool too. */
   readonly allowEmpty?: boolean;
+  /** What proves sound of a damaged mailbox is read. */
+  readonly salvage?: boolean;
 }
 
 /** The warning that `--insecure` gives each time. */
@@ -114,11 +116,12 @@ interface Opener<Found extends PlaceLocator> {
 
 const OPENERS: { readonly [Name in Kind]: Opener<Extract<PlaceLocator, { kind: Name }>> } = {
   cyrus: {
-    read: async ({ path }, { allowEmpty }) => {
+    read: async ({ path }, { allowEmpty, salvage }) => {
       const isFolder = statSync(path).isDirectory();
-      return cyrusPlace(
-        isFolder ? spoolSource({ data: path }, { allowEmpty }) : serverSource(readImapdConf(path)),
-      );
+      const source = isFolder
+        ? spoolSource({ data: path }, { allowEmpty })
+        : serverSource(readImapdConf(path));
+      return cyrusPlace(source, { salvages: salvage });
     },
   },
   store: {

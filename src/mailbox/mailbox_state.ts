@@ -18,6 +18,7 @@ export interface ListedFacts {
   readonly type?: string;
   readonly jmapid?: string;
   readonly partition?: string;
+  readonly uidvalidity?: number;
   /** Tab form, see model/acl.ts. */
   readonly acl?: string;
   readonly createdmodseq?: bigint;

@@ -190,6 +190,22 @@ export interface UnreadableMailbox {
   readonly refusal: Refusal;
 }
 
+/** UIDs from `first` to `last`. */
+export interface UidRange {
+  readonly first: number;
+  readonly last: number;
+}
+
+/** What is not told of a damaged mailbox although it may be there: it is never taken for gone. */
+export interface Lost {
+  /** In words: "record 3 of cyrus.index". */
+  readonly parts: readonly string[];
+  /** The UIDs that lost records may have had, ascending. */
+  readonly uids: readonly UidRange[];
+  /** Keywords or annotations of other records are lost. */
+  readonly fields: boolean;
+}
+
 /** What belongs to an owner beside mail, by the words of messages. */
 export type Setting =
   | ("seen state" | "subscriptions" | "scripts" | "quotas" | "annotations")
@@ -211,6 +227,8 @@ export interface OwnedMailboxes {
    * refuses the whole user.
    */
   readonly unreadable?: readonly UnreadableMailbox[];
+  /** Mailboxes that are listed above and of which a part is lost, to be reported likewise. */
+  readonly salvaged?: readonly UnreadableMailbox[];
   /**
    * Settings that could not be read: the mail goes on without them. They are to be reported, and
    * what is not there of them is never taken for removed.

@@ -13,6 +13,7 @@ import type { ApplyCommand } from "../model/apply.ts";
 import type { Guid } from "../model/guid.ts";
 import {
   type DeletedMailbox,
+  type Lost,
   type MailboxState,
   type OwnedMailboxes,
   QUOTA_RESOURCES,
@@ -153,6 +154,8 @@ export interface MailboxReading {
   readonly records: RecordSource;
   /** Present where all records have been read already, and none is damaged. */
   readonly isSound?: true;
+  /** Present where the mailbox is damaged, and this is what proved sound of it. */
+  readonly lost?: Lost;
   /** Bytes that are kept in memory for the records, where they are many. */
   readonly keptBytes?: number;
 }

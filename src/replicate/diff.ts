@@ -71,8 +71,8 @@ export async function diffOwner(
   if (countOf(ours) + countOf(theirs) === 0) {
     return refused("nonexistent", `There is no ${who} at ${source.locator} and ${target.locator}`);
   }
-  for (const { unreadable = [], flawed = [] } of [ours, theirs]) {
-    for (const { name, refusal } of unreadable) options.failed(name, refusal);
+  for (const { unreadable = [], salvaged = [], flawed = [] } of [ours, theirs]) {
+    for (const { name, refusal } of [...unreadable, ...salvaged]) options.failed(name, refusal);
     for (const { setting, refusal } of flawed) options.failed(setting, refusal, "setting");
   }
   const holds = holdsOf(commonHolds(source.holds, target.holds), [ours, theirs]);

@@ -49,6 +49,7 @@ export const registerBackup: Register = (program, handle) => {
     .requiredOption("--to <folder>", "the folder of the archives")
     .option("--all", "all users and shared mailboxes of the place")
     .option("--shared", "USER is no user but the first part of the names of shared mailboxes")
+    .option("--salvage", "take what is undamaged of a damaged mailbox, and name what is left out")
     .option("--if-older <time>", "only users whose last whole run is older, like 20h", ageOption)
     .option("--metrics-file <file>", "write how the archives are, for Prometheus' textfiles")
     .option("--jobs <n>", "users at a time (2)", countOption);

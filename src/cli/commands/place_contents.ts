@@ -32,8 +32,8 @@ export async function lookAtOwner(owner: Owner, place: Place): Promise<Outcome<O
       ? await place.sharedMailboxes(owner.toplevel)
       : await place.user(owner.userid);
   if (owned.kind === "refused") return owned;
-  const { mailboxes: states, unreadable = [], flawed = [] } = owned.value;
-  return ok({ states, unreadable, flawed });
+  const { mailboxes: states, unreadable = [], salvaged = [], flawed = [] } = owned.value;
+  return ok({ states, unreadable: [...unreadable, ...salvaged], flawed });
 }
 
 export interface Counts {

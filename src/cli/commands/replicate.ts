@@ -62,6 +62,7 @@ export const registerReplicate: Register = (program, handle) => {
     .option("--mirror", "make B equal to A: delete at B what A does not have")
     .option("--two-way", "make both places equal: write to A too")
     .option("--as <newuser>", "copy one USER to another name, which nobody at B has")
+    .option("--salvage", "copy what is undamaged of a damaged mailbox, and name what is left out")
     .option("--into-existing", "with --as: add the mail to a NEWUSER that B has")
     .option(
       "--allow-delete <percent>",
@@ -88,6 +89,7 @@ interface ReplicateFlags extends PlaceOptions {
   readonly twoWay?: boolean;
   readonly as?: string;
   readonly intoExisting?: boolean;
+  readonly salvage?: boolean;
   readonly allowDelete?: number;
   readonly rate?: number;
   readonly timeout?: number;
@@ -114,6 +116,9 @@ const runReplicate: Handler<"replicate"> = async (args, options, given) => {
     throw new AppError("usage", "--into-existing goes with --as NEWUSER");
   }
   if (flags.twoWay === true) requireTwoWay(flags);
+  if (flags.salvage === true && modeOf(flags) !== "merge") {
+    throw new AppError("usage", "--salvage only adds to B: leave out --mirror and --two-way");
+  }
   const isDry = flags.dryRun === true || flags.check === true;
   const a = optionsOfSide(flags, flags.fromPasswordFile);
   const b = optionsOfSide(flags, flags.toPasswordFile);
@@ -150,6 +155,7 @@ const runReplicate: Handler<"replicate"> = async (args, options, given) => {
       const result = await runAll(listed, {
         ...{ source, reading, written, target, env },
         ...{ isAll: flags.all === true, isCheck: flags.check === true },
+        takesTheRest: flags.salvage === true,
         options: optionsOf(flags),
       });
       // Where the only user has none of them, that has been told.

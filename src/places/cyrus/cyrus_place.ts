@@ -8,6 +8,7 @@ import { recordsIn } from "../../mailbox/mailbox_contents.ts";
 import { intermediateState, stateOf } from "../../mailbox/mailbox_state.ts";
 import {
   type FlawedSetting,
+  type Lost,
   type MailboxState,
   type OwnedMailboxes,
   type Quota,
@@ -23,8 +24,14 @@ import type { CyrusSource, Flaws } from "./cyrus_source.ts";
 import { type ListedMailbox, type MailboxDirectory, snapshotOfListed } from "./listed_mailboxes.ts";
 import { messageReader } from "./message_reader.ts";
 
+export interface CyrusPlaceOptions {
+  /** Read what proves sound of a damaged mailbox: see `MailboxReading.lost`. */
+  readonly salvages?: boolean | undefined;
+}
+
 /** The place over a spool (`spoolSource`) or a server (`serverSource`). */
-export function cyrusPlace(source: CyrusSource): Place {
+export function cyrusPlace(from: CyrusSource, { salvages = false }: CyrusPlaceOptions = {}): Place {
+  const source = { ...from, salvages };
   const messages = messageReader(source);
   return {
     locator: source.locator,
@@ -114,26 +121,44 @@ async function readAll<Value>(
   return { found, unreadable, outdated };
 }
 
-type Note = (flawed: FlawedSetting) => void;
+/** What is told of while mailboxes are read. */
+interface Notes {
+  /** A setting that could not be read. */
+  readonly flawed: (one: FlawedSetting) => void;
+  /** A mailbox of which a part is lost. */
+  readonly salvaged: (one: UnreadableMailbox) => void;
+}
 
-const unnoted: Note = () => undefined;
+const unnoted: Notes = { flawed: () => undefined, salvaged: () => undefined };
 
-/** Reads a mailbox with its records; `note` is told of settings that could not be read. */
+/** Reads a mailbox with its records. */
 function readerOf(source: CyrusSource, note = unnoted): Read<MailboxReading> {
   return async (mailbox) => {
     const { name, folder, flaw } = mailbox;
     if (folder === undefined && flaw === undefined) {
       return ok({ state: intermediateState(name, mailbox.facts), records: recordsOf([]) });
     }
-    const outcome = await snapshotOfListed(mailbox);
+    const outcome = await snapshotOfListed(mailbox, source);
     if (outcome.kind === "refused") return outcome;
     const facts = await source.facts(mailbox);
     if (facts.kind === "refused") return facts;
     const snapshot = outcome.value;
-    for (const one of facts.value.flawed ?? []) note(one);
+    for (const one of facts.value.flawed ?? []) note.flawed(one);
     const state = stateOf(name, snapshot, facts.value);
-    return ok({ state, records: recordsIn(snapshot) });
+    const { lost } = snapshot;
+    if (lost !== undefined) note.salvaged(salvagedMailbox(state, lost));
+    return ok({ state, records: recordsIn(snapshot), ...(lost && { lost }) });
   };
+}
+
+/** Parts named in one refusal. */
+const SHOWN = 5;
+
+function salvagedMailbox({ name, uniqueid }: MailboxState, { parts }: Lost): UnreadableMailbox {
+  const more = parts.length > SHOWN ? ` and ${parts.length - SHOWN} more` : "";
+  const named = `${parts.slice(0, SHOWN).join(", ")}${more}`;
+  const text = `Cannot read all of ${externalName(name)}: ${named || "it was damaged"}`;
+  return { name, uniqueid, refusal: refused("damaged", text) };
 }
 
 /** Reads the state alone. The bytes of the index, which only the records need, are not kept. */
@@ -165,9 +190,18 @@ async function readOne(source: CyrusSource, name: string): Promise<Outcome<Mailb
 async function readOwned(source: CyrusSource, owner: Owner): Promise<OwnedMailboxes> {
   const choose: Choice = (directory) => directory.ownedBy(owner);
   const flaws = newFlaws();
-  const read = stateReaderOf(source, flaws.note);
+  const salvaged = new Map<string, UnreadableMailbox>();
+  const read = stateReaderOf(source, {
+    flawed: flaws.note,
+    salvaged: (one) => void salvaged.set(one.name, one),
+  });
   const { found: mailboxes, unreadable } = await readChosen(source, choose, read);
-  return { mailboxes, ...(unreadable.length > 0 && { unreadable }), ...flaws.found() };
+  return {
+    mailboxes,
+    ...(unreadable.length > 0 && { unreadable }),
+    ...(salvaged.size > 0 && { salvaged: [...salvaged.values()] }),
+    ...flaws.found(),
+  };
 }
 
 async function readUser(source: CyrusSource, userid: string): Promise<Outcome<UserState>> {
@@ -193,9 +227,12 @@ async function readMeta(source: CyrusSource, userid: string): Promise<Outcome<Us
 }
 
 /** Gathers what is flawed, each once. */
-function newFlaws(known: readonly FlawedSetting[] = []): { note: Note; found: () => Flaws } {
+function newFlaws(known: readonly FlawedSetting[] = []): {
+  note: Notes["flawed"];
+  found: () => Flaws;
+} {
   const byText = new Map<string, FlawedSetting>();
-  const note: Note = (one) => void byText.set(one.refusal.text, one);
+  const note: Notes["flawed"] = (one) => void byText.set(one.refusal.text, one);
   known.forEach(note);
   return { note, found: () => (byText.size === 0 ? {} : { flawed: [...byText.values()] }) };
 }

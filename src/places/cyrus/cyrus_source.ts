@@ -18,6 +18,8 @@ export interface CyrusSource {
   readonly locator: string;
   readonly holds: Holds;
   readonly directory: Current<MailboxDirectory>;
+  /** What proves sound of a damaged mailbox is read, in place of nothing of it. */
+  readonly salvages?: boolean;
   /** What is known of a listed mailbox beside its own files, read now. */
   facts(mailbox: ListedMailbox): Promise<Outcome<ListedFacts>>;
   /** What cannot be read is among the flawed. */

@@ -89,13 +89,16 @@ export function directoryOf(
  * Reads a listed mailbox as of one moment. Refused as `moved` where another mailbox lies there than
  * was listed, otherwise as `takeSnapshot` refuses.
  */
-export async function snapshotOfListed(mailbox: ListedMailbox): Promise<Outcome<MailboxSnapshot>> {
+export async function snapshotOfListed(
+  mailbox: ListedMailbox,
+  { salvages = false }: { readonly salvages?: boolean } = {},
+): Promise<Outcome<MailboxSnapshot>> {
   const { name, facts, flaw } = mailbox;
   const paths = pathsOf(mailbox);
   if (paths === undefined || flaw !== undefined) {
     return refused("damaged", `Cannot read ${externalName(name)}: ${flaw ?? "it has no folder"}`);
   }
-  const outcome = await takeSnapshot({ name, paths });
+  const outcome = await takeSnapshot({ name, paths, ...(salvages && { known: facts }) });
   if (outcome.kind === "refused") return outcome;
   const { uniqueid } = outcome.value.header;
   if (facts.uniqueid === undefined || uniqueid == null || uniqueid === facts.uniqueid) {

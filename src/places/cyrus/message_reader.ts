@@ -65,7 +65,7 @@ function recordFinder(source: CyrusSource): RecordFinder {
         const mailbox = (await source.directory.get()).named(name);
         if (mailbox === undefined)
           return refused("nonexistent", `There is no ${externalName(name)}`);
-        return snapshotOfListed(mailbox);
+        return snapshotOfListed(mailbox, source);
       });
       last = { name, snapshot };
     }

@@ -17,6 +17,7 @@ import type { MissingInDump } from "../../formats/sync/dump_line.ts";
 import { beginSha1 } from "../../hash/sha1.ts";
 import type { Annotation } from "../../model/annotation.ts";
 import type {
+  Lost,
   MailboxState,
   OwnedMailboxes,
   UnreadableMailbox,
@@ -186,8 +187,13 @@ class DumpPlace implements WritablePlace {
   #owned(owner: DumpedOwner | undefined): OwnedMailboxes {
     if (owner === undefined) return { mailboxes: [] };
     const { mailboxes } = stateOf(owner);
-    const unreadable = owner.missing.map((one) => ({ ...one, refusal: this.#missing(one) }));
-    return unreadable.length === 0 ? { mailboxes } : { mailboxes, unreadable };
+    const here = new Set(mailboxes.map(({ uniqueid }) => uniqueid));
+    const missing = owner.missing.map((one) => ({ ...one, refusal: this.#missing(one) }));
+    const isHere = ({ uniqueid }: MissingInDump) => uniqueid !== undefined && here.has(uniqueid);
+    const { salvaged, unreadable } = Object.groupBy(missing, (one) =>
+      isHere(one) ? "salvaged" : "unreadable",
+    );
+    return { mailboxes, ...(unreadable && { unreadable }), ...(salvaged && { salvaged }) };
   }
 
   #missing({ name }: MissingInDump): Refusal {
@@ -217,7 +223,11 @@ class DumpPlace implements WritablePlace {
   async readMailbox(name: string): Promise<Outcome<MailboxReading>> {
     const mailbox = this.#contents.mailbox(name);
     if (mailbox === undefined) return this.#nothing(`There is no mailbox ${name}`);
-    return ok({ state: stateOfContents(mailbox), records: recordsOfContents(mailbox) });
+    const reading = { state: stateOfContents(mailbox), records: recordsOfContents(mailbox) };
+    const { uniqueid } = reading.state;
+    const owner = this.#contents.find(parseName(name).owner);
+    const isPart = owner?.missing.some((one) => one.uniqueid === uniqueid) === true;
+    return ok(isPart ? { ...reading, lost: ANYTHING } : reading);
   }
 
   #nothing(text: string): Refusal {
@@ -277,6 +287,9 @@ class DumpPlace implements WritablePlace {
     }
   }
 }
+
+/** Of a mailbox that could not be had whole nobody knows what is missing. */
+const ANYTHING: Lost = { parts: [], uids: [{ first: 1, last: 0xffff_ffff }], fields: true };
 
 /**
  * A CHECK has room for a limited list. Of a longer one, the last entry has no uniqueid: it stands

@@ -66,7 +66,10 @@ export async function prepareMailbox(
   const { mode, holds } = work;
   const { fillsGaps } = work.target;
   const request = { mode, holds, fillsGaps, partition: work.partitionFor(step.ours) };
-  if (step.records !== "compare" || isIntermediate(step.ours)) {
+  // What a damaged mailbox does not tell must not be taken for gone.
+  const isCompared =
+    step.records === "compare" || (reading.lost !== undefined && step.theirs !== undefined);
+  if (!isCompared || isIntermediate(step.ours)) {
     return withMessages(reading, planNewer(step, reading.state, request));
   }
   if (step.theirs !== undefined && (await isSummedOtherwise(reading, step.theirs, holds))) {

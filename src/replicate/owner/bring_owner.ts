@@ -134,7 +134,9 @@ async function replicateOnce(
     if (uniqueid !== undefined) uniqueids.set(name, uniqueid);
   }
   for (const place of [ours, theirs]) {
-    for (const { name, refusal } of place.unreadable ?? []) tally.fail(name, refusal);
+    for (const { name, refusal } of [place.unreadable ?? [], place.salvaged ?? []].flat()) {
+      tally.fail(name, refusal);
+    }
     for (const { setting, refusal } of place.flawed ?? []) tally.fail(setting, refusal, "setting");
   }
   for (const { name, refusal } of ours.unreadable ?? []) if (isGone(refusal)) gone.add(name);

@@ -3,7 +3,7 @@
  * are no mailbox's, are not there. A mailbox can still be asked for by its uniqueid, so that one
  * that has another name now is not taken for deleted.
  */
-import type { UserState } from "../../model/mailbox.ts";
+import type { OwnedMailboxes, UserState } from "../../model/mailbox.ts";
 import { ok } from "../../model/outcome.ts";
 import type { Place } from "../../places/place.ts";
 import { wrapPlace } from "../../places/wrap_place.ts";
@@ -18,10 +18,7 @@ export function chosenMailboxes(place: Place, isWanted: (name: string) => boolea
     sharedMailboxes: async (toplevel) => {
       const found = await inner.sharedMailboxes(toplevel);
       if (found.kind === "refused") return found;
-      const { mailboxes, unreadable = [], ...others } = found.value;
-      const isChosen = ({ name }: { readonly name: string }): boolean => isWanted(name);
-      const some = mailboxes.filter(isChosen);
-      return ok({ ...others, mailboxes: some, unreadable: unreadable.filter(isChosen) });
+      return ok({ ...found.value, ...chosenOf(found.value, isWanted) });
     },
     quota: () => Promise.resolve(ok(undefined)),
   }));
@@ -29,13 +26,24 @@ export function chosenMailboxes(place: Place, isWanted: (name: string) => boolea
 
 /** The mailboxes that are wanted, with their subscriptions and what was seen of them. */
 function chosenPart(user: UserState, isWanted: (name: string) => boolean): UserState {
-  const isChosen = ({ name }: { readonly name: string }): boolean => isWanted(name);
-  const mailboxes = user.mailboxes.filter(isChosen);
-  const unreadable = (user.unreadable ?? []).filter(isChosen);
+  const chosen = chosenOf(user, isWanted);
+  const { mailboxes, unreadable } = chosen;
   const ids = new Set([...mailboxes, ...unreadable].map(({ uniqueid }) => uniqueid));
   return {
-    ...{ ...user, mailboxes, unreadable, quotas: [], sieve: [] },
+    ...{ ...user, ...chosen, quotas: [], sieve: [] },
     subscriptions: user.subscriptions.filter(isWanted),
     seen: user.seen.filter(({ uniqueid }) => ids.has(uniqueid)),
+  };
+}
+
+function chosenOf(
+  { mailboxes, unreadable = [], salvaged = [] }: OwnedMailboxes,
+  isWanted: (name: string) => boolean,
+) {
+  const isChosen = ({ name }: { readonly name: string }): boolean => isWanted(name);
+  return {
+    mailboxes: mailboxes.filter(isChosen),
+    unreadable: unreadable.filter(isChosen),
+    salvaged: salvaged.filter(isChosen),
   };
 }

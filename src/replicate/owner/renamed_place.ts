@@ -12,6 +12,7 @@ import type {
   MailboxState,
   Quota,
   RecordSource,
+  UnreadableMailbox,
   UserMeta,
   UserState,
 } from "../../model/mailbox.ts";
@@ -216,11 +217,12 @@ interface UserRenaming {
 
 function renameUser(user: UserState, { stateOf, rename }: UserRenaming): UserState {
   const own = new Set(user.mailboxes.map(({ uniqueid }) => uniqueid));
-  const unreadable = user.unreadable?.map(({ name, uniqueid, refusal }) => ({
+  const renamed = ({ name, uniqueid, refusal }: UnreadableMailbox): UnreadableMailbox => ({
     name: renameMailbox(name, rename),
     ...(uniqueid !== undefined && { uniqueid: newUniqueid(uniqueid, rename) }),
     refusal,
-  }));
+  });
+  const { unreadable, salvaged } = user;
   const meta: UserMeta = {
     sieve: user.sieve,
     subscriptions: user.subscriptions.map((name) => renameMailbox(name, rename)),
@@ -233,7 +235,8 @@ function renameUser(user: UserState, { stateOf, rename }: UserRenaming): UserSta
     ...meta,
     mailboxes: user.mailboxes.map(stateOf),
     quotas: user.quotas.map((quota) => renameQuota(quota, rename)),
-    ...(unreadable !== undefined && { unreadable }),
+    ...(unreadable !== undefined && { unreadable: unreadable.map(renamed) }),
+    ...(salvaged !== undefined && { salvaged: salvaged.map(renamed) }),
     ...(user.flawed !== undefined && { flawed: user.flawed }),
   };
 }

@@ -4,7 +4,7 @@
  * had no UID for in time cannot be put in its place: a merge leaves it and says so, a mirror makes
  * the mailbox anew.
  */
-import { isIntermediate, type MailboxState } from "../../model/mailbox.ts";
+import { isIntermediate, type Lost, type MailboxState } from "../../model/mailbox.ts";
 import type { MailRecord } from "../../model/record.ts";
 import type { Holds, MailboxReading } from "../../places/place.ts";
 import { compareRecords, type RecordDifference } from "./compare_records.ts";
@@ -81,11 +81,16 @@ export async function planCompared(
     ...{ sent: new Set(), expunge: [], leftovers: [], rebuild: false, deletes: 0 },
     gaps: fillsGaps === true ? new Set() : undefined,
   };
-  const judge = mode === "mirror" ? mirrorRecord : mergeRecord;
+  const { lost } = source;
+  // A damaged mailbox is only ever merged.
+  const isMirrored = mode === "mirror" && lost === undefined;
+  const judge = isMirrored ? mirrorRecord : mergeRecord;
   for await (const difference of compareRecords(source.records, target.records, holds)) {
-    judge(difference, { ours, theirs }, found);
+    const kept = lost && keptOf(difference, lost);
+    if (kept !== undefined) found.leftovers.push({ ...kept, name: ours.name });
+    else judge(difference, { ours, theirs }, found);
   }
-  if (mode === "mirror" && isAhead(theirs, ours)) found.rebuild = true;
+  if (isMirrored && isAhead(theirs, ours)) found.rebuild = true;
   const { sent, expunge, leftovers, deletes, rebuild, gaps } = found;
   if (rebuild) {
     const all = () => true;
@@ -104,6 +109,18 @@ export async function planCompared(
     isNew: ({ uid }) => sent.has(uid) && (uid > theirs.lastUid || gaps?.has(uid) === true),
     isNothing: isSame && sent.size === 0 && expunge.length === 0,
   };
+}
+
+/** What the target keeps because the source has lost its word on it. */
+function keptOf(difference: RecordDifference, lost: Lost): Omit<Leftover, "name"> | undefined {
+  if (difference.kind === "onlyTarget" && !difference.target.expunged) {
+    const { uid } = difference.target;
+    if (!lost.uids.some(({ first, last }) => first <= uid && uid <= last)) return undefined;
+    return { kind: "message", uid, text: "the source has lost the record of this message" };
+  }
+  if (difference.kind !== "fields" || !lost.fields) return undefined;
+  const { uid } = difference.target;
+  return { kind: "flags", uid, text: "the source has lost keywords or annotations" };
 }
 
 /** True where the target's numbers would have to fall. */

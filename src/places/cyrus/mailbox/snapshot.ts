@@ -14,6 +14,9 @@ import {
   type HeaderCrcs,
   type MailboxContents,
 } from "../../../mailbox/mailbox_contents.ts";
+import type { ListedFacts } from "../../../mailbox/mailbox_state.ts";
+import { salvage } from "../../../mailbox/salvage.ts";
+import type { Lost } from "../../../model/mailbox.ts";
 import { externalName } from "../../../model/names.ts";
 import { type Outcome, ok, type RefusalReason, refused } from "../../../model/outcome.ts";
 import { type Look, lookUntilSame } from "../../stable.ts";
@@ -25,6 +28,8 @@ import { stillStands } from "./opened_mailbox.ts";
 /** What the files of one mailbox say, all of one moment, and where they lie. */
 export interface MailboxSnapshot extends MailboxContents {
   readonly paths: MailboxPaths;
+  /** Present where the files are damaged, and this is what proved sound of them. */
+  readonly lost?: Lost;
 }
 
 type WholeReading = MailboxReading<FileBytes>;
@@ -34,6 +39,8 @@ export interface SnapshotRequest {
   /** Internal name. */
   readonly name: string;
   readonly paths: MailboxPaths;
+  /** What is known of a mailbox that is to be salvaged where it is damaged. */
+  readonly known?: Pick<ListedFacts, "uniqueid" | "uidvalidity" | "acl">;
 }
 
 /**
@@ -49,6 +56,9 @@ export async function takeSnapshot(request: SnapshotRequest): Promise<Outcome<Ma
     isSame: (before, now) => textOf(before) === textOf(now),
   });
   if (seen.kind === "seen" && isSure) return ok(seen.snapshot);
+  if (seen.kind === "trouble" && isSure && seen.damaged !== undefined) {
+    return salvaged(request, seen.damaged, seen.text);
+  }
   if (seen.kind === "gone" || (seen.kind === "trouble" && isSure)) {
     return refused(seen.reason, seen.text);
   }
@@ -81,6 +91,8 @@ interface Trouble {
   readonly kind: "trouble";
   readonly reason: RefusalReason;
   readonly text: string;
+  /** What was read, where it was damage. */
+  readonly damaged?: WholeReading;
 }
 
 type Seen =
@@ -111,12 +123,40 @@ function seenIn(request: SnapshotRequest, reading: WholeReading): Seen {
   );
   switch (found.kind) {
     case "flawed":
-      return trouble(name, found.flaw);
+      return { ...trouble(name, found.flaw), damaged: reading };
     case "deleted":
       return { kind: "gone", reason: "nonexistent", text: `There is no ${name}: it was deleted` };
     case "sound":
       return { kind: "seen", snapshot: { ...found.contents, paths } };
   }
+}
+
+/** What proves sound of a damaged mailbox, where the request says what else is known of it. */
+function salvaged(
+  { name, paths, known }: SnapshotRequest,
+  reading: WholeReading,
+  flaw: string,
+): Outcome<MailboxSnapshot> {
+  if (known === undefined) return refused("damaged", flaw);
+  const { uniqueid, uidvalidity, acl } = known;
+  const found = salvage(
+    {
+      header: bytesIn(reading.header),
+      index: bytesIn(reading.index),
+      annotations: bytesIn(reading.annotations),
+    },
+    { name, uniqueid, uidvalidity, acl },
+  );
+  if (typeof found === "string") return refused("damaged", `${flaw}, and ${found}`);
+  const { header, index, annotations, lost } = found;
+  const files = { header: () => header, index: () => index, annotations: () => annotations };
+  const contents = contentsOf(name, files);
+  if (contents.kind !== "sound") return refused("damaged", flaw);
+  return ok({ ...contents.contents, paths, lost });
+}
+
+function bytesIn(file: FileBytes): Uint8Array | undefined {
+  return file.state === "read" ? file.bytes : undefined;
 }
 
 /** The first file that the system does not let be read. */

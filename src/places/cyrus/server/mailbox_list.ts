@@ -123,11 +123,13 @@ function factsOf(entry: MailboxEntry, { database, acls }: Context): ListedFacts 
   const acl = acls.get(entry.acl) ?? printAcl(entry.acl);
   acls.set(entry.acl, acl);
   const { uniqueid, type, jmapid, partition, createdmodseq, foldermodseq } = entry;
+  const { uidvalidity } = entry;
   return {
     ...(uniqueid !== undefined && { uniqueid }),
     type: type.text,
     ...(jmapid !== undefined && { jmapid }),
     ...(partition !== undefined && { partition }),
+    ...(uidvalidity !== 0 && { uidvalidity }),
     acl,
     // The old text form of a record has no modseqs, and Cyrus before 3.2 writes none.
     ...(database.generation !== "text" && { createdmodseq }),
