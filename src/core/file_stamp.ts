@@ -17,10 +17,14 @@ export function stampAt(
   path: string,
   { followsLinks = false }: { readonly followsLinks?: boolean } = {},
 ): FileStamp {
+  const stat = lookAt(path, followsLinks);
+  return typeof stat === "string" ? stat : printed(stat);
+}
+
+function lookAt(path: string, followsLinks: boolean): BigIntStats | FileStamp {
   const options = { bigint: true, throwIfNoEntry: false } as const;
   try {
-    const stat = followsLinks ? statSync(path, options) : lstatSync(path, options);
-    return stat === undefined ? NO_FILE : printed(stat);
+    return (followsLinks ? statSync(path, options) : lstatSync(path, options)) ?? NO_FILE;
   } catch (error) {
     const errno = errnoOf(error);
     if (errno === undefined) throw error;
@@ -57,8 +61,8 @@ export interface WatchedFile {
 
 /** To be called before the file is read. */
 export function watched(path: string): WatchedFile {
-  const stat = lstatSync(path, { bigint: true, throwIfNoEntry: false });
-  if (stat === undefined) return { path, stamp: NO_FILE };
+  const stat = lookAt(path, false);
+  if (typeof stat === "string") return { path, stamp: stat };
   const hasRest = isSettled({ mtimeMs: Number(stat.mtimeMs) }, Date.now());
   return { path, stamp: hasRest ? printed(stat) : undefined };
 }

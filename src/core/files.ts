@@ -103,14 +103,26 @@ export function isThere(path: string): boolean {
   }
 }
 
-/** True for a folder and for a link to one; false where nobody can tell. */
-export function leadsToFolder(path: string): boolean {
+/**
+ * What lies at `path`; undefined also where it cannot be looked at. Only for what is said or
+ * counted by the way: whoever opens the path is told why that fails.
+ */
+export function glance(
+  path: string,
+  { followsLinks = false }: { readonly followsLinks?: boolean } = {},
+): Stats | undefined {
+  const options = { throwIfNoEntry: false } as const;
   try {
-    return statSync(path).isDirectory();
+    return followsLinks ? statSync(path, options) : lstatSync(path, options);
   } catch (error) {
     if (errnoOf(error) === undefined) throw error;
-    return false;
+    return undefined;
   }
+}
+
+/** True for a folder and for a link to one; false where nobody can tell. */
+export function leadsToFolder(path: string): boolean {
+  return glance(path, { followsLinks: true })?.isDirectory() === true;
 }
 
 /**

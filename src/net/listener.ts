@@ -2,13 +2,14 @@
  * Takes connections and gives each to the protocol that is spoken here. On a stop the protocol ends
  * its sessions where it can; those that have not ended after a while are cut off.
  */
-import { lstatSync, rmSync } from "node:fs";
+
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { networkOf } from "../core/address.ts";
 import { utf8 } from "../core/bytes.ts";
 import { AppError, errnoOf } from "../core/errors.ts";
 import type { Limits } from "../core/limits.ts";
 import type { Log } from "../core/log.ts";
+import { removeFile, statOf } from "../storage/disk.ts";
 import { Connection, type ConnectionPatience } from "./connection.ts";
 import { shakeHands } from "./shake_hands.ts";
 import type { TlsIdentity } from "./tls.ts";
@@ -124,14 +125,14 @@ function cannotListen(at: ListenAt, error: Error): AppError {
 
 /** Removes a socket on which nobody listens: a server that was killed has left it. */
 async function removeLeftSocket(path: string): Promise<void> {
-  if (lstatSync(path, { throwIfNoEntry: false })?.isSocket() !== true) return;
+  if (statOf(path)?.isSocket() !== true) return;
   const socket = connect({ path });
   const isLeft = await new Promise<boolean>((resolve) => {
     socket.once("connect", () => resolve(false));
     socket.once("error", (error) => resolve(errnoOf(error) === "ECONNREFUSED"));
   });
   socket.destroy();
-  if (isLeft) rmSync(path, { force: true });
+  if (isLeft) removeFile(path);
 }
 
 const LISTEN_HINTS: Readonly<Record<string, string>> = {

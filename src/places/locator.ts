@@ -2,11 +2,13 @@
  * The locator of a place, as the command line takes it: `cyrus:/var/spool/cyrus/mail`,
  * `store:/srv/bobbin`, or a bare path, which is recognised by what lies there.
  */
-import { closeSync, existsSync, statSync } from "node:fs";
+
+import { closeSync, existsSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
-import { AppError, errnoOf } from "../core/errors.ts";
+import { AppError } from "../core/errors.ts";
 import { openRegular, startOf } from "../core/files.ts";
 import { DUMP_START } from "../formats/sync/dump_line.ts";
+import { statOf } from "../storage/disk.ts";
 import {
   archivesIn,
   type BackupLocator,
@@ -49,6 +51,7 @@ export function parsePlace(text: string): PlaceLocator {
   if (isSyncAddress(text)) return { kind: "sync", address: parseSyncAddress(text) };
   if (isBackupAddress(text)) return { kind: "backupcyrus", address: parseBackupAddress(text) };
   const [, scheme, rest = ""] = SCHEME.exec(text) ?? [];
+  // From a folder that may not be looked into no such path is seen, and a scheme is meant.
   if (scheme === undefined || existsSync(text)) return recognise(text);
   const kind = SCHEMES.find((known) => known === scheme);
   if (kind === undefined) throw noKind(maskPassword(text), scheme);
@@ -175,13 +178,7 @@ function existing(path: string, kind?: Locator["kind"]): string {
   });
 }
 
-/** False only where nothing is there; that one may not look is another matter. */
+/** False only where nothing is there, be it behind a link. Throws AppError for what is closed. */
 function isThere(path: string): boolean {
-  try {
-    return statSync(path, { throwIfNoEntry: false }) !== undefined;
-  } catch (error) {
-    const errno = errnoOf(error);
-    if (errno === "ENOTDIR") return false;
-    throw new AppError("io", `Cannot look at ${path}: ${errno}`, { cause: error });
-  }
+  return statOf(path, { followsLinks: true }) !== undefined;
 }

@@ -15,6 +15,7 @@ import {
   openSync,
   readdirSync,
   type Stats,
+  statSync,
   unlinkSync,
   writeSync,
 } from "node:fs";
@@ -139,7 +140,8 @@ export function removeFile(path: string): boolean {
 
 /** Makes a folder and those above it; returns those made, which are to be made durable. */
 export function makeFolder(path: string): string[] {
-  if (existsSync(path)) return []; // an exception costs more than a look
+  // An exception costs more than a look. What this one cannot look at, mkdir tells.
+  if (existsSync(path)) return [];
   try {
     return makeIn(path);
   } catch (error) {
@@ -190,10 +192,14 @@ function listed<T>(path: string, list: () => T[]): T[] {
   }
 }
 
-/** What lies at `path`, links not followed, or undefined where there is nothing. */
-export function statOf(path: string): Stats | undefined {
+/** What lies at `path` or, if links are followed, where it leads; undefined for nothing. */
+export function statOf(
+  path: string,
+  { followsLinks = false }: { readonly followsLinks?: boolean } = {},
+): Stats | undefined {
+  const options = { throwIfNoEntry: false } as const;
   try {
-    return lstatSync(path, { throwIfNoEntry: false });
+    return followsLinks ? statSync(path, options) : lstatSync(path, options);
   } catch (error) {
     if (isAbsence(error)) return undefined;
     throw diskError(error, "look", path);

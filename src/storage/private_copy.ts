@@ -19,13 +19,12 @@ import {
   openSync,
   readSync,
   rmSync,
-  statSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { AppError, errnoOf } from "../core/errors.ts";
 import { stampAt } from "../core/file_stamp.ts";
-import { diskError, readPart } from "./disk.ts";
+import { diskError, readPart, statOf } from "./disk.ts";
 import { makePrivateFolder, removePrivateFolder } from "./private_folder.ts";
 
 /** False where this process is not allowed to write to `path`, which exists. */
@@ -126,9 +125,8 @@ class Watch {
 
   /** Without the log's index nobody has the database open: the last to close wrote all. */
   #timesNow(): string {
-    const index = statSync(`${this.#source}-shm`, { throwIfNoEntry: false });
-    const stat = statSync(this.#source, { throwIfNoEntry: false });
-    return `${index?.ino} ${stat?.ino} ${stat?.size} ${stat?.mtimeMs}`;
+    const paths = [`${this.#source}-shm`, this.#source];
+    return paths.map((path) => stampAt(path, { followsLinks: true })).join();
   }
 
   close(): void {
@@ -165,10 +163,10 @@ function copyIfThere(from: string, to: string): void {
 /** What must be the same before and after a copy; undefined while it cannot be told. */
 function stateOf(source: string): string | undefined {
   const header = startOf(`${source}-wal`, LOG_HEADER_BYTES);
-  const stat = statSync(source, { bigint: true, throwIfNoEntry: false });
+  const stat = statOf(source, { followsLinks: true });
   if (header !== "") return `${stat?.ino} ${header}`;
   // Without a log all is in the database, which then must not change at all.
-  const ageMs = stat === undefined ? SETTLED_MS : Date.now() - Number(stat.mtimeMs);
+  const ageMs = stat === undefined ? SETTLED_MS : Date.now() - stat.mtimeMs;
   return ageMs < SETTLED_MS ? undefined : stampAt(source, { followsLinks: true });
 }
 

@@ -105,7 +105,7 @@ export function openDatabase(path: string, schema: Schema, options: OpenOptions)
 
 /** SQLite would make the file for all to read; its log gets the mode of the database. */
 function makePrivate(path: string): void {
-  if (existsSync(path)) return;
+  if (existsSync(path)) return; // what this cannot look at, the opening tells
   try {
     closeSync(openSync(path, "wx", FILE_MODE));
   } catch (error) {

@@ -1,6 +1,5 @@
 /** A database of the store, open: the file itself, or to read it a private copy that follows it. */
 import type { Database } from "bun:sqlite";
-import { existsSync } from "node:fs";
 import { AppError } from "../core/errors.ts";
 import { statOf } from "./disk.ts";
 import { PrivateCopy } from "./private_copy.ts";
@@ -65,7 +64,8 @@ function requireRegular(database: string): void {
   for (const path of ["", "-wal", "-shm"].map((suffix) => database + suffix)) {
     const stat = statOf(path);
     const isRight = stat === undefined || stat.isFile();
-    if (isRight || (stat.isSymbolicLink() && existsSync(path))) continue;
+    const leads = () => statOf(path, { followsLinks: true }) !== undefined;
+    if (isRight || (stat.isSymbolicLink() && leads())) continue;
     const what = stat.isDirectory() ? "a folder" : "no regular file";
     throw new AppError("bad_data", `Cannot use ${database}: ${path} is ${what}`, {
       context: { path },

@@ -233,9 +233,26 @@ describe.if(has("root"))("what may not be read", () => {
   });
 });
 
-describe("folders that are links", () => {
-  const USER = "spool/b/user/bob";
+describe.if(has("root"))("a folder whose names may be listed, and nothing in it opened", () => {
+  test("is a finding of its mailbox, and no partition that is missing", async () => {
+    const { folder, conf } = server("legacy-paths");
+    Bun.spawnSync(["chmod", "-R", "a+rX", dirname(folder)]);
+    chmodSync(join(folder, USER), 0o744);
+    for (const place of [conf, join(folder, "spool")]) {
+      const { exit, stdout, stderr } = await bobbin(["fsck", place], { uid: 65534 });
+      expect({ place, exit, stderr }).toMatchObject({ place, exit: 2 });
+      expect(stdout).toMatch(/PM01 +folder cannot be read: EACCES .*\/b\/user\/bob$/m);
+      expect(stdout).toContain("53 mailboxes, 205 messages");
+    }
+    const archive = ["--archive-partition", join(folder, USER, "Drafts")];
+    const closed = await bobbin(["fsck", join(folder, "spool"), ...archive], { uid: 65534 });
+    expect([closed.exit, closed.stderr]).toEqual([77, expect.stringContaining("EACCES")]);
+  });
+});
 
+const USER = "spool/b/user/bob";
+
+describe("folders that are links", () => {
   test("are checked behind the link, and named once they lead nowhere", async () => {
     for (const link of [USER, "spool/b", "spool"]) {
       const { folder, conf } = server("legacy-paths");

@@ -2,7 +2,8 @@
 import { describe, expect, test } from "bun:test";
 import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { isThere, obstacleAt } from "../../src/core/files.ts";
+import { isStill, NO_FILE, stampAt, watched } from "../../src/core/file_stamp.ts";
+import { glance, isThere, obstacleAt } from "../../src/core/files.ts";
 import { tempDir } from "../support/temp_dir.ts";
 
 describe("what lies at a path", () => {
@@ -19,6 +20,20 @@ describe("what lies at a path", () => {
       expect({ path, isThere: isThere(at(path)) }).toEqual({ path, isThere: false });
     for (const path of ["file", "folder", "away", "loop", "loop/x", "link"])
       expect({ path, isThere: isThere(at(path)) }).toEqual({ path, isThere: true });
+  });
+
+  test("glance(), stampAt() and watched() take what they may not look at for no error", () => {
+    expect(glance(at("file"))?.isFile()).toBe(true);
+    for (const path of ["none", "file/x", "loop/x"]) expect(glance(at(path))).toBeUndefined();
+    expect(glance(at("link"), { followsLinks: true })?.isDirectory()).toBe(true);
+    for (const [path, stamp] of [
+      ["file/x", NO_FILE],
+      ["loop/x", "ELOOP"],
+    ] as const) {
+      expect(stampAt(at(path))).toBe(stamp);
+      expect(watched(at(path))).toEqual({ path: at(path), stamp });
+      expect(isStill(watched(at(path)))).toBe(true);
+    }
   });
 
   test("obstacleAt() names what stands in the place of a folder, or of one above it", () => {

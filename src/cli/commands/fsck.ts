@@ -1,4 +1,5 @@
 /** `bobbin fsck PLACE…` checks mailboxes and messages. Reads only. */
+
 import { statSync } from "node:fs";
 import { constants, setPriority } from "node:os";
 import { assert } from "../../core/assert.ts";
@@ -28,6 +29,7 @@ import {
 import { type EngineChoice, selfTest } from "../../hash/engines.ts";
 import type { PartitionRoots } from "../../places/cyrus/mailbox/mailbox_files.ts";
 import { type Locator, type PlaceLocator, parseLocator, parsePlace } from "../../places/locator.ts";
+import { statOf } from "../../storage/disk.ts";
 import {
   defaultWorkers,
   inlinePool,
@@ -298,7 +300,7 @@ function rootsOf(data: string, options: FsckOptions): PartitionRoots {
 
 /** Nothing lies on a partition that is not there: its mail would be missing, or not looked for. */
 function requireFolder(path: string): void {
-  if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === true) return;
+  if (statOf(path, { followsLinks: true })?.isDirectory() === true) return;
   throw new AppError("not_found", `Cannot find the folder ${path} of a partition`, {
     hint: "Is the path right, and the disk mounted?",
   });

@@ -2,9 +2,9 @@
  * One mailbox, live or not. Nothing is locked: a mailbox is looked at, and what seems wrong must be
  * seen again later before it is called damage (sightings.ts).
  */
-import { statSync } from "node:fs";
+
 import { assert } from "../../core/assert.ts";
-import { errnoOf } from "../../core/errors.ts";
+import { glance } from "../../core/files.ts";
 import type { EngineChoice } from "../../hash/engines.ts";
 import { type MessageTable, pickFromTable } from "../../mailbox/message_table.ts";
 import type { MailboxPaths } from "../../places/cyrus/mailbox/mailbox_files.ts";
@@ -139,16 +139,13 @@ function partsOf(paths: MailboxPaths, { messages, present }: Look): MessagesPart
       folder !== undefined,
       `messages of ${paths.index} lie in a folder that it does not have`,
     );
-    return [{ paths, folder, ownerUid: ownerOf(folder), messages: pickFromTable(messages, rows) }];
+    return [
+      {
+        paths,
+        folder,
+        ownerUid: glance(folder, { followsLinks: true })?.uid,
+        messages: pickFromTable(messages, rows),
+      },
+    ];
   });
-}
-
-/** The user who owns a folder; undefined where it cannot be told, or the folder is gone by now. */
-function ownerOf(folder: string): number | undefined {
-  try {
-    return statSync(folder, { throwIfNoEntry: false })?.uid;
-  } catch (error) {
-    if (errnoOf(error) === undefined) throw error;
-    return undefined;
-  }
 }

@@ -4,10 +4,9 @@
  * says is looked at again, with both hash engines and the record as it stands by then, before it is
  * reported.
  */
-import { lstatSync, type Stats } from "node:fs";
+import type { Stats } from "node:fs";
 import { hexOf } from "../../core/bytes.ts";
-import { errnoOf } from "../../core/errors.ts";
-import { readRegular } from "../../core/files.ts";
+import { glance, readRegular } from "../../core/files.ts";
 import { DEFAULT_LIMITS } from "../../core/limits.ts";
 import type { Engine } from "../../hash/engines.ts";
 import { hashFile } from "../../hash/hash_file.ts";
@@ -119,21 +118,11 @@ function checkKnown(
   const fits =
     known.sizes[row] === messages.sizes[row] &&
     known.headerSizes[row] === messages.headerSizes[row];
-  const stat = fits ? statOrNothing(at.path) : undefined;
+  const stat = fits ? glance(at.path) : undefined;
   if (stat === undefined || !isKnown(known, row, stat)) return false;
   checkStat(sweep, { row, at, stat });
   tallyOctets(known.octets[row] ?? 0, at, collector);
   return true;
-}
-
-/** Undefined where stat fails: the attempt to open the file will say why. */
-function statOrNothing(path: string): Stats | undefined {
-  try {
-    return lstatSync(path, { throwIfNoEntry: false });
-  } catch (error) {
-    if (errnoOf(error) === undefined) throw error;
-    return undefined;
-  }
 }
 
 function checkContent(sweep: Sweep, message: ReadMessage): void {

@@ -2,10 +2,12 @@
  * fsck over a whole spool: finds the mailboxes, has them checked by workers, and then compares what
  * no mailbox can know by itself: uniqueids and hard links.
  */
-import { lstatSync, statSync } from "node:fs";
+
+import { statSync } from "node:fs";
 import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import { errnoOf } from "../../core/errors.ts";
+import { glance } from "../../core/files.ts";
 import type { EngineChoice } from "../../hash/engines.ts";
 import { type MessageTable, sliceTable } from "../../mailbox/message_table.ts";
 import { mailboxName, oldStagedFiles, readSpool } from "../../places/cyrus/layout/spool.ts";
@@ -143,7 +145,7 @@ export function planSpool(request: SpoolRequest): SpoolPlan {
     if (old.length === 0) continue;
     loose.push(finding("TM01", { path }, { files: old.length }));
   }
-  const sizes = chosen.map(({ index }) => lstatSync(index, { throwIfNoEntry: false })?.size ?? 0);
+  const sizes = chosen.map(({ index }) => glance(index)?.size ?? 0);
   const bytes = sizes.reduce((sum, size) => sum + size, 0);
   const recordsGuessed = Math.ceil(bytes / RECORD_BYTES);
   return { mailboxes: chosen, recordsGuessed, loose };

@@ -5,15 +5,7 @@
  * dump once more from its file before it is called complete.
  */
 import { createHash, type Hash } from "node:crypto";
-import {
-  closeSync,
-  fdatasyncSync,
-  fstatSync,
-  ftruncateSync,
-  rmSync,
-  statSync,
-  writeSync,
-} from "node:fs";
+import { closeSync, fdatasyncSync, fstatSync, ftruncateSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { concat, utf8 } from "../../core/bytes.ts";
 import { AppError, errnoOf } from "../../core/errors.ts";
@@ -27,7 +19,7 @@ import {
 } from "../../formats/sync/dump_line.ts";
 import type { RecordSource } from "../../model/mailbox.ts";
 import type { Owner } from "../../model/names.ts";
-import { writeFully } from "../../storage/disk.ts";
+import { removeFile, statOf, writeFully } from "../../storage/disk.ts";
 import { keepBeside, openBeside } from "../../storage/durable.ts";
 import { openUnnamed } from "../../storage/private_folder.ts";
 import { recordsAt } from "./dump_records.ts";
@@ -96,8 +88,7 @@ function partOf(path: string): string {
 /** Removes what was written of a dump that will not be completed. */
 export function dropDumpFile(fd: number, path: string): void {
   const part = partOf(path);
-  const found = statSync(part, { throwIfNoEntry: false });
-  if (found?.ino === fstatSync(fd).ino) rmSync(part, { force: true });
+  if (statOf(part)?.ino === fstatSync(fd).ino) removeFile(part);
 }
 
 /** Opens an unnamed temporary file for data of a pipe. Throws AppError (io). */

@@ -36,14 +36,16 @@ function uidOfName(name: string): number | undefined {
 
 /** Lists `folder`. Only entries whose names are not those of messages are looked at one by one. */
 export function listFolder(folder: string): FolderListing {
-  let names: string[];
   try {
-    names = readdirSync(folder);
+    return listed(folder, readdirSync(folder));
   } catch (error) {
     const errno = errnoOf(error);
     if (errno === undefined) throw error;
     return errno === "ENOENT" ? { state: "missing" } : { state: "unreadable", errno };
   }
+}
+
+function listed(folder: string, names: readonly string[]): FolderListing {
   const uids = new Uint32Array(names.length);
   let count = 0;
   const others: OtherEntry[] = [];

@@ -3,10 +3,10 @@
  * B). Afterwards the files are looked at again by path: if none of them was replaced or written to
  * meanwhile, they are one state of the mailbox, or one that a crash could have left.
  */
-import { lstatSync, type Stats, statSync } from "node:fs";
+import type { Stats } from "node:fs";
 import { dirname } from "node:path";
-import { errnoOf, FormatError } from "../../../core/errors.ts";
-import { type FileBytes, isThere, readRegular } from "../../../core/files.ts";
+import { FormatError } from "../../../core/errors.ts";
+import { type FileBytes, glance, isThere, readRegular } from "../../../core/files.ts";
 import { DEFAULT_LIMITS } from "../../../core/limits.ts";
 import { type HeaderFile, parseHeaderFile } from "../../../formats/cyrus/header_file.ts";
 import { type FolderListing, listFolder } from "./listing.ts";
@@ -51,19 +51,11 @@ export function readMailbox<Index>(paths: MailboxPaths, index: Index): MailboxRe
  */
 export function folderOf(paths: MailboxPaths): Folder | undefined {
   for (const path of new Set([paths.data, dirname(paths.index), paths.archive ?? paths.data])) {
-    const stat = statOrLink(path);
+    // Whoever walks or lists a folder that cannot be looked at tells what is wrong with it.
+    const stat = glance(path, { followsLinks: true }) ?? glance(path);
     if (stat !== undefined) return { path, stat };
   }
   return undefined;
-}
-
-function statOrLink(path: string): Stats | undefined {
-  try {
-    return statSync(path, { throwIfNoEntry: false }) ?? lstatSync(path, { throwIfNoEntry: false });
-  } catch (error) {
-    if (errnoOf(error) === undefined) throw error;
-    return undefined; // whoever walks or lists the folder tells what is wrong with it
-  }
 }
 
 /** Reads the whole index. */
@@ -99,8 +91,8 @@ export function listMailbox(paths: MailboxPaths): {
   };
 }
 
-/** Seconds since a file was last written; 0 when it is gone. */
+/** Seconds since a file was last written; 0 where it is gone, or cannot be looked at now. */
 export function fileAge(path: string, nowSeconds: number): number {
-  const stat = lstatSync(path, { throwIfNoEntry: false });
+  const stat = glance(path);
   return stat === undefined ? 0 : nowSeconds - stat.mtimeMs / 1000;
 }

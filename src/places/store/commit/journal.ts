@@ -10,7 +10,7 @@
  * Steps are only ever done to files under the writer lock: by the writer itself, or after a kill by
  * the next process that opens the owner to write.
  */
-import { closeSync, constants, existsSync, openSync, renameSync, rmSync } from "node:fs";
+import { closeSync, constants, openSync, renameSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { assert } from "../../../core/assert.ts";
 import { AppError, errnoOf } from "../../../core/errors.ts";
@@ -187,7 +187,8 @@ function replayOne(step: RedoStep, context: Run): void {
   const parent = dirname(path);
   if (step.kind === "replace") {
     // A reader never sees half of what is written into one page.
-    if (step.bytes.length <= PAGE_BYTES && existsSync(path)) overwriteFile(path, step.bytes);
+    if (step.bytes.length <= PAGE_BYTES && statOf(path)?.isFile() === true)
+      overwriteFile(path, step.bytes);
     else {
       for (const made of makeFolder(parent)) context.batch.folder(dirname(made));
       replaceFile(path, step.bytes, context);

@@ -1,9 +1,3 @@
-/**
- * What lies in a store and is no part of one: a file where a folder belongs, a folder where a file
- * belongs, a link, a name that the store gives to nothing. Nothing reads or removes it; fsck names
- * it. The insides of mailbox folders are Cyrus' own form and are not looked at here.
- */
-import { statSync } from "node:fs";
 import { basename, join } from "node:path";
 import { pushAll } from "../../../core/lists.ts";
 import { entriesIn, statOf } from "../../../storage/disk.ts";
@@ -107,7 +101,7 @@ function straysIn(folder: string, shape: Shape): string[] {
 
 /** Asks with a system call: a listing does not always know the kind, and does not follow links. */
 function isKind(path: string, { kind, mayBeLink = false }: Row): boolean {
-  const stat = mayBeLink ? statSync(path, { throwIfNoEntry: false }) : statOf(path);
+  const stat = statOf(path, { followsLinks: mayBeLink });
   if (stat === undefined) return !mayBeLink; // gone meanwhile; a link that leads nowhere is a stray
   return kind === "file" ? stat.isFile() : stat.isDirectory();
 }
