@@ -175,7 +175,7 @@ describe("what a client sends", () => {
       // Some are, or nothing was tried.
       expect(taken).toBeGreaterThan(2);
     },
-    60_000,
+    600_000,
   );
 
   const VENDOR = "/vendor/cmu/cyrus-imapd";

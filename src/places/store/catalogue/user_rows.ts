@@ -57,10 +57,11 @@ export function sieveFiles(database: Database): SieveFile[] {
   }
   const rows = database
     .query<Row, []>("SELECT * FROM sieve ORDER BY filename LIKE '%.bc', filename")
-    .all();
+    .all()
+    .map((row) => soundRow("sieve", row));
   const active = bytecodeOf(rows.find((row) => row.active === 1)?.filename ?? "");
   const files = rows.map((row): SieveFile => {
-    const { filename, last_update: lastUpdate } = soundRow("sieve", row);
+    const { filename, last_update: lastUpdate } = row;
     return { filename, lastUpdate, guid: sha1Of(row.content), isActive: filename === active };
   });
   const isMarked = active === undefined || files.some(({ isActive }) => isActive);
