@@ -77,7 +77,9 @@ export class IndexImage implements RecordSpan {
   readonly #part: (number: number) => FilePart;
   readonly #before: IndexHeader;
   readonly #changed = new Map<number, IndexRecord>();
-  readonly #appended: IndexRecord[] = [];
+  /** Appended records as they are to lie in the file, `PART_RECORDS` in each part. */
+  readonly #appended: FilePart[] = [];
+  #count: number;
   #header: IndexHeader;
   /** Bytes in memory whose records were all found good need no second look. */
   #isProven = false;
@@ -96,6 +98,7 @@ export class IndexImage implements RecordSpan {
       throw new FormatError(table.headerSize, `at most ${limits.indexRecords} index records`);
     }
     this.recordCount = span.recordCount;
+    this.#count = span.recordCount;
     this.missingRecords = span.missingRecords;
     this.tailBytes = span.tailBytes;
     const bytes = PART_RECORDS * table.recordSize;
@@ -130,6 +133,8 @@ export class IndexImage implements RecordSpan {
 
   /** The header as it is to be, sums included. */
   get header(): IndexHeader {
+    const numRecords = this.#before.numRecords + this.#count - this.recordCount;
+    if (numRecords !== this.#header.numRecords) this.#header = { ...this.#header, numRecords };
     return this.#header;
   }
 
@@ -140,13 +145,13 @@ export class IndexImage implements RecordSpan {
 
   /** HEADER_CRC of the file as it is, and as it is to be. */
   get headerCrcs(): { readonly before: number; readonly after: number } {
-    const after = indexHeaderCrcs(printIndexHeader(this.#header), this.table)?.computed ?? 0;
+    const after = indexHeaderCrcs(printIndexHeader(this.header), this.table)?.computed ?? 0;
     return { before: this.#before.headerCrc, after };
   }
 
   /** Records, new ones included. */
   get count(): number {
-    return this.recordCount + this.#appended.length;
+    return this.#count;
   }
 
   // ==========================================================================================
@@ -154,7 +159,6 @@ export class IndexImage implements RecordSpan {
 
   /** The UID of record `number`, counted from 0, without a look at its checksum. */
   uidAt(number: number): number {
-    if (number >= this.recordCount) return this.#appended[number - this.recordCount]?.uid ?? 0;
     const { view, start } = this.#partOf(number);
     return view.getUint32(this.offsetOf(number) - start + this.table.recordAt.uid);
   }
@@ -165,7 +169,10 @@ export class IndexImage implements RecordSpan {
   }
 
   #partOf(number: number): FilePart {
-    return this.#part(Math.floor(number / PART_RECORDS));
+    if (number < this.recordCount) return this.#part(Math.floor(number / PART_RECORDS));
+    const part = this.#appended[Math.floor((number - this.recordCount) / PART_RECORDS)];
+    assert(part !== undefined && number < this.#count, `record ${number} of ${this.#count}`);
+    return part;
   }
 
   /** The number of the record with `uid`, or undefined. UIDs ascend. */
@@ -184,17 +191,14 @@ export class IndexImage implements RecordSpan {
   record(number: number): IndexRecord {
     const changed = this.#changed.get(number);
     if (changed !== undefined) return changed;
-    if (number >= this.recordCount) {
-      const appended = this.#appended[number - this.recordCount];
-      assert(appended !== undefined, `record ${number} of ${this.count}`);
-      return appended;
-    }
+    const { table } = this;
     const { bytes, view, start } = this.#partOf(number);
     const at = this.offsetOf(number) - start;
-    if (!this.#isProven && badRecordCrcs(bytes, { table: this.table, at, count: 1 }).length > 0) {
+    const isProven = this.#isProven || number >= this.recordCount;
+    if (!isProven && badRecordCrcs(bytes, { table, at, count: 1 }).length > 0) {
       throw this.#badRecord(number);
     }
-    return parseIndexRecord(view, at, this.table);
+    return parseIndexRecord(view, at, table);
   }
 
   #badRecord(number: number): AppError {
@@ -213,7 +217,7 @@ export class IndexImage implements RecordSpan {
       }
       if (bad !== undefined) throw this.#badRecord(first + bad);
     }
-    yield* this.#appended;
+    for (let number = this.recordCount; number < this.#count; number++) yield this.record(number);
   }
 
   /**
@@ -254,15 +258,24 @@ export class IndexImage implements RecordSpan {
   change(number: number, record: IndexRecord): void {
     assert(this.uidAt(number) === record.uid, "a record keeps its UID");
     if (number < this.recordCount) this.#changed.set(number, record);
-    else this.#appended[number - this.recordCount] = record;
+    else this.#printAppended(record, number);
   }
 
   /** Appends `record`, whose UID must be above all others. */
   append(record: IndexRecord): void {
     const last = this.count === 0 ? 0 : this.uidAt(this.count - 1);
     assert(record.uid > last, `UID ${record.uid} after ${last}`);
-    this.#appended.push(record);
-    this.#header = { ...this.#header, numRecords: this.#header.numRecords + 1 };
+    if ((this.#count - this.recordCount) % PART_RECORDS === 0) {
+      const bytes = new Uint8Array(PART_RECORDS * this.table.recordSize);
+      this.#appended.push({ bytes, view: viewOf(bytes), start: this.offsetOf(this.#count) });
+    }
+    this.#count += 1;
+    this.#printAppended(record, this.#count - 1);
+  }
+
+  #printAppended(record: IndexRecord, number: number): void {
+    const { bytes, start } = this.#partOf(number);
+    printIndexRecord(record, this.table, bytes, this.offsetOf(number) - start);
   }
 
   /** Sets header fields that are no sums. */
@@ -279,52 +292,53 @@ export class IndexImage implements RecordSpan {
    * The changes as steps on the file at `path`: records first, the header last, as Cyrus writes.
    */
   steps(path: string): FileStep[] {
-    const header = printIndexHeader(this.#header);
+    const header = printIndexHeader(this.header);
     const isNew = Buffer.compare(header, this.headerBytes) !== 0;
     if (!isNew && this.#changed.size === 0) return [];
     const fit: FileFit = {
       generation: this.#before.generationNo,
       before: this.#before.numRecords,
-      after: this.#header.numRecords,
+      after: this.header.numRecords,
     };
     const steps: FileStep[] = [];
-    for (const { first, records } of this.#runs()) {
-      const bytes = this.#print(records);
-      steps.push({ kind: "write", path, offset: this.offsetOf(first), bytes, fit });
-    }
+    for (const run of this.#runs()) steps.push({ kind: "write", path, ...run, fit });
     steps.push({ kind: "write", path, offset: 0, bytes: header, fit });
     return steps;
   }
 
-  /** The whole file, of a mailbox that is about to be made. */
+  /** The whole file. Ends with an error at a record whose checksum is wrong. */
   print(): Uint8Array {
-    return concat([printIndexHeader(this.#header), this.#print([...this.records()])]);
+    const bad = this.#isProven ? undefined : this.firstBadRecord();
+    if (bad !== undefined) throw this.#badRecord(bad);
+    const file = new Uint8Array(this.offsetOf(this.#count));
+    for (const { bytes, fileOffset } of this.pieces()) file.set(bytes, fileOffset);
+    for (const { bytes, offset } of this.#runs()) file.set(bytes, offset);
+    file.set(printIndexHeader(this.header));
+    return file;
   }
 
   /** Changed and appended records in runs that lie side by side in the file. */
-  *#runs(): Generator<{ first: number; records: IndexRecord[] }> {
-    const most = Math.max(1, Math.floor(RUN_BYTES / this.table.recordSize));
-    const changed = [...this.#changed].sort(([left], [right]) => left - right);
-    const appended = this.#appended.map((record, at) => [this.recordCount + at, record] as const);
-    let run: { first: number; records: IndexRecord[] } | undefined;
-    for (const [number, record] of [...changed, ...appended]) {
-      const follows = run !== undefined && run.first + run.records.length === number;
-      if (run !== undefined && follows && run.records.length < most) {
-        run.records.push(record);
-        continue;
+  *#runs(): Generator<{ readonly offset: number; readonly bytes: Uint8Array }> {
+    let [parts, offset, length]: [Uint8Array[], number, number] = [[], 0, 0];
+    for (const span of this.#spans()) {
+      if (span.offset !== offset + length || length + span.bytes.length > RUN_BYTES) {
+        if (length > 0) yield { offset, bytes: concat(parts) };
+        [parts, offset, length] = [[], span.offset, 0];
       }
-      if (run !== undefined) yield run;
-      run = { first: number, records: [record] };
+      parts.push(span.bytes);
+      length += span.bytes.length;
     }
-    if (run !== undefined) yield run;
+    if (length > 0) yield { offset, bytes: concat(parts) };
   }
 
-  #print(records: readonly IndexRecord[]): Uint8Array {
-    const bytes = new Uint8Array(records.length * this.table.recordSize);
-    for (const [at, record] of records.entries()) {
-      printIndexRecord(record, this.table, bytes, at * this.table.recordSize);
+  *#spans(): Generator<{ readonly offset: number; readonly bytes: Uint8Array }> {
+    for (const [number, record] of [...this.#changed].sort(([left], [right]) => left - right)) {
+      yield { offset: this.offsetOf(number), bytes: printIndexRecord(record, this.table) };
     }
-    return bytes;
+    const end = this.offsetOf(this.#count);
+    for (const { bytes, start } of this.#appended) {
+      yield { offset: start, bytes: bytes.subarray(0, end - start) };
+    }
   }
 }
 

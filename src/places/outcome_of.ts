@@ -7,7 +7,9 @@ import { refusalOf } from "../model/refusal.ts";
 import { whileBusy } from "../storage/retry.ts";
 
 /** Runs `work`, retrying for a while where it is busy. What it refuses is its value. */
-export async function outcomeOf<T>(work: () => T | Outcome<T>): Promise<Outcome<T>> {
+export async function outcomeOf<T>(
+  work: () => T | Outcome<T> | Promise<T | Outcome<T>>,
+): Promise<Outcome<T>> {
   try {
     const result = await whileBusy(work);
     return isOutcome(result) ? result : ok(result);

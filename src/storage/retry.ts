@@ -10,11 +10,11 @@ const DELAY_MS_MAX = 15;
 const PATIENCE_MS = 20_000;
 
 /** Runs `work`, again while it is busy; after 20 seconds busy is what the caller gets. */
-export async function whileBusy<T>(work: () => T): Promise<T> {
+export async function whileBusy<T>(work: () => T | Promise<T>): Promise<T> {
   const deadline = performance.now() + PATIENCE_MS;
   for (;;) {
     try {
-      return work();
+      return await work();
     } catch (error) {
       const isBusy = error instanceof AppError && error.code === "busy";
       if (!isBusy || performance.now() > deadline) throw error;

@@ -5,7 +5,7 @@ import type { Owner } from "../../model/names.ts";
 import { type Arrived, keptRecord, newRecord, optionBits, updatedRecord } from "../mail_record.ts";
 import { MailboxImage } from "../mailbox_image.ts";
 import { storedForm } from "../owner_image.ts";
-import type { MailboxUpdate, PlannedRecord } from "./update_rules.ts";
+import type { Incoming, MailboxUpdate, PlannedRecord } from "./update_rules.ts";
 
 export interface NewImage {
   readonly owner: Owner;
@@ -54,14 +54,16 @@ export function putRecords(
     return { record: next, annotations };
   });
   image.put(records);
+  const expunged = update.records.filter((record) => record.expunged);
+  const times = [image.index.header.firstExpunged, ...expunged.map((record) => record.lastUpdated)]
+    .filter((time) => time !== 0)
+    .sort((left, right) => left - right);
+  image.index.setHeader({ firstExpunged: times[0] ?? 0 });
 }
 
 /** Sets the fields of the index header and of cyrus.header, in memory. */
-export function setMailbox(update: MailboxUpdate, image: MailboxImage): void {
-  const { state } = update;
+export function setMailbox({ state }: Incoming, image: MailboxImage): void {
   const { index } = image;
-  const expunged = update.records.filter((record) => record.expunged);
-  const times = [index.header.firstExpunged, ...expunged.map((record) => record.lastUpdated)];
   index.setHeader({
     lastUid: state.lastUid,
     highestmodseq: state.highestmodseq,
@@ -73,11 +75,7 @@ export function setMailbox(update: MailboxUpdate, image: MailboxImage): void {
     createdmodseq: state.createdmodseq ?? 0n,
     options: ((index.header.options & 0xe000_0000) | optionBits(state.options)) >>> 0,
     uidvalidity: state.uidvalidity,
-    firstExpunged: times
-      .filter((time) => time !== 0)
-      .reduce((low, time) => Math.min(low, time), Infinity),
   });
-  if (index.header.firstExpunged === Infinity) index.setHeader({ firstExpunged: 0 });
   const { acl, quotaroot, jmapid } = state;
   const before = image.header.file;
   const changed =

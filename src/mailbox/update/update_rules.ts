@@ -20,6 +20,9 @@ export interface MailboxUpdate {
   readonly force?: boolean;
 }
 
+/** The same without its records. */
+export type Incoming = Omit<MailboxUpdate, "records">;
+
 /** What the place could not give back as it came is refused. */
 export function requireSound({ state, records }: MailboxUpdate): void {
   const requireNone = (flaw: string | undefined) => {
@@ -30,7 +33,7 @@ export function requireSound({ state, records }: MailboxUpdate): void {
 }
 
 /** What the peer takes for the state of the place's mailbox must hold, with FORCE too. */
-export function requireSince({ state, since }: MailboxUpdate, image: MailboxImage): void {
+export function requireSince({ state, since }: Incoming, image: MailboxImage): void {
   if (since === undefined || since.modseq === 0n) return;
   const { header } = image.index;
   const { modseq, crc = 0, crcAnnot = 0 } = since;
@@ -42,7 +45,7 @@ export function requireSince({ state, since }: MailboxUpdate, image: MailboxImag
 }
 
 /** The place's mailbox, whose XCONVMODSEQ is `ours`, must not be ahead of the peer's. */
-export function requireNotAhead({ state }: MailboxUpdate, image: MailboxImage, ours = 0n): void {
+export function requireNotAhead({ state }: Incoming, image: MailboxImage, ours = 0n): void {
   const { header } = image.index;
   const { xconvmodseq } = state;
   const ahead = [
@@ -70,9 +73,12 @@ export type PlannedRecord<Message> =
 /** Gives the message of a GUID that was sent or reserved. */
 export type FindMessage<Message> = (guid: Guid) => Message | undefined;
 
-/** Each record must be possible before anything is changed. */
+/**
+ * Each record must be possible before anything is changed. Of records that come in parts, `after`
+ * is the last UID of the part before.
+ */
 export function planRecords<Message>(
-  update: MailboxUpdate,
+  update: MailboxUpdate & { readonly after?: number },
   image: MailboxImage,
   find: FindMessage<Message>,
 ): PlannedRecord<Message>[] {
@@ -80,7 +86,7 @@ export function planRecords<Message>(
   const { lastUid } = index.header;
   const planned: PlannedRecord<Message>[] = [];
   const { name, lastUid: mostUid, highestmodseq } = update.state;
-  let previous = 0;
+  let previous = update.after ?? 0;
   for (const record of update.records) {
     const { uid, modseq } = record;
     if (uid <= previous) {
@@ -146,7 +152,7 @@ function stagedFor<Message>(
  * The sums must come out as the peer's. Returns the form of the peer's SYNC_CRC_ANNOT
  * where it is not that of the folder.
  */
-export function agree(update: MailboxUpdate, image: MailboxImage): AnnotVariant | undefined {
+export function agree(update: Incoming, image: MailboxImage): AnnotVariant | undefined {
   const { header } = image.index;
   const { name, syncCrc = 0, syncCrcAnnot = 0 } = update.state;
   if (syncCrc !== 0 && header.syncCrc !== 0 && syncCrc !== header.syncCrc) {

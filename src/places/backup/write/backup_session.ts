@@ -4,7 +4,6 @@
  * compaction drops it. A mailbox is changed as an image; what has changed of its files is appended.
  */
 import { DEFAULT_LIMITS } from "../../../core/limits.ts";
-import { pushAll } from "../../../core/lists.ts";
 import { FOLDER_FILE } from "../../../formats/backup/entry_name.ts";
 import { printMailboxAnnotations } from "../../../formats/backup/mailbox_annotations.ts";
 import { linkOf } from "../../../formats/backup/mailbox_link.ts";
@@ -16,7 +15,7 @@ import { countAnnotationBytes, imageOf } from "../../../mailbox/owner_image.ts";
 import { newImage, putRecords, setMailbox } from "../../../mailbox/update/update_image.ts";
 import {
   agree,
-  type MailboxUpdate,
+  type Incoming,
   planRecords,
   requireNotAhead,
   requireSince,
@@ -34,7 +33,12 @@ import {
 } from "../../../model/apply.ts";
 import { flawOfSetting } from "../../../model/flaws.ts";
 import type { Guid } from "../../../model/guid.ts";
-import { isIntermediate, type MailboxState, sameType } from "../../../model/mailbox.ts";
+import {
+  isIntermediate,
+  type MailboxState,
+  type RecordSource,
+  sameType,
+} from "../../../model/mailbox.ts";
 import { isOwnedBy, nameProblem, ownerName, sameOwner } from "../../../model/names.ts";
 import { DONE, type Outcome, ok, type Refusal, refused } from "../../../model/outcome.ts";
 import { noContents, reduceOwner } from "../../../model/owner_contents.ts";
@@ -162,19 +166,15 @@ export class BackupSession implements PlaceSession {
   // ==========================================================================================
   // Mailboxes
 
-  async #mailbox(
-    { state, since, records: source }: ApplyMailbox,
-    force: boolean,
-  ): Promise<Outcome> {
-    const records: MailRecord[] = [];
-    for await (const batch of source.batches()) pushAll(records, batch);
+  async #mailbox({ state, since, records }: ApplyMailbox, force: boolean): Promise<Outcome> {
     const update = { state, records, force, ...(since !== undefined && { since }) };
     const named = await this.#place.mailboxes([state.name]);
     if (named.kind === "refused") return named;
     const same = await this.#place.mailboxesByUniqueid([state.uniqueid]);
     if (same.kind === "refused") return same;
-    const done = await outcomeOf(() => {
-      this.#applyMailbox(update, { named: named.value[0], before: same.value[0] });
+    const both = { named: named.value[0], before: same.value[0] };
+    const done = await outcomeOf(async () => {
+      await this.#applyMailbox(update, both);
       return undefined;
     });
     if (done.kind === "refused") return done;
@@ -182,66 +182,88 @@ export class BackupSession implements PlaceSession {
     return done;
   }
 
-  #applyMailbox(update: MailboxUpdate, { named, before: there }: Both): void {
+  async #applyMailbox(update: Arriving, { named, before: there }: Both): Promise<void> {
     const { state } = update;
-    requireSound(update);
+    requireSound({ ...update, records: [] });
     requireName(update, { named, before: there });
-    if (named !== undefined && named.uniqueid !== state.uniqueid) this.#unlink(named.name);
     const isBecoming = there !== undefined && isIntermediate(there) && !isIntermediate(state);
     const before = isBecoming ? undefined : there;
-    if (isIntermediate(state)) {
+    const made = isIntermediate(state) ? undefined : await this.#updated(update, before);
+    if (named !== undefined && named.uniqueid !== state.uniqueid) this.#unlink(named.name);
+    if (made === undefined) {
       this.#archive.putFiles(state.uniqueid, [[FOLDER_FILE.state, printStateLine(state)]]);
     } else {
-      const stored = before === undefined ? this.#newImage(update) : this.#imageOf(before);
-      if (before !== undefined) requireSince(update, stored);
-      if (before !== undefined && update.force !== true) {
-        requireNotAhead(update, stored, before.xconvmodseq);
-      }
-      const { image, records } = this.#withGaps(update, stored);
-      const find = (guid: Guid) => this.#find(guid);
-      const planned = planRecords({ ...update, records }, image, find);
-      const { owner } = this.#archive;
-      putRecords(update, planned, { image, owner, userFlags: DEFAULT_LIMITS.userFlags });
-      setMailbox(update, image);
-      if (image.header.file.name !== state.name) image.header.set({ name: state.name });
-      const variant = agree(update, image);
-      this.#write({ ...state, partition: before?.partition ?? state.partition }, image, {
-        ...before,
-        variant,
-      });
+      const { image, variant } = made;
+      const partition = before?.partition ?? state.partition;
+      this.#write({ ...state, partition }, image, { ...before, variant });
     }
     if (there === undefined) this.#archive.putLink(this.#linkOf(state.name), state.uniqueid);
   }
 
+  /** The mailbox as it is to be. Its records go by in batches, of which one is in memory. */
+  async #updated(update: Arriving, before: MailboxState | undefined) {
+    const { state } = update;
+    const stored = before === undefined ? this.#newImage(update) : this.#imageOf(before);
+    if (before !== undefined) requireSince(update, stored);
+    if (before !== undefined && update.force !== true) {
+      requireNotAhead(update, stored, before.xconvmodseq);
+    }
+    const { image, records } = await this.#withGaps(update, stored);
+    const options = { image, owner: this.#archive.owner, userFlags: DEFAULT_LIMITS.userFlags };
+    let after = 0;
+    for await (const batch of records.batches()) {
+      const part = { ...update, records: batch, after };
+      putRecords(
+        part,
+        planRecords(part, image, (guid) => this.#find(guid)),
+        options,
+      );
+      after = batch.at(-1)?.uid ?? after;
+    }
+    setMailbox(update, image);
+    if (image.header.file.name !== state.name) image.header.set({ name: state.name });
+    return { image, variant: agree(update, image) };
+  }
+
   /** An index only grows at its end: one that gets records between others is made anew. */
-  #withGaps({ state, records }: MailboxUpdate, stored: MailboxImage) {
-    const { index, header, annotations } = stored;
+  async #withGaps(update: Arriving, stored: MailboxImage) {
+    const { state, records } = update;
+    const { index } = stored;
     const { lastUid } = index.header;
     const folder = this.#archive.entries.folder(state.uniqueid);
     const lacking = folder === undefined ? undefined : this.#archive.entries.lacking(folder);
     const isGap = ({ uid, expunged }: MailRecord) =>
       uid <= lastUid && !expunged && (index.find(uid) === undefined || lacking?.has(uid) === true);
-    if (!records.some(isGap)) return { image: stored, records };
-    const { owner } = this.#archive;
+    let hasGap = false;
+    for await (const batch of records.batches()) {
+      requireSound({ ...update, records: batch });
+      hasGap ||= batch.some(isGap);
+    }
+    if (!hasGap) return { image: stored, records };
+    const image = newImage(state, { owner: this.#archive.owner, indexVersion: INDEX_VERSION });
+    return { image, records: withStored(records, () => this.#stored(stored, lacking)) };
+  }
+
+  /** The records that are there. What cannot be had again is not: the next run asks for it. */
+  *#stored(
+    { index, header, annotations }: MailboxImage,
+    lacking: ReadonlySet<number> | undefined,
+  ): Generator<MailRecord, void> {
+    const { owner, entries } = this.#archive;
     const context = {
       ...{ header: index.header, userFlags: header.file.userFlags },
       owner: owner.kind === "user" ? owner.userid : "",
     };
-    const byUid = new Map<number, MailRecord>();
     for (const one of index.records()) {
       const { uid, guid, size, headerSize } = one;
       const record = mailRecord(one, annotations.of(uid), context);
-      // What cannot be had again stays away, so that the next run asks for it again.
       if (lacking?.has(uid) === true && !record.expunged) continue;
-      byUid.set(uid, record);
-      if (this.#archive.entries.hasMessage(guid)) this.#staged.set(guid, { size, headerSize });
+      if (entries.hasMessage(guid)) this.#staged.set(guid, { size, headerSize });
+      yield record;
     }
-    for (const one of records) byUid.set(one.uid, one);
-    const all = [...byUid.values()].sort((left, right) => left.uid - right.uid);
-    return { image: newImage(state, { owner, indexVersion: INDEX_VERSION }), records: all };
   }
 
-  #newImage({ state, since }: MailboxUpdate): MailboxImage {
+  #newImage({ state, since }: Arriving): MailboxImage {
     if (since !== undefined && since.modseq !== 0n) {
       throw refusal("changed", `Mailbox ${state.name} does not exist here`);
     }
@@ -369,6 +391,8 @@ export class BackupSession implements PlaceSession {
   }
 }
 
+type Arriving = Incoming & Pick<ApplyMailbox, "records">;
+
 interface Both {
   /** The mailbox that has the name, and the one that has the uniqueid. */
   readonly named: MailboxState | undefined;
@@ -380,7 +404,7 @@ type Before = Partial<Pick<MailboxState, "annotations">> & {
 };
 
 /** Refuses a name and a uniqueid that are two mailboxes', but for one that never had mail. */
-function requireName({ state, force }: MailboxUpdate, { named, before }: Both): void {
+function requireName({ state, force }: Incoming, { named, before }: Both): void {
   const { name, uniqueid } = state;
   const problem = before === undefined ? nameProblem(name) : undefined;
   if (problem !== undefined) throw refusal("badParameters", `Mailbox ${name}: ${problem}`);
@@ -403,6 +427,24 @@ function requireFits(name: string, bytes: Uint8Array | undefined, state: Mailbox
   if (size <= most) return;
   const what = `its file ${name} has ${size} bytes, and an archive takes ${most}`;
   throw refusal("failed", `Mailbox ${state.name} cannot be backed up: ${what}`);
+}
+
+/** Records that come among those that are there, by UID; of two with one UID the one that comes. */
+function withStored(source: RecordSource, stored: () => Generator<MailRecord, void>): RecordSource {
+  return {
+    batches: async function* () {
+      const left = stored();
+      let next = left.next();
+      for await (const batch of source.batches()) {
+        for (const record of batch) {
+          for (; !next.done && next.value.uid < record.uid; next = left.next()) yield [next.value];
+          if (!next.done && next.value.uid === record.uid) next = left.next();
+          yield [record];
+        }
+      }
+      for (; !next.done; next = left.next()) yield [next.value];
+    },
+  };
 }
 
 function valueBytes(annotations: readonly Annotation[]): number {
