@@ -1,6 +1,7 @@
 /** Opens the place that a PLACE on the command line names, of whatever kind. */
 import { realpathSync, statSync } from "node:fs";
 import type { Command } from "commander";
+import { assert } from "../core/assert.ts";
 import { latin1 } from "../core/bytes.ts";
 import { AppError } from "../core/errors.ts";
 import { readGiven } from "../core/given_file.ts";
@@ -8,6 +9,8 @@ import { parseCertificates } from "../net/certificates.ts";
 import { dial } from "../net/dial.ts";
 import type { TlsTrust } from "../net/tls.ts";
 import { openBackupFolder } from "../places/backup/read/backup_folder.ts";
+import { lookAtBackupTarget } from "../places/backup/write/backup_target.ts";
+import { type BackupLocator, isArchive } from "../places/backup_locator.ts";
 import { openBackupcyrusPlace } from "../places/backupcyrus/backupcyrus_place.ts";
 import { type BackupAddress, printBackupAddress } from "../places/backupcyrus_address.ts";
 import { cyrusPlace } from "../places/cyrus/cyrus_place.ts";
@@ -16,7 +19,7 @@ import { serverSource } from "../places/cyrus/server_source.ts";
 import { spoolSource } from "../places/cyrus/spool_source.ts";
 import { createDumpPlace, openDumpPlace, unwrittenDumpPlace } from "../places/dump/dump_place.ts";
 import { openDump } from "../places/dump/read_dump.ts";
-import { type PlaceLocator, parsePlace } from "../places/locator.ts";
+import { backupRootPath, type PlaceLocator, parsePlace } from "../places/locator.ts";
 import { mailFilesPlace } from "../places/mail_files/mail_files_place.ts";
 import {
   emlFolder,
@@ -31,6 +34,7 @@ import { SYNC_PATIENCE, type SyncOptions } from "../places/sync/sync_options.ts"
 import { openSyncPlace } from "../places/sync/sync_place.ts";
 import { printSyncAddress, type SyncAddress } from "../places/sync_address.ts";
 import type { CommandEnv } from "./command.ts";
+import { openBackups } from "./open_backups.ts";
 import { choiceOption } from "./options.ts";
 import type { Output } from "./output.ts";
 import { readPassword } from "./secrets.ts";
@@ -51,6 +55,14 @@ export interface PlaceOptions {
   /** What proves sound of a damaged mailbox is read. */
   readonly salvage?: boolean;
 }
+
+/** What a place that is written may also need. */
+export interface TargetOptions extends PlaceOptions {
+  /** Where its mail will come from. */
+  readonly source?: Place;
+}
+
+type TargetEnv = Pick<CommandEnv, "output" | "workerUrl" | "internalNames">;
 
 /** The warning that `--insecure` gives each time. */
 export const INSECURE =
@@ -107,8 +119,8 @@ interface Opener<Found extends PlaceLocator> {
   /** Opens it for writing; absent for kinds that cannot be written. */
   readonly write?: (
     locator: Found,
-    options: PlaceOptions,
-    output: Output,
+    options: TargetOptions,
+    env: TargetEnv,
   ) => Promise<WritablePlace>;
   /** Opens it as it is before the first write; absent where `read` does just that. */
   readonly unwritten?: (locator: Found, options: PlaceOptions) => Promise<Place>;
@@ -127,7 +139,7 @@ const OPENERS: { readonly [Name in Kind]: Opener<Extract<PlaceLocator, { kind: N
   store: {
     read: async ({ path }) => openStorePlace(path, { access: "read" }),
     unwritten: async ({ path }) => openStorePlace(path, { access: "read", isTarget: true }),
-    write: async ({ path }, _, output) =>
+    write: async ({ path }, _, { output }) =>
       openStorePlace(path, { access: "upgrade", tell: (text) => output.talk(text) }),
   },
   sync: {
@@ -139,6 +151,15 @@ const OPENERS: { readonly [Name in Kind]: Opener<Extract<PlaceLocator, { kind: N
   backupcyrus: { read: async ({ address }, options) => openBackupServer(address, options) },
   backup: {
     read: async ({ path, at, text }) => openBackupFolder(path, { locator: text, at }),
+    write: async (locator, { source }, env) => {
+      requireBackupTarget(locator);
+      assert(source !== undefined, "a backup that nothing is brought to");
+      return openBackups(locator.path, { source, env });
+    },
+    unwritten: async (locator) => {
+      requireBackupTarget(locator);
+      return lookAtBackupTarget(locator.path);
+    },
   },
   dump: {
     read: async ({ path }) => openDumpPlace(path, await openDump(path)),
@@ -166,6 +187,17 @@ function mailFiles(
       return place(kind, path, undefined);
     },
   };
+}
+
+/** Throws AppError (usage) for a backup as of a moment, and where something else lies. */
+function requireBackupTarget({ path, at, text }: BackupLocator): void {
+  if (at === undefined) {
+    if (!isArchive(path)) backupRootPath(text);
+    return;
+  }
+  throw new AppError("usage", `Cannot write to ${text}: what was then stays as it was`, {
+    hint: "Leave out the @ and the time behind it",
+  });
 }
 
 function openerOf(locator: PlaceLocator): Opener<PlaceLocator> {
@@ -225,22 +257,19 @@ export function areOneStore(left: string, right: string): boolean {
 /** Opens the place that `text` names, for writing. The caller closes it. Throws AppError. */
 export async function openWritablePlace(
   text: string,
-  { output }: Pick<CommandEnv, "output">,
-  options: PlaceOptions = {},
+  env: TargetEnv,
+  options: TargetOptions = {},
 ): Promise<WritablePlace> {
   const locator = parsePlace(text);
   const { write } = openerOf(locator);
   if (write !== undefined) {
-    const place = await write(locator, options, output);
-    tellCaveat(place, output);
+    const place = await write(locator, options, env);
+    tellCaveat(place, env.output);
     return place;
   }
   const kinds = Object.entries(OPENERS).filter(([, opener]) => opener.write !== undefined);
   throw new AppError("usage", `Cannot write to ${text}: a ${locator.kind} place is only read`, {
-    hint:
-      locator.kind === "backup"
-        ? "`bobbin backup run` writes backups"
-        : `Places that can be written: ${kinds.map(([name]) => name).join(", ")}`,
+    hint: `Places that can be written: ${kinds.map(([name]) => name).join(", ")}`,
   });
 }
 

@@ -28,6 +28,7 @@ export async function putExampleMail(place: WritablePlace): Promise<void> {
         partition: "default",
         guid: guidOf(bytes),
         size: bytes.length,
+        mailbox: name,
       });
       await writer.write(bytes);
       await writer.end();

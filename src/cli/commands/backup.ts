@@ -1,5 +1,5 @@
 /** `bobbin backup …`: archives of users, each a tar.gz with an index beside it. */
-import { dirname, join, resolve } from "node:path";
+import { dirname, resolve } from "node:path";
 import { utf8 } from "../../core/bytes.ts";
 import { plural } from "../../core/counts.ts";
 import { AppError } from "../../core/errors.ts";
@@ -7,13 +7,11 @@ import { leadsToFolder } from "../../core/files.ts";
 import type { Owner } from "../../model/names.ts";
 import { archiveFolder } from "../../places/backup/archive_folder.ts";
 import { type ArchiveRuns, isWhole, runsOfArchive } from "../../places/backup/read/archive_runs.ts";
-import { openBackupRoot } from "../../places/backup/write/backup_root.ts";
-import type { BackupJobs } from "../../places/backup/write/pack_member.ts";
+import { lookAtBackupTarget } from "../../places/backup/write/backup_target.ts";
 import { archivesIn } from "../../places/backup_locator.ts";
 import { backupRootPath } from "../../places/locator.ts";
 import { statOf } from "../../storage/disk.ts";
 import { replaceFile } from "../../storage/durable.ts";
-import { WorkerPool } from "../../threads/job_pool.ts";
 import {
   chosenOwners,
   listOwners,
@@ -22,12 +20,11 @@ import {
   usersFromOption,
 } from "../chosen_owners.ts";
 import type { CommandEnv, Handler, Register } from "../command.ts";
+import { openBackups } from "../open_backups.ts";
 import { addPlaceOptions, openPlace, type PlaceOptions } from "../open_place.ts";
 import { ageOption, countOption } from "../options.ts";
-import { VERSION } from "../version.ts";
 import { printMetrics } from "./backup/backup_metrics.ts";
 import { registerUpkeep } from "./backup/backup_upkeep.ts";
-import { tellGap } from "./backup/gap_report.ts";
 import { runAll } from "./replicate_run.ts";
 import { registerRestore } from "./restore.ts";
 
@@ -52,6 +49,7 @@ export const registerBackup: Register = (program, handle) => {
     .option("--salvage", "take what is undamaged of a damaged mailbox, and name what is left out")
     .option("--if-older <time>", "only users whose last whole run is older, like 20h", ageOption)
     .option("--metrics-file <file>", "write how the archives are, for Prometheus' textfiles")
+    .option("-n, --dry-run", "say what would be backed up, and write nothing")
     .option("--jobs <n>", "users at a time (2)", countOption);
   addPlaceOptions(usersFromOption(run)).action(handle(runBackup));
   registerUpkeep(backup, handle);
@@ -65,12 +63,11 @@ interface RunFlags extends PlaceOptions {
   readonly shared?: boolean;
   readonly ifOlder?: number;
   readonly metricsFile?: string;
+  readonly dryRun?: boolean;
   readonly jobs?: number;
 }
 
 const JOBS = 2;
-/** As many as pack at a time; reading the mail takes about one processor more. */
-const PACKERS = 2;
 
 const runBackup: Handler<"backup run"> = async (args, options, env) => {
   const more = { gaps: 0, notDue: 0 };
@@ -83,16 +80,12 @@ const runBackup: Handler<"backup run"> = async (args, options, env) => {
   if (metricsFile !== undefined) requireReplaceable(resolve(metricsFile));
   const root = backupRootPath(flags.to);
   const source = await openPlace(flags.from, env, flags);
-  const pool = new WorkerPool<BackupJobs>(env.workerUrl, PACKERS);
-  const target = openBackupRoot(root, {
-    ...{ source: source.locator, version: VERSION, now: Date.now, place: source },
-    gap: (owner, gap, since) => {
-      more.gaps += 1;
-      tellGap(owner, gap, { since, env });
-    },
-    pack: (bytes) => pool.submit("backup.pack", { bytes }),
-    notice: (text) => env.output.talk(text),
-  });
+  const onGap = () => {
+    more.gaps += 1;
+  };
+  const isDry = flags.dryRun === true;
+  const target = isDry ? undefined : await openBackups(root, { source, env, onGap });
+  const reading = target ?? (await lookAtBackupTarget(root));
   try {
     if (flags.all === true) await requireSomebody(source);
     const list = chosenOwners({ users, shared: flags.shared === true }, [source]);
@@ -102,7 +95,7 @@ const runBackup: Handler<"backup run"> = async (args, options, env) => {
     const { exit, summary } = await runAll(
       { ...listed, owners },
       {
-        ...{ source, reading: target, target, env: counting(env, more), isCheck: false },
+        ...{ source, reading, target, env: counting(env, more), isCheck: false },
         // What nobody backs up any more stays in its archive, and is nobody's business here.
         isAll: false,
         options: {
@@ -111,11 +104,10 @@ const runBackup: Handler<"backup run"> = async (args, options, env) => {
         },
       },
     );
-    if (metricsFile !== undefined) await writeMetrics(metricsFile, { root, env });
+    if (metricsFile !== undefined && !isDry) await writeMetrics(metricsFile, { root, env });
     return summary === undefined ? { exit } : { exit, summary: { ...summary, ...more } };
   } finally {
-    await target.close();
-    await pool.close();
+    await reading.close();
     await source.close();
   }
 };
@@ -144,7 +136,7 @@ async function dueOwners(
   const since = Date.now() - ifOlder;
   const due: Owner[] = [];
   for (const owner of owners) {
-    const last = await lastRunOf(join(root, archiveFolder(owner)));
+    const last = await lastRunOf(archiveFolder(root, owner));
     if (last === undefined || last < since) due.push(owner);
   }
   const left = owners.length - due.length;

@@ -2,6 +2,7 @@
 import { before } from "../../core/before.ts";
 import { AppError } from "../../core/errors.ts";
 import { inboxOf, nameProblem } from "../../model/names.ts";
+import { parsePlace } from "../../places/locator.ts";
 import type { Place } from "../../places/place.ts";
 import { chosenMailboxes } from "../../replicate/owner/chosen_place.ts";
 import { asUser } from "../../replicate/owner/renamed_place.ts";
@@ -115,6 +116,9 @@ const runReplicate: Handler<"replicate"> = async (args, options, given) => {
   if (flags.intoExisting === true && flags.as === undefined) {
     throw new AppError("usage", "--into-existing goes with --as NEWUSER");
   }
+  if (mailbox.length > 0 && parsePlace(flags.to).kind === "backup") {
+    throw new AppError("usage", "--mailbox goes with no backup: a run of one has all of a user");
+  }
   if (flags.twoWay === true) requireTwoWay(flags);
   if (flags.salvage === true && modeOf(flags) !== "merge") {
     throw new AppError("usage", "--salvage only adds to B: leave out --mirror and --two-way");
@@ -139,7 +143,7 @@ const runReplicate: Handler<"replicate"> = async (args, options, given) => {
     }
     const target = isDry
       ? undefined
-      : await inTime(flags.to, openWritablePlace(flags.to, env, b), close);
+      : await inTime(flags.to, openWritablePlace(flags.to, env, { ...b, source }), close);
     const reading = target ?? (await inTime(flags.to, openTargetToLook(flags.to, env, b), close));
     try {
       const named = flags.as === undefined ? users : [flags.as];

@@ -5,6 +5,7 @@ import { AppError } from "../../core/errors.ts";
 import { escapeText } from "../../core/escape.ts";
 import { isGuid } from "../../model/guid.ts";
 import { inboxOf, nameProblem, type Owner, ownerName, parseName } from "../../model/names.ts";
+import { parsePlace } from "../../places/locator.ts";
 import type { Place } from "../../places/place.ts";
 import { asUser, type UserRename } from "../../replicate/owner/renamed_place.ts";
 import type { ReplicateEvents } from "../../replicate/owner/tally.ts";
@@ -100,6 +101,7 @@ const runRestore: Handler<"replicate"> = async (args, options, given) => {
   const flags = options as unknown as RestoreFlags; // as commander was told above
   const env = beside(flags, given);
   const request = requestOf(users, flags, env);
+  refuseBackup(flags.to);
   const isDry = flags.dryRun === true;
   const isOneStore = !isDry && areOneStore(from, flags.to);
   const opened = await (isOneStore ? openWritablePlace : openPlace)(from, env, flags);
@@ -133,6 +135,14 @@ const runRestore: Handler<"replicate"> = async (args, options, given) => {
     await opened.close();
   }
 };
+
+/** What is restored is appended, and a backup holds what is or was there. */
+function refuseBackup(to: string): void {
+  if (parsePlace(to).kind !== "backup") return;
+  throw new AppError("usage", `Cannot restore to ${to}: nothing is appended to a backup`, {
+    hint: "`bobbin backup run`, or replicate, brings users to a backup",
+  });
+}
 
 interface Request {
   readonly choice: RestoreChoice;

@@ -99,7 +99,7 @@ export const PLACE_KINDS: readonly PlaceKind[] = [
     is:
       "the backup of a user, or a folder of backups; with `@2026-11-20` behind it, or date and " +
       "time, as it was at that moment",
-    written: "by `bobbin backup run`",
+    written: "yes, whole users; `bobbin backup run` keeps what their places delete",
   },
   {
     kind: "dump",

@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import {
   chmodSync,
+  existsSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -34,7 +35,15 @@ test("an archive is made, listed, verified, compacted and rebuilt", async () => 
   const folder = tempDir("backups");
   const root = join(folder, "b");
   const metrics = join(folder, "bobbin.prom");
+  const dry = await backUp(root, "--metrics-file", metrics, "--dry-run");
+  expect([dry.exit, existsSync(root), existsSync(metrics)]).toEqual([0, false, false]);
   const first = await backUp(root, "--metrics-file", metrics);
+  const stepsOf = (stdout: string) =>
+    jsonLines(stdout)
+      .filter(({ type }) => type === "step")
+      .map((step) => JSON.stringify(step))
+      .sort();
+  expect(stepsOf(dry.stdout)).toEqual(stepsOf(first.stdout));
   expect([first.exit, summaryOf(first.stdout)]).toMatchObject([0, { users: 2, messages: 32 }]);
   expect(statSync(metrics).mode & 0o777).toBe(0o644);
   const told = readFileSync(metrics, "utf8");
@@ -100,8 +109,15 @@ test("an archive that cannot be read is named, and the others are done", async (
   expect((await backUp(root, "--metrics-file", join(root, "no", "m.prom"))).exit).toBe(73);
   await backUp(root, "--metrics-file", metrics);
   expect(readFileSync(metrics, "utf8")).toContain('{user="bob"}');
-  const written = await bobbin(["replicate", "ann", "--from", spool, "--to", `backup:${root}`]);
-  expect([written.exit, written.stderr]).toEqual([64, expect.stringContaining("backup run")]);
+  const other = `backup:${join(root, "new")}`;
+  expect((await bobbin(["replicate", "ann", "--from", spool, "--to", other])).exit).toBe(0);
+  expect((await bobbin(["diff", "--deep", spool, other, "ann"])).exit).toBe(0);
+  const part = await bobbin([
+    ...["replicate", "--mailbox", "user/ann", "--from", spool, "--to", other],
+  ]);
+  expect([part.exit, part.stderr]).toEqual([64, expect.stringContaining("all of a user")]);
+  const restored = await bobbin(["backup", "restore", spool, "ann", "--to", `backup:${root}`]);
+  expect([restored.exit, restored.stderr]).toEqual([64, expect.stringContaining("backup run")]);
   const nothing = await bobbin(["backup", "list", tempDir("nothing")]);
   expect([nothing.exit, nothing.stderr]).toEqual([66, expect.stringContaining("Cannot find an")]);
 }, 60_000);

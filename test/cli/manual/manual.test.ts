@@ -105,7 +105,9 @@ describe("the tables of the manual", () => {
         expect([first, parseSyncAddress(first).port]).toEqual([first, port ?? 0]);
       if (kind === "sync") expect(parseSyncAddress(second).port).toBe(port ?? 0);
       if (written !== undefined) continue;
-      const place = openWritablePlace(`${kind}:${tempDir("kind")}`, { output: QUIET });
+      const place = openWritablePlace(`${kind}:${tempDir("kind")}`, {
+        ...{ output: QUIET, workerUrl: new URL(import.meta.url), internalNames: false },
+      });
       await expect(place).rejects.toThrow(`a ${kind} place is only read`);
     }
   });

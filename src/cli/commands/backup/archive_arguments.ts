@@ -1,5 +1,5 @@
 /** The archives that a command of `backup` is given: a folder of them, and whose. */
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
 import type { Command } from "commander";
 import { AppError } from "../../../core/errors.ts";
 import { sameOwner } from "../../../model/names.ts";
@@ -38,15 +38,14 @@ export async function foldersOf(
   }
   const owners = named.map((user) => ownerOfArgument(user, { shared: options["shared"] === true }));
   return owners.map((owner) => {
-    const own = join(path, archiveFolder(owner));
-    const isIt = (folder: string): boolean => {
-      const found = folder === own ? owner : ownerByFolder(folder);
+    const folder = archiveFolder(path, owner);
+    if (folders.includes(folder)) return folder;
+    // The folder of one archive may have been named itself.
+    const isIts = folders.find((one) => {
+      const found = ownerByFolder(one);
       return found !== undefined && sameOwner(found, owner);
-    };
-    const whose = ownerLabel(owner);
-    return (
-      folders.find(isIt) ??
-      new AppError("not_found", `Cannot find an archive of ${whose} in ${path}`)
-    );
+    });
+    const text = `Cannot find an archive of ${ownerLabel(owner)} in ${path}`;
+    return isIts ?? new AppError("not_found", text);
   });
 }

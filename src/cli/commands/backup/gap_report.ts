@@ -7,11 +7,13 @@ import type { CommandEnv } from "../../command.ts";
 import { displayName, nameFacts, ownerFacts, textOfName } from "../../mailbox_names.ts";
 import { formatTime } from "../../text.ts";
 
+type GapEnv = Pick<CommandEnv, "output" | "internalNames">;
+
 /** `since`: when the run before began, in milliseconds since 1970. */
 export function tellGap(
   owner: Owner,
   gap: Gap,
-  { since, env }: { readonly since: number | undefined; readonly env: CommandEnv },
+  { since, env }: { readonly since: number | undefined; readonly env: GapEnv },
 ): void {
   const { name, uniqueid, lastUid, highestmodseq, messages, deleted } = gap;
   env.output.object({

@@ -20,8 +20,8 @@ import type {
   UserState,
 } from "../../../model/mailbox.ts";
 import { isIntermediate, recordsWhere } from "../../../model/mailbox.ts";
-import { isOwnedBy, type Owner, sameOwner } from "../../../model/names.ts";
-import { type Outcome, ok, refused } from "../../../model/outcome.ts";
+import { isOwnedBy, type Owner, ownerName, sameOwner } from "../../../model/names.ts";
+import { type Outcome, ok, type Refusal, refused } from "../../../model/outcome.ts";
 import { noContents, type OwnerContents, userStateOf } from "../../../model/owner_contents.ts";
 import type { MailRecord } from "../../../model/record.ts";
 import { basicRecordCrc, flagsCrc } from "../../../model/sync_crc.ts";
@@ -62,17 +62,26 @@ export class BackupPlace implements Place {
   readonly locator: string;
   readonly holds: Holds;
   readonly caveat: string | undefined;
+  readonly fillsGaps: boolean;
   readonly #options: BackupPlaceOptions;
 
   constructor(options: BackupPlaceOptions) {
     this.locator = options.locator;
     this.holds = options.holds ?? ALL_HELD;
     this.caveat = options.damage;
+    this.fillsGaps = options.isTarget === true;
     this.#options = options;
   }
 
   get owner(): Owner {
     return this.#options.owner;
+  }
+
+  /** Mail of others is not taken. */
+  objectionTo({ name }: Pick<MailboxState, "name">): Refusal | undefined {
+    const { owner } = this.#options;
+    if (isOwnedBy(name, owner)) return undefined;
+    return refused("notSupported", `The backup of ${ownerName(owner)} takes nothing of others`);
   }
 
   async owners(): Promise<Outcome<AsyncIterable<Owner>>> {

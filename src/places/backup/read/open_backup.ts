@@ -11,7 +11,7 @@ import { type Owner, parseName } from "../../../model/names.ts";
 import { diskError, statOf } from "../../../storage/disk.ts";
 import { nameOfFolder } from "../../../storage/folder_name.ts";
 import { sqliteError } from "../../../storage/sqlite.ts";
-import { dataFilesIn, noArchive } from "../../backup_locator.ts";
+import { archivesIn, dataFilesIn, noArchive } from "../../backup_locator.ts";
 import { ALL_HELD } from "../../place.ts";
 import { HELD_BY_FILES } from "../../raw_mailbox.ts";
 import { type Rebuilt, rebuildState } from "../rebuild.ts";
@@ -30,6 +30,8 @@ export interface ReadBackupOptions {
   readonly at?: number | undefined;
   /** As a person would write the place. */
   readonly locator: string;
+  /** It is looked at as what a run would find, and mend before it begins. */
+  readonly isTarget?: boolean;
 }
 
 /**
@@ -37,7 +39,7 @@ export interface ReadBackupOptions {
  * read from end to end first. Throws AppError (not_found, io), (bad_data) for a file that is none.
  */
 export async function openBackup(folder: string, options: ReadBackupOptions): Promise<BackupPlace> {
-  const { locator, at } = options;
+  const { locator, at, isTarget = false } = options;
   const state = await openArchiveState(folder);
   const { database, path, rebuilt } = state;
   const bytes = new MemberBytes(database, path);
@@ -48,8 +50,9 @@ export async function openBackup(folder: string, options: ReadBackupOptions): Pr
   const isOurs = database.query("SELECT 1 FROM x_runs").get() !== null;
   return new BackupPlace({
     ...{ locator, entries, owner: ownerOfArchive(folder, database) },
-    holds: isOurs ? ALL_HELD : HELD_BY_FILES,
-    damage: damageOf(locator, rebuilt),
+    isTarget,
+    holds: isOurs || isTarget ? ALL_HELD : HELD_BY_FILES,
+    damage: isTarget ? undefined : damageOf(locator, rebuilt),
     close: async () => {
       bytes.close();
       database.close();
@@ -152,6 +155,23 @@ export function ownerByFolder(folder: string): Owner | undefined {
 /** Whose archive lies in `folder`. Throws AppError (bad_data) where nothing tells. */
 export function ownerOfArchive(folder: string, database: Database): Owner {
   return ownerByFolder(folder) ?? ownerByMailboxes(folder, database);
+}
+
+/** The same for one that is not open. Throws AppError (not_found, io, bad_data). */
+export async function ownerOfFolder(folder: string): Promise<Owner> {
+  const known = ownerByFolder(folder);
+  if (known !== undefined) return known;
+  const { database } = await openArchiveState(folder);
+  try {
+    return ownerByMailboxes(folder, database);
+  } finally {
+    database.close();
+  }
+}
+
+/** The owners of all archives below `root`; none where it is not there. */
+export async function* ownersBelow(root: string): AsyncGenerator<Owner, void> {
+  for (const folder of archivesIn(root)) yield ownerOfFolder(folder);
 }
 
 /** The owner by the mailboxes in the archive, as Bobbin writes them. */

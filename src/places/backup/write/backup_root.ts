@@ -2,7 +2,6 @@
  * A folder of archives to be written, as a place of many owners. The archive of an owner is opened
  * when he is first asked for, and closed when his run has ended.
  */
-import { join } from "node:path";
 import { assert } from "../../../core/assert.ts";
 import { type ApplyCommand, ownerOfCommand } from "../../../model/apply.ts";
 import type { Guid } from "../../../model/guid.ts";
@@ -19,6 +18,7 @@ import type {
 } from "../../place.ts";
 import { archiveFolder } from "../archive_folder.ts";
 import { ManyArchives } from "../read/many_archives.ts";
+import { ownersBelow } from "../read/open_backup.ts";
 import { type OpenArchiveOptions, openArchive } from "./open_archive.ts";
 
 export type BackupRootOptions = Omit<OpenArchiveOptions, "owner">;
@@ -30,13 +30,13 @@ export function openBackupRoot(root: string, options: BackupRootOptions): Writab
     const key = ownerKey(owner);
     const known = opened.get(key);
     if (known !== undefined) return known;
-    const opening = openArchive(join(root, archiveFolder(owner)), { ...options, owner });
+    const opening = openArchive(archiveFolder(root, owner), { ...options, owner });
     opened.set(key, opening);
     opening.catch(() => opened.delete(key)); // whoever asked is told; the next one tries again
     return opening;
   };
   const place = new ManyArchives({
-    ...{ locator: `backup:${root}`, archiveOf },
+    ...{ locator: `backup:${root}`, archiveOf, owners: () => ownersBelow(root) },
     // A uniqueid does not say whose it is, so only the open archives are asked for it.
     all: () => opened.values(),
     close: async () => {

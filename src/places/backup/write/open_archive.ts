@@ -48,7 +48,6 @@ export async function openArchive(
     settings: () => archive.settings,
   });
   return Object.assign(place, {
-    fillsGaps: true,
     openSession: async (): Promise<PlaceSession> =>
       takingTheRest(new BackupSession({ archive, place }), {
         isThere: (guid) => entries.hasMessage(guid),

@@ -30,7 +30,7 @@ async function exampleStore(): Promise<WritablePlace> {
 async function exampleBackups(): Promise<string> {
   const root = tempDir("backups");
   const source = await exampleStore();
-  for (const owner of EXAMPLE_OWNERS) await backUp(owner, source, join(root, archiveFolder(owner)));
+  for (const owner of EXAMPLE_OWNERS) await backUp(owner, source, archiveFolder(root, owner));
   await source.close();
   return root;
 }
@@ -64,7 +64,7 @@ describe("backups of Bobbin", () => {
 
   test("have a state that comes of the data file alone too", async () => {
     for (const owner of EXAMPLE_OWNERS) {
-      const folder = join(root, archiveFolder(owner));
+      const folder = archiveFolder(root, owner);
       const [name = ""] = readdirSync(folder).filter((one) => one.startsWith("backupdata"));
       const kept = new Database(join(folder, "backupstate.sqlite3"), { readonly: true });
       const made = new Database(":memory:", { strict: true });
@@ -76,7 +76,7 @@ describe("backups of Bobbin", () => {
 
   test("have nothing that upstream's readers would not take", () => {
     for (const owner of EXAMPLE_OWNERS) {
-      expect(upstreamObjections(join(root, archiveFolder(owner)))).toEqual([]);
+      expect(upstreamObjections(archiveFolder(root, owner))).toEqual([]);
     }
   });
 
@@ -120,7 +120,7 @@ describe("backups of Bobbin", () => {
   test("tell what the last run could not have, but for what earlier ones had", async () => {
     const [owner] = EXAMPLE_OWNERS;
     if (owner?.kind !== "user") throw new Error("the first owner is a user");
-    const folder = join(root, archiveFolder(owner));
+    const folder = archiveFolder(root, owner);
     const writer = await openBackup(folder, owner);
     const [known] = granted(await writer.user(owner.userid)).mailboxes;
     const refusal = refused("damaged", "a bad disk");
