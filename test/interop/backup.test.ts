@@ -223,6 +223,7 @@ describe.skipIf(!isThere)("backups of a real Cyrus", () => {
         await backUp(lab.conf);
       }
       expect(await differences("ann", lab.conf, `backup:${archive}`)).toEqual([]);
+      expect(upstreamObjections(archive)).toEqual([]);
       client.close();
     },
     LONG_MS,

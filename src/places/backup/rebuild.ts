@@ -7,7 +7,7 @@ import { AppError, FormatError } from "../../core/errors.ts";
 import { openRegular } from "../../core/files.ts";
 import { DEFAULT_LIMITS, type Limits } from "../../core/limits.ts";
 import { FOLDER_FILE, parseEntryName } from "../../formats/backup/entry_name.ts";
-import { type PlacedEntry, TarSplitter } from "../../formats/tar/tar_splitter.ts";
+import { type PlacedEntry, type TarEvent, TarSplitter } from "../../formats/tar/tar_splitter.ts";
 import { beginSha1, type Sha1 } from "../../hash/sha1.ts";
 import { sqliteError } from "../../storage/sqlite.ts";
 import { expectedSha1 } from "./read/archive_entries.ts";
@@ -17,20 +17,22 @@ import { STATUS_VERSION } from "./state/state_schema.ts";
 
 export interface RebuildOptions {
   /**
-   * Where the file cannot be read to its end, nothing can be appended to it. Called with its last
-   * member, of which `size` bytes are whole entries, to make one that can; the state is its.
+   * Where the file cannot be read to its end, nothing can be appended to it. Called to make another
+   * that can, and gives its path; the state is its.
    */
-  readonly salvage?: (torn: Member) => Promise<DataFile>;
+  readonly salvage?: (torn: TornMember) => Promise<string>;
   /** Bytes of the file that count, where others may be written behind them; all if left out. */
   readonly size?: number;
   readonly limits?: Limits;
 }
 
-/** A data file by its name, its bytes, and when it was written, in Unix seconds. */
-export interface DataFile {
-  readonly filename: string;
-  readonly size: number;
-  readonly mtime: number;
+/** The last member of a file that ends within it: `size` bytes are whole entries. */
+export interface TornMember extends Member {
+  /**
+   * Damaged files of mailboxes and of the user among them, by where they begin and end in the
+   * stream. A damaged message stays: an index behind it must not list what is not there.
+   */
+  readonly leftOut: readonly { readonly from: number; readonly to: number }[];
 }
 
 export interface Rebuilt {
@@ -54,33 +56,46 @@ const MOST_FLAWS = 1000;
 export async function rebuildState(
   database: Database,
   path: string,
-  { salvage, limits = DEFAULT_LIMITS, size: most = Number.MAX_SAFE_INTEGER }: RebuildOptions = {},
+  options: RebuildOptions = {},
 ): Promise<Rebuilt> {
-  const opened = openRegular(path);
-  if (opened.state !== "open") {
-    throw new AppError("io", `Cannot read the archive ${path}: ${opened.state.replace("_", " ")}`);
-  }
-  const { fd } = opened;
   try {
     new BackupState(database); // makes the tables
     database.run("BEGIN IMMEDIATE");
-    for (const rows of [...CLEARED, ...OUR_CLEARED]) database.run(`DELETE FROM ${rows}`);
-    const { mtimeMs } = opened.stat;
-    const size = Math.min(most, opened.stat.size);
-    const scan = new Scan(database, limits);
-    const isPacked = path.endsWith(".gz");
-    const events = unpacked(fd, { size, path, limits });
-    const { offset, torn, ...rebuilt } = await scan.all(events, isPacked);
-    const found = { filename: basename(path), size, mtime: Math.floor(mtimeMs / 1000) };
-    const file: DataFile = (torn && (await salvage?.(torn))) ?? found;
-    database.query("INSERT INTO status VALUES ($filename, $size, $mtime, $offset, $version)").run({
-      ...{ ...file, offset, version: STATUS_VERSION },
-    });
+    const { torn, ...rebuilt } = await fill(database, path, options);
+    const other = torn && (await options.salvage?.(torn));
+    if (other !== undefined) await fill(database, other, options);
     database.run("COMMIT");
     return rebuilt;
   } catch (error) {
     if (database.inTransaction) database.run("ROLLBACK");
     throw sqliteError(error, path);
+  }
+}
+
+type Scanned = Rebuilt & { readonly torn?: TornMember };
+
+async function fill(
+  database: Database,
+  path: string,
+  { limits = DEFAULT_LIMITS, size: most = Number.MAX_SAFE_INTEGER }: RebuildOptions,
+): Promise<Scanned> {
+  const opened = openRegular(path);
+  if (opened.state !== "open") {
+    throw new AppError("io", `Cannot read the archive ${path}: ${opened.state.replace("_", " ")}`);
+  }
+  const { fd, stat } = opened;
+  try {
+    for (const rows of [...CLEARED, ...OUR_CLEARED]) database.run(`DELETE FROM ${rows}`);
+    const size = Math.min(most, stat.size);
+    const events = unpacked(fd, { size, path, limits });
+    const { offset, ...scanned } = await new Scan(database, limits).all(events, {
+      isPacked: path.endsWith(".gz"),
+    });
+    database.query("INSERT INTO status VALUES ($filename, $size, $mtime, $offset, $version)").run({
+      ...{ filename: basename(path), size, mtime: Math.floor(stat.mtimeMs / 1000) },
+      ...{ offset, version: STATUS_VERSION },
+    });
+    return scanned;
   } finally {
     closeSync(fd);
   }
@@ -96,6 +111,8 @@ class Scan {
   #held: { readonly bytes: Uint8Array; length: number } | undefined;
   /** Mailboxes of which a file is damaged: a state that comes behind it is not theirs. */
   readonly #torn = new Set<string>();
+  /** Entries of the member that is being read which are not taken in. */
+  #leftOut: { readonly from: number; readonly to: number }[] = [];
   /** Why an entry is passed over. */
   #tooLarge: string | undefined;
   /** Of the content, where the entry says what it should be. */
@@ -111,8 +128,8 @@ class Scan {
 
   async all(
     events: AsyncIterable<MemberEvent>,
-    isPacked: boolean,
-  ): Promise<Rebuilt & { readonly offset: number; readonly torn?: Member }> {
+    { isPacked }: { readonly isPacked: boolean },
+  ): Promise<Scanned & { readonly offset: number }> {
     let start = 0; // of the member that is being read
     let offset = 0;
     let flawed: Rebuilt["damage"]; // of a member that was read all the same
@@ -129,6 +146,7 @@ class Scan {
       this.#noteMember(event.member);
       offset = this.#splitter.wholeBytes;
       start = event.end;
+      this.#leftOut = [];
     }
     const { wholeBytes } = this.#splitter;
     const damage = flawed ?? torn;
@@ -136,7 +154,7 @@ class Scan {
     if (torn === undefined || !isPacked) return { ...found, offset: wholeBytes };
     const last: Member = { coffset: start, offset, size: wholeBytes - offset };
     if (last.size > 0) this.#noteMember(last);
-    return { ...found, offset: wholeBytes, torn: last };
+    return { ...found, offset: wholeBytes, torn: { ...last, leftOut: this.#leftOut } };
   }
 
   /** Why no more can be read, if so. */
@@ -161,7 +179,7 @@ class Scan {
         else if (event.kind === "content") {
           this.#hold(event.bytes);
           this.#sha1?.hash.update(event.bytes);
-        } else this.#end(event.entry);
+        } else this.#end(event);
       }
       return undefined;
     } catch (error) {
@@ -190,18 +208,22 @@ class Scan {
     this.#held.length += bytes.length;
   }
 
-  #end(entry: PlacedEntry): void {
-    const found = this.#taken(entry, this.#held?.bytes ?? new Uint8Array());
+  #end(whole: Extract<TarEvent, { kind: "end" }>): void {
+    const found = this.#taken(whole, this.#held?.bytes ?? new Uint8Array());
     this.#held = undefined;
     for (const flaw of found) if (this.#flaws.length < MOST_FLAWS) this.#flaws.push(flaw);
   }
 
   /** What is damaged is not in the archive: a good copy before it counts, or the next one. */
-  #taken(entry: PlacedEntry, content: Uint8Array): EntryFlaw[] {
+  #taken({ entry, end }: Extract<TarEvent, { kind: "end" }>, content: Uint8Array): EntryFlaw[] {
     if (this.#tooLarge !== undefined) return [{ kind: "unreadable", entry, why: this.#tooLarge }];
     const isDamaged = this.#sha1 !== undefined && this.#sha1.hash.digest() !== this.#sha1.wanted;
-    if (this.#isOfTorn(entry, isDamaged)) return [];
-    return isDamaged ? [{ kind: "damaged", entry }] : this.#state.take(entry, () => content);
+    const isOfTorn = this.#isOfTorn(entry, isDamaged);
+    if (!isDamaged && !isOfTorn) return this.#state.take(entry, () => content);
+    if (parseEntryName(entry.name)?.kind !== "message") {
+      this.#leftOut.push({ from: entry.offset, to: end });
+    }
+    return isDamaged ? [{ kind: "damaged", entry }] : [];
   }
 
   /**

@@ -9,12 +9,18 @@ import { join } from "node:path";
 import { AppError } from "../../../core/errors.ts";
 import { DEFAULT_LIMITS, type Limits } from "../../../core/limits.ts";
 import { parseEntryName, parseLinkTarget } from "../../../formats/backup/entry_name.ts";
-import { LATEST_MTIME } from "../../../formats/tar/tar_header.ts";
+import { LATEST_MTIME, parseTarHeader, TAR_BLOCK } from "../../../formats/tar/tar_header.ts";
 import type { PlacedEntry } from "../../../formats/tar/tar_splitter.ts";
 import { diskError, namesIn, removeFile, statOf } from "../../../storage/disk.ts";
 import { syncPath } from "../../../storage/durable.ts";
 import { noArchive } from "../../backup_locator.ts";
-import { archiveEntries, contentFlaw, type DamagedContent } from "../read/archive_entries.ts";
+import type { ArchiveBytes } from "../archive_bytes.ts";
+import {
+  archiveEntries,
+  contentFlaw,
+  type DamagedContent,
+  type WholeEntry,
+} from "../read/archive_entries.ts";
 import { MemberBytes } from "../read/member_bytes.ts";
 import { openArchiveState } from "../read/open_backup.ts";
 import { STATE_FILE } from "../state/open_state.ts";
@@ -139,12 +145,18 @@ async function writeAnew(
     const entries = archiveEntries(join(folder, status.filename), {
       ...{ size: status.size, wants, limits },
     });
-    for await (const { entry, pieces } of entries) {
-      signal?.throwIfAborted();
+    const write = ({ entry, pieces }: WholeEntry): Promise<void> | undefined => {
       const flaw = contentFlaw(entry, pieces);
       if (flaw !== undefined) damaged.push(flaw);
       fresh.append(renewed(entry, facts), pieces, { damaged: flaw !== undefined });
-      await fresh.room;
+      return fresh.room;
+    };
+    const written = new Set([...plan.early.values()].flat());
+    for await (const { entry, pieces } of entries) {
+      signal?.throwIfAborted();
+      for (const offset of plan.early.get(entry.offset) ?? []) await write(messageAt(old, offset));
+      if (written.has(entry.offset)) continue;
+      await write({ entry, pieces });
       read += entry.size;
       if (read < COLLECT_BYTES) continue;
       read = 0;
@@ -159,6 +171,13 @@ async function writeAnew(
   } finally {
     await fresh.close();
   }
+}
+
+/** The message whose header, one block, begins at `offset`. */
+function messageAt(bytes: ArchiveBytes, offset: number): WholeEntry {
+  const header = parseTarHeader(bytes.read(offset, TAR_BLOCK));
+  const pieces = [bytes.read(offset + TAR_BLOCK, header.size)];
+  return { entry: { ...header, type: "file", offset }, pieces };
 }
 
 /** Of an entry by its offset: what the tar has no room for, or says only by its order. */

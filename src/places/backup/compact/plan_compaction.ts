@@ -12,6 +12,11 @@ import { type EntryRow, keptEntries, type Retention } from "./retention.ts";
 export interface CompactionPlan {
   readonly keptEntries: ReadonlySet<number>;
   readonly keptMessages: ReadonlySet<number>;
+  /**
+   * Messages to be written before an index, both by where they begin: it lists them, and they stand
+   * behind it, for a copy before it was damaged.
+   */
+  readonly early: ReadonlyMap<number, readonly number[]>;
   /** Messages that are listed and not held: what there is of them, damaged, stays too. */
   readonly lacking: ReadonlySet<Guid>;
   readonly gone: Gone;
@@ -47,7 +52,10 @@ export async function planCompaction(
     )
     .all();
   const kept = keptEntries(rows, retention);
+  const messages = database.query<MessageRow, []>("SELECT guid, size, offset FROM files").all();
+  const offsets = new Map(messages.map(({ guid, offset }) => [guid, offset]));
   const wanted = new Set<Guid>();
+  const early = new Map<number, number[]>();
   const indexes = rows.filter(
     ({ kind, name, size, offset }) =>
       kind === "folder" && name === FOLDER_FILE.index && size > 0 && kept.has(offset),
@@ -55,10 +63,18 @@ export async function planCompaction(
   for (const { folderid, offset, size } of indexes) {
     await breathe();
     const listed = listedIn(bytes.read(offset + TAR_BLOCK, size));
-    if (listed.kind === "read") for (const { guid } of listed.records) wanted.add(guid);
-    else for (const guid of listedBefore(database, folderid ?? -1)) wanted.add(guid);
+    const guids =
+      listed.kind === "read"
+        ? Iterator.from(listed.records).map(({ guid }) => guid)
+        : listedBefore(database, folderid ?? -1);
+    const late: number[] = [];
+    for (const guid of guids) {
+      const message = offsets.get(guid);
+      if (!wanted.has(guid) && message !== undefined && message > offset) late.push(message);
+      wanted.add(guid);
+    }
+    if (late.length > 0) early.set(offset, late);
   }
-  const messages = database.query<MessageRow, []>("SELECT guid, size, offset FROM files").all();
   const keptMessages = new Set<number>();
   const lacking = new Set(wanted);
   for (const { guid, offset } of messages) {
@@ -73,7 +89,7 @@ export async function planCompaction(
   };
   const all = sizeOf(messages) + sizeOf(rows);
   const livePercent = all === 0 ? 100 : Math.floor((100 * (all - gone.bytes)) / all);
-  return { keptEntries: kept, keptMessages, lacking, gone, livePercent };
+  return { keptEntries: kept, keptMessages, early, lacking, gone, livePercent };
 }
 
 /** GUIDs that the last index of a folder that could be read has listed. */

@@ -3,15 +3,16 @@
  * cut off or damaged goes into a new one, which others can read to its end; the old one is kept.
  */
 import type { Database } from "bun:sqlite";
-import { closeSync, fstatSync, fsyncSync, renameSync } from "node:fs";
+import { closeSync, fsyncSync, renameSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { assert } from "../../../core/assert.ts";
+import { concat } from "../../../core/bytes.ts";
 import { AppError } from "../../../core/errors.ts";
 import { chunksOf, openRegular } from "../../../core/files.ts";
 import { diskError, makeFolder, writeFully } from "../../../storage/disk.ts";
 import { keepBeside, openBeside, syncPath } from "../../../storage/durable.ts";
 import { type Member, unpacked } from "../read/gzip_members.ts";
-import { type DataFile, rebuildState } from "../rebuild.ts";
+import { rebuildState, type TornMember } from "../rebuild.ts";
 import { CUT_FOLDER } from "../state/open_state.ts";
 import { packMember } from "./pack_member.ts";
 
@@ -32,12 +33,13 @@ export async function recoverArchive(
 ): Promise<boolean> {
   let salvaged: string | undefined;
   const { damage, flaws } = await rebuildState(database, path, {
-    salvage: (torn) => {
+    salvage: async (torn) => {
       const [, began = "0"] = /-(\d+)\./.exec(basename(path)) ?? [];
       // The new name must be another, and later by its number.
       const filename = `backupdata-${Math.max(now(), Number(began) + 1)}.tar.gz`;
       salvaged = join(dirname(path), filename);
-      return copyWhole({ path, torn, into: salvaged });
+      await copySound({ path, torn, into: salvaged });
+      return salvaged;
     },
   });
   if (damage === undefined) return flaws.length === 0;
@@ -56,12 +58,12 @@ export async function recoverArchive(
 
 interface CopyOptions {
   readonly path: string;
-  readonly torn: Member;
+  readonly torn: TornMember;
   readonly into: string;
 }
 
-/** Copies the whole members, and of the torn one the whole entries. */
-async function copyWhole({ path, torn, into }: CopyOptions): Promise<DataFile> {
+/** Copies the whole members, and of the torn one the whole entries that are not damaged. */
+async function copySound({ path, torn, into }: CopyOptions): Promise<void> {
   const opened = openRegular(path);
   if (opened.state !== "open") throw new AppError("io", `Cannot read ${path}`);
   const beside = `${into}.NEW`;
@@ -73,15 +75,11 @@ async function copyWhole({ path, torn, into }: CopyOptions): Promise<DataFile> {
       writeFully(copy, chunk, size);
       size += chunk.length;
     }
-    if (torn.size > 0) {
-      const whole = await beginOf(torn, { fd: opened.fd, path, size: opened.stat.size });
-      writeFully(copy, packMember(whole), size);
-    }
+    const whole = await beginOf(torn, { fd: opened.fd, path, size: opened.stat.size });
+    const sound = withoutLeftOut(whole, torn);
+    if (sound.length > 0) writeFully(copy, packMember(sound), size);
     fsyncSync(copy);
     keepBeside(copy, beside, into);
-    const stat = fstatSync(copy);
-    const mtime = Math.floor(stat.mtimeMs / 1000);
-    return { filename: basename(into), size: stat.size, mtime };
   } catch (error) {
     throw error instanceof AppError ? error : diskError(error, "write", beside);
   } finally {
@@ -105,4 +103,14 @@ async function beginOf(
   }
   assert(length === torn.size, `${file.path} unpacks as it has before`);
   return bytes;
+}
+
+function withoutLeftOut(bytes: Uint8Array, { offset, leftOut }: TornMember): Uint8Array {
+  const parts: Uint8Array[] = [];
+  let at = 0;
+  for (const { from, to } of leftOut) {
+    parts.push(bytes.subarray(at, from - offset));
+    at = to - offset;
+  }
+  return concat([...parts, bytes.subarray(at)]);
 }
