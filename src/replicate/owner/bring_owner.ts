@@ -21,7 +21,7 @@ import { readOwnerState, takenBy, withHidden } from "./owner_state.ts";
 import { type Pass, type RunOptions, runPasses } from "./passes.ts";
 import { withScriptsAlike } from "./script_forms.ts";
 import { commandOf } from "./step_command.ts";
-import { refuseStranger, withoutMoved } from "./strangers.ts";
+import { notListed, refuseStranger, withoutMoved } from "./strangers.ts";
 import { brake, type SurveyedStep, surveyPlan } from "./survey.ts";
 import { keyOf, type Tally } from "./tally.ts";
 import { unchanged } from "./unchanged.ts";
@@ -317,9 +317,7 @@ async function proveOwner(
   });
   for (const step of plan.steps) {
     if (step.kind === "mailbox" && step.theirs === undefined && brought.has(step.ours.uniqueid)) {
-      const text = `${step.name} was made at the target, which does not list it as this owner's`;
-      const hint = "One of the servers may have virtual domains (virtdomains) and the other none";
-      tally.failStep(step, { ...refused("moved", text), hint });
+      tally.failStep(step, notListed(step.name, work.target));
       continue;
     }
     // Mailboxes that were sent are proven one by one, and what failed has been told.

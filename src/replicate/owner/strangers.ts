@@ -51,6 +51,13 @@ export function refuseStranger(
   return { ...refused("permissionDenied", text), hint };
 }
 
+/** The refusal of a mailbox that was sent, and that `place` does not list for its owner. */
+export function notListed(name: string, place: Place): Refusal {
+  const text = `${name} was made at ${place.locator}, which does not list it as this owner's`;
+  const hint = "One of the servers may have virtual domains (virtdomains) and the other none";
+  return { ...refused("moved", text), hint };
+}
+
 export interface MovedRequest {
   readonly owner: Owner;
   readonly places: Both<Place>;

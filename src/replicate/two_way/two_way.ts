@@ -17,6 +17,7 @@ import { type Effort, newSince, watchEffort } from "../owner/effort.ts";
 import { identified } from "../owner/identified_place.ts";
 import { type Pass, type RunOptions, runPasses } from "../owner/passes.ts";
 import { commandOf } from "../owner/step_command.ts";
+import { notListed } from "../owner/strangers.ts";
 import {
   brake,
   isMoveToDeleted,
@@ -196,7 +197,7 @@ async function doBoth(
   work: TwoWayWork,
   sessions: Both<PlaceSession>,
 ): Promise<void> {
-  const seen = { failed: false, written: false };
+  const seen = { failed: false, written: false, brought: new Set<string>() };
   const effort = watchEffort(plan.mailboxes.map(messagesOf), work.tally.part);
   const doing: Doing = { plan, work, sending: sendingOf(plan, { work, sessions, effort }), seen };
   const steps = SIDES.flatMap((side) => plan.steps[side].map((step) => ({ side, step })));
@@ -206,6 +207,7 @@ async function doBoth(
     const bring = () => (one.kind === "pair" ? doPair(one, doing) : doBring(one, doing));
     const done = await alone(one.name, bring, work.options);
     endMailbox(one, done.kind === "ok", work.tally);
+    if (done.kind === "ok" && one.kind === "bring") seen.brought.add(one.step.ours.uniqueid);
     if (done.kind === "refused") fail(one.name, done, doing);
     if (done.kind === "refused" && done.cause !== undefined) await beginAnew(doing.sending);
   }
@@ -247,7 +249,12 @@ interface Doing {
   readonly work: TwoWayWork;
   readonly sending: PairSending;
   /** What has happened so far. */
-  readonly seen: { failed: boolean; written: boolean };
+  readonly seen: {
+    failed: boolean;
+    written: boolean;
+    /** Uniqueids of the mailboxes that were made. */
+    readonly brought: Set<string>;
+  };
 }
 
 function fail(name: string, refusal: Refusal, { work, seen, kind }: Failing): void {
@@ -378,9 +385,12 @@ async function proveBoth(doing: Doing): Promise<void> {
     fail(ownerName(work.owner), planned, { ...doing, kind: "other" });
     return;
   }
-  // What failed has been told.
-  if (seen.failed) return;
-  const { mailboxes, steps } = planned.value;
+  const { mailboxes, steps, places } = planned.value;
+  for (const one of mailboxes) {
+    if (one.kind === "bring" && seen.brought.has(one.step.ours.uniqueid))
+      fail(one.name, notListed(one.name, places[one.to]), doing);
+  }
+  if (seen.failed) return; // what failed has been told
   if (seen.written) for (const { name } of mailboxes) work.gone.add(name);
   for (const name of new Set(SIDES.flatMap((side) => steps[side].map(nameOfStep)))) {
     const text = `${name} is not at both sides what was agreed upon`;

@@ -4,7 +4,7 @@
  */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { utf8 } from "../../../src/core/bytes.ts";
-import { refused } from "../../../src/model/outcome.ts";
+import { ok, refused } from "../../../src/model/outcome.ts";
 import type { Place, WritablePlace } from "../../../src/places/place.ts";
 import { renameMailboxesIn } from "../../../src/places/store/commit/rename.ts";
 import { openStorePlace } from "../../../src/places/store/store_place.ts";
@@ -68,6 +68,15 @@ describe("reconcileOwner()", () => {
   }
   const deeds = (place: WritablePlace, ...list: Parameters<typeof doDeeds>[1]): Promise<void> =>
     doDeeds(place, list, { userid: "fred", now: NOW + 100, random: randomOf(1).below });
+
+  test("fails where a side takes a mailbox and lists it for somebody else", async () => {
+    await put(a, INBOX, [record(1)]);
+    const blind = standIn(b, {
+      user: async () => ok({ mailboxes: [], quotas: [], seen: [], subscriptions: [], sieve: [] }),
+    });
+    const { failures } = await reconcile(FRED, { a, b: blind });
+    expect(failures).toEqual([expect.stringMatching(/user\.fred was made .*does not list it/)]);
+  });
 
   test("brings each side what the other alone has, once", async () => {
     await put(a, INBOX, [record(1)]);
