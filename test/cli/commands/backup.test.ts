@@ -70,6 +70,8 @@ test("an archive is made, listed, verified, compacted and rebuilt", async () => 
     { type: "summary", runs: 2 },
   ]);
 
+  const early = await bobbin(["ls", `backup:${root}@2020-01-01T10:00`]);
+  expect([early.exit, early.stderr]).toEqual([66, expect.stringContaining("It begins at 20")]);
   const sound = await bobbin(["--json", "backup", "verify", root]);
   expect(summaryOf(sound.stdout)).toMatchObject({ messages: 32, messagesRead: 32, exit: 0 });
   const verify = ["--json", "backup", "verify", "--sample", "5%", "--seed", "7", root];

@@ -3,6 +3,7 @@
  * (archive_folder.ts) or as upstream does, with one folder for each user.
  */
 import { Database } from "bun:sqlite";
+import { AppError } from "../../../core/errors.ts";
 import { asAsync } from "../../../core/lists.ts";
 import { type Owner, ownerKey } from "../../../model/names.ts";
 import { archivesIn, isArchive } from "../../backup_locator.ts";
@@ -11,7 +12,13 @@ import { BackupState } from "../state/backup_state.ts";
 import { BackupPlace } from "./backup_place.ts";
 import { EntriesInForce } from "./entries_in_force.ts";
 import { ManyArchives } from "./many_archives.ts";
-import { openBackup, ownerOfFolder, type ReadBackupOptions } from "./open_backup.ts";
+import {
+  beganAt,
+  nothingThen,
+  openBackup,
+  ownerOfFolder,
+  type ReadBackupOptions,
+} from "./open_backup.ts";
 import { openedArchives } from "./opened_archives.ts";
 
 /** Throws AppError (not_found) where no archive is there, (io), (bad_data). */
@@ -21,23 +28,39 @@ export async function openBackupFolder(path: string, options: ReadBackupOptions)
   const opened = openedArchives((folder) =>
     openBackup(folder, { ...options, locator: `backup:${folder}` }),
   );
+  const { at, locator } = options;
   const byKey = new Map<string, { readonly owner: Owner; readonly folder: string }>();
+  let began = Number.POSITIVE_INFINITY;
   for (const folder of folders) {
+    const since = at === undefined ? 0 : await beganOrDamaged(folder);
+    began = Math.min(began, since);
+    if (at !== undefined && at < since) continue;
     const owner = await ownerOfFolder(folder);
     byKey.set(ownerKey(owner), { owner, folder });
   }
+  if (at !== undefined && at < began) throw nothingThen(locator, { at, began });
   return new ManyArchives({
-    locator: options.locator,
+    locator,
     archiveOf: async (owner) => {
       const found = byKey.get(ownerKey(owner));
-      return found === undefined ? emptyArchive(owner, options.locator) : opened.in(found.folder);
+      return found === undefined ? emptyArchive(owner, locator) : opened.in(found.folder);
     },
     all: function* () {
-      for (const folder of folders) yield opened.in(folder);
+      for (const { folder } of byKey.values()) yield opened.in(folder);
     },
     owners: () => asAsync([...byKey.values()].map(({ owner }) => owner)),
     close: opened.close,
   });
+}
+
+/** One that is damaged is there: whoever reads it is told. */
+async function beganOrDamaged(folder: string): Promise<number> {
+  try {
+    return await beganAt(folder);
+  } catch (error) {
+    if (error instanceof AppError && error.code === "bad_data") return 0;
+    throw error;
+  }
 }
 
 /** What is there of an owner without an archive. */

@@ -42,6 +42,11 @@ export async function openBackup(folder: string, options: ReadBackupOptions): Pr
   const { locator, at, isTarget = false } = options;
   const state = await openArchiveState(folder);
   const { database, path, rebuilt } = state;
+  const began = beganIn(database);
+  if (at !== undefined && at < began) {
+    database.close();
+    throw nothingThen(locator, { at, began });
+  }
   const bytes = new MemberBytes(database, path);
   // What a run commits while the archive is read does not count: all that is told is of one moment.
   const end = statusIn(database)?.offset;
@@ -58,6 +63,39 @@ export async function openBackup(folder: string, options: ReadBackupOptions): Pr
       database.close();
     },
   });
+}
+
+/** When the first entry came into force, in milliseconds since 1970; Infinity where none has. */
+function beganIn(database: Database): number {
+  const sql = "SELECT min(at) AS began FROM x_entries";
+  return database.query<{ began: number | null }, []>(sql).get()?.began ?? Number.POSITIVE_INFINITY;
+}
+
+/** The same of an archive that is not open. Throws AppError (not_found, io, bad_data). */
+export async function beganAt(folder: string): Promise<number> {
+  const { database } = await openArchiveState(folder);
+  try {
+    return beganIn(database);
+  } finally {
+    database.close();
+  }
+}
+
+/** The error for a moment before anything was backed up. */
+export function nothingThen(
+  locator: string,
+  { at, began }: { readonly at: number; readonly began: number },
+): AppError {
+  const [then, first] = [at, began].map((ms) =>
+    Number.isFinite(ms) ? new Date(ms).toISOString() : "no time",
+  );
+  return new AppError(
+    "not_found",
+    `Cannot read ${locator}: nothing in it is of ${then} or before`,
+    {
+      hint: `It begins at ${first}`,
+    },
+  );
 }
 
 function damageOf(locator: string, rebuilt: Rebuilt | undefined): string | undefined {

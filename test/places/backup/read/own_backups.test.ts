@@ -11,7 +11,7 @@ import type { WritablePlace } from "../../../../src/places/place.ts";
 import { openStorePlace } from "../../../../src/places/store/store_place.ts";
 import { initStore } from "../../../../src/places/store/store_settings.ts";
 import { backUp, differencesOf, openBackup } from "../../../support/backup.ts";
-import { granted } from "../../../support/places.ts";
+import { granted, ownersIn } from "../../../support/places.ts";
 import { NOW, record, stateOf } from "../../../support/store_fixture.ts";
 import { tempDir } from "../../../support/temp_dir.ts";
 import { upstreamObjections } from "../../../support/upstream_rules.ts";
@@ -109,12 +109,32 @@ describe("backups of Bobbin", () => {
         expect(await differencesOf(owner, source, place)).toEqual([]);
         await place.close();
       }
-      const never = await openBackupFolder(folder, { locator: "backup:x", at: NOW * 1000 - 1 });
-      expect(granted(await never.user(owner.userid)).mailboxes).toEqual([]);
-      await never.close();
+      const never = openBackupFolder(folder, { locator: "backup:x", at: NOW * 1000 - 1 });
+      await expect(never).rejects.toThrow(/^Cannot read backup:x: nothing in it is of /);
     }
     await before.close();
     await after.close();
+  });
+
+  test("are of those alone of whom there is anything as of a moment", async () => {
+    const folder = tempDir("backups");
+    const source = await exampleStore();
+    for (const [at, owner] of EXAMPLE_OWNERS.entries()) {
+      const now = () => (NOW + at * 10) * 1000;
+      await backUp(owner, source, archiveFolder(folder, owner), { open: { now } });
+    }
+    await source.close();
+    const then = (seconds: number) =>
+      openBackupFolder(folder, { locator: "backup:then", at: (NOW + seconds) * 1000 });
+    for (const [at, count] of [
+      [5, 1],
+      [10, EXAMPLE_OWNERS.length],
+    ] as const) {
+      const place = await then(at);
+      expect(await ownersIn(place)).toHaveLength(count);
+      await place.close();
+    }
+    await expect(then(-1)).rejects.toMatchObject({ code: "not_found" });
   });
 
   test("tell what the last run could not have, but for what earlier ones had", async () => {
