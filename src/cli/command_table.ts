@@ -1,4 +1,4 @@
-/** All commands, in the order in which the help lists them. */
+/** All commands, in the order in which the help and the README list them. */
 import type { Register } from "./command.ts";
 import { registerBackup } from "./commands/backup.ts";
 import { registerCat } from "./commands/cat.ts";
@@ -15,15 +15,15 @@ import { registerStore } from "./commands/store.ts";
 
 export const COMMANDS: readonly Register[] = [
   registerFsck,
-  registerServe,
-  registerPasswd,
   registerLs,
   registerCat,
-  registerDlist,
-  registerStore,
   registerReplicate,
   registerDiff,
   registerBackup,
+  registerServe,
+  registerPasswd,
+  registerStore,
+  registerDlist,
   registerGenerate,
   registerHelp,
 ];

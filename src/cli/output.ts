@@ -3,7 +3,7 @@
  * one JSON object a line (`json/lines.ts`), the last of which is always the summary.
  */
 import { writeSync } from "node:fs";
-import { AppError, errnoOf } from "../core/errors.ts";
+import { AppError, errnoOf, errnoText } from "../core/errors.ts";
 import { escapeText } from "../core/escape.ts";
 import { jsonLine } from "../core/json.ts";
 import { alikeErrors } from "./alike.ts";
@@ -28,7 +28,7 @@ export class OutputClosed extends Error {
     const errno = errnoOf(this.cause) ?? "";
     if (errno === "EPIPE") return;
     try {
-      writeAll(STDERR, Buffer.from(`bobbin: Cannot write the output: ${errno}\n`));
+      writeAll(STDERR, Buffer.from(`bobbin: Cannot write the output: ${errnoText(errno)}\n`));
     } catch (error) {
       if (!(error instanceof OutputClosed)) throw error; // else it is stderr that is closed
     }

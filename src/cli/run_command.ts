@@ -107,7 +107,9 @@ const SIGNAL_NAMES = Object.keys(EXIT_OF_SIGNAL) as SignalName[]; // it has no o
 /** All commands, of which each does what `handle` makes of its work. */
 export function programOf(handle: Handle, output: Output): Command {
   const program = new Command("bobbin")
-    .description("Checks, replicates, serves and keeps mail spools")
+    .description(
+      "Checks, copies, compares, backs up, restores and serves the mail of Cyrus servers",
+    )
     .version(VERSION_TEXT, "-V, --version", "print version and commit")
     .helpOption("-h, --help", "print the help of the command, with examples")
     .helpCommand(false)

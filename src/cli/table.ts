@@ -12,8 +12,8 @@ export interface ColumnsOptions {
 const GAP = "  ";
 /** No cell is cut or wrapped to fewer columns than this. */
 const LEAST = 8;
-/** Of which a part says nothing: a column as wide as one of these is not cut. */
-const NUMBER_OR_TIME = /^[\d,.]+$|^\d{4}-\d\d-\d\dT[\d:.]+Z$/;
+/** Of a number, a time or a GUID a part says nothing: a column as wide as one is not cut. */
+const WHOLE = /^[\d,.]+$|^\d{4}-\d\d-\d\dT[\d:.]+Z$|^([0-9a-f]{10}|[0-9a-f]{40})$/;
 
 /** Prints rows below their heads; nothing where there are none. */
 export function printTable(
@@ -32,12 +32,7 @@ export function columns(
   rows: readonly (readonly string[])[],
   { width = Number.POSITIVE_INFINITY, wrapsLast = false }: ColumnsOptions = {},
 ): string[] {
-  const widths: number[] = [];
-  for (const row of rows) {
-    row.forEach((cell, at) => {
-      widths[at] = Math.max(widths[at] ?? 0, Bun.stringWidth(cell));
-    });
-  }
+  const widths = widthsOf(rows);
   const room = width - GAP.length * (widths.length - 1);
   const caps = wrapsLast ? widths : capsOf(rows, { widths, room });
   const padded = (cell: string, at: number): string => {
@@ -55,13 +50,29 @@ export function columns(
   });
 }
 
-/** How wide each column may be; numbers and times are whole unless the others get too narrow. */
+/** How wide a table is with nothing cut. */
+export function widthOf(rows: readonly (readonly string[])[]): number {
+  const widths = widthsOf(rows);
+  return widths.reduce((sum, one) => sum + one, GAP.length * (widths.length - 1));
+}
+
+function widthsOf(rows: readonly (readonly string[])[]): number[] {
+  const widths: number[] = [];
+  for (const row of rows) {
+    row.forEach((cell, at) => {
+      widths[at] = Math.max(widths[at] ?? 0, Bun.stringWidth(cell));
+    });
+  }
+  return widths;
+}
+
+/** How wide each column may be; numbers, times and GUIDs are whole unless it is too narrow. */
 function capsOf(
   rows: readonly (readonly string[])[],
   { widths, room }: { readonly widths: readonly number[]; readonly room: number },
 ): readonly number[] {
   const isWhole = widths.map((most, at) =>
-    rows.some(({ [at]: cell = "" }) => cell.length === most && NUMBER_OR_TIME.test(cell)),
+    rows.some(({ [at]: cell = "" }) => cell.length === most && WHOLE.test(cell)),
   );
   const left = widths.reduce((sum, one, at) => sum - (isWhole[at] ? one : 0), room);
   const others = widths.filter((_, at) => !isWhole[at]);

@@ -27,6 +27,37 @@ export interface AppErrorOptions {
 
 /** What the rights of a process end with. */
 export const PERMISSION_HINT = "Run it as the user who owns it, or as root";
+
+/** What a failed system call says, in words. */
+const WORDS_OF_ERRNO: Readonly<Record<string, string>> = {
+  ENOENT: "nothing is there",
+  EACCES: "this user may not do it",
+  EPERM: "this user may not do it",
+  EROFS: "mounted read-only",
+  EEXIST: "it is there already",
+  ENOTEMPTY: "the folder is not empty",
+  ENOSPC: "the disk is full",
+  EDQUOT: "the quota of the disk is used up",
+  EFBIG: "larger than a file may be",
+  EMFILE: "too many files are open in this process",
+  ENFILE: "too many files are open on this machine",
+  EMLINK: "the file has too many links",
+  EXDEV: "on another file system",
+  EIO: "the disk fails",
+  EBUSY: "it is in use",
+  ELOOP: "a symbolic link where none may be, or too many",
+  EISDIR: "it is a folder",
+  ENOTDIR: "a part of the path is no folder",
+  ENAMETOOLONG: "the name is too long",
+  EPIPE: "the reader is gone",
+};
+
+/** `ENOSPC` as `ENOSPC (the disk is full)`; what has no words, as it is. */
+export function errnoText(errno: string): string {
+  const words = WORDS_OF_ERRNO[errno];
+  return words === undefined ? errno : `${errno} (${words})`;
+}
+
 const FULL = "Make room on the disk and run it again";
 const FILES = "Raise the limit of open files: ulimit -n, or LimitNOFILE= under systemd";
 
@@ -46,7 +77,7 @@ const HINT_OF_ERRNO: Readonly<Record<string, string>> = {
 /**
  * An error that an administrator can act on. The message names user, mailbox, uid and value. What
  * fails as `io` or `config` for want of a right is `refused`, wherever it is thrown: another user
- * may do it.
+ * may do it. An errno at the end of the message gets its words.
  */
 export class AppError extends Error {
   override readonly name = "AppError";
@@ -55,7 +86,8 @@ export class AppError extends Error {
   readonly hint: string | undefined;
 
   constructor(code: ErrorCode, message: string, options: AppErrorOptions = {}) {
-    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    const text = message.replace(/: (E[A-Z]+)$/, (_, errno: string) => `: ${errnoText(errno)}`);
+    super(text, options.cause === undefined ? undefined : { cause: options.cause });
     const isOfDisk = code === "io" || code === "config";
     this.code = isOfDisk && isDenied(options) ? "refused" : code;
     this.context = options.context ?? {};

@@ -24,7 +24,8 @@ describe("systemError()", () => {
     const failed = (code: string) =>
       Object.assign(new Error(code), { code, syscall: "open", path: "/spool/x" });
     expect(systemError(failed("EMFILE"))).toMatchObject({
-      ...{ code: "io", message: "Cannot open /spool/x: EMFILE", context: { path: "/spool/x" } },
+      ...{ code: "io", context: { path: "/spool/x" } },
+      message: "Cannot open /spool/x: EMFILE (too many files are open in this process)",
     });
     expect(systemError(failed("EACCES"))?.code).toBe("refused");
     expect(systemError(failed("SQLITE_IOERR_READ"))?.code).toBe("io");

@@ -403,7 +403,8 @@ describe("output that cannot be written", () => {
         prepare(before, stage);
         const full = Bun.spawnSync(["sh", "-c", `"$0" "$@" >/dev/full`, bobbinPath(), ...args]);
         const said = full.stderr.toString().trimEnd().split("\n").at(-1);
-        expect([full.exitCode, said]).toEqual([74, "bobbin: Cannot write the output: ENOSPC"]);
+        const why = "bobbin: Cannot write the output: ENOSPC (the disk is full)";
+        expect([full.exitCode, said]).toEqual([74, why]);
       }
     }, 60_000);
   }

@@ -10,6 +10,7 @@ import {
   checkSpool,
   NOTHING_DONE,
   planSpool,
+  type SpoolEvents,
   type SpoolRequest,
 } from "../../src/fsck/spool/check_spool.ts";
 import { LinkCensus } from "../../src/fsck/spool/link_census.ts";
@@ -31,7 +32,7 @@ export interface Found extends ToldFinding {
 /** Everything that a full fsck of the spool at `data` finds, just as the command does it. */
 export async function fsckSpool(
   data: string,
-  options: Partial<SpoolRequest> = {},
+  { progress = () => undefined, ...options }: Partial<SpoolRequest & SpoolEvents> = {},
 ): Promise<Found[]> {
   const request = { roots: { data }, engine: "auto", quick: false, ...options } as const;
   const found: Finding[] = [];
@@ -44,7 +45,7 @@ export async function fsckSpool(
       mailbox: ({ findings }) => {
         found.push(...findings);
       },
-      progress: () => undefined,
+      progress,
     },
   });
   found.push(...(await censuses.uniqueids.findings()), ...censuses.links.findings(), ...plan.loose);

@@ -125,7 +125,7 @@ function parseAddress(message: string): Address {
   const [, mailbox = "", uid = ""] = /^(.+)\/([1-9][0-9]{0,9})\.?$/s.exec(message) ?? [];
   if (mailbox !== "" && Number(uid) <= 0xffff_ffff) return { mailbox, uid: Number(uid) };
   throw new AppError("usage", `Cannot read ${message}: neither a GUID nor USER/MAILBOX/UID`, {
-    hint: "A GUID has 40 hex digits; else give user/fred/Sub/7, or fred/INBOX/7",
+    hint: "A GUID has 40 digits (`bobbin ls --full`); else give user/fred/Sub/7, or fred/INBOX/7",
   });
 }
 

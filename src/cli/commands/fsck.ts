@@ -41,7 +41,7 @@ import type { CommandEnv, CommandResult, Handler, Register } from "../command.ts
 import { EXIT, worstExit } from "../exit.ts";
 import { type MailboxFilter, mailboxFilter } from "../mailbox_filter.ts";
 import { choiceOption, collect, countOption } from "../options.ts";
-import { type Progress, startProgress } from "../progress/progress.ts";
+import { inParts, type Progress, startProgress } from "../progress/progress.ts";
 import { interruptedBy, interruption } from "../signals.ts";
 import {
   countByCode,
@@ -136,6 +136,14 @@ export const runFsck: Handler<"fsck"> = async (args, given, env) => {
   };
   const parts: SpoolCounts[] = [];
   const progress = startProgress(env.output, options.quick ? "mailboxes" : "messages");
+  const unitsOf = (plan: SpoolPlan) =>
+    options.quick ? plan.mailboxes.length : plan.recordsGuessed;
+  const spools = plans.flatMap((one) => one.spools);
+  const beginPart = inParts(
+    progress,
+    spools.reduce((sum, { plan }) => sum + unitsOf(plan), 0),
+  );
+  const begin = (plan: SpoolPlan) => beginPart(unitsOf(plan));
   const signal = interruption(env.takeSignals());
   const pool = interruptible(poolFor(plans, options, { env, isBesideServer }), signal);
   // Several partition folders may be of one server; a whole server or store stands for itself.
@@ -145,7 +153,7 @@ export const runFsck: Handler<"fsck"> = async (args, given, env) => {
       const isWhole = filter === undefined;
       const uniqueids = planned.target.isWhole ? new UniqueidCensus() : ofFolders;
       const from = reported.length;
-      await checkPlanned(planned, { pool, uniqueids, parts, report, progress, isWhole, signal });
+      await checkPlanned(planned, { pool, uniqueids, parts, report, begin, isWhole, signal });
       if (!planned.target.isWhole) continue;
       for (const one of await uniqueids.findings()) {
         const isTold = reported
@@ -197,13 +205,14 @@ async function checkPlanned(
     /** Gets the counts of each spool, and of what is checked after them. */
     readonly parts: SpoolCounts[];
     readonly report: (one: Finding) => void;
-    readonly progress: Progress;
+    /** Gives what takes the progress of a spool that is now checked. */
+    readonly begin: (plan: SpoolPlan) => Progress["update"];
     /** No filter leaves mailboxes out, which could hold other names of a file. */
     readonly isWhole: boolean;
     readonly signal: AbortSignal;
   },
 ): Promise<void> {
-  const { pool, uniqueids, parts, report, progress, signal } = context;
+  const { pool, uniqueids, parts, report, begin, signal } = context;
   const links = new LinkCensus();
   for (const { request, plan } of spools) {
     await checkSpool(request, plan, {
@@ -211,7 +220,7 @@ async function checkPlanned(
       censuses: { uniqueids, links },
       events: {
         mailbox: ({ findings }) => findings.forEach(report),
-        progress: progress.update,
+        progress: begin(plan),
       },
     });
     plan.loose.forEach(report);
@@ -356,7 +365,7 @@ function conclude(
   );
   const { internalNames, output } = env;
   printFindings(reported, output, { minSeverity, internalNames });
-  printTotals(reported, totals, output);
+  printTotals(reported, totals, { output, minSeverity });
   if (interrupted !== undefined) {
     const text = `${signal.reason.message}: what was not checked until then is not counted`;
     output.error(text, { code: "busy" });

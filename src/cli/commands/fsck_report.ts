@@ -120,7 +120,7 @@ function alikeIn(told: readonly ToldFinding[], options: ReportOptions): readonly
 export function printTotals(
   reported: readonly Finding[],
   totals: ReportTotals,
-  output: Output,
+  { output, minSeverity }: Pick<ReportOptions, "minSeverity"> & { readonly output: Output },
 ): void {
   const seconds = totals.elapsedMs / 1000;
   const rate = seconds > 0 ? formatBytes(Math.round(totals.bytesRead / seconds)) : "";
@@ -151,6 +151,12 @@ export function printTotals(
   for (const [text, codes] of advice) {
     const told = `${[...new Set(codes.map(({ code }) => code))].join(", ")}: ${text}`;
     for (const line of width === undefined ? [told] : wrap(told, width)) output.total(line);
+  }
+  const hidden = counts.filter(({ severity }) => !atLeast(severity, minSeverity));
+  if (hidden.length > 0) {
+    const codes = hidden.map(({ code }) => code).join(", ");
+    const lowest = hidden.at(-1)?.severity;
+    output.total(`\`--min-severity ${lowest}\` shows each finding (${codes})`);
   }
   if (worth.length > 0) output.total(`\`bobbin help ${worth[0]?.code}\` tells what it means`);
   if (counts.length === 0) output.total("nothing wrong");

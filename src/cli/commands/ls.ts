@@ -30,7 +30,7 @@ import {
 import { addPlaceOptions, openPlace } from "../open_place.ts";
 import { granted, refusalError, refusalFacts } from "../refusal_error.ts";
 import { mailboxHint, ownerHint } from "../similar_names.ts";
-import { printTable } from "../table.ts";
+import { printTable, widthOf } from "../table.ts";
 import { formatBytes, formatTime } from "../text.ts";
 import { type MessageHeader, readMessageHeader } from "./message_header.ts";
 import { type Counts, countMailbox, readOwner, recordsIn, sumOf } from "./place_contents.ts";
@@ -48,6 +48,7 @@ export const registerLs: Register = (program, handle) => {
     .argument("[mailbox]", "the messages of this mailbox: user/fred/Sub, or Sub")
     .option("--shared", "USER is no user but the first part of the names of shared mailboxes")
     .option("--no-headers", "open no message, and so show no From and no Subject")
+    .option("--full", "shorten nothing on a terminal: whole GUIDs, names, dates and subjects")
     .action(handle(runLs));
 };
 
@@ -55,7 +56,13 @@ const runLs: Handler<"ls"> = async (args, options, env) => {
   const [text = "", user, mailbox] = args as readonly [string, string?, string?];
   const place = await openPlace(text, env, options);
   try {
-    const listing: Listing = { place, env, told: new Set() };
+    const width = options["full"] === true ? undefined : env.output.width;
+    const listing: Listing = {
+      place,
+      env,
+      table: { line: env.output.line, width },
+      told: new Set(),
+    };
     const users = await namedUsers([], options);
     if (users.length > 0 && user !== undefined) {
       throw new AppError("usage", "Cannot list both USER and --users-from: leave one out");
@@ -74,6 +81,8 @@ const runLs: Handler<"ls"> = async (args, options, env) => {
 interface Listing {
   readonly place: Place;
   readonly env: CommandEnv<"ls">;
+  /** Where tables go. */
+  readonly table: Parameters<typeof printTable>[2];
   /** What has been told of settings. */
   readonly told: Set<string>;
 }
@@ -122,14 +131,14 @@ async function countAlone(...[owner, listing]: Parameters<typeof countOwner>) {
 }
 
 async function listOwners(choice: OwnerChoice, listing: Listing): Promise<CommandResult<"ls">> {
-  const { place, env } = listing;
+  const { place, env, table } = listing;
   const { output } = env;
   if (choice.users.length === 0) await requireSomebody(place);
   const rows: string[][] = [];
   const exits: ExitCode[] = [];
   const totals = { users: 0, shared: 0, mailboxes: 0, messages: 0, bytes: 0 };
   const tell = env.soFar(() => {
-    printTable(["USER", "MAILBOXES", "MESSAGES", "SIZE"], rows, env.output);
+    printTable(["USER", "MAILBOXES", "MESSAGES", "SIZE"], rows, table);
     return totals;
   });
   for await (const owner of chosenOwners(choice, [place])) {
@@ -162,7 +171,7 @@ async function listOwners(choice: OwnerChoice, listing: Listing): Promise<Comman
 }
 
 async function listMailboxes(owner: Owner, listing: Listing): Promise<CommandResult<"ls">> {
-  const { place, env } = listing;
+  const { place, env, table } = listing;
   const { counted, exits } = await countOwner(owner, listing);
   if (counted.length + exits.length === 0) throw nobody(owner, await ownerHint(owner, place));
   const rows = counted.map(({ state, counts }) => {
@@ -182,7 +191,7 @@ async function listMailboxes(owner: Owner, listing: Listing): Promise<CommandRes
       formatBytes(counts.bytes),
     ];
   });
-  printTable(["MAILBOX", "MESSAGES", "UNSEEN", "SIZE"], rows, env.output);
+  printTable(["MAILBOX", "MESSAGES", "UNSEEN", "SIZE"], rows, table);
   const summary = { mailboxes: counted.length, ...sumOf(counted), unreadable: exits.length };
   return { exit: worstExit(exits), summary };
 }
@@ -192,7 +201,7 @@ async function listMessages(
   wanted: string,
   listing: Listing & { readonly withHeaders: boolean },
 ): Promise<CommandResult<"ls">> {
-  const { place, env, withHeaders } = listing;
+  const { place, env, table, withHeaders } = listing;
   const { states, unreadable } = await readOwner(owner, place);
   const all = [...states, ...unreadable];
   if (all.length === 0) throw nobody(owner, await ownerHint(owner, place));
@@ -211,7 +220,7 @@ async function listMessages(
   const rows: string[][] = [];
   const exits: ExitCode[] = [];
   const tell = env.soFar(() => {
-    printTable(["UID", "FLAGS", "DATE", "SIZE", "GUID", "FROM", "SUBJECT"], rows, env.output);
+    printMessages(rows, table);
     return { messages: rows.length };
   });
   for await (const record of recordsIn(records)) {
@@ -233,6 +242,27 @@ async function listMessages(
     rows.push([String(uid), shownFlags, date, String(size), guid, from, subject]);
   }
   return { exit: worstExit(exits), summary: tell() };
+}
+
+const MESSAGE_HEAD = ["UID", "FLAGS", "DATE", "SIZE", "GUID", "FROM", "SUBJECT"];
+/** A terminal of so many columns holds whole GUIDs beside the rest. */
+const WIDE = 120;
+/** Digits of a GUID that tell messages apart; git shows as many of a large repository. */
+const GUID_DIGITS = 10;
+
+/** Prints messages; on a narrow terminal that does not hold them, GUIDs and dates are shortened. */
+function printMessages(rows: readonly (readonly string[])[], table: Listing["table"]): void {
+  const { width = WIDE } = table;
+  if (width >= WIDE || widthOf([MESSAGE_HEAD, ...rows]) <= width) {
+    printTable(MESSAGE_HEAD, rows, table);
+    return;
+  }
+  const head = MESSAGE_HEAD.map((title) => (title === "GUID" ? "SHORT GUID" : title));
+  const short = rows.map(([uid = "", flags = "", date = "", size = "", guid = "", ...texts]) => {
+    const minute = date.replace(/:\d\dZ$/, "Z");
+    return [uid, flags, minute, size, guid.slice(0, GUID_DIGITS), ...texts];
+  });
+  printTable(head, short, table);
 }
 
 async function openHeader(

@@ -208,7 +208,7 @@ function messagesOf(
     else if (/^[1-9]\d{0,9}$/.test(text) && Number(text) <= 0xffff_ffff) uids.add(Number(text));
     else {
       throw new AppError("usage", `Cannot read --message ${text}: neither a GUID nor a UID`, {
-        hint: "A GUID has 40 hex digits; `bobbin ls ARCHIVE USER MAILBOX` lists both",
+        hint: "A GUID has 40 hex digits; `bobbin ls --full ARCHIVE USER MAILBOX` lists both",
       });
     }
   }

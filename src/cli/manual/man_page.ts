@@ -30,10 +30,10 @@ export function manPage(program: Command): string {
 }
 
 const DESCRIPTION = [
-  "Bobbin is one executable for people who run mail servers. It checks, compares, replicates and " +
-    "serves mail spools, with no Cyrus or Perl beside it.",
+  "Bobbin is one executable for people who run mail servers. It checks, copies, compares, " +
+    "backs up, restores and serves the mail of Cyrus, with no Cyrus or Perl beside it.",
   "Most commands work on a PLACE, which holds users' mail: a Cyrus server or spool on this " +
-    "machine, Bobbin's own store, a sync server over the network, or a dump.",
+    "machine, Bobbin's own store, a sync server over the network, a backup, or a dump.",
 ];
 
 function commandPart(command: Command): string[] {

@@ -45,6 +45,27 @@ export function startProgress(
   };
 }
 
+/**
+ * One progress for `total` units that are done in parts, one after the other. The function that
+ * is returned begins a part of about so many units, and gives what takes the progress of the part.
+ */
+export function inParts(progress: Progress, total: number): (units: number) => Progress["update"] {
+  let ahead = total;
+  const before = { done: 0, total: 0, bytes: 0 };
+  let part = { done: 0, total: 0, bytes: 0 };
+  return (units) => {
+    ahead -= units;
+    before.done += part.done;
+    before.total += part.total;
+    before.bytes += part.bytes;
+    part = { done: 0, total: units, bytes: 0 };
+    return (done, total, bytes) => {
+      part = { done, total, bytes };
+      progress.update(before.done + done, before.total + total + ahead, before.bytes + bytes);
+    };
+  };
+}
+
 function isBarPossible(): boolean {
   return process.stderr.isTTY === true && !isDumbTerminal();
 }

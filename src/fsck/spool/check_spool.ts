@@ -115,6 +115,8 @@ export interface SpoolPlan {
   readonly mailboxes: readonly MailboxPaths[];
   /** A guess from the sizes of the index files: for the choice of a pool, and for progress. */
   readonly recordsGuessed: number;
+  /** The same for each mailbox, until its records are counted. */
+  readonly guesses: ReadonlyMap<MailboxPaths, number>;
   /** What was found outside of any mailbox. */
   readonly loose: readonly Finding[];
 }
@@ -145,10 +147,9 @@ export function planSpool(request: SpoolRequest): SpoolPlan {
     if (old.length === 0) continue;
     loose.push(finding("TM01", { path }, { files: old.length }));
   }
-  const sizes = chosen.map(({ index }) => glance(index)?.size ?? 0);
-  const bytes = sizes.reduce((sum, size) => sum + size, 0);
-  const recordsGuessed = Math.ceil(bytes / RECORD_BYTES);
-  return { mailboxes: chosen, recordsGuessed, loose };
+  const guesses = new Map(chosen.map((paths) => [paths, guessRecords(paths)]));
+  const recordsGuessed = [...guesses.values()].reduce((sum, one) => sum + one, 0);
+  return { mailboxes: chosen, guesses, recordsGuessed, loose };
 }
 
 /** False for a folder that cannot be read and whose name shows that nobody has asked for it. */
@@ -157,8 +158,13 @@ function mayHoldWanted(relative: string, { identify, wanted }: SpoolRequest): bo
   return wanted === undefined || name === undefined || !isOneOwners(name) || wanted(name);
 }
 
-/** Bytes of an index record, about. */
-const RECORD_BYTES = 112;
+/** Bytes of an index header and of a record, about. */
+const [HEADER_BYTES, RECORD_BYTES] = [128, 112];
+
+function guessRecords({ index }: MailboxPaths): number {
+  const size = glance(index)?.size ?? 0;
+  return Math.max(Math.ceil((size - HEADER_BYTES) / RECORD_BYTES), 0);
+}
 
 /** Checks what was planned, and counts it in `totals`. */
 export async function checkSpool(
@@ -176,9 +182,13 @@ export async function checkSpool(
   const { engine, quick, roots } = request;
   const partition = partitionOf(roots);
   let filesRead = 0;
+  // Of the mailboxes that are done, those whose message was not opened count as done too.
+  let unopened = 0;
+  let records = plan.recordsGuessed;
   const progress = () => {
-    const done = quick ? totals.mailboxes : Math.max(filesRead, totals.messagesRead);
-    events.progress(done, quick ? plan.mailboxes.length : plan.recordsGuessed, totals.bytesRead);
+    const done = quick ? totals.mailboxes : Math.max(filesRead, totals.messagesRead) + unopened;
+    const total = quick ? plan.mailboxes.length : records;
+    events.progress(Math.min(done, total), total, totals.bytesRead);
   };
   const sweep = async (slice: MessagesRequest) => {
     const part = await pool.submit("fsck.messages", slice);
@@ -245,6 +255,7 @@ export async function checkSpool(
       const name = nameOf(paths, result.name, request);
       const isListed = request.identify?.(paths.relative) !== undefined;
       uniqueids.add({ paths, name, uniqueid, uidvalidity, isListed });
+      records -= plan.guesses.get(paths) ?? 0;
       if (one.state === "gone") continue;
       met.add(paths.relative).add(`uniqueid ${result.uniqueid}`);
       totals.mailboxes += 1;
@@ -252,6 +263,11 @@ export async function checkSpool(
       totals.messagesRead += result.messagesRead;
       totals.messagesLeft += result.messagesLeft;
       totals.bytesRead += result.bytesRead;
+      records += result.records;
+      unopened += [result, ...parts].reduce(
+        (left, part) => left - part.messagesRead,
+        result.records,
+      );
       for (const { links: files } of [result, ...parts]) links.add(name, files);
       if (unstable) totals.unstable += 1;
       const report = { ...result, unstable };

@@ -3,6 +3,7 @@
  * cyrus.cache, message files, owners and modes.
  */
 import { hex32 } from "../../core/bytes.ts";
+import { errnoText } from "../../core/errors.ts";
 import type { Unreadable } from "../../core/files.ts";
 import { faultWords, INFO, type Pair, type Telling, WARNING, type WrongCrc } from "./telling.ts";
 
@@ -190,10 +191,13 @@ function tellPermission(facts: PermissionFacts): Telling {
     case "message_writable":
       return { text: "messages that anybody may write" };
     case "folder":
-      return { text: `folder cannot be read: ${facts.errno}`, found: facts.errno };
+      return { text: `folder cannot be read: ${errnoText(facts.errno)}`, found: facts.errno };
     case "message": {
       const { errno } = facts;
-      return ofMessage(facts, { text: `message cannot be read: ${errno}`, found: errno });
+      return ofMessage(facts, {
+        text: `message cannot be read: ${errnoText(errno)}`,
+        found: errno,
+      });
     }
   }
 }

@@ -1,5 +1,6 @@
 /** What a finding says to people and programs, and the facts that several codes share. */
 import { hex32 } from "../../core/bytes.ts";
+import { errnoText } from "../../core/errors.ts";
 import type { Unreadable } from "../../core/files.ts";
 import type { Severity } from "../severity.ts";
 
@@ -49,7 +50,7 @@ export function faultWords(fault: Unreadable | Malformed): string {
     case "too_large":
       return `is too large: ${fault.size} bytes`;
     case "unreadable":
-      return `cannot be read: ${fault.errno}`;
+      return `cannot be read: ${errnoText(fault.errno)}`;
     case "malformed":
       return `cannot be read: expected ${fault.expected}`;
   }

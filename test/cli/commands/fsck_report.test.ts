@@ -4,6 +4,7 @@ import { printFindings, printTotals } from "../../../src/cli/commands/fsck_repor
 import { type Loudness, processOutput } from "../../../src/cli/output.ts";
 import { finding } from "../../../src/fsck/finding.ts";
 
+const twice = finding("MS13", { mailbox: "user.u1", uid: 7 }, {});
 const reported = Array.from({ length: 12 }, (_, at) =>
   finding(
     "IX09",
@@ -17,14 +18,14 @@ function told(loudness: Loudness): string[] {
   const take = (text: string) => void lines.push(text);
   const options = { json: false, loudness, progress: false };
   const output = { ...processOutput(options), line: take, total: take };
-  printFindings(reported, output, { minSeverity: "warning", internalNames: false });
+  printFindings([...reported, twice], output, { minSeverity: "warning", internalNames: false });
   printTotals(
-    reported,
+    [...reported, twice],
     {
       ...{ mailboxes: 12, messages: 0, messagesRead: 0, messagesLeft: 0, bytesRead: 0 },
       ...{ elapsedMs: 1, unstable: 0, unreadable: 0 },
     },
-    output,
+    { output, minSeverity: "warning" },
   );
   return lines;
 }
@@ -49,6 +50,9 @@ describe("fsck", () => {
   test("tells what may be done, once for all codes of which it is true", () => {
     const lines = told("usual");
     expect(lines.filter((line) => line.startsWith("IX09: "))).toHaveLength(1);
-    expect(lines.at(-1)).toBe("`bobbin help IX09` tells what it means");
+    expect(lines.slice(-2)).toEqual([
+      "`--min-severity info` shows each finding (MS13)",
+      "`bobbin help IX09` tells what it means",
+    ]);
   });
 });

@@ -667,7 +667,7 @@ describe("a store that cannot be used", () => {
     const { status } = await client.command(`AUTHENTICATE PLAIN ${PLAIN}`);
     expect(status).toBe("NO the store cannot be used now, its administrator can read why");
     expect(server.log.at(-1)).toEndWith(
-      "error Cannot make /s/.staging: EIO " +
+      "error Cannot make /s/.staging: EIO (the disk fails) " +
         'peer=127.0.0.1 session=1 account=admin hint="Look at the disk."',
     );
     open.mockRestore();

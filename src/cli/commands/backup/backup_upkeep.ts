@@ -31,8 +31,10 @@ export function registerUpkeep(backup: Command, handle: Handle): void {
   ofArchives(backup.command("list"))
     .summary("list archives, and the runs that made them")
     .description(
-      "Lists the archives with their last runs; with --runs each run, and what it brought. A " +
-        "state of an archive is read by its time: `bobbin ls backup:ARCHIVE@TIME`.",
+      "Lists the archives with their last runs; with --runs each run, and what it brought. " +
+        "Stored messages are counted: one that lies in several mailboxes is stored once, and " +
+        "deleted ones are stored too. `bobbin ls ARCHIVE` counts the messages of mailboxes, and " +
+        "`bobbin ls ARCHIVE@TIME` those of an earlier time.",
     )
     .option("--runs", "each run of each archive")
     .action(handle(runList));
@@ -45,11 +47,23 @@ export function registerUpkeep(backup: Command, handle: Handle): void {
         "still be restored. Each content is checked on its way. The old archive goes only when " +
         "the new one is on the disk.",
     )
-    .option("--keep <time>", "how long what is gone is kept (7d)", ageOption)
-    .option("--keep-deleted <time>", "the same for deleted and renamed mailboxes alone", ageOption)
-    .option("--keep-expunged <time>", "the same for messages and older copies alone", ageOption)
-    .option("--when-below <percent>", "only where less than this would be left (80)", percentOption)
-    .option("--force", "also where nothing or little would go")
+    .option("--keep <time>", "how long deleted things are kept (7d)", ageOption)
+    .option(
+      "--keep-deleted <time>",
+      "how long deleted and renamed mailboxes are kept (as --keep)",
+      ageOption,
+    )
+    .option(
+      "--keep-expunged <time>",
+      "how long expunged messages and earlier flags are kept (as --keep)",
+      ageOption,
+    )
+    .option(
+      "--when-below <percent>",
+      "write anew only if less than this would stay (80)",
+      percentOption,
+    )
+    .option("--force", "write anew even if little or nothing would go")
     .option("-n, --dry-run", "say what would go, and write nothing")
     .action(handle(runCompact));
   ofArchives(backup.command("rebuild"))
@@ -100,8 +114,8 @@ const runList: Handler<"backup list"> = async (args, options, env) => {
   const folders = await foldersOf(args, options);
   const withRuns = options["runs"] === true;
   const head = withRuns
-    ? ["USER", "ENDED", "MESSAGES", "SIZE", "MAILBOXES", "FINDINGS", "GAPS"]
-    : ["USER", "LAST RUN", "RUNS", "MESSAGES", "ARCHIVE"];
+    ? ["USER", "ENDED", "NEW MESSAGES", "SIZE", "MAILBOXES", "FINDINGS", "GAPS"]
+    : ["USER", "LAST RUN", "RUNS", "STORED MESSAGES", "SIZE"];
   const { exit, failed } = await forEach({ folders, env }, async (folder) => {
     const archive = await runsOfArchive(folder);
     counts.archives += 1;
