@@ -7,6 +7,7 @@ import type { Database } from "bun:sqlite";
 import { renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { AppError } from "../../../core/errors.ts";
+import { collectEvery } from "../../../core/garbage.ts";
 import { DEFAULT_LIMITS, type Limits } from "../../../core/limits.ts";
 import { parseEntryName, parseLinkTarget } from "../../../formats/backup/entry_name.ts";
 import { LATEST_MTIME, parseTarHeader, TAR_BLOCK } from "../../../formats/tar/tar_header.ts";
@@ -37,10 +38,7 @@ import type { Retention } from "./retention.ts";
 /** The new archive grows here. Upstream's tools leave folders inside an archive alone. */
 const NEW_FOLDER = "compact.new";
 
-/**
- * Unpacked bytes that are garbage soon: the collector sees little of them, and would let them grow
- * to a multiple of what the work needs.
- */
+/** Unpacked bytes that are garbage soon. */
 const COLLECT_BYTES = 16 * 1024 * 1024;
 
 export interface CompactOptions extends Pick<WriterOptions, "pack" | "notice"> {
@@ -134,7 +132,7 @@ async function writeAnew(
   const { limits = DEFAULT_LIMITS, signal } = into;
   const facts = entryFacts(old.database);
   const damaged: DamagedContent[] = [];
-  let read = 0;
+  const collect = collectEvery(COLLECT_BYTES);
   const fresh = await ArchiveWriter.open(join(folder, NEW_FOLDER), into);
   try {
     const wants = ({ name, offset }: PlacedEntry): boolean => {
@@ -157,10 +155,7 @@ async function writeAnew(
       for (const offset of plan.early.get(entry.offset) ?? []) await write(messageAt(old, offset));
       if (written.has(entry.offset)) continue;
       await write({ entry, pieces });
-      read += entry.size;
-      if (read < COLLECT_BYTES) continue;
-      read = 0;
-      Bun.gc(true);
+      collect(entry.size);
     }
     copyIdleRuns(old.database, {
       to: fresh,

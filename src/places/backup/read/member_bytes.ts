@@ -5,7 +5,7 @@
 import type { Database } from "bun:sqlite";
 import { closeSync, fstatSync, openSync } from "node:fs";
 import { constants, inflateRawSync } from "node:zlib";
-import { concat } from "../../../core/bytes.ts";
+import { joined } from "../../../core/bytes.ts";
 import { AppError, errnoOf } from "../../../core/errors.ts";
 import { READ_FLAGS } from "../../../core/files.ts";
 import { DEFAULT_LIMITS } from "../../../core/limits.ts";
@@ -64,7 +64,7 @@ export class MemberBytes implements ArchiveBytes {
       parts.push(part);
       at += part.length;
     }
-    return parts.length === 1 ? (parts[0] as Uint8Array) : concat(parts); // it has one
+    return joined(parts);
   }
 
   /** An archive that is not packed is its own stream. */

@@ -16,6 +16,7 @@ import {
   rmdirSync,
 } from "node:fs";
 import { basename, dirname, join } from "node:path";
+import { joined } from "../../../core/bytes.ts";
 import { AppError } from "../../../core/errors.ts";
 import { paddingOf, printTarHeader, type TarEntry } from "../../../formats/tar/tar_header.ts";
 import { diskError, FILE_MODE, makeFolder, removeFile } from "../../../storage/disk.ts";
@@ -146,7 +147,7 @@ export class ArchiveWriter implements ArchiveBytes {
       const whole = { ...entry, size };
       members.append([printTarHeader(whole), ...pieces, new Uint8Array(paddingOf(size))]);
       if (damaged) return [{ kind: "damaged", entry: { ...whole, offset } }];
-      return this.#state.take({ ...whole, offset }, () => Buffer.concat(pieces));
+      return this.#state.take({ ...whole, offset }, () => joined(pieces));
     });
   }
 

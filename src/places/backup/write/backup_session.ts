@@ -3,6 +3,7 @@
  * before the first index that lists it; where its mailbox is then refused no index does, and
  * compaction drops it. A mailbox is changed as an image; what has changed of its files is appended.
  */
+import { collectEvery } from "../../../core/garbage.ts";
 import { DEFAULT_LIMITS } from "../../../core/limits.ts";
 import { FOLDER_FILE } from "../../../formats/backup/entry_name.ts";
 import { printMailboxAnnotations } from "../../../formats/backup/mailbox_annotations.ts";
@@ -60,6 +61,9 @@ import type { OwnerArchive } from "./owner_archive.ts";
 
 /** Messages of a run, with what an index says of them. */
 type Found = { readonly facts: Arrived };
+
+/** Records of a batch that are garbage soon: each leaves about 2 KB. */
+const COLLECT_RECORDS = 20_000;
 
 /** The version that has a field for all that replication tells of a record. */
 const INDEX_VERSION = 20;
@@ -210,8 +214,10 @@ export class BackupSession implements PlaceSession {
     }
     const { image, records } = await this.#withGaps(update, stored);
     const options = { image, owner: this.#archive.owner, userFlags: DEFAULT_LIMITS.userFlags };
+    const collect = collectEvery(COLLECT_RECORDS);
     let after = 0;
     for await (const batch of records.batches()) {
+      collect(batch.length);
       const part = { ...update, records: batch, after };
       putRecords(
         part,

@@ -2,6 +2,8 @@
  * What a run does to the archive of one owner: entries for what has changed, and at its end the
  * files of the user and the mark of the run.
  */
+
+import { collectEvery } from "../../../core/garbage.ts";
 import {
   type EntryName,
   FOLDER_FILE,
@@ -20,8 +22,11 @@ import type { EntriesInForce, FileInForce } from "../read/entries_in_force.ts";
 import type { ArchiveWriter } from "./archive_writer.ts";
 import { findGaps, type GapSource, type SeenMailbox } from "./gaps.ts";
 
-/** Bytes of the file after which it is committed in the midst of a run. */
+/** Bytes of the file, and messages, after which it is committed in the midst of a run. */
 const COMMIT_BYTES = 256 * 1024 * 1024;
+const COMMIT_MESSAGES = 50_000;
+/** Messages whose garbage is collected at once: each leaves about 10 KB. */
+const COLLECT_MESSAGES = 8000;
 
 export interface RunOptions {
   /** The locator of the place that is backed up. */
@@ -51,6 +56,8 @@ export class OwnerArchive {
   readonly #began: number;
   /** The mailboxes that this run has changed or removed, as they were before it. */
   readonly #seen = new Map<string, SeenMailbox>();
+  readonly #collect = collectEvery(COLLECT_MESSAGES);
+  #uncommitted = 0;
   readonly #news = { messages: 0, bytes: 0, mailboxes: new Set<string>() };
 
   constructor(
@@ -79,7 +86,9 @@ export class OwnerArchive {
     this.#news.messages += 1;
     for (const { length } of chunks) this.#news.bytes += length;
     this.#append({ kind: "message", guid }, { sha1: guid, pieces: chunks });
-    return this.#writer.room;
+    this.#uncommitted += 1;
+    this.#collect(1);
+    return this.#isMuch ? this.settle() : this.#writer.room;
   }
 
   /** Appends files of a mailbox that differ from what is there, in this order. */
@@ -135,9 +144,16 @@ export class OwnerArchive {
     );
   }
 
-  /** After a mailbox: lets what has been written count, if it is much. */
+  /** What is not committed is in memory, in the state as in what SQLite holds of it. */
+  get #isMuch(): boolean {
+    return this.#uncommitted >= COMMIT_MESSAGES || this.#writer.uncommittedBytes > COMMIT_BYTES;
+  }
+
+  /** Lets what has been written count, if it is much: messages may wait for their index. */
   async settle(): Promise<void> {
-    if (this.#writer.uncommittedBytes > COMMIT_BYTES) await this.#writer.commit();
+    if (!this.#isMuch) return;
+    this.#uncommitted = 0;
+    await this.#writer.commit();
   }
 
   /** Ends a run, by a mark in the archive where it has brought anything. */
