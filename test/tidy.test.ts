@@ -1,6 +1,6 @@
 /** The tree keeps its own rules: which room may import which, and what no file may hold. */
 import { describe, expect, test } from "bun:test";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { basename, dirname, join, relative } from "node:path";
 import { Glob } from "bun";
 
@@ -136,6 +136,12 @@ describe("the house", () => {
     }
     const twice = [...found].filter(([, paths]) => paths.length > 1).map(([name]) => name);
     expect(twice.sort()).toEqual(Object.keys(SHARED_NAMES));
+  });
+
+  test("the times by which the longest tests begin first are of files that are there", () => {
+    const { files } = JSON.parse(readFileSync(join(root, "test/timings.json"), "utf8"));
+    const wrong = Object.keys(files).filter((path) => !existsSync(join(root, path)));
+    expect(wrong).toEqual([]);
   });
 
   test("no folder of src has more than 24 files", () => {
