@@ -93,6 +93,13 @@ export interface Limits {
    */
   readonly unpackedBytes: number;
   readonly unpackedRatio: number;
+  /** Multiparts of a message in each other (Cyrus: boundary_limit), and messages in each other. */
+  readonly mimeMultiparts: number;
+  readonly mimeMessages: number;
+  /** Parameters of one Content-Type or Content-Disposition. */
+  readonly mimeParameters: number;
+  /** Addresses of one header field. */
+  readonly mimeAddresses: number;
 }
 
 export const DEFAULT_LIMITS: Limits = {
@@ -140,4 +147,8 @@ export const DEFAULT_LIMITS: Limits = {
   archiveEntries: 64 * 1024 * 1024,
   unpackedBytes: 256 * 1024 * 1024,
   unpackedRatio: 200,
+  mimeMultiparts: 1000,
+  mimeMessages: 1500,
+  mimeParameters: 10_000,
+  mimeAddresses: 1_000_000,
 };

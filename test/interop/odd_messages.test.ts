@@ -6,47 +6,19 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fromLatin1 } from "../../src/core/bytes.ts";
-import { beginSha1 } from "../../src/hash/sha1.ts";
+import { sha1Of } from "../../src/hash/sha1.ts";
 import { IndexImage } from "../../src/mailbox/index_image.ts";
 import { readSpool } from "../../src/places/cyrus/layout/spool.ts";
 import { bobbin, jsonLines } from "../support/cli.ts";
-import { Csync } from "../support/csync.ts";
 import { type Lab, labUpInMemory } from "../support/lab.ts";
 import { has } from "../support/needs.ts";
 import { HEADER_ENDS, ODD_MESSAGES } from "../support/odd_messages.ts";
+import { pushMessages } from "../support/push_messages.ts";
 import { tempDir } from "../support/temp_dir.ts";
 
 const MESSAGES = [...HEADER_ENDS.map(([message]) => message), ...ODD_MESSAGES].map(fromLatin1);
 
-const GUIDS = MESSAGES.map((bytes) => {
-  const hash = beginSha1();
-  hash.update(bytes);
-  return hash.digest();
-});
-
-/** Sends all messages to user.ann.Odd of the lab; the UIDs are in their order from 1 on. */
-async function push({ syncPort }: Lab): Promise<void> {
-  const client = await Csync.signedIn(syncPort);
-  for (const [at, bytes] of MESSAGES.entries()) {
-    client.send(`APPLY MESSAGE (%{default ${GUIDS[at]} ${bytes.length}}\r\n`);
-    client.send(bytes);
-    expect((await client.command(")")).status).toStartWith("OK");
-  }
-  const records = MESSAGES.map(
-    (bytes, at) =>
-      `%(UID ${at + 1} MODSEQ 4 LAST_UPDATED 1700000100 FLAGS () INTERNALDATE 1700000000 ` +
-      `SIZE ${bytes.length} GUID ${GUIDS[at]})`,
-  );
-  const made = await client.command(
-    `APPLY MAILBOX %(UNIQUEID oddodd MBOXNAME user.ann.Odd SYNC_CRC 0 SYNC_CRC_ANNOT 0 ` +
-      `LAST_UID ${MESSAGES.length} HIGHESTMODSEQ 5 RECENTUID 0 RECENTTIME 0 ` +
-      `LAST_APPENDDATE 1700000000 POP3_LAST_LOGIN 0 POP3_SHOW_AFTER 0 UIDVALIDITY 1700000000 ` +
-      `PARTITION default ACL "ann\tlrswipkxtecdan\t" OPTIONS P CREATEDMODSEQ 1 ` +
-      `FOLDERMODSEQ 1 RECORD (${records.join(" ")}))`,
-  );
-  expect(made.status).toStartWith("OK");
-  client.close();
-}
+const GUIDS = MESSAGES.map(sha1Of);
 
 /** What fsck finds that counts, and its exit code. */
 async function fsck(place: string): Promise<unknown> {
@@ -71,7 +43,7 @@ describe.skipIf(!has("a Cyrus server"))("odd messages in a real Cyrus", () => {
   beforeAll(async () => {
     lab = await labUpInMemory();
     await lab.run("user", "ann", "--plain");
-    await push(lab);
+    await pushMessages(lab, MESSAGES);
   });
 
   afterAll(async () => {
