@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { chmodSync, cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { bobbin, bobbinPath, jsonLines } from "../../support/cli.ts";
+import { bobbin, bobbinOnTerminal, bobbinPath, jsonLines } from "../../support/cli.ts";
 import { unpackFixture } from "../../support/fixtures.ts";
 import { has } from "../../support/needs.ts";
 import { tempDir } from "../../support/temp_dir.ts";
@@ -52,6 +52,17 @@ describe("bobbin ls", () => {
     expect(drafts.stdout.split("\n")).toHaveLength(3);
     const quick = await bobbin(["ls", sound, "ann", "INBOX", "--no-headers"]);
     expect(quick.stdout).not.toContain("Sender");
+  });
+
+  test("shortens GUIDs and dates in 80 columns of a terminal, and none with --full", async () => {
+    const env = { COLUMNS: "80" };
+    const narrow = await bobbinOnTerminal(["ls", sound, "ann", "INBOX"], { env });
+    const [head = "", first] = narrow.shown.split("\r\n");
+    expect(head).toMatch(/^UID +FLAGS +DATE +SIZE +SHORT GUID +FROM +SUBJECT$/);
+    expect(first).toMatch(/^1 +\\Seen +2026-01-01T00:00Z +1085 +325a90048f /);
+    const full = await bobbinOnTerminal(["ls", "--full", sound, "ann", "INBOX"], { env });
+    const piped = await bobbin(["ls", sound, "ann", "INBOX"]);
+    expect(full.shown.replaceAll("\r\n", "\n")).toBe(piped.stdout);
   });
 
   test("shared mailboxes are listed by the first part of their names", async () => {

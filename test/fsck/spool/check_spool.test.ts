@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { unpackFixture } from "../../support/fixtures.ts";
 import { fsckSpool } from "../../support/fsck.ts";
 
-const FIXTURES = ["uuid-paths", "legacy-paths", "damaged", "index-versions"];
+const FIXTURES = ["uuid-paths", "legacy-paths", "index-versions"];
 
 test.each(FIXTURES)("checkSpool() comes to the end of what %s has", async (name) => {
   const told: { done: number; total: number }[] = [];
