@@ -79,6 +79,7 @@ export const CODES = {
   DB09: row("reverse ACLs do not fit the ACLs", "warning", "write them anew"),
   DB10: row("mailbox name that should not be", "warning", "none"),
   DB11: row("counters behind the foldermodseq of a mailbox", "warning", "raise the counters"),
+  DB12: row("deliver.db damaged", "error", "Cyrus makes it anew once it is removed"),
   QU01: row("quota use wrong", "error", "write the sums"),
   QU02: row("wrong quota root", "warning", "set the root in cyrus.header"),
   SE01: row("seen state damaged or stale", "warning", "clamp or drop"),

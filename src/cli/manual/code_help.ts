@@ -169,6 +169,12 @@ export const CODE_HELP: Readonly<Record<Code, CodeHelp>> = {
   ),
   DB10: help("A mailbox has a name that Cyrus does not allow, or none above it.", NOTHING),
   DB11: help("A counter of the user is behind his mailboxes.", NOT_BY_CYRUS),
+  DB12: help(
+    "deliver.db, which keeps messages from being delivered twice, cannot be read in whole. Where " +
+      "its header is damaged, Cyrus' lmtpd does not start and no mail is delivered.",
+    "Stop Cyrus and move the file away; Cyrus makes it anew. What is sent again of the mail of " +
+      "the last days is then delivered again, and answered by vacation again.",
+  ),
   QU01: help("The quota counts wrongly how much is used.", "Cyrus' `quota -f` counts again."),
   QU02: help(
     "A mailbox belongs to the wrong quota, or to none that is there.",

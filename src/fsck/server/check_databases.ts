@@ -1,6 +1,6 @@
 /**
  * The database files themselves: damage that their own checksums and structure show (rows DB01,
- * AN01, SE01, SU01, CV01, by what the file is for). A format that Bobbin does not read is no
+ * DB12, AN01, SE01, SU01, CV01, by what the file is for). A format that Bobbin does not read is no
  * damage.
  */
 import { latin1 } from "../../core/bytes.ts";
@@ -21,7 +21,7 @@ export interface DatabaseCheck {
 
 export interface DatabaseCheckOptions {
   /** The row of the catalogue that damage of this file belongs to. */
-  readonly code: "DB01" | "AN01" | "SE01" | "SU01" | "CV01" | "QU01";
+  readonly code: "DB01" | "DB12" | "AN01" | "SE01" | "SU01" | "CV01" | "QU01";
   /** Whether the file may be missing. */
   readonly optional: boolean;
 }

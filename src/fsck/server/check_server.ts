@@ -47,7 +47,8 @@ export interface ServerCheckInput {
 export function checkServer({ server, folders, nowSeconds }: ServerCheckInput): ServerCheck {
   const { conf, mailboxes, mailboxesFile } = server;
   const file = checkDatabase(mailboxesFile, { code: "DB01", optional: false });
-  const findings = [...file.findings];
+  const deliver = checkDatabase(server.deliverFile, { code: "DB12", optional: true });
+  const findings = [...file.findings, ...deliver.findings];
   if (mailboxes === undefined) {
     const directory = mailboxDirectory({ byName: new Map(), byUniqueid: new Map() }, []);
     const annotations = checkMailboxAnnotations(server.annotationsFile, directory, {

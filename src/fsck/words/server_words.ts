@@ -69,6 +69,7 @@ const MAILBOX_LIST_WORDS = {
       ? { text: `name that no mailbox may have: ${nameProblem(facts.name)}`, found: facts.name }
       : { ...INFO, text: "mailbox without a parent", expected: facts.missingParent },
   DB11: (facts: Behind) => ({ field: "foldermodseq", ...facts }),
+  DB12: (facts: DatabaseFacts) => tellDatabase("deliver.db", facts),
 };
 
 interface UnlistedFacts {

@@ -103,6 +103,28 @@ describe("checkDatabase() on mailboxes.db", () => {
   });
 });
 
+describe("deliver.db", () => {
+  /** What is found when it holds `bytes`, in a file that imapd.conf names. */
+  const found = async (bytes: Uint8Array): Promise<string[]> => {
+    const path = "@DIR@/conf/twice.db";
+    const server = testServer("uuid-paths-3.12", { duplicate_db_path: path });
+    writeFileSync(server.conf.deliverDb.path, bytes);
+    return shownFindings(server);
+  };
+
+  test("DB12: a damaged byte, a lost header, and a format that is not read", async () => {
+    const sound = readFileSync(join(import.meta.dir, "../../fixtures/databases/log-a.twoskip"));
+    expect(await found(sound)).toEqual([]);
+    expect(await found(new Uint8Array())).toEqual([]);
+    const damaged = await found(flipped(sound, 72));
+    expect(damaged).toContain("- DB12 error sound records -> 272 bytes of damage");
+    expect(damaged.every((one) => one.startsWith("- DB12 error"))).toBe(true);
+    expect((await found(flipped(sound, 3)))[0]).toMatch(/^- DB12 error .*twoskip header/);
+    const twom = fromLatin1("\xa1\x02\x8b\x0dtwomfile\0\0\0\0".padEnd(200, "\0"));
+    expect(await found(twom)).toEqual(["- DB12 warning undefined -> twom"]);
+  });
+});
+
 describe("entries and folders", () => {
   test("DB02: an entry whose folder is gone", async () => {
     const found = await afterChange((server) =>

@@ -44,6 +44,8 @@ export interface ImapdConf {
   readonly mailboxesDb: DatabaseSetting;
   readonly annotationsDb: DatabaseSetting;
   readonly quotaDb: DatabaseSetting;
+  /** What was delivered of late, so that no message is delivered twice. */
+  readonly deliverDb: DatabaseSetting;
   readonly seenFormat: DatabaseFormat | undefined;
   readonly subscriptionFormat: DatabaseFormat | undefined;
   readonly conversationsFormat: DatabaseFormat | undefined;
@@ -53,6 +55,14 @@ export interface ImapdConf {
   /** Root of the user files of 3.13.7 and later, if not the configdirectory. */
   readonly userpath: string | undefined;
 }
+
+/** Databases of a whole server, by the beginning of their settings, below the configdirectory. */
+const DATABASE_FILES = {
+  mboxlist: "mailboxes.db",
+  annotation: "annotations.db",
+  quota: "quotas.db",
+  duplicate: "deliver.db",
+} as const;
 
 /** Reads imapd.conf with what it includes. Throws AppError where Cyrus would refuse to start. */
 export function readImapdConf(path: string): ImapdConf {
@@ -69,12 +79,9 @@ export function imapdConfOf(path: string, options: ConfOptions): ImapdConf {
   }
   const text = (name: string) => substituted(options.get(name), configdirectory);
   const flag = (name: string, fallback: boolean) => switchOf(options, name, { fallback });
-  const database = (name: string, fallback: string) => {
+  const database = (name: keyof typeof DATABASE_FILES, fallback: string) => {
     const formatName = options.get(`${name}_db`) ?? fallback;
-    const file = { mboxlist: "mailboxes.db", annotation: "annotations.db", quota: "quotas.db" }[
-      name
-    ];
-    const dbPath = text(`${name}_db_path`) ?? `${configdirectory}/${file}`;
+    const dbPath = text(`${name}_db_path`) ?? `${configdirectory}/${DATABASE_FILES[name]}`;
     return { path: dbPath, format: formatOf(formatName), formatName };
   };
   return {
@@ -98,6 +105,7 @@ export function imapdConfOf(path: string, options: ConfOptions): ImapdConf {
     mailboxesDb: database("mboxlist", "twoskip"),
     annotationsDb: database("annotation", "twoskip"),
     quotaDb: database("quota", "quotalegacy"),
+    deliverDb: database("duplicate", "twoskip"),
     seenFormat: formatOf(options.get("seenstate_db") ?? "twoskip"),
     subscriptionFormat: formatOf(options.get("subscription_db") ?? "flat"),
     conversationsFormat: formatOf(options.get("conversations_db") ?? "skiplist"),

@@ -1,6 +1,6 @@
 /**
  * Reads the databases of a whole Cyrus server for fsck: its list of mailboxes, its annotations,
- * quota roots and shared counters. Nothing is locked and nothing is written.
+ * deliver.db, quota roots and shared counters. Nothing is locked and nothing is written.
  */
 import { type MailboxesDb, parseMailboxesDb } from "../../../formats/cyrus/mailboxes_db.ts";
 import { sharedFile } from "../layout/server_paths.ts";
@@ -11,7 +11,7 @@ import {
   readDatabaseFile,
   readWholeFile,
 } from "./database_file.ts";
-import type { ImapdConf } from "./imapd_conf.ts";
+import type { DatabaseSetting, ImapdConf } from "./imapd_conf.ts";
 import { type QuotasReading, readQuotas } from "./quota_roots.ts";
 
 export interface MailboxesReading {
@@ -23,6 +23,8 @@ export interface MailboxesReading {
 export interface ServerReading extends MailboxesReading {
   readonly conf: ImapdConf;
   readonly annotationsFile: DatabaseReading;
+  /** Its damage alone: what was delivered of late is kept nowhere. */
+  readonly deliverFile: DatabaseReading;
   readonly quotas: QuotasReading;
   /** Counters of the shared namespace. */
   readonly sharedCounters: FileReading;
@@ -35,6 +37,7 @@ export async function readServer(conf: ImapdConf, before?: ServerReading): Promi
     conf,
     ...(await readMailboxes(conf, before)),
     annotationsFile: await readDatabaseFile(annotationsDb.path, { expected: annotationsDb.format }),
+    deliverFile: await readDamage(conf.deliverDb, before?.deliverFile),
     quotas: await readQuotas(conf),
     sharedCounters: readWholeFile(sharedFile("counters", conf)),
   };
@@ -51,6 +54,17 @@ export async function readMailboxes(
   const { path, format } = mailboxesDb;
   const mailboxesFile = await readDatabaseFile(path, { expected: format });
   return { mailboxesFile, mailboxes: mailboxesOf(mailboxesFile) };
+}
+
+/** Reads a database without keeping its entries, unless it is still as it was in `before`. */
+async function readDamage(
+  { path, format }: DatabaseSetting,
+  before: DatabaseReading | undefined,
+): Promise<DatabaseReading> {
+  if (before !== undefined && isCurrent(before)) return before;
+  const reading = await readDatabaseFile(path, { expected: format });
+  if (reading.state !== "read" || reading.database.kind !== "read") return reading;
+  return { ...reading, database: { ...reading.database, entries: [] } };
 }
 
 function mailboxesOf(reading: DatabaseReading): MailboxesDb | undefined {
