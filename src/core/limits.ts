@@ -78,7 +78,7 @@ export interface Limits {
   readonly tarNameBytes: number;
   /** Bytes of one entry in an archive, as it is unpacked. */
   readonly tarEntryBytes: number;
-  /** Bytes of one cyrus.index in an archive: two million records. It is held in memory. */
+  /** Bytes of one cyrus.index in an archive: a million records. It is held in memory. */
   readonly archivedIndexBytes: number;
   /** Bytes of one other file of a mailbox or user in an archive that is held in memory. */
   readonly heldEntryBytes: number;
@@ -100,6 +100,9 @@ export interface Limits {
   readonly mimeParameters: number;
   /** Addresses of one header field. */
   readonly mimeAddresses: number;
+  /** The same of one gzip member that is unpacked into memory, for what lies somewhere in it. */
+  readonly memberBytes: number;
+  readonly memberRatio: number;
 }
 
 export const DEFAULT_LIMITS: Limits = {
@@ -141,7 +144,7 @@ export const DEFAULT_LIMITS: Limits = {
   rememberedGuids: 100_000,
   tarNameBytes: 4096,
   tarEntryBytes: 0xffff_ffff,
-  archivedIndexBytes: 256 * 1024 * 1024,
+  archivedIndexBytes: 128 * 1024 * 1024,
   heldEntryBytes: 64 * 1024 * 1024,
   stateContentBytes: 64 * 1024,
   archiveEntries: 64 * 1024 * 1024,
@@ -151,4 +154,6 @@ export const DEFAULT_LIMITS: Limits = {
   mimeMessages: 1500,
   mimeParameters: 10_000,
   mimeAddresses: 1_000_000,
+  memberBytes: 128 * 1024 * 1024,
+  memberRatio: 50,
 };

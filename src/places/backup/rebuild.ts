@@ -46,6 +46,9 @@ export interface Rebuilt {
 const CLEARED = ["status", "imap", "meta", "fmeta", "indexed", "files", "folders"];
 const OUR_CLEARED = ["x_members", "x_entries", "x_lacking", "x_runs WHERE offset IS NOT NULL"];
 
+/** Bytes that are much, held or as garbage. */
+const COLLECT_BYTES = 32 * 1024 * 1024;
+
 /** Flaws that are kept; one damaged archive may have one for each entry. */
 const MOST_FLAWS = 1000;
 
@@ -113,6 +116,10 @@ class Scan {
   readonly #torn = new Set<string>();
   /** Entries of the member that is being read which are not taken in. */
   #leftOut: { readonly from: number; readonly to: number }[] = [];
+  /** For one content after the other: what is large would be garbage for too long. */
+  #buffer = new Uint8Array();
+  /** Unpacked bytes since the last time that garbage was collected. */
+  #garbage = 0;
   /** Why an entry is passed over. */
   #tooLarge: string | undefined;
   /** Of the content, where the entry says what it should be. */
@@ -141,6 +148,7 @@ class Scan {
         torn = { coffset: start, why };
         break;
       }
+      if (event.kind === "bytes") this.#collect(event.bytes.length);
       if (event.kind !== "member") continue;
       if (event.flaw !== undefined) flawed ??= { coffset: start, why: event.flaw };
       this.#noteMember(event.member);
@@ -148,6 +156,7 @@ class Scan {
       start = event.end;
       this.#leftOut = [];
     }
+    this.#buffer = new Uint8Array();
     const { wholeBytes } = this.#splitter;
     const damage = flawed ?? torn;
     const found = { flaws: this.#flaws, ...(damage !== undefined && { damage }) };
@@ -199,7 +208,25 @@ class Scan {
     const { isHeld, most } = holding(entry, this.#limits);
     this.#tooLarge = entry.size > most ? `it has ${entry.size} bytes, over ${most}` : undefined;
     const isWanted = isHeld && this.#tooLarge === undefined;
-    this.#held = isWanted ? { bytes: new Uint8Array(entry.size), length: 0 } : undefined;
+    this.#held = isWanted ? { bytes: this.#room(entry.size), length: 0 } : undefined;
+  }
+
+  #room(size: number): Uint8Array {
+    if (size > this.#buffer.length) {
+      const more = Math.max(size, 2 * this.#buffer.length);
+      this.#buffer = new Uint8Array();
+      if (more > COLLECT_BYTES) Bun.gc(true);
+      this.#buffer = new Uint8Array(more);
+    }
+    return this.#buffer.subarray(0, size);
+  }
+
+  /** Collects garbage where much is held: beside it the collector lets as much again grow. */
+  #collect(bytes: number): void {
+    this.#garbage += bytes;
+    if (this.#garbage < COLLECT_BYTES || this.#buffer.length < COLLECT_BYTES) return;
+    this.#garbage = 0;
+    Bun.gc(true);
   }
 
   #hold(bytes: Uint8Array): void {

@@ -7,11 +7,15 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { cpSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
+import { runsOfArchive } from "../../../src/places/backup/read/archive_runs.ts";
+import { backUp } from "../../support/backup.ts";
 import {
+  ANN,
   altered,
   archiveWith,
   type Base,
   baseArchive,
+  codesOf,
   dataIn,
   entry,
   packed,
@@ -19,7 +23,9 @@ import {
   STRANGE,
   tryAll,
 } from "../../support/hostile_archive.ts";
+import { newStorePlace, put } from "../../support/replication.ts";
 import { randomOf } from "../../support/spool/random.ts";
+import { record } from "../../support/store_fixture.ts";
 import { tempDir } from "../../support/temp_dir.ts";
 
 const isLong = process.env["BOBBIN_TEST_SIZE"] === "long";
@@ -365,3 +371,23 @@ test("an archive that is cut off anywhere is told so, and mended by a run", asyn
     expect([cut, codes, afterRun]).toEqual([cut, expect.arrayContaining(["BK01"]), "whole"]);
   }
 }, 1_200_000);
+
+test("an older state cuts off nothing of the runs that it does not know", async () => {
+  const source = newStorePlace();
+  await put(source, "user.ann", [record(1)]);
+  const folder = join(tempDir("older"), "ann");
+  await backUp(ANN, source, folder);
+  const older = readFileSync(join(folder, STATE));
+  await put(source, "user.ann.Sub", [record(2)]);
+  await backUp(ANN, source, folder);
+  await put(source, "user.ann.New", [record(3)]);
+  const whole = readFileSync(dataIn(folder));
+  writeFileSync(join(folder, STATE), older);
+  const notices: string[] = [];
+  await backUp(ANN, source, folder, { open: { notice: (text) => notices.push(text) } });
+  expect(notices).toEqual([expect.stringContaining("its state is older")]);
+  expect(readFileSync(dataIn(folder)).subarray(0, whole.length)).toEqual(whole);
+  expect(await codesOf(folder)).toEqual([]);
+  expect((await runsOfArchive(folder)).runs.length).toBe(3);
+  await source.close();
+});

@@ -29,7 +29,7 @@ import { openState, STATE_FILE } from "../state/open_state.ts";
 import { type Status, statusIn } from "../state/state_extent.ts";
 import { STATUS_VERSION } from "../state/state_schema.ts";
 import { MemberWriter, type Pack } from "./member_writer.ts";
-import { recoverArchive } from "./recover_archive.ts";
+import { hasRunBehind, recoverArchive } from "./recover_archive.ts";
 
 const LOCK_FILE = ".lock";
 /** The name of a data file that is written; others may be plain tars, which are only read. */
@@ -108,15 +108,17 @@ export class ArchiveWriter implements ArchiveBytes {
     const fd = openData(path, { create: false });
     const { size } = fstatSync(fd);
     const counted = this.#status?.size ?? -1;
-    const isOurs = this.#status?.saysAll === true;
+    const isStale = this.#status !== undefined && (await hasRunBehind(path, this.#status));
+    const isOurs = this.#status?.saysAll === true && !isStale;
     if (isOurs && size > counted) {
       notice(`${path}: cut off ${size - counted} bytes of a run that was not finished`);
       ftruncateSync(fd, counted);
     }
     closeSync(fd);
     if (isOurs && size >= counted) return;
-    const isShort = counted >= 0 && size !== counted;
-    const other = counted < 0 ? "no state is beside it" : "its state is of another program";
+    const isShort = counted >= 0 && size < counted;
+    const older = isStale ? "its state is older" : "its state is of another program";
+    const other = counted < 0 ? "no state is beside it" : older;
     const what = isShort ? `it has ${size} bytes, not ${counted}` : other;
     notice(`${path}: ${what}; the state is made anew from what is whole`);
     await recoverArchive(this.database, path, this.#options);

@@ -5,16 +5,22 @@
 import type { Database } from "bun:sqlite";
 import { closeSync, fsyncSync, renameSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
+import { pipeline } from "node:stream/promises";
+import { createGzip } from "node:zlib";
 import { assert } from "../../../core/assert.ts";
-import { concat } from "../../../core/bytes.ts";
-import { AppError } from "../../../core/errors.ts";
+import { AppError, FormatError } from "../../../core/errors.ts";
 import { chunksOf, openRegular } from "../../../core/files.ts";
+import { DEFAULT_LIMITS } from "../../../core/limits.ts";
+import { META_FILE, printEntryName } from "../../../formats/backup/entry_name.ts";
+import { TarSplitter } from "../../../formats/tar/tar_splitter.ts";
 import { diskError, makeFolder, writeFully } from "../../../storage/disk.ts";
 import { keepBeside, openBeside, syncPath } from "../../../storage/durable.ts";
-import { type Member, unpacked } from "../read/gzip_members.ts";
+import { unpacked } from "../read/gzip_members.ts";
 import { rebuildState, type TornMember } from "../rebuild.ts";
 import { CUT_FOLDER } from "../state/open_state.ts";
-import { packMember } from "./pack_member.ts";
+
+/** Unpacked bytes that are garbage soon: the collector would let them grow to all of the member. */
+const COLLECT_BYTES = 32 * 1024 * 1024;
 
 export interface RecoverOptions {
   /** Seconds since 1970. */
@@ -56,6 +62,36 @@ export async function recoverArchive(
   return false;
 }
 
+/**
+ * True where a whole run lies behind what the state says: it is an older one, put back by somebody,
+ * or the machine went down as the run was committed. What a killed run has left has no end.
+ */
+export async function hasRunBehind(
+  path: string,
+  { size: coffset, offset }: { readonly size: number; readonly offset: number },
+): Promise<boolean> {
+  const opened = openRegular(path);
+  if (opened.state !== "open") throw new AppError("io", `Cannot read ${path}`);
+  const { fd, stat } = opened;
+  const splitter = new TarSplitter(DEFAULT_LIMITS, { offset });
+  const mark = printEntryName({ kind: "meta", name: META_FILE.run });
+  try {
+    for await (const part of unpacked(fd, { path, size: stat.size, from: { coffset, offset } })) {
+      if (part.kind === "damage") return false;
+      if (part.kind !== "bytes") continue;
+      for (const event of splitter.feed(part.bytes)) {
+        if (event.kind === "end" && event.entry.name === mark) return true;
+      }
+    }
+    return false;
+  } catch (error) {
+    if (error instanceof FormatError) return false;
+    throw error;
+  } finally {
+    closeSync(fd);
+  }
+}
+
 interface CopyOptions {
   readonly path: string;
   readonly torn: TornMember;
@@ -69,15 +105,21 @@ async function copySound({ path, torn, into }: CopyOptions): Promise<void> {
   const beside = `${into}.NEW`;
   let copy: number | undefined;
   try {
-    copy = openBeside(beside);
+    const fd = openBeside(beside);
+    copy = fd;
     let size = 0;
-    for (const chunk of chunksOf(opened.fd, { end: torn.coffset, name: path })) {
-      writeFully(copy, chunk, size);
-      size += chunk.length;
+    const append = async (parts: Iterable<Uint8Array> | AsyncIterable<Uint8Array>) => {
+      for await (const part of parts) {
+        writeFully(fd, part, size);
+        size += part.length;
+      }
+    };
+    await append(chunksOf(opened.fd, { end: torn.coffset, name: path }));
+    const sound = soundRanges(torn);
+    if (sound.length > 0) {
+      const parts = partsOf(sound, torn, { fd: opened.fd, path, size: opened.stat.size });
+      await pipeline(parts, createGzip({ level: 1 }), append);
     }
-    const whole = await beginOf(torn, { fd: opened.fd, path, size: opened.stat.size });
-    const sound = withoutLeftOut(whole, torn);
-    if (sound.length > 0) writeFully(copy, packMember(sound), size);
     fsyncSync(copy);
     keepBeside(copy, beside, into);
   } catch (error) {
@@ -88,29 +130,41 @@ async function copySound({ path, torn, into }: CopyOptions): Promise<void> {
   }
 }
 
-/** What a member begins with that cannot be unpacked to its end. */
-async function beginOf(
-  torn: Member,
-  { fd, ...file }: { readonly fd: number; readonly path: string; readonly size: number },
-): Promise<Uint8Array> {
-  const bytes = new Uint8Array(torn.size);
-  let length = 0;
-  for await (const event of unpacked(fd, { ...file, from: torn })) {
-    if (event.kind !== "bytes" || length === torn.size) break;
-    const part = event.bytes.subarray(0, torn.size - length);
-    bytes.set(part, length);
-    length += part.length;
-  }
-  assert(length === torn.size, `${file.path} unpacks as it has before`);
-  return bytes;
+/** Bytes of the unpacked stream. */
+interface Range {
+  readonly from: number;
+  readonly to: number;
 }
 
-function withoutLeftOut(bytes: Uint8Array, { offset, leftOut }: TornMember): Uint8Array {
-  const parts: Uint8Array[] = [];
-  let at = 0;
-  for (const { from, to } of leftOut) {
-    parts.push(bytes.subarray(at, from - offset));
-    at = to - offset;
+/** What of a torn member stays, in its order. */
+function soundRanges({ offset, size, leftOut }: TornMember): readonly Range[] {
+  const ends = [...leftOut, { from: offset + size, to: offset + size }];
+  const ranges = ends.map(({ from: to }, n) => ({ from: leftOut[n - 1]?.to ?? offset, to }));
+  return ranges.filter(({ from, to }) => from < to);
+}
+
+/** The bytes of these ranges of a member that cannot be unpacked to its end. */
+async function* partsOf(
+  ranges: readonly Range[],
+  torn: TornMember,
+  { fd, ...file }: { readonly fd: number; readonly path: string; readonly size: number },
+): AsyncGenerator<Uint8Array, void> {
+  let [at, garbage] = [torn.offset, 0];
+  const left = [...ranges];
+  for await (const event of unpacked(fd, { ...file, from: torn })) {
+    if (event.kind !== "bytes" || left.length === 0) break;
+    const { bytes } = event;
+    const end = at + bytes.length;
+    for (let range = left[0]; range !== undefined && range.from < end; range = left[0]) {
+      const part = bytes.subarray(Math.max(0, range.from - at), range.to - at);
+      if (part.length > 0) yield part;
+      if (range.to > end) break;
+      left.shift();
+    }
+    at = end;
+    garbage += bytes.length;
+    if (garbage > COLLECT_BYTES) Bun.gc(true);
+    garbage %= COLLECT_BYTES;
   }
-  return concat([...parts, bytes.subarray(at)]);
+  assert(left.length === 0, `${file.path} unpacks as it has before`);
 }
