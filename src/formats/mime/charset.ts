@@ -75,9 +75,21 @@ function table(names: Readonly<Record<string, string>>): ReadonlyMap<string, str
   );
 }
 
+/** The labels of known names that have been met: asking TextDecoder is dear, and they are few. */
+const labels = new Map<string, string>();
+
 /** The name that TextDecoder has for `name`; "" where it has none; undefined for unknown ones. */
 function labelOf(name: string): string | undefined {
   const lower = name.toLowerCase();
+  const label = labels.get(lower) ?? findLabel(lower);
+  if (label !== undefined && labels.size < MAX_LABELS) labels.set(lower, label);
+  return label;
+}
+
+/** One name can be written with any marks between its letters. */
+const MAX_LABELS = 1000;
+
+function findLabel(lower: string): string | undefined {
   if (/^(unknown|unknown-8bit|x-unknown|x-user-defined|none)$/.test(lower)) return "windows-1252";
   const alias = ALIASES.get(lower.replace(/[^a-z0-9]/g, ""));
   if (alias !== undefined && lower !== "gb2312") return exactLabel(lower, alias);

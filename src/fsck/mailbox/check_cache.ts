@@ -2,8 +2,8 @@
 import { readRegular, type Unreadable } from "../../core/files.ts";
 import { DEFAULT_LIMITS } from "../../core/limits.ts";
 import type { IndexRecord } from "../../formats/cyrus/index/index_record.ts";
+import { parseMessage } from "../../formats/mime/message.ts";
 import { crc32Range } from "../../hash/crc32.ts";
-import { HeaderEnd } from "../../mailbox/header_end.ts";
 import { CacheFile } from "../../places/cyrus/mailbox/cache_file.ts";
 import { type MailboxPaths, messagePaths } from "../../places/cyrus/mailbox/mailbox_files.ts";
 import type { FactsOf } from "../finding.ts";
@@ -99,10 +99,10 @@ export class CacheCheck {
     const end = section && section.contentOffset + section.contentSize;
     if (section?.headerOffset === 0 && section.headerSize === headerSize) {
       if (section.contentOffset === headerSize && end === size) return;
-      const isCut = this.#messages && isCutAtNul(messagePaths(this.#messages, uid), size, section);
-      if (isCut === true) return;
+      const isRight = this.#messages && isOfMessage(messagePaths(this.#messages, uid), section);
+      if (isRight === true) return;
       // Where the message cannot be read, the check of the messages says so.
-      if (isCut === undefined) {
+      if (isRight === undefined) {
         this.#collector.tally("CA04", { uid, path }, { what: "unread" });
         return;
       }
@@ -143,26 +143,19 @@ function sectionOf(cache: CacheFile): Section | undefined {
 }
 
 /**
- * True when the message has NUL octets at which Cyrus cut what it says of it: the header at the
- * first one, and the body by what follows one in the headers of a part. Undefined where it cannot
- * be read.
+ * True where Cyrus says this of the message, though it is not what the index says: of one with NUL
+ * octets in headers, with a thousand multiparts in each other, with a bare LF before a delimiter.
+ * Undefined where the message cannot be read.
  */
-function isCutAtNul(
-  paths: readonly string[],
-  size: number,
-  { headerSize, contentOffset, contentSize }: Section,
-): boolean | undefined {
+function isOfMessage(paths: readonly string[], section: Section): boolean | undefined {
   for (const path of paths) {
     const file = readRegular(path, DEFAULT_LIMITS.literalBytes);
     if (file.state !== "read") continue;
-    const end = new HeaderEnd();
-    end.feed(file.bytes);
-    const bodySize = size - contentOffset;
+    const { headerSize, contentOffset, contentSize } = parseMessage(file.bytes);
     return (
-      headerSize === (end.headerSize ?? size) &&
-      contentOffset === (end.contentOffset ?? size) &&
-      (contentSize === bodySize ||
-        (contentSize < bodySize && file.bytes.includes(0, contentOffset)))
+      section.headerSize === headerSize &&
+      section.contentOffset === contentOffset &&
+      section.contentSize === contentSize
     );
   }
   return undefined;

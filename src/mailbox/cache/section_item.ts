@@ -61,7 +61,8 @@ function writeList(out: Uint8Array[], places: readonly Uint8Array[]): void {
 
 function words(...values: readonly number[]): Uint8Array {
   const bytes = new Uint8Array(4 * values.length);
-  for (const [at, value] of values.entries()) viewOf(bytes).setUint32(4 * at, value);
+  const view = viewOf(bytes);
+  for (const [at, value] of values.entries()) view.setUint32(4 * at, value);
   return bytes;
 }
 

@@ -42,6 +42,16 @@ describe("fsck of a cache record", () => {
     expect(await found(PLAIN, [18, 18, 6])).toEqual([]);
   });
 
+  test("takes what Cyrus counts wrong for right", async () => {
+    const open = (_: unknown, at: number) =>
+      `Content-Type: multipart/mixed; boundary=b${at}\r\n\r\n--b${at}\r\n`;
+    const deep = `${Array.from({ length: 1000 }, open).join("")}\r\nx\r\n`;
+    expect(await found(deep, [46, 46, 55_726])).toEqual([]);
+    const stray = "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\n\n--b\r\n";
+    expect(await found(stray, [45, 45, 17])).toEqual([]);
+    expect(await found(stray, [45, 45, 16])).toEqual(["CA04 uid 1"]);
+  });
+
   test("finds what no NUL explains", async () => {
     for (const [text, section] of [
       [NUL, [10, 16, 7]],
