@@ -329,7 +329,9 @@ describe.if(has("strace") && has("root"))("a file call that fails", () => {
     const isSteady = ended.stdout === clean.stdout;
     const exits = new Map<number | undefined, number>();
     const tryOne = async ({ call, errno }: Trial): Promise<void> => {
-      const { exit, stdout, stderr, isHit } = await runWith(run, { call, errno, root });
+      const { exit, stdout, stderr, isHit } = await runWith(run, {
+        ...{ call, effect: `error=${errno}`, root },
+      });
       if (!isHit) return;
       exits.set(exit, (exits.get(exit) ?? 0) + 1);
       const isGood = GOOD_EXITS.has(exit) && !BUG.test(stderr);

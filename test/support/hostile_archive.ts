@@ -125,7 +125,7 @@ export async function tryAll(
     await attempt("compact", () => compactArchive(copyOf(folder), options));
   }
   const rebuilt = copyOf(folder);
-  await attempt("rebuild", () => rebuildArchive(rebuilt, { now: () => NOW + 9, notice }));
+  await attempt("rebuild", () => rebuildArchive(rebuilt, { notice }));
   await attempt("verify what was rebuilt", () => codesOf(rebuilt));
   const run = (onto: string) => backUp(ANN, source, onto, { open: { notice } });
   if (isBelieved) await attempt("run", () => run(copyOf(folder)));

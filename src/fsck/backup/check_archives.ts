@@ -2,11 +2,13 @@
 import { Database } from "bun:sqlite";
 import { join } from "node:path";
 import { AppError } from "../../core/errors.ts";
+import { stampAt } from "../../core/file_stamp.ts";
 import { pushAll } from "../../core/lists.ts";
 import { inboxOf, type Owner } from "../../model/names.ts";
 import { ownerOfArchive, realOf } from "../../places/backup/read/open_backup.ts";
 import { STATE_FILE } from "../../places/backup/state/open_state.ts";
-import { flawOfState } from "../../places/backup/state/state_flaw.ts";
+import { readState } from "../../places/backup/state/read_state.ts";
+import { flawOfState, hasTable } from "../../places/backup/state/state_flaw.ts";
 import { DATA_FILE, dataFilesIn } from "../../places/backup_locator.ts";
 import { statOf } from "../../storage/disk.ts";
 import { sqliteError } from "../../storage/sqlite.ts";
@@ -19,6 +21,9 @@ import {
   type Sample,
   type Sampled,
 } from "./sample_archive.ts";
+
+/** Looks at an archive that is written to again and again meanwhile. */
+const MOST_LOOKS = 5;
 
 export interface ArchivesCheck {
   /** Says by its internal name whether a mailbox is to be checked; undefined: all are. */
@@ -51,29 +56,12 @@ export async function checkArchives(
   const findings: Finding[] = [];
   const counts = { mailboxes: 0, records: 0, messagesRead: 0 };
   for (const folder of folders) {
-    const { state, size, path } = stateBeside(folder);
-    try {
-      const database = typeof state === "string" ? new Database(":memory:") : state;
-      const owner = ownerOfArchive(folder, database);
-      if (wanted !== undefined && !isWanted(owner, wanted)) continue;
-      const check = { owner, path, state, size, onRead };
-      const report = await (sample === undefined
-        ? checkArchive(check)
-        : checkSample(folder, { ...check, sample }));
-      const whose = owner.kind === "user" ? { userid: owner.userid } : {};
-      pushAll(
-        findings,
-        report.findings.map((one) => placed(one, whose)),
-      );
-      counts.mailboxes += report.mailboxes;
-      counts.records += report.messages;
-      counts.messagesRead += report.messages;
-    } catch (error) {
-      if (!(error instanceof AppError) || error.code !== "bad_data") throw error;
-      findings.push(finding("BK01", { path }, { why: error.message, coffset: 0 }));
-    } finally {
-      if (typeof state !== "string") state.close();
-    }
+    const report = await settledReport(folder, { wanted, onRead, sample });
+    if (report === undefined) continue;
+    pushAll(findings, report.findings);
+    counts.mailboxes += report.mailboxes;
+    counts.records += report.messages;
+    counts.messagesRead += report.messages;
   }
   return { findings, unstable: 0, counts };
 }
@@ -98,6 +86,49 @@ async function checkSample(
     ofBytes: size,
   });
   return report;
+}
+
+/** A look that found flaws is taken again where a run or a compaction was at work meanwhile. */
+async function settledReport(
+  folder: string,
+  check: ArchivesCheck,
+): Promise<ArchiveReport | undefined> {
+  const stamp = () => stampAt(join(folder, STATE_FILE));
+  for (let look = 1; ; look++) {
+    const before = stamp();
+    const isLast = () => look === MOST_LOOKS || stamp() === before;
+    try {
+      const report = await reportOn(folder, check);
+      if (report === undefined || report.findings.length === 0 || isLast()) return report;
+    } catch (error) {
+      if (isLast()) throw error; // else the data file may have been the one before a compaction
+    }
+  }
+}
+
+/** Undefined for an archive that nobody wants to be checked. */
+async function reportOn(
+  folder: string,
+  { wanted, onRead, sample }: ArchivesCheck,
+): Promise<ArchiveReport | undefined> {
+  const { state, size, path } = stateBeside(folder);
+  try {
+    const database = typeof state === "string" ? new Database(":memory:") : state;
+    const owner = ownerOfArchive(folder, database);
+    if (wanted !== undefined && !isWanted(owner, wanted)) return undefined;
+    const check = { owner, path, state, size, onRead };
+    const report = await (sample === undefined
+      ? checkArchive(check)
+      : checkSample(folder, { ...check, sample }));
+    const whose = owner.kind === "user" ? { userid: owner.userid } : {};
+    return { ...report, findings: report.findings.map((one) => placed(one, whose)) };
+  } catch (error) {
+    if (!(error instanceof AppError) || error.code !== "bad_data") throw error;
+    const damage = finding("BK01", { path }, { why: error.message, coffset: 0 });
+    return { findings: [damage], mailboxes: 0, messages: 0 };
+  } finally {
+    if (typeof state !== "string") state.close();
+  }
 }
 
 function isWanted(owner: Owner, wanted: (name: string) => boolean): boolean {
@@ -130,13 +161,14 @@ function stateBeside(folder: string): StateBeside {
   if (!stat.isFile()) return without("what lies in the place of the state is no file");
   let state: Database | undefined;
   try {
-    state = new Database(file, { readonly: true, strict: true });
+    state = readState(file);
     const flaw = flawOfState(state);
     if (flaw !== undefined) {
       state.close();
       return without(`the state cannot be used: ${flaw}`);
     }
-    const row = state.query<StatusRow, []>("SELECT filename, size FROM status").get();
+    const sql = "SELECT filename, size FROM status";
+    const row = hasTable(state, "status") ? state.query<StatusRow, []>(sql).get() : null;
     const path =
       row && DATA_FILE.test(row.filename) ? realOf(join(folder, row.filename)) : undefined;
     const size = path === undefined ? undefined : statOf(path)?.size;

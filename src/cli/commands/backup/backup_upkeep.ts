@@ -239,11 +239,9 @@ function tellCompaction(
 const runRebuild: Handler<"backup rebuild"> = async (args, options, env) => {
   let rebuilt = 0;
   const folders = await foldersOf(args, options);
+  const notice = (text: string) => env.output.talk(text);
   const { exit, failed } = await forEach({ folders, env }, async (folder) => {
-    const { isWhole } = await rebuildArchive(folder, {
-      now: () => Math.floor(Date.now() / 1000),
-      notice: (text) => env.output.talk(text),
-    });
+    const { isWhole } = await rebuildArchive(folder, { notice });
     rebuilt += 1;
     env.output.line(`${escapeText(folder)}: its state is made anew`);
     return isWhole ? EXIT.ok : EXIT.damage;

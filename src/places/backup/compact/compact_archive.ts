@@ -4,7 +4,7 @@
  * when all of it is durable.
  */
 import type { Database } from "bun:sqlite";
-import { renameSync, rmSync } from "node:fs";
+import { renameSync } from "node:fs";
 import { join } from "node:path";
 import { AppError } from "../../../core/errors.ts";
 import { collectEvery } from "../../../core/garbage.ts";
@@ -12,7 +12,7 @@ import { DEFAULT_LIMITS, type Limits } from "../../../core/limits.ts";
 import { parseEntryName, parseLinkTarget } from "../../../formats/backup/entry_name.ts";
 import { LATEST_MTIME, parseTarHeader, TAR_BLOCK } from "../../../formats/tar/tar_header.ts";
 import type { PlacedEntry } from "../../../formats/tar/tar_splitter.ts";
-import { diskError, namesIn, removeFile, statOf } from "../../../storage/disk.ts";
+import { diskError } from "../../../storage/disk.ts";
 import { syncPath } from "../../../storage/durable.ts";
 import { noArchive } from "../../backup_locator.ts";
 import type { ArchiveBytes } from "../archive_bytes.ts";
@@ -26,17 +26,10 @@ import { MemberBytes } from "../read/member_bytes.ts";
 import { openArchiveState } from "../read/open_backup.ts";
 import { STATE_FILE } from "../state/open_state.ts";
 import { type Status, statusIn } from "../state/state_extent.ts";
-import {
-  ArchiveWriter,
-  type NewEntry,
-  PACKED_FILE,
-  type WriterOptions,
-} from "../write/archive_writer.ts";
+import { ArchiveWriter, type NewEntry, type WriterOptions } from "../write/archive_writer.ts";
+import { clearLeftovers, NEW_FOLDER } from "../write/clear_leftovers.ts";
 import { type CompactionPlan, planCompaction } from "./plan_compaction.ts";
 import type { Retention } from "./retention.ts";
-
-/** The new archive grows here. Upstream's tools leave folders inside an archive alone. */
-const NEW_FOLDER = "compact.new";
 
 /** Unpacked bytes that are garbage soon. */
 const COLLECT_BYTES = 16 * 1024 * 1024;
@@ -86,11 +79,10 @@ export async function compactArchive(folder: string, options: CompactOptions): P
         hint: "The user is gone for longer than the retention; remove the folder by hand",
       });
     }
-    dropLeftovers(folder, status.filename);
     const later = Number(/\d+/.exec(status.filename)?.[0]) + 1; // another name than that of before
     const into = { ...writing, now: () => Math.max(seconds, later) };
     const { damaged, made } = await writeAnew(old, { folder, plan, status, into });
-    replaceArchive(folder, made.filename);
+    replaceArchive(folder, { from: status.filename, to: made.filename });
     return { ...idle, after: made.size, damaged };
   } finally {
     await old.close();
@@ -100,8 +92,7 @@ export async function compactArchive(folder: string, options: CompactOptions): P
 
 /** The plan alone: the archive is only read, whatever state it is in. */
 async function foresee(folder: string, retention: Retention): Promise<Compaction> {
-  const { database, path } = await openArchiveState(folder);
-  const bytes = new MemberBytes(database, path);
+  const { database, bytes } = await openArchiveState(folder);
   try {
     const plan = await planCompaction({ database, bytes }, retention);
     return { plan, before: statusOf(database, folder).size, damaged: [] };
@@ -226,25 +217,22 @@ function copyIdleRuns(
  * Puts the new archive in the place of the old one. The state decides which data file counts: a
  * kill before it is replaced leaves the old archive, one after it the new.
  */
-function replaceArchive(folder: string, to: string): void {
+function replaceArchive(
+  folder: string,
+  { from, to }: { readonly from: string; readonly to: string },
+): void {
   const made = join(folder, NEW_FOLDER);
+  let counted: string | undefined = from;
   try {
     renameSync(join(made, to), join(folder, to));
     syncPath(folder, "folder");
     renameSync(join(made, STATE_FILE), join(folder, STATE_FILE));
+    counted = undefined; // nobody knows which of them it is until that is on the disk
     syncPath(folder, "folder");
+    counted = to;
   } catch (error) {
     throw diskError(error, "replace the archive", folder);
-  }
-  dropLeftovers(folder, to);
-}
-
-/** Removes what compactions that were killed have left: all but the data file that counts. */
-function dropLeftovers(folder: string, counted: string): void {
-  if (statOf(join(folder, NEW_FOLDER)) !== undefined) {
-    rmSync(join(folder, NEW_FOLDER), { recursive: true, force: true });
-  }
-  for (const name of namesIn(folder)) {
-    if (PACKED_FILE.test(name) && name !== counted) removeFile(join(folder, name));
+  } finally {
+    if (counted !== undefined) clearLeftovers(folder, counted);
   }
 }

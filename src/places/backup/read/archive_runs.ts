@@ -3,7 +3,7 @@ import { utf8 } from "../../../core/bytes.ts";
 import { FormatError } from "../../../core/errors.ts";
 import { parseRunMark, type RunMark } from "../../../formats/backup/run_mark.ts";
 import type { Owner } from "../../../model/names.ts";
-import { statOf } from "../../../storage/disk.ts";
+import { statusIn } from "../state/state_extent.ts";
 import { openArchiveState, ownerOfArchive } from "./open_backup.ts";
 
 export interface ArchiveRuns {
@@ -23,7 +23,7 @@ export function isWhole({ findings }: RunMark): boolean {
 
 /** Throws AppError (not_found, io), (bad_data) where nothing of the archive can be read. */
 export async function runsOfArchive(folder: string): Promise<ArchiveRuns> {
-  const { database, path } = await openArchiveState(folder);
+  const { database, bytes } = await openArchiveState(folder);
   try {
     const marks = database
       .query<{ mark: string }, []>("SELECT mark FROM x_runs ORDER BY ended, offset")
@@ -31,10 +31,11 @@ export async function runsOfArchive(folder: string): Promise<ArchiveRuns> {
     const count = database.query<{ n: number }, []>("SELECT count(*) AS n FROM files").get();
     return {
       ...{ owner: ownerOfArchive(folder, database), folder, messages: count?.n ?? 0 },
-      bytes: statOf(path)?.size ?? 0,
+      bytes: statusIn(database)?.size ?? 0,
       runs: marks.flatMap(({ mark }) => markIn(mark) ?? []),
     };
   } finally {
+    bytes.close();
     database.close();
   }
 }

@@ -1,10 +1,11 @@
 /** Opens archives to be read, as of now or of an earlier moment. Nothing is written. */
-import { Database } from "bun:sqlite";
+import type { Database } from "bun:sqlite";
 import { realpathSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { latin1, utf8 } from "../../../core/bytes.ts";
 import { plural } from "../../../core/counts.ts";
 import { AppError, isAbsence } from "../../../core/errors.ts";
+import { stampAt } from "../../../core/file_stamp.ts";
 import { FOLDER_FILE } from "../../../formats/backup/entry_name.ts";
 import { parseStateLine } from "../../../formats/sync/state_line.ts";
 import { type Owner, parseName } from "../../../model/names.ts";
@@ -16,14 +17,15 @@ import { ALL_HELD } from "../../place.ts";
 import { HELD_BY_FILES } from "../../raw_mailbox.ts";
 import { type Rebuilt, rebuildState } from "../rebuild.ts";
 import { openScratchState, STATE_FILE } from "../state/open_state.ts";
+import { readState } from "../state/read_state.ts";
 import { statusIn } from "../state/state_extent.ts";
 import { flawOfState } from "../state/state_flaw.ts";
 import { BackupPlace } from "./backup_place.ts";
 import { EntriesInForce } from "./entries_in_force.ts";
 import { MemberBytes } from "./member_bytes.ts";
 
-/** How long another process may be just committing. */
-const BUSY_MS = 5000;
+/** Compactions that may put another archive in the place of one while it is opened. */
+const ATTEMPTS = 5;
 
 export interface ReadBackupOptions {
   /** Milliseconds since 1970: what was in force then. Now if left out. */
@@ -41,13 +43,12 @@ export interface ReadBackupOptions {
 export async function openBackup(folder: string, options: ReadBackupOptions): Promise<BackupPlace> {
   const { locator, at, isTarget = false } = options;
   const state = await openArchiveState(folder);
-  const { database, path, rebuilt } = state;
+  const { database, bytes, rebuilt } = state;
   const began = beganIn(database);
   if (at !== undefined && at < began) {
-    database.close();
+    closeState(state);
     throw nothingThen(locator, { at, began });
   }
-  const bytes = new MemberBytes(database, path);
   // What a run commits while the archive is read does not count: all that is told is of one moment.
   const end = statusIn(database)?.offset;
   const moment = { ...(at !== undefined && { at }), ...(end !== undefined && { end }) };
@@ -58,10 +59,7 @@ export async function openBackup(folder: string, options: ReadBackupOptions): Pr
     isTarget,
     holds: isOurs || isTarget ? ALL_HELD : HELD_BY_FILES,
     damage: isTarget ? undefined : damageOf(locator, rebuilt),
-    close: async () => {
-      bytes.close();
-      database.close();
-    },
+    close: async () => closeState(state),
   });
 }
 
@@ -73,11 +71,11 @@ function beganIn(database: Database): number {
 
 /** The same of an archive that is not open. Throws AppError (not_found, io, bad_data). */
 export async function beganAt(folder: string): Promise<number> {
-  const { database } = await openArchiveState(folder);
+  const state = await openArchiveState(folder);
   try {
-    return beganIn(database);
+    return beganIn(state.database);
   } finally {
-    database.close();
+    closeState(state);
   }
 }
 
@@ -110,10 +108,14 @@ function damageOf(locator: string, rebuilt: Rebuilt | undefined): string | undef
 
 export interface OpenState {
   readonly database: Database;
-  /** Of the data file. */
-  readonly path: string;
+  readonly bytes: MemberBytes;
   /** Where the state was made by reading the archive. */
   readonly rebuilt?: Rebuilt;
+}
+
+export function closeState({ database, bytes }: OpenState): void {
+  bytes.close();
+  database.close();
 }
 
 /** The state of the archive in `folder`, made by reading all of it where none fits. */
@@ -124,16 +126,24 @@ export async function openArchiveState(folder: string): Promise<OpenState> {
 /** The state beside the archive; undefined where there is none that is whole and says all. */
 function openFittingState(folder: string): OpenState | undefined {
   const file = join(folder, STATE_FILE);
-  if (statOf(file)?.isFile() !== true) return undefined;
+  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+    const before = stampAt(file);
+    if (statOf(file)?.isFile() !== true) return undefined;
+    const found = stateThatFits(folder, file);
+    if (found !== undefined || stampAt(file) === before) return found;
+  }
+  return undefined;
+}
+
+function stateThatFits(folder: string, file: string): OpenState | undefined {
   let database: Database | undefined;
   try {
-    database = new Database(file, { readonly: true, strict: true });
-    database.run(`PRAGMA busy_timeout = ${BUSY_MS}`);
+    database = readState(file);
     const isSound = flawOfState(database) === undefined;
     const path = isSound ? fittingData(folder, database) : undefined;
-    if (path !== undefined) return { database, path };
+    if (path !== undefined) return { database, bytes: new MemberBytes(database, path) };
   } catch (error) {
-    // Upstream's has no tables of ours; that of a killed run cannot be read without being mended.
+    // Upstream's has no tables of ours; and a compaction may just have removed what was there.
     const known = sqliteError(error, file);
     if (!(known instanceof AppError) && !isSqlite(error)) throw error;
   }
@@ -172,7 +182,7 @@ async function scanArchive(folder: string): Promise<OpenState> {
   const database = openScratchState();
   try {
     const rebuilt = await rebuildState(database, path);
-    return { database, path, rebuilt };
+    return { database, bytes: new MemberBytes(database, path), rebuilt };
   } catch (error) {
     database.close();
     throw error;

@@ -73,7 +73,9 @@ export class BackupState implements StateView {
   /** Makes the tables that are not there. Whoever has the database begins and ends transactions. */
   constructor(database: Database) {
     this.#database = database;
-    for (const statement of STATE_SCHEMA) database.run(statement);
+    database.transaction(() => {
+      for (const statement of STATE_SCHEMA) database.run(statement);
+    })();
     this.#at = this.#number("SELECT at AS n FROM x_entries ORDER BY offset DESC LIMIT 1") ?? 0;
     this.#runOffset = this.#number("SELECT max(offset) AS n FROM x_runs") ?? -1;
   }

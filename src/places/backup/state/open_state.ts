@@ -13,6 +13,9 @@ import { flawOfState } from "./state_flaw.ts";
 
 export const STATE_FILE = "backupstate.sqlite3";
 
+/** How long a reader may hold a commit up, and a commit a reader. */
+export const BUSY_MS = 5000;
+
 /** For what is damaged: upstream removes every file beside an archive, but no folder. */
 export const CUT_FOLDER = "cut-off";
 
@@ -57,7 +60,9 @@ function openSoundState(path: string): Database {
     if (statOf(path) === undefined) makeEmpty(path);
     database = new Database(path, { readwrite: true, strict: true });
     database.run("PRAGMA journal_mode = DELETE");
-    database.run("PRAGMA synchronous = FULL");
+    // FULL lets the journal of a commit come back after a power cut, which would undo the commit.
+    database.run("PRAGMA synchronous = EXTRA");
+    database.run(`PRAGMA busy_timeout = ${BUSY_MS}`);
     // What a run changes stays in memory until it commits: until then others read the state before.
     database.run("PRAGMA cache_spill = OFF");
     database.run("PRAGMA trusted_schema = OFF");

@@ -90,7 +90,7 @@ const SOUND: Readonly<Record<string, readonly string[]>> = {
 /** What keeps a state with tables of ours from being believed; undefined where nothing does. */
 export function flawOfState(database: Database): string | undefined {
   const flaw = flawOfSchema(database);
-  if (flaw !== undefined) return flaw;
+  if (flaw !== undefined || !hasTable(database, "status")) return flaw; // it may be empty
   const { unpackedBytes, unpackedRatio } = DEFAULT_LIMITS;
   const ofStatus = [
     ...[number("size"), number("offset"), text("filename")],

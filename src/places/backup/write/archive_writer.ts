@@ -19,21 +19,21 @@ import { basename, dirname, join } from "node:path";
 import { joined } from "../../../core/bytes.ts";
 import { AppError } from "../../../core/errors.ts";
 import { paddingOf, printTarHeader, type TarEntry } from "../../../formats/tar/tar_header.ts";
-import { diskError, FILE_MODE, makeFolder, removeFile } from "../../../storage/disk.ts";
-import { syncPath } from "../../../storage/durable.ts";
+import { diskError, FILE_MODE, makeFolder, removeFile, statOf } from "../../../storage/disk.ts";
+import { keepBeside, openBeside, syncPath } from "../../../storage/durable.ts";
 import { lockAlone } from "../../../storage/libc.ts";
 import { sqliteError } from "../../../storage/sqlite.ts";
+import { dataFilesIn } from "../../backup_locator.ts";
 import type { ArchiveBytes } from "../archive_bytes.ts";
 import { BackupState, type EntryFlaw } from "../state/backup_state.ts";
 import { openState, STATE_FILE } from "../state/open_state.ts";
 import { type Status, statusIn } from "../state/state_extent.ts";
 import { STATUS_VERSION } from "../state/state_schema.ts";
+import { clearLeftovers, PACKED_FILE, unfinishedName } from "./clear_leftovers.ts";
 import { MemberWriter, type Pack } from "./member_writer.ts";
 import { hasRunBehind, recoverArchive } from "./recover_archive.ts";
 
 const LOCK_FILE = ".lock";
-/** The name of a data file that is written; others may be plain tars, which are only read. */
-export const PACKED_FILE = /^backupdata-\d+\.tar\.gz$/;
 
 export interface WriterOptions {
   readonly pack: Pack;
@@ -48,6 +48,8 @@ export interface WriterOptions {
 interface OpenData {
   readonly fd: number;
   readonly path: string;
+  /** A new one has another name until something of it counts: nobody reads it before. */
+  readonly opened: string;
   readonly members: MemberWriter;
 }
 
@@ -59,7 +61,7 @@ export class ArchiveWriter implements ArchiveBytes {
   readonly #folder: string;
   readonly #options: WriterOptions;
   readonly #lock: number;
-  readonly #state: BackupState;
+  #state: BackupState;
   #status: Status | undefined;
   #bytes: ArchiveBytes | undefined;
   #data: OpenData | undefined;
@@ -101,36 +103,40 @@ export class ArchiveWriter implements ArchiveBytes {
   /** Brings file and state together, as a killed run or a power cut has left them. */
   async #recover(): Promise<void> {
     const { notice } = this.#options;
-    this.#status = this.#readStatus();
-    const name = this.#status?.filename ?? newestData(this.#folder);
-    if (name === undefined) return;
+    this.#status = statusIn(this.database);
+    const name = dataFileOf(this.#folder, this.#status);
+    if (name === undefined) {
+      clearLeftovers(this.#folder, name);
+      return;
+    }
     const path = join(this.#folder, name);
-    const fd = openData(path, { create: false });
+    if (!PACKED_FILE.test(name)) {
+      throw new AppError("refused", `Cannot append to ${path}`, {
+        hint: "Only archives that are packed with gzip are written",
+      });
+    }
+    const fd = openData(path);
     const { size } = fstatSync(fd);
     const counted = this.#status?.size ?? -1;
-    const isStale = this.#status !== undefined && (await hasRunBehind(path, this.#status));
-    const isOurs = this.#status?.saysAll === true && !isStale;
+    const isOfIt = this.#status?.filename === name;
+    const isStale = isOfIt && this.#status && (await hasRunBehind(path, this.#status));
+    const isOurs = isOfIt && this.#status?.saysAll === true && !isStale;
     if (isOurs && size > counted) {
       notice(`${path}: cut off ${size - counted} bytes of a run that was not finished`);
       ftruncateSync(fd, counted);
     }
     closeSync(fd);
-    if (isOurs && size >= counted) return;
-    const isShort = counted >= 0 && size < counted;
-    const older = isStale ? "its state is older" : "its state is of another program";
-    const other = counted < 0 ? "no state is beside it" : older;
-    const what = isShort ? `it has ${size} bytes, not ${counted}` : other;
-    notice(`${path}: ${what}; the state is made anew from what is whole`);
-    await recoverArchive(this.database, path, this.#options);
-    this.#status = this.#readStatus();
-  }
-
-  #readStatus(): Status | undefined {
-    const status = statusIn(this.database);
-    if (status === undefined || status.filename.endsWith(".gz")) return status;
-    throw new AppError("refused", `Cannot append to ${join(this.#folder, status.filename)}`, {
-      hint: "Only archives that are packed with gzip are written",
-    });
+    if (!isOurs || size < counted) {
+      const isShort = counted >= 0 && size < counted;
+      const older = isStale ? "its state is older" : "its state is of another program";
+      const other = counted < 0 ? "no state is beside it" : older;
+      const what = isShort ? `it has ${size} bytes, not ${counted}` : other;
+      notice(`${path}: ${what}; the state is made anew from what is whole`);
+      await recoverArchive(this.database, path, this.#options);
+      this.#state = new BackupState(this.database); // the one before knows of runs that are gone
+      this.#status = statusIn(this.database);
+    }
+    clearLeftovers(this.#folder, this.#status?.filename);
   }
 
   /**
@@ -178,6 +184,11 @@ export class ArchiveWriter implements ArchiveBytes {
     return (this.#data?.members.size ?? 0) - (this.#status?.size ?? 0);
   }
 
+  /** True where anything is in the archive, be it that it does not count yet. */
+  get isThere(): boolean {
+    return this.#status !== undefined || this.#data !== undefined;
+  }
+
   /** True where something was appended since the last commit. */
   get isChanged(): boolean {
     return this.#data !== undefined && this.database.inTransaction;
@@ -187,7 +198,7 @@ export class ArchiveWriter implements ArchiveBytes {
   read(offset: number, size: number): Uint8Array {
     const held = this.#data?.members.peek(offset, size);
     if (held !== undefined) return held;
-    const path = this.#data?.path ?? join(this.#folder, this.#status?.filename ?? "");
+    const path = this.#data?.opened ?? join(this.#folder, this.#status?.filename ?? "");
     this.#bytes ??= this.#options.committed(this.database, path);
     return this.#bytes.read(offset, size);
   }
@@ -201,16 +212,18 @@ export class ArchiveWriter implements ArchiveBytes {
     if (this.#data === undefined) {
       const name = this.#status?.filename ?? `backupdata-${this.#options.now()}.tar.gz`;
       const path = join(this.#folder, name);
-      const fd = openData(path, { create: this.#status === undefined });
+      const isNew = this.#status === undefined;
+      const opened = isNew ? unfinishedName(path) : path;
+      const fd = isNew ? openNew(opened) : openData(opened);
       const { size = 0, offset = 0 } = this.#status ?? {};
       const members = new MemberWriter({
-        ...{ fd, path, size, offset, pack: this.#options.pack },
+        ...{ fd, path: opened, size, offset, pack: this.#options.pack },
         written: (member) =>
           this.database
             .query("INSERT OR REPLACE INTO x_members VALUES ($coffset, $offset, $size)")
             .run({ ...member }),
       });
-      this.#data = { fd, path, members };
+      this.#data = { fd, path, opened, members };
     }
     if (!this.database.inTransaction) this.database.run("BEGIN IMMEDIATE");
     return this.#data;
@@ -221,10 +234,14 @@ export class ArchiveWriter implements ArchiveBytes {
     if (this.#trouble !== undefined) throw this.#trouble.error;
     const data = this.#data;
     if (data === undefined || !this.database.inTransaction) return;
-    const { fd, path, members } = data;
+    const { fd, path, opened, members } = data;
     try {
       await members.finish();
-      if (this.#status === undefined) syncPath(this.#folder, "folder");
+      if (this.#status === undefined) {
+        if (!keepBeside(fd, opened, path)) {
+          throw new AppError("io", `Cannot keep ${opened}: another file has its name now`);
+        }
+      }
       const status = { filename: basename(path), size: members.size, offset: members.offset };
       this.database.run("DELETE FROM status");
       this.database
@@ -245,8 +262,7 @@ export class ArchiveWriter implements ArchiveBytes {
     const data = this.#data;
     this.#data = undefined;
     try {
-      if (data !== undefined && this.database.inTransaction) await this.#takeBack(data);
-      if (this.database.inTransaction) this.database.run("ROLLBACK");
+      if (data !== undefined) await this.#takeBack(data);
     } finally {
       if (data !== undefined) closeSync(data.fd);
       this.database.close();
@@ -255,12 +271,15 @@ export class ArchiveWriter implements ArchiveBytes {
     }
   }
 
-  async #takeBack({ fd, path, members }: OpenData): Promise<void> {
+  async #takeBack({ fd, path, opened, members }: OpenData): Promise<void> {
     // Members that are being packed must not be written behind the cut.
     await members.finish().catch((error: unknown) => {
       if (this.#trouble === undefined) throw error;
     });
-    if (this.#status === undefined) removeFile(path);
+    if (this.database.inTransaction) this.database.run("ROLLBACK");
+    // A commit that has failed may have come to count all the same.
+    this.#status = statusIn(this.database);
+    if (this.#status === undefined) for (const name of [opened, path]) removeFile(name);
     else if (fstatSync(fd).size > this.#status.size) ftruncateSync(fd, this.#status.size);
   }
 }
@@ -268,18 +287,21 @@ export class ArchiveWriter implements ArchiveBytes {
 /** Takes the archive until the descriptor is closed. Throws AppError (busy, io). */
 export function lockArchive(folder: string): number {
   const path = join(folder, LOCK_FILE);
-  let fd: number;
+  const flags = constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW;
+  let fd: number | undefined;
   try {
-    fd = openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, FILE_MODE);
+    fd = openSync(path, flags, FILE_MODE);
+    const isLocked = lockAlone(fd);
+    if (isLocked === undefined) {
+      throw new AppError("refused", `Cannot lock ${path}: no C library on this machine`);
+    }
+    // Another run that has brought nothing has removed its lock meanwhile.
+    if (isLocked && statOf(path)?.ino === fstatSync(fd).ino) return fd;
   } catch (error) {
+    if (fd !== undefined) closeSync(fd);
     throw diskError(error, "open the lock", path);
   }
-  const isLocked = lockAlone(fd);
-  if (isLocked === true) return fd;
   closeSync(fd);
-  if (isLocked === undefined) {
-    throw new AppError("refused", `Cannot lock ${path}: no C library on this machine`);
-  }
   throw new AppError("busy", `Cannot write the archive in ${folder}: another process has it`, {
     hint: "Wait until that run is over",
   });
@@ -291,19 +313,24 @@ function dropEmpty(folder: string): void {
   if (readdirSync(folder).length === 0) rmdirSync(folder);
 }
 
-function openData(path: string, { create }: { readonly create: boolean }): number {
-  const { O_RDWR, O_NOFOLLOW, O_CREAT, O_EXCL } = constants;
+function openData(path: string): number {
   try {
-    return openSync(path, O_RDWR | O_NOFOLLOW | (create ? O_CREAT | O_EXCL : 0), FILE_MODE);
+    return openSync(path, constants.O_RDWR | constants.O_NOFOLLOW);
   } catch (error) {
     throw diskError(error, "open the archive", path);
   }
 }
 
-/** The data file of a run that has never committed, or whose state is gone. */
-function newestData(folder: string): string | undefined {
-  return readdirSync(folder)
-    .filter((name) => PACKED_FILE.test(name))
-    .sort()
-    .at(-1);
+function openNew(path: string): number {
+  try {
+    return openBeside(path);
+  } catch (error) {
+    throw diskError(error, "make the archive", path);
+  }
+}
+
+/** The data file that the state counts; where that is gone or there is no state, the newest. */
+export function dataFileOf(folder: string, status: Status | undefined): string | undefined {
+  if (status !== undefined && statOf(join(folder, status.filename))) return status.filename;
+  return dataFilesIn(folder).at(-1) ?? status?.filename;
 }

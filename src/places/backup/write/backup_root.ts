@@ -36,7 +36,7 @@ export function openBackupRoot(root: string, options: BackupRootOptions): Writab
     return opening;
   };
   const place = new ManyArchives({
-    ...{ locator: `backup:${root}`, archiveOf, owners: () => ownersBelow(root) },
+    ...{ locator: `backup:${root}`, archiveOf, owners: () => ownersIn(root, opened) },
     // A uniqueid does not say whose it is, so only the open archives are asked for it.
     all: () => opened.values(),
     close: async () => {
@@ -56,6 +56,23 @@ export function openBackupRoot(root: string, options: BackupRootOptions): Writab
       await archive.close();
     },
   });
+}
+
+/** Those whose archives lie below `root`, and those whose first run has not ended. */
+async function* ownersIn(
+  root: string,
+  opened: ReadonlyMap<string, Promise<WritablePlace>>,
+): AsyncGenerator<Owner, void> {
+  const listed = new Set<string>();
+  for await (const owner of ownersBelow(root)) {
+    listed.add(ownerKey(owner));
+    yield owner;
+  }
+  for (const [key, archive] of opened) {
+    if (listed.has(key)) continue;
+    const owners = await (await archive).owners();
+    if (owners.kind === "ok") yield* owners.value;
+  }
 }
 
 /** A session that brings one owner after the other. */

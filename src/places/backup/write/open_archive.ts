@@ -1,7 +1,9 @@
 /** Opens the archive of one owner to be written, as a place. */
 import type { Database } from "bun:sqlite";
+import { asAsync } from "../../../core/lists.ts";
 import type { UnreadableMailbox } from "../../../model/mailbox.ts";
 import { type Owner, sameOwner } from "../../../model/names.ts";
+import { ok } from "../../../model/outcome.ts";
 import { takingTheRest } from "../../partial_session.ts";
 import type { PlaceSession, WritablePlace } from "../../place.ts";
 import { BackupPlace } from "../read/backup_place.ts";
@@ -48,6 +50,7 @@ export async function openArchive(
     settings: () => archive.settings,
   });
   return Object.assign(place, {
+    owners: async () => ok(asAsync(writer.isThere ? [owner] : [])),
     openSession: async (): Promise<PlaceSession> =>
       takingTheRest(new BackupSession({ archive, place }), {
         isThere: (guid) => entries.hasMessage(guid),

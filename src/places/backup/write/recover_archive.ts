@@ -3,7 +3,7 @@
  * cut off or damaged goes into a new one, which others can read to its end; the old one is kept.
  */
 import type { Database } from "bun:sqlite";
-import { closeSync, fsyncSync, renameSync } from "node:fs";
+import { closeSync, fsyncSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { createGzip } from "node:zlib";
@@ -13,18 +13,16 @@ import { chunksOf, openRegular } from "../../../core/files.ts";
 import { DEFAULT_LIMITS } from "../../../core/limits.ts";
 import { META_FILE, printEntryName } from "../../../formats/backup/entry_name.ts";
 import { TarSplitter } from "../../../formats/tar/tar_splitter.ts";
-import { diskError, makeFolder, writeFully } from "../../../storage/disk.ts";
-import { keepBeside, openBeside, syncPath } from "../../../storage/durable.ts";
+import { diskError, removeFile, writeFully } from "../../../storage/disk.ts";
+import { keepBeside, openBeside } from "../../../storage/durable.ts";
 import { unpacked } from "../read/gzip_members.ts";
 import { rebuildState, type TornMember } from "../rebuild.ts";
-import { CUT_FOLDER } from "../state/open_state.ts";
+import { clearLeftovers, unfinishedName } from "./clear_leftovers.ts";
 
 /** Unpacked bytes that are garbage soon: the collector would let them grow to all of the member. */
 const COLLECT_BYTES = 32 * 1024 * 1024;
 
 export interface RecoverOptions {
-  /** Seconds since 1970. */
-  readonly now: () => number;
   readonly notice: (text: string) => void;
 }
 
@@ -35,18 +33,19 @@ export interface RecoverOptions {
 export async function recoverArchive(
   database: Database,
   path: string,
-  { now, notice }: RecoverOptions,
+  { notice }: RecoverOptions,
 ): Promise<boolean> {
   let salvaged: string | undefined;
-  const { damage, flaws } = await rebuildState(database, path, {
-    salvage: async (torn) => {
-      const [, began = "0"] = /-(\d+)\./.exec(basename(path)) ?? [];
-      // The new name must be another, and later by its number.
-      const filename = `backupdata-${Math.max(now(), Number(began) + 1)}.tar.gz`;
-      salvaged = join(dirname(path), filename);
-      await copySound({ path, torn, into: salvaged });
-      return salvaged;
-    },
+  const salvage = async (torn: TornMember): Promise<string> => {
+    // Always the same name: after a kill the copy is made again in the place of the first.
+    const began = Number(/-(\d+)\./.exec(basename(path))?.[1]);
+    salvaged = join(dirname(path), `backupdata-${began + 1}.tar.gz`);
+    await copySound({ path, torn, into: salvaged });
+    return salvaged;
+  };
+  const { damage, flaws } = await rebuildState(database, path, { salvage }).catch((error) => {
+    if (salvaged !== undefined) removeFile(salvaged);
+    throw error;
   });
   if (damage === undefined) return flaws.length === 0;
   const where = `behind byte ${damage.coffset} (${damage.why})`;
@@ -54,10 +53,7 @@ export async function recoverArchive(
     notice(`${path} is damaged ${where}, and read to its end all the same`);
     return false;
   }
-  const kept = join(dirname(path), CUT_FOLDER);
-  makeFolder(kept);
-  renameSync(path, join(kept, basename(path)));
-  syncPath(dirname(path), "folder");
+  const kept = clearLeftovers(dirname(path), basename(salvaged));
   notice(`${path} is damaged ${where}: what can be read is in ${salvaged}, the rest in ${kept}`);
   return false;
 }
@@ -102,7 +98,7 @@ interface CopyOptions {
 async function copySound({ path, torn, into }: CopyOptions): Promise<void> {
   const opened = openRegular(path);
   if (opened.state !== "open") throw new AppError("io", `Cannot read ${path}`);
-  const beside = `${into}.NEW`;
+  const beside = unfinishedName(into);
   let copy: number | undefined;
   try {
     const fd = openBeside(beside);
@@ -123,7 +119,8 @@ async function copySound({ path, torn, into }: CopyOptions): Promise<void> {
     fsyncSync(copy);
     keepBeside(copy, beside, into);
   } catch (error) {
-    throw error instanceof AppError ? error : diskError(error, "write", beside);
+    if (copy !== undefined) removeFile(beside);
+    throw diskError(error, "write", beside);
   } finally {
     closeSync(opened.fd);
     if (copy !== undefined) closeSync(copy);

@@ -224,7 +224,7 @@ describe("ArchiveWriter", () => {
     // What a compaction finds damaged does not count as had, and is brought again too.
     alterArchive(dataFile(), "Subject: ", "Subjekt: ");
     rmSync(join(folder, "backupstate.sqlite3"));
-    await rebuildArchive(folder, { now: () => NOW, notice: () => undefined });
+    await rebuildArchive(folder, { notice: () => undefined });
     expect((await compactArchive(folder, options)).damaged).toHaveLength(1);
     expect((await found()).map(({ code }) => code)).toEqual(["BK03", "BK05"]);
     expect((await backUp(FRED, source, folder)).failures).toEqual([]);
