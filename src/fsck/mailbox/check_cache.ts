@@ -99,7 +99,7 @@ export class CacheCheck {
     const end = section && section.contentOffset + section.contentSize;
     if (section?.headerOffset === 0 && section.headerSize === headerSize) {
       if (section.contentOffset === headerSize && end === size) return;
-      const isRight = this.#messages && isOfMessage(messagePaths(this.#messages, uid), section);
+      const isRight = this.#messages && isOf(messagePaths(this.#messages, uid), size, section);
       if (isRight === true) return;
       // Where the message cannot be read, the check of the messages says so.
       if (isRight === undefined) {
@@ -143,16 +143,17 @@ function sectionOf(cache: CacheFile): Section | undefined {
 }
 
 /**
- * True where Cyrus says this of the message, though it is not what the index says: of one with NUL
- * octets in headers, with a thousand multiparts in each other, with a bare LF before a delimiter.
- * Undefined where the message cannot be read.
+ * True where Cyrus says this of the message, though it does not add up to the `size` that index and
+ * file have: of one with NUL octets in headers, with a thousand multiparts in each other, with a
+ * bare LF before a delimiter. Undefined where the message cannot be read.
  */
-function isOfMessage(paths: readonly string[], section: Section): boolean | undefined {
+function isOf(paths: readonly string[], size: number, section: Section): boolean | undefined {
   for (const path of paths) {
     const file = readRegular(path, DEFAULT_LIMITS.literalBytes);
     if (file.state !== "read") continue;
     const { headerSize, contentOffset, contentSize } = parseMessage(file.bytes);
     return (
+      file.bytes.length === size &&
       section.headerSize === headerSize &&
       section.contentOffset === contentOffset &&
       section.contentSize === contentSize
