@@ -33,10 +33,10 @@ function wordsOf({ lastUid, highestmodseq, messages, deleted }: Gap, before: str
     const verb = messages === 1 ? "was" : "were";
     return `${plural(messages, "message")} came after ${before}, and ${verb} gone before this one`;
   }
-  const when = deleted === undefined ? "" : ` at ${timeOf(deleted)}`;
-  if (lastUid === 0) return `came after ${before} and was deleted${when}: no run has seen its mail`;
+  const end = deleted === undefined ? "is gone" : `was deleted at ${timeOf(deleted)}`;
+  if (lastUid === 0) return `came after ${before} and ${end}: no run has seen its mail`;
   const seen = `UID ${lastUid} and modseq ${highestmodseq}`;
-  return `was deleted${when}: mail that came to it after ${before}, above ${seen}, is in no backup`;
+  return `${end}: mail that came to it after ${before}, above ${seen}, is in no backup`;
 }
 
 function timeOf(ms: number): string {

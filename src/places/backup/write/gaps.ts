@@ -13,7 +13,7 @@ import type { EntriesInForce } from "../read/entries_in_force.ts";
 export type SeenMailbox = Pick<MailboxState, "name" | "uniqueid" | "lastUid" | "highestmodseq">;
 
 /** The place that is backed up, asked for what has become of mailboxes. */
-export type GapSource = Pick<Place, "deletions" | "mailboxesByUniqueid">;
+export type GapSource = Pick<Place, "deletions" | "mailboxesByUniqueid" | "holds">;
 
 export interface GapsRequest {
   readonly owner: Owner;
@@ -55,9 +55,22 @@ export async function findGaps(request: GapsRequest): Promise<Gap[]> {
     gone.set(uniqueid, { name, uniqueid, lastUid: 0, highestmodseq: "0", deleted });
   }
   // One that another owner has now was not deleted.
-  const moved = gone.size === 0 ? undefined : await source?.mailboxesByUniqueid([...gone.keys()]);
-  if (moved?.kind === "ok") for (const { uniqueid } of moved.value) gone.delete(uniqueid);
+  const moved = gone.size === 0 ? [] : await elsewhere([...gone.keys()], source);
+  for (const uniqueid of moved) gone.delete(uniqueid);
   return [...gaps, ...gone.values()];
+}
+
+/**
+ * Which of these mailboxes the source has, with anybody. A place that lists its users and remembers
+ * no deletions would have to be searched as a whole, and is not asked.
+ */
+async function elsewhere(
+  uniqueids: readonly string[],
+  source: GapSource | undefined,
+): Promise<readonly string[]> {
+  if (source === undefined || (source.holds.userList && !source.deletions)) return [];
+  const found = await source.mailboxesByUniqueid(uniqueids);
+  return found.kind === "ok" ? found.value.map(({ uniqueid }) => uniqueid) : [];
 }
 
 /** Its last name at which mail could come to it. */
