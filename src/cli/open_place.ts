@@ -54,6 +54,8 @@ export interface PlaceOptions {
   readonly allowEmpty?: boolean;
   /** What proves sound of a damaged mailbox is read. */
   readonly salvage?: boolean;
+  /** A Cyrus server is read under its own locks. */
+  readonly lock?: boolean;
 }
 
 /** What a place that is written may also need. */
@@ -128,11 +130,12 @@ interface Opener<Found extends PlaceLocator> {
 
 const OPENERS: { readonly [Name in Kind]: Opener<Extract<PlaceLocator, { kind: Name }>> } = {
   cyrus: {
-    read: async ({ path }, { allowEmpty, salvage }) => {
+    read: async ({ path }, { allowEmpty, salvage, lock }) => {
       const isFolder = statSync(path).isDirectory();
+      if (isFolder && lock === true) throw cannotLock(path);
       const source = isFolder
         ? spoolSource({ data: path }, { allowEmpty })
-        : serverSource(readImapdConf(path));
+        : serverSource(readImapdConf(path), { lock });
       return cyrusPlace(source, { salvages: salvage });
     },
   },
@@ -187,6 +190,11 @@ function mailFiles(
       return place(kind, path, undefined);
     },
   };
+}
+
+/** The error for `--lock` with a place whose lock files nobody knows. */
+export function cannotLock(place: string): AppError {
+  return new AppError("usage", `Cannot lock ${place}: only an imapd.conf says where locks are`);
 }
 
 /** Throws AppError (usage) for a backup as of a moment, and where something else lies. */

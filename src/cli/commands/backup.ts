@@ -9,7 +9,7 @@ import { archiveFolder } from "../../places/backup/archive_folder.ts";
 import { type ArchiveRuns, isWhole, runsOfArchive } from "../../places/backup/read/archive_runs.ts";
 import { lookAtBackupTarget } from "../../places/backup/write/backup_target.ts";
 import { archivesIn } from "../../places/backup_locator.ts";
-import { backupRootPath } from "../../places/locator.ts";
+import { backupRootPath, parsePlace } from "../../places/locator.ts";
 import { statOf } from "../../storage/disk.ts";
 import { replaceFile } from "../../storage/durable.ts";
 import {
@@ -21,7 +21,7 @@ import {
 } from "../chosen_owners.ts";
 import type { CommandEnv, Handler, Register } from "../command.ts";
 import { openBackups } from "../open_backups.ts";
-import { addPlaceOptions, openPlace, type PlaceOptions } from "../open_place.ts";
+import { addPlaceOptions, cannotLock, openPlace, type PlaceOptions } from "../open_place.ts";
 import { ageOption, countOption } from "../options.ts";
 import { printMetrics } from "./backup/backup_metrics.ts";
 import { registerUpkeep } from "./backup/backup_upkeep.ts";
@@ -49,6 +49,7 @@ export const registerBackup: Register = (program, handle) => {
     .option("--salvage", "take what is undamaged of a damaged mailbox, and name what is left out")
     .option("--if-older <time>", "only users whose last whole run is older, like 20h", ageOption)
     .option("--metrics-file <file>", "write how the archives are, for Prometheus' textfiles")
+    .option("--lock", "read mailboxes under Cyrus' own shared locks (imapd.conf only)")
     .option("-n, --dry-run", "say what would be backed up, and write nothing")
     .option("--jobs <n>", "users at a time (2)", countOption);
   addPlaceOptions(usersFromOption(run)).action(handle(runBackup));
@@ -79,6 +80,7 @@ const runBackup: Handler<"backup run"> = async (args, options, env) => {
   const { metricsFile } = flags;
   if (metricsFile !== undefined) requireReplaceable(resolve(metricsFile));
   const root = backupRootPath(flags.to);
+  if (flags.lock === true && parsePlace(flags.from).kind !== "cyrus") throw cannotLock(flags.from);
   const source = await openPlace(flags.from, env, flags);
   const onGap = () => {
     more.gaps += 1;

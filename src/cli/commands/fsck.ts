@@ -40,6 +40,7 @@ import {
 import type { CommandEnv, CommandResult, Handler, Register } from "../command.ts";
 import { EXIT, worstExit } from "../exit.ts";
 import { type MailboxFilter, mailboxFilter } from "../mailbox_filter.ts";
+import { cannotLock } from "../open_place.ts";
 import { choiceOption, collect, countOption } from "../options.ts";
 import { inParts, type Progress, startProgress } from "../progress/progress.ts";
 import { interruptedBy, interruption } from "../signals.ts";
@@ -287,7 +288,7 @@ async function targetOf(
   }
   if (isLive(locator)) return serverTarget(locator.path, targetOptions);
   if (options.lock) {
-    throw new AppError("usage", `Cannot lock ${place}: only an imapd.conf says where locks are`);
+    throw cannotLock(place);
   }
   return spoolTarget(rootsOf(locator.path, options), targetOptions);
 }

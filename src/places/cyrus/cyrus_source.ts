@@ -9,17 +9,15 @@ import type { OwnedMailboxes, Quota, UserMeta } from "../../model/mailbox.ts";
 import type { Outcome } from "../../model/outcome.ts";
 import type { Holds } from "../place.ts";
 import type { Current } from "./current.ts";
-import type { ListedMailbox, MailboxDirectory } from "./listed_mailboxes.ts";
+import type { ListedMailbox, MailboxDirectory, SnapshotOptions } from "./listed_mailboxes.ts";
 
 /** Settings that could not be read. */
 export type Flaws = Pick<OwnedMailboxes, "flawed">;
 
-export interface CyrusSource {
+export interface CyrusSource extends SnapshotOptions {
   readonly locator: string;
   readonly holds: Holds;
   readonly directory: Current<MailboxDirectory>;
-  /** What proves sound of a damaged mailbox is read, in place of nothing of it. */
-  readonly salvages?: boolean;
   /** What is known of a listed mailbox beside its own files, read now. */
   facts(mailbox: ListedMailbox): Promise<Outcome<ListedFacts>>;
   /** What cannot be read is among the flawed. */

@@ -4,7 +4,8 @@ import type { ListedFacts } from "../../mailbox/mailbox_state.ts";
 import type { DeletedMailbox } from "../../model/mailbox.ts";
 import { externalName, type Owner, ownerKey, parseName } from "../../model/names.ts";
 import { type Outcome, refused } from "../../model/outcome.ts";
-import type { MailboxPlace } from "./layout/server_paths.ts";
+import { type LockPaths, lockMailbox } from "../../storage/file_locks.ts";
+import type { LockFiles, MailboxPlace } from "./layout/server_paths.ts";
 import { type MailboxPaths, mailboxPaths, type PartitionRoots } from "./mailbox/mailbox_files.ts";
 import { type MailboxSnapshot, takeSnapshot } from "./mailbox/snapshot.ts";
 
@@ -85,20 +86,31 @@ export function directoryOf(
   };
 }
 
+/** How the files of mailboxes are read. */
+export interface SnapshotOptions {
+  /** What proves sound of a damaged mailbox is read, in place of nothing of it. */
+  readonly salvages?: boolean;
+  /** Cyrus' lock files of a mailbox, where it is to be read under them. */
+  readonly locksOf?: (mailbox: ListedMailbox) => LockFiles | undefined;
+}
+
 /**
  * Reads a listed mailbox as of one moment. Refused as `moved` where another mailbox lies there than
  * was listed, otherwise as `takeSnapshot` refuses.
  */
 export async function snapshotOfListed(
   mailbox: ListedMailbox,
-  { salvages = false }: { readonly salvages?: boolean } = {},
+  { salvages = false, locksOf }: SnapshotOptions = {},
 ): Promise<Outcome<MailboxSnapshot>> {
   const { name, facts, flaw } = mailbox;
   const paths = pathsOf(mailbox);
   if (paths === undefined || flaw !== undefined) {
     return refused("damaged", `Cannot read ${externalName(name)}: ${flaw ?? "it has no folder"}`);
   }
-  const outcome = await takeSnapshot({ name, paths, ...(salvages && { known: facts }) });
+  const take = () => takeSnapshot({ name, paths, ...(salvages && { known: facts }) });
+  const locks = locksOf?.(mailbox);
+  const lockPaths = locks && { ...locks, index: paths.index };
+  const outcome = await (lockPaths === undefined ? take() : underLocks(name, lockPaths, take));
   if (outcome.kind === "refused") return outcome;
   const { uniqueid } = outcome.value.header;
   if (facts.uniqueid === undefined || uniqueid == null || uniqueid === facts.uniqueid) {
@@ -106,4 +118,21 @@ export async function snapshotOfListed(
   }
   const found = `uniqueid ${uniqueid} in ${paths.header}, not ${facts.uniqueid}`;
   return refused("moved", `Cannot read ${externalName(name)}: ${found}`);
+}
+
+/** Does `work` while no writer of Cyrus can; `busy` where one stays for longer than is waited. */
+async function underLocks<Value>(
+  name: string,
+  locks: LockPaths,
+  work: () => Promise<Outcome<Value>>,
+): Promise<Outcome<Value>> {
+  const held = await lockMailbox(locks);
+  if (held === undefined) {
+    return refused("busy", `Cannot lock ${externalName(name)}: a writer does not let go of it`);
+  }
+  try {
+    return await work();
+  } finally {
+    held.release();
+  }
 }

@@ -12,7 +12,7 @@ import { type Outcome, ok, type RefusalReason, refused } from "../../model/outco
 import { ALL_HELD } from "../place.ts";
 import { type Current, currentOf } from "./current.ts";
 import type { CyrusSource, Flaws } from "./cyrus_source.ts";
-import { sieveFolder, type UserPlace } from "./layout/server_paths.ts";
+import { lockFiles, sieveFolder, type UserPlace } from "./layout/server_paths.ts";
 import {
   directoryOf,
   type ListedMailbox,
@@ -36,13 +36,22 @@ import {
   readSubscriptions,
 } from "./server/user_files.ts";
 
+export interface ServerOptions {
+  /** Mailboxes are read under Cyrus' own shared locks; without them, until two looks agree. */
+  readonly lock?: boolean | undefined;
+}
+
 /** The server with this configuration. */
-export function serverSource(conf: ImapdConf): CyrusSource {
+export function serverSource(conf: ImapdConf, { lock = false }: ServerOptions = {}): CyrusSource {
   const server = openServer(conf);
   return {
     locator: `cyrus:${conf.path}`,
     holds: ALL_HELD,
     directory: server.directory,
+    ...(lock && {
+      locksOf: ({ name, place }: ListedMailbox) =>
+        place && lockFiles(place, useridOf(name) ?? "", conf),
+    }),
     facts: (mailbox) => factsOf(server, mailbox),
     meta: (userid) => metaOf(server, userid),
     annotations: (name) => annotationsOf(server, name),

@@ -6,8 +6,10 @@ import { join } from "node:path";
 import { latin1 } from "../../../src/core/bytes.ts";
 import { AppError } from "../../../src/core/errors.ts";
 import { cyrusPlace } from "../../../src/places/cyrus/cyrus_place.ts";
+import { pathsOf } from "../../../src/places/cyrus/listed_mailboxes.ts";
 import { serverSource } from "../../../src/places/cyrus/server_source.ts";
 import type { Place } from "../../../src/places/place.ts";
+import { lockMailbox } from "../../../src/storage/file_locks.ts";
 import {
   changeDatabase,
   changeMailboxes,
@@ -58,6 +60,25 @@ for (const [fixture, third] of [
     owners: [...users, { kind: "shared", toplevel: "shared" }],
   });
 }
+
+test("a Cyrus server is read under its own locks where that is wanted", async () => {
+  const { conf } = testServer("uuid-paths");
+  const source = serverSource(conf, { lock: true });
+  const [locked, place] = [cyrusPlace(source), placeOf({ conf })];
+  const [before, free] = await Promise.all([
+    place.readMailbox("user.ann"),
+    locked.readMailbox("user.ann"),
+  ]);
+  expect(granted(free).state).toEqual(granted(before).state);
+  const mailbox = (await source.directory.get()).named("user.ann");
+  const index = mailbox && pathsOf(mailbox)?.index;
+  const held = await lockMailbox({ user: [], mailbox: undefined, index: index ?? "" }, "write");
+  const reading = locked.readMailbox("user.ann").then(({ kind }) => kind);
+  expect(await Promise.race([reading, Bun.sleep(50).then(() => "waits")])).toBe("waits");
+  held?.release();
+  expect(await reading).toBe("ok");
+  await Promise.all([locked.close(), place.close()]);
+});
 
 test("a Cyrus server says which mailboxes were deleted, and when", async () => {
   const place = placeOf(soundServer("cyrus-3.10"));
