@@ -135,7 +135,7 @@ function archiveRow({ owner, folder, runs, messages, bytes }: ArchiveRuns, env: 
     ...{ type: "archive", ...ownerFacts(owner), path: folder, runs: runs.length, messages, bytes },
     ...(last !== undefined && { lastRun: new Date(last.ended).toISOString() }),
   });
-  const when = last === undefined ? "-" : formatTime(last.ended / 1000);
+  const when = last === undefined ? "-" : formatTime(Math.floor(last.ended / 1000));
   const counts = [formatCount(runs.length), formatCount(messages), formatBytes(bytes)];
   return [escapeText(ownerLabel(owner)), when, ...counts];
 }
@@ -150,7 +150,7 @@ function runRows({ owner, folder, runs }: ArchiveRuns, env: CommandEnv): string[
     });
     const counts = [formatCount(messages), formatBytes(bytes), formatCount(mailboxes)];
     const flaws = [findings, gaps].map(String);
-    return [escapeText(ownerLabel(owner)), formatTime(ended / 1000), ...counts, ...flaws];
+    return [escapeText(ownerLabel(owner)), formatTime(Math.floor(ended / 1000)), ...counts, ...flaws];
   });
 }
 

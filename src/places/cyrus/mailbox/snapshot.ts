@@ -112,6 +112,10 @@ function seenIn(request: SnapshotRequest, reading: WholeReading): Seen {
     return { kind: "trouble", reason, text };
   }
   const { annotations } = reading;
+  const absent = (["header", "index"] as const).find((file) => reading[file].state === "missing");
+  if (absent !== undefined) {
+    return { ...trouble(name, `there is no cyrus.${absent}`), damaged: reading };
+  }
   const found = contentsOf(
     request.name,
     {
