@@ -150,7 +150,12 @@ function runRows({ owner, folder, runs }: ArchiveRuns, env: CommandEnv): string[
     });
     const counts = [formatCount(messages), formatBytes(bytes), formatCount(mailboxes)];
     const flaws = [findings, gaps].map(String);
-    return [escapeText(ownerLabel(owner)), formatTime(Math.floor(ended / 1000)), ...counts, ...flaws];
+    return [
+      escapeText(ownerLabel(owner)),
+      formatTime(Math.floor(ended / 1000)),
+      ...counts,
+      ...flaws,
+    ];
   });
 }
 
