@@ -114,7 +114,7 @@ function plainAt(text: string, from: number): Omit<Read, "name"> {
     } else if (char < " " && char !== "\t") return { end };
   }
   if (end === from && text[from] === ";") return { value: ";", end: from + 1 };
-  return { value: text.slice(from, end).replace(/[ \t-\r]+$/, ""), end };
+  return { value: text.slice(from, end).replace(/(?<![ \t-\r])[ \t-\r]+$/, ""), end };
 }
 
 /** Where to go on behind a parameter that is none: behind a semicolon, or in the next line. */
@@ -135,7 +135,8 @@ function joinContinuations(found: readonly Parameter[]): readonly Parameter[] {
     const sections = [{ value: first.value, isEncoded: head[2] !== "" }];
     for (let number = 1; ; number++) {
       const wanted = `${head[1]}*${number}`;
-      const next = left.findIndex(({ name }) => name === wanted || name === `${wanted}*`);
+      const encoded = `${wanted}*`;
+      const next = left.findIndex(({ name }) => name === wanted || name === encoded);
       const [section] = next < 0 ? [] : left.splice(next, 1);
       if (section === undefined) break;
       if (next < at) at -= 1;
