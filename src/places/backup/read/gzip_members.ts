@@ -3,7 +3,7 @@
  * member's own checksum is looked at; zlib's readers of whole files tell nothing of their borders.
  */
 import { Readable } from "node:stream";
-import { createInflateRaw, inflateRawSync } from "node:zlib";
+import { constants, createInflateRaw, inflateRawSync } from "node:zlib";
 import { AppError, errnoOf } from "../../../core/errors.ts";
 import { chunksOf, readAt } from "../../../core/files.ts";
 import { DEFAULT_LIMITS, type Limits } from "../../../core/limits.ts";
@@ -31,6 +31,7 @@ export type MemberEvent =
   /** Nothing behind this can be unpacked, or believed. `member` is what came of the last one. */
   | { readonly kind: "damage"; readonly member: Member; readonly why: string };
 
+const { Z_SYNC_FLUSH } = constants;
 const HEADER_BYTES = 10;
 const TRAILER_BYTES = 8;
 /** Names and comments of a gzip header; nobody who writes backups gives it any. */
@@ -129,7 +130,8 @@ function inflate(
   const first = new Uint8Array(Math.max(0, Math.min(SMALL_BYTES, end - start)));
   const small = inflateSmall(first.subarray(0, readAt(fd, first, start)));
   if (small !== undefined) return small;
-  const stream = createInflateRaw({ chunkSize: OUTPUT_BYTES });
+  // The end of a file that is cut off is no error of the stream, which would drop what it holds.
+  const stream = createInflateRaw({ chunkSize: OUTPUT_BYTES, finishFlush: Z_SYNC_FLUSH });
   const packed = Readable.from(chunksOf(fd, { start, end, name }));
   packed.on("error", (error) => stream.destroy(error));
   packed.pipe(stream);
