@@ -10,7 +10,9 @@ import { type FileLine, parseFileLine, parseWords, printWords } from "../../form
 import type { Connection } from "../../net/connection.ts";
 import { LineReader } from "../../net/line_reader.ts";
 
-const { wireLineBytes, answerLines } = DEFAULT_LIMITS;
+const { wireLineBytes, answerBytes } = DEFAULT_LIMITS;
+/** What a line of an answer costs in memory beside its bytes. */
+const LINE_COST = 100;
 /** Bytes that a server must send for each millisecond that its answer takes longer. */
 const ANSWER_BYTES_PER_MS = 4;
 
@@ -100,8 +102,11 @@ export class WireDialogue {
     }
     if (first !== "OK") throw this.#protocol(`"${first.slice(0, 100)}"`);
     const lines: [string, ...string[]][] = [];
-    for (;;) {
+    for (let bytes = 0; ; ) {
       const line = await this.#line(left);
+      // Lines that nothing is kept of count too: a server may send them for ever.
+      bytes += line.length + LINE_COST;
+      if (bytes > answerBytes) throw this.#protocol("an answer of too many lines");
       if (line.startsWith("NO ")) continue; // the file that this line stands for stays untaken
       const words = this.#parsed(() => parseWords(line));
       const [kind, ...rest] = words;
@@ -109,7 +114,6 @@ export class WireDialogue {
       if (kind === "DATA") await this.#file(rest, files, left);
       else if (/^(USER|FOLDER|STAT)$/.test(kind)) lines.push(words);
       else throw this.#protocol(`"${line.slice(0, 100)}"`);
-      if (lines.length > answerLines) throw this.#protocol("too many lines");
     }
   }
 

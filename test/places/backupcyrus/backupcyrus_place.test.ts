@@ -246,6 +246,19 @@ describe("a server", () => {
     });
   });
 
+  test("that sends lines for ever of which nothing is kept is given up", async () => {
+    const { place } = await clientOf((asked, say) => {
+      if (!asked.startsWith(`META ${SLOT}`)) return upstream(asked, say);
+      const many = "NO such file\n".repeat(100_000);
+      say("OK\n");
+      for (let sent = 0; sent < 17; sent++) say(many);
+      return undefined;
+    });
+    await expect(place.meta("bob")).rejects.toMatchObject({
+      ...{ code: "protocol", message: expect.stringContaining("too many lines") },
+    });
+  }, 30_000);
+
   test("that sends lines without end is cut off, and one that says nothing as well", async () => {
     const { place } = await clientOf(
       asked(`META ${SLOT}`, () => "OK\n"),
