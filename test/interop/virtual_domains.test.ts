@@ -53,6 +53,12 @@ describe.skipIf(!has("a Cyrus server"))("users of virtual domains", () => {
       expect(await exitOf("replicate", FRED, "--from", serverOf(target), "--to", store)).toBe(0);
     }
     expect(await exitOf("diff", "--deep", source.conf, store, FRED)).toBe(0);
+    // Its files are asked for the same names as the server.
+    expect(await exitOf("diff", "--deep", target.conf, store, FRED)).toBe(0);
+    const onDisk = await run("replicate", FRED, "--from", target.conf, "--to", store, "--json");
+    expect([onDisk.exit, onDisk.stdout]).toEqual([0, expect.stringContaining('"steps":0,')]);
+    expect((await run("ls", target.conf, FRED)).stdout).toContain("fred@example.com/Sent");
+    expect(await exitOf("diff", "--deep", target.conf, source.conf, FRED)).toBe(0);
   }, 180_000);
 
   test("a server without domains refuses them: no I/O error, and the reason", async () => {

@@ -21,6 +21,7 @@ import { externalName, type Owner } from "../../model/names.ts";
 import { isGone, type Outcome, ok, refused } from "../../model/outcome.ts";
 import type { MailboxReading, Place } from "../place.ts";
 import type { CyrusSource, Flaws } from "./cyrus_source.ts";
+import { inDefaultDomain } from "./in_default_domain.ts";
 import { type ListedMailbox, type MailboxDirectory, snapshotOfListed } from "./listed_mailboxes.ts";
 import { messageReader } from "./message_reader.ts";
 
@@ -33,7 +34,7 @@ export interface CyrusPlaceOptions {
 export function cyrusPlace(from: CyrusSource, { salvages = false }: CyrusPlaceOptions = {}): Place {
   const source = { ...from, salvages };
   const messages = messageReader(source);
-  return {
+  const place: Place = {
     locator: source.locator,
     holds: source.holds,
     owners: async () => ok(ownersOf(await source.directory.get())),
@@ -52,6 +53,8 @@ export function cyrusPlace(from: CyrusSource, { salvages = false }: CyrusPlaceOp
     sieveScript: (userid, filename) => source.sieveScript(userid, filename),
     close: async () => messages.close(),
   };
+  const { defaultDomain: domain, directory } = source;
+  return domain === undefined ? place : inDefaultDomain(place, { domain, directory });
 }
 
 async function* ownersOf(directory: MailboxDirectory): AsyncGenerator<Owner, void> {

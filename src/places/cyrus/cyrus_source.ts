@@ -18,6 +18,8 @@ export interface CyrusSource extends SnapshotOptions {
   readonly locator: string;
   readonly holds: Holds;
   readonly directory: Current<MailboxDirectory>;
+  /** Names in it are kept without it. */
+  readonly defaultDomain?: string | undefined;
   /** What is known of a listed mailbox beside its own files, read now. */
   facts(mailbox: ListedMailbox): Promise<Outcome<ListedFacts>>;
   /** What cannot be read is among the flawed. */

@@ -52,6 +52,7 @@ export function serverSource(conf: ImapdConf, { lock = false }: ServerOptions = 
       locksOf: ({ name, place }: ListedMailbox) =>
         place && lockFiles(place, useridOf(name) ?? "", conf),
     }),
+    defaultDomain: conf.virtdomains ? conf.defaultdomain : undefined,
     facts: (mailbox) => factsOf(server, mailbox),
     meta: (userid) => metaOf(server, userid),
     annotations: (name) => annotationsOf(server, name),

@@ -1,15 +1,11 @@
 /**
- * A Cyrus with a default domain takes names in that domain and answers without it: of
- * `example.com!user.fred` it tells as `user.fred`. Its answers are read under the names that were
- * asked for, else a mailbox would be one more at each look, and would be sent for ever. 3.6 dies of
- * GET FULLMAILBOX with the domain.
+ * A sync server with a default domain (places/domain_names.ts): which names it is asked by, and
+ * what its answers are read as. 3.6 dies of GET FULLMAILBOX with the domain.
  */
-import type { Answer } from "../../formats/sync/answer.ts";
 import type { GetCommand } from "../../formats/sync/get_command.ts";
 import { parseName, useridOf } from "../../model/names.ts";
+import { inDomain, outOfDomain, type Rename, renamedState, renameTo } from "../domain_names.ts";
 import type { Reply } from "./dialogue.ts";
-
-type Rename = (name: string) => string;
 
 /** `reply` with the names of `command`. */
 export function asAsked(reply: Reply, command: GetCommand): Reply {
@@ -32,8 +28,7 @@ export function domainLeftOut(answer: Reply, reply: Reply): string | undefined {
 /** `command` about one mailbox by the name that a server with this default domain gives it. */
 export function asKnown(command: GetCommand, defaultDomain: string | undefined): GetCommand {
   if (defaultDomain === undefined) return command;
-  const short = (name: string): string =>
-    name.startsWith(`${defaultDomain}!`) ? name.slice(defaultDomain.length + 1) : name;
+  const short = (name: string): string => outOfDomain(name, defaultDomain);
   if (command.kind === "fullmailbox") return { ...command, name: short(command.name) };
   return command.kind === "fetch" ? { ...command, mailbox: short(command.mailbox) } : command;
 }
@@ -60,20 +55,6 @@ function renameFor(command: GetCommand, { answers }: Reply): Rename | undefined 
   }
 }
 
-function renameTo(asked: readonly string[]): Rename | undefined {
-  const byShort = new Map<string, string>();
-  for (const name of asked) {
-    const { domain } = parseName(name);
-    if (domain !== undefined) byShort.set(name.slice(domain.length + 1), name);
-  }
-  for (const name of asked) byShort.delete(name);
-  return byShort.size === 0 ? undefined : (name) => byShort.get(name) ?? name;
-}
-
-function inDomain(name: string, domain: string | undefined): string {
-  return parseName(name).domain === undefined && domain !== undefined ? `${domain}!${name}` : name;
-}
-
 function renamed(answer: Reply["answers"][number], rename: Rename): Reply["answers"][number] {
   switch (answer.kind) {
     case "mailbox":
@@ -87,13 +68,4 @@ function renamed(answer: Reply["answers"][number], rename: Rename): Reply["answe
     default:
       return answer;
   }
-}
-
-type State = Extract<Answer, { kind: "mailbox" }>["state"];
-
-function renamedState(state: State, rename: Rename): State {
-  const name = rename(state.name);
-  const { quotaroot } = state;
-  if (name === state.name || quotaroot === undefined) return { ...state, name };
-  return { ...state, name, quotaroot: inDomain(quotaroot, parseName(name).domain) };
 }

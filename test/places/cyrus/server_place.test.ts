@@ -96,6 +96,59 @@ test("a Cyrus server says which mailboxes were deleted, and when", async () => {
   await place.close();
 });
 
+describe("a server with a default domain", () => {
+  const settings = { virtdomains: "userid", defaultdomain: "example.com" };
+
+  test("has its users and mailboxes in the domain too, and tells of them as asked", async () => {
+    const place = placeOf(testServer("uuid-paths", settings));
+    const short = granted(await place.user("ann"));
+    const long = granted(await place.user("ann@example.com"));
+    const inDomain = (name: string) => `example.com!${name}`;
+    const named = ({ name, uniqueid, quotaroot }: (typeof long.mailboxes)[number]) => [
+      ...[name, uniqueid, quotaroot],
+    ];
+    expect(long.mailboxes.length).toBeGreaterThan(5);
+    expect(long.mailboxes.map(named)).toEqual(
+      short.mailboxes.map(({ name, uniqueid, quotaroot }) => [
+        ...[inDomain(name), uniqueid, quotaroot && inDomain(quotaroot)],
+      ]),
+    );
+    expect(long.subscriptions).toEqual(short.subscriptions.map(inDomain));
+    expect(long.quotas.map(({ root }) => root)).toEqual(["example.com!user.ann"]);
+    expect([long.seen, long.sieve]).toEqual([short.seen, short.sieve]);
+    expect(granted(await place.meta("ann@example.com")).subscriptions).toEqual(long.subscriptions);
+    const [both] = [granted(await place.mailboxes(["example.com!user.ann", "user.bob"]))];
+    expect(both.map(({ name }) => name)).toEqual(["example.com!user.ann", "user.bob"]);
+    const { state, records } = granted(await place.readMailbox("example.com!user.ann"));
+    const [first] = await recordsIn(records);
+    expect([state.name, state.quotaroot]).toEqual(Array(2).fill("example.com!user.ann"));
+    const { uid = 0, guid = "" } = first ?? {};
+    const address = { mailbox: state.name, uniqueid: state.uniqueid, uid, guid };
+    expect((await bytesOf(place, { ...address, partition: "default" })).length).toBeGreaterThan(0);
+    const root = granted(await place.quota("example.com!user.ann"))?.root;
+    expect(root).toBe("example.com!user.ann");
+    // Another domain is nobody's, and owners are listed as the server keeps them.
+    expect(granted(await place.user("ann@example.org")).mailboxes).toEqual([]);
+    expect(await ownersIn(place)).toContainEqual({ kind: "user", userid: "ann" });
+    await place.close();
+  });
+
+  test("means the user with the domain where its list has both", async () => {
+    const server = testServer("uuid-paths", settings);
+    changeDatabase(server.conf.mailboxesDb.path, (records) => {
+      const record = records.get("Nuser\x1fbob") ?? expect.unreachable();
+      records.delete("Nuser\x1fbob");
+      records.set("Nexample.com\x1duser\x1fann", record);
+    });
+    const place = placeOf(server);
+    expect(await ownersIn(place)).toContainEqual({ kind: "user", userid: "ann@example.com" });
+    const { mailboxes, unreadable = [] } = granted(await place.user("ann@example.com"));
+    const names = [...mailboxes, ...unreadable].map(({ name }) => name);
+    expect(names).toEqual(["example.com!user.ann"]);
+    await place.close();
+  });
+});
+
 describe("serverSource()", () => {
   test("tells of shared mailboxes before anybody has asked for a user", async () => {
     const place = placeOf(soundServer("legacy-paths"));
