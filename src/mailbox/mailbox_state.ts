@@ -95,7 +95,7 @@ export function intermediateState(name: string, facts: ListedFacts): MailboxStat
 }
 
 /** The letters without `l`, which says how the folder is found. Undefined for plain mail. */
-export function typeLetters(letters: string): string | undefined {
+function typeLetters(letters: string): string | undefined {
   const sent = letters.replaceAll("l", "");
   return sent === "" || sent === "e" ? undefined : sent;
 }

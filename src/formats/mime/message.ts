@@ -39,12 +39,15 @@ export interface MimePart {
   readonly message: MimePart | undefined;
 }
 
-type Draft = { -readonly [Key in keyof MimePart]: MimePart[Key] } & {
-  parts: MimePart[];
-  /** The delimiter that ended the part, with the line end before it; 0 at the message's end. */
-  delimiterSize: number;
-  delimiterLines: number;
-};
+type Draft = { -readonly [Key in keyof MimePart]: MimePart[Key] } & { parts: MimePart[] };
+
+/** How much was read, as Cyrus counts: what stands behind a NUL octet in a header is left out. */
+interface Amount {
+  readonly size: number;
+  readonly lines: number;
+}
+
+const NONE: Amount = { size: 0, lines: 0 };
 
 interface Scan {
   readonly bytes: Uint8Array;
@@ -52,6 +55,10 @@ interface Scan {
   readonly boundaries: Boundaries;
   /** Messages that the part is in. */
   messages: number;
+  /** All up to `at`. */
+  read: Amount;
+  /** The delimiter before `at`, with the line end before it; NONE at the end of the message. */
+  delimiter: Amount;
 }
 
 const LF = 10;
@@ -65,7 +72,8 @@ export function headerText(bytes: Uint8Array, part: MimePart): string {
 
 /** The structure of a whole message. */
 export function parseMessage(bytes: Uint8Array): MimePart {
-  return parsePart({ bytes, at: 0, boundaries: new Boundaries(), messages: 0 }, PLAIN);
+  const counts = { messages: 0, read: NONE, delimiter: NONE };
+  return parsePart({ bytes, at: 0, boundaries: new Boundaries(), ...counts }, PLAIN);
 }
 
 /** What separates the parts of a multipart; undefined where its header does not say. */
@@ -93,18 +101,28 @@ function parsePart(scan: Scan, fallback: Fields): Draft {
   const isMessage = part.type === "MESSAGE" && part.subtype === "RFC822";
   if (!part.hasContent) {
     if (isMessage) part.message = NOTHING;
-  } else if (isMessage && scan.messages < DEFAULT_LIMITS.mimeMessages) {
+    return part;
+  }
+  const before = scan.read;
+  if (isMessage && scan.messages < DEFAULT_LIMITS.mimeMessages) {
     scan.messages += 1;
-    const inner = parsePart(scan, PLAIN);
+    part.message = parsePart(scan, PLAIN);
     scan.messages -= 1;
-    part.message = inner;
-    part.contentSize = inner.headerSize + inner.contentSize;
-    part.contentLines = inner.headerLines + inner.contentLines;
-    part.delimiterSize = inner.delimiterSize;
-    part.delimiterLines = inner.delimiterLines;
   } else if (part.type === "MULTIPART") readParts(scan, part);
-  else readContent(scan, part);
+  else skipContent(scan);
+  // The content of a part of any kind is what was read of it, but for the delimiter behind it.
+  part.contentSize = scan.read.size - before.size - scan.delimiter.size;
+  part.contentLines = scan.read.lines - before.lines - scan.delimiter.lines;
   return part;
+}
+
+/** Notes that so much was read, and `delimiter` behind it. */
+function count(scan: Scan, { size, lines }: Amount, delimiter: Amount): void {
+  scan.delimiter = delimiter;
+  scan.read = {
+    size: scan.read.size + size + delimiter.size,
+    lines: scan.read.lines + lines + delimiter.lines,
+  };
 }
 
 /** Reads a header. Line by line, as a delimiter may end it. */
@@ -128,19 +146,22 @@ function readHeader(scan: Scan, fallback: Fields): Draft {
   const isStray = headerEnd < headerOffset;
   const end = isStray ? scan.at : headerEnd;
   const headerSize = untilNul(bytes, headerOffset, end) - headerOffset;
-  const header = isStray ? "" : latin1(bytes.subarray(headerOffset, headerOffset + headerSize));
+  const fromHeader = bytes.subarray(headerOffset, headerOffset + headerSize);
+  const header = isStray ? "" : latin1(fromHeader);
   const own = readFields(header);
   const fields = own.type === undefined ? { ...own, ...fallback } : own;
+  const headerLines = isStray ? -1 : linesIn(fromHeader);
   const isBehindLine = delimiter > 0 && headerEnd !== headerOffset;
+  const [size, lines] = isBehindLine ? [delimiter + 2, 2] : [delimiter, 1];
+  const amount = { size: headerSize, lines: headerLines };
+  count(scan, amount, delimiter === 0 ? NONE : { size, lines });
   return {
     fields,
     type: fields.type ?? "",
     subtype: fields.subtype ?? "",
-    ...{ headerOffset, headerSize, headerLines: isStray ? -1 : countLines(header) },
+    ...{ headerOffset, headerSize, headerLines },
     ...{ contentOffset: scan.at, contentSize: 0, contentLines: 0 },
     ...{ hasContent: delimiter === 0, parts: [], message: undefined },
-    delimiterSize: delimiter + (isBehindLine ? 2 : 0),
-    delimiterLines: delimiter === 0 ? 0 : isBehindLine ? 2 : 1,
   };
 }
 
@@ -160,35 +181,39 @@ function lineEnd(bytes: Uint8Array, from: number): number {
   return bytes.indexOf(LF, from) + 1 || bytes.length;
 }
 
-function countLines(text: string): number {
+function linesIn(bytes: Uint8Array): number {
   let lines = 0;
-  for (let at = text.indexOf("\n"); at !== -1; at = text.indexOf("\n", at + 1)) lines += 1;
+  for (let at = bytes.indexOf(LF); at !== -1; at = bytes.indexOf(LF, at + 1)) lines += 1;
   return lines;
 }
 
-/** Reads content up to a delimiter or the end, and adds it to `part`. */
-function readContent(scan: Scan, part: Draft): void {
+/** Goes on behind the next delimiter, or to the end of the message. */
+function skipContent(scan: Scan): void {
   const { bytes } = scan;
-  while (scan.at < bytes.length) {
-    const line = scan.at;
-    const next = lineEnd(bytes, line);
-    scan.at = next;
-    if (isDelimiter(scan, line, next)) {
-      part.delimiterSize = next - line;
-      part.delimiterLines = 1;
-      if (part.contentLines > 0) {
-        part.contentLines -= 1;
-        part.delimiterLines += 1;
-      }
-      if (part.contentSize > 1) {
-        part.contentSize -= 2;
-        part.delimiterSize += 2;
-      }
-      return;
-    }
-    part.contentSize += next - line;
-    if (bytes[next - 1] === LF) part.contentLines += 1;
+  const from = scan.at;
+  const line = nextDelimiter(scan);
+  scan.at = line === bytes.length ? line : lineEnd(bytes, line);
+  const content = { size: line - from, lines: linesIn(bytes.subarray(from, line)) };
+  if (line === bytes.length) {
+    count(scan, content, NONE);
+    return;
   }
+  // The line end before the delimiter, as far as there is one, is the delimiter's.
+  const size = content.size > 1 ? 2 : 0;
+  const lines = content.lines > 0 ? 1 : 0;
+  const delimiter = { size: scan.at - line + size, lines: 1 + lines };
+  count(scan, { size: content.size - size, lines: content.lines - lines }, delimiter);
+}
+
+/** Where the next delimiter of an open multipart begins, or the end of the message. */
+function nextDelimiter(scan: Scan): number {
+  const { bytes, boundaries } = scan;
+  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+  let line = boundaries.count === 0 ? bytes.length : scan.at;
+  while (line < bytes.length && !isDelimiter(scan, line, lineEnd(bytes, line))) {
+    line = buffer.indexOf("\n--", line) + 1 || bytes.length;
+  }
+  return line;
 }
 
 /** Reads the parts of a multipart, with what stands before and behind them. */
@@ -196,44 +221,22 @@ function readParts(scan: Scan, part: Draft): void {
   const { boundaries, bytes } = scan;
   const boundary = boundaryOf(part.fields);
   if (boundary === undefined) {
-    readContent(scan, part);
+    skipContent(scan);
     return;
   }
   // All that is behind is left out, as Cyrus does.
   if (boundaries.count + 1 >= DEFAULT_LIMITS.mimeMultiparts) {
     boundaries.close(0);
     scan.at = bytes.length;
+    scan.delimiter = NONE;
     return;
   }
   const fallback = part.subtype === "DIGEST" ? RFC822 : PLAIN;
   const depth = boundaries.push(boundary);
-  const preamble = readHeaderless(scan);
-  let { delimiterSize, delimiterLines } = preamble;
-  part.contentSize = preamble.contentSize + delimiterSize;
-  part.contentLines = preamble.contentLines + delimiterLines;
+  skipContent(scan);
   while (boundaries.count === depth) {
-    const sub = parsePart(scan, fallback);
-    part.parts.push(sub);
-    ({ delimiterSize, delimiterLines } = sub);
-    part.contentSize += sub.headerSize + sub.contentSize + delimiterSize;
-    part.contentLines += sub.headerLines + sub.contentLines + delimiterLines;
-    if (scan.at === bytes.length && delimiterSize === 0) boundaries.close(0);
+    part.parts.push(parsePart(scan, fallback));
+    if (scan.at === bytes.length && scan.delimiter === NONE) boundaries.close(0);
   }
-  if (boundaries.count === depth - 1) {
-    const epilogue = readHeaderless(scan);
-    part.contentSize += epilogue.contentSize;
-    part.contentLines += epilogue.contentLines;
-    ({ delimiterSize, delimiterLines } = epilogue);
-  } else {
-    part.contentSize -= delimiterSize;
-    part.contentLines -= delimiterLines;
-  }
-  part.delimiterSize = delimiterSize;
-  part.delimiterLines = delimiterLines;
-}
-
-function readHeaderless(scan: Scan): Draft {
-  const draft = { ...NOTHING, parts: [], delimiterSize: 0, delimiterLines: 0 };
-  readContent(scan, draft);
-  return draft;
+  if (boundaries.count === depth - 1) skipContent(scan);
 }

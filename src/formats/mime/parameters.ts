@@ -12,7 +12,7 @@ export interface Parameter {
 }
 
 /** Characters that no token of MIME has. */
-export const SPECIALS = '()<>@,;:\\"/[]?=';
+const SPECIALS = '()<>@,;:\\"/[]?=';
 
 /** Where the field goes on behind white space and comments; undefined where it ends. */
 export function skipSpace(text: string, from: number): number | undefined {

@@ -28,7 +28,7 @@ import {
   NIL,
 } from "../dlist/value.ts";
 
-export const DUMP_VERSION = 1;
+const DUMP_VERSION = 1;
 
 /** What every dump begins with. */
 export const DUMP_START = "DUMP %(VERSION ";

@@ -13,6 +13,7 @@ import { type PlacedEntry, TarSplitter } from "../../formats/tar/tar_splitter.ts
 import { beginSha1, type Sha1, sha1Of } from "../../hash/sha1.ts";
 import { expectedSha1 } from "../../places/backup/read/archive_entries.ts";
 import { type Member, unpacked } from "../../places/backup/read/gzip_members.ts";
+import { hasTable } from "../../places/backup/state/state_flaw.ts";
 import { Collector } from "../mailbox/collector.ts";
 import type { ArchiveCheck, ArchiveReport } from "./check_archive.ts";
 
@@ -40,8 +41,7 @@ interface PlacedMember extends Member {
 
 /** Its members by the state; none where that does not know them. */
 export function membersOf(state: Database, size: number): PlacedMember[] {
-  const known = state.query("SELECT 1 FROM sqlite_master WHERE name = 'x_members'").get();
-  if (known === null) return [];
+  if (!hasTable(state, "x_members")) return [];
   const sql = "SELECT coffset, offset, size FROM x_members ORDER BY coffset";
   const members = state.query<Member, []>(sql).all();
   return members.map((one, at) => ({ ...one, end: members[at + 1]?.coffset ?? size }));

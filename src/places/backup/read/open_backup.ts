@@ -113,7 +113,7 @@ export interface OpenState {
   readonly rebuilt?: Rebuilt;
 }
 
-export function closeState({ database, bytes }: OpenState): void {
+function closeState({ database, bytes }: OpenState): void {
   bytes.close();
   database.close();
 }
