@@ -72,6 +72,12 @@ test("an archive is made, listed, verified, compacted and rebuilt", async () => 
 
   const early = await bobbin(["ls", `backup:${root}@2020-01-01T10:00`]);
   expect([early.exit, early.stderr]).toEqual([66, expect.stringContaining("It begins at 20")]);
+  const then = listed[0]?.["lastRun"];
+  const asOf = await bobbin(["--json", "backup", "list", `${root}@${then}`, "ann"]);
+  expect(jsonLines(asOf.stdout)[0]).toMatchObject({ user: "ann", messages: 26, runs: 2 });
+  const before = await bobbin(["backup", "list", `${root}@2001-01-01`]);
+  expect([before.exit, before.stderr]).toEqual([66, expect.stringContaining("no run had ended")]);
+
   const sound = await bobbin(["--json", "backup", "verify", root]);
   expect(summaryOf(sound.stdout)).toMatchObject({ messages: 32, messagesRead: 32, exit: 0 });
   const verify = ["--json", "backup", "verify", "--sample", "5%", "--seed", "7", root];

@@ -7,6 +7,7 @@ import { type Compaction, compactArchive } from "../../../places/backup/compact/
 import { type ArchiveRuns, runsOfArchive } from "../../../places/backup/read/archive_runs.ts";
 import type { BackupJobs } from "../../../places/backup/write/pack_member.ts";
 import { rebuildArchive } from "../../../places/backup/write/rebuild_archive.ts";
+import { parseBackupPath } from "../../../places/backup_locator.ts";
 import { WorkerPool } from "../../../threads/job_pool.ts";
 import type { CommandEnv, CommandResult, Handle, Handler } from "../../command.ts";
 import { EXIT, type ExitCode, exitOf, worstExit } from "../../exit.ts";
@@ -33,8 +34,8 @@ export function registerUpkeep(backup: Command, handle: Handle): void {
     .description(
       "Lists the archives with their last runs; with --runs each run, and what it brought. " +
         "Stored messages are counted: one that lies in several mailboxes is stored once, and " +
-        "deleted ones are stored too. `bobbin ls ARCHIVE` counts the messages of mailboxes, and " +
-        "`bobbin ls ARCHIVE@TIME` those of an earlier time.",
+        "deleted ones are stored too. ARCHIVE@TIME lists what there was at that time. " +
+        "`bobbin ls ARCHIVE` and `bobbin ls ARCHIVE@TIME` list and count mailboxes and messages.",
     )
     .option("--runs", "each run of each archive")
     .action(handle(runList));
@@ -111,13 +112,15 @@ async function forEach(
 const runList: Handler<"backup list"> = async (args, options, env) => {
   const counts = { archives: 0, runs: 0, messages: 0, bytes: 0, failed: 0 };
   const rows: string[][] = [];
-  const folders = await foldersOf(args, options);
+  const [text, users] = args as readonly [string, readonly string[]];
+  const { path, at } = parseBackupPath(text.replace(/^backup:/, ""));
+  const folders = await foldersOf([path, users], options);
   const withRuns = options["runs"] === true;
   const head = withRuns
     ? ["USER", "ENDED", "NEW MESSAGES", "SIZE", "MAILBOXES", "FINDINGS", "GAPS"]
     : ["USER", "LAST RUN", "RUNS", "STORED MESSAGES", "SIZE"];
   const { exit, failed } = await forEach({ folders, env }, async (folder) => {
-    const archive = await runsOfArchive(folder);
+    const archive = await runsOfArchive(folder, { at });
     counts.archives += 1;
     counts.runs += archive.runs.length;
     counts.messages += archive.messages;

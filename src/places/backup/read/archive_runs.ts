@@ -1,6 +1,6 @@
 /** What an archive tells of itself: its runs, its messages, its size. */
 import { utf8 } from "../../../core/bytes.ts";
-import { FormatError } from "../../../core/errors.ts";
+import { AppError, FormatError } from "../../../core/errors.ts";
 import { parseRunMark, type RunMark } from "../../../formats/backup/run_mark.ts";
 import type { Owner } from "../../../model/names.ts";
 import { statusIn } from "../state/state_extent.ts";
@@ -21,14 +21,37 @@ export function isWhole({ findings }: RunMark): boolean {
   return findings === 0;
 }
 
-/** Throws AppError (not_found, io), (bad_data) where nothing of the archive can be read. */
-export async function runsOfArchive(folder: string): Promise<ArchiveRuns> {
+interface ArchiveMoment {
+  /** Milliseconds since 1970: as it was then, by its runs. */
+  readonly at?: number | undefined;
+}
+
+/**
+ * Throws AppError (not_found, io), also where no run had ended at that moment, (bad_data) where
+ * nothing of the archive can be read.
+ */
+export async function runsOfArchive(
+  folder: string,
+  { at }: ArchiveMoment = {},
+): Promise<ArchiveRuns> {
   const { database, bytes } = await openArchiveState(folder);
   try {
     const marks = database
-      .query<{ mark: string }, []>("SELECT mark FROM x_runs ORDER BY ended, offset")
-      .all();
-    const count = database.query<{ n: number }, []>("SELECT count(*) AS n FROM files").get();
+      .query<{ mark: string; offset: number | null }, [number]>(
+        "SELECT mark, offset FROM x_runs WHERE ended <= ? ORDER BY ended, offset",
+      )
+      .all(at ?? Number.MAX_SAFE_INTEGER);
+    if (at !== undefined && marks.length === 0) {
+      const text = `Cannot list ${folder} as of ${new Date(at).toISOString()}: no run had ended`;
+      throw new AppError("not_found", text, { hint: "`--runs` without a time lists all" });
+    }
+    const end =
+      at === undefined
+        ? undefined
+        : marks.reduce((last, one) => Math.max(last, one.offset ?? 0), 0);
+    const count = database
+      .query<{ n: number }, [number]>("SELECT count(*) AS n FROM files WHERE offset <= ?")
+      .get(end ?? Number.MAX_SAFE_INTEGER);
     return {
       ...{ owner: ownerOfArchive(folder, database), folder, messages: count?.n ?? 0 },
       bytes: statusIn(database)?.size ?? 0,
