@@ -153,9 +153,11 @@ describe("ArchiveWriter", () => {
       cpSync(folder, copy, { recursive: true });
       fault(copy);
       const notices: string[] = [];
-      const open = { notice: (text: string) => notices.push(text) };
+      const later = () => NOW * 1000 + 86_400_123;
+      const open = { notice: (text: string) => notices.push(text), now: later };
       expect((await backUp(FRED, source, copy, { open })).failures).toEqual([]);
       expect(notices[0]).toContain("the state is made anew");
+      expect((await checkArchives([copy], EVERYTHING)).findings).toEqual([]);
       expect(existsSync(join(copy, "cut-off"))).toBe(name !== "gone");
       await isWhole(copy);
       if (name === "gone") expect(statSync(dataFile(copy)).size).toBe(whole);
