@@ -16,6 +16,8 @@ export interface FilterOptions {
   readonly user?: readonly string[];
   /** Names of mailboxes or patterns of names, external or internal; none is all. */
   readonly mailbox?: readonly string[];
+  /** Whose mailboxes may be named without the user: `INBOX`, `Sent`. */
+  readonly owners?: readonly Owner[];
 }
 
 /** A filter of mailboxes, which knows what of it has matched nothing yet. */
@@ -28,10 +30,10 @@ export interface MailboxFilter {
 
 /** The filter of these options; undefined where they leave nothing out. */
 export function mailboxFilter(options: FilterOptions): MailboxFilter | undefined {
-  const { user = [], mailbox = [] } = options;
+  const { user = [], mailbox = [], owners = [] } = options;
   if (user.length + mailbox.length === 0) return undefined;
   const users = new Map(user.map((text) => [useridOfArgument(text), text]));
-  const fitting = new Map(mailbox.map((text) => [text, fits(text)]));
+  const fitting = new Map(mailbox.map((text) => [text, fits(text, owners)]));
   const unmatched = new Set([...user, ...mailbox]);
   return {
     wants: (name) => {
@@ -55,8 +57,8 @@ export function mailboxFilter(options: FilterOptions): MailboxFilter | undefined
 }
 
 /** Whether `text` may mean an internal name; in it `*` is anything, and `%` anything in a part. */
-function fits(text: string): (name: string) => boolean {
-  const names = namesMeant(text);
+function fits(text: string, owners: readonly Owner[]): (name: string) => boolean {
+  const names = [undefined, ...owners].flatMap((owner) => namesMeant(text, owner));
   if (!/[*%]/.test(text)) {
     const shown = new Set(names.map(externalName));
     return (name) => shown.has(externalName(name));

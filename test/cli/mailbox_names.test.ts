@@ -39,6 +39,19 @@ describe("namesMeant()", () => {
     expect(found("user/%/Sent")).toEqual(["user.ann.Sent", "user.bo.Sent"]);
   });
 
+  test("needs no user in the names of mailboxes of users who are named", () => {
+    const owners = ["ann", "bo"].map((userid) => ({ kind: "user", userid }) as const);
+    const names = ["user.ann", "user.ann.Sent", "user.bo.Sent", "user.al.Sent", "Sent"];
+    const found = (text: string) => {
+      const filter = mailboxFilter({ mailbox: [text], owners });
+      return names.filter((name) => filter?.wants(name));
+    };
+    expect(found("INBOX")).toEqual(["user.ann"]);
+    expect(found("Sent")).toEqual(["user.ann.Sent", "user.bo.Sent", "Sent"]);
+    expect(found("user/ann/Se%")).toEqual(["user.ann.Sent"]);
+    expect(found("S*")).toEqual(["user.ann.Sent", "user.bo.Sent", "Sent"]);
+  });
+
   test("takes no name for that of another user", () => {
     for (const text of ["user/ann", "user/ann/INBOX", "user/ann/Sent"]) {
       const strange = ["user.user.ann", "ann", "ann.Sent", "user.user.ann.Sent"];

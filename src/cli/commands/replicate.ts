@@ -17,7 +17,7 @@ import {
 import type { Handler, Register } from "../command.ts";
 import { EXIT } from "../exit.ts";
 import { mailboxFilter, ownersOfMailboxes } from "../mailbox_filter.ts";
-import { useridOfArgument } from "../mailbox_names.ts";
+import { ownerOfArgument, useridOfArgument } from "../mailbox_names.ts";
 import {
   addPlaceOptions,
   areOneStore,
@@ -134,7 +134,8 @@ const runReplicate: Handler<"replicate"> = async (args, options, given) => {
       : undefined;
   const written = flags.twoWay === true ? writable : undefined;
   const opened = writable ?? (await inTime(flags.from, openPlace(flags.from, env, a), close));
-  const filter = mailboxFilter({ mailbox });
+  const owners = users.map((user) => ownerOfArgument(user, options));
+  const filter = mailboxFilter({ mailbox, owners });
   const chosen = filter === undefined ? opened : chosenMailboxes(opened, filter.wants);
   const source = renamedSource(chosen, users, flags);
   try {

@@ -158,7 +158,8 @@ interface Request {
 function requestOf(users: readonly string[], flags: RestoreFlags, env: CommandEnv): Request {
   const { mailbox = [], as, shared = false, all: isAll = false } = flags;
   if (isAll && users.length > 0) throw new AppError("usage", "--all goes without a USER");
-  const filter = mailboxFilter({ mailbox });
+  const named = users.map((user) => ownerOfArgument(user, { shared }));
+  const filter = mailboxFilter({ mailbox, owners: named });
   const isOne = mailbox.length === 1 && !/[*%]/.test(mailbox[0] ?? "");
   const [from = "", to = ""] = [isOne ? mailbox[0] : users[0], as];
   const names = [from, to].map((text) => internalOfArgument(text, env));
@@ -170,7 +171,6 @@ function requestOf(users: readonly string[], flags: RestoreFlags, env: CommandEn
   const problem = as === undefined ? undefined : nameProblem(internal);
   if (problem !== undefined) throw new AppError("usage", `Cannot use --as ${as}: ${problem}`);
   const isMailbox = as !== undefined && isOne;
-  const named = users.map((user) => ownerOfArgument(user, { shared }));
   const meant = named.length === 0 && mailbox.length > 0 && !isAll;
   const userRename =
     as === undefined || isOne
@@ -180,7 +180,7 @@ function requestOf(users: readonly string[], flags: RestoreFlags, env: CommandEn
     choice: {
       isWanted: filter?.wants,
       messages: messagesOf(flags.message, { isOne }),
-      as: isMailbox ? { owner: parseName(archived).owner, name: renamed } : undefined,
+      as: isMailbox ? { owner: named[0] ?? parseName(archived).owner, name: renamed } : undefined,
       onlyCopies: userRename !== undefined,
       now: () => Math.floor(Date.now() / 1000),
     },

@@ -161,9 +161,34 @@ async function readBoth(
     ...{ ...read.value, mailboxes },
     unreadable: (read.value.unreadable ?? []).filter(wants),
   };
+  if (ours.mailboxes.length + ours.unreadable.length === 0) {
+    return refused(
+      "nonexistent",
+      nothingOf(read.value, { owner: as?.owner ?? owner, source, choice }),
+    );
+  }
   const known = { ...ours, mailboxes: mailboxes.map((state) => renamed(state, choice)) };
   const theirs = await readOwnerState(target, owner, known);
   return theirs.kind === "refused" ? theirs : ok({ ours, theirs: theirs.value });
+}
+
+/** Deleted mailboxes that are named to whoever has asked for one that lives. */
+const MOST_NAMED = 3;
+
+/** Why nothing comes back, and as what it is there: what was deleted comes back if it is named. */
+function nothingOf(
+  { mailboxes }: UserState,
+  { owner, source, choice: { isWanted } }: Pick<Sides, "source" | "choice"> & { owner: Owner },
+): string {
+  const what = mailboxes.length === 0 ? "no" : isWanted ? "no such mailbox of" : "no mailbox of";
+  const text = `There is ${what} ${ownerName(owner)} at ${source.locator}`;
+  const deleted = mailboxes
+    .map(({ name }) => name)
+    .filter((name) => parseName(name).isDeleted && isWanted?.(nameInLife(name)) !== false);
+  if (deleted.length === 0) return text;
+  const names = deleted.slice(0, MOST_NAMED).map(externalName).join(", ");
+  const more = deleted.length > MOST_NAMED ? ` and ${deleted.length - MOST_NAMED} more` : "";
+  return `${text} but deleted ones: name ${names}${more}, or read it as of before with @TIME`;
 }
 
 /** The state with the name and the identity that it gets where the mailbox is gone. */

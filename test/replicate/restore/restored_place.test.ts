@@ -171,6 +171,13 @@ describe("restoring()", () => {
   test("leaves deleted mailboxes of the archive, but for one that is named", async () => {
     await put(archive, SUB, [record(1)]);
     await rename(archive, SUB, TRASHED);
+    const named = "DELETED/user/fred/Sub/6B0DE715, or read it as of before with @TIME";
+    for (const choice of [{}, only(SUB)]) {
+      expect((await restore(choice)).outcome).toMatchObject({
+        reason: "nonexistent",
+        text: expect.stringContaining(`but deleted ones: name ${named}`),
+      });
+    }
     await put(archive, INBOX, [record(2)]);
     expect((await restore()).steps).toEqual([`mailbox ${INBOX}`]);
     expect((await restore(only(TRASHED))).steps).toEqual([`mailbox ${SUB}`]);
