@@ -79,5 +79,5 @@ function tellSample(path: string, { members, ...sizes }: Sampled, env: CommandEn
       ? "all of it is read, for no state beside it knows its members"
       : `${plural(members.length, "member")} of ${ofMembers} read, ${formatBytes(bytes)} of ` +
         `${formatBytes(ofBytes)}, at ${places}${more}`;
-  env.output.line(escapeText(`${path}: ${what}`));
+  env.output.step(escapeText(`${path}: ${what}`));
 }
