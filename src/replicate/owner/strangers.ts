@@ -47,7 +47,8 @@ export function refuseStranger(
   if (there.length === 0 || isCopy) return DONE;
   const who = `${ownerName(owner)} at ${target.locator}`;
   const text = `${who} is somebody else, and no copy of this user`;
-  const hint = "Give a new name; or --into-existing, to add to him the mailboxes that he lacks";
+  const hint =
+    "Give a new name; with replicate, --into-existing adds the mail to a user who is there";
   return { ...refused("permissionDenied", text), hint };
 }
 

@@ -241,7 +241,7 @@ function tellCompaction(
     after === undefined ? "" : `: ${formatBytes(before)} before, ${formatBytes(after)} now`;
   const verb = after === undefined ? "could go" : "gone";
   const what = `${gone} ${verb} (${plan.livePercent}% of the contents stay)${sizes}`;
-  env.output.line(`${escapeText(path)}: ${what}`);
+  env.output.step(`${escapeText(path)}: ${what}`);
 }
 
 const runRebuild: Handler<"backup rebuild"> = async (args, options, env) => {
@@ -251,7 +251,7 @@ const runRebuild: Handler<"backup rebuild"> = async (args, options, env) => {
   const { exit, failed } = await forEach({ folders, env }, async (folder) => {
     const { isWhole } = await rebuildArchive(folder, { notice });
     rebuilt += 1;
-    env.output.line(`${escapeText(folder)}: its state is made anew`);
+    env.output.step(`${escapeText(folder)}: its state is made anew`);
     return isWhole ? EXIT.ok : EXIT.damage;
   });
   const summary = { rebuilt, failed };
