@@ -95,6 +95,27 @@ describe.if(has("root"))("a store that may only be read", () => {
     ]);
   }, 60_000);
 
+  test("runs in a folder that it may not look into, as runuser does from /root", async () => {
+    const folder = tempDir("look");
+    const [closed, mine] = [join(folder, "root"), join(folder, "srv")];
+    mkdirSync(closed, { mode: 0o700 });
+    mkdirSync(mine, { mode: 0o700 });
+    chownSync(mine, NOBODY, NOBODY);
+    chmodSync(folder, 0o755);
+    const [store, dump] = [join(mine, "store"), `dump:${join(mine, "all.dlist")}`];
+    for (const args of [
+      ["store", "init", `store:${store}`],
+      ["ls", store],
+      ["fsck", `store:${store}`],
+      ["replicate", "--all", "--allow-empty", "--from", `store:${store}`, "--to", dump],
+    ]) {
+      const { exit, stderr } = await bobbin(args, { uid: NOBODY, cwd: closed });
+      expect([args, exit, stderr]).toEqual([args, 0, expect.not.stringMatching(/EACCES/)]);
+    }
+    const relative = await bobbin(["ls", "store:nowhere"], { uid: NOBODY, cwd: closed });
+    expect([relative.exit, relative.stderr]).toEqual([77, expect.stringMatching(/EACCES/)]);
+  });
+
   test.skipIf(!has("mounting a file system"))(
     "a read-only file system is read, its journal laid over",
     async () => {
