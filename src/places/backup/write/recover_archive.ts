@@ -10,6 +10,7 @@ import { createGzip } from "node:zlib";
 import { assert } from "../../../core/assert.ts";
 import { AppError, FormatError } from "../../../core/errors.ts";
 import { chunksOf, openRegular } from "../../../core/files.ts";
+import { collectEvery } from "../../../core/garbage.ts";
 import { DEFAULT_LIMITS } from "../../../core/limits.ts";
 import { META_FILE, printEntryName } from "../../../formats/backup/entry_name.ts";
 import { TarSplitter } from "../../../formats/tar/tar_splitter.ts";
@@ -146,7 +147,8 @@ async function* partsOf(
   torn: TornMember,
   { fd, ...file }: { readonly fd: number; readonly path: string; readonly size: number },
 ): AsyncGenerator<Uint8Array, void> {
-  let [at, garbage] = [torn.offset, 0];
+  const unpackedMore = collectEvery(COLLECT_BYTES);
+  let at = torn.offset;
   const left = [...ranges];
   for await (const event of unpacked(fd, { ...file, from: torn })) {
     if (event.kind !== "bytes" || left.length === 0) break;
@@ -159,9 +161,7 @@ async function* partsOf(
       left.shift();
     }
     at = end;
-    garbage += bytes.length;
-    if (garbage > COLLECT_BYTES) Bun.gc(true);
-    garbage %= COLLECT_BYTES;
+    unpackedMore(bytes.length);
   }
   assert(left.length === 0, `${file.path} unpacks as it has before`);
 }
