@@ -5,14 +5,13 @@
 import type { Database } from "bun:sqlite";
 import { closeSync } from "node:fs";
 import { utf8 } from "../../core/bytes.ts";
-import { AppError, FormatError } from "../../core/errors.ts";
-import { openRegular } from "../../core/files.ts";
+import { FormatError } from "../../core/errors.ts";
 import { DEFAULT_LIMITS } from "../../core/limits.ts";
 import { parseEntryName } from "../../formats/backup/entry_name.ts";
 import { type PlacedEntry, TarSplitter } from "../../formats/tar/tar_splitter.ts";
 import { beginSha1, type Sha1, sha1Of } from "../../hash/sha1.ts";
 import { expectedSha1 } from "../../places/backup/read/archive_entries.ts";
-import { type Member, unpacked } from "../../places/backup/read/gzip_members.ts";
+import { type Member, openDataFile, unpacked } from "../../places/backup/read/gzip_members.ts";
 import { hasTable } from "../../places/backup/state/state_flaw.ts";
 import { Collector } from "../mailbox/collector.ts";
 import type { ArchiveCheck, ArchiveReport } from "./check_archive.ts";
@@ -68,10 +67,7 @@ export async function checkMembers(
 ): Promise<ArchiveReport> {
   const { path, state } = check;
   const collector = new Collector();
-  const opened = openRegular(path);
-  if (opened.state !== "open") {
-    throw new AppError("io", `Cannot read the archive ${path}: ${opened.state.replace("_", " ")}`);
-  }
+  const opened = openDataFile(path);
   const look = new MemberLook(path, { state, collector });
   try {
     for (const member of members) {

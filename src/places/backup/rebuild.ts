@@ -3,15 +3,14 @@ import type { Database } from "bun:sqlite";
 import { closeSync } from "node:fs";
 import { basename } from "node:path";
 import { breathe } from "../../core/breathe.ts";
-import { AppError, FormatError } from "../../core/errors.ts";
-import { openRegular } from "../../core/files.ts";
+import { FormatError } from "../../core/errors.ts";
 import { DEFAULT_LIMITS, type Limits } from "../../core/limits.ts";
 import { FOLDER_FILE, parseEntryName } from "../../formats/backup/entry_name.ts";
 import { type PlacedEntry, type TarEvent, TarSplitter } from "../../formats/tar/tar_splitter.ts";
 import { beginSha1, type Sha1 } from "../../hash/sha1.ts";
 import { sqliteError } from "../../storage/sqlite.ts";
 import { expectedSha1 } from "./read/archive_entries.ts";
-import { type Member, type MemberEvent, unpacked } from "./read/gzip_members.ts";
+import { type Member, type MemberEvent, openDataFile, unpacked } from "./read/gzip_members.ts";
 import { BackupState, type EntryFlaw, holding } from "./state/backup_state.ts";
 import { STATUS_VERSION } from "./state/state_schema.ts";
 
@@ -82,10 +81,7 @@ async function fill(
   path: string,
   { limits = DEFAULT_LIMITS, size: most = Number.MAX_SAFE_INTEGER }: RebuildOptions,
 ): Promise<Scanned> {
-  const opened = openRegular(path);
-  if (opened.state !== "open") {
-    throw new AppError("io", `Cannot read the archive ${path}: ${opened.state.replace("_", " ")}`);
-  }
+  const opened = openDataFile(path);
   const { fd, stat } = opened;
   try {
     for (const rows of [...CLEARED, ...OUR_CLEARED]) database.run(`DELETE FROM ${rows}`);

@@ -1,13 +1,12 @@
 /** Streams the entries of a data file, from end to end, in memory that one entry bounds. */
 import { closeSync } from "node:fs";
 import { AppError, FormatError } from "../../../core/errors.ts";
-import { openRegular } from "../../../core/files.ts";
 import type { Limits } from "../../../core/limits.ts";
 import { parseEntryName } from "../../../formats/backup/entry_name.ts";
 import { type PlacedEntry, TarSplitter } from "../../../formats/tar/tar_splitter.ts";
 import { beginSha1 } from "../../../hash/sha1.ts";
 import { isGuid, isSha1 } from "../../../model/guid.ts";
-import { unpacked } from "./gzip_members.ts";
+import { openDataFile, unpacked } from "./gzip_members.ts";
 
 /** An entry whose content is wanted, with all of it. */
 export interface WholeEntry {
@@ -27,10 +26,7 @@ export async function* archiveEntries(
   path: string,
   { size, wants, limits }: EntriesOptions,
 ): AsyncGenerator<WholeEntry, void> {
-  const opened = openRegular(path);
-  if (opened.state !== "open") {
-    throw new AppError("io", `Cannot read the archive ${path}: ${opened.state.replace("_", " ")}`);
-  }
+  const opened = openDataFile(path);
   const splitter = new TarSplitter(limits);
   let pieces: Uint8Array[] | undefined;
   try {

@@ -2,10 +2,11 @@
  * Unpacks a data file from end to end, gzip member by member (RFC 1952), in constant memory. Each
  * member's own checksum is looked at; zlib's readers of whole files tell nothing of their borders.
  */
+import type { Stats } from "node:fs";
 import { Readable } from "node:stream";
 import { constants, createInflateRaw, inflateRawSync } from "node:zlib";
 import { AppError, errnoOf } from "../../../core/errors.ts";
-import { chunksOf, readAt } from "../../../core/files.ts";
+import { chunksOf, openRegular, readAt } from "../../../core/files.ts";
 import { DEFAULT_LIMITS, type Limits } from "../../../core/limits.ts";
 import { crc32 } from "../../../hash/crc32.ts";
 
@@ -50,6 +51,13 @@ export interface UnpackOptions {
   /** Where to begin: a byte of the file, and what byte of the stream that is. 0 if left out. */
   readonly from?: Pick<Member, "coffset" | "offset">;
   readonly limits?: Pick<Limits, "unpackedBytes" | "unpackedRatio">;
+}
+
+/** Opens the data file of an archive. Throws AppError (io). */
+export function openDataFile(path: string): { readonly fd: number; readonly stat: Stats } {
+  const opened = openRegular(path);
+  if (opened.state === "open") return opened;
+  throw new AppError("io", `Cannot read the archive ${path}: ${opened.state.replace("_", " ")}`);
 }
 
 /** The stream in the data file `fd`: packed, or a plain tar. */

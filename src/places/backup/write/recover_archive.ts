@@ -8,15 +8,15 @@ import { basename, dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { createGzip } from "node:zlib";
 import { assert } from "../../../core/assert.ts";
-import { AppError, FormatError } from "../../../core/errors.ts";
-import { chunksOf, openRegular } from "../../../core/files.ts";
+import { FormatError } from "../../../core/errors.ts";
+import { chunksOf } from "../../../core/files.ts";
 import { collectEvery } from "../../../core/garbage.ts";
 import { DEFAULT_LIMITS } from "../../../core/limits.ts";
 import { META_FILE, printEntryName } from "../../../formats/backup/entry_name.ts";
 import { TarSplitter } from "../../../formats/tar/tar_splitter.ts";
 import { diskError, removeFile, writeFully } from "../../../storage/disk.ts";
 import { keepBeside, openBeside } from "../../../storage/durable.ts";
-import { unpacked } from "../read/gzip_members.ts";
+import { openDataFile, unpacked } from "../read/gzip_members.ts";
 import { rebuildState, type TornMember } from "../rebuild.ts";
 import { clearLeftovers, unfinishedName } from "./clear_leftovers.ts";
 
@@ -67,8 +67,7 @@ export async function hasRunBehind(
   path: string,
   { size: coffset, offset }: { readonly size: number; readonly offset: number },
 ): Promise<boolean> {
-  const opened = openRegular(path);
-  if (opened.state !== "open") throw new AppError("io", `Cannot read ${path}`);
+  const opened = openDataFile(path);
   const { fd, stat } = opened;
   const splitter = new TarSplitter(DEFAULT_LIMITS, { offset });
   const mark = printEntryName({ kind: "meta", name: META_FILE.run });
@@ -97,8 +96,7 @@ interface CopyOptions {
 
 /** Copies the whole members, and of the torn one the whole entries that are not damaged. */
 async function copySound({ path, torn, into }: CopyOptions): Promise<void> {
-  const opened = openRegular(path);
-  if (opened.state !== "open") throw new AppError("io", `Cannot read ${path}`);
+  const opened = openDataFile(path);
   const beside = unfinishedName(into);
   let copy: number | undefined;
   try {
