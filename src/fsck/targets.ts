@@ -5,6 +5,7 @@
 import { basename } from "node:path";
 import type { EngineChoice } from "../hash/engines.ts";
 import { useridOf } from "../model/names.ts";
+import { lostArchivesIn } from "../places/backup/read/lost_archives.ts";
 import { archivesIn, noArchive } from "../places/backup_locator.ts";
 import { lockFiles, mailboxFolder } from "../places/cyrus/layout/server_paths.ts";
 import { requireRoot } from "../places/cyrus/layout/walk.ts";
@@ -142,7 +143,7 @@ export function storeTarget(path: string, options: TargetOptions): FsckTarget {
 
 /** One archive of backups, or all below a folder. Throws AppError (not_found) where none is. */
 export function backupTarget(path: string, { wanted, sample }: TargetOptions): FsckTarget {
-  const folders = archivesIn(path);
+  const folders = [...archivesIn(path), ...lostArchivesIn(path)];
   if (folders.length === 0) {
     throw noArchive(path);
   }

@@ -29,14 +29,17 @@ export function isArchive(folder: string): boolean {
   return dataFilesIn(folder).length > 0;
 }
 
-/** The folder of one archive, or all below it: `f/fred`, `shared/l/lists`, or upstream's `fred`. */
-export function archivesIn(path: string): string[] {
-  if (isArchive(path)) return [path];
+/**
+ * The folder of one archive, or all below it: `f/fred`, `shared/l/lists`, or upstream's `fred`.
+ * `isOne` says what counts as one.
+ */
+export function archivesIn(path: string, isOne = isArchive): string[] {
+  if (isOne(path)) return [path];
   const below = (folder: string) => foldersIn(folder).map((name) => join(folder, name));
   const hashed = [path, join(path, "shared")].flatMap((top) =>
     below(top).filter((folder) => /^[a-z]$/.test(basename(folder))),
   );
-  return [...below(path), ...hashed.flatMap(below)].filter(isArchive).sort();
+  return [...below(path), ...hashed.flatMap(below)].filter(isOne).sort();
 }
 
 /** The error for a folder that was named and has none. */

@@ -5,6 +5,7 @@ import { AppError } from "../../core/errors.ts";
 import { stampAt } from "../../core/file_stamp.ts";
 import { pushAll } from "../../core/lists.ts";
 import { inboxOf, type Owner } from "../../model/names.ts";
+import { lostArchive } from "../../places/backup/read/lost_archives.ts";
 import { ownerOfArchive, realOf } from "../../places/backup/read/open_backup.ts";
 import { STATE_FILE } from "../../places/backup/state/open_state.ts";
 import { readState } from "../../places/backup/state/read_state.ts";
@@ -111,6 +112,11 @@ async function reportOn(
   folder: string,
   { wanted, onRead, sample }: ArchivesCheck,
 ): Promise<ArchiveReport | undefined> {
+  const lost = lostArchive(folder);
+  if (lost !== undefined) {
+    const damage = finding("BK01", { path: folder }, { why: lost.message, coffset: 0 });
+    return { findings: [damage], mailboxes: 0, messages: 0 };
+  }
   const { state, size, path } = stateBeside(folder);
   try {
     const database = typeof state === "string" ? new Database(":memory:") : state;

@@ -194,3 +194,26 @@ test.skipIf(!has("root"))(
   },
   60_000,
 );
+
+test("an archive that has lost its data file is named, and nobody is taken for gone", async () => {
+  const root = join(tempDir("backups"), "b");
+  await backUp(root);
+  for (const name of readdirSync(join(root, "a/ann"))) {
+    if (name.startsWith("backupdata")) rmSync(join(root, "a/ann", name));
+  }
+  const verified = await bobbin(["--json", "backup", "verify", root]);
+  expect([verified.exit, jsonLines(verified.stdout)[0]]).toMatchObject([1, { code: "BK01" }]);
+  const lost = "has lost its data file backupdata-";
+  for (const args of [
+    ["backup", "list", root],
+    ["ls", `backup:${root}`],
+    ["diff", spool, `backup:${root}`],
+    ["backup", "run", "ann", "bob", "--from", spool, "--to", root],
+    ["backup", "compact", "--force", root],
+  ]) {
+    const { exit, stderr } = await bobbin(args);
+    expect([args[1], [2, 65].includes(exit), stderr]).toEqual([
+      ...[args[1], true, expect.stringContaining(lost)],
+    ]);
+  }
+}, 60_000);

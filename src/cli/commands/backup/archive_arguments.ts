@@ -4,6 +4,7 @@ import type { Command } from "commander";
 import { AppError } from "../../../core/errors.ts";
 import { sameOwner } from "../../../model/names.ts";
 import { archiveFolder } from "../../../places/backup/archive_folder.ts";
+import { lostArchivesIn } from "../../../places/backup/read/lost_archives.ts";
 import { ownerByFolder } from "../../../places/backup/read/open_backup.ts";
 import { archivesIn, noArchive } from "../../../places/backup_locator.ts";
 import { namedUsers, usersFromOption } from "../../chosen_owners.ts";
@@ -29,7 +30,7 @@ export async function foldersOf(
   options: Readonly<Record<string, unknown>>,
 ): Promise<(string | AppError)[]> {
   const path = resolve((text as string).replace(/^backup:/, ""));
-  const folders = archivesIn(path);
+  const folders = [...archivesIn(path), ...lostArchivesIn(path)];
   if (folders.length === 0) throw noArchive(path);
   const named = await namedUsers((users ?? []) as readonly string[], options);
   if (named.length === 0) return folders;

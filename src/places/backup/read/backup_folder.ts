@@ -11,6 +11,7 @@ import type { Place } from "../../place.ts";
 import { BackupState } from "../state/backup_state.ts";
 import { BackupPlace } from "./backup_place.ts";
 import { EntriesInForce } from "./entries_in_force.ts";
+import { lostArchivesIn } from "./lost_archives.ts";
 import { ManyArchives } from "./many_archives.ts";
 import {
   beganAt,
@@ -23,7 +24,7 @@ import { openedArchives } from "./opened_archives.ts";
 
 /** Throws AppError (not_found) where no archive is there, (io), (bad_data). */
 export async function openBackupFolder(path: string, options: ReadBackupOptions): Promise<Place> {
-  const folders = isArchive(path) ? [] : archivesIn(path);
+  const folders = isArchive(path) ? [] : [...archivesIn(path), ...lostArchivesIn(path)];
   if (folders.length === 0) return openBackup(path, options);
   const opened = openedArchives((folder) =>
     openBackup(folder, { ...options, locator: `backup:${folder}` }),

@@ -22,6 +22,7 @@ import { statusIn } from "../state/state_extent.ts";
 import { flawOfState } from "../state/state_flaw.ts";
 import { BackupPlace } from "./backup_place.ts";
 import { EntriesInForce } from "./entries_in_force.ts";
+import { lostArchive, lostArchivesIn } from "./lost_archives.ts";
 import { MemberBytes } from "./member_bytes.ts";
 
 /** Compactions that may put another archive in the place of one while it is opened. */
@@ -176,9 +177,7 @@ export function realOf(path: string): string | undefined {
 async function scanArchive(folder: string): Promise<OpenState> {
   const name = dataFilesIn(folder).at(-1);
   const path = name === undefined ? undefined : realOf(join(folder, name));
-  if (path === undefined) {
-    throw noArchive(folder);
-  }
+  if (path === undefined) throw lostArchive(folder) ?? noArchive(folder);
   const database = openScratchState();
   try {
     const rebuilt = await rebuildState(database, path);
@@ -219,7 +218,7 @@ export async function ownerOfFolder(folder: string): Promise<Owner> {
 
 /** The owners of all archives below `root`; none where it is not there. */
 export async function* ownersBelow(root: string): AsyncGenerator<Owner, void> {
-  for (const folder of archivesIn(root)) yield ownerOfFolder(folder);
+  for (const folder of [...archivesIn(root), ...lostArchivesIn(root)]) yield ownerOfFolder(folder);
 }
 
 /** The owner by the mailboxes in the archive, as Bobbin writes them. */

@@ -25,6 +25,7 @@ import { lockAlone } from "../../../storage/libc.ts";
 import { sqliteError } from "../../../storage/sqlite.ts";
 import { dataFilesIn } from "../../backup_locator.ts";
 import type { ArchiveBytes } from "../archive_bytes.ts";
+import { lostArchive } from "../read/lost_archives.ts";
 import { BackupState, type EntryFlaw } from "../state/backup_state.ts";
 import { openState, STATE_FILE } from "../state/open_state.ts";
 import { type Status, statusIn } from "../state/state_extent.ts";
@@ -115,6 +116,8 @@ export class ArchiveWriter implements ArchiveBytes {
         hint: "Only archives that are packed with gzip are written",
       });
     }
+    const lost = lostArchive(this.#folder);
+    if (lost !== undefined) throw lost;
     const fd = openData(path);
     const { size } = fstatSync(fd);
     const counted = this.#status?.size ?? -1;
