@@ -47,6 +47,8 @@ interface Stage {
   /** Stores with and without the user. */
   readonly full: string;
   readonly empty: string;
+  /** Backups of the user. */
+  readonly archives: string;
   readonly dump: string;
   readonly password: string;
   /** Accounts of a server: `me` may touch everything. */
@@ -54,8 +56,8 @@ interface Stage {
   readonly work: string;
 }
 
-/** What lies in `work` before a command that writes: a copy of a store, or nothing. */
-type Before = "full" | "empty" | "nothing" | "unused";
+/** What lies in `work` before a command that writes: a copy of a store or of backups, or nothing. */
+type Before = "full" | "empty" | "archives" | "nothing" | "unused";
 
 type Args = readonly string[];
 type Command = readonly [
@@ -131,6 +133,32 @@ const COMMANDS: readonly Command[] = [
     // The archive is whole: nothing is left to do.
     ({ conf, work }) => [[...backUp(conf, work), "--quiet"]],
   ],
+  ["backup list", "unused", ({ archives }) => ["backup", "list", archives]],
+  ["backup verify", "unused", ({ archives }) => ["backup", "verify", archives]],
+  [
+    "backup compact",
+    "archives",
+    ({ work }) => ["backup", "compact", "--force", work],
+    ({ conf, work }) => [
+      ["diff", "--deep", conf, `backup:${work}`, "bob"],
+      ["backup", "verify", work],
+    ],
+  ],
+  [
+    "backup rebuild",
+    "archives",
+    ({ work }) => ["backup", "rebuild", work],
+    ({ conf, work }) => [
+      ["diff", "--deep", conf, `backup:${work}`, "bob"],
+      ["backup", "verify", work],
+    ],
+  ],
+  [
+    "backup restore",
+    "empty",
+    ({ archives, work }) => ["backup", "restore", join(archives, "b/bob"), "--to", work],
+    ({ work }) => [["fsck", work]],
+  ],
   ["dlist", "unused", ({ dump }) => ["dlist", dump]],
   [
     "store init",
@@ -199,6 +227,7 @@ async function makeStage(): Promise<Stage> {
     ["store", "init", at("empty")],
     replicate(conf, at("full"), "bob", "ann"),
     replicate(conf, `dump:${at("dump")}`),
+    ["backup", "run", "bob", "--from", conf, "--to", at("archives")],
     [
       "passwd",
       "--users-file",
@@ -214,7 +243,13 @@ async function makeStage(): Promise<Stage> {
   }
   return {
     ...{ root, conf, spool: join(at("server"), "spool"), full: at("full"), empty: at("empty") },
-    ...{ dump: at("dump"), password: at("password"), users: at("users"), work: at("work") },
+    ...{
+      archives: at("archives"),
+      dump: at("dump"),
+      password: at("password"),
+      users: at("users"),
+      work: at("work"),
+    },
   };
 }
 
