@@ -56,7 +56,7 @@ interface Stage {
   readonly work: string;
 }
 
-/** What lies in `work` before a command that writes: a copy of a store or of backups, or nothing. */
+/** What lies in `work` before a command that writes: a store, backups, or nothing. */
 type Before = "full" | "empty" | "archives" | "nothing" | "unused";
 
 type Args = readonly string[];
