@@ -185,6 +185,7 @@ describe("hashFile()", () => {
     }
     const again = openSync("/dev/null", "r");
     closeSync(again);
-    expect(again).toBe(fd);
+    // A lower one was closed meanwhile by what ran before.
+    expect(again).toBeLessThanOrEqual(fd);
   });
 });
