@@ -26,13 +26,15 @@ import { parseIndexRecord } from "../formats/cyrus/index/index_record.ts";
 import { INDEX_TABLES, type IndexTable } from "../formats/cyrus/index/index_table.ts";
 import { crc32 } from "../hash/crc32.ts";
 import { locateByteError } from "../hash/crc32_locate.ts";
-import type { Lost, UidRange } from "../model/mailbox.ts";
+import type { Lost } from "../model/mailbox.ts";
 import { useridOf } from "../model/names.ts";
+import type { UidRange } from "../model/sequence_set.ts";
 import { ANNOT_VARIANTS } from "../model/sync_crc.ts";
 import { annotationsIn, readAnnotations } from "./annotation_image.ts";
 import { HeaderImage } from "./header_image.ts";
 import { badRecordCrcs } from "./index_records.ts";
 import { addSums, MailboxSums, withoutSums } from "./sums.ts";
+import { UidGaps } from "./uid_gaps.ts";
 
 /** The bytes of each file as found; undefined where there is none. */
 export interface DamagedFiles {
@@ -171,14 +173,19 @@ function readRecords(
   const count = Math.min(wanted, room);
   const bad = new Set(badRecordCrcs(bytes, { table, at: headerSize, count }));
   const records: Uint8Array[] = [];
-  const gaps = new Gaps();
+  const gaps = new UidGaps();
   for (let number = 0; number < count; number++) {
     const at = headerSize + number * recordSize;
     const found = bytes.subarray(at, at + recordSize);
     const shown = viewOf(found).getUint32(recordAt.uid);
     const record = bad.has(number) ? mendedRecord(found, recordAt.recordCrc) : found;
     const uid = record && viewOf(record).getUint32(recordAt.uid);
-    if (record === undefined || uid === undefined || uid <= gaps.last || !isRecord(record, table)) {
+    if (
+      record === undefined ||
+      uid === undefined ||
+      uid <= gaps.lastUid ||
+      !isRecord(record, table)
+    ) {
       parts.push(`record ${number + 1} of cyrus.index (its UID seems to be ${shown})`);
       gaps.open();
       continue;
@@ -188,10 +195,8 @@ function readRecords(
   }
   if (wanted > count) parts.push(`${wanted - count} records behind the end of cyrus.index`);
   if (wanted > count || header === undefined) gaps.open();
-  return { records, lost: gaps.ended(header?.lastUid ?? LAST_UID) };
+  return { records, lost: gaps.ranges };
 }
-
-const LAST_UID = 0xffff_ffff;
 
 function mendedRecord(found: Uint8Array, covered: number): Uint8Array | undefined {
   const stored = viewOf(found).getUint32(covered);
@@ -205,32 +210,6 @@ function isRecord(record: Uint8Array, table: IndexTable): boolean {
   } catch (error) {
     if (error instanceof FormatError) return false;
     throw error;
-  }
-}
-
-/** The UIDs between sound records that lost ones may have had. */
-class Gaps {
-  last = 0;
-  readonly #ranges: UidRange[] = [];
-  #isOpen = false;
-
-  open(): void {
-    this.#isOpen = true;
-  }
-
-  pass(uid: number): void {
-    this.#close(uid - 1);
-    this.last = uid;
-  }
-
-  ended(lastUid: number): readonly UidRange[] {
-    this.#close(lastUid);
-    return this.#ranges;
-  }
-
-  #close(last: number): void {
-    if (this.#isOpen && last > this.last) this.#ranges.push({ first: this.last + 1, last });
-    this.#isOpen = false;
   }
 }
 

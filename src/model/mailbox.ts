@@ -9,6 +9,7 @@ import type { Annotation } from "./annotation.ts";
 import { type Guid, NULL_GUID } from "./guid.ts";
 import type { Refusal } from "./outcome.ts";
 import type { MailRecord } from "./record.ts";
+import type { UidRange } from "./sequence_set.ts";
 
 export interface MailboxState {
   /** A short JMAP id, which 3.13 and later send; null where the peer sent NIL. */
@@ -188,12 +189,6 @@ export interface UnreadableMailbox {
   readonly name: string;
   readonly uniqueid?: string;
   readonly refusal: Refusal;
-}
-
-/** UIDs from `first` to `last`. */
-export interface UidRange {
-  readonly first: number;
-  readonly last: number;
 }
 
 /** What is not told of a damaged mailbox although it may be there: it is never taken for gone. */

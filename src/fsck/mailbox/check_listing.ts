@@ -4,15 +4,10 @@
  */
 import { join } from "node:path";
 import { MESSAGE, type MessageTable } from "../../mailbox/message_table.ts";
+import type { UidRange } from "../../model/sequence_set.ts";
 import type { FolderListing, OtherEntry } from "../../places/cyrus/mailbox/listing.ts";
 import type { MailboxPaths } from "../../places/cyrus/mailbox/mailbox_files.ts";
 import type { Collector } from "./collector.ts";
-
-/** UIDs of records that fail their CRC are unknown, but lie between those of their neighbours. */
-export interface UidGap {
-  readonly above: number;
-  readonly below: number;
-}
 
 export interface ListingInput {
   readonly paths: MailboxPaths;
@@ -21,7 +16,7 @@ export interface ListingInput {
   readonly archive: FolderListing | undefined;
   /** Undefined where the index could not be read: then no file can be called an orphan. */
   readonly messages: MessageTable | undefined;
-  readonly gaps: readonly UidGap[];
+  readonly gaps: readonly UidRange[];
   /** Highest UID ever given out; undefined when the header cannot be trusted. */
   readonly lastUid: number | undefined;
   /** UIDs that Cyrus 2.3 moved to cyrus.expunge: their files stay. Ascending. */
@@ -172,8 +167,8 @@ function checkOrphans(
     while ((expungedUids[expunged] ?? Infinity) < uid) expunged += 1;
     if (messages.uids[row] === uid && row < messages.length) continue;
     if (expungedUids[expunged] === uid) continue;
-    while ((gaps[gap]?.below ?? Infinity) <= uid) gap += 1;
-    if ((gaps[gap]?.above ?? Infinity) < uid) continue;
+    while ((gaps[gap]?.last ?? Infinity) < uid) gap += 1;
+    if ((gaps[gap]?.first ?? Infinity) <= uid) continue;
     const path = join(folder, `${uid}.`);
     if (lastUid !== undefined && uid <= lastUid) {
       collector.add("MS06", { uid, path }, { inArchive: folder === input.paths.archive });

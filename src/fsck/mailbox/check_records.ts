@@ -15,7 +15,8 @@ import type { RecordPiece } from "../../mailbox/index_image.ts";
 import { badRecordCrcs } from "../../mailbox/index_records.ts";
 import { type MessageTable, MessageTableBuilder } from "../../mailbox/message_table.ts";
 import { MailboxSums, userFlagCrcs } from "../../mailbox/sums.ts";
-import type { UidGap } from "./check_listing.ts";
+import { UidGaps } from "../../mailbox/uid_gaps.ts";
+import type { UidRange } from "../../model/sequence_set.ts";
 import { RecordCheck, type RecordContext } from "./check_record.ts";
 import type { Collector } from "./collector.ts";
 import { explainCrc } from "./explain_crc.ts";
@@ -29,7 +30,7 @@ export interface RecordsInput extends RecordContext {
 
 export interface RecordsResult {
   readonly messages: MessageTable;
-  readonly gaps: readonly UidGap[];
+  readonly gaps: readonly UidRange[];
   /** Undefined when a record is bad: then no sum can be right. */
   readonly sums: MailboxSums | undefined;
 }
@@ -46,7 +47,7 @@ export function checkRecords(input: RecordsInput, collector: Collector): Records
     owner: input.owner,
   });
   const checks = new RecordCheck(input, collector);
-  const gaps = new GapList();
+  const gaps = new UidGaps();
   let seen = 0;
   let isSound = true;
   for (const piece of index.pieces()) {
@@ -80,30 +81,9 @@ export function checkRecords(input: RecordsInput, collector: Collector): Records
   if (index.missingRecords > 0 || seen < index.recordCount) gaps.open();
   return {
     messages: messages.table(),
-    gaps: gaps.list,
+    gaps: gaps.ranges,
     sums: isSound && seen === index.recordCount ? sums : undefined,
   };
-}
-
-/** The ranges of UIDs in which unreadable records lie. */
-class GapList {
-  readonly list: UidGap[] = [];
-  /** Of the good records so far. */
-  lastUid = 0;
-  #isOpen = false;
-
-  open(): void {
-    if (this.#isOpen) return;
-    this.#isOpen = true;
-    this.list.push({ above: this.lastUid, below: Number.POSITIVE_INFINITY });
-  }
-
-  pass(uid: number): void {
-    const open = this.#isOpen ? this.list.pop() : undefined;
-    if (open !== undefined) this.list.push({ above: open.above, below: uid });
-    this.#isOpen = false;
-    this.lastUid = uid;
-  }
 }
 
 /** Where one record lies. */

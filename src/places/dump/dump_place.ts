@@ -289,7 +289,11 @@ class DumpPlace implements WritablePlace {
 }
 
 /** Of a mailbox that could not be had whole nobody knows what is missing. */
-const ANYTHING: Lost = { parts: [], uids: [{ first: 1, last: 0xffff_ffff }], fields: true };
+const ANYTHING: Lost = {
+  parts: [],
+  uids: [{ first: 1, last: Number.POSITIVE_INFINITY }],
+  fields: true,
+};
 
 /**
  * A CHECK has room for a limited list. Of a longer one, the last entry has no uniqueid: it stands
