@@ -167,6 +167,10 @@ test("backups go to a folder of archives, and to nothing else", async () => {
     const { exit, stderr } = await backUp(to);
     expect([to, exit, stderr]).toEqual([to, 64, expect.stringContaining(words)]);
   }
+  const nobody = ["backup", "run", "nobody", "--from", spool, "--to"];
+  expect((await bobbin([...nobody, root])).exit).toBe(66);
+  expect((await bobbin([...nobody, `${root}/new`])).exit).toBe(66);
+  expect(readdirSync(root).sort()).toEqual(["a", "b"]);
   const socket = join(tempDir("sockets"), "s");
   using _server = Bun.listen({ unix: socket, socket: { data: () => undefined } });
   const special = await backUp(root, "--metrics-file", socket);

@@ -62,6 +62,8 @@ export class ArchiveWriter implements ArchiveBytes {
   readonly #folder: string;
   readonly #options: WriterOptions;
   readonly #lock: number;
+  /** Folders that the opening has made, those above first. */
+  readonly #made: readonly string[];
   #state: BackupState;
   #status: Status | undefined;
   #bytes: ArchiveBytes | undefined;
@@ -72,11 +74,16 @@ export class ArchiveWriter implements ArchiveBytes {
   private constructor(
     folder: string,
     options: WriterOptions,
-    opened: { readonly lock: number; readonly database: Database },
+    opened: {
+      readonly lock: number;
+      readonly database: Database;
+      readonly made: readonly string[];
+    },
   ) {
     this.#folder = folder;
     this.#options = options;
     this.#lock = opened.lock;
+    this.#made = opened.made;
     this.database = opened.database;
     this.#state = new BackupState(opened.database);
   }
@@ -86,12 +93,13 @@ export class ArchiveWriter implements ArchiveBytes {
    * where another process has it, io.
    */
   static async open(folder: string, options: WriterOptions): Promise<ArchiveWriter> {
-    for (const made of makeFolder(folder)) syncPath(dirname(made), "folder");
+    const made = makeFolder(folder);
+    for (const one of made) syncPath(dirname(one), "folder");
     const lock = lockArchive(folder);
     let database: Database | undefined;
     try {
       database = openState(join(folder, STATE_FILE), options.notice);
-      const writer = new ArchiveWriter(folder, options, { lock, database });
+      const writer = new ArchiveWriter(folder, options, { lock, database, made });
       await writer.#recover();
       return writer;
     } catch (error) {
@@ -269,7 +277,7 @@ export class ArchiveWriter implements ArchiveBytes {
     } finally {
       if (data !== undefined) closeSync(data.fd);
       this.database.close();
-      if (this.#status === undefined) dropEmpty(this.#folder);
+      if (this.#status === undefined) dropEmpty(this.#folder, this.#made);
       closeSync(this.#lock);
     }
   }
@@ -311,9 +319,12 @@ export function lockArchive(folder: string): number {
 }
 
 /** Nothing has come of the owner: what was made at the opening goes again, and only that. */
-function dropEmpty(folder: string): void {
+function dropEmpty(folder: string, made: readonly string[]): void {
   for (const name of [STATE_FILE, LOCK_FILE]) removeFile(join(folder, name));
-  if (readdirSync(folder).length === 0) rmdirSync(folder);
+  for (const one of [...new Set([...made, folder])].reverse()) {
+    if (readdirSync(one).length > 0) return;
+    rmdirSync(one);
+  }
 }
 
 function openData(path: string): number {
