@@ -17,6 +17,12 @@ function openFiles(): number {
   return readdirSync("/proc/self/fd").length;
 }
 
+/** What ran before in this process may close files of its own meanwhile. */
+function expectNoneMore(opened: readonly number[]): void {
+  expect(opened.length).toBe(6);
+  expect(opened.at(-1) ?? Number.NaN).toBeLessThanOrEqual(opened[0] ?? Number.NaN);
+}
+
 describe("sending messages", () => {
   let source: WritablePlace;
   let target: WritablePlace;
@@ -29,17 +35,21 @@ describe("sending messages", () => {
     await target.close();
   });
 
+  /** Of messages that were given and neither read nor let go of. */
+  const held = new Set<number>();
   /** The source, whose messages are large and keep a file open until they are read or let go of. */
   const holding = (isGiven: (uid: number) => boolean): WritablePlace =>
     standIn(source, {
       message: async ({ uid }) => {
         if (!isGiven(uid)) return refused("damaged", `message ${uid} is damaged`);
         const fd = openSync("/dev/null", "r");
+        held.add(fd);
         const chunks = function* () {
           try {
             for (let sent = 0; sent < LARGE; sent += LARGE / 3) yield new Uint8Array(LARGE / 3);
           } finally {
             closeSync(fd);
+            held.delete(fd);
           }
         };
         return ok({ size: LARGE, chunks });
@@ -66,12 +76,13 @@ describe("sending messages", () => {
         [1, 2, 3, 4].map((uid) => record(uid)),
       );
       const places = { source: holding(() => true), target: throwing(at) };
-      const opened = new Set<number>(); // the first round opens what a store keeps open
+      const opened: number[] = []; // the first round opens what a store keeps open
       for (let round = 0; round < 6; round++) {
         await expect(replicate(FRED, places)).rejects.toThrow("the server has gone");
-        opened.add(openFiles());
+        opened.push(openFiles());
+        expect([...held]).toEqual([]);
       }
-      expect(opened.size).toBe(1);
+      expectNoneMore(opened);
     },
   );
 
@@ -82,13 +93,14 @@ describe("sending messages", () => {
       [1, 2, 3, 4].map((uid) => record(uid)),
     );
     const places = { source: holding((uid) => uid < 4), target: swallowing(target) };
-    const opened = new Set<number>(); // the first round opens what a store keeps open
+    const opened: number[] = []; // the first round opens what a store keeps open
     for (let round = 0; round < 6; round++) {
       const { failures } = await replicate(FRED, places);
       expect(failures).toEqual([`${INBOX}: message 4 is damaged`]);
-      opened.add(openFiles());
+      opened.push(openFiles());
+      expect([...held]).toEqual([]);
     }
-    expect(opened.size).toBe(1);
+    expectNoneMore(opened);
   });
 
   test("asks for as many messages and bytes ahead as the place says, in order", async () => {

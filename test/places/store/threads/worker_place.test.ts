@@ -197,7 +197,8 @@ describe("openWorkerPlace()", () => {
     const open = () => readdirSync("/proc/self/fd").length;
     const before = open();
     for await (const _ of granted(await store.message(address)).chunks()) break;
-    expect(open()).toBe(before);
+    // What ran before in this process may close files of its own meanwhile.
+    expect(open()).toBeLessThanOrEqual(before);
     await session.close();
   });
 });
